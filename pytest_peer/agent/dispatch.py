@@ -1,0 +1,187 @@
+"""Runs calls: the first on the main thread, those that come while it is busy on threads of their own, coroutines on one loop.
+
+So calls never wait for each other, and calls made one after the other all run on the main thread, which signal handlers,
+sqlite3 connections and GUI toolkits insist on.
+"""
+
+from __future__ import annotations
+
+import pickle
+import queue
+import sys
+import threading
+import traceback
+import types
+
+from . import codec
+from . import wire
+
+
+class Dispatcher:
+    """`accept` is called by the receiver thread and must neither wait nor raise."""
+
+    def __init__(self, runtime, own_files):
+        self._runtime = runtime
+        self._own_files = own_files
+        self._main_jobs = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._main_busy = False
+        self._running = 0
+        self._all_done = threading.Condition(self._lock)
+        self._loop = None
+        self._tasks = set()
+
+    def accept(self, job):
+        with self._lock:
+            self._running += 1
+            if not self._main_busy:
+                self._main_busy = True
+                self._main_jobs.put(job)
+                return
+        try:
+            threading.Thread(target=self._run, args=(job, False), name="peer-call-%d" % job[1], daemon=True).start()
+        except RuntimeError:  # no more threads: late is better than never
+            self._main_jobs.put(job)
+
+    def main_loop(self):
+        """Run jobs until `end`; on the main thread."""
+        while True:
+            job = self._main_jobs.get()
+            if callable(job):
+                return job
+            self._run(job, True)
+
+    def end(self, finish):
+        """Make the main thread leave its loop and call `finish`; return whether it is free to do so now."""
+        with self._lock:
+            free = not self._main_busy
+            self._main_busy = True
+        self._main_jobs.put(finish)
+        return free
+
+    def main_busy(self):
+        """Whether the main thread is in a call."""
+        return self._main_busy
+
+    def wait_all_done(self):
+        """Wait until no call runs any more."""
+        with self._lock:
+            while self._running:
+                self._all_done.wait()
+
+    def _run(self, job, on_main):
+        kind, ident, payload = job
+        try:
+            fn, args, kwargs = self._decoded(payload)
+            del job, payload
+            value = fn(*args, **kwargs)
+            del fn, args, kwargs
+            if isinstance(value, types.CoroutineType):
+                self._start_task(kind, ident, value)
+                self._free_main(on_main)
+                return
+            answer = self._result(value)
+        except BaseException as exc:  # noqa: BLE001 - also SystemExit and KeyboardInterrupt are the call's, not the peer's
+            answer = self._raised(exc)
+        self._answer(kind, ident, answer, on_main)
+
+    @staticmethod
+    def _decoded(payload):
+        try:
+            fn, args, kwargs = pickle.loads(payload)
+        except BaseException as exc:
+            raise CannotDecode("the call cannot be rebuilt in the peer: %s: %s" % (type(exc).__name__, exc)) from exc
+        return (codec.resolved(fn) if isinstance(fn, str) else fn), args, kwargs
+
+    def _result(self, value):
+        return wire.RESULT, self._runtime.dumps(value)
+
+    def _raised(self, exc):
+        try:
+            description = codec.described(exc, self._runtime.by_value, self._own_files)
+        except BaseException as failed:  # noqa: BLE001 - an exception that even resists being looked at must not hang the call
+            text = "%s, and describing it failed: %r" % (type(exc).__qualname__, failed)
+            description = {"type": type(exc).__qualname__, "repr": text, "text": text, "frames": []}
+        if isinstance(exc, codec.CannotEncode):
+            description["special"] = ("EncodeError", "the result %s" % exc)
+        elif isinstance(exc, CannotDecode):
+            description["special"] = ("DecodeError", str(exc))
+        return wire.RAISED, pickle.dumps(description, codec.PROTOCOL)
+
+    def _answer(self, kind, ident, answer, on_main):
+        flush()
+        if kind == wire.CAST:
+            if answer[0] == wire.RAISED:
+                description = pickle.loads(answer[1])
+                sys.stderr.write("exception in a cast:\n%s" % description["text"])
+                sys.stderr.flush()
+            self._free_main(on_main)
+            return
+        self._free_main(on_main)
+        try:
+            self._runtime.post(answer[0], ident, answer[1])
+        except OSError:
+            pass  # the link is gone, and this process with it
+
+    def _free_main(self, on_main):
+        with self._lock:
+            # Before the answer is sent: the next call, which the answer sets off, must find the main thread free.
+            if on_main and self._main_jobs.empty():
+                self._main_busy = False
+            self._running -= 1
+            if not self._running:
+                self._all_done.notify_all()
+
+    def _start_task(self, kind, ident, coroutine):
+        import asyncio
+
+        with self._lock:
+            self._running += 1
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._run_loop, args=(asyncio,), name="peer-event-loop", daemon=True).start()
+        self._loop.call_soon_threadsafe(self._create_task, kind, ident, coroutine)
+
+    def _run_loop(self, asyncio):
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def _create_task(self, kind, ident, coroutine):
+        task = self._loop.create_task(self._drive(kind, ident, coroutine))
+        self._tasks.add(task)  # the loop itself keeps only a weak reference
+        task.add_done_callback(self._tasks.discard)
+
+    async def _drive(self, kind, ident, coroutine):
+        try:
+            answer = self._result(await coroutine)
+        except BaseException as exc:  # noqa: BLE001 - as in _run
+            answer = self._raised(exc)
+        self._answer(kind, ident, answer, False)
+
+
+class CannotDecode(Exception):
+    """What was called cannot be rebuilt here."""
+
+
+def flush():
+    """What a call printed has left this process before its answer does."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # noqa: BLE001, S110, PERF203 - the user may have replaced or closed it
+            pass
+
+
+def stacks(own_files, main_busy):
+    """Every thread's stack, without our own threads and frames."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    parts = []
+    for ident, frame in sys._current_frames().items():
+        stack = traceback.extract_stack(frame)
+        ours = [index for index, entry in enumerate(stack) if entry.filename in own_files]
+        text = "".join(traceback.format_list(stack[ours[-1] + 1 :] if ours else stack))
+        if ident == threading.main_thread().ident and not text:
+            text = "  in a function written in C, called by a call\n" if main_busy else "  waits for a call\n"
+        if text and not (ours and ident not in names):
+            parts.append("Thread %s:\n%s" % (names.get(ident, ident), text))
+    return "\n".join(parts)

@@ -1,0 +1,136 @@
+"""The life of a peer: set up, listen, run calls, end."""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import os
+import signal
+import sys
+import threading
+
+from . import dispatch
+from . import here
+from . import wire
+from .outbox import Outbox
+from .stream import PipeStream
+
+_END = object()
+_agent = None
+
+
+def run(reader, write_fd, config):
+    """Become a peer; on the main thread. Returns when the interpreter shall end normally."""
+    global _agent
+    for fd in (reader.fileno(), write_fd):
+        os.set_inheritable(fd, False)
+    _set_up_paths(config)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)  # the last words before a crash are in the pipe, not in a buffer
+    _agent = Agent(reader, write_fd, config)
+    _agent.live()
+
+
+def attach(channel):
+    """The one task that execnet runs here; the channel lives as long as it does."""
+    _agent.attach(channel)
+
+
+def _set_up_paths(config):
+    main = sys.modules["__main__"].__dict__
+    for name in ("os", "f", "w"):
+        main.pop(name, None)
+    sys.argv[:] = sys.argv[:1]
+    if config["replace_path"]:
+        sys.path[:] = config["path"]
+    else:
+        sys.path.extend(entry for entry in config["path"] if entry not in sys.path)
+
+
+class Agent:
+    """Connects the link with the dispatcher."""
+
+    def __init__(self, reader, write_fd, config):
+        from execnet import gateway_base
+
+        self._stream = PipeStream(reader, write_fd, gateway_base.get_execmodel("thread"))
+        self._serve = gateway_base.serve
+        self._own_files = frozenset(config["own_files"])
+        self._runtime = here.runtime = here.Runtime(config["name"], config["by_value"])
+        self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files)
+        self._assembly = wire.Assembly()
+        self._outbox = None
+        self._pid = os.getpid()
+
+    def live(self):
+        os.register_at_fork(after_in_child=self._forked)
+        # execnet's own loop runs beside: the main thread is for calls, and leaves the interpreter by its front door.
+        _thread.start_new_thread(self._serve, (self._stream, self._runtime.name))
+        finish = self._dispatcher.main_loop()
+        finish()
+
+    def attach(self, channel):
+        self._outbox = Outbox(channel.send, self._stream.writable)
+        self._runtime.post = self._outbox.post
+        channel.setcallback(self._receive, endmarker=_END)
+        self._outbox.post(wire.READY, 0, b"")
+        forever = threading.Lock()
+        forever.acquire()
+        forever.acquire()
+
+    def _forked(self):
+        # A child that keeps our ends open would hide our death from the origin, and the origin's from us.
+        null = os.open(os.devnull, os.O_RDWR)
+        self._stream.neutralize(null)
+        os.close(null)
+
+    def _receive(self, item):
+        """Called by the receiver thread: it neither waits, nor sends, nor raises."""
+        if item is _END:
+            self._link_lost()
+        message = self._assembly.add(item)
+        if message is None:
+            return
+        kind, ident, payload = message
+        if kind in (wire.CALL, wire.CAST):
+            self._dispatcher.accept(message)
+        elif kind == wire.MESSAGE:
+            name, payload = wire.split_name(payload)
+            self._runtime.mailboxes[name].deliver(payload)
+        elif kind == wire.STACKS:
+            text = dispatch.stacks(self._own_files, self._dispatcher.main_busy()).encode("utf-8", "backslashreplace")
+            self._outbox.post(wire.STACKS, ident, text, direct=False)
+        elif kind == wire.SHUTDOWN:
+            self._shut_down(payload)
+
+    def _link_lost(self):
+        # A peer does not outlive its control link, and neither does anything it started.
+        if os.getpgrp() == self._pid:
+            os.killpg(0, signal.SIGKILL)
+        os._exit(1)
+
+    def _shut_down(self, how):
+        if how == b"finish":
+            _thread.start_new_thread(self._finish, ())
+        elif not self._dispatcher.end(_halt):
+            _thread.start_new_thread(_halt, ())  # the main thread is in a call, which is not waited for
+
+    def _finish(self):
+        self._dispatcher.wait_all_done()
+        self._outbox.wait_idle(None)
+        self._dispatcher.end(lambda: None)  # the main thread returns: the interpreter ends as it always does
+
+
+_halting = _thread.allocate_lock()
+
+
+def _halt():
+    """Flush, run the atexit callbacks, and be gone; no thread and no call is waited for."""
+    _halting.acquire()  # whoever comes second waits for the end
+    try:
+        dispatch.flush()
+        atexit._run_exitfuncs()
+        dispatch.flush()
+    finally:
+        os._exit(0)

@@ -1,0 +1,48 @@
+"""Waiting for what becomes true."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from .options import seconds
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+T = TypeVar("T")
+
+_FIRST_PAUSE = 0.001
+_LONGEST_PAUSE = 0.1
+
+
+def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
+    """Call `fn` until it neither raises an ``Exception`` nor returns something falsy, and return its value.
+
+    ``None`` counts as success: an assertion that passed. Pauses between attempts grow from 1 ms to 0.1 s.
+
+    :param timeout: seconds, ``None`` for no limit. `fn` is called at least once, and once more after the time.
+    :raises AssertionError: it returned something falsy to the end.
+    :raises Exception: it raised to the end: the last exception itself, with a note.
+    """
+    limit = seconds("timeout", timeout)
+    started = time.monotonic()
+    pause = _FIRST_PAUSE
+    attempts = 0
+    while True:
+        last = limit is not None and time.monotonic() - started >= limit
+        attempts += 1
+        try:
+            value = fn()
+        except Exception as exc:
+            if last:
+                exc.add_note(f"still so after {limit:g} s and {attempts} attempts")
+                raise
+        else:
+            if value or value is None:
+                return value
+            if last:
+                raise AssertionError(f"{fn!r} still returned {value!r} after {limit:g} s and {attempts} attempts")
+        left = pause if limit is None else min(pause, max(0.0, limit - (time.monotonic() - started)))
+        time.sleep(left)  # nothing to wait on: what becomes true is somewhere else
+        pause = min(pause * 1.5, _LONGEST_PAUSE)

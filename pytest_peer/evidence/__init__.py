@@ -1,0 +1,1 @@
+"""What a peer leaves behind: its output and its artifacts."""

@@ -1,0 +1,163 @@
+"""The fixtures: a peer, and factories of peers for every scope."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import final
+
+import pytest
+
+from . import settings
+
+if TYPE_CHECKING:
+    from .group import PeerGroup
+    from .link.mailbox import Mailbox
+    from .peer import Peer
+    from .starter import Nursery
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+#: The nurseries of all scopes that are open, outermost first.
+nurseries_key = pytest.StashKey[list["Nursery"]]()
+
+
+@final
+class PeerFactory:
+    """Starts peers that end with the scope of the fixture. Erlang's ``?CT_PEER(Options)``."""
+
+    def __init__(self, nursery: Nursery, lasting: Callable[[], Nursery], node: Any, config: pytest.Config) -> None:
+        """:private: use the fixtures."""
+        self._nursery = nursery
+        self._lasting = lasting
+        self._config = config
+        self._module, self._test = _words(node)
+        self._marked = settings.marked(node) if hasattr(node, "iter_markers") else {}
+
+    def __call__(self, **options: Any) -> Peer:
+        """Start a peer.
+
+        :param options: as for `pytest_peer.start`; and ``link=False``, with which it lives on to the end of the session.
+        :raises TypeError: an unknown option or a value of the wrong type.
+        :raises ValueError: a value outside of what the option allows.
+        :raises BootError: it did not boot.
+        :raises NameInUse: a peer of that name is alive.
+        """
+        nursery, merged = self._merged(options)
+        return nursery.start({"name": self.name(), **merged})
+
+    def many(self, count: int, **options: Any) -> PeerGroup:
+        """Start `count` peers, which boot at the same time; ``name="rank"`` names them ``rank-0``, ``rank-1``...
+
+        :raises ExceptionGroup: some did not boot; the others are stopped.
+        """
+        nursery, merged = self._merged(options)
+        return nursery.start_many(count, merged, self.name)
+
+    def name(self, label: str | None = None) -> str:
+        """A fresh name, ``<module>-<label or test>-<n>-<pid>``; ``?CT_PEER_NAME(label)``."""
+        from .names import random_name
+
+        return random_name("-".join(filter(None, (self._module, label or self._test))))
+
+    def mailbox(self, name: str) -> Mailbox:
+        """The mailbox into which this factory's peers put with ``here.origin.send(name, message)``."""
+        return self._nursery.mailboxes[name]
+
+    def _merged(self, options: dict[str, Any]) -> tuple[Nursery, dict[str, Any]]:
+        merged = {**settings.read(self._config), **self._marked, **options}
+        link = merged.pop("link", True)
+        if not isinstance(link, bool):
+            raise TypeError(f"link: expected a bool, got {link!r}")
+        return (self._nursery if link else self._lasting()), merged
+
+
+def _words(node: Any) -> tuple[str, str]:
+    """The parts of a name that come from the test: its module, and itself."""
+    module = node.getparent(pytest.Module) if hasattr(node, "getparent") else None
+    words = [re.sub(r"[^A-Za-z0-9_.]+", "_", word).strip("_") for word in (module.path.stem if module else "", node.name or "")]
+    if module is not None and node is module:
+        words[1] = ""
+    return words[0], words[1] or ("" if words[0] else "session")
+
+
+def _opened(request: pytest.FixtureRequest, directory: Callable[[], Path]) -> Iterator[PeerFactory]:
+    from .starter import Nursery
+    from .starter import warn_of
+
+    nursery = Nursery(directory)
+    opened = request.config.stash.setdefault(nurseries_key, [])
+    opened.append(nursery)
+    try:
+        yield PeerFactory(nursery, lambda: request.getfixturevalue("_lasting_peers"), request.node, request.config)
+    finally:
+        deaths = nursery.unasked_deaths()
+        nursery.close()
+        if nursery in opened:
+            opened.remove(nursery)
+        warn_of(deaths)
+
+
+def _scoped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerFactory]:
+    name = "-".join(filter(None, _words(request.node)))
+    yield from _opened(request, lambda: _once(tmp_path_factory, f"{request.scope}-{name}"[:60]))
+
+
+def _once(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:
+    path = tmp_path_factory.getbasetemp() / "peers" / name
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@pytest.fixture
+def peer_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PeerFactory]:
+    """A function that starts peers, which are stopped at the end of the test."""
+    yield from _opened(request, lambda: tmp_path / "peers")
+
+
+@pytest.fixture
+def peer(peer_factory: PeerFactory) -> Peer:
+    """A peer: a fresh Python process, stopped at the end of the test. The marker ``peer`` gives it options."""
+    return peer_factory()
+
+
+@pytest.fixture(scope="class")
+def class_peer_factory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerFactory]:
+    """A function that starts peers, which are stopped at the end of the test class."""
+    yield from _scoped(request, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def module_peer_factory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerFactory]:
+    """A function that starts peers, which are stopped at the end of the test module."""
+    yield from _scoped(request, tmp_path_factory)
+
+
+@pytest.fixture(scope="package")
+def package_peer_factory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerFactory]:
+    """A function that starts peers, which are stopped at the end of the package."""
+    yield from _scoped(request, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def session_peer_factory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerFactory]:
+    """A function that starts peers, which are stopped at the end of the session."""
+    yield from _scoped(request, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def _lasting_peers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """The peers with ``link=False``."""
+    from .starter import Nursery
+
+    nursery = Nursery(lambda: _once(tmp_path_factory, f"lasting-{os.getpid()}"))
+    opened = request.config.stash.setdefault(nurseries_key, [])
+    opened.append(nursery)
+    yield nursery
+    opened.remove(nursery)
+    nursery.close()

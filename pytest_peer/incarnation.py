@@ -1,0 +1,383 @@
+"""One life of a peer, from the process's start to its end; `restart` gives a peer another.
+
+Three threads have a part in it: the boot thread, which ends with the boot; the link's receiver thread; and the watcher, which
+reports the end of the process. The end is dealt with once, in `_finish`, by whichever thread knows of it first and may wait.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from datetime import timezone
+from signal import SIGKILL
+from typing import Any
+
+from .errors import BootError
+from .errors import BootTimeout
+from .errors import HandshakeError
+from .errors import PeerDown
+from .evidence.artifacts import Artifacts
+from .evidence.output import InputStream
+from .evidence.output import OutputStream
+from .launch.command import command
+from .launch.process import Process
+from .link import wire
+from .link.calls import Calls
+from .link.connection import Interpreter
+from .link.connection import LinkClosed
+from .link.connection import Pipes
+from .link.connection import Unusable
+from .link.gateway import Link
+from .link.mailbox import Mailboxes
+from .options import PeerOptions
+from .options import ShutdownPlan
+from .states import DownReason
+from .states import PeerState
+from .states import down_reason
+from .watcher import Timer
+from .watcher import watcher
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+#: A process that ends closes its link a moment before it can be reaped, or the other way round.
+_SAME_END = 1.0
+#: Killed processes need a moment to be gone; only one in uninterruptible sleep needs more.
+_KILLED = 5.0
+
+
+class Incarnation:
+    """Starts a process as it is made; what follows is told by `state`.
+
+    :param on_down: called once with this object when it is down, on a thread of ours.
+    """
+
+    def __init__(
+        self,
+        options: PeerOptions,
+        artifacts: Artifacts,
+        mailboxes: Mailboxes,
+        on_down: Callable[[Incarnation], object],
+    ) -> None:
+        self.options = options
+        self.artifacts = artifacts
+        self._mailboxes = mailboxes
+        self._on_down = on_down
+        self.state = PeerState.BOOTING
+        self.reason: DownReason | None = None
+        self.boot_error: BootError | None = None
+        self.interpreter: Interpreter | None = None
+        self.argv: list[str] = []
+        self.process: Process | None = None
+        self.calls = Calls(self.describe)
+        #: Whether its end was asked for, by `stop` or a signal of ours.
+        self.asked = False
+        self._stopping = False
+        self._ready = threading.Event()
+        self._down = threading.Event()
+        self._finished = threading.Event()
+        self._changed = threading.Condition()
+        self._finishing = False
+        self._boot_timer: Timer | None = None
+        self._end_timer: Timer | None = None
+        self._boot_expired = False
+        self._unusable: str | None = None
+        self._link: Link | None = None
+        self._assembly = wire.Assembly()
+        self.started = self.ended = 0.0
+
+    # Beginning
+
+    def start(self, boot_seconds: float | None, booted: Callable[[], object] | None = None) -> None:
+        """Start the process; the boot goes on in the background.
+
+        :param boot_seconds: after them an unfinished boot is ended.
+        :param booted: called when it has booted, or failed.
+        :raises ExecNotFound: there is no such program.
+        """
+        spawned = threading.Event()
+        failure: list[BaseException] = []
+
+        def boot() -> None:
+            try:
+                pipes = self._spawn(boot_seconds)
+            except BaseException as exc:  # noqa: BLE001 - raised below, by the thread that asked
+                failure.append(exc)
+                self._never_started()
+                return
+            finally:
+                spawned.set()
+            self._boot(pipes)
+            if booted is not None:
+                booted()
+
+        # On a thread of its own from the very beginning: a Ctrl-C here cannot lose a process that is being started.
+        threading.Thread(target=boot, name=f"pytest-peer-boot-{self.options.name}", daemon=True).start()
+        try:
+            spawned.wait()
+        except BaseException:
+            spawned.wait()
+            self.kill()
+            raise
+        if failure:
+            raise failure[0].with_traceback(None)
+
+    def _spawn(self, boot_seconds: float | None) -> Pipes:
+        pipes = Pipes()
+        try:
+            line = command(self.options, os.environ, pipes.peer_read, pipes.peer_write)
+            self.argv = line.argv
+            self.started = time.time()
+            self.process = Process(line, (pipes.peer_read, pipes.peer_write), self._process_ended)
+        except BaseException:
+            pipes.close()
+            raise
+        finally:
+            pipes.close_peer_ends()
+        self.stdin = InputStream(self.process.stdin)
+        self.stdout = OutputStream(self.process.stdout, self.artifacts.path / "stdout.log")
+        self.stderr = OutputStream(self.process.stderr, self.artifacts.path / "stderr.log")
+        self.stdout.watch()
+        self.stderr.watch()
+        self.process.watch()
+        if boot_seconds is not None:
+            self._boot_timer = watcher.call_later(boot_seconds, self._boot_too_long)
+        return pipes
+
+    def _boot(self, pipes: Pipes) -> None:
+        assert self.process is not None
+        try:
+            self.interpreter = pipes.hello(self.process.exited)
+            pipes.send_agent(self.interpreter, self.options.name)
+        except (LinkClosed, Unusable, OSError) as exc:
+            self._unusable = str(exc) if isinstance(exc, Unusable) else None
+            pipes.close()
+            # Something may have closed the descriptors without being at its end, as sudo does: it is no use to us.
+            if isinstance(exc, Unusable) or not self.process.exited.wait(_SAME_END):
+                self.process.signal_group(SIGKILL)
+            self._finish()
+            return
+        self._link = Link(*pipes.hand_over(), self.options.name, self._item_came, self._link_ended)
+        self._link.listen()
+        self._ready.wait()  # set by the agent's first word, or by the end
+        if not self._finishing:
+            self.calls.open(self._link.outbox, self.interpreter.by_value)
+        with self._changed:
+            if self.state is PeerState.BOOTING and not self._finishing:
+                self._cancel_timers()
+                self._write_manifest(PeerState.RUNNING)
+                self.state = PeerState.RUNNING
+            self._changed.notify_all()
+
+    def _boot_too_long(self) -> None:
+        with self._changed:
+            if self.state is not PeerState.BOOTING:
+                return
+            self._boot_expired = True
+        assert self.process is not None
+        self.process.signal_group(SIGKILL)
+
+    def wait_boot(self, timeout: float | None) -> None:
+        """Wait until it runs.
+
+        :raises BootError: it will not; or, as `BootTimeout`, it does not yet.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, timeout)
+            if self.boot_error is not None:
+                raise self.boot_error
+            if self.state is PeerState.BOOTING:
+                raise BootTimeout(
+                    f"{self.describe()} is still booting after {timeout:g} s", argv=self.argv, output=self.output()
+                )
+
+    # Talking
+
+    def _item_came(self, data: bytes) -> None:
+        message = self._assembly.add(data)
+        if message is None:
+            return
+        kind, ident, payload = message
+        if kind == wire.READY:
+            self._ready.set()
+        elif kind == wire.MESSAGE:
+            name, payload = wire.split_name(payload)
+            self._mailboxes[name].deliver(payload)
+        else:
+            # What the call printed went into the pipes before the answer did.
+            self.stdout.drain()
+            self.stderr.drain()
+            self.calls.answered(kind, ident, payload)
+
+    # End
+
+    def stop(self, plan: ShutdownPlan) -> None:
+        """End it; when this returns, the process and all that it started are gone (not with ``"close"``)."""
+        with self._changed:
+            first, self._stopping, self.asked = not self._stopping, True, True
+            running = self.state is PeerState.RUNNING
+        if running and first:
+            if plan.how == "close":
+                assert self._link is not None
+                self._link.cut()
+                self._end_timer = watcher.call_later(_KILLED, self._kill_group)
+                return
+            self.calls.shut_down(plan.how)
+        if not running or not self._down.wait(plan.seconds):
+            self._kill_group()
+        self._wait_finished()
+
+    def kill(self) -> None:
+        """Kill it and all that it started; when this returns they are gone."""
+        self.asked = True
+        self._kill_group()
+        self._wait_finished()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the interpreter, also when a launcher is between."""
+        if self.process is not None:
+            self.process.signal(number, self.interpreter.pid if self.interpreter else None)
+
+    def wait_down(self, timeout: float | None) -> DownReason:
+        """Wait for the end, whoever causes it.
+
+        :raises TimeoutError: it did not come in time.
+        """
+        if not self._down.wait(timeout):
+            raise TimeoutError(f"{self.describe()} is not down after {timeout:g} s")
+        assert self.reason is not None
+        return self.reason
+
+    def _kill_group(self) -> None:
+        if self.process is not None:
+            self.process.signal_group(SIGKILL)
+
+    def _wait_finished(self) -> None:
+        if not self._finished.wait(_KILLED):
+            raise PeerDown(f"{self.describe()} was killed and is not gone after {_KILLED:g} s")
+        if self._link is not None:
+            self._link.join(_SAME_END)
+
+    def _process_ended(self) -> None:
+        # Nearly always the link's end comes at the same moment and its thread deals with it. Not if somebody holds the pipe.
+        self._end_timer = watcher.call_later(
+            _SAME_END, lambda: threading.Thread(target=self._finish, name="pytest-peer-finish", daemon=True).start()
+        )
+
+    def _link_ended(self) -> None:
+        assert self.process is not None
+        lost = not self.process.exited.wait(_SAME_END)
+        if lost:
+            self.process.signal_group(SIGKILL)  # a peer does not outlive its control link
+        self._finish(link_lost=lost)
+
+    def _never_started(self) -> None:
+        self.reason = DownReason("boot failed")
+        self.state = PeerState.DOWN
+        self.artifacts.discard()
+        self._down.set()
+        self._finished.set()
+
+    def _finish(self, *, link_lost: bool = False) -> None:
+        with self._changed:
+            if self._finishing:
+                return
+            self._finishing = True
+        process = self.process
+        assert process is not None
+        process.exited.wait(_KILLED)
+        process.wait_group_gone(_SAME_END)
+        self._cancel_timers()
+        self.stdin.abandon()
+        self.stdout.close()
+        self.stderr.close()
+        self.ended = time.time()
+        with self._changed:
+            booted = self.state is PeerState.RUNNING
+            self.reason = down_reason(
+                stopped=self._stopping, booted=booted, link_lost=link_lost, exit_status=process.exit_status
+            )
+            if not booted:
+                self.boot_error = self._why_not_booted(self.reason)
+            self._write_manifest(PeerState.DOWN)
+            self._on_down(self)
+            self.state = PeerState.DOWN
+            self._changed.notify_all()
+        self._down.set()
+        self.calls.end(self.down_error)
+        self._ready.set()
+        self._finished.set()
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._boot_timer, self._end_timer):
+            if timer is not None:
+                watcher.cancel(timer)
+
+    def _why_not_booted(self, reason: DownReason) -> BootError:
+        facts: dict[str, Any] = {"argv": self.argv, "exit_status": reason.exit_status, "output": self.output()}
+        name = f"peer {self.options.name!r}"
+        if self._unusable is not None:
+            return HandshakeError(f"{name}: {self._unusable}", **facts)
+        if self._boot_expired:
+            return BootTimeout(f"{name} did not boot in time and was killed", **facts)
+        if self._stopping:
+            return BootError(f"{name} was stopped while it was booting", **facts)
+        return BootError(f"{name} did not boot: its process {_how(reason)}", **facts)
+
+    # Telling
+
+    def output(self) -> str:
+        """All that it wrote, stdout first."""
+        return "".join(stream.text for stream in (self.stdout, self.stderr))
+
+    def down_error(self) -> PeerDown:
+        """What a call to it raises now that it is down."""
+        error = PeerDown(f"{self.describe()} is down: {self.reason}", self.reason, self.stderr.text or self.stdout.text)
+        error.__cause__ = self.boot_error
+        return error
+
+    def describe(self) -> str:
+        """Name and process, for messages."""
+        pid = self.interpreter.pid if self.interpreter else self.process.pid if self.process else None
+        return f"peer {self.options.name!r}" + (f" (pid {pid})" if pid is not None else "")
+
+    def neutralize(self, null_fd: int) -> None:
+        """In a forked child: this life is the parent's business."""
+        self.calls.end(lambda: PeerDown(f"{self.describe()} belongs to the process that this one was forked from"))
+        if self._link is not None:
+            self._link.neutralize(null_fd)
+
+    def _write_manifest(self, state: PeerState) -> None:
+        interpreter, reason, process = self.interpreter, self.reason, self.process
+        self.artifacts.write_manifest(
+            {
+                "name": self.options.name,
+                "node": f"{self.options.name}@{self.options.host}",
+                "argv": self.argv,
+                "env": self.options.env,
+                "cwd": self.options.cwd or os.getcwd(),
+                "options": {name: getattr(self.options, name) for name in self.options.__slots__},
+                "python": interpreter and f"{interpreter.implementation} {'.'.join(map(str, interpreter.version))}",
+                "pid": interpreter and interpreter.pid,
+                "launcher_pid": process and process.pid,
+                "start_method": "spawn",
+                "started": _iso(self.started),
+                "ended": _iso(self.ended) if self.ended else None,
+                "state": str(state),
+                "kind": reason and reason.kind,
+                "exit_status": reason and reason.exit_status,
+                "signal": reason and reason.signal and reason.signal.name,
+            }
+        )
+
+
+def _how(reason: DownReason) -> str:
+    if reason.signal is not None:
+        return f"was killed by {reason.signal.name}"
+    return f"exited with status {reason.exit_status}" if reason.exit_status is not None else "never answered"
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds")

@@ -1,0 +1,1 @@
+"""How a peer's process is started and ended."""

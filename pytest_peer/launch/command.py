@@ -1,0 +1,51 @@
+"""The command line of a peer; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..options import PeerOptions
+
+#: Reads the loader from the link and runs it. Everything else comes through the link, so that the command line stays
+#: readable in ``ps``. The reader is buffered: one system call instead of one for each byte of the first line.
+_BOOT = "import os;f=os.fdopen({read},'rb');exec(f.read(int(f.readline())),{{'f':f,'w':{write}}})"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to execute, and in which environment and directory."""
+
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str | None
+
+
+def command(options: PeerOptions, environ: Mapping[str, str], read_fd: int, write_fd: int) -> Command:
+    """Build the command line: ``exec``, ``args``, then our own words, as Erlang's ``peer`` does.
+
+    :param environ: the inherited environment.
+    :param read_fd: the descriptor on which the peer hears its origin; `write_fd` is the one on which it answers.
+    :raises TypeError: ``post_process_args`` returned something else than a list of ``str``.
+    """
+    boot = _BOOT.format(read=read_fd, write=write_fd)
+    argv = [*options.exec, *options.args, "-c", boot, f"{options.name}@{options.host}"]
+    if options.post_process_args is not None:
+        argv = _processed(options.post_process_args(list(argv)))
+    env = dict(environ)
+    for key, value in options.env.items():
+        if value is None:
+            env.pop(key, None)
+        else:
+            env[key] = value
+    return Command(argv, env, options.cwd)
+
+
+def _processed(argv: Sequence[str]) -> list[str]:
+    if isinstance(argv, str | bytes) or not isinstance(argv, Sequence) or not argv:
+        raise TypeError(f"post_process_args: expected it to return a list of str, got {argv!r}")
+    for item in argv:
+        if not isinstance(item, str):
+            raise TypeError(f"post_process_args: expected it to return only str, got {item!r}")
+    return list(argv)

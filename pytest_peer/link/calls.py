@@ -1,0 +1,206 @@
+"""What is said over a link: calls and their answers, casts, messages."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from ..errors import CallTimeout
+from ..errors import PeerDown
+from . import wire
+from .future import Outcome
+from .future import PeerFuture
+from .outbox import Outbox
+from .pickling import decode
+from .pickling import encode
+from .pickling import encode_call
+from .pickling import rebuilt
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+#: How long a peer may take to tell where its threads are.
+STACKS_SECONDS = 1.0
+
+
+class Calls:
+    """One side of a conversation. What is said before the link is open waits for it; after its end all fails.
+
+    :param whom: names the peer, for messages.
+    """
+
+    def __init__(self, whom: Callable[[], str]) -> None:
+        self._whom = whom
+        self._lock = threading.RLock()
+        self._nothing_pending = threading.Condition(self._lock)
+        self._pending: dict[int, Future[Any]] = {}
+        self._ids = itertools.count(1)
+        self._outbox: Outbox | None = None
+        self._opening: Outbox
+        self._by_value = ""
+        self._backlog: deque[Callable[[], object]] = deque()
+        self._error: Callable[[], PeerDown] | None = None
+
+    def open(self, outbox: Outbox, by_value: str) -> None:
+        """The peer listens: say what has waited, in order.
+
+        :param by_value: why code cannot be sent to it by value; empty if it can.
+        """
+        self._by_value = by_value
+        while True:
+            with self._lock:
+                if not self._backlog:
+                    self._outbox = outbox
+                    return
+                speak = self._backlog.popleft()
+            self._opening = outbox
+            speak()
+
+    def end(self, error: Callable[[], PeerDown]) -> None:
+        """The peer is down: what is pending fails now, what comes later when it is said."""
+        with self._lock:
+            self._error = error
+            pending = list(self._pending.values())
+            self._pending.clear()
+            self._backlog.clear()
+            self._nothing_pending.notify_all()
+        for future in pending:
+            if future.running() or future.set_running_or_notify_cancel():
+                future.set_exception(error())
+
+    def submit(self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PeerFuture:
+        """Call `fn` in the peer; what cannot be encoded is the future's exception.
+
+        :raises PeerDown: the peer has ended.
+        """
+        future = PeerFuture(self._outcome, self._timed_out)
+        ident = self._expect(future)
+
+        def speak() -> None:
+            if not future.set_running_or_notify_cancel():
+                self.drop(future)
+                return
+            try:
+                self._post(wire.CALL, ident, encode_call(fn, args, kwargs, self._by_value))
+            except PeerDown:
+                pass  # `end` tells the future
+            except Exception as exc:
+                self.drop(future)
+                future.set_exception(exc)
+
+        self._say(speak)
+        return future
+
+    def cast(self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Call `fn` in the peer and expect no answer.
+
+        :raises EncodeError: it cannot be sent.
+        :raises PeerDown: the peer has ended.
+        """
+        self._say(lambda: self._post(wire.CAST, next(self._ids), encode_call(fn, args, kwargs, self._by_value), True))
+
+    def send(self, mailbox: str, message: object) -> None:
+        """Put `message` into a mailbox of the peer.
+
+        :raises EncodeError: it cannot be sent.
+        :raises PeerDown: the peer has ended.
+        """
+        if not isinstance(mailbox, str):
+            raise TypeError(f"mailbox: expected a name, got {mailbox!r}")
+
+        def speak() -> None:
+            payload = wire.named(mailbox, encode(message, self._by_value, "the message"))
+            self._post(wire.MESSAGE, next(self._ids), payload, True)
+
+        self._say(speak)
+
+    def stacks(self) -> str:
+        """Every thread's Python stack in the peer.
+
+        :raises TimeoutError: no answer within a second.
+        :raises PeerDown: the peer has ended.
+        """
+        future: Future[tuple[int, bytes]] = Future()
+        ident = self._expect(future)
+        try:
+            self._post(wire.STACKS, ident, b"")
+            return future.result(STACKS_SECONDS)[1].decode("utf-8", "backslashreplace")
+        finally:
+            self.drop(future)
+
+    def shut_down(self, how: str) -> None:
+        """Tell the peer to end: ``"halt"`` or ``"finish"``."""
+        self._post(wire.SHUTDOWN, next(self._ids), how.encode())
+
+    def answered(self, kind: int, ident: int, payload: bytes) -> None:
+        """An answer has come; one that nobody waits for is dropped."""
+        with self._lock:
+            future = self._pending.pop(ident, None)
+            if not self._pending:
+                self._nothing_pending.notify_all()
+        if future is not None:
+            future.set_result((kind, payload))
+
+    def drop(self, future: Future[Any]) -> None:
+        """Nobody waits for this answer any more."""
+        with self._lock:
+            for ident, pending in self._pending.items():
+                if pending is future:
+                    del self._pending[ident]
+                    break
+            if not self._pending:
+                self._nothing_pending.notify_all()
+
+    def wait_nothing_pending(self) -> None:
+        """Wait until every call has its answer."""
+        with self._lock:
+            self._nothing_pending.wait_for(lambda: not self._pending)
+
+    def _expect(self, future: Future[Any]) -> int:
+        ident = next(self._ids)
+        with self._lock:
+            if self._error is not None:
+                raise self._error()
+            self._pending[ident] = future
+        return ident
+
+    def _say(self, speak: Callable[[], object]) -> None:
+        with self._lock:
+            if self._error is not None:
+                raise self._error()
+            if self._outbox is None:
+                self._backlog.append(speak)
+                return
+        speak()
+
+    def _post(self, kind: int, ident: int, payload: bytes, in_order: bool = False) -> None:
+        outbox = self._outbox or self._opening
+        try:
+            outbox.post(kind, ident, payload, in_order)
+        except OSError:
+            # The link is closed, and its end is about to be noticed. A pending call learns it there, with the reason.
+            if self._error is not None:
+                raise self._error() from None
+            if kind in (wire.CAST, wire.MESSAGE):
+                raise PeerDown(f"{self._whom()} is going down") from None
+
+    def _outcome(self, kind: int, payload: bytes) -> Outcome:
+        if kind == wire.RESULT:
+            try:
+                return decode(payload), None
+            except Exception as exc:
+                exc.__traceback__ = None
+                return None, exc
+        return None, rebuilt(decode(payload), f"raised in {self._whom()}")
+
+    def _timed_out(self, limit: float) -> CallTimeout:
+        try:
+            stacks = self.stacks()
+        except TimeoutError:
+            stacks = f"no stacks: no answer within {STACKS_SECONDS:g} s; it is stopped, or something in it holds the GIL"
+        except PeerDown as exc:
+            stacks = f"no stacks: {exc}"
+        return CallTimeout(f"no answer from {self._whom()} within {limit:g} s", stacks)

@@ -1,0 +1,68 @@
+"""The answer of a call, as a future."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from ..errors import CallTimeout
+from ..options import seconds
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+#: A value, or an exception that was raised in the peer.
+Outcome = tuple[Any, BaseException | None]
+
+
+class PeerFuture(Future[Any]):
+    """The answer of a call.
+
+    It is decoded by whoever asks for it: unpickling imports modules and runs their code, which the receiver thread must never
+    wait for.
+    """
+
+    def __init__(
+        self, decode: Callable[[int, bytes], Outcome], timed_out: Callable[[float], CallTimeout]
+    ) -> None:
+        super().__init__()
+        self._decode = decode
+        self._timed_out = timed_out
+        self._decoding = threading.Lock()
+        self._outcome: Outcome | None = None
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the answer and return the value or raise the exception.
+
+        :param timeout: seconds, ``None`` for no limit. It may be asked again after a timeout.
+        :raises CallTimeout: no answer in time; carries the peer's stacks.
+        :raises PeerDown: the peer has ended.
+        """
+        value, exc = self._settled(timeout)
+        if exc is None:
+            return value
+        try:
+            # Only the peer's frames, whoever raised this object before; those from here to the test are added now.
+            raise exc.with_traceback(self._remote_traceback)
+        finally:
+            del exc  # a cycle through this frame would keep the test's locals alive
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the answer and return the exception, if it is one; limits as for `result`."""
+        return self._settled(timeout)[1]
+
+    def _settled(self, timeout: float | None) -> Outcome:
+        limit = seconds("timeout", timeout)
+        if self._outcome is None:
+            try:
+                failed = super().exception(limit)
+            except TimeoutError:
+                assert limit is not None
+                raise self._timed_out(limit) from None
+            with self._decoding:
+                if self._outcome is None:
+                    self._outcome = (None, failed) if failed is not None else self._decode(*super().result(0))
+                    exc = self._outcome[1]
+                    self._remote_traceback = exc.__traceback__ if exc is not None else None
+        return self._outcome

@@ -1,0 +1,60 @@
+"""A named queue of messages, on either side of the link."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Any
+from typing import Callable
+from typing import Iterator
+
+
+class Mailbox:
+    """Messages in the order in which they were sent; one that comes before anybody waits stays."""
+
+    def __init__(self, name: str, decode: Callable[[bytes], Any]) -> None:
+        self.name = name
+        self._decode = decode
+        self._payloads: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def deliver(self, payload: bytes) -> None:
+        """Put an encoded message in; it is decoded by whoever takes it out."""
+        self._payloads.put(payload)
+
+    def get(self, timeout: float | None = None) -> Any:
+        """Take the oldest message out.
+
+        :param timeout: seconds, ``None`` for no limit.
+        :raises TimeoutError: none came in time.
+        """
+        if timeout is not None and not timeout >= 0:
+            raise ValueError("timeout: seconds must not be negative or NaN, got %r" % (timeout,))
+        try:
+            payload = self._payloads.get(timeout=None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
+        except queue.Empty:
+            raise TimeoutError("no message in mailbox %r within %g s" % (self.name, timeout)) from None
+        return self._decode(payload)
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            yield self.get()
+
+    def __repr__(self) -> str:
+        return "<Mailbox %r, %d waiting>" % (self.name, self._payloads.qsize())
+
+
+class Mailboxes:
+    """All mailboxes of one owner; they come into being when first named."""
+
+    def __init__(self, decode: Callable[[bytes], Any]) -> None:
+        self._decode = decode
+        self._lock = threading.Lock()
+        self._by_name: dict[str, Mailbox] = {}
+
+    def __getitem__(self, name: str) -> Mailbox:
+        if not isinstance(name, str):
+            raise TypeError("mailbox: expected a name, got %r" % (name,))
+        with self._lock:
+            if name not in self._by_name:
+                self._by_name[name] = Mailbox(name, self._decode)
+            return self._by_name[name]

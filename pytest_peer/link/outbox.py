@@ -1,0 +1,103 @@
+"""Sends messages so that none delays another, and that no interruption tears one.
+
+A small message on a quiet link is written by its sender at once. Everything else is left to a thread, which sends big
+messages in chunks by turns and ends when nothing is left.
+"""
+
+from __future__ import annotations
+
+import _thread
+import select
+import threading
+from collections import deque
+from typing import Callable
+from typing import Deque
+
+from . import wire
+
+#: One item of a big message: what a small message behind it waits for.
+CHUNK = 1 << 20
+#: A small message with its headers, ours and execnet's, is written in one piece.
+SMALL = select.PIPE_BUF - 96
+
+
+class _Transfer:
+    """A message on its way."""
+
+    def __init__(self, kind: int, ident: int, payload: bytes, in_order: bool) -> None:
+        self.kind = kind
+        self.ident = ident
+        self.in_order = in_order
+        self._payload = memoryview(payload)
+        self._sent = 0
+        self.done = False
+
+    def next_item(self) -> bytes:
+        part = self._payload[self._sent : self._sent + CHUNK]
+        self._sent += len(part)
+        self.done = self._sent == len(self._payload)
+        return wire.item(self.kind, self.ident, self.done, bytes(part))
+
+
+class Outbox:
+    """`send` sends an item and may wait for it; `writable` tells whether it would."""
+
+    def __init__(self, send: Callable[[bytes], object], writable: Callable[[], bool]) -> None:
+        self._send = send
+        self._writable = writable
+        # Reentrant: a signal handler may post while its thread is in here. A small write is atomic, so it may come between.
+        self._lock = threading.RLock()
+        self._turns: Deque[_Transfer] = deque()
+        # Messages that must not overtake the one of their kind that has its turns now.
+        self._behind: Deque[_Transfer] = deque()
+        self._thread_runs = False
+        self._idle = threading.Event()
+        self._idle.set()
+
+    def post(self, kind: int, ident: int, payload: bytes, in_order: bool = False, direct: bool = True) -> None:
+        """Send a message; return before it has gone.
+
+        :param in_order: do not overtake earlier messages that were posted with this.
+        :param direct: ``False`` where nothing may be sent, in a callback of the receiver.
+        :raises OSError: the link is closed.
+        """
+        with self._lock:
+            if direct and not self._thread_runs and len(payload) <= SMALL and self._writable():
+                self._send(wire.item(kind, ident, True, payload))
+                return
+            transfer = _Transfer(kind, ident, payload, in_order)
+            if in_order and any(other.in_order for other in self._turns):
+                self._behind.append(transfer)
+            else:
+                self._turns.append(transfer)
+            if not self._thread_runs:
+                self._thread_runs = True
+                self._idle.clear()
+                _thread.start_new_thread(self._run, ())
+
+    def wait_idle(self, seconds: float) -> bool:
+        """Wait until everything has gone."""
+        return self._idle.wait(seconds)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._turns:
+                    self._thread_runs = False
+                    self._idle.set()
+                    return
+                transfer = self._turns[0]
+            try:
+                self._send(transfer.next_item())
+            except OSError:  # the link is closed: whoever waits for an answer learns it from the link's end
+                with self._lock:
+                    self._turns.clear()
+                    self._behind.clear()
+                continue
+            with self._lock:
+                if not transfer.done:
+                    self._turns.rotate(-1)
+                    continue
+                self._turns.popleft()
+                if transfer.in_order and self._behind:
+                    self._turns.append(self._behind.popleft())

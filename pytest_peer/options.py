@@ -1,0 +1,224 @@
+"""The options of a peer: what they may be, and the refusal of everything else before anything is started.
+
+The words are Erlang's (``peer:start_options()``), except ``cwd``, ``call_timeout`` and ``link``.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import TypeAlias
+from typing import cast
+
+from . import names
+
+if TYPE_CHECKING:
+    from .peer import Peer
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+#: ``"halt"``, ``("halt", seconds)``, seconds, ``None`` or ``"close"``.
+Shutdown: TypeAlias = str | tuple[str, float] | float | None
+
+#: How long a peer told to halt may take before it is killed; Erlang's ``{halt, 5000}``.
+HALT_SECONDS = 5.0
+PEER_DOWN = ("stop", "continue", "crash")
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownPlan:
+    """What ``stop()`` does: ``"halt"``, ``"finish"`` or ``"close"``, and how long it waits before it kills."""
+
+    how: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerOptions:
+    """Checked options. Make them with `checked`."""
+
+    name: str = ""
+    host: str = ""
+    longnames: bool = False
+    exec: tuple[str, ...] = field(default_factory=lambda: (sys.executable,))
+    args: tuple[str, ...] = ()
+    post_process_args: Callable[[list[str]], Sequence[str]] | None = None
+    env: Mapping[str, str | None] = field(default_factory=dict)
+    cwd: str | None = None
+    wait_boot: float | None | bool | Callable[[Peer], object] = 15.0
+    shutdown: Shutdown = "halt"
+    peer_down: str = "stop"
+    call_timeout: float | None = 60.0
+    artifacts: Path | None = None
+
+    @property
+    def shutdown_plan(self) -> ShutdownPlan:
+        """`shutdown` without its many spellings."""
+        if self.shutdown == "close":
+            return ShutdownPlan("close", HALT_SECONDS)
+        if self.shutdown == "halt":
+            return ShutdownPlan("halt", HALT_SECONDS)
+        if isinstance(self.shutdown, tuple):
+            return ShutdownPlan("halt", self.shutdown[1])
+        return ShutdownPlan("finish", cast("float | None", self.shutdown))
+
+
+def names_of_options() -> list[str]:
+    """The options there are, for messages and for the marker's check."""
+    return [option.name for option in fields(PeerOptions)]
+
+
+def checked(options: Mapping[str, Any]) -> PeerOptions:
+    """Check `options` and fill in what is missing.
+
+    :raises TypeError: an unknown option, or a value of the wrong type; names the option and the offending item.
+    :raises ValueError: a value outside of what the option allows.
+    """
+    known = names_of_options()
+    for name in options:
+        if name not in known:
+            raise TypeError(f"{name}: unknown option; known are {', '.join(known)}")
+    values = {name: _CHECKS[name](value) for name, value in options.items()}
+    if not values.get("name"):
+        values["name"] = names.random_name()
+    if not values.get("host"):
+        values["host"] = names.full_host() if values.get("longnames") else names.short_host()
+    return PeerOptions(**values)
+
+
+def seconds(option: str, value: object) -> float | None:
+    """A time limit: seconds, or ``None`` for no limit.
+
+    :raises TypeError: not a number.
+    :raises ValueError: negative or not a number at all.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{option}: expected seconds or None, got {value!r}")
+    if math.isnan(value) or value < 0:
+        raise ValueError(f"{option}: seconds must not be negative or NaN, got {value!r}")
+    return None if math.isinf(value) else float(value)
+
+
+def _words(option: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise TypeError(f"{option}: expected a list of str, got {value!r}")
+    for item in value:
+        if not isinstance(item, str):
+            raise TypeError(f"{option}: expected only str, got {item!r} in {value!r}")
+        if "\0" in item:
+            raise ValueError(f"{option}: a NUL character cannot be passed to a program: {item!r}")
+    return tuple(value)
+
+
+def _exec(value: object) -> tuple[str, ...]:
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    words = (value,) if isinstance(value, str) else value
+    if isinstance(words, Sequence) and not isinstance(words, bytes):
+        words = [os.fspath(word) if isinstance(word, os.PathLike) else word for word in words]
+    program = _words("exec", words)
+    if not program or not program[0]:
+        raise ValueError(f"exec: expected a program, got {value!r}")
+    return program
+
+
+def _env(value: object) -> dict[str, str | None]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"env: expected a mapping, got {value!r}")
+    for key, item in value.items():
+        if not isinstance(key, str) or not isinstance(item, str | None):
+            raise TypeError(f"env: expected str to str or None, got {key!r}: {item!r}")
+        if not key or "=" in key or "\0" in key + (item or ""):
+            raise ValueError(f"env: not possible in an environment: {key!r}: {item!r}")
+    return dict(value)
+
+
+def _cwd(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"cwd: expected a path, got {value!r}")
+    if not os.path.isdir(value):
+        raise ValueError(f"cwd: not a directory: {os.fspath(value)!r}")
+    return os.fspath(value)
+
+
+def _wait_boot(value: object) -> float | None | bool | Callable[[Peer], object]:
+    if value is True:
+        raise TypeError("wait_boot: expected seconds, None, False or a callable, got True")
+    if value is False or callable(value):
+        return value
+    return seconds("wait_boot", value)
+
+
+def _shutdown(value: object) -> Shutdown:
+    if isinstance(value, str):
+        if value not in ("halt", "close"):
+            raise ValueError(f"shutdown: expected 'halt', ('halt', seconds), seconds, None or 'close', got {value!r}")
+        return value
+    if isinstance(value, tuple | list):
+        if len(value) != 2 or value[0] != "halt":
+            raise ValueError(f"shutdown: expected ('halt', seconds), got {value!r}")
+        return ("halt", cast("float", seconds("shutdown", value[1])))
+    return seconds("shutdown", value)
+
+
+def _peer_down(value: object) -> str:
+    if value not in PEER_DOWN:
+        raise ValueError(f"peer_down: expected one of {', '.join(map(repr, PEER_DOWN))}, got {value!r}")
+    return cast("str", value)
+
+
+def _host(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"host: expected a str, got {value!r}")
+    return names.checked(value) if len(value) <= names.MAX_LENGTH else value
+
+
+def _longnames(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"longnames: expected a bool, got {value!r}")
+    return value
+
+
+def _post_process_args(value: object) -> Callable[[list[str]], Sequence[str]] | None:
+    if value is not None and not callable(value):
+        raise TypeError(f"post_process_args: expected a callable, got {value!r}")
+    return value
+
+
+def _artifacts(value: object) -> Path | None:
+    if value is None:
+        return None
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"artifacts: expected a path, got {value!r}")
+    return Path(value)
+
+
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "name": names.checked,
+    "host": _host,
+    "longnames": _longnames,
+    "exec": _exec,
+    "args": lambda value: _words("args", value),
+    "post_process_args": _post_process_args,
+    "env": _env,
+    "cwd": _cwd,
+    "wait_boot": _wait_boot,
+    "shutdown": _shutdown,
+    "peer_down": _peer_down,
+    "call_timeout": lambda value: seconds("call_timeout", value),
+    "artifacts": _artifacts,
+}

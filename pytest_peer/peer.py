@@ -1,0 +1,294 @@
+"""The handle of a peer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+from typing import NoReturn
+from typing import TypeVar
+from typing import final
+from typing import overload
+
+from .evidence.output import InputStream
+from .evidence.output import OutputStream
+from .incarnation import Incarnation
+from .link.future import PeerFuture
+from .options import PeerOptions
+from .options import checked
+from .options import seconds
+from .states import DownReason
+from .states import PeerState
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+T = TypeVar("T")
+
+#: How long `pause` waits for the process to have stopped; it takes microseconds unless something is wrong.
+_PAUSE_SECONDS = 1.0
+
+
+@final
+class Peer(Executor):
+    """A Python process that this one started and controls.
+
+    Get one from the fixtures `peer` and `peer_factory`, or from `pytest_peer.start`. It is also a
+    `concurrent.futures.Executor`, and a context manager that stops it. Calls do not wait for each other: the first runs on the
+    peer's main thread, others that come meanwhile on threads of their own. Erlang's ``peer``.
+    """
+
+    def __init__(self, live: Callable[[PeerOptions, Callable[[], object] | None], Incarnation], options: PeerOptions) -> None:
+        """:private: made by `starter`, which gives a function that begins a life with given options."""
+        self._live = live
+        self._callback = options.wait_boot if callable(options.wait_boot) else None
+        self._life = live(options, self._booted)
+
+    def _booted(self) -> None:
+        if self._callback is not None:
+            self._callback(self)
+
+    # What it is
+
+    @property
+    def name(self) -> str:
+        """Its name; unique among the living peers of this process."""
+        return self._life.options.name
+
+    @property
+    def host(self) -> str:
+        """The part after ``@`` in `node`."""
+        return self._life.options.host
+
+    @property
+    def node(self) -> str:
+        """``name@host``."""
+        return f"{self.name}@{self.host}"
+
+    @property
+    def options(self) -> PeerOptions:
+        """The options it was started with."""
+        return self._life.options
+
+    @property
+    def pid(self) -> int | None:
+        """Its own process id, as ``os.getpid()`` returns there; ``None`` before it has said so."""
+        interpreter = self._life.interpreter
+        return interpreter.pid if interpreter else None
+
+    @property
+    def python(self) -> tuple[int, int, int] | None:
+        """Its Python version, as ``(3, 13, 0)``; ``None`` before it has said so."""
+        interpreter = self._life.interpreter
+        return interpreter.version if interpreter else None
+
+    @property
+    def state(self) -> PeerState:
+        """``"booting"``, ``"running"`` or ``"down"``."""
+        return self._life.state
+
+    @property
+    def down_reason(self) -> DownReason | None:
+        """Why it is down; ``None`` while it is not."""
+        return self._life.reason if self._life.state is PeerState.DOWN else None
+
+    @property
+    def artifacts(self) -> Path:
+        """The directory with ``stdout.log``, ``stderr.log`` and ``manifest.json``."""
+        return self._life.artifacts.path
+
+    @property
+    def stdout(self) -> OutputStream:
+        """What it wrote to its stdout, descendants and C code included."""
+        return self._life.stdout
+
+    @property
+    def stderr(self) -> OutputStream:
+        """What it wrote to its stderr."""
+        return self._life.stderr
+
+    @property
+    def stdin(self) -> InputStream:
+        """What it reads from its stdin."""
+        return self._life.stdin
+
+    def __repr__(self) -> str:
+        life = self._life
+        if life.state is PeerState.DOWN:
+            told = f"{life.reason} after {life.ended - life.started:.1f} s"
+        else:
+            told = str(life.state)
+        return f"<Peer {self.name} pid {self.pid}: {told}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a peer's handle cannot be sent to another process")
+
+    # Calls
+
+    @overload
+    def call(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T: ...
+    @overload
+    def call(self, fn: str, /, *args: Any, **kwargs: Any) -> Any: ...
+    def call(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
+        """Run ``fn(*args, **kwargs)`` there and return its value or raise its exception; ``peer:call``.
+
+        A coroutine function runs on an event loop that lives as long as the peer. ``"module:qualname"`` names what cannot be
+        imported here. The limit is the option ``call_timeout``.
+
+        :raises CallTimeout: no answer in time; the function goes on, its answer is dropped, the peer stays usable.
+        :raises PeerDown: the peer has ended.
+        :raises EncodeError: the call or its result cannot be sent.
+        """
+        return self._call(self.options.call_timeout, fn, args, kwargs)
+
+    def call_within(self, timeout: float | None, fn: Callable[..., T] | str, /, *args: Any, **kwargs: Any) -> T:
+        """`call` with a limit of its own, in seconds; ``None`` for no limit."""
+        result: T = self._call(seconds("call_within", timeout), fn, args, kwargs)
+        return result
+
+    def _call(
+        self, timeout: float | None, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        future = self._submit(fn, args, kwargs)
+        try:
+            return future.result(timeout)
+        finally:
+            if not future.done():
+                self._life.calls.drop(future)
+
+    def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> PeerFuture:  # type: ignore[override]
+        """`call` without waiting: a future, whose ``result(timeout)`` is what `call` returns or raises.
+
+        :raises PeerDown: the peer has ended.
+        """
+        return self._submit(fn, args, kwargs)
+
+    async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
+        """`call` for asyncio: awaits the answer."""
+        future = self._submit(fn, args, kwargs)
+        limit = self.options.call_timeout
+        try:
+            await asyncio.wait([asyncio.wrap_future(future)], timeout=limit)
+            return await asyncio.to_thread(future.result, 0)
+        finally:
+            if not future.done():
+                self._life.calls.drop(future)
+
+    def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
+        """Run it there and do not wait; ``peer:cast``. An exception is written to the peer's stderr.
+
+        :raises PeerDown: the peer has ended.
+        :raises EncodeError: it cannot be sent.
+        """
+        _check_callable(fn)
+        self._life.calls.cast(fn, args, kwargs)
+
+    def send(self, mailbox: str, message: object) -> None:
+        """Put a message into a mailbox of the peer, where ``pytest_peer.here.mailbox(name)`` gets it; ``peer:send``.
+
+        :raises PeerDown: the peer has ended.
+        :raises EncodeError: it cannot be sent.
+        """
+        self._life.calls.send(mailbox, message)
+
+    def _submit(self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PeerFuture:
+        _check_callable(fn)
+        return self._life.calls.submit(fn, args, kwargs)
+
+    def dump_stacks(self) -> str:
+        """Every thread's Python stack in the peer, as text.
+
+        :raises TimeoutError: it did not tell within a second: it is stopped, or something in it holds the GIL.
+        :raises PeerDown: the peer has ended.
+        """
+        return self._life.calls.stacks()
+
+    # Life and death
+
+    def wait_boot(self, timeout: float | None = None) -> None:
+        """Wait until it runs.
+
+        :param timeout: seconds, ``None`` for no limit; after it the peer goes on booting.
+        :raises BootError: it failed.
+        :raises BootTimeout: it still boots.
+        """
+        self._life.wait_boot(seconds("timeout", timeout))
+
+    def wait_down(self, timeout: float | None = None) -> DownReason:
+        """Wait until it is down, and return why.
+
+        :raises TimeoutError: it is not, within `timeout` seconds.
+        """
+        return self._life.wait_down(seconds("timeout", timeout))
+
+    def stop(self) -> None:
+        """End it as the option ``shutdown`` says; ``peer:stop``.
+
+        When this returns, the process and everything it started is gone. Harmless when it is down already.
+        """
+        self._life.stop(self.options.shutdown_plan)
+
+    def kill(self, signal: int = signal.SIGKILL) -> None:
+        """Send a signal to the peer, which may be deadly. With SIGKILL it is gone when this returns, and all it started."""
+        if signal == _SIGKILL:
+            self._life.kill()
+        else:
+            self._life.asked = self._life.asked or signal in _DEADLY
+            self._life.signal(signal)
+
+    def pause(self) -> None:
+        """Stop the peer's process and those it started (SIGSTOP), as if their machine hung; `resume` lets them go on."""
+        process = self._life.process
+        if process is not None:
+            process.signal_group(signal.SIGSTOP)
+            process.wait_stopped(_PAUSE_SECONDS)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        if self._life.process is not None:
+            self._life.process.signal_group(signal.SIGCONT)
+
+    def restart(self, **changes: Any) -> Peer:
+        """Stop it if necessary, start it again under its name and options, with `changes`, and return it.
+
+        The same handle has a new process; ``down_reason`` is cleared, output and artifacts begin anew in another directory.
+        """
+        options = {name: getattr(self.options, name) for name in PeerOptions.__slots__}
+        new = checked({**options, **changes})
+        self._life.kill() if self._life.state is PeerState.BOOTING else self.stop()
+        self._callback = new.wait_boot if callable(new.wait_boot) else None
+        self._life = self._live(new, self._booted)
+        if self._callback is None and new.wait_boot is not False:
+            self.wait_boot()
+        return self
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """``Executor.shutdown``: pending calls finish, then `stop`; without `wait`, or with `cancel_futures`, just `stop`."""
+        if wait and not cancel_futures:
+            self._life.calls.wait_nothing_pending()
+        self.stop()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+_SIGKILL = signal.SIGKILL
+_DEADLY = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS} | {
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGPIPE,
+    signal.SIGALRM,
+    signal.SIGTRAP,
+    signal.SIGSYS,
+}
+
+
+def _check_callable(fn: object) -> None:
+    if not callable(fn) and not isinstance(fn, str):
+        raise TypeError(f"expected a callable or 'module:qualname', got {fn!r}")
+    if isinstance(fn, str) and not all(fn.partition(":")):
+        raise ValueError(f"expected 'module:qualname', got {fn!r}")

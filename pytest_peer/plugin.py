@@ -1,0 +1,73 @@
+"""The pytest plugin: hooks and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from . import report
+from . import settings
+from .fixtures import _lasting_peers
+from .fixtures import class_peer_factory
+from .fixtures import module_peer_factory
+from .fixtures import nurseries_key
+from .fixtures import package_peer_factory
+from .fixtures import peer
+from .fixtures import peer_factory
+from .fixtures import session_peer_factory
+
+__all__ = [
+    "_lasting_peers",
+    "class_peer_factory",
+    "module_peer_factory",
+    "package_peer_factory",
+    "peer",
+    "peer_factory",
+    "session_peer_factory",
+]
+
+_shown_key = pytest.StashKey[report.Shown]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    settings.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "peer(**options): options of the fixture `peer`, defaults of `peer_factory`.")
+    settings.read(config)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        settings.marked(item)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    shown = item.stash[_shown_key] = report.Shown()
+    shown.start(peer for nursery in item.config.stash.get(nurseries_key, ()) for peer in nursery.peers)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    result = yield
+    # Only after a body that passed: a failing one has its own tale, and the report tells of the peers anyway.
+    for nursery in item.config.stash.get(nurseries_key, ()):
+        nursery.raise_crashes()
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    peers = [peer for nursery in item.config.stash.get(nurseries_key, ()) for peer in nursery.peers]
+    if peers:
+        for title, text in item.stash[_shown_key].sections(peers):
+            item.add_report_section(call.when, title, text)
+        if call.excinfo is not None:
+            item.add_report_section(call.when, "peers", report.state_section(peers))
+    return (yield)

@@ -1,0 +1,51 @@
+"""What a failing test's report says about its peers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .evidence.output import OutputStream
+    from .peer import Peer
+
+#: What a section quotes of a stream; the log file has all of it.
+SECTION_CHARACTERS = 16 * 1024
+
+
+@dataclass
+class Shown:
+    """How much of each stream earlier sections have shown."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[OutputStream, int] = {}
+
+    def start(self, peers: Iterable[Peer]) -> None:
+        """A test begins: what the peers of wider scopes have written so far is not its own."""
+        for peer in peers:
+            for stream in (peer.stdout, peer.stderr):
+                stream.drain()
+                self._sizes[stream] = stream.size
+
+    def sections(self, peers: Iterable[Peer]) -> Iterator[tuple[str, str]]:
+        """Titles and texts of the sections for what is new; pytest knows these titles, ``--show-capture`` obeys them."""
+        for peer in peers:
+            for kind, stream in (("stdout", peer.stdout), ("stderr", peer.stderr)):
+                stream.drain()
+                text = stream.text_since(self._sizes.get(stream, 0))
+                self._sizes[stream] = stream.size
+                if text:
+                    yield f"{kind} [{peer.name}]", _tail(text, stream)
+
+
+def state_section(peers: Iterable[Peer]) -> str:
+    """Every peer in a line, with the place of its artifacts."""
+    return "\n".join(f"{peer!r}\n    {peer.artifacts}" for peer in peers)
+
+
+def _tail(text: str, stream: OutputStream) -> str:
+    if len(text) <= SECTION_CHARACTERS:
+        return text
+    return f"... {len(text) - SECTION_CHARACTERS} characters more in {stream.path}\n{text[-SECTION_CHARACTERS:]}"

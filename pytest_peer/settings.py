@@ -1,0 +1,101 @@
+"""The plugin's settings: one table, from which the command line, the ini file and the precedence are made.
+
+Precedence: call argument > marker > command line > ini > default.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from . import options as peer_options
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting and the option of a peer that it is the default of."""
+
+    #: Of the ini file; with dashes, of the command line.
+    name: str
+    option: str
+    metavar: str
+    help: str
+    #: From the text that the user wrote to a value of the option; raises ValueError.
+    parse: Callable[[str], Any]
+
+    @property
+    def flag(self) -> str:
+        """The command line's spelling."""
+        return "--" + self.name.replace("_", "-")
+
+
+def _program(text: str) -> list[str]:
+    words = shlex.split(text)
+    if not words:
+        raise ValueError("expected a program")
+    return words
+
+
+def _limit(text: str) -> float | None:
+    if text.strip().lower() == "none":
+        return None
+    return peer_options.seconds("limit", float(text))
+
+
+SETTINGS = (
+    Setting("peer_exec", "exec", "CMD", "Program that runs the peers, with leading arguments; quoted as for a shell", _program),
+    Setting("peer_boot_timeout", "wait_boot", "SECONDS", "Limit for the boot of a peer (default: 15)", _limit),
+    Setting("peer_call_timeout", "call_timeout", "SECONDS", "Limit for a call, or none (default: 60)", _limit),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare all settings; the command line's defaults are ``None``, so that "unset" can be told."""
+    group = parser.getgroup("peer", "peer processes")
+    for setting in SETTINGS:
+        group.addoption(setting.flag, dest=setting.name, metavar=setting.metavar, default=None, help=setting.help)
+        parser.addini(setting.name, setting.help, default=None)
+
+
+def read(config: pytest.Config) -> dict[str, Any]:
+    """The options of peers that the command line and the ini file set.
+
+    :raises pytest.UsageError: a bad value; says where it was written.
+    """
+    found: dict[str, Any] = {}
+    for setting in SETTINGS:
+        for where, text in (
+            (setting.flag, config.getoption(setting.name)),
+            (f"ini option {setting.name}", config.getini(setting.name)),
+        ):
+            if text in (None, ""):
+                continue
+            try:
+                found[setting.option] = setting.parse(str(text))
+            except ValueError as exc:
+                raise pytest.UsageError(f"{where}: {exc}, got {text!r}") from exc
+            break
+    return found
+
+
+def marked(node: pytest.Item | pytest.Collector, *, link: bool = True) -> dict[str, Any]:
+    """The options that `peer` markers give to a node; the closest marker wins option by option.
+
+    :raises pytest.UsageError: a positional argument or an unknown option.
+    """
+    known = [*peer_options.names_of_options(), "link"]
+    merged: dict[str, Any] = {}
+    for mark in node.iter_markers("peer"):
+        if mark.args:
+            raise pytest.UsageError(f"{node.nodeid}: the peer marker takes keyword arguments only, got {mark.args!r}")
+        for name, value in mark.kwargs.items():
+            if name not in known:
+                raise pytest.UsageError(f"{node.nodeid}: peer marker: {name}: unknown option; known are {', '.join(known)}")
+            merged.setdefault(name, value)
+    if not link:
+        merged.pop("link", None)
+    return merged

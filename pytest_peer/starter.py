@@ -1,0 +1,232 @@
+"""Starting peers, and seeing to it that none is left: when a scope, a thread or the process ends."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import threading
+import warnings
+from collections.abc import Callable
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import names
+from .errors import PeerDownWarning
+from .evidence.artifacts import Artifacts
+from .group import PeerGroup
+from .group import together
+from .incarnation import Incarnation
+from .link.mailbox import Mailbox
+from .link.mailbox import Mailboxes
+from .link.pickling import decode
+from .options import PeerOptions
+from .options import checked
+from .peer import Peer
+from .states import DownReason
+from .states import PeerState
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+#: A boot that reports to a callable must end some day, so that the callable is called.
+_CALLABLE_BOOT_SECONDS = 15.0
+
+_alive: set[Incarnation] = set()
+
+
+class Nursery:
+    """Peers that end together: those of a test, of a scope, of the process.
+
+    :param directory: where their artifacts go; ``None`` for temporary directories.
+    """
+
+    def __init__(self, directory: Callable[[], Path] | None = None) -> None:
+        self._directory = directory
+        self.mailboxes = Mailboxes(lambda payload: decode(payload, "the message"))
+        self.peers: list[Peer] = []
+        self._unasked: list[tuple[Incarnation, DownReason]] = []
+
+    def start(self, options: Mapping[str, Any]) -> Peer:
+        """Check options, start a peer, and wait for its boot as ``wait_boot`` says."""
+        peer = self._begin(checked(options))
+        if peer.options.wait_boot is not False and not callable(peer.options.wait_boot):
+            try:
+                peer.wait_boot()
+            except BaseException:
+                peer.kill()  # Ctrl-C, or a timeout's signal, while it boots
+                raise
+        return peer
+
+    def start_many(self, count: int, options: Mapping[str, Any], name: Callable[[], str]) -> PeerGroup:
+        """Start `count` peers that boot at the same time.
+
+        :raises ExceptionGroup: some did not boot; the others are stopped.
+        """
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise TypeError(f"many: expected a number of peers, got {count!r}")
+        if count < 0:
+            raise ValueError(f"many: expected a number of peers, got {count!r}")
+        prefix = options.get("name")
+        chosen = [f"{prefix}-{index}" if prefix is not None else name() for index in range(count)]
+        every = [checked({**options, "name": each}) for each in chosen]
+        peers: list[Peer] = []
+        failures: list[Exception] = []
+        try:
+            for each in every:
+                peers.append(self._begin(each))
+            for peer in peers:
+                if peer.options.wait_boot is not False and not callable(peer.options.wait_boot):
+                    try:
+                        peer.wait_boot()
+                    except Exception as exc:
+                        failures.append(exc)
+            if failures:
+                raise ExceptionGroup(f"{len(failures)} of {count} peers did not boot", failures)
+        except BaseException:
+            together([peer.kill for peer in peers], "peers could not be killed")
+            raise
+        return PeerGroup(peers)
+
+    def _begin(self, options: PeerOptions) -> Peer:
+        peer = Peer(self._live, options)
+        self.peers.append(peer)
+        return peer
+
+    def _live(self, options: PeerOptions, booted: Callable[[], object] | None) -> Incarnation:
+        names.claim(options.name)
+        try:
+            parent = options.artifacts or (self._directory() if self._directory else None)
+            life = Incarnation(options, Artifacts.below(parent, options.name), self.mailboxes, self._down)
+        except BaseException:
+            names.release(options.name)
+            raise
+        _alive.add(life)
+        limit = options.wait_boot
+        if callable(limit):
+            limit = _CALLABLE_BOOT_SECONDS
+        elif limit is False:
+            limit = None
+        try:
+            life.start(limit, booted)
+        except BaseException:
+            _alive.discard(life)
+            names.release(options.name)
+            raise
+        return life
+
+    def _down(self, life: Incarnation) -> None:
+        names.release(life.options.name)
+        _alive.discard(life)
+        assert life.reason is not None
+        if not life.asked and life.reason.kind != "boot failed":
+            self._unasked.append((life, life.reason))
+
+    def raise_crashes(self) -> None:
+        """Raise for the first peer with ``peer_down="crash"`` that went down unasked.
+
+        :raises PeerDown: there was one.
+        """
+        for life, _ in self._unasked:
+            if life.options.peer_down == "crash":
+                raise life.down_error()
+
+    def unasked_deaths(self) -> list[tuple[Incarnation, DownReason]]:
+        """Peers that went down although nobody asked them to, since the last time this was asked."""
+        deaths, self._unasked = self._unasked, []
+        return deaths
+
+    def close(self) -> None:
+        """Stop all peers at the same time.
+
+        :raises ExceptionGroup: some could not be stopped.
+        """
+        living = [peer for peer in self.peers if peer.state is not PeerState.DOWN or peer.options.shutdown == "close"]
+        self.peers = []
+        together([peer.stop for peer in living], "peers could not be stopped")
+
+
+class _Library(Nursery):
+    """The peers of `start`: nobody waits for their scope to end."""
+
+    def _down(self, life: Incarnation) -> None:
+        super()._down(life)
+        self.peers = [peer for peer in self.peers if peer.state is not PeerState.DOWN]
+        if life.asked:
+            life.artifacts.discard()
+
+
+_library = _Library()
+
+
+def start(**options: Any) -> Peer:
+    """Start a peer; the caller stops it, best by using it in a ``with`` statement. Erlang's ``peer:start/1``.
+
+    :raises TypeError: an unknown option or a value of the wrong type.
+    :raises ValueError: a value outside of what the option allows.
+    :raises BootError: it did not boot.
+    :raises NameInUse: a peer of that name is alive.
+    """
+    _warn_of_deaths()
+    return _library.start(options)
+
+
+def start_link(**options: Any) -> Peer:
+    """Start a peer that ends with the calling thread, however that ends; Erlang's ``peer:start_link/1``."""
+    peer = start(**options)
+    if not hasattr(_thread_owned, "peers"):
+        _thread_owned.peers = _Owned()
+    _thread_owned.peers.append(peer)
+    return peer
+
+
+def mailbox(name: str) -> Mailbox:
+    """The mailbox of that name into which peers of `start` put with ``here.origin.send``."""
+    return _library.mailboxes[name]
+
+
+class _Owned(list[Peer]):
+    """Dies with its thread's storage, and ends its peers then."""
+
+    def __del__(self) -> None:
+        for peer in self:
+            with contextlib.suppress(Exception):  # nobody could catch it here
+                peer.stop()
+
+
+_thread_owned = threading.local()
+
+
+def warn_of(deaths: list[tuple[Incarnation, DownReason]], stacklevel: int = 2) -> None:
+    """Warn of unasked deaths, as the option ``peer_down`` says."""
+    for life, reason in deaths:
+        if life.options.peer_down != "continue":
+            warnings.warn(
+                PeerDownWarning(f"{life.describe()} went down: {reason}; see {life.artifacts.path}"), stacklevel=stacklevel + 1
+            )
+
+
+def _warn_of_deaths() -> None:
+    warn_of(_library.unasked_deaths(), 3)
+
+
+def _stop_all() -> None:
+    """At exit: politely, so that their own exit handlers run."""
+    lives = list(_alive)
+    with contextlib.suppress(Exception):
+        for life in lives:
+            life.asked = True
+        together([lambda life=life: life.stop(life.options.shutdown_plan) for life in lives], "")
+
+
+def _forked() -> None:
+    """In a forked child: the peers are the parent's. Holding their links open would keep them alive after its death."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for life in _alive:
+        life.neutralize(null)
+    os.close(null)
+    _alive.clear()
+
+
+atexit.register(_stop_all)
+os.register_at_fork(after_in_child=_forked)

@@ -1,0 +1,75 @@
+"""What a peer is, and what became of it."""
+
+from __future__ import annotations
+
+import enum
+import signal
+from dataclasses import dataclass
+
+
+class PeerState(enum.StrEnum):
+    """The life of a peer; Erlang's ``peer:get_state/1``."""
+
+    BOOTING = "booting"
+    RUNNING = "running"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class ExitStatus:
+    """How a process ended: a code it returned, or the signal that killed it."""
+
+    code: int | None = None
+    signal: signal.Signals | None = None
+
+    @classmethod
+    def from_returncode(cls, returncode: int) -> ExitStatus:
+        """From ``subprocess``'s convention, in which a signal is a negative number."""
+        if returncode >= 0:
+            return cls(code=returncode)
+        try:
+            return cls(signal=signal.Signals(-returncode))
+        except ValueError:  # a real-time signal between the named ones
+            return cls(code=128 - returncode)
+
+    def __str__(self) -> str:
+        if self.signal is not None:
+            return f"killed by {self.signal.name}"
+        return f"exited with status {self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class DownReason:
+    """Why a peer is down."""
+
+    #: ``"stopped"``, ``"exited"``, ``"signaled"``, ``"link lost"`` or ``"boot failed"``.
+    kind: str
+    #: What the process returned, ``None`` after a death by signal.
+    exit_status: int | None = None
+    #: The signal that ended it.
+    signal: signal.Signals | None = None
+
+    def __str__(self) -> str:
+        ended = ""
+        if self.signal is not None:
+            ended = f"killed by {self.signal.name}"
+        elif self.exit_status is not None:
+            ended = f"exited with status {self.exit_status}"
+        if self.kind in ("exited", "signaled"):
+            return ended
+        return f"{self.kind} ({ended})" if ended else self.kind
+
+
+def down_reason(*, stopped: bool, booted: bool, link_lost: bool, exit_status: ExitStatus | None) -> DownReason:
+    """Decide why a peer is down from what was seen of its end."""
+    code = exit_status.code if exit_status else None
+    number = exit_status.signal if exit_status else None
+    if stopped:
+        kind = "stopped"
+    elif not booted:
+        kind = "boot failed"
+    elif link_lost or exit_status is None:
+        kind = "link lost"
+    else:
+        kind = "signaled" if number is not None else "exited"
+    return DownReason(kind, code, number)

@@ -1,0 +1,131 @@
+"""One thread that waits for the descriptors of all peers: their output, their input, their end.
+
+It starts with the first descriptor and ends with the last. Callbacks run on it and must be short; while one runs, `remove`
+waits, so that a descriptor may be closed right after it was removed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import selectors
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+Callback = Callable[[], object]
+Timer = tuple[float, int, Callback]
+
+
+class Watcher:
+    """Calls back when descriptors become ready, or a time has come."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._selector: selectors.BaseSelector | None = None
+        self._wake: tuple[int, int] | None = None
+        self._timers: list[Timer] = []
+        self._ids = itertools.count()
+
+    def add(self, fd: int, callback: Callback, events: int = selectors.EVENT_READ) -> None:
+        """Call `callback` whenever `fd` is ready."""
+        with self._lock:
+            self._started().register(fd, events, callback)
+            self._poke()
+
+    def remove(self, fd: int) -> None:
+        """Forget `fd`; when this returns, its callback is not running. Unknown descriptors are ignored."""
+        with self._lock:
+            if self._selector is None:
+                return
+            try:
+                self._selector.unregister(fd)
+            except KeyError:
+                return
+            self._poke()
+
+    def call_later(self, seconds: float, callback: Callback) -> Timer:
+        """Call `callback` once, `seconds` from now; what is returned is for `cancel`."""
+        with self._lock:
+            self._started()
+            timer = (time.monotonic() + seconds, next(self._ids), callback)
+            heapq.heappush(self._timers, timer)
+            self._poke()
+            return timer
+
+    def cancel(self, timer: Timer) -> None:
+        """Do not call back any more; it may be running just now."""
+        with self._lock:
+            if timer in self._timers:
+                self._timers.remove(timer)
+                heapq.heapify(self._timers)
+                self._poke()
+
+    def _started(self) -> selectors.BaseSelector:
+        if self._selector is None:
+            self._selector = selectors.DefaultSelector()
+            self._wake = os.pipe()
+            for fd in self._wake:
+                os.set_blocking(fd, False)
+            self._selector.register(self._wake[0], selectors.EVENT_READ, None)
+            threading.Thread(target=self._run, name="pytest-peer-watcher", daemon=True).start()
+        return self._selector
+
+    def _poke(self) -> None:
+        if self._wake is not None:
+            try:
+                os.write(self._wake[1], b"!")
+            except BlockingIOError:
+                pass  # a full pipe wakes it as well
+
+    def _run(self) -> None:
+        selector, wake = self._selector, self._wake
+        assert selector is not None and wake is not None
+        while True:
+            with self._lock:
+                if len(selector.get_map()) == 1 and not self._timers:
+                    self._selector = self._wake = None
+                    selector.close()
+                    for fd in wake:
+                        os.close(fd)
+                    return
+                timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+            for key, _ in selector.select(timeout):
+                self._dispatch(key)
+            self._run_timers()
+
+    def _dispatch(self, key: selectors.SelectorKey) -> None:
+        with self._lock:
+            if key.data is None:
+                try:
+                    os.read(key.fd, 4096)
+                except BlockingIOError:
+                    pass
+                return
+            # An earlier callback of this round may have removed it, and the number may have a new owner.
+            current: Any = self._selector and self._selector.get_map().get(key.fd)
+            if current is not None and current.data is key.data:
+                key.data()
+
+    def _run_timers(self) -> None:
+        while True:
+            with self._lock:
+                if not self._timers or self._timers[0][0] > time.monotonic():
+                    return
+                callback = heapq.heappop(self._timers)[2]
+            callback()
+
+    def forget_everything(self) -> None:
+        """In a forked child: the thread is not here, and the descriptors are the parent's business."""
+        selector, wake = self._selector, self._wake
+        self.__init__()  # type: ignore[misc]
+        if selector is not None:
+            selector.close()
+        for fd in wake or ():
+            os.close(fd)
+
+
+watcher = Watcher()
+os.register_at_fork(after_in_child=watcher.forget_everything)
