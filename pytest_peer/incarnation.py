@@ -7,6 +7,7 @@ reports the end of the process. The end is dealt with once, in `_finish`, by whi
 from __future__ import annotations
 
 import os
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -139,6 +140,9 @@ class Incarnation:
         self.stdin = InputStream(self.process.stdin)
         self.stdout = OutputStream(self.process.stdout, self.artifacts.path / "stdout.log")
         self.stderr = OutputStream(self.process.stderr, self.artifacts.path / "stderr.log")
+        self._output_poll = select.poll()
+        for pipe in (self.process.stdout, self.process.stderr):
+            self._output_poll.register(pipe, select.POLLIN)
         self.stdout.watch()
         self.stderr.watch()
         self.process.watch()
@@ -207,8 +211,9 @@ class Incarnation:
             self._mailboxes[name].deliver(payload)
         else:
             # What the call printed went into the pipes before the answer did.
-            self.stdout.drain()
-            self.stderr.drain()
+            if self._output_poll.poll(0):
+                self.stdout.drain()
+                self.stderr.drain()
             self.calls.answered(kind, ident, payload)
 
     # End

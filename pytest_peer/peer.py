@@ -143,22 +143,15 @@ class Peer(Executor):
         :raises PeerDown: the peer has ended.
         :raises EncodeError: the call or its result cannot be sent.
         """
-        return self._call(self.options.call_timeout, fn, args, kwargs)
+        _check_callable(fn)
+        life = self._life
+        return life.calls.call(fn, args, kwargs, life.options.call_timeout)
 
     def call_within(self, timeout: float | None, fn: Callable[..., T] | str, /, *args: Any, **kwargs: Any) -> T:
         """`call` with a limit of its own, in seconds; ``None`` for no limit."""
-        result: T = self._call(seconds("call_within", timeout), fn, args, kwargs)
+        _check_callable(fn)
+        result: T = self._life.calls.call(fn, args, kwargs, seconds("call_within", timeout))
         return result
-
-    def _call(
-        self, timeout: float | None, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        future = self._submit(fn, args, kwargs)
-        try:
-            return future.result(timeout)
-        finally:
-            if not future.done():
-                self._life.calls.drop(future)
 
     def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> PeerFuture:  # type: ignore[override]
         """`call` without waiting: a future, whose ``result(timeout)`` is what `call` returns or raises.
@@ -269,7 +262,7 @@ class Peer(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """``Executor.shutdown``: pending calls finish, then `stop`; without `wait`, or with `cancel_futures`, just `stop`."""
         if wait and not cancel_futures:
-            self._life.calls.wait_nothing_pending()
+            self._life.calls.wait_pending()
         self.stop()
 
     def __exit__(self, *_: object) -> None:

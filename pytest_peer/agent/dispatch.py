@@ -10,7 +10,6 @@ import pickle
 import queue
 import sys
 import threading
-import traceback
 import types
 
 from . import codec
@@ -27,6 +26,7 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._main_busy = False
         self._running = 0
+        self._finishing = False
         self._all_done = threading.Condition(self._lock)
         self._loop = None
         self._tasks = set()
@@ -66,35 +66,33 @@ class Dispatcher:
     def wait_all_done(self):
         """Wait until no call runs any more."""
         with self._lock:
+            self._finishing = True
             while self._running:
                 self._all_done.wait()
 
     def _run(self, job, on_main):
         kind, ident, payload = job
+        del job  # what the call was given lives no longer than the call
         try:
-            fn, args, kwargs = self._decoded(payload)
-            del job, payload
+            try:
+                fn, args, kwargs = pickle.loads(payload)
+                if isinstance(fn, str):
+                    fn = codec.resolved(fn)
+            except BaseException as exc:
+                raise CannotDecode("the call cannot be rebuilt in the peer: %s: %s" % (type(exc).__name__, exc)) from exc
+            del payload
             value = fn(*args, **kwargs)
             del fn, args, kwargs
-            if isinstance(value, types.CoroutineType):
+            if type(value) is types.CoroutineType:
                 self._start_task(kind, ident, value)
                 self._free_main(on_main)
                 return
-            answer = self._result(value)
+            answer = wire.RESULT
+            data = codec.dumps(value, self._runtime.by_value)
+            del value
         except BaseException as exc:  # noqa: BLE001 - also SystemExit and KeyboardInterrupt are the call's, not the peer's
-            answer = self._raised(exc)
-        self._answer(kind, ident, answer, on_main)
-
-    @staticmethod
-    def _decoded(payload):
-        try:
-            fn, args, kwargs = pickle.loads(payload)
-        except BaseException as exc:
-            raise CannotDecode("the call cannot be rebuilt in the peer: %s: %s" % (type(exc).__name__, exc)) from exc
-        return (codec.resolved(fn) if isinstance(fn, str) else fn), args, kwargs
-
-    def _result(self, value):
-        return wire.RESULT, self._runtime.dumps(value)
+            answer, data = self._raised(exc)
+        self._answer(kind, ident, answer, data, on_main)
 
     def _raised(self, exc):
         try:
@@ -108,18 +106,18 @@ class Dispatcher:
             description["special"] = ("DecodeError", str(exc))
         return wire.RAISED, pickle.dumps(description, codec.PROTOCOL)
 
-    def _answer(self, kind, ident, answer, on_main):
+    def _answer(self, kind, ident, answer, data, on_main):
         flush()
         if kind == wire.CAST:
-            if answer[0] == wire.RAISED:
-                description = pickle.loads(answer[1])
+            if answer == wire.RAISED:
+                description = pickle.loads(data)
                 sys.stderr.write("exception in a cast:\n%s" % description["text"])
                 sys.stderr.flush()
             self._free_main(on_main)
             return
         self._free_main(on_main)
         try:
-            self._runtime.post(answer[0], ident, answer[1])
+            self._runtime.post(answer, ident, data)
         except OSError:
             pass  # the link is gone, and this process with it
 
@@ -129,7 +127,7 @@ class Dispatcher:
             if on_main and self._main_jobs.empty():
                 self._main_busy = False
             self._running -= 1
-            if not self._running:
+            if self._finishing and not self._running:
                 self._all_done.notify_all()
 
     def _start_task(self, kind, ident, coroutine):
@@ -153,10 +151,10 @@ class Dispatcher:
 
     async def _drive(self, kind, ident, coroutine):
         try:
-            answer = self._result(await coroutine)
+            answer, data = wire.RESULT, codec.dumps(await coroutine, self._runtime.by_value)
         except BaseException as exc:  # noqa: BLE001 - as in _run
-            answer = self._raised(exc)
-        self._answer(kind, ident, answer, False)
+            answer, data = self._raised(exc)
+        self._answer(kind, ident, answer, data, False)
 
 
 class CannotDecode(Exception):
@@ -174,6 +172,8 @@ def flush():
 
 def stacks(own_files, main_busy):
     """Every thread's stack, without our own threads and frames."""
+    import traceback  # not at the top: its import is a sixth of the boot
+
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     parts = []
     for ident, frame in sys._current_frames().items():

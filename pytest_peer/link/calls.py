@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import wait
 from typing import Any
 
 from ..errors import CallTimeout
@@ -14,6 +14,7 @@ from ..errors import PeerDown
 from . import wire
 from .future import Outcome
 from .future import PeerFuture
+from .future import Waiting
 from .outbox import Outbox
 from .pickling import decode
 from .pickling import encode
@@ -35,8 +36,7 @@ class Calls:
     def __init__(self, whom: Callable[[], str]) -> None:
         self._whom = whom
         self._lock = threading.RLock()
-        self._nothing_pending = threading.Condition(self._lock)
-        self._pending: dict[int, Future[Any]] = {}
+        self._pending: dict[int, PeerFuture | Waiting] = {}
         self._ids = itertools.count(1)
         self._outbox: Outbox | None = None
         self._opening: Outbox
@@ -66,13 +66,47 @@ class Calls:
             pending = list(self._pending.values())
             self._pending.clear()
             self._backlog.clear()
-            self._nothing_pending.notify_all()
+            self._outbox = None
         for future in pending:
-            if future.running() or future.set_running_or_notify_cancel():
-                future.set_exception(error())
+            future.fail(error())
+
+    def call(
+        self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None
+    ) -> Any:
+        """Call `fn` in the peer, wait for the value or raise the exception.
+
+        :raises CallTimeout: no answer in `timeout` seconds; it is dropped when it comes.
+        :raises PeerDown: the peer has ended.
+        :raises EncodeError: the call or its result cannot be sent.
+        """
+        outbox = self._outbox
+        if outbox is None:  # booting, or down
+            future = self.submit(fn, args, kwargs)
+            try:
+                return future.result(timeout)
+            finally:
+                self.drop(future)
+        waiting = Waiting()
+        payload = encode_call(fn, args, kwargs, self._by_value)
+        ident = self._expect(waiting)
+        try:
+            self._post(wire.CALL, ident, payload)
+            kind, payload = waiting.wait(timeout)
+        except TimeoutError:
+            assert timeout is not None
+            raise self._timed_out(timeout) from None
+        finally:
+            self._pending.pop(ident, None)
+        if kind == wire.RESULT:
+            return decode(payload)
+        exc = self._raised(payload)
+        try:
+            raise exc
+        finally:
+            del exc  # a cycle through this frame would keep the test's locals alive
 
     def submit(self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PeerFuture:
-        """Call `fn` in the peer; what cannot be encoded is the future's exception.
+        """`call` without waiting; what cannot be encoded is the future's exception.
 
         :raises PeerDown: the peer has ended.
         """
@@ -123,13 +157,13 @@ class Calls:
         :raises TimeoutError: no answer within a second.
         :raises PeerDown: the peer has ended.
         """
-        future: Future[tuple[int, bytes]] = Future()
-        ident = self._expect(future)
+        waiting = Waiting()
+        ident = self._expect(waiting)
         try:
             self._post(wire.STACKS, ident, b"")
-            return future.result(STACKS_SECONDS)[1].decode("utf-8", "backslashreplace")
+            return waiting.wait(STACKS_SECONDS)[1].decode("utf-8", "backslashreplace")
         finally:
-            self.drop(future)
+            self.drop(waiting)
 
     def shut_down(self, how: str) -> None:
         """Tell the peer to end: ``"halt"`` or ``"finish"``."""
@@ -137,34 +171,29 @@ class Calls:
 
     def answered(self, kind: int, ident: int, payload: bytes) -> None:
         """An answer has come; one that nobody waits for is dropped."""
-        with self._lock:
-            future = self._pending.pop(ident, None)
-            if not self._pending:
-                self._nothing_pending.notify_all()
+        future = self._pending.pop(ident, None)
         if future is not None:
-            future.set_result((kind, payload))
+            future.deliver((kind, payload))
 
-    def drop(self, future: Future[Any]) -> None:
+    def drop(self, future: PeerFuture | Waiting) -> None:
         """Nobody waits for this answer any more."""
         with self._lock:
-            for ident, pending in self._pending.items():
+            for ident, pending in list(self._pending.items()):
                 if pending is future:
                     del self._pending[ident]
                     break
-            if not self._pending:
-                self._nothing_pending.notify_all()
 
-    def wait_nothing_pending(self) -> None:
-        """Wait until every call has its answer."""
-        with self._lock:
-            self._nothing_pending.wait_for(lambda: not self._pending)
+    def wait_pending(self) -> None:
+        """Wait until the calls that were submitted have their answers."""
+        wait([pending for pending in list(self._pending.values()) if isinstance(pending, PeerFuture)])
 
-    def _expect(self, future: Future[Any]) -> int:
+    def _expect(self, future: PeerFuture | Waiting) -> int:
         ident = next(self._ids)
-        with self._lock:
-            if self._error is not None:
-                raise self._error()
-            self._pending[ident] = future
+        self._pending[ident] = future
+        # In this order, and without the lock: `end` sets the error before it looks who is pending.
+        if self._error is not None:
+            self._pending.pop(ident, None)
+            raise self._error()
         return ident
 
     def _say(self, speak: Callable[[], object]) -> None:
@@ -194,7 +223,10 @@ class Calls:
             except Exception as exc:
                 exc.__traceback__ = None
                 return None, exc
-        return None, rebuilt(decode(payload), f"raised in {self._whom()}")
+        return None, self._raised(payload)
+
+    def _raised(self, payload: bytes) -> BaseException:
+        return rebuilt(decode(payload), f"raised in {self._whom()}")
 
     def _timed_out(self, limit: float) -> CallTimeout:
         try:

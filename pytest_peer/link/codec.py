@@ -6,10 +6,8 @@ which cloudpickle can do only between interpreters of the same minor version: el
 
 from __future__ import annotations
 
-import importlib
 import pickle
 import sys
-import traceback
 from typing import Any
 from typing import Callable
 
@@ -128,6 +126,8 @@ def _formatted(exc: BaseException, own_files: frozenset[str]) -> str:
     while step is not None and step.tb_frame.f_code.co_filename in own_files:
         step = step.tb_next
     try:
+        import traceback  # not at the top: its import is a sixth of the boot
+
         return "".join(traceback.format_exception(type(exc), exc, step))
     except Exception:
         return safe_repr(exc)
@@ -202,4 +202,6 @@ def resolved(name: str) -> Any:
     module, colon, path = name.partition(":")
     if not (module and colon and path):
         raise ValueError("expected 'module:qualname', got %r" % (name,))
+    import importlib
+
     return attribute(importlib.import_module(module), path)

@@ -40,11 +40,13 @@ class _Transfer:
 
 
 class Outbox:
-    """`send` sends an item and may wait for it; `writable` tells whether it would."""
+    """`send` sends an item; a small one for which there is no room now fails with an OSError caused by BlockingIOError, and is
+    tried again after `wait_writable`.
+    """
 
-    def __init__(self, send: Callable[[bytes], object], writable: Callable[[], bool]) -> None:
+    def __init__(self, send: Callable[[bytes], object], wait_writable: Callable[[], object]) -> None:
         self._send = send
-        self._writable = writable
+        self._wait_writable = wait_writable
         # Reentrant: a signal handler may post while its thread is in here. A small write is atomic, so it may come between.
         self._lock = threading.RLock()
         self._turns: Deque[_Transfer] = deque()
@@ -62,9 +64,13 @@ class Outbox:
         :raises OSError: the link is closed.
         """
         with self._lock:
-            if direct and not self._thread_runs and len(payload) <= SMALL and self._writable():
-                self._send(wire.item(kind, ident, True, payload))
-                return
+            if direct and not self._thread_runs and len(payload) <= SMALL:
+                try:
+                    self._send(wire.item(kind, ident, True, payload))
+                    return
+                except OSError as exc:
+                    if not _no_room(exc):
+                        raise
             transfer = _Transfer(kind, ident, payload, in_order)
             if in_order and any(other.in_order for other in self._turns):
                 self._behind.append(transfer)
@@ -87,9 +93,8 @@ class Outbox:
                     self._idle.set()
                     return
                 transfer = self._turns[0]
-            try:
-                self._send(transfer.next_item())
-            except OSError:  # the link is closed: whoever waits for an answer learns it from the link's end
+            if not self._sent(transfer.next_item()):
+                # The link is closed: whoever waits for an answer learns it from the link's end.
                 with self._lock:
                     self._turns.clear()
                     self._behind.clear()
@@ -101,3 +106,17 @@ class Outbox:
                 self._turns.popleft()
                 if transfer.in_order and self._behind:
                     self._turns.append(self._behind.popleft())
+
+    def _sent(self, item: bytes) -> bool:
+        while True:
+            try:
+                self._send(item)
+                return True
+            except OSError as exc:
+                if not _no_room(exc):
+                    return False
+            self._wait_writable()
+
+
+def _no_room(exc: OSError) -> bool:
+    return isinstance(exc, BlockingIOError) or isinstance(exc.__cause__, BlockingIOError)

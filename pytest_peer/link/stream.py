@@ -15,9 +15,8 @@ _CLOSING_POLL_MS = 100
 class PipeStream:
     """Reads from a buffered `reader`, writes to the descriptor `write_fd`.
 
-    The writing end is non-blocking, so that a caller can ask first whether a small message goes through at once. One that is
-    not longer than PIPE_BUF is then written whole or not at all (pipe(7)): an exception that a signal handler raises in the
-    middle of a send cannot leave half a message on the link.
+    The writing end is non-blocking: what is not longer than PIPE_BUF is written whole or not at all (pipe(7)), so an exception
+    that a signal handler raises in the middle of a send cannot leave half a message on the link. Only longer data is waited for.
     """
 
     def __init__(self, reader: IO[bytes], write_fd: int, execmodel: Any) -> None:
@@ -36,20 +35,33 @@ class PipeStream:
             raise EOFError("expected %d bytes, got %d" % (size, len(data)))
         return data
 
-    def writable(self) -> bool:
-        """Whether PIPE_BUF bytes can be written without waiting, or the other end is gone."""
-        return bool(self._poll.poll(0))
-
     def write(self, data: bytes) -> None:
+        """Write `data`; BlockingIOError if it is short and there is no room for it now."""
         with self._writing:
-            view = memoryview(data)
-            while view:
-                if self._closing:
-                    raise BrokenPipeError("the link is closed")
-                try:
-                    view = view[os.write(self._write_fd, view) :]
-                except BlockingIOError:
-                    self._poll.poll(_CLOSING_POLL_MS)
+            if self._closing:
+                raise BrokenPipeError("the link is closed")
+            try:
+                written = os.write(self._write_fd, data)
+            except BlockingIOError:
+                if len(data) <= select.PIPE_BUF:
+                    raise
+                written = 0
+            if written < len(data):
+                self._write_rest(memoryview(data)[written:])
+
+    def _write_rest(self, view: memoryview) -> None:
+        while view:
+            if self._closing:
+                raise BrokenPipeError("the link is closed")
+            self._poll.poll(_CLOSING_POLL_MS)
+            try:
+                view = view[os.write(self._write_fd, view) :]
+            except BlockingIOError:
+                continue
+
+    def wait_writable(self) -> None:
+        """Wait until there is room for PIPE_BUF bytes, or the stream is closed, or a moment has passed."""
+        self._poll.poll(_CLOSING_POLL_MS)
 
     def close_read(self) -> None:
         self._reader.close()
