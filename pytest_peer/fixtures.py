@@ -88,7 +88,6 @@ def _words(node: Any) -> tuple[str, str]:
 
 def _opened(request: pytest.FixtureRequest, directory: Callable[[], Path]) -> Iterator[PeerFactory]:
     from .starter import Nursery
-    from .starter import warn_of
 
     nursery = Nursery(directory)
     opened = request.config.stash.setdefault(nurseries_key, [])
@@ -96,11 +95,9 @@ def _opened(request: pytest.FixtureRequest, directory: Callable[[], Path]) -> It
     try:
         yield PeerFactory(nursery, lambda: request.getfixturevalue("_lasting_peers"), request.node, request.config)
     finally:
-        deaths = nursery.unasked_deaths()
         nursery.close()
-        if nursery in opened:
-            opened.remove(nursery)
-        warn_of(deaths)
+        opened.remove(nursery)
+        nursery.warn_of_deaths()
 
 
 def _scoped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerFactory]:

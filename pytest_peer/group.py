@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from typing import final
 from typing import overload
 
 from .link.future import PeerFuture
 from .peer import Peer
+from .peer import kill_together
+from .peer import stop_together
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -40,7 +43,7 @@ class PeerGroup(Sequence[Peer]):
 
     def call(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> list[Any]:
         """`Peer.call` on every member at the same time."""
-        return self._results([lambda peer=peer: peer.submit(fn, *args, **kwargs) for peer in self._peers])
+        return self._results([partial(peer.submit, fn, *args, **kwargs) for peer in self._peers])
 
     def map(self, fn: Callable[..., Any] | str, /, *iterables: Any) -> list[Any]:
         """`Peer.call` on every member at the same time, each with its own arguments: the first takes the first of each.
@@ -48,7 +51,7 @@ class PeerGroup(Sequence[Peer]):
         :raises ValueError: an iterable has not as many items as there are members.
         """
         rows = list(zip(self._peers, *iterables, strict=True))
-        return self._results([lambda row=row: row[0].submit(fn, *row[1:]) for row in rows])
+        return self._results([partial(peer.submit, fn, *row) for peer, *row in rows])
 
     def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> list[PeerFuture]:
         """`Peer.submit` on every member."""
@@ -56,18 +59,28 @@ class PeerGroup(Sequence[Peer]):
 
     def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
         """`Peer.cast` on every member."""
-        together([lambda peer=peer: peer.cast(fn, *args, **kwargs) for peer in self._peers], "cast failed")
+        failures = []
+        for peer in self._peers:
+            try:
+                peer.cast(fn, *args, **kwargs)
+            except Exception as exc:
+                failures.append(_saying_which(exc, peer))
+        self._raise(failures)
 
     def stop(self) -> None:
         """`Peer.stop` on every member at the same time."""
-        together([peer.stop for peer in self._peers], "peers could not be stopped")
+        stop_together(self._peers)
 
     def kill(self) -> None:
         """`Peer.kill` on every member at the same time."""
-        together([peer.kill for peer in self._peers], "peers could not be killed")
+        kill_together(self._peers)
+
+    def _raise(self, failures: list[Exception]) -> None:
+        if failures:
+            raise ExceptionGroup(f"{len(failures)} of {len(self._peers)} peers failed", failures)
 
     def _results(self, submits: list[Callable[[], PeerFuture]]) -> list[Any]:
-        limits = [peer.options.call_timeout for peer in self._peers]
+        started = time.monotonic()
         futures: list[PeerFuture | Exception] = []
         for submit in submits:
             try:
@@ -75,15 +88,15 @@ class PeerGroup(Sequence[Peer]):
             except Exception as exc:
                 futures.append(exc)
         results, failures = [], []
-        for peer, future, limit in zip(self._peers, futures, limits, strict=True):
+        for peer, future in zip(self._peers, futures, strict=True):
+            limit = peer.options.call_timeout
             try:
                 if isinstance(future, Exception):
                     raise future
-                results.append(future.result(limit))
+                results.append(future.result(None if limit is None else max(0.0, limit - (time.monotonic() - started))))
             except Exception as exc:
                 failures.append(_saying_which(exc, peer))
-        if failures:
-            raise ExceptionGroup(f"{len(failures)} of {len(self._peers)} peers failed", failures)
+        self._raise(failures)
         return results
 
 
@@ -91,24 +104,3 @@ def _saying_which(exc: Exception, peer: Peer) -> Exception:
     if not any(peer.name in note for note in getattr(exc, "__notes__", ())) and peer.name not in str(exc):
         exc.add_note(f"in {peer!r}")
     return exc
-
-
-def together(actions: Sequence[Callable[[], object]], what: str) -> None:
-    """Do all at the same time, and raise what failed as one group.
-
-    :raises ExceptionGroup: one or more failed.
-    """
-    if not actions:
-        return
-    failures: list[Exception] = []
-
-    def attempt(action: Callable[[], object]) -> None:
-        try:
-            action()
-        except Exception as exc:
-            failures.append(exc)
-
-    with ThreadPoolExecutor(min(len(actions), 32), thread_name_prefix="pytest-peer-together") as pool:
-        list(pool.map(attempt, actions))
-    if failures:
-        raise ExceptionGroup(what, failures)

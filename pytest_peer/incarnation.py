@@ -11,16 +11,13 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
-from datetime import timezone
 from signal import SIGKILL
-from typing import Any
 
 from .errors import BootError
 from .errors import BootTimeout
-from .errors import HandshakeError
 from .errors import PeerDown
 from .evidence.artifacts import Artifacts
+from .evidence.manifest import manifest
 from .evidence.output import InputStream
 from .evidence.output import OutputStream
 from .launch.command import command
@@ -35,6 +32,7 @@ from .link.gateway import Link
 from .link.mailbox import Mailboxes
 from .options import PeerOptions
 from .options import ShutdownPlan
+from .postmortem import boot_error
 from .states import DownReason
 from .states import PeerState
 from .states import down_reason
@@ -87,6 +85,7 @@ class Incarnation:
         self._unusable: str | None = None
         self._link: Link | None = None
         self._assembly = wire.Assembly()
+        self._origin_cwd = os.getcwd()
         self.started = self.ended = 0.0
 
     # Beginning
@@ -121,6 +120,7 @@ class Incarnation:
         except BaseException:
             spawned.wait()
             self.kill()
+            self.wait_stopped(None)
             raise
         if failure:
             raise failure[0].with_traceback(None)
@@ -218,27 +218,32 @@ class Incarnation:
 
     # End
 
-    def stop(self, plan: ShutdownPlan) -> None:
-        """End it; when this returns, the process and all that it started are gone (not with ``"close"``)."""
+    def ask_to_stop(self, plan: ShutdownPlan) -> bool:
+        """Begin to end it; return whether its end is to be waited for."""
         with self._changed:
             first, self._stopping, self.asked = not self._stopping, True, True
             running = self.state is PeerState.RUNNING
-        if running and first:
-            if plan.how == "close":
-                assert self._link is not None
-                self._link.cut()
-                self._end_timer = watcher.call_later(_KILLED, self._kill_group)
-                return
+        if not running:
+            self._kill_group()
+        elif first and plan.how == "close":
+            assert self._link is not None
+            self._link.cut()
+            self._end_timer = watcher.call_later(_KILLED, self._kill_group)  # it may be stuck in C, and not notice
+            return False
+        elif first:
             self.calls.shut_down(plan.how)
-        if not running or not self._down.wait(plan.seconds):
+        return True
+
+    def wait_stopped(self, seconds: float | None) -> None:
+        """After `ask_to_stop`: wait until the process and all that it started are gone; after `seconds`, kill them."""
+        if not self._down.wait(seconds):
             self._kill_group()
         self._wait_finished()
 
     def kill(self) -> None:
-        """Kill it and all that it started; when this returns they are gone."""
+        """Kill it and all that it started, and return at once; `wait_stopped` waits."""
         self.asked = True
         self._kill_group()
-        self._wait_finished()
 
     def signal(self, number: int) -> None:
         """Send a signal to the interpreter, also when a launcher is between."""
@@ -305,7 +310,15 @@ class Incarnation:
                 stopped=self._stopping, booted=booted, link_lost=link_lost, exit_status=process.exit_status
             )
             if not booted:
-                self.boot_error = self._why_not_booted(self.reason)
+                self.boot_error = boot_error(
+                    f"peer {self.options.name!r}",
+                    self.argv,
+                    self.output(),
+                    self.reason,
+                    unusable=self._unusable,
+                    expired=self._boot_expired,
+                    stopped=self._stopping,
+                )
             self._write_manifest(PeerState.DOWN)
             self._on_down(self)
             self.state = PeerState.DOWN
@@ -319,17 +332,6 @@ class Incarnation:
         for timer in (self._boot_timer, self._end_timer):
             if timer is not None:
                 watcher.cancel(timer)
-
-    def _why_not_booted(self, reason: DownReason) -> BootError:
-        facts: dict[str, Any] = {"argv": self.argv, "exit_status": reason.exit_status, "output": self.output()}
-        name = f"peer {self.options.name!r}"
-        if self._unusable is not None:
-            return HandshakeError(f"{name}: {self._unusable}", **facts)
-        if self._boot_expired:
-            return BootTimeout(f"{name} did not boot in time and was killed", **facts)
-        if self._stopping:
-            return BootError(f"{name} was stopped while it was booting", **facts)
-        return BootError(f"{name} did not boot: its process {_how(reason)}", **facts)
 
     # Telling
 
@@ -355,34 +357,18 @@ class Incarnation:
             self._link.neutralize(null_fd)
 
     def _write_manifest(self, state: PeerState) -> None:
-        interpreter, reason, process = self.interpreter, self.reason, self.process
+        interpreter = self.interpreter
         self.artifacts.write_manifest(
-            {
-                "name": self.options.name,
-                "node": f"{self.options.name}@{self.options.host}",
-                "argv": self.argv,
-                "env": self.options.env,
-                "cwd": self.options.cwd or os.getcwd(),
-                "options": {name: getattr(self.options, name) for name in self.options.__slots__},
-                "python": interpreter and f"{interpreter.implementation} {'.'.join(map(str, interpreter.version))}",
-                "pid": interpreter and interpreter.pid,
-                "launcher_pid": process and process.pid,
-                "start_method": "spawn",
-                "started": _iso(self.started),
-                "ended": _iso(self.ended) if self.ended else None,
-                "state": str(state),
-                "kind": reason and reason.kind,
-                "exit_status": reason and reason.exit_status,
-                "signal": reason and reason.signal and reason.signal.name,
-            }
+            manifest(
+                self.options,
+                argv=self.argv,
+                cwd=self.options.cwd or self._origin_cwd,
+                python=str(interpreter) if interpreter else None,
+                pid=interpreter.pid if interpreter else None,
+                launcher_pid=self.process.pid if self.process else None,
+                started=self.started,
+                ended=self.ended,
+                state=state,
+                reason=self.reason,
+            )
         )
-
-
-def _how(reason: DownReason) -> str:
-    if reason.signal is not None:
-        return f"was killed by {reason.signal.name}"
-    return f"exited with status {reason.exit_status}" if reason.exit_status is not None else "never answered"
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds")

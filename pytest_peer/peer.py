@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
+import functools
 import signal
 import time
 from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -162,14 +164,23 @@ class Peer(Executor):
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """`call` for asyncio: awaits the answer."""
+        loop = asyncio.get_running_loop()
+        arrived = loop.create_future()
+
+        def wake(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(lambda: arrived.done() or arrived.set_result(None))
+
+        calls, limit = self._life.calls, self.options.call_timeout
         future = self._submit(fn, args, kwargs)
-        limit = self.options.call_timeout
+        future.add_done_callback(wake)
         try:
-            await asyncio.wait([asyncio.wrap_future(future)], timeout=limit)
-            return await asyncio.to_thread(future.result, 0)
+            await asyncio.wait([arrived], timeout=limit)
+            if limit is not None and not future.done():
+                raise await asyncio.to_thread(calls.timed_out, limit)
+            return future.result(0)
         finally:
-            if not future.done():
-                self._life.calls.drop(future)
+            calls.drop(future)
 
     def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
         """Run it there and do not wait; ``peer:cast``. An exception is written to the peer's stderr.
@@ -223,12 +234,12 @@ class Peer(Executor):
 
         When this returns, the process and everything it started is gone. Harmless when it is down already.
         """
-        self._life.stop(self.options.shutdown_plan)
+        stop_together([self])
 
     def kill(self, signal: int = signal.SIGKILL) -> None:
         """Send a signal to the peer, which may be deadly. With SIGKILL it is gone when this returns, and all it started."""
         if signal == _SIGKILL:
-            self._life.kill()
+            kill_together([self])
         else:
             self._life.asked = self._life.asked or signal in _DEADLY
             self._life.signal(signal)
@@ -252,7 +263,7 @@ class Peer(Executor):
         """
         options = {name: getattr(self.options, name) for name in PeerOptions.__slots__}
         new = checked({**options, **changes})
-        self._life.kill() if self._life.state is PeerState.BOOTING else self.stop()
+        self.stop()
         self._callback = new.wait_boot if callable(new.wait_boot) else None
         self._life = self._live(new, self._booted)
         if self._callback is None and new.wait_boot is not False:
@@ -267,6 +278,44 @@ class Peer(Executor):
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def stop_together(peers: Sequence[Peer]) -> None:
+    """Stop all at the same time: ask every one first, then wait.
+
+    :raises ExceptionGroup: several are not gone although they were killed.
+    :raises PeerError: one is not.
+    """
+    started = time.monotonic()
+    # All are asked before any is waited for, and without threads, which an interpreter that is ending cannot start.
+    asked = [(peer._life, peer.options.shutdown_plan, peer._life.ask_to_stop(peer.options.shutdown_plan)) for peer in peers]
+    waits: list[Callable[[], None]] = []
+    for life, plan, wait in asked:
+        if wait:
+            left = None if plan.seconds is None else max(0.0, plan.seconds - (time.monotonic() - started))
+            waits.append(functools.partial(life.wait_stopped, left))
+    _each(waits)
+
+
+def kill_together(peers: Sequence[Peer]) -> None:
+    """Kill all at the same time."""
+    lives = [peer._life for peer in peers]
+    for life in lives:
+        life.kill()
+    _each([functools.partial(life.wait_stopped, None) for life in lives])
+
+
+def _each(actions: Sequence[Callable[[], None]]) -> None:
+    failures: list[Exception] = []
+    for action in actions:
+        try:
+            action()
+        except Exception as exc:
+            failures.append(exc)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise ExceptionGroup("peers are not gone", failures)
 
 
 _SIGKILL = signal.SIGKILL

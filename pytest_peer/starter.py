@@ -16,7 +16,6 @@ from . import names
 from .errors import PeerDownWarning
 from .evidence.artifacts import Artifacts
 from .group import PeerGroup
-from .group import together
 from .incarnation import Incarnation
 from .link.mailbox import Mailbox
 from .link.mailbox import Mailboxes
@@ -24,6 +23,8 @@ from .link.pickling import decode
 from .options import PeerOptions
 from .options import checked
 from .peer import Peer
+from .peer import kill_together
+from .peer import stop_together
 from .states import DownReason
 from .states import PeerState
 
@@ -84,7 +85,7 @@ class Nursery:
             if failures:
                 raise ExceptionGroup(f"{len(failures)} of {count} peers did not boot", failures)
         except BaseException:
-            together([peer.kill for peer in peers], "peers could not be killed")
+            kill_together(peers)
             raise
         return PeerGroup(peers)
 
@@ -127,23 +128,28 @@ class Nursery:
 
         :raises PeerDown: there was one.
         """
-        for life, _ in self._unasked:
-            if life.options.peer_down == "crash":
-                raise life.down_error()
+        for death in list(self._unasked):
+            if death[0].options.peer_down == "crash":
+                self._unasked.remove(death)
+                raise death[0].down_error()
 
-    def unasked_deaths(self) -> list[tuple[Incarnation, DownReason]]:
-        """Peers that went down although nobody asked them to, since the last time this was asked."""
+    def warn_of_deaths(self) -> None:
+        """Warn of every peer that went down although nobody asked it to, if its option ``peer_down`` says so."""
         deaths, self._unasked = self._unasked, []
-        return deaths
+        for life, reason in deaths:
+            if life.options.peer_down != "continue":
+                message = f"{life.describe()} went down: {reason}; see {life.artifacts.path}"
+                warnings.warn(PeerDownWarning(message), stacklevel=3)
 
     def close(self) -> None:
         """Stop all peers at the same time.
 
-        :raises ExceptionGroup: some could not be stopped.
+        :raises PeerError: one is not gone although it was killed; several: ExceptionGroup.
         """
-        living = [peer for peer in self.peers if peer.state is not PeerState.DOWN or peer.options.shutdown == "close"]
-        self.peers = []
-        together([peer.stop for peer in living], "peers could not be stopped")
+        peers, self.peers = self.peers, []
+        stop_together(peers)
+        # Those with shutdown="close" die by themselves, but not after the end of their scope.
+        stop_together([peer for peer in peers if peer.options.shutdown == "close"])
 
 
 class _Library(Nursery):
@@ -167,7 +173,7 @@ def start(**options: Any) -> Peer:
     :raises BootError: it did not boot.
     :raises NameInUse: a peer of that name is alive.
     """
-    _warn_of_deaths()
+    _library.warn_of_deaths()
     return _library.start(options)
 
 
@@ -197,26 +203,14 @@ class _Owned(list[Peer]):
 _thread_owned = threading.local()
 
 
-def warn_of(deaths: list[tuple[Incarnation, DownReason]], stacklevel: int = 2) -> None:
-    """Warn of unasked deaths, as the option ``peer_down`` says."""
-    for life, reason in deaths:
-        if life.options.peer_down != "continue":
-            warnings.warn(
-                PeerDownWarning(f"{life.describe()} went down: {reason}; see {life.artifacts.path}"), stacklevel=stacklevel + 1
-            )
-
-
-def _warn_of_deaths() -> None:
-    warn_of(_library.unasked_deaths(), 3)
-
-
 def _stop_all() -> None:
     """At exit: politely, so that their own exit handlers run."""
-    lives = list(_alive)
-    with contextlib.suppress(Exception):
-        for life in lives:
-            life.asked = True
-        together([lambda life=life: life.stop(life.options.shutdown_plan) for life in lives], "")
+    lives = [(life, life.options.shutdown_plan) for life in _alive]
+    with contextlib.suppress(Exception):  # nobody could catch it here, and the end of this process is theirs anyway
+        for life, plan in lives:
+            life.ask_to_stop(plan)
+        for life, plan in lives:
+            life.wait_stopped(plan.seconds)
 
 
 def _forked() -> None:

@@ -94,7 +94,7 @@ class Calls:
             kind, payload = waiting.wait(timeout)
         except TimeoutError:
             assert timeout is not None
-            raise self._timed_out(timeout) from None
+            raise self.timed_out(timeout) from None
         finally:
             self._pending.pop(ident, None)
         if kind == wire.RESULT:
@@ -110,7 +110,7 @@ class Calls:
 
         :raises PeerDown: the peer has ended.
         """
-        future = PeerFuture(self._outcome, self._timed_out)
+        future = PeerFuture(self._outcome, self.timed_out)
         ident = self._expect(future)
 
         def speak() -> None:
@@ -228,7 +228,8 @@ class Calls:
     def _raised(self, payload: bytes) -> BaseException:
         return rebuilt(decode(payload), f"raised in {self._whom()}")
 
-    def _timed_out(self, limit: float) -> CallTimeout:
+    def timed_out(self, limit: float) -> CallTimeout:
+        """What a call raises that was not answered in time; asks the peer where it is."""
         try:
             stacks = self.stacks()
         except TimeoutError:

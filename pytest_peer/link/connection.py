@@ -47,6 +47,9 @@ class Interpreter:
     prefix: str
     magic: bytes
 
+    def __str__(self) -> str:
+        return f"{self.implementation} {'.'.join(map(str, self.version))}"
+
     @property
     def by_value(self) -> str:
         """Why code cannot be sent to it by value; empty if it can."""

@@ -1,0 +1,54 @@
+"""What ``manifest.json`` says; pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import datetime
+from datetime import timezone
+from typing import Any
+
+from ..options import PeerOptions
+from ..states import DownReason
+from ..states import PeerState
+
+
+def manifest(
+    options: PeerOptions,
+    *,
+    argv: Sequence[str],
+    cwd: str,
+    python: str | None,
+    pid: int | None,
+    launcher_pid: int | None,
+    started: float,
+    ended: float | None,
+    state: PeerState,
+    reason: DownReason | None,
+) -> dict[str, Any]:
+    """Everything one wants to know of a peer after its death; times are UTC.
+
+    :param cwd: the directory it was started in.
+    """
+    return {
+        "name": options.name,
+        "node": f"{options.name}@{options.host}",
+        "argv": list(argv),
+        "env": dict(options.env),
+        "cwd": cwd,
+        "options": {field.name: getattr(options, field.name) for field in dataclasses.fields(options)},
+        "python": python,
+        "pid": pid,
+        "launcher_pid": launcher_pid,
+        "start_method": "spawn",
+        "started": _iso(started),
+        "ended": _iso(ended) if ended else None,
+        "state": str(state),
+        "kind": reason.kind if reason else None,
+        "exit_status": reason.exit_status if reason else None,
+        "signal": reason.signal.name if reason and reason.signal else None,
+    }
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds")
