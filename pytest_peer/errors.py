@@ -88,7 +88,9 @@ class NameInUse(PeerError):
 class PeerDown(PeerError):
     """The peer has ended; it says why. Raised by every pending and every later call."""
 
-    def __init__(self, message: str, reason: DownReason | None = None, last_words: str = "") -> None:
+    def __init__(
+        self, message: str, reason: DownReason | None = None, last_words: str = ""
+    ) -> None:
         super().__init__(message)
         #: Why the peer is down.
         self.reason = reason

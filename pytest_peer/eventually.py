@@ -42,7 +42,11 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
             if value or value is None:
                 return value
             if last:
-                raise AssertionError(f"{fn!r} still returned {value!r} after {limit:g} s and {attempts} attempts")
-        left = pause if limit is None else min(pause, max(0.0, limit - (time.monotonic() - started)))
+                raise AssertionError(
+                    f"{fn!r} still returned {value!r} after {limit:g} s and {attempts} attempts"
+                )
+        left = (
+            pause if limit is None else min(pause, max(0.0, limit - (time.monotonic() - started)))
+        )
         time.sleep(left)  # nothing to wait on: what becomes true is somewhere else
         pause = min(pause * 1.5, _LONGEST_PAUSE)

@@ -31,7 +31,9 @@ nurseries_key = pytest.StashKey[list["Nursery"]]()
 class PeerFactory:
     """Starts peers that end with the scope of the fixture. Erlang's ``?CT_PEER(Options)``."""
 
-    def __init__(self, nursery: Nursery, lasting: Callable[[], Nursery], node: Any, config: pytest.Config) -> None:
+    def __init__(
+        self, nursery: Nursery, lasting: Callable[[], Nursery], node: Any, config: pytest.Config
+    ) -> None:
         """:private: use the fixtures."""
         self._nursery = nursery
         self._lasting = lasting
@@ -80,7 +82,10 @@ class PeerFactory:
 def _words(node: Any) -> tuple[str, str]:
     """The parts of a name that come from the test: its module, and itself."""
     module = node.getparent(pytest.Module) if hasattr(node, "getparent") else None
-    words = [re.sub(r"[^A-Za-z0-9_.]+", "_", word).strip("_") for word in (module.path.stem if module else "", node.name or "")]
+    words = [
+        re.sub(r"[^A-Za-z0-9_.]+", "_", word).strip("_")
+        for word in (module.path.stem if module else "", node.name or "")
+    ]
     if module is not None and node is module:
         words[1] = ""
     return words[0], words[1] or ("" if words[0] else "session")
@@ -93,14 +98,18 @@ def _opened(request: pytest.FixtureRequest, directory: Callable[[], Path]) -> It
     opened = request.config.stash.setdefault(nurseries_key, [])
     opened.append(nursery)
     try:
-        yield PeerFactory(nursery, lambda: request.getfixturevalue("_lasting_peers"), request.node, request.config)
+        yield PeerFactory(
+            nursery, lambda: request.getfixturevalue("_lasting_peers"), request.node, request.config
+        )
     finally:
         nursery.close()
         opened.remove(nursery)
         nursery.warn_of_deaths()
 
 
-def _scoped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerFactory]:
+def _scoped(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PeerFactory]:
     name = "-".join(filter(None, _words(request.node)))
     yield from _opened(request, lambda: _once(tmp_path_factory, f"{request.scope}-{name}"[:60]))
 
@@ -124,31 +133,41 @@ def peer(peer_factory: PeerFactory) -> Peer:
 
 
 @pytest.fixture(scope="class")
-def class_peer_factory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerFactory]:
+def class_peer_factory(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PeerFactory]:
     """A function that starts peers, which are stopped at the end of the test class."""
     yield from _scoped(request, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
-def module_peer_factory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerFactory]:
+def module_peer_factory(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PeerFactory]:
     """A function that starts peers, which are stopped at the end of the test module."""
     yield from _scoped(request, tmp_path_factory)
 
 
 @pytest.fixture(scope="package")
-def package_peer_factory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerFactory]:
+def package_peer_factory(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PeerFactory]:
     """A function that starts peers, which are stopped at the end of the package."""
     yield from _scoped(request, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def session_peer_factory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerFactory]:
+def session_peer_factory(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PeerFactory]:
     """A function that starts peers, which are stopped at the end of the session."""
     yield from _scoped(request, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def _lasting_peers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+def _lasting_peers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Nursery]:
     """The peers with ``link=False``."""
     from .starter import Nursery
 

@@ -53,7 +53,9 @@ class PeerGroup(Sequence[Peer]):
         rows = list(zip(self._peers, *iterables, strict=True))
         return self._results([partial(peer.submit, fn, *row) for peer, *row in rows])
 
-    def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> list[PeerFuture]:
+    def submit(
+        self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any
+    ) -> list[PeerFuture]:
         """`Peer.submit` on every member."""
         return [peer.submit(fn, *args, **kwargs) for peer in self._peers]
 
@@ -93,7 +95,11 @@ class PeerGroup(Sequence[Peer]):
             try:
                 if isinstance(future, Exception):
                     raise future
-                results.append(future.result(None if limit is None else max(0.0, limit - (time.monotonic() - started))))
+                results.append(
+                    future.result(
+                        None if limit is None else max(0.0, limit - (time.monotonic() - started))
+                    )
+                )
             except Exception as exc:
                 failures.append(_saying_which(exc, peer))
         self._raise(failures)
@@ -101,6 +107,8 @@ class PeerGroup(Sequence[Peer]):
 
 
 def _saying_which(exc: Exception, peer: Peer) -> Exception:
-    if not any(peer.name in note for note in getattr(exc, "__notes__", ())) and peer.name not in str(exc):
+    if not any(
+        peer.name in note for note in getattr(exc, "__notes__", ())
+    ) and peer.name not in str(exc):
         exc.add_note(f"in {peer!r}")
     return exc

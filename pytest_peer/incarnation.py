@@ -103,7 +103,7 @@ class Incarnation:
         def boot() -> None:
             try:
                 pipes = self._spawn(boot_seconds)
-            except BaseException as exc:  # noqa: BLE001 - raised below, by the thread that asked
+            except BaseException as exc:
                 failure.append(exc)
                 self._never_started()
                 return
@@ -114,7 +114,9 @@ class Incarnation:
                 booted()
 
         # On a thread of its own from the very beginning: a Ctrl-C here cannot lose a process that is being started.
-        threading.Thread(target=boot, name=f"pytest-peer-boot-{self.options.name}", daemon=True).start()
+        threading.Thread(
+            target=boot, name=f"pytest-peer-boot-{self.options.name}", daemon=True
+        ).start()
         try:
             spawned.wait()
         except BaseException:
@@ -194,7 +196,9 @@ class Incarnation:
                 raise self.boot_error
             if self.state is PeerState.BOOTING:
                 raise BootTimeout(
-                    f"{self.describe()} is still booting after {timeout:g} s", argv=self.argv, output=self.output()
+                    f"{self.describe()} is still booting after {timeout:g} s",
+                    argv=self.argv,
+                    output=self.output(),
                 )
 
     # Talking
@@ -228,7 +232,9 @@ class Incarnation:
         elif first and plan.how == "close":
             assert self._link is not None
             self._link.cut()
-            self._end_timer = watcher.call_later(_KILLED, self._kill_group)  # it may be stuck in C, and not notice
+            self._end_timer = watcher.call_later(
+                _KILLED, self._kill_group
+            )  # it may be stuck in C, and not notice
             return False
         elif first:
             self.calls.shut_down(plan.how)
@@ -273,7 +279,10 @@ class Incarnation:
     def _process_ended(self) -> None:
         # Nearly always the link's end comes at the same moment and its thread deals with it. Not if somebody holds the pipe.
         self._end_timer = watcher.call_later(
-            _SAME_END, lambda: threading.Thread(target=self._finish, name="pytest-peer-finish", daemon=True).start()
+            _SAME_END,
+            lambda: threading.Thread(
+                target=self._finish, name="pytest-peer-finish", daemon=True
+            ).start(),
         )
 
     def _link_ended(self) -> None:
@@ -307,7 +316,10 @@ class Incarnation:
         with self._changed:
             booted = self.state is PeerState.RUNNING
             self.reason = down_reason(
-                stopped=self._stopping, booted=booted, link_lost=link_lost, exit_status=process.exit_status
+                stopped=self._stopping,
+                booted=booted,
+                link_lost=link_lost,
+                exit_status=process.exit_status,
             )
             if not booted:
                 self.boot_error = boot_error(
@@ -341,18 +353,28 @@ class Incarnation:
 
     def down_error(self) -> PeerDown:
         """What a call to it raises now that it is down."""
-        error = PeerDown(f"{self.describe()} is down: {self.reason}", self.reason, self.stderr.text or self.stdout.text)
+        error = PeerDown(
+            f"{self.describe()} is down: {self.reason}",
+            self.reason,
+            self.stderr.text or self.stdout.text,
+        )
         error.__cause__ = self.boot_error
         return error
 
     def describe(self) -> str:
         """Name and process, for messages."""
-        pid = self.interpreter.pid if self.interpreter else self.process.pid if self.process else None
+        pid = (
+            self.interpreter.pid if self.interpreter else self.process.pid if self.process else None
+        )
         return f"peer {self.options.name!r}" + (f" (pid {pid})" if pid is not None else "")
 
     def neutralize(self, null_fd: int) -> None:
         """In a forked child: this life is the parent's business."""
-        self.calls.end(lambda: PeerDown(f"{self.describe()} belongs to the process that this one was forked from"))
+        self.calls.end(
+            lambda: PeerDown(
+                f"{self.describe()} belongs to the process that this one was forked from"
+            )
+        )
         if self._link is not None:
             self._link.neutralize(null_fd)
 

@@ -56,7 +56,9 @@ def checked(name: object) -> str:
     if not _VALID.fullmatch(name) or name in (".", ".."):
         raise ValueError(f"name: only letters, digits and any of '_.-' are allowed, got {name!r}")
     if len(name) > MAX_LENGTH:
-        raise ValueError(f"name: at most {MAX_LENGTH} characters are allowed, got {len(name)}: {name!r}")
+        raise ValueError(
+            f"name: at most {MAX_LENGTH} characters are allowed, got {len(name)}: {name!r}"
+        )
     return name
 
 
@@ -67,7 +69,9 @@ def claim(name: str) -> None:
     """
     with _alive_lock:
         if name in _alive:
-            raise NameInUse(f"a peer named {name!r} is alive already; stop it first, or choose another name")
+            raise NameInUse(
+                f"a peer named {name!r} is alive already; stop it first, or choose another name"
+            )
         _alive.add(name)
 
 

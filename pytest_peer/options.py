@@ -55,7 +55,7 @@ class PeerOptions:
     post_process_args: Callable[[list[str]], Sequence[str]] | None = None
     env: Mapping[str, str | None] = field(default_factory=dict)
     cwd: str | None = None
-    wait_boot: float | None | bool | Callable[[Peer], object] = 15.0
+    wait_boot: float | bool | Callable[[Peer], object] | None = 15.0
     shutdown: Shutdown = "halt"
     peer_down: str = "stop"
     call_timeout: float | None = 60.0
@@ -155,7 +155,7 @@ def _cwd(value: object) -> str | None:
     return os.fspath(value)
 
 
-def _wait_boot(value: object) -> float | None | bool | Callable[[Peer], object]:
+def _wait_boot(value: object) -> float | bool | Callable[[Peer], object] | None:
     if value is True:
         raise TypeError("wait_boot: expected seconds, None, False or a callable, got True")
     if value is False or callable(value):
@@ -166,7 +166,9 @@ def _wait_boot(value: object) -> float | None | bool | Callable[[Peer], object]:
 def _shutdown(value: object) -> Shutdown:
     if isinstance(value, str):
         if value not in ("halt", "close"):
-            raise ValueError(f"shutdown: expected 'halt', ('halt', seconds), seconds, None or 'close', got {value!r}")
+            raise ValueError(
+                f"shutdown: expected 'halt', ('halt', seconds), seconds, None or 'close', got {value!r}"
+            )
         return value
     if isinstance(value, tuple | list):
         if len(value) != 2 or value[0] != "halt":
@@ -176,9 +178,13 @@ def _shutdown(value: object) -> Shutdown:
 
 
 def _peer_down(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"peer_down: expected a str, got {value!r}")
     if value not in PEER_DOWN:
-        raise ValueError(f"peer_down: expected one of {', '.join(map(repr, PEER_DOWN))}, got {value!r}")
-    return cast("str", value)
+        raise ValueError(
+            f"peer_down: expected one of {', '.join(map(repr, PEER_DOWN))}, got {value!r}"
+        )
+    return value
 
 
 def _host(value: object) -> str:
@@ -207,7 +213,7 @@ def _artifacts(value: object) -> Path | None:
     return Path(value)
 
 
-_CHECKS: dict[str, Callable[[Any], object]] = {
+_CHECKS: dict[str, Callable[[Any], Any]] = {
     "name": names.checked,
     "host": _host,
     "longnames": _longnames,

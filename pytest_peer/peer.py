@@ -44,7 +44,11 @@ class Peer(Executor):
     peer's main thread, others that come meanwhile on threads of their own. Erlang's ``peer``.
     """
 
-    def __init__(self, live: Callable[[PeerOptions, Callable[[], object] | None], Incarnation], options: PeerOptions) -> None:
+    def __init__(
+        self,
+        live: Callable[[PeerOptions, Callable[[], object] | None], Incarnation],
+        options: PeerOptions,
+    ) -> None:
         """:private: made by `starter`, which gives a function that begins a life with given options."""
         self._live = live
         self._callback = options.wait_boot if callable(options.wait_boot) else None
@@ -149,13 +153,15 @@ class Peer(Executor):
         life = self._life
         return life.calls.call(fn, args, kwargs, life.options.call_timeout)
 
-    def call_within(self, timeout: float | None, fn: Callable[..., T] | str, /, *args: Any, **kwargs: Any) -> T:
+    def call_within(
+        self, timeout: float | None, fn: Callable[..., T] | str, /, *args: Any, **kwargs: Any
+    ) -> T:
         """`call` with a limit of its own, in seconds; ``None`` for no limit."""
         _check_callable(fn)
         result: T = self._life.calls.call(fn, args, kwargs, seconds("call_within", timeout))
         return result
 
-    def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> PeerFuture:  # type: ignore[override]
+    def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> PeerFuture:
         """`call` without waiting: a future, whose ``result(timeout)`` is what `call` returns or raises.
 
         :raises PeerDown: the peer has ended.
@@ -165,11 +171,11 @@ class Peer(Executor):
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """`call` for asyncio: awaits the answer."""
         loop = asyncio.get_running_loop()
-        arrived = loop.create_future()
+        arrived: asyncio.Future[None] = loop.create_future()
 
         def wake(_: object) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(lambda: arrived.done() or arrived.set_result(None))
+                loop.call_soon_threadsafe(_settle, arrived)
 
         calls, limit = self._life.calls, self.options.call_timeout
         future = self._submit(fn, args, kwargs)
@@ -199,7 +205,9 @@ class Peer(Executor):
         """
         self._life.calls.send(mailbox, message)
 
-    def _submit(self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PeerFuture:
+    def _submit(
+        self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> PeerFuture:
         _check_callable(fn)
         return self._life.calls.submit(fn, args, kwargs)
 
@@ -288,11 +296,18 @@ def stop_together(peers: Sequence[Peer]) -> None:
     """
     started = time.monotonic()
     # All are asked before any is waited for, and without threads, which an interpreter that is ending cannot start.
-    asked = [(peer._life, peer.options.shutdown_plan, peer._life.ask_to_stop(peer.options.shutdown_plan)) for peer in peers]
+    asked = [
+        (peer._life, peer.options.shutdown_plan, peer._life.ask_to_stop(peer.options.shutdown_plan))
+        for peer in peers
+    ]
     waits: list[Callable[[], None]] = []
     for life, plan, wait in asked:
         if wait:
-            left = None if plan.seconds is None else max(0.0, plan.seconds - (time.monotonic() - started))
+            left = (
+                None
+                if plan.seconds is None
+                else max(0.0, plan.seconds - (time.monotonic() - started))
+            )
             waits.append(functools.partial(life.wait_stopped, left))
     _each(waits)
 
@@ -319,7 +334,15 @@ def _each(actions: Sequence[Callable[[], None]]) -> None:
 
 
 _SIGKILL = signal.SIGKILL
-_DEADLY = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS} | {
+_DEADLY = {
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGABRT,
+    signal.SIGSEGV,
+    signal.SIGBUS,
+} | {
     signal.SIGFPE,
     signal.SIGILL,
     signal.SIGPIPE,
@@ -327,6 +350,11 @@ _DEADLY = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.
     signal.SIGTRAP,
     signal.SIGSYS,
 }
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _check_callable(fn: object) -> None:

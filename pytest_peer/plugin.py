@@ -35,7 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "peer(**options): options of the fixture `peer`, defaults of `peer_factory`.")
+    config.addinivalue_line(
+        "markers", "peer(**options): options of the fixture `peer`, defaults of `peer_factory`."
+    )
     settings.read(config)
 
 
@@ -47,7 +49,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     shown = item.stash[_shown_key] = report.Shown()
-    shown.start(peer for nursery in item.config.stash.get(nurseries_key, ()) for peer in nursery.peers)
+    shown.start(
+        peer for nursery in item.config.stash.get(nurseries_key, ()) for peer in nursery.peers
+    )
     return (yield)
 
 
@@ -63,7 +67,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     result = yield
-    for nursery in item.config.stash.get(nurseries_key, ()):  # of wider scopes: those of the test are closed, and have warned
+    for nursery in item.config.stash.get(
+        nurseries_key, ()
+    ):  # of wider scopes: those of the test are closed, and have warned
         nursery.warn_of_deaths()
     return result
 

@@ -39,4 +39,8 @@ def boot_error(
 def _how(reason: DownReason) -> str:
     if reason.signal is not None:
         return f"was killed by {reason.signal.name}"
-    return f"exited with status {reason.exit_status}" if reason.exit_status is not None else "never answered"
+    return (
+        f"exited with status {reason.exit_status}"
+        if reason.exit_status is not None
+        else "never answered"
+    )

@@ -47,9 +47,27 @@ def _limit(text: str) -> float | None:
 
 
 SETTINGS = (
-    Setting("peer_exec", "exec", "CMD", "Program that runs the peers, with leading arguments; quoted as for a shell", _program),
-    Setting("peer_boot_timeout", "wait_boot", "SECONDS", "Limit for the boot of a peer (default: 15)", _limit),
-    Setting("peer_call_timeout", "call_timeout", "SECONDS", "Limit for a call, or none (default: 60)", _limit),
+    Setting(
+        "peer_exec",
+        "exec",
+        "CMD",
+        "Program that runs the peers, with leading arguments; quoted as for a shell",
+        _program,
+    ),
+    Setting(
+        "peer_boot_timeout",
+        "wait_boot",
+        "SECONDS",
+        "Limit for the boot of a peer (default: 15)",
+        _limit,
+    ),
+    Setting(
+        "peer_call_timeout",
+        "call_timeout",
+        "SECONDS",
+        "Limit for a call, or none (default: 60)",
+        _limit,
+    ),
 )
 
 
@@ -57,7 +75,13 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare all settings; the command line's defaults are ``None``, so that "unset" can be told."""
     group = parser.getgroup("peer", "peer processes")
     for setting in SETTINGS:
-        group.addoption(setting.flag, dest=setting.name, metavar=setting.metavar, default=None, help=setting.help)
+        group.addoption(
+            setting.flag,
+            dest=setting.name,
+            metavar=setting.metavar,
+            default=None,
+            help=setting.help,
+        )
         parser.addini(setting.name, setting.help, default=None)
 
 
@@ -91,10 +115,14 @@ def marked(node: pytest.Item | pytest.Collector, *, link: bool = True) -> dict[s
     merged: dict[str, Any] = {}
     for mark in node.iter_markers("peer"):
         if mark.args:
-            raise pytest.UsageError(f"{node.nodeid}: the peer marker takes keyword arguments only, got {mark.args!r}")
+            raise pytest.UsageError(
+                f"{node.nodeid}: the peer marker takes keyword arguments only, got {mark.args!r}"
+            )
         for name, value in mark.kwargs.items():
             if name not in known:
-                raise pytest.UsageError(f"{node.nodeid}: peer marker: {name}: unknown option; known are {', '.join(known)}")
+                raise pytest.UsageError(
+                    f"{node.nodeid}: peer marker: {name}: unknown option; known are {', '.join(known)}"
+                )
             merged.setdefault(name, value)
     if not link:
         merged.pop("link", None)

@@ -59,7 +59,9 @@ class Nursery:
                 raise
         return peer
 
-    def start_many(self, count: int, options: Mapping[str, Any], name: Callable[[], str]) -> PeerGroup:
+    def start_many(
+        self, count: int, options: Mapping[str, Any], name: Callable[[], str]
+    ) -> PeerGroup:
         """Start `count` peers that boot at the same time.
 
         :raises ExceptionGroup: some did not boot; the others are stopped.
@@ -74,8 +76,10 @@ class Nursery:
         peers: list[Peer] = []
         failures: list[Exception] = []
         try:
-            for each in every:
-                peers.append(self._begin(each))
+            for (
+                each
+            ) in every:  # not a comprehension: those that have begun must be known when one fails
+                peers.append(self._begin(each))  # noqa: PERF401
             for peer in peers:
                 if peer.options.wait_boot is not False and not callable(peer.options.wait_boot):
                     try:
@@ -98,7 +102,9 @@ class Nursery:
         names.claim(options.name)
         try:
             parent = options.artifacts or (self._directory() if self._directory else None)
-            life = Incarnation(options, Artifacts.below(parent, options.name), self.mailboxes, self._down)
+            life = Incarnation(
+                options, Artifacts.below(parent, options.name), self.mailboxes, self._down
+            )
         except BaseException:
             names.release(options.name)
             raise
@@ -206,7 +212,9 @@ _thread_owned = threading.local()
 def _stop_all() -> None:
     """At exit: politely, so that their own exit handlers run."""
     lives = [(life, life.options.shutdown_plan) for life in _alive]
-    with contextlib.suppress(Exception):  # nobody could catch it here, and the end of this process is theirs anyway
+    with contextlib.suppress(
+        Exception
+    ):  # nobody could catch it here, and the end of this process is theirs anyway
         for life, plan in lives:
             life.ask_to_stop(plan)
         for life, plan in lives:

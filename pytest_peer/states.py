@@ -60,7 +60,9 @@ class DownReason:
         return f"{self.kind} ({ended})" if ended else self.kind
 
 
-def down_reason(*, stopped: bool, booted: bool, link_lost: bool, exit_status: ExitStatus | None) -> DownReason:
+def down_reason(
+    *, stopped: bool, booted: bool, link_lost: bool, exit_status: ExitStatus | None
+) -> DownReason:
     """Decide why a peer is down from what was seen of its end."""
     code = exit_status.code if exit_status else None
     number = exit_status.signal if exit_status else None

@@ -46,7 +46,10 @@ for name, filename, is_package, code in payload["modules"]:
     if is_package:
         module.__path__ = []
     sys.modules[name] = module
-    exec(marshal.loads(code) if payload["compiled"] else compile(code, filename, "exec"), module.__dict__)
+    exec(
+        marshal.loads(code) if payload["compiled"] else compile(code, filename, "exec"),
+        module.__dict__,
+    )
 if not loaded:
     del sys.modules["traceback"]
 main = sys.modules["pytest_peer_agent.main"].run

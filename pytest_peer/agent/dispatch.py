@@ -39,7 +39,9 @@ class Dispatcher:
                 self._main_jobs.put(job)
                 return
         try:
-            threading.Thread(target=self._run, args=(job, False), name="peer-call-%d" % job[1], daemon=True).start()
+            threading.Thread(
+                target=self._run, args=(job, False), name="peer-call-%d" % job[1], daemon=True
+            ).start()
         except RuntimeError:  # no more threads: late is better than never
             self._main_jobs.put(job)
 
@@ -79,7 +81,9 @@ class Dispatcher:
                 if isinstance(fn, str):
                     fn = codec.resolved(fn)
             except BaseException as exc:
-                raise CannotDecode("the call cannot be rebuilt in the peer: %s: %s" % (type(exc).__name__, exc)) from exc
+                raise CannotDecode(
+                    "the call cannot be rebuilt in the peer: %s: %s" % (type(exc).__name__, exc)
+                ) from exc
             del payload
             value = fn(*args, **kwargs)
             del fn, args, kwargs
@@ -90,14 +94,14 @@ class Dispatcher:
             answer = wire.RESULT
             data = codec.dumps(value, self._runtime.by_value)
             del value
-        except BaseException as exc:  # noqa: BLE001 - also SystemExit and KeyboardInterrupt are the call's, not the peer's
+        except BaseException as exc:
             answer, data = self._raised(exc)
         self._answer(kind, ident, answer, data, on_main)
 
     def _raised(self, exc):
         try:
             description = codec.described(exc, self._runtime.by_value, self._own_files)
-        except BaseException as failed:  # noqa: BLE001 - an exception that even resists being looked at must not hang the call
+        except BaseException as failed:
             text = "%s, and describing it failed: %r" % (type(exc).__qualname__, failed)
             description = {"type": type(exc).__qualname__, "repr": text, "text": text, "frames": []}
         if isinstance(exc, codec.CannotEncode):
@@ -137,7 +141,9 @@ class Dispatcher:
             self._running += 1
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._run_loop, args=(asyncio,), name="peer-event-loop", daemon=True).start()
+                threading.Thread(
+                    target=self._run_loop, args=(asyncio,), name="peer-event-loop", daemon=True
+                ).start()
         self._loop.call_soon_threadsafe(self._create_task, kind, ident, coroutine)
 
     def _run_loop(self, asyncio):
@@ -152,7 +158,7 @@ class Dispatcher:
     async def _drive(self, kind, ident, coroutine):
         try:
             answer, data = wire.RESULT, codec.dumps(await coroutine, self._runtime.by_value)
-        except BaseException as exc:  # noqa: BLE001 - as in _run
+        except BaseException as exc:
             answer, data = self._raised(exc)
         self._answer(kind, ident, answer, data, False)
 
@@ -166,7 +172,7 @@ def flush():
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except Exception:  # noqa: BLE001, S110, PERF203 - the user may have replaced or closed it
+        except Exception:
             pass
 
 
@@ -181,7 +187,11 @@ def stacks(own_files, main_busy):
         ours = [index for index, entry in enumerate(stack) if entry.filename in own_files]
         text = "".join(traceback.format_list(stack[ours[-1] + 1 :] if ours else stack))
         if ident == threading.main_thread().ident and not text:
-            text = "  in a function written in C, called by a call\n" if main_busy else "  waits for a call\n"
+            text = (
+                "  in a function written in C, called by a call\n"
+                if main_busy
+                else "  waits for a call\n"
+            )
         if text and not (ours and ident not in names):
             parts.append("Thread %s:\n%s" % (names.get(ident, ident), text))
     return "\n".join(parts)

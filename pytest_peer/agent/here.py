@@ -18,7 +18,12 @@ class Origin:
 
     def send(self, mailbox, message):
         """Send `message` to the origin's mailbox of that name."""
-        self._runtime.post(wire.MESSAGE, next(self._runtime.ids), wire.named(mailbox, self._runtime.dumps(message)), True)
+        self._runtime.post(
+            wire.MESSAGE,
+            next(self._runtime.ids),
+            wire.named(mailbox, self._runtime.dumps(message)),
+            True,
+        )
 
     def __repr__(self):
         return "<origin of %s>" % self._runtime.name

@@ -26,7 +26,9 @@ def run(reader, write_fd, config):
     _set_up_paths(config)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(line_buffering=True)  # the last words before a crash are in the pipe, not in a buffer
+            stream.reconfigure(
+                line_buffering=True
+            )  # the last words before a crash are in the pipe, not in a buffer
     _agent = Agent(reader, write_fd, config)
     _agent.live()
 
@@ -98,7 +100,9 @@ class Agent:
             name, payload = wire.split_name(payload)
             self._runtime.mailboxes[name].deliver(payload)
         elif kind == wire.STACKS:
-            text = dispatch.stacks(self._own_files, self._dispatcher.main_busy()).encode("utf-8", "backslashreplace")
+            text = dispatch.stacks(self._own_files, self._dispatcher.main_busy()).encode(
+                "utf-8", "backslashreplace"
+            )
             self._outbox.post(wire.STACKS, ident, text, direct=False)
         elif kind == wire.SHUTDOWN:
             self._shut_down(payload)
@@ -106,19 +110,25 @@ class Agent:
     def _link_lost(self):
         # A peer does not outlive its control link, and neither does anything it started.
         if os.getpgrp() == self._pid:
-            os.killpg(0, 9)  # SIGKILL; the module that has the name costs a millisecond of every boot
+            os.killpg(
+                0, 9
+            )  # SIGKILL; the module that has the name costs a millisecond of every boot
         os._exit(1)
 
     def _shut_down(self, how):
         if how == b"finish":
             _thread.start_new_thread(self._finish, ())
         elif not self._dispatcher.end(_halt):
-            _thread.start_new_thread(_halt, ())  # the main thread is in a call, which is not waited for
+            _thread.start_new_thread(
+                _halt, ()
+            )  # the main thread is in a call, which is not waited for
 
     def _finish(self):
         self._dispatcher.wait_all_done()
         self._outbox.wait_idle(None)
-        self._dispatcher.end(lambda: None)  # the main thread returns: the interpreter ends as it always does
+        self._dispatcher.end(
+            lambda: None
+        )  # the main thread returns: the interpreter ends as it always does
 
 
 _halting = _thread.allocate_lock()

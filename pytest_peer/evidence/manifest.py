@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from datetime import UTC
 from datetime import datetime
-from datetime import timezone
 from typing import Any
 
 from ..options import PeerOptions
@@ -36,7 +36,9 @@ def manifest(
         "argv": list(argv),
         "env": dict(options.env),
         "cwd": cwd,
-        "options": {field.name: getattr(options, field.name) for field in dataclasses.fields(options)},
+        "options": {
+            field.name: getattr(options, field.name) for field in dataclasses.fields(options)
+        },
         "python": python,
         "pid": pid,
         "launcher_pid": launcher_pid,
@@ -51,4 +53,4 @@ def manifest(
 
 
 def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")

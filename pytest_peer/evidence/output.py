@@ -79,7 +79,9 @@ class OutputStream:
         with self._changed:
             return _decoded(bytes(self._kept[max(0, offset - self._dropped) :]))
 
-    def wait_for(self, pattern: str | re.Pattern[str], timeout: float | None = 5.0) -> re.Match[str]:
+    def wait_for(
+        self, pattern: str | re.Pattern[str], timeout: float | None = 5.0
+    ) -> re.Match[str]:
         """Wait until `pattern` is found in the text, which may be there already.
 
         :param timeout: seconds, ``None`` for no limit.
@@ -130,7 +132,9 @@ class OutputStream:
         except BlockingIOError:
             return -1
         if data:
-            with contextlib.suppress(OSError):  # a full disk must not take the link down; what was written is kept here too
+            with contextlib.suppress(
+                OSError
+            ):  # a full disk must not take the link down; what was written is kept here too
                 self._log.write(data)
             self._kept += data
             if len(self._kept) > 2 * KEPT_BYTES:  # twice, so that the copy is rare

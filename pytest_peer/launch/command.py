@@ -22,7 +22,9 @@ class Command:
     cwd: str | None
 
 
-def command(options: PeerOptions, environ: Mapping[str, str], read_fd: int, write_fd: int) -> Command:
+def command(
+    options: PeerOptions, environ: Mapping[str, str], read_fd: int, write_fd: int
+) -> Command:
     """Build the command line: ``exec``, ``args``, then our own words, as Erlang's ``peer`` does.
 
     :param environ: the inherited environment.

@@ -25,7 +25,9 @@ _GROUP_POLL = 0.002
 class Process:
     """The process of one peer. `on_exit` is called once, by the watcher, just before `exited` is set."""
 
-    def __init__(self, command: Command, keep_fds: Sequence[int], on_exit: Callable[[], object]) -> None:
+    def __init__(
+        self, command: Command, keep_fds: Sequence[int], on_exit: Callable[[], object]
+    ) -> None:
         self._on_exit = on_exit
         #: Set when the process has been reaped.
         self.exited = threading.Event()
@@ -34,7 +36,11 @@ class Process:
         self._popen = _spawn(command, keep_fds)
         self.pid = self._popen.pid
         assert self._popen.stdin and self._popen.stdout and self._popen.stderr
-        self.stdin, self.stdout, self.stderr = self._popen.stdin, self._popen.stdout, self._popen.stderr
+        self.stdin, self.stdout, self.stderr = (
+            self._popen.stdin,
+            self._popen.stdout,
+            self._popen.stderr,
+        )
 
     def watch(self) -> None:
         """Begin to wait for the end."""
@@ -42,7 +48,9 @@ class Process:
             self._pidfd = os.pidfd_open(self.pid)
         except (AttributeError, OSError):  # not Linux, or a kernel before 5.3
             self._pidfd = -1
-            threading.Thread(target=self._wait, name=f"pytest-peer-wait-{self.pid}", daemon=True).start()
+            threading.Thread(
+                target=self._wait, name=f"pytest-peer-wait-{self.pid}", daemon=True
+            ).start()
         else:
             watcher.add(self._pidfd, self._ended)
 

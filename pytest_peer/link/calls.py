@@ -71,7 +71,11 @@ class Calls:
             future.fail(error())
 
     def call(
-        self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None
+        self,
+        fn: Callable[..., Any] | str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
     ) -> Any:
         """Call `fn` in the peer, wait for the value or raise the exception.
 
@@ -105,7 +109,9 @@ class Calls:
         finally:
             del exc  # a cycle through this frame would keep the test's locals alive
 
-    def submit(self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PeerFuture:
+    def submit(
+        self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> PeerFuture:
         """`call` without waiting; what cannot be encoded is the future's exception.
 
         :raises PeerDown: the peer has ended.
@@ -128,13 +134,19 @@ class Calls:
         self._say(speak)
         return future
 
-    def cast(self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def cast(
+        self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         """Call `fn` in the peer and expect no answer.
 
         :raises EncodeError: it cannot be sent.
         :raises PeerDown: the peer has ended.
         """
-        self._say(lambda: self._post(wire.CAST, next(self._ids), encode_call(fn, args, kwargs, self._by_value), True))
+        self._say(
+            lambda: self._post(
+                wire.CAST, next(self._ids), encode_call(fn, args, kwargs, self._by_value), True
+            )
+        )
 
     def send(self, mailbox: str, message: object) -> None:
         """Put `message` into a mailbox of the peer.
@@ -185,7 +197,9 @@ class Calls:
 
     def wait_pending(self) -> None:
         """Wait until the calls that were submitted have their answers."""
-        wait([pending for pending in list(self._pending.values()) if isinstance(pending, PeerFuture)])
+        wait(
+            [pending for pending in list(self._pending.values()) if isinstance(pending, PeerFuture)]
+        )
 
     def _expect(self, future: PeerFuture | Waiting) -> int:
         ident = next(self._ids)

@@ -93,17 +93,25 @@ def safe_repr(obj: Any) -> str:
         return "<%s object, whose repr raised %s>" % (type(obj).__qualname__, type(exc).__name__)
 
 
-def described(exc: BaseException, by_value: str, own_files: frozenset[str], depth: int = 0) -> dict[str, Any]:
+def described(
+    exc: BaseException, by_value: str, own_files: frozenset[str], depth: int = 0
+) -> dict[str, Any]:
     """An exception as a dict of plain values, with all that belongs to it; `pickling.rebuilt` makes an exception of it.
 
     :param own_files: files whose frames are ours, and left out of the traceback.
     """
-    related = {} if depth >= _DEPTH else {
-        "cause": exc.__cause__,
-        "context": None if exc.__suppress_context__ else exc.__context__,
-    }
+    related = (
+        {}
+        if depth >= _DEPTH
+        else {
+            "cause": exc.__cause__,
+            "context": None if exc.__suppress_context__ else exc.__context__,
+        }
+    )
     members = getattr(exc, "exceptions", None) if depth < _DEPTH else None
-    if not isinstance(members, tuple) or not all(isinstance(member, BaseException) for member in members):
+    if not isinstance(members, tuple) or not all(
+        isinstance(member, BaseException) for member in members
+    ):
         members = None
     return {
         "type": "%s.%s" % (type(exc).__module__, type(exc).__qualname__),
@@ -112,7 +120,8 @@ def described(exc: BaseException, by_value: str, own_files: frozenset[str], dept
         "frames": _frames(exc, own_files),
         "notes": [str(note) for note in getattr(exc, "__notes__", ())],
         "suppress": exc.__suppress_context__,
-        "members": members and [described(member, by_value, own_files, depth + 1) for member in members],
+        "members": members
+        and [described(member, by_value, own_files, depth + 1) for member in members],
         **_travelling(exc, by_value),
         **{
             name: described(other, by_value, own_files, depth + 1) if other is not None else None
@@ -139,7 +148,14 @@ def _frames(exc: BaseException, own_files: frozenset[str]) -> list[tuple[str, st
     while step is not None:
         code = step.tb_frame.f_code
         if code.co_filename not in own_files:
-            frames.append((code.co_filename, code.co_name, step.tb_lineno, step.tb_frame.f_globals.get("__name__", "")))
+            frames.append(
+                (
+                    code.co_filename,
+                    code.co_name,
+                    step.tb_lineno,
+                    step.tb_frame.f_globals.get("__name__", ""),
+                )
+            )
         step = step.tb_next
     return frames if len(frames) <= 2 * _FRAMES else frames[:_FRAMES] + frames[-_FRAMES:]
 
@@ -153,10 +169,14 @@ def _travelling(exc: BaseException, by_value: str) -> dict[str, Any]:
             whole = dumps(exc, by_value)
             if type(pickle.loads(whole)) is cls:
                 return {"whole": whole}
-        except Exception:  # noqa: S110 - its class takes other arguments than `args`, or something in it cannot be pickled
+        except Exception:
             pass
     try:
-        named = ("reference", reference) if reference is not None else ("by value", dumps(cls, by_value))
+        named = (
+            ("reference", reference)
+            if reference is not None
+            else ("by value", dumps(cls, by_value))
+        )
         state, left_out = {}, []
         for name, value in getattr(exc, "__dict__", {}).items():
             if name == "__notes__":
@@ -176,7 +196,9 @@ def _reference(cls: type) -> tuple[str, str] | None:
     candidates = [(cls.__module__, cls.__qualname__)]
     if cls.__module__ == "builtins":
         # pytest's outcomes call themselves builtins, which they are not.
-        candidates += [("pytest", name + ".Exception") for name in ("skip", "fail", "xfail", "exit")]
+        candidates += [
+            ("pytest", name + ".Exception") for name in ("skip", "fail", "xfail", "exit")
+        ]
     for module, name in candidates:
         if module != "__main__" and module in sys.modules:
             try:

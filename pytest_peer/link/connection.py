@@ -62,7 +62,9 @@ class Pipes:
     def __init__(self) -> None:
         self._read, self.peer_write = os.pipe()
         self.peer_read, self._write = os.pipe()
-        os.write(self._write, _loader())  # fits into an empty pipe, so it does not wait for a reader
+        os.write(
+            self._write, _loader()
+        )  # fits into an empty pipe, so it does not wait for a reader
 
     def close_peer_ends(self) -> None:
         """After the process was started: its end of file must reach us."""
@@ -108,7 +110,9 @@ class Pipes:
             raise Unusable(f"unexpected first line on the control link: {line!r}") from exc
         if interpreter.version < OLDEST:
             version = ".".join(map(str, interpreter.version))
-            raise Unusable(f"Python {version} ({interpreter.executable}) is too old: a peer needs 3.8 or newer")
+            raise Unusable(
+                f"Python {version} ({interpreter.executable}) is too old: a peer needs 3.8 or newer"
+            )
         return interpreter
 
     def send_agent(self, interpreter: Interpreter, name: str) -> None:
@@ -122,7 +126,9 @@ class Pipes:
             "replace_path": same,
             "own_files": [filename for _, filename, _, _ in _modules(False)],
         }
-        data = marshal.dumps({"compiled": compiled, "modules": _modules(compiled), "config": config}, 2)
+        data = marshal.dumps(
+            {"compiled": compiled, "modules": _modules(compiled), "config": config}, 2
+        )
         view = memoryview(b"%d\n" % len(data) + data)
         while view:
             view = view[os.write(self._write, view) :]
@@ -130,8 +136,12 @@ class Pipes:
 
 def _portable_path() -> list[str]:
     """The entries of ``sys.path`` that mean something to another interpreter: not the standard library, not site-packages."""
-    ours = tuple({os.path.join(prefix, "") for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)})
-    return [entry for entry in sys.path if not os.path.join(os.path.abspath(entry), "").startswith(ours)]
+    ours = tuple(
+        {os.path.join(prefix, "") for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
+    )
+    return [
+        entry for entry in sys.path if not os.path.join(os.path.abspath(entry), "").startswith(ours)
+    ]
 
 
 @functools.cache
@@ -145,7 +155,12 @@ def _modules(compiled: bool) -> list[tuple[str, str, bool, bytes | str]]:
     """What the peer loads, in this order: name, file, whether it is a package, code."""
     base_file, base_code, base_source = gateway.base_code()
     modules: list[tuple[str, str, bool, bytes | str]] = [
-        (gateway.BASE_MODULE, base_file, False, marshal.dumps(base_code) if compiled else base_source)
+        (
+            gateway.BASE_MODULE,
+            base_file,
+            False,
+            marshal.dumps(base_code) if compiled else base_source,
+        )
     ]
     files = [_AGENT_FOLDER / "__init__.py"]
     files += [_HERE / f"{name}.py" for name in _SHARED]

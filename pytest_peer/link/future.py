@@ -42,7 +42,9 @@ class Waiting:
 
         :raises TimeoutError: it did not come in time.
         """
-        if not self._arrived.acquire(timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)):
+        if not self._arrived.acquire(
+            timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+        ):
             raise TimeoutError
         if self._error is not None:
             raise self._error
@@ -105,7 +107,9 @@ class PeerFuture(Future[Any]):
                 raise self._timed_out(limit) from None
             with self._decoding:
                 if self._outcome is None:
-                    self._outcome = (None, failed) if failed is not None else self._decode(*super().result(0))
+                    self._outcome = (
+                        (None, failed) if failed is not None else self._decode(*super().result(0))
+                    )
                     exc = self._outcome[1]
                     self._remote_traceback = exc.__traceback__ if exc is not None else None
         return self._outcome

@@ -30,9 +30,13 @@ class Mailbox:
         if timeout is not None and not timeout >= 0:
             raise ValueError("timeout: seconds must not be negative or NaN, got %r" % (timeout,))
         try:
-            payload = self._payloads.get(timeout=None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
+            payload = self._payloads.get(
+                timeout=None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+            )
         except queue.Empty:
-            raise TimeoutError("no message in mailbox %r within %g s" % (self.name, timeout)) from None
+            raise TimeoutError(
+                "no message in mailbox %r within %s s" % (self.name, timeout)
+            ) from None
         return self._decode(payload)
 
     def __iter__(self) -> Iterator[Any]:

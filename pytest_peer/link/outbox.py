@@ -11,7 +11,6 @@ import select
 import threading
 from collections import deque
 from typing import Callable
-from typing import Deque
 
 from . import wire
 
@@ -44,19 +43,23 @@ class Outbox:
     tried again after `wait_writable`.
     """
 
-    def __init__(self, send: Callable[[bytes], object], wait_writable: Callable[[], object]) -> None:
+    def __init__(
+        self, send: Callable[[bytes], object], wait_writable: Callable[[], object]
+    ) -> None:
         self._send = send
         self._wait_writable = wait_writable
         # Reentrant: a signal handler may post while its thread is in here. A small write is atomic, so it may come between.
         self._lock = threading.RLock()
-        self._turns: Deque[_Transfer] = deque()
+        self._turns: deque[_Transfer] = deque()
         # Messages that must not overtake the one of their kind that has its turns now.
-        self._behind: Deque[_Transfer] = deque()
+        self._behind: deque[_Transfer] = deque()
         self._thread_runs = False
         self._idle = threading.Event()
         self._idle.set()
 
-    def post(self, kind: int, ident: int, payload: bytes, in_order: bool = False, direct: bool = True) -> None:
+    def post(
+        self, kind: int, ident: int, payload: bytes, in_order: bool = False, direct: bool = True
+    ) -> None:
         """Send a message; return before it has gone.
 
         :param in_order: do not overtake earlier messages that were posted with this.

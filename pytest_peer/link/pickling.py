@@ -48,7 +48,9 @@ def encode(obj: object, by_value: str, what: str) -> bytes:
         raise EncodeError(f"{what} {exc}") from exc.__cause__
 
 
-def encode_call(fn: Callable[..., object] | str, args: tuple[Any, ...], kwargs: dict[str, Any], by_value: str) -> bytes:
+def encode_call(
+    fn: Callable[..., object] | str, args: tuple[Any, ...], kwargs: dict[str, Any], by_value: str
+) -> bytes:
     """Pickle a call.
 
     :raises TypeError: `fn` is neither callable nor a string.
@@ -83,7 +85,9 @@ def rebuilt(description: dict[str, Any], note: str) -> BaseException:
     :param note: added to the exception; says where it was raised.
     """
     exc = _rebuilt(description)
-    if description.get("class", ("", ("", "")))[1][0] != "pytest":  # a note would become part of the reason of a skip
+    if (
+        description.get("class", ("", ("", "")))[1][0] != "pytest"
+    ):  # a note would become part of the reason of a skip
         exc.add_note(note)
     return exc
 
@@ -126,7 +130,11 @@ def _itself(description: dict[str, Any]) -> BaseException | None:
 
 def _from_parts(description: dict[str, Any]) -> BaseException:
     how, given = description["class"]
-    cls = codec.attribute(importlib.import_module(given[0]), given[1]) if how == "reference" else pickle.loads(given)
+    cls = (
+        codec.attribute(importlib.import_module(given[0]), given[1])
+        if how == "reference"
+        else pickle.loads(given)
+    )
     args = pickle.loads(description["args"])
     if description.get("members"):
         args = (*args, [_rebuilt(member) for member in description["members"]])
@@ -146,7 +154,11 @@ def _traceback(frames: list[tuple[str, str, int, str]]) -> TracebackType | None:
     described: dict[str, Any] | None = None
     for filename, name, line, module in reversed(frames):
         code = {"co_filename": filename, "co_name": name}
-        frame = {"f_globals": {"__name__": module, "__file__": filename}, "f_code": code, "f_lineno": line}
+        frame = {
+            "f_globals": {"__name__": module, "__file__": filename},
+            "f_code": code,
+            "f_lineno": line,
+        }
         described = {"tb_frame": frame, "tb_lineno": line, "tb_next": described}
     if described is None:
         return None

@@ -1,0 +1,38 @@
+"""What the tests have in common; the leak guard is in the root conftest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gates import Gate
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """A gate, closed."""
+    gate = Gate(tmp_path / "gate")
+    yield gate
+    gate.close()
+
+
+@pytest.fixture
+def requires_python() -> Callable[[str], str]:
+    """A function that finds the interpreter of a version like ``"3.8"``, or skips; in CI that is a failure."""
+    return _found_python
+
+
+def _found_python(version: str) -> str:
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = sorted(pyenv.glob(f"versions/{version}.*/bin/python"))
+    program = str(found[-1]) if found else shutil.which(f"python{version}")
+    if program is None:
+        reason = f"no Python {version} on this machine"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return program
