@@ -10,10 +10,9 @@ from typing import Any
 from typing import final
 from typing import overload
 
+from . import ending
 from .link.future import PeerFuture
 from .peer import Peer
-from .peer import kill_together
-from .peer import stop_together
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -71,11 +70,11 @@ class PeerGroup(Sequence[Peer]):
 
     def stop(self) -> None:
         """`Peer.stop` on every member at the same time."""
-        stop_together(self._peers)
+        ending.stop([peer.incarnation for peer in self._peers])
 
     def kill(self) -> None:
         """`Peer.kill` on every member at the same time."""
-        kill_together(self._peers)
+        ending.kill([peer.incarnation for peer in self._peers])
 
     def _raise(self, failures: list[Exception]) -> None:
         if failures:

@@ -6,32 +6,21 @@ reports the end of the process. The end is dealt with once, in `_finish`, by whi
 
 from __future__ import annotations
 
-import os
-import select
 import threading
 import time
 from collections.abc import Callable
-from signal import SIGKILL
 
+from .body import SAME_END
+from .body import Body
 from .errors import BootError
 from .errors import BootTimeout
 from .errors import PeerDown
 from .evidence.artifacts import Artifacts
 from .evidence.manifest import manifest
-from .evidence.output import InputStream
-from .evidence.output import OutputStream
-from .launch.command import command
-from .launch.process import Process
 from .link import wire
 from .link.calls import Calls
-from .link.connection import Interpreter
-from .link.connection import LinkClosed
-from .link.connection import Pipes
-from .link.connection import Unusable
-from .link.gateway import Link
 from .link.mailbox import Mailboxes
 from .options import PeerOptions
-from .options import ShutdownPlan
 from .postmortem import boot_error
 from .states import DownReason
 from .states import PeerState
@@ -41,8 +30,6 @@ from .watcher import watcher
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
-#: A process that ends closes its link a moment before it can be reaped, or the other way round.
-_SAME_END = 1.0
 #: Killed processes need a moment to be gone; only one in uninterruptible sleep needs more.
 _KILLED = 5.0
 
@@ -67,9 +54,7 @@ class Incarnation:
         self.state = PeerState.BOOTING
         self.reason: DownReason | None = None
         self.boot_error: BootError | None = None
-        self.interpreter: Interpreter | None = None
-        self.argv: list[str] = []
-        self.process: Process | None = None
+        self.body = Body(options, artifacts.path, self._process_ended)
         self.calls = Calls(self.describe)
         #: Whether its end was asked for, by `stop` or a signal of ours.
         self.asked = False
@@ -79,14 +64,11 @@ class Incarnation:
         self._finished = threading.Event()
         self._changed = threading.Condition()
         self._finishing = False
-        self._boot_timer: Timer | None = None
-        self._end_timer: Timer | None = None
+        self._timers: list[Timer] = []
         self._boot_expired = False
-        self._unusable: str | None = None
-        self._link: Link | None = None
         self._assembly = wire.Assembly()
-        self._origin_cwd = os.getcwd()
-        self.started = self.ended = 0.0
+        #: When it ended, as ``time.time``; 0 before.
+        self.ended = 0.0
 
     # Beginning
 
@@ -102,14 +84,16 @@ class Incarnation:
 
         def boot() -> None:
             try:
-                pipes = self._spawn(boot_seconds)
+                self.body.spawn()
+                if boot_seconds is not None:
+                    self._call_later(boot_seconds, self._boot_too_long)
             except BaseException as exc:
                 failure.append(exc)
                 self._never_started()
                 return
             finally:
                 spawned.set()
-            self._boot(pipes)
+            self._boot()
             if booted is not None:
                 booted()
 
@@ -127,49 +111,15 @@ class Incarnation:
         if failure:
             raise failure[0].with_traceback(None)
 
-    def _spawn(self, boot_seconds: float | None) -> Pipes:
-        pipes = Pipes()
-        try:
-            line = command(self.options, os.environ, pipes.peer_read, pipes.peer_write)
-            self.argv = line.argv
-            self.started = time.time()
-            self.process = Process(line, (pipes.peer_read, pipes.peer_write), self._process_ended)
-        except BaseException:
-            pipes.close()
-            raise
-        finally:
-            pipes.close_peer_ends()
-        self.stdin = InputStream(self.process.stdin)
-        self.stdout = OutputStream(self.process.stdout, self.artifacts.path / "stdout.log")
-        self.stderr = OutputStream(self.process.stderr, self.artifacts.path / "stderr.log")
-        self._output_poll = select.poll()
-        for pipe in (self.process.stdout, self.process.stderr):
-            self._output_poll.register(pipe, select.POLLIN)
-        self.stdout.watch()
-        self.stderr.watch()
-        self.process.watch()
-        if boot_seconds is not None:
-            self._boot_timer = watcher.call_later(boot_seconds, self._boot_too_long)
-        return pipes
-
-    def _boot(self, pipes: Pipes) -> None:
-        assert self.process is not None
-        try:
-            self.interpreter = pipes.hello(self.process.exited)
-            pipes.send_agent(self.interpreter, self.options.name)
-        except (LinkClosed, Unusable, OSError) as exc:
-            self._unusable = str(exc) if isinstance(exc, Unusable) else None
-            pipes.close()
-            # Something may have closed the descriptors without being at its end, as sudo does: it is no use to us.
-            if isinstance(exc, Unusable) or not self.process.exited.wait(_SAME_END):
-                self.process.signal_group(SIGKILL)
+    def _boot(self) -> None:
+        body = self.body
+        if not body.connect(self._item_came, self._link_ended):
             self._finish()
             return
-        self._link = Link(*pipes.hand_over(), self.options.name, self._item_came, self._link_ended)
-        self._link.listen()
+        assert body.link is not None and body.interpreter is not None
         self._ready.wait()  # set by the agent's first word, or by the end
         if not self._finishing:
-            self.calls.open(self._link.outbox, self.interpreter.by_value)
+            self.calls.open(body.link.outbox, body.interpreter.by_value)
         with self._changed:
             if self.state is PeerState.BOOTING and not self._finishing:
                 self._cancel_timers()
@@ -182,8 +132,7 @@ class Incarnation:
             if self.state is not PeerState.BOOTING:
                 return
             self._boot_expired = True
-        assert self.process is not None
-        self.process.signal_group(SIGKILL)
+        self.body.kill()
 
     def wait_boot(self, timeout: float | None) -> None:
         """Wait until it runs.
@@ -197,8 +146,8 @@ class Incarnation:
             if self.state is PeerState.BOOTING:
                 raise BootTimeout(
                     f"{self.describe()} is still booting after {timeout:g} s",
-                    argv=self.argv,
-                    output=self.output(),
+                    argv=self.body.argv,
+                    output=self.body.streams.text(),
                 )
 
     # Talking
@@ -215,26 +164,23 @@ class Incarnation:
             self._mailboxes[name].deliver(payload)
         else:
             # What the call printed went into the pipes before the answer did.
-            if self._output_poll.poll(0):
-                self.stdout.drain()
-                self.stderr.drain()
+            self.body.streams.drain()
             self.calls.answered(kind, ident, payload)
 
     # End
 
-    def ask_to_stop(self, plan: ShutdownPlan) -> bool:
-        """Begin to end it; return whether its end is to be waited for."""
+    def ask_to_stop(self) -> bool:
+        """Begin to end it as the option ``shutdown`` says; return whether its end is to be waited for."""
+        plan = self.options.shutdown_plan
         with self._changed:
             first, self._stopping, self.asked = not self._stopping, True, True
             running = self.state is PeerState.RUNNING
         if not running:
-            self._kill_group()
+            self.body.kill()
         elif first and plan.how == "close":
-            assert self._link is not None
-            self._link.cut()
-            self._end_timer = watcher.call_later(
-                _KILLED, self._kill_group
-            )  # it may be stuck in C, and not notice
+            assert self.body.link is not None
+            self.body.link.cut()
+            self._call_later(_KILLED, self.body.kill)  # it may be stuck in C, and not notice
             return False
         elif first:
             self.calls.shut_down(plan.how)
@@ -243,18 +189,13 @@ class Incarnation:
     def wait_stopped(self, seconds: float | None) -> None:
         """After `ask_to_stop`: wait until the process and all that it started are gone; after `seconds`, kill them."""
         if not self._down.wait(seconds):
-            self._kill_group()
+            self.body.kill()
         self._wait_finished()
 
     def kill(self) -> None:
         """Kill it and all that it started, and return at once; `wait_stopped` waits."""
         self.asked = True
-        self._kill_group()
-
-    def signal(self, number: int) -> None:
-        """Send a signal to the interpreter, also when a launcher is between."""
-        if self.process is not None:
-            self.process.signal(number, self.interpreter.pid if self.interpreter else None)
+        self.body.kill()
 
     def wait_down(self, timeout: float | None) -> DownReason:
         """Wait for the end, whoever causes it.
@@ -266,30 +207,21 @@ class Incarnation:
         assert self.reason is not None
         return self.reason
 
-    def _kill_group(self) -> None:
-        if self.process is not None:
-            self.process.signal_group(SIGKILL)
-
     def _wait_finished(self) -> None:
         if not self._finished.wait(_KILLED):
             raise PeerDown(f"{self.describe()} was killed and is not gone after {_KILLED:g} s")
-        if self._link is not None:
-            self._link.join(_SAME_END)
+        if self.body.link is not None:
+            self.body.link.join(SAME_END)
 
     def _process_ended(self) -> None:
         # Nearly always the link's end comes at the same moment and its thread deals with it. Not if somebody holds the pipe.
-        self._end_timer = watcher.call_later(
-            _SAME_END,
-            lambda: threading.Thread(
-                target=self._finish, name="pytest-peer-finish", daemon=True
-            ).start(),
-        )
+        finish = threading.Thread(target=self._finish, name="pytest-peer-finish", daemon=True)
+        self._call_later(SAME_END, finish.start)
 
     def _link_ended(self) -> None:
-        assert self.process is not None
-        lost = not self.process.exited.wait(_SAME_END)
+        lost = not self.body.process.exited.wait(SAME_END)
         if lost:
-            self.process.signal_group(SIGKILL)  # a peer does not outlive its control link
+            self.body.kill()  # a peer does not outlive its control link
         self._finish(link_lost=lost)
 
     def _never_started(self) -> None:
@@ -304,14 +236,11 @@ class Incarnation:
             if self._finishing:
                 return
             self._finishing = True
-        process = self.process
-        assert process is not None
-        process.exited.wait(_KILLED)
-        process.wait_group_gone(_SAME_END)
+        body = self.body
+        body.process.exited.wait(_KILLED)
+        body.process.wait_group_gone(SAME_END)
         self._cancel_timers()
-        self.stdin.abandon()
-        self.stdout.close()
-        self.stderr.close()
+        body.streams.close()
         self.ended = time.time()
         with self._changed:
             booted = self.state is PeerState.RUNNING
@@ -319,15 +248,15 @@ class Incarnation:
                 stopped=self._stopping,
                 booted=booted,
                 link_lost=link_lost,
-                exit_status=process.exit_status,
+                exit_status=body.process.exit_status,
             )
             if not booted:
                 self.boot_error = boot_error(
                     f"peer {self.options.name!r}",
-                    self.argv,
-                    self.output(),
+                    body.argv,
+                    body.streams.text(),
                     self.reason,
-                    unusable=self._unusable,
+                    unusable=body.unusable,
                     expired=self._boot_expired,
                     stopped=self._stopping,
                 )
@@ -341,31 +270,27 @@ class Incarnation:
         self._finished.set()
 
     def _cancel_timers(self) -> None:
-        for timer in (self._boot_timer, self._end_timer):
-            if timer is not None:
-                watcher.cancel(timer)
+        for timer in self._timers:
+            watcher.cancel(timer)
+
+    def _call_later(self, seconds: float, callback: Callable[[], object]) -> None:
+        self._timers.append(watcher.call_later(seconds, callback))
 
     # Telling
-
-    def output(self) -> str:
-        """All that it wrote, stdout first."""
-        return "".join(stream.text for stream in (self.stdout, self.stderr))
 
     def down_error(self) -> PeerDown:
         """What a call to it raises now that it is down."""
         error = PeerDown(
             f"{self.describe()} is down: {self.reason}",
             self.reason,
-            self.stderr.text or self.stdout.text,
+            self.body.streams.last_words() if self.body.spawned else "",
         )
         error.__cause__ = self.boot_error
         return error
 
     def describe(self) -> str:
         """Name and process, for messages."""
-        pid = (
-            self.interpreter.pid if self.interpreter else self.process.pid if self.process else None
-        )
+        pid = self.body.pid
         return f"peer {self.options.name!r}" + (f" (pid {pid})" if pid is not None else "")
 
     def neutralize(self, null_fd: int) -> None:
@@ -375,20 +300,20 @@ class Incarnation:
                 f"{self.describe()} belongs to the process that this one was forked from"
             )
         )
-        if self._link is not None:
-            self._link.neutralize(null_fd)
+        if self.body.link is not None:
+            self.body.link.neutralize(null_fd)
 
     def _write_manifest(self, state: PeerState) -> None:
-        interpreter = self.interpreter
+        body, interpreter = self.body, self.body.interpreter
         self.artifacts.write_manifest(
             manifest(
                 self.options,
-                argv=self.argv,
-                cwd=self.options.cwd or self._origin_cwd,
+                argv=body.argv,
+                cwd=self.options.cwd or body.inherited_cwd,
                 python=str(interpreter) if interpreter else None,
                 pid=interpreter.pid if interpreter else None,
-                launcher_pid=self.process.pid if self.process else None,
-                started=self.started,
+                launcher_pid=body.process.pid,
+                started=body.started,
                 ended=self.ended,
                 state=state,
                 reason=self.reason,

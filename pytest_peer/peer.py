@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import signal
-import time
 from collections.abc import Callable
-from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from typing import TypeVar
 from typing import final
 from typing import overload
 
+from . import ending
 from .evidence.output import InputStream
 from .evidence.output import OutputStream
 from .incarnation import Incarnation
@@ -52,7 +50,8 @@ class Peer(Executor):
         """:private: made by `starter`, which gives a function that begins a life with given options."""
         self._live = live
         self._callback = options.wait_boot if callable(options.wait_boot) else None
-        self._life = live(options, self._booted)
+        #: Its present life; not for users.
+        self.incarnation = live(options, self._booted)
 
     def _booted(self) -> None:
         if self._callback is not None:
@@ -63,12 +62,12 @@ class Peer(Executor):
     @property
     def name(self) -> str:
         """Its name; unique among the living peers of this process."""
-        return self._life.options.name
+        return self.incarnation.options.name
 
     @property
     def host(self) -> str:
         """The part after ``@`` in `node`."""
-        return self._life.options.host
+        return self.incarnation.options.host
 
     @property
     def node(self) -> str:
@@ -78,54 +77,54 @@ class Peer(Executor):
     @property
     def options(self) -> PeerOptions:
         """The options it was started with."""
-        return self._life.options
+        return self.incarnation.options
 
     @property
     def pid(self) -> int | None:
         """Its own process id, as ``os.getpid()`` returns there; ``None`` before it has said so."""
-        interpreter = self._life.interpreter
+        interpreter = self.incarnation.body.interpreter
         return interpreter.pid if interpreter else None
 
     @property
     def python(self) -> tuple[int, int, int] | None:
         """Its Python version, as ``(3, 13, 0)``; ``None`` before it has said so."""
-        interpreter = self._life.interpreter
+        interpreter = self.incarnation.body.interpreter
         return interpreter.version if interpreter else None
 
     @property
     def state(self) -> PeerState:
         """``"booting"``, ``"running"`` or ``"down"``."""
-        return self._life.state
+        return self.incarnation.state
 
     @property
     def down_reason(self) -> DownReason | None:
         """Why it is down; ``None`` while it is not."""
-        return self._life.reason if self._life.state is PeerState.DOWN else None
+        return self.incarnation.reason if self.incarnation.state is PeerState.DOWN else None
 
     @property
     def artifacts(self) -> Path:
         """The directory with ``stdout.log``, ``stderr.log`` and ``manifest.json``."""
-        return self._life.artifacts.path
+        return self.incarnation.artifacts.path
 
     @property
     def stdout(self) -> OutputStream:
         """What it wrote to its stdout, descendants and C code included."""
-        return self._life.stdout
+        return self.incarnation.body.streams.stdout
 
     @property
     def stderr(self) -> OutputStream:
         """What it wrote to its stderr."""
-        return self._life.stderr
+        return self.incarnation.body.streams.stderr
 
     @property
     def stdin(self) -> InputStream:
         """What it reads from its stdin."""
-        return self._life.stdin
+        return self.incarnation.body.streams.stdin
 
     def __repr__(self) -> str:
-        life = self._life
+        life = self.incarnation
         if life.state is PeerState.DOWN:
-            told = f"{life.reason} after {life.ended - life.started:.1f} s"
+            told = f"{life.reason} after {life.ended - life.body.started:.1f} s"
         else:
             told = str(life.state)
         return f"<Peer {self.name} pid {self.pid}: {told}>"
@@ -150,7 +149,7 @@ class Peer(Executor):
         :raises EncodeError: the call or its result cannot be sent.
         """
         _check_callable(fn)
-        life = self._life
+        life = self.incarnation
         return life.calls.call(fn, args, kwargs, life.options.call_timeout)
 
     def call_within(
@@ -158,7 +157,7 @@ class Peer(Executor):
     ) -> T:
         """`call` with a limit of its own, in seconds; ``None`` for no limit."""
         _check_callable(fn)
-        result: T = self._life.calls.call(fn, args, kwargs, seconds("call_within", timeout))
+        result: T = self.incarnation.calls.call(fn, args, kwargs, seconds("call_within", timeout))
         return result
 
     def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> PeerFuture:
@@ -177,7 +176,7 @@ class Peer(Executor):
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_settle, arrived)
 
-        calls, limit = self._life.calls, self.options.call_timeout
+        calls, limit = self.incarnation.calls, self.options.call_timeout
         future = self._submit(fn, args, kwargs)
         future.add_done_callback(wake)
         try:
@@ -195,7 +194,7 @@ class Peer(Executor):
         :raises EncodeError: it cannot be sent.
         """
         _check_callable(fn)
-        self._life.calls.cast(fn, args, kwargs)
+        self.incarnation.calls.cast(fn, args, kwargs)
 
     def send(self, mailbox: str, message: object) -> None:
         """Put a message into a mailbox of the peer, where ``pytest_peer.here.mailbox(name)`` gets it; ``peer:send``.
@@ -203,13 +202,13 @@ class Peer(Executor):
         :raises PeerDown: the peer has ended.
         :raises EncodeError: it cannot be sent.
         """
-        self._life.calls.send(mailbox, message)
+        self.incarnation.calls.send(mailbox, message)
 
     def _submit(
         self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> PeerFuture:
         _check_callable(fn)
-        return self._life.calls.submit(fn, args, kwargs)
+        return self.incarnation.calls.submit(fn, args, kwargs)
 
     def dump_stacks(self) -> str:
         """Every thread's Python stack in the peer, as text.
@@ -217,7 +216,7 @@ class Peer(Executor):
         :raises TimeoutError: it did not tell within a second: it is stopped, or something in it holds the GIL.
         :raises PeerDown: the peer has ended.
         """
-        return self._life.calls.stacks()
+        return self.incarnation.calls.stacks()
 
     # Life and death
 
@@ -228,41 +227,39 @@ class Peer(Executor):
         :raises BootError: it failed.
         :raises BootTimeout: it still boots.
         """
-        self._life.wait_boot(seconds("timeout", timeout))
+        self.incarnation.wait_boot(seconds("timeout", timeout))
 
     def wait_down(self, timeout: float | None = None) -> DownReason:
         """Wait until it is down, and return why.
 
         :raises TimeoutError: it is not, within `timeout` seconds.
         """
-        return self._life.wait_down(seconds("timeout", timeout))
+        return self.incarnation.wait_down(seconds("timeout", timeout))
 
     def stop(self) -> None:
         """End it as the option ``shutdown`` says; ``peer:stop``.
 
         When this returns, the process and everything it started is gone. Harmless when it is down already.
         """
-        stop_together([self])
+        ending.stop([self.incarnation])
 
     def kill(self, signal: int = signal.SIGKILL) -> None:
         """Send a signal to the peer, which may be deadly. With SIGKILL it is gone when this returns, and all it started."""
         if signal == _SIGKILL:
-            kill_together([self])
+            ending.kill([self.incarnation])
         else:
-            self._life.asked = self._life.asked or signal in _DEADLY
-            self._life.signal(signal)
+            self.incarnation.asked = self.incarnation.asked or signal in _DEADLY
+            self.incarnation.body.signal(signal)
 
     def pause(self) -> None:
         """Stop the peer's process and those it started (SIGSTOP), as if their machine hung; `resume` lets them go on."""
-        process = self._life.process
-        if process is not None:
-            process.signal_group(signal.SIGSTOP)
-            process.wait_stopped(_PAUSE_SECONDS)
+        body = self.incarnation.body
+        body.signal_all(signal.SIGSTOP)
+        body.process.wait_stopped(_PAUSE_SECONDS)
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
-        if self._life.process is not None:
-            self._life.process.signal_group(signal.SIGCONT)
+        self.incarnation.body.signal_all(signal.SIGCONT)
 
     def restart(self, **changes: Any) -> Peer:
         """Stop it if necessary, start it again under its name and options, with `changes`, and return it.
@@ -273,7 +270,7 @@ class Peer(Executor):
         new = checked({**options, **changes})
         self.stop()
         self._callback = new.wait_boot if callable(new.wait_boot) else None
-        self._life = self._live(new, self._booted)
+        self.incarnation = self._live(new, self._booted)
         if self._callback is None and new.wait_boot is not False:
             self.wait_boot()
         return self
@@ -281,56 +278,11 @@ class Peer(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """``Executor.shutdown``: pending calls finish, then `stop`; without `wait`, or with `cancel_futures`, just `stop`."""
         if wait and not cancel_futures:
-            self._life.calls.wait_pending()
+            self.incarnation.calls.wait_pending()
         self.stop()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def stop_together(peers: Sequence[Peer]) -> None:
-    """Stop all at the same time: ask every one first, then wait.
-
-    :raises ExceptionGroup: several are not gone although they were killed.
-    :raises PeerError: one is not.
-    """
-    started = time.monotonic()
-    # All are asked before any is waited for, and without threads, which an interpreter that is ending cannot start.
-    asked = [
-        (peer._life, peer.options.shutdown_plan, peer._life.ask_to_stop(peer.options.shutdown_plan))
-        for peer in peers
-    ]
-    waits: list[Callable[[], None]] = []
-    for life, plan, wait in asked:
-        if wait:
-            left = (
-                None
-                if plan.seconds is None
-                else max(0.0, plan.seconds - (time.monotonic() - started))
-            )
-            waits.append(functools.partial(life.wait_stopped, left))
-    _each(waits)
-
-
-def kill_together(peers: Sequence[Peer]) -> None:
-    """Kill all at the same time."""
-    lives = [peer._life for peer in peers]
-    for life in lives:
-        life.kill()
-    _each([functools.partial(life.wait_stopped, None) for life in lives])
-
-
-def _each(actions: Sequence[Callable[[], None]]) -> None:
-    failures: list[Exception] = []
-    for action in actions:
-        try:
-            action()
-        except Exception as exc:
-            failures.append(exc)
-    if len(failures) == 1:
-        raise failures[0]
-    if failures:
-        raise ExceptionGroup("peers are not gone", failures)
 
 
 _SIGKILL = signal.SIGKILL

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from . import ending
 from . import names
 from .errors import PeerDownWarning
 from .evidence.artifacts import Artifacts
@@ -23,8 +24,6 @@ from .link.pickling import decode
 from .options import PeerOptions
 from .options import checked
 from .peer import Peer
-from .peer import kill_together
-from .peer import stop_together
 from .states import DownReason
 from .states import PeerState
 
@@ -89,7 +88,7 @@ class Nursery:
             if failures:
                 raise ExceptionGroup(f"{len(failures)} of {count} peers did not boot", failures)
         except BaseException:
-            kill_together(peers)
+            ending.kill([peer.incarnation for peer in peers])
             raise
         return PeerGroup(peers)
 
@@ -153,9 +152,9 @@ class Nursery:
         :raises PeerError: one is not gone although it was killed; several: ExceptionGroup.
         """
         peers, self.peers = self.peers, []
-        stop_together(peers)
+        ending.stop([peer.incarnation for peer in peers])
         # Those with shutdown="close" die by themselves, but not after the end of their scope.
-        stop_together([peer for peer in peers if peer.options.shutdown == "close"])
+        ending.stop([peer.incarnation for peer in peers if peer.options.shutdown == "close"])
 
 
 class _Library(Nursery):
@@ -211,14 +210,8 @@ _thread_owned = threading.local()
 
 def _stop_all() -> None:
     """At exit: politely, so that their own exit handlers run."""
-    lives = [(life, life.options.shutdown_plan) for life in _alive]
-    with contextlib.suppress(
-        Exception
-    ):  # nobody could catch it here, and the end of this process is theirs anyway
-        for life, plan in lives:
-            life.ask_to_stop(plan)
-        for life, plan in lives:
-            life.wait_stopped(plan.seconds)
+    with contextlib.suppress(Exception):  # nobody could catch it here
+        ending.stop(list(_alive))
 
 
 def _forked() -> None:

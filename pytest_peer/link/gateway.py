@@ -7,6 +7,7 @@ in ways of its own, and our processes are not its business.
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
 from types import CodeType
 from typing import Any
@@ -46,7 +47,7 @@ class Link:
     ) -> None:
         self._on_item = on_item
         self._on_end = on_end
-        self._stream = PipeStream(open(read_fd, "rb"), write_fd, get_execmodel("thread"))
+        self._stream = PipeStream(os.fdopen(read_fd, "rb"), write_fd, get_execmodel("thread"))
         self._gateway = Gateway(self._stream, XSpec(f"popen//id={name}"))
         self._channel = self._gateway.remote_exec(_TASK)
         self.outbox = Outbox(self._channel.send, self._stream.wait_writable)

@@ -1,0 +1,111 @@
+"""The process of a peer with all that hangs on it: command line, streams, interpreter, link."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from signal import SIGKILL
+
+from .evidence.streams import StandardStreams
+from .launch.command import command
+from .launch.process import Process
+from .link.connection import Interpreter
+from .link.connection import LinkClosed
+from .link.connection import Pipes
+from .link.connection import Unusable
+from .link.gateway import Link
+from .options import PeerOptions
+
+#: A process that ends closes its link a moment before it can be reaped, or the other way round.
+SAME_END = 1.0
+
+
+class Body:
+    """Comes into being step by step: `spawn`, then `connect`.
+
+    :param on_exit: called by the watcher when the process has ended.
+    """
+
+    process: Process
+    streams: StandardStreams
+
+    def __init__(
+        self, options: PeerOptions, directory: Path, on_exit: Callable[[], object]
+    ) -> None:
+        self._options = options
+        self._directory = directory
+        self._on_exit = on_exit
+        self._pipes: Pipes
+        self.argv: list[str] = []
+        #: Whether there is a process.
+        self.spawned = False
+        self.interpreter: Interpreter | None = None
+        self.link: Link | None = None
+        #: What is wrong with what answered, if that is why there is no link.
+        self.unusable: str | None = None
+        self.started = time.time()
+        #: Where a process without the option ``cwd`` starts.
+        self.inherited_cwd = os.getcwd()
+
+    def spawn(self) -> None:
+        """Start the process.
+
+        :raises ExecNotFound: there is no such program.
+        """
+        pipes = self._pipes = Pipes()
+        try:
+            line = command(self._options, os.environ, pipes.peer_read, pipes.peer_write)
+            self.argv = line.argv
+            self.started = time.time()
+            self.process = Process(line, (pipes.peer_read, pipes.peer_write), self._on_exit)
+        except BaseException:
+            pipes.close()
+            raise
+        finally:
+            pipes.close_peer_ends()
+        process = self.process
+        self.streams = StandardStreams(
+            process.stdin, process.stdout, process.stderr, self._directory
+        )
+        self.spawned = True
+        process.watch()
+
+    def connect(self, on_item: Callable[[bytes], object], on_end: Callable[[], object]) -> bool:
+        """Shake hands and put a link on the pipes; return whether that went well. If not, the process has ended, or is killed."""
+        try:
+            self.interpreter = self._pipes.hello(self.process.exited)
+            self._pipes.send_agent(self.interpreter, self._options.name)
+            link = Link(*self._pipes.hand_over(), self._options.name, on_item, on_end)
+        except (LinkClosed, Unusable, OSError) as exc:
+            self.unusable = str(exc) if isinstance(exc, Unusable) else None
+            self._pipes.close()
+            # Something may have closed the descriptors without being at its end, as sudo does: it is no use to us.
+            if isinstance(exc, Unusable) or not self.process.exited.wait(SAME_END):
+                self.kill()
+            return False
+        self.link = link
+        link.listen()
+        return True
+
+    @property
+    def pid(self) -> int | None:
+        """The interpreter's, or that of what was started to launch it."""
+        if self.interpreter is not None:
+            return self.interpreter.pid
+        return self.process.pid if self.spawned else None
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the interpreter, also when a launcher is between."""
+        if self.spawned:
+            self.process.signal(number, self.pid)
+
+    def signal_all(self, number: int) -> None:
+        """Send a signal to the process and all that it started."""
+        if self.spawned:
+            self.process.signal_group(number)
+
+    def kill(self) -> None:
+        """Kill the process and all that it started, and return at once."""
+        self.signal_all(SIGKILL)

@@ -1,0 +1,46 @@
+"""The three standard streams of a peer, together."""
+
+from __future__ import annotations
+
+import select
+from pathlib import Path
+from typing import IO
+
+from .output import InputStream
+from .output import OutputStream
+
+
+class StandardStreams:
+    """The origin's ends of stdin, stdout and stderr; logs go to `directory`."""
+
+    def __init__(
+        self, stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes], directory: Path
+    ) -> None:
+        self.stdin = InputStream(stdin)
+        self.stdout = OutputStream(stdout, directory / "stdout.log")
+        self.stderr = OutputStream(stderr, directory / "stderr.log")
+        self._poll = select.poll()
+        for pipe in (stdout, stderr):
+            self._poll.register(pipe, select.POLLIN)
+        self.stdout.watch()
+        self.stderr.watch()
+
+    def drain(self) -> None:
+        """Read what is in the pipes now. Only the link's receiver thread may use this."""
+        if self._poll.poll(0):  # one system call for both, and mostly there is nothing
+            self.stdout.drain()
+            self.stderr.drain()
+
+    def text(self) -> str:
+        """All that was written, stdout first."""
+        return self.stdout.text + self.stderr.text
+
+    def last_words(self) -> str:
+        """What to quote after an unexpected end."""
+        return self.stderr.text or self.stdout.text
+
+    def close(self) -> None:
+        """Take what is left, and close."""
+        self.stdin.abandon()
+        self.stdout.close()
+        self.stderr.close()
