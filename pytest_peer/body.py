@@ -40,14 +40,14 @@ class Body:
         self._pipes: Pipes
         self.argv: list[str] = []
         #: Whether there is a process.
-        self.spawned = False
+        self.spawned: bool = False
         self.interpreter: Interpreter | None = None
         self.link: Link | None = None
         #: What is wrong with what answered, if that is why there is no link.
         self.unusable: str | None = None
-        self.started = time.time()
+        self.started: float = time.time()
         #: Where a process without the option ``cwd`` starts.
-        self.inherited_cwd = os.getcwd()
+        self.inherited_cwd: str = os.getcwd()
 
     def spawn(self) -> None:
         """Start the process.

@@ -53,7 +53,7 @@ class BootError(PeerError):
     ) -> None:
         super().__init__(message)
         #: The complete command line.
-        self.argv = list(argv)
+        self.argv: list[str] = list(argv)
         #: What the process returned; ``None`` when it was still running, was killed, or never ran.
         self.exit_status = exit_status
         #: What it wrote to stdout and stderr until then.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
 #: The nurseries of all scopes that are open, outermost first.
-nurseries_key = pytest.StashKey[list["Nursery"]]()
+nurseries_key: pytest.StashKey[list[Nursery]] = pytest.StashKey[list["Nursery"]]()
 
 
 @final

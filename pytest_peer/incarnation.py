@@ -51,13 +51,13 @@ class Incarnation:
         self.artifacts = artifacts
         self._mailboxes = mailboxes
         self._on_down = on_down
-        self.state = PeerState.BOOTING
+        self.state: PeerState = PeerState.BOOTING
         self.reason: DownReason | None = None
         self.boot_error: BootError | None = None
-        self.body = Body(options, artifacts.path, self._process_ended)
-        self.calls = Calls(self.describe)
+        self.body: Body = Body(options, artifacts.path, self._process_ended)
+        self.calls: Calls = Calls(self.describe)
         #: Whether its end was asked for, by `stop` or a signal of ours.
-        self.asked = False
+        self.asked: bool = False
         self._stopping = False
         self._ready = threading.Event()
         self._down = threading.Event()
@@ -68,7 +68,7 @@ class Incarnation:
         self._boot_expired = False
         self._assembly = wire.Assembly()
         #: When it ended, as ``time.time``; 0 before.
-        self.ended = 0.0
+        self.ended: float = 0.0
 
     # Beginning
 

@@ -51,7 +51,7 @@ class Peer(Executor):
         self._live = live
         self._callback = options.wait_boot if callable(options.wait_boot) else None
         #: Its present life; not for users.
-        self.incarnation = live(options, self._booted)
+        self.incarnation: Incarnation = live(options, self._booted)
 
     def _booted(self) -> None:
         if self._callback is not None:

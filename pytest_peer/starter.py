@@ -43,7 +43,7 @@ class Nursery:
 
     def __init__(self, directory: Callable[[], Path] | None = None) -> None:
         self._directory = directory
-        self.mailboxes = Mailboxes(lambda payload: decode(payload, "the message"))
+        self.mailboxes: Mailboxes = Mailboxes(lambda payload: decode(payload, "the message"))
         self.peers: list[Peer] = []
         self._unasked: list[tuple[Incarnation, DownReason]] = []
 

@@ -127,5 +127,5 @@ class Watcher:
             os.close(fd)
 
 
-watcher = Watcher()
+watcher: Watcher = Watcher()
 os.register_at_fork(after_in_child=watcher.forget_everything)

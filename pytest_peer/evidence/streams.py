@@ -16,9 +16,9 @@ class StandardStreams:
     def __init__(
         self, stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes], directory: Path
     ) -> None:
-        self.stdin = InputStream(stdin)
-        self.stdout = OutputStream(stdout, directory / "stdout.log")
-        self.stderr = OutputStream(stderr, directory / "stderr.log")
+        self.stdin: InputStream = InputStream(stdin)
+        self.stdout: OutputStream = OutputStream(stdout, directory / "stdout.log")
+        self.stderr: OutputStream = OutputStream(stderr, directory / "stderr.log")
         self._poll = select.poll()
         for pipe in (stdout, stderr):
             self._poll.register(pipe, select.POLLIN)

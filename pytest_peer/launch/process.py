@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from ..errors import ExecNotFound
 from ..states import ExitStatus
@@ -30,17 +31,15 @@ class Process:
     ) -> None:
         self._on_exit = on_exit
         #: Set when the process has been reaped.
-        self.exited = threading.Event()
+        self.exited: threading.Event = threading.Event()
         self.exit_status: ExitStatus | None = None
         self._reaping = threading.Lock()
         self._popen = _spawn(command, keep_fds)
-        self.pid = self._popen.pid
+        self.pid: int = self._popen.pid
         assert self._popen.stdin and self._popen.stdout and self._popen.stderr
-        self.stdin, self.stdout, self.stderr = (
-            self._popen.stdin,
-            self._popen.stdout,
-            self._popen.stderr,
-        )
+        self.stdin: IO[bytes] = self._popen.stdin
+        self.stdout: IO[bytes] = self._popen.stdout
+        self.stderr: IO[bytes] = self._popen.stderr
 
     def watch(self) -> None:
         """Begin to wait for the end."""

@@ -60,6 +60,9 @@ class Pipes:
     """The control link of a local peer: nothing else is on it, so nothing that the peer prints can be mistaken for it."""
 
     def __init__(self) -> None:
+        #: The ends of the peer, which inherits them.
+        self.peer_read: int
+        self.peer_write: int
         self._read, self.peer_write = os.pipe()
         self.peer_read, self._write = os.pipe()
         os.write(

@@ -50,7 +50,7 @@ class Link:
         self._stream = PipeStream(os.fdopen(read_fd, "rb"), write_fd, get_execmodel("thread"))
         self._gateway = Gateway(self._stream, XSpec(f"popen//id={name}"))
         self._channel = self._gateway.remote_exec(_TASK)
-        self.outbox = Outbox(self._channel.send, self._stream.wait_writable)
+        self.outbox: Outbox = Outbox(self._channel.send, self._stream.wait_writable)
 
     def listen(self) -> None:
         """Begin to receive; what has come already is delivered at once."""
