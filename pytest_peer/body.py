@@ -89,6 +89,15 @@ class Body:
         link.listen()
         return True
 
+    def disown(self, null_fd: int) -> None:
+        """In a forked child: the process is the parent's. Let go of all descriptors without closing what the parent uses."""
+        if self.spawned:
+            self.process.disown()
+            self.streams.disown(null_fd)
+        if self.link is not None:
+            self.link.disown(null_fd)
+            self.link = None
+
     @property
     def pid(self) -> int | None:
         """The interpreter's, or that of what was started to launch it."""

@@ -72,7 +72,9 @@ class PeerFactory:
         return self._nursery.mailboxes[name]
 
     def _merged(self, options: dict[str, Any]) -> tuple[Nursery, dict[str, Any]]:
-        merged = {**settings.read(self._config), **self._marked, **options}
+        marked = {name: value for name, value in self._marked.items() if name not in options}
+        settings.check_marked({name: value for name, value in marked.items() if name != "link"})
+        merged = {**settings.read(self._config), **marked, **options}
         link = merged.pop("link", True)
         if not isinstance(link, bool):
             raise TypeError(f"link: expected a bool, got {link!r}")

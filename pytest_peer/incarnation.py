@@ -174,8 +174,10 @@ class Incarnation:
         plan = self.options.shutdown_plan
         with self._changed:
             first, self._stopping, self.asked = not self._stopping, True, True
-            running = self.state is PeerState.RUNNING
-        if not running:
+            state = self.state
+        if state is PeerState.DOWN:
+            return True
+        if state is PeerState.BOOTING:
             self.body.kill()
         elif first and plan.how == "close":
             assert self.body.link is not None
@@ -293,15 +295,21 @@ class Incarnation:
         pid = self.body.pid
         return f"peer {self.options.name!r}" + (f" (pid {pid})" if pid is not None else "")
 
-    def neutralize(self, null_fd: int) -> None:
-        """In a forked child: this life is the parent's business."""
-        self.calls.end(
-            lambda: PeerDown(
-                f"{self.describe()} belongs to the process that this one was forked from"
-            )
-        )
-        if self.body.link is not None:
-            self.body.link.neutralize(null_fd)
+    def disown(self, null_fd: int) -> None:
+        """In a forked child: this life is the parent's. Nothing here can use it, end it, or hide its end from the parent.
+
+        No lock is taken: a thread that is not in the child may have held it when the process forked.
+        """
+        whose = f"{self.describe()} belongs to the process that this one was forked from"
+        self.calls = Calls(self.describe)
+        self.calls.end(lambda: PeerDown(whose))
+        self.body.disown(null_fd)
+        self.reason = DownReason("link lost")
+        self.state = PeerState.DOWN
+        self._changed = threading.Condition()
+        for event in (self._ready, self._down, self._finished):
+            event.__init__()  # type: ignore[misc]  # with a lock of its own
+            event.set()
 
     def _write_manifest(self, state: PeerState) -> None:
         body, interpreter = self.body, self.body.interpreter

@@ -81,6 +81,13 @@ def release(name: str) -> None:
         _alive.discard(name)
 
 
+def forget() -> None:
+    """In a forked child: the peers are the parent's. Another thread may have held the lock when it forked."""
+    global _alive_lock
+    _alive_lock = threading.Lock()
+    _alive.clear()
+
+
 def short_host() -> str:
     """This host's name up to the first dot."""
     return socket.gethostname().partition(".")[0] or "localhost"

@@ -84,16 +84,19 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
     :raises TypeError: an unknown option, or a value of the wrong type; names the option and the offending item.
     :raises ValueError: a value outside of what the option allows.
     """
-    known = names_of_options()
-    for name in options:
-        if name not in known:
-            raise TypeError(f"{name}: unknown option; known are {', '.join(known)}")
-    values = {name: _CHECKS[name](value) for name, value in options.items()}
+    values = {name: check(name, value) for name, value in options.items()}
     if not values.get("name"):
         values["name"] = names.random_name()
     if not values.get("host"):
         values["host"] = names.full_host() if values.get("longnames") else names.short_host()
     return PeerOptions(**values)
+
+
+def check(name: str, value: object) -> Any:
+    """Check one option and return its value in the form in which we keep it; errors as for `checked`."""
+    if name not in _CHECKS:
+        raise TypeError(f"{name}: unknown option; known are {', '.join(names_of_options())}")
+    return _CHECKS[name](value)
 
 
 def seconds(option: str, value: object) -> float | None:

@@ -106,7 +106,7 @@ def read(config: pytest.Config) -> dict[str, Any]:
     return found
 
 
-def marked(node: pytest.Item | pytest.Collector, *, link: bool = True) -> dict[str, Any]:
+def marked(node: pytest.Item | pytest.Collector) -> dict[str, Any]:
     """The options that `peer` markers give to a node; the closest marker wins option by option.
 
     :raises pytest.UsageError: a positional argument or an unknown option.
@@ -114,16 +114,26 @@ def marked(node: pytest.Item | pytest.Collector, *, link: bool = True) -> dict[s
     known = [*peer_options.names_of_options(), "link"]
     merged: dict[str, Any] = {}
     for mark in node.iter_markers("peer"):
+        where = f"{node.nodeid}: peer marker"
         if mark.args:
-            raise pytest.UsageError(
-                f"{node.nodeid}: the peer marker takes keyword arguments only, got {mark.args!r}"
-            )
+            raise pytest.UsageError(f"{where}: takes keyword arguments only, got {mark.args!r}")
         for name, value in mark.kwargs.items():
             if name not in known:
                 raise pytest.UsageError(
-                    f"{node.nodeid}: peer marker: {name}: unknown option; known are {', '.join(known)}"
+                    f"{where}: {name}: unknown option; known are {', '.join(known)}"
                 )
             merged.setdefault(name, value)
-    if not link:
-        merged.pop("link", None)
     return merged
+
+
+def check_marked(options: dict[str, Any]) -> None:
+    """Check the values of a marker's options; only when they are used, because a ``cwd`` may not exist before.
+
+    :raises TypeError: a value of the wrong type; says that it came from the marker.
+    :raises ValueError: a value outside of what the option allows; says so too.
+    """
+    for name, value in options.items():
+        try:
+            peer_options.check(name, value)
+        except (TypeError, ValueError) as exc:
+            raise type(exc)(f"peer marker: {exc}") from None

@@ -15,6 +15,7 @@ from typing import Any
 from . import ending
 from . import names
 from .errors import PeerDownWarning
+from .errors import PeerError
 from .evidence.artifacts import Artifacts
 from .group import PeerGroup
 from .incarnation import Incarnation
@@ -75,15 +76,16 @@ class Nursery:
         peers: list[Peer] = []
         failures: list[Exception] = []
         try:
-            for (
-                each
-            ) in every:  # not a comprehension: those that have begun must be known when one fails
-                peers.append(self._begin(each))  # noqa: PERF401
+            for each in every:
+                try:
+                    peers.append(self._begin(each))
+                except PeerError as exc:
+                    failures.append(exc)
             for peer in peers:
                 if peer.options.wait_boot is not False and not callable(peer.options.wait_boot):
                     try:
                         peer.wait_boot()
-                    except Exception as exc:
+                    except PeerError as exc:
                         failures.append(exc)
             if failures:
                 raise ExceptionGroup(f"{len(failures)} of {count} peers did not boot", failures)
@@ -218,9 +220,10 @@ def _forked() -> None:
     """In a forked child: the peers are the parent's. Holding their links open would keep them alive after its death."""
     null = os.open(os.devnull, os.O_RDWR)
     for life in _alive:
-        life.neutralize(null)
+        life.disown(null)
     os.close(null)
     _alive.clear()
+    names.forget()
 
 
 atexit.register(_stop_all)

@@ -83,7 +83,7 @@ class Agent:
     def _forked(self):
         # A child that keeps our ends open would hide our death from the origin, and the origin's from us.
         null = os.open(os.devnull, os.O_RDWR)
-        self._stream.neutralize(null)
+        self._stream.disown(null)
         os.close(null)
 
     def _receive(self, item):

@@ -143,6 +143,12 @@ class OutputStream:
             self._changed.notify_all()
         return len(data)
 
+    def disown(self, null_fd: int) -> None:
+        """In a forked child: reading here would take it from the parent."""
+        os.dup2(null_fd, self._fd, inheritable=False)
+        self._changed = threading.Condition()
+        self._closed = True
+
     def close(self) -> None:
         """Take what is left and close. An end of file is not awaited: a descendant may hold the pipe."""
         watcher.remove(self._fd)
@@ -191,6 +197,13 @@ class InputStream:
             self._ending = True
             self._waiting.clear()
             self._write()
+
+    def disown(self, null_fd: int) -> None:
+        """In a forked child: it is not ours to close."""
+        os.dup2(null_fd, self._fd, inheritable=False)
+        self._lock = threading.RLock()
+        self._waiting.clear()
+        self._ending = True
 
     def _writable(self) -> None:
         # The watcher holds its own lock here and a writer may be waiting for that one: come back rather than wait.

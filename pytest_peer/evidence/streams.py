@@ -39,6 +39,11 @@ class StandardStreams:
         """What to quote after an unexpected end."""
         return self.stderr.text or self.stdout.text
 
+    def disown(self, null_fd: int) -> None:
+        """In a forked child: what is in the pipes is the parent's."""
+        for stream in (self.stdin, self.stdout, self.stderr):
+            stream.disown(null_fd)
+
     def close(self) -> None:
         """Take what is left, and close."""
         self.stdin.abandon()

@@ -90,6 +90,13 @@ class Process:
             except (ProcessLookupError, PermissionError):  # macOS: EPERM when only zombies are left
                 pass
 
+    def disown(self) -> None:
+        """In a forked child: this process cannot signal it any more."""
+        self._reaping = threading.Lock()
+        self.exited = threading.Event()
+        self.exited.set()
+        self._popen.returncode = 0  # else its finalizer would complain of a process that still runs
+
     def wait_stopped(self, seconds: float) -> bool:
         """After SIGSTOP: wait until all its threads have stopped."""
         deadline = time.monotonic() + seconds

@@ -70,6 +70,6 @@ class Link:
         """Wait until the receiver thread has ended and closed both descriptors."""
         self._gateway.join(seconds)
 
-    def neutralize(self, null_fd: int) -> None:
+    def disown(self, null_fd: int) -> None:
         """In a forked child: let go of the link without disturbing it."""
-        self._stream.neutralize(null_fd)
+        self._stream.disown(null_fd)

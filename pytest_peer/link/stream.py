@@ -73,7 +73,7 @@ class PipeStream:
                 os.close(self._write_fd)
                 self._write_fd = -1
 
-    def neutralize(self, null_fd: int) -> None:
+    def disown(self, null_fd: int) -> None:
         """In a forked child: let go of the link without disturbing it; the process that owns it goes on."""
         os.dup2(null_fd, self._reader.fileno(), inheritable=False)
         if self._write_fd >= 0:
