@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGKILL
+from typing import Any
 
 from .evidence.streams import StandardStreams
 from .launch.command import command
@@ -89,6 +89,17 @@ class Body:
         link.listen()
         return True
 
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says of it."""
+        return {
+            "argv": self.argv,
+            "cwd": self._options.cwd or self.inherited_cwd,
+            "python": str(self.interpreter) if self.interpreter else None,
+            "pid": self.interpreter.pid if self.interpreter else None,
+            "launcher_pid": self.process.pid if self.spawned else None,
+            "started": self.started,
+        }
+
     def disown(self, null_fd: int) -> None:
         """In a forked child: the process is the parent's. Let go of all descriptors without closing what the parent uses."""
         if self.spawned:
@@ -117,4 +128,5 @@ class Body:
 
     def kill(self) -> None:
         """Kill the process and all that it started, and return at once."""
-        self.signal_all(SIGKILL)
+        if self.spawned:
+            self.process.kill_all()

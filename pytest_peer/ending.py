@@ -5,10 +5,10 @@ Without threads, because an interpreter that is ending cannot start any.
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
+from functools import partial
 
 from .incarnation import Incarnation
 
@@ -22,20 +22,25 @@ def stop(lives: Sequence[Incarnation]) -> None:
     """
     started = time.monotonic()
     asked = [life.ask_to_stop() for life in lives]
-    waits: list[Callable[[], None]] = []
-    for life, wait in zip(lives, asked, strict=True):
-        if wait:
-            limit = life.options.shutdown_plan.seconds
-            left = None if limit is None else max(0.0, limit - (time.monotonic() - started))
-            waits.append(functools.partial(life.wait_stopped, left))
-    _all(waits)
+
+    def wait_until_its_time(life: Incarnation) -> None:
+        limit = life.options.shutdown_plan.seconds
+        life.wait_stopped(None if limit is None else max(0.0, started + limit - time.monotonic()))
+
+    _all(
+        [
+            partial(wait_until_its_time, life)
+            for life, wait in zip(lives, asked, strict=True)
+            if wait
+        ]
+    )
 
 
 def kill(lives: Sequence[Incarnation]) -> None:
     """Kill all; limits as for `stop`."""
     for life in lives:
         life.kill()
-    _all([functools.partial(life.wait_stopped, None) for life in lives])
+    _all([partial(life.wait_stopped, None) for life in lives])
 
 
 def _all(actions: Sequence[Callable[[], None]]) -> None:

@@ -185,6 +185,7 @@ class Incarnation:
             self._call_later(_KILLED, self.body.kill)  # it may be stuck in C, and not notice
             return False
         elif first:
+            self.body.process.remember_descendants()
             self.calls.shut_down(plan.how)
         return True
 
@@ -312,18 +313,7 @@ class Incarnation:
             event.set()
 
     def _write_manifest(self, state: PeerState) -> None:
-        body, interpreter = self.body, self.body.interpreter
-        self.artifacts.write_manifest(
-            manifest(
-                self.options,
-                argv=body.argv,
-                cwd=self.options.cwd or body.inherited_cwd,
-                python=str(interpreter) if interpreter else None,
-                pid=interpreter.pid if interpreter else None,
-                launcher_pid=body.process.pid,
-                started=body.started,
-                ended=self.ended,
-                state=state,
-                reason=self.reason,
-            )
+        facts = manifest(
+            self.options, **self.body.facts(), ended=self.ended, state=state, reason=self.reason
         )
+        self.artifacts.write_manifest(facts)

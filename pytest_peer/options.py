@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ Shutdown: TypeAlias = str | tuple[str, float] | float | None
 
 #: How long a peer told to halt may take before it is killed; Erlang's ``{halt, 5000}``.
 HALT_SECONDS = 5.0
+_HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 PEER_DOWN = ("stop", "continue", "crash")
 
 
@@ -114,7 +116,8 @@ def seconds(option: str, value: object) -> float | None:
     return None if math.isinf(value) else float(value)
 
 
-def _words(option: str, value: object) -> tuple[str, ...]:
+def command_words(option: str, value: object) -> tuple[str, ...]:
+    """Check what shall be words of a command line; errors as for `checked`."""
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise TypeError(f"{option}: expected a list of str, got {value!r}")
     for item in value:
@@ -131,7 +134,7 @@ def _exec(value: object) -> tuple[str, ...]:
     words = (value,) if isinstance(value, str) else value
     if isinstance(words, Sequence) and not isinstance(words, bytes):
         words = [os.fspath(word) if isinstance(word, os.PathLike) else word for word in words]
-    program = _words("exec", words)
+    program = command_words("exec", words)
     if not program or not program[0]:
         raise ValueError(f"exec: expected a program, got {value!r}")
     return program
@@ -193,7 +196,9 @@ def _peer_down(value: object) -> str:
 def _host(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"host: expected a str, got {value!r}")
-    return names.checked(value) if len(value) <= names.MAX_LENGTH else value
+    if not _HOST.fullmatch(value):
+        raise ValueError(f"host: only letters, digits and any of '_.:-' are allowed, got {value!r}")
+    return value
 
 
 def _longnames(value: object) -> bool:
@@ -221,7 +226,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "host": _host,
     "longnames": _longnames,
     "exec": _exec,
-    "args": lambda value: _words("args", value),
+    "args": lambda value: command_words("args", value),
     "post_process_args": _post_process_args,
     "env": _env,
     "cwd": _cwd,

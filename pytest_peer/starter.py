@@ -71,6 +71,8 @@ class Nursery:
         if count < 0:
             raise ValueError(f"many: expected a number of peers, got {count!r}")
         prefix = options.get("name")
+        if prefix is not None:
+            names.checked(prefix)
         chosen = [f"{prefix}-{index}" if prefix is not None else name() for index in range(count)]
         every = [checked({**options, "name": each}) for each in chosen]
         peers: list[Peer] = []
@@ -165,7 +167,8 @@ class _Library(Nursery):
     def _down(self, life: Incarnation) -> None:
         super()._down(life)
         self.peers = [peer for peer in self.peers if peer.state is not PeerState.DOWN]
-        if life.asked:
+        assert life.reason is not None
+        if life.asked or life.reason.kind == "boot failed":  # then the error has all that it wrote
             life.artifacts.discard()
 
 
@@ -214,6 +217,7 @@ def _stop_all() -> None:
     """At exit: politely, so that their own exit handlers run."""
     with contextlib.suppress(Exception):  # nobody could catch it here
         ending.stop(list(_alive))
+    _library.warn_of_deaths()
 
 
 def _forked() -> None:

@@ -114,9 +114,7 @@ class Dispatcher:
         flush()
         if kind == wire.CAST:
             if answer == wire.RAISED:
-                description = pickle.loads(data)
-                sys.stderr.write("exception in a cast:\n%s" % description["text"])
-                sys.stderr.flush()
+                complain("exception in a cast:\n%s" % pickle.loads(data)["text"])
             self._free_main(on_main)
             return
         self._free_main(on_main)
@@ -165,6 +163,15 @@ class Dispatcher:
 
 class CannotDecode(Exception):
     """What was called cannot be rebuilt here."""
+
+
+def complain(text):
+    """Write to the peer's stderr, if it has one."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except Exception:  # the user may have replaced or closed it
+        pass
 
 
 def flush():

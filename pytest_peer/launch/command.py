@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..options import PeerOptions
+from ..options import command_words
 
 #: Reads the loader from the link and runs it. Everything else comes through the link, so that the command line stays
 #: readable in ``ps``. The reader is buffered: one system call instead of one for each byte of the first line.
@@ -30,11 +30,14 @@ def command(
     :param environ: the inherited environment.
     :param read_fd: the descriptor on which the peer hears its origin; `write_fd` is the one on which it answers.
     :raises TypeError: ``post_process_args`` returned something else than a list of ``str``.
+    :raises ValueError: it returned nothing, or a word with a NUL character.
     """
     boot = _BOOT.format(read=read_fd, write=write_fd)
     argv = [*options.exec, *options.args, "-c", boot, f"{options.name}@{options.host}"]
     if options.post_process_args is not None:
-        argv = _processed(options.post_process_args(list(argv)))
+        argv = list(command_words("post_process_args", options.post_process_args(list(argv))))
+        if not argv:
+            raise ValueError("post_process_args: it returned an empty command line")
     env = dict(environ)
     for key, value in options.env.items():
         if value is None:
@@ -42,12 +45,3 @@ def command(
         else:
             env[key] = value
     return Command(argv, env, options.cwd)
-
-
-def _processed(argv: Sequence[str]) -> list[str]:
-    if isinstance(argv, str | bytes) or not isinstance(argv, Sequence) or not argv:
-        raise TypeError(f"post_process_args: expected it to return a list of str, got {argv!r}")
-    for item in argv:
-        if not isinstance(item, str):
-            raise TypeError(f"post_process_args: expected it to return only str, got {item!r}")
-    return list(argv)

@@ -15,6 +15,7 @@ from typing import IO
 from ..errors import ExecNotFound
 from ..states import ExitStatus
 from ..watcher import watcher
+from . import descendants
 from .command import Command
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
@@ -34,6 +35,7 @@ class Process:
         self.exited: threading.Event = threading.Event()
         self.exit_status: ExitStatus | None = None
         self._reaping = threading.Lock()
+        self._escaped: list[int] = []
         self._popen = _spawn(command, keep_fds)
         self.pid: int = self._popen.pid
         assert self._popen.stdin and self._popen.stdout and self._popen.stderr
@@ -60,6 +62,8 @@ class Process:
     def _ended(self) -> None:
         # The group is killed before its leader is reaped: until then the number cannot belong to anybody else.
         self.signal_group(signal.SIGKILL)
+        escaped, self._escaped = self._escaped, []
+        descendants.kill(escaped)
         with self._reaping:
             self.exit_status = ExitStatus.from_returncode(self._popen.wait())
             self._on_exit()
@@ -67,6 +71,16 @@ class Process:
         if self._pidfd >= 0:
             watcher.remove(self._pidfd)
             os.close(self._pidfd)
+
+    def kill_all(self) -> None:
+        """Kill the process and what it started, also what has left its group, and return at once."""
+        escaped = descendants.outside_group(self.pid) if not self.exited.is_set() else []
+        self.signal_group(signal.SIGKILL)
+        descendants.kill(escaped)
+
+    def remember_descendants(self) -> None:
+        """Before an orderly end: those outside of the group cannot be found any more when their ancestor is gone."""
+        self._escaped += descendants.outside_group(self.pid) if not self.exited.is_set() else []
 
     def signal(self, number: int, pid: int | None = None) -> None:
         """Send a signal to `pid`, if it belongs to this session, else to the process itself."""

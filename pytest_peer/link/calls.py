@@ -39,7 +39,7 @@ class Calls:
         self._pending: dict[int, PeerFuture | Waiting] = {}
         self._ids = itertools.count(1)
         self._outbox: Outbox | None = None
-        self._opening: Outbox
+        self._opening: Outbox | None = None
         self._by_value = ""
         self._backlog: deque[Callable[[], object]] = deque()
         self._error: Callable[[], PeerDown] | None = None
@@ -221,6 +221,8 @@ class Calls:
 
     def _post(self, kind: int, ident: int, payload: bytes, in_order: bool = False) -> None:
         outbox = self._outbox or self._opening
+        if outbox is None:
+            raise TimeoutError(f"{self._whom()} is still booting")
         try:
             outbox.post(kind, ident, payload, in_order)
         except OSError:
@@ -246,8 +248,9 @@ class Calls:
         """What a call raises that was not answered in time; asks the peer where it is."""
         try:
             stacks = self.stacks()
-        except TimeoutError:
-            stacks = f"no stacks: no answer within {STACKS_SECONDS:g} s; it is stopped, or something in it holds the GIL"
+        except TimeoutError as exc:
+            silent = f"no answer within {STACKS_SECONDS:g} s; it is stopped, or something in it holds the GIL"
+            stacks = f"no stacks: {exc if str(exc) else silent}"
         except PeerDown as exc:
             stacks = f"no stacks: {exc}"
         return CallTimeout(f"no answer from {self._whom()} within {limit:g} s", stacks)
