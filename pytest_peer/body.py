@@ -31,11 +31,8 @@ class Body:
     process: Process
     streams: StandardStreams
 
-    def __init__(
-        self, options: PeerOptions, directory: Path, on_exit: Callable[[], object]
-    ) -> None:
+    def __init__(self, options: PeerOptions, on_exit: Callable[[], object]) -> None:
         self._options = options
-        self._directory = directory
         self._on_exit = on_exit
         self._pipes: Pipes
         self.argv: list[str] = []
@@ -49,9 +46,10 @@ class Body:
         #: Where a process without the option ``cwd`` starts.
         self.inherited_cwd: str = os.getcwd()
 
-    def spawn(self) -> None:
+    def spawn(self, directory: Path) -> None:
         """Start the process.
 
+        :param directory: where its output is logged.
         :raises ExecNotFound: there is no such program.
         """
         pipes = self._pipes = Pipes()
@@ -66,9 +64,7 @@ class Body:
         finally:
             pipes.close_peer_ends()
         process = self.process
-        self.streams = StandardStreams(
-            process.stdin, process.stdout, process.stderr, self._directory
-        )
+        self.streams = StandardStreams(process.stdin, process.stdout, process.stderr, directory)
         self.spawned = True
         process.watch()
 
@@ -88,6 +84,10 @@ class Body:
         self.link = link
         link.listen()
         return True
+
+    def drain(self) -> None:
+        """Read what the peer has written until now; for the link's receiver thread."""
+        self.streams.drain()
 
     def facts(self) -> dict[str, Any]:
         """What the manifest says of it."""

@@ -17,11 +17,11 @@ from .errors import BootTimeout
 from .errors import PeerDown
 from .evidence.artifacts import Artifacts
 from .evidence.manifest import manifest
-from .link import wire
 from .link.calls import Calls
 from .link.mailbox import Mailboxes
 from .options import PeerOptions
 from .postmortem import boot_error
+from .postmortem import peer_down
 from .states import DownReason
 from .states import PeerState
 from .states import down_reason
@@ -35,89 +35,94 @@ _KILLED = 5.0
 
 
 class Incarnation:
-    """Starts a process as it is made; what follows is told by `state`.
+    """Nothing is done before `start`.
 
-    :param on_down: called once with this object when it is down, on a thread of ours.
+    :param prepare: takes the name and makes the directory of the artifacts; called once, just before the process is started.
+    :param on_down: called once with this object when it is down after it was prepared, on a thread of ours.
     """
+
+    artifacts: Artifacts
 
     def __init__(
         self,
         options: PeerOptions,
-        artifacts: Artifacts,
+        prepare: Callable[[], Artifacts],
         mailboxes: Mailboxes,
         on_down: Callable[[Incarnation], object],
     ) -> None:
         self.options = options
-        self.artifacts = artifacts
-        self._mailboxes = mailboxes
+        self._prepare = prepare
         self._on_down = on_down
         self.state: PeerState = PeerState.BOOTING
         self.reason: DownReason | None = None
         self.boot_error: BootError | None = None
-        self.body: Body = Body(options, artifacts.path, self._process_ended)
-        self.calls: Calls = Calls(self.describe)
+        self.body: Body = Body(options, self._process_ended)
+        self.calls: Calls = Calls(self.describe, mailboxes, self.body.drain)
         #: Whether its end was asked for, by `stop` or a signal of ours.
         self.asked: bool = False
         self._stopping = False
-        self._ready = threading.Event()
+        self._launched = False
+        self._failure: BaseException | None = None
+        self._begun = threading.Event()
         self._down = threading.Event()
         self._finished = threading.Event()
         self._changed = threading.Condition()
         self._finishing = False
         self._timers: list[Timer] = []
         self._boot_expired = False
-        self._assembly = wire.Assembly()
         #: When it ended, as ``time.time``; 0 before.
         self.ended: float = 0.0
 
     # Beginning
 
-    def start(self, boot_seconds: float | None, booted: Callable[[], object] | None = None) -> None:
+    def start(self, booted: Callable[[], object] | None = None) -> None:
         """Start the process; the boot goes on in the background.
 
-        :param boot_seconds: after them an unfinished boot is ended.
         :param booted: called when it has booted, or failed.
         :raises ExecNotFound: there is no such program.
+        :raises NameInUse: a peer of that name is alive.
         """
-        spawned = threading.Event()
-        failure: list[BaseException] = []
-
-        def boot() -> None:
-            try:
-                self.body.spawn()
-                if boot_seconds is not None:
-                    self._call_later(boot_seconds, self._boot_too_long)
-            except BaseException as exc:
-                failure.append(exc)
-                self._never_started()
-                return
-            finally:
-                spawned.set()
-            self._boot()
-            if booted is not None:
-                booted()
-
-        # On a thread of its own from the very beginning: a Ctrl-C here cannot lose a process that is being started.
-        threading.Thread(
-            target=boot, name=f"pytest-peer-boot-{self.options.name}", daemon=True
-        ).start()
+        name = f"pytest-peer-boot-{self.options.name}"
+        # All of it on a thread: an exception that a signal's handler raises here, Ctrl-C or a timeout, cannot lose a process.
+        thread = threading.Thread(target=self._begin, args=(booted,), name=name, daemon=True)
         try:
-            spawned.wait()
+            thread.start()
+            self._begun.wait()
         except BaseException:
-            spawned.wait()
             self.kill()
             self.wait_stopped(None)
             raise
-        if failure:
-            raise failure[0].with_traceback(None)
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)
+
+    def _begin(self, booted: Callable[[], object] | None) -> None:
+        with self._changed:
+            if self._finishing:
+                return  # killed before it had begun
+            self._launched = True
+        try:
+            self.artifacts = self._prepare()
+            self.body.spawn(self.artifacts.path)
+            limit = self.options.boot_limit
+            if limit is not None:
+                self._call_later(limit, self._boot_too_long)
+        except BaseException as exc:
+            self._failure = exc
+            self._never_started()
+            return
+        finally:
+            self._begun.set()
+        self._boot()
+        if booted is not None:
+            booted()
 
     def _boot(self) -> None:
         body = self.body
-        if not body.connect(self._item_came, self._link_ended):
+        if not body.connect(self.calls.received, self._link_ended):
             self._finish()
             return
         assert body.link is not None and body.interpreter is not None
-        self._ready.wait()  # set by the agent's first word, or by the end
+        self.calls.ready.wait()  # set by the agent's first word, or by the end
         if not self._finishing:
             self.calls.open(body.link.outbox, body.interpreter.by_value)
         with self._changed:
@@ -150,23 +155,6 @@ class Incarnation:
                     output=self.body.streams.text(),
                 )
 
-    # Talking
-
-    def _item_came(self, data: bytes) -> None:
-        message = self._assembly.add(data)
-        if message is None:
-            return
-        kind, ident, payload = message
-        if kind == wire.READY:
-            self._ready.set()
-        elif kind == wire.MESSAGE:
-            name, payload = wire.split_name(payload)
-            self._mailboxes[name].deliver(payload)
-        else:
-            # What the call printed went into the pipes before the answer did.
-            self.body.streams.drain()
-            self.calls.answered(kind, ident, payload)
-
     # End
 
     def ask_to_stop(self) -> bool:
@@ -178,7 +166,7 @@ class Incarnation:
         if state is PeerState.DOWN:
             return True
         if state is PeerState.BOOTING:
-            self.body.kill()
+            self.kill()
         elif first and plan.how == "close":
             assert self.body.link is not None
             self.body.link.cut()
@@ -192,12 +180,19 @@ class Incarnation:
     def wait_stopped(self, seconds: float | None) -> None:
         """After `ask_to_stop`: wait until the process and all that it started are gone; after `seconds`, kill them."""
         if not self._down.wait(seconds):
-            self.body.kill()
+            self.kill()
         self._wait_finished()
 
     def kill(self) -> None:
         """Kill it and all that it started, and return at once; `wait_stopped` waits."""
         self.asked = True
+        with self._changed:
+            unborn = not self._launched and not self._finishing
+            self._finishing = self._finishing or unborn
+        if unborn:
+            self._never_started()
+            return
+        self._begun.wait(_KILLED)
         self.body.kill()
 
     def wait_down(self, timeout: float | None) -> DownReason:
@@ -229,8 +224,10 @@ class Incarnation:
 
     def _never_started(self) -> None:
         self.reason = DownReason("boot failed")
+        if hasattr(self, "artifacts"):
+            self._on_down(self)
+            self.artifacts.discard()
         self.state = PeerState.DOWN
-        self.artifacts.discard()
         self._down.set()
         self._finished.set()
 
@@ -269,7 +266,7 @@ class Incarnation:
             self._changed.notify_all()
         self._down.set()
         self.calls.end(self.down_error)
-        self._ready.set()
+        self.calls.ready.set()
         self._finished.set()
 
     def _cancel_timers(self) -> None:
@@ -283,13 +280,8 @@ class Incarnation:
 
     def down_error(self) -> PeerDown:
         """What a call to it raises now that it is down."""
-        error = PeerDown(
-            f"{self.describe()} is down: {self.reason}",
-            self.reason,
-            self.body.streams.last_words() if self.body.spawned else "",
-        )
-        error.__cause__ = self.boot_error
-        return error
+        words = self.body.streams.last_words() if self.body.spawned else ""
+        return peer_down(self.describe(), self.reason, words, self.boot_error)
 
     def describe(self) -> str:
         """Name and process, for messages."""
@@ -302,13 +294,13 @@ class Incarnation:
         No lock is taken: a thread that is not in the child may have held it when the process forked.
         """
         whose = f"{self.describe()} belongs to the process that this one was forked from"
-        self.calls = Calls(self.describe)
+        self.calls = self.calls.successor()
         self.calls.end(lambda: PeerDown(whose))
         self.body.disown(null_fd)
         self.reason = DownReason("link lost")
         self.state = PeerState.DOWN
         self._changed = threading.Condition()
-        for event in (self._ready, self._down, self._finished):
+        for event in (self._down, self._finished):
             event.__init__()  # type: ignore[misc]  # with a lock of its own
             event.set()
 

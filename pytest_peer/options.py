@@ -33,6 +33,8 @@ Shutdown: TypeAlias = str | tuple[str, float] | float | None
 
 #: How long a peer told to halt may take before it is killed; Erlang's ``{halt, 5000}``.
 HALT_SECONDS = 5.0
+#: Erlang's default for `wait_boot`.
+BOOT_SECONDS = 15.0
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 PEER_DOWN = ("stop", "continue", "crash")
 
@@ -57,11 +59,19 @@ class PeerOptions:
     post_process_args: Callable[[list[str]], Sequence[str]] | None = None
     env: Mapping[str, str | None] = field(default_factory=dict)
     cwd: str | None = None
-    wait_boot: float | bool | Callable[[Peer], object] | None = 15.0
+    wait_boot: float | bool | Callable[[Peer], object] | None = BOOT_SECONDS
     shutdown: Shutdown = "halt"
     peer_down: str = "stop"
     call_timeout: float | None = 60.0
     artifacts: Path | None = None
+
+    @property
+    def boot_limit(self) -> float | None:
+        """After how many seconds an unfinished boot is ended."""
+        if self.wait_boot is False:
+            return None
+        # Who waits to be called back must be called one day.
+        return BOOT_SECONDS if callable(self.wait_boot) else self.wait_boot
 
     @property
     def shutdown_plan(self) -> ShutdownPlan:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import signal
+import functools
 from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
+from signal import SIGCONT
+from signal import SIGKILL
+from signal import SIGSTOP
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import NoReturn
 from typing import TypeVar
@@ -22,10 +25,14 @@ from .link.future import PeerFuture
 from .options import PeerOptions
 from .options import checked
 from .options import seconds
+from .states import DEADLY
 from .states import DownReason
 from .states import PeerState
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -42,20 +49,24 @@ class Peer(Executor):
     peer's main thread, others that come meanwhile on threads of their own. Erlang's ``peer``.
     """
 
-    def __init__(
-        self,
-        live: Callable[[PeerOptions, Callable[[], object] | None], Incarnation],
-        options: PeerOptions,
-    ) -> None:
-        """:private: made by `starter`, which gives a function that begins a life with given options."""
+    def __init__(self, live: Callable[[PeerOptions], Incarnation], options: PeerOptions) -> None:
+        """:private: made by `starter`, which gives a function that makes a life with given options; `begin` begins it."""
         self._live = live
-        self._callback = options.wait_boot if callable(options.wait_boot) else None
         #: Its present life; not for users.
-        self.incarnation: Incarnation = live(options, self._booted)
+        self.incarnation: Incarnation = live(options)
 
-    def _booted(self) -> None:
-        if self._callback is not None:
-            self._callback(self)
+    def begin(self) -> None:
+        """:private: start the process."""
+        self._begin(self.incarnation)
+
+    def _begin(self, life: Incarnation) -> None:
+        wait = life.options.wait_boot
+        life.start(functools.partial(wait, self) if callable(wait) else None)
+
+    @property
+    def awaits_boot(self) -> bool:
+        """Whether who starts it waits until it has booted."""
+        return self.options.wait_boot is not False and not callable(self.options.wait_boot)
 
     # What it is
 
@@ -169,6 +180,8 @@ class Peer(Executor):
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """`call` for asyncio: awaits the answer."""
+        import asyncio  # not at the top: who does not use it must not wait for it
+
         loop = asyncio.get_running_loop()
         arrived: asyncio.Future[None] = loop.create_future()
 
@@ -243,23 +256,23 @@ class Peer(Executor):
         """
         ending.stop([self.incarnation])
 
-    def kill(self, signal: int = signal.SIGKILL) -> None:
+    def kill(self, signal: int = SIGKILL) -> None:
         """Send a signal to the peer, which may be deadly. With SIGKILL it is gone when this returns, and all it started."""
-        if signal == _SIGKILL:
+        if signal == SIGKILL:
             ending.kill([self.incarnation])
         else:
-            self.incarnation.asked = self.incarnation.asked or signal in _DEADLY
+            self.incarnation.asked = self.incarnation.asked or signal in DEADLY
             self.incarnation.body.signal(signal)
 
     def pause(self) -> None:
         """Stop the peer's process and those it started (SIGSTOP), as if their machine hung; `resume` lets them go on."""
         body = self.incarnation.body
-        body.signal_all(signal.SIGSTOP)
+        body.signal_all(SIGSTOP)
         body.process.wait_stopped(_PAUSE_SECONDS)
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
-        self.incarnation.body.signal_all(signal.SIGCONT)
+        self.incarnation.body.signal_all(SIGCONT)
 
     def restart(self, **changes: Any) -> Peer:
         """Stop it if necessary, start it again under its name and options, with `changes`, and return it.
@@ -269,9 +282,10 @@ class Peer(Executor):
         options = {name: getattr(self.options, name) for name in PeerOptions.__slots__}
         new = checked({**options, **changes})
         self.stop()
-        self._callback = new.wait_boot if callable(new.wait_boot) else None
-        self.incarnation = self._live(new, self._booted)
-        if self._callback is None and new.wait_boot is not False:
+        life = self._live(new)
+        self._begin(life)
+        self.incarnation = life  # if it could be started: else the old one tells of its end
+        if self.awaits_boot:
             self.wait_boot()
         return self
 
@@ -283,25 +297,6 @@ class Peer(Executor):
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-_SIGKILL = signal.SIGKILL
-_DEADLY = {
-    signal.SIGTERM,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGHUP,
-    signal.SIGABRT,
-    signal.SIGSEGV,
-    signal.SIGBUS,
-} | {
-    signal.SIGFPE,
-    signal.SIGILL,
-    signal.SIGPIPE,
-    signal.SIGALRM,
-    signal.SIGTRAP,
-    signal.SIGSYS,
-}
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     shown = item.stash[_shown_key] = report.Shown()
     shown.start(
-        peer for nursery in item.config.stash.get(nurseries_key, ()) for peer in nursery.peers
+        peer for nursery in item.config.stash.get(nurseries_key, ()) for peer in nursery.started
     )
     return (yield)
 
@@ -78,7 +78,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    peers = [peer for nursery in item.config.stash.get(nurseries_key, ()) for peer in nursery.peers]
+    nurseries = item.config.stash.get(nurseries_key, ())
+    peers = [peer for nursery in nurseries for peer in nursery.started]
     if peers:
         for title, text in item.stash[_shown_key].sections(peers):
             item.add_report_section(call.when, title, text)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from .errors import BootError
 from .errors import BootTimeout
 from .errors import HandshakeError
+from .errors import PeerDown
 from .states import DownReason
 
 
@@ -34,6 +35,15 @@ def boot_error(
     elif stopped:
         what = "was stopped while it was booting"
     return error(f"{who} {what}", argv=argv, exit_status=reason.exit_status, output=output)
+
+
+def peer_down(
+    who: str, reason: DownReason | None, last_words: str, boot_error: BootError | None
+) -> PeerDown:
+    """What a call raises now that its peer is down."""
+    error = PeerDown(f"{who} is down: {reason}", reason, last_words)
+    error.__cause__ = boot_error
+    return error
 
 
 def _how(reason: DownReason) -> str:

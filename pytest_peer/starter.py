@@ -30,9 +30,6 @@ from .states import PeerState
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
-#: A boot that reports to a callable must end some day, so that the callable is called.
-_CALLABLE_BOOT_SECONDS = 15.0
-
 _alive: set[Incarnation] = set()
 
 
@@ -51,7 +48,7 @@ class Nursery:
     def start(self, options: Mapping[str, Any]) -> Peer:
         """Check options, start a peer, and wait for its boot as ``wait_boot`` says."""
         peer = self._begin(checked(options))
-        if peer.options.wait_boot is not False and not callable(peer.options.wait_boot):
+        if peer.awaits_boot:
             try:
                 peer.wait_boot()
             except BaseException:
@@ -84,7 +81,7 @@ class Nursery:
                 except PeerError as exc:
                     failures.append(exc)
             for peer in peers:
-                if peer.options.wait_boot is not False and not callable(peer.options.wait_boot):
+                if peer.awaits_boot:
                     try:
                         peer.wait_boot()
                     except PeerError as exc:
@@ -98,31 +95,29 @@ class Nursery:
 
     def _begin(self, options: PeerOptions) -> Peer:
         peer = Peer(self._live, options)
-        self.peers.append(peer)
+        self.peers.append(peer)  # before it is started: whatever interrupts us, `close` knows it
+        try:
+            peer.begin()
+        except BaseException:
+            if not peer.incarnation.body.spawned:
+                self.peers.remove(peer)  # there is nothing to be told of it
+            raise
         return peer
 
-    def _live(self, options: PeerOptions, booted: Callable[[], object] | None) -> Incarnation:
-        names.claim(options.name)
-        try:
-            parent = options.artifacts or (self._directory() if self._directory else None)
-            life = Incarnation(
-                options, Artifacts.below(parent, options.name), self.mailboxes, self._down
-            )
-        except BaseException:
-            names.release(options.name)
-            raise
-        _alive.add(life)
-        limit = options.wait_boot
-        if callable(limit):
-            limit = _CALLABLE_BOOT_SECONDS
-        elif limit is False:
-            limit = None
-        try:
-            life.start(limit, booted)
-        except BaseException:
-            _alive.discard(life)
-            names.release(options.name)
-            raise
+    def _live(self, options: PeerOptions) -> Incarnation:
+        life = Incarnation(options, lambda: prepare(life), self.mailboxes, self._down)
+
+        def prepare(life: Incarnation) -> Artifacts:
+            names.claim(options.name)
+            try:
+                parent = options.artifacts or (self._directory() if self._directory else None)
+                artifacts = Artifacts.below(parent, options.name)
+            except BaseException:
+                names.release(options.name)
+                raise
+            _alive.add(life)
+            return artifacts
+
         return life
 
     def _down(self, life: Incarnation) -> None:
@@ -131,6 +126,11 @@ class Nursery:
         assert life.reason is not None
         if not life.asked and life.reason.kind != "boot failed":
             self._unasked.append((life, life.reason))
+
+    @property
+    def started(self) -> list[Peer]:
+        """The peers of which there is something to tell."""
+        return [peer for peer in self.peers if peer.incarnation.body.spawned]
 
     def raise_crashes(self) -> None:
         """Raise for the first peer with ``peer_down="crash"`` that went down unasked.

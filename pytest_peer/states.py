@@ -6,6 +6,34 @@ import enum
 import signal
 from dataclasses import dataclass
 
+#: Signals that end a process that has not arranged for them (signal(7)).
+DEADLY = {
+    getattr(signal, f"SIG{name}")
+    for name in [
+        "ABRT",
+        "ALRM",
+        "BUS",
+        "FPE",
+        "HUP",
+        "ILL",
+        "INT",
+        "IO",
+        "KILL",
+        "PIPE",
+        "PROF",
+        "QUIT",
+        "SEGV",
+        "SYS",
+        "TERM",
+        "TRAP",
+        "USR1",
+        "USR2",
+        "VTALRM",
+        "XCPU",
+        "XFSZ",
+    ]
+}
+
 
 class PeerState(enum.StrEnum):
     """The life of a peer; Erlang's ``peer:get_state/1``."""

@@ -29,15 +29,15 @@ def command(
 
     :param environ: the inherited environment.
     :param read_fd: the descriptor on which the peer hears its origin; `write_fd` is the one on which it answers.
-    :raises TypeError: ``post_process_args`` returned something else than a list of ``str``.
-    :raises ValueError: it returned nothing, or a word with a NUL character.
+    :raises TypeError: ``post_process_args`` returned something else than a list of ``str``, or an empty one.
+    :raises ValueError: it returned a word with a NUL character.
     """
     boot = _BOOT.format(read=read_fd, write=write_fd)
     argv = [*options.exec, *options.args, "-c", boot, f"{options.name}@{options.host}"]
     if options.post_process_args is not None:
         argv = list(command_words("post_process_args", options.post_process_args(list(argv))))
         if not argv:
-            raise ValueError("post_process_args: it returned an empty command line")
+            raise TypeError("post_process_args: expected a list of str, got an empty one")
     env = dict(environ)
     for key, value in options.env.items():
         if value is None:

@@ -15,6 +15,7 @@ from . import wire
 from .future import Outcome
 from .future import PeerFuture
 from .future import Waiting
+from .mailbox import Mailboxes
 from .outbox import Outbox
 from .pickling import decode
 from .pickling import encode
@@ -31,10 +32,20 @@ class Calls:
     """One side of a conversation. What is said before the link is open waits for it; after its end all fails.
 
     :param whom: names the peer, for messages.
+    :param mailboxes: where messages of the peer go.
+    :param drain: reads what the peer has written until now. What a call printed went into the pipes before its answer did, and
+        must be there when the answer is.
     """
 
-    def __init__(self, whom: Callable[[], str]) -> None:
+    def __init__(
+        self, whom: Callable[[], str], mailboxes: Mailboxes, drain: Callable[[], object]
+    ) -> None:
         self._whom = whom
+        self._mailboxes = mailboxes
+        self._drain = drain
+        self._assembly = wire.Assembly()
+        #: Set when the agent listens, or will never.
+        self.ready: threading.Event = threading.Event()
         self._lock = threading.RLock()
         self._pending: dict[int, PeerFuture | Waiting] = {}
         self._ids = itertools.count(1)
@@ -181,8 +192,27 @@ class Calls:
         """Tell the peer to end: ``"halt"`` or ``"finish"``."""
         self._post(wire.SHUTDOWN, next(self._ids), how.encode())
 
-    def answered(self, kind: int, ident: int, payload: bytes) -> None:
-        """An answer has come; one that nobody waits for is dropped."""
+    def received(self, item: bytes) -> None:
+        """An item has come over the link; called by its receiver thread, so this neither sends nor raises."""
+        message = self._assembly.add(item)
+        if message is None:
+            return
+        kind, ident, payload = message
+        if kind == wire.READY:
+            self.ready.set()
+        elif kind == wire.MESSAGE:
+            name, payload = wire.split_name(payload)
+            self._mailboxes[name].deliver(payload)
+        else:
+            self._drain()
+            self._answered(kind, ident, payload)
+
+    def successor(self) -> Calls:
+        """One with nothing pending, and locks of its own: in a forked child a thread that is not there may hold these."""
+        return Calls(self._whom, self._mailboxes, self._drain)
+
+    def _answered(self, kind: int, ident: int, payload: bytes) -> None:
+        # One that nobody waits for is dropped.
         future = self._pending.pop(ident, None)
         if future is not None:
             future.deliver((kind, payload))
