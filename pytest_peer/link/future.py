@@ -65,7 +65,7 @@ class PeerFuture(Future[Any]):
         super().__init__()
         self._decode = decode
         self._timed_out = timed_out
-        self._decoding = threading.Lock()
+        self._decoding = threading.RLock()
         self._outcome: Outcome | None = None
 
     def result(self, timeout: float | None = None) -> Any:

@@ -52,7 +52,7 @@ class Mailboxes:
 
     def __init__(self, decode: Callable[[bytes], Any]) -> None:
         self._decode = decode
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._by_name: dict[str, Mailbox] = {}
 
     def __getitem__(self, name: str) -> Mailbox:

@@ -23,7 +23,8 @@ class PipeStream:
         self.execmodel = execmodel
         self._reader = reader
         self._write_fd = write_fd
-        self._writing = threading.Lock()
+        # Reentrant: a handler of a signal that comes in the middle of a write may write too, whole, before or after.
+        self._writing = threading.RLock()
         self._closing = False
         os.set_blocking(write_fd, False)
         self._poll = select.poll()
