@@ -11,6 +11,7 @@ from typing import final
 from typing import overload
 
 from . import ending
+from .errors import PeerError
 from .link.future import PeerFuture
 from .peer import Peer
 
@@ -60,7 +61,7 @@ class PeerGroup(Sequence[Peer]):
 
     def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
         """`Peer.cast` on every member."""
-        failures = []
+        failures: list[BaseException] = []
         for peer in self._peers:
             try:
                 peer.cast(fn, *args, **kwargs)
@@ -76,9 +77,12 @@ class PeerGroup(Sequence[Peer]):
         """`Peer.kill` on every member at the same time."""
         ending.kill([peer.incarnation for peer in self._peers])
 
-    def _raise(self, failures: list[Exception]) -> None:
+    def _raise(self, failures: list[BaseException]) -> None:
         if failures:
-            raise ExceptionGroup(f"{len(failures)} of {len(self._peers)} peers failed", failures)
+            # An ExceptionGroup, unless a function raised SystemExit or the like.
+            raise BaseExceptionGroup(
+                f"{len(failures)} of {len(self._peers)} peers failed", failures
+            )
 
     def _results(self, submits: list[Callable[[], PeerFuture]]) -> list[Any]:
         started = time.monotonic()
@@ -88,24 +92,29 @@ class PeerGroup(Sequence[Peer]):
                 futures.append(submit())
             except Exception as exc:
                 futures.append(exc)
-        results, failures = [], []
+        results: list[Any] = []
+        failures: list[BaseException] = []
         for peer, future in zip(self._peers, futures, strict=True):
             limit = peer.options.call_timeout
-            try:
-                if isinstance(future, Exception):
-                    raise future
-                results.append(
-                    future.result(
-                        None if limit is None else max(0.0, limit - (time.monotonic() - started))
-                    )
-                )
-            except Exception as exc:
-                failures.append(_saying_which(exc, peer))
+            left = None if limit is None else max(0.0, limit - (time.monotonic() - started))
+            value: Any = None
+            failed: BaseException | None
+            if isinstance(future, Exception):
+                failed = future
+            else:
+                try:
+                    value, failed = future.outcome(left, limit)
+                except PeerError as exc:  # a CallTimeout
+                    failed = exc
+            if failed is None:
+                results.append(value)
+            else:
+                failures.append(_saying_which(failed, peer))
         self._raise(failures)
         return results
 
 
-def _saying_which(exc: Exception, peer: Peer) -> Exception:
+def _saying_which(exc: BaseException, peer: Peer) -> BaseException:
     if not any(
         peer.name in note for note in getattr(exc, "__notes__", ())
     ) and peer.name not in str(exc):

@@ -9,6 +9,7 @@ import math
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -123,7 +124,8 @@ def seconds(option: str, value: object) -> float | None:
         raise TypeError(f"{option}: expected seconds or None, got {value!r}")
     if math.isnan(value) or value < 0:
         raise ValueError(f"{option}: seconds must not be negative or NaN, got {value!r}")
-    return None if math.isinf(value) else float(value)
+    # Above it, the interpreter cannot wait: three hundred years are no limit.
+    return None if value > threading.TIMEOUT_MAX else float(value)
 
 
 def command_words(option: str, value: object) -> tuple[str, ...]:

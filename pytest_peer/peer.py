@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 from signal import SIGCONT
@@ -22,6 +24,7 @@ from .evidence.output import InputStream
 from .evidence.output import OutputStream
 from .incarnation import Incarnation
 from .link.future import PeerFuture
+from .link.future import results
 from .options import PeerOptions
 from .options import checked
 from .options import seconds
@@ -177,6 +180,18 @@ class Peer(Executor):
         :raises PeerDown: the peer has ended.
         """
         return self._submit(fn, args, kwargs)
+
+    def map(
+        self,
+        fn: Callable[..., Any] | str,
+        /,
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,  # noqa: ARG002 - Executor's; there is nothing to be gained by it
+    ) -> Iterator[Any]:
+        """``Executor.map``: submit a call for every row of the iterables, and give the results in order."""
+        futures = [self._submit(fn, row, {}) for row in zip(*iterables, strict=False)]
+        return results(futures, seconds("timeout", timeout))
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """`call` for asyncio: awaits the answer."""

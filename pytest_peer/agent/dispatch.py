@@ -81,18 +81,17 @@ class Dispatcher:
                 if isinstance(fn, str):
                     fn = codec.resolved(fn)
             except BaseException as exc:
-                raise CannotDecode(
+                raise codec.CannotDecode(
                     "the call cannot be rebuilt in the peer: %s: %s" % (type(exc).__name__, exc)
                 ) from exc
             del payload
             value = fn(*args, **kwargs)
             del fn, args, kwargs
             if type(value) is types.CoroutineType:
-                self._start_task(kind, ident, value)
-                self._free_main(on_main)
+                self._start_task(kind, ident, value, on_main)
                 return
             answer = wire.RESULT
-            data = codec.dumps(value, self._runtime.by_value)
+            data = b"" if kind == wire.CAST else codec.dumps(value, self._runtime.by_value)
             del value
         except BaseException as exc:
             answer, data = self._raised(exc)
@@ -100,13 +99,16 @@ class Dispatcher:
 
     def _raised(self, exc):
         try:
-            description = codec.described(exc, self._runtime.by_value, self._own_files)
+            description = codec.Describer(self._runtime.by_value, self._own_files).describe(exc)
         except BaseException as failed:
             text = "%s, and describing it failed: %r" % (type(exc).__qualname__, failed)
             description = {"type": type(exc).__qualname__, "repr": text, "text": text, "frames": []}
         if isinstance(exc, codec.CannotEncode):
-            description["special"] = ("EncodeError", "the result %s" % exc)
-        elif isinstance(exc, CannotDecode):
+            description["special"] = (
+                "EncodeError",
+                str(exc) if str(exc).startswith("the ") else "the result %s" % exc,
+            )
+        elif isinstance(exc, codec.CannotDecode):
             description["special"] = ("DecodeError", str(exc))
         return wire.RAISED, pickle.dumps(description, codec.PROTOCOL)
 
@@ -132,7 +134,7 @@ class Dispatcher:
             if self._finishing and not self._running:
                 self._all_done.notify_all()
 
-    def _start_task(self, kind, ident, coroutine):
+    def _start_task(self, kind, ident, coroutine, on_main):
         import asyncio
 
         with self._lock:
@@ -142,6 +144,7 @@ class Dispatcher:
                 threading.Thread(
                     target=self._run_loop, args=(asyncio,), name="peer-event-loop", daemon=True
                 ).start()
+        self._free_main(on_main)  # before it can answer
         self._loop.call_soon_threadsafe(self._create_task, kind, ident, coroutine)
 
     def _run_loop(self, asyncio):
@@ -155,14 +158,12 @@ class Dispatcher:
 
     async def _drive(self, kind, ident, coroutine):
         try:
-            answer, data = wire.RESULT, codec.dumps(await coroutine, self._runtime.by_value)
+            value = await coroutine
+            answer = wire.RESULT
+            data = b"" if kind == wire.CAST else codec.dumps(value, self._runtime.by_value)
         except BaseException as exc:
             answer, data = self._raised(exc)
         self._answer(kind, ident, answer, data, False)
-
-
-class CannotDecode(Exception):
-    """What was called cannot be rebuilt here."""
 
 
 def complain(text):
@@ -191,14 +192,21 @@ def stacks(own_files, main_busy):
     parts = []
     for ident, frame in sys._current_frames().items():
         stack = traceback.extract_stack(frame)
-        ours = [index for index, entry in enumerate(stack) if entry.filename in own_files]
-        text = "".join(traceback.format_list(stack[ours[-1] + 1 :] if ours else stack))
+        ours = [frame for frame in stack if frame.filename in own_files]
+        calls = [
+            index
+            for index, frame in enumerate(stack)
+            if frame in ours and frame.name in ("_run", "_drive")
+        ]
+        if ours and not calls:
+            stack = []  # a thread of ours that is in no call
+        text = "".join(traceback.format_list(stack[calls[-1] + 1 :] if calls else stack))
         if ident == threading.main_thread().ident and not text:
             text = (
                 "  in a function written in C, called by a call\n"
                 if main_busy
                 else "  waits for a call\n"
             )
-        if text and not (ours and ident not in names):
+        if text:
             parts.append("Thread %s:\n%s" % (names.get(ident, ident), text))
     return "\n".join(parts)

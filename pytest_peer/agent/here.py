@@ -18,12 +18,15 @@ class Origin:
 
     def send(self, mailbox, message):
         """Send `message` to the origin's mailbox of that name."""
-        self._runtime.post(
-            wire.MESSAGE,
-            next(self._runtime.ids),
-            wire.named(mailbox, self._runtime.dumps(message)),
-            True,
-        )
+        if not isinstance(mailbox, str):
+            raise TypeError("mailbox: expected a name, got %r" % (mailbox,))
+        try:
+            data = codec.dumps(message, self._runtime.by_value)
+        except codec.CannotEncode as exc:
+            raise public("EncodeError", codec.CannotEncode)(
+                "the message %s" % exc
+            ) from exc.__cause__
+        self._runtime.post(wire.MESSAGE, next(self._runtime.ids), wire.named(mailbox, data), True)
 
     def __repr__(self):
         return "<origin of %s>" % self._runtime.name
@@ -36,12 +39,26 @@ class Runtime:
         self.name = name
         self.by_value = by_value
         self.ids = itertools.count(1)
-        self.mailboxes = Mailboxes(pickle.loads)
+        self.mailboxes = Mailboxes(_rebuilt)
         self.origin = Origin(self)
         self.post = None  # set when the link is up
 
-    def dumps(self, obj):
-        return codec.dumps(obj, self.by_value)
+
+def public(name, otherwise):
+    """Our error of that name, for `except` clauses of the user; `otherwise` where this package cannot be imported."""
+    try:
+        from pytest_peer import errors
+    except ImportError:
+        return otherwise
+    return getattr(errors, name)
+
+
+def _rebuilt(payload):
+    try:
+        return pickle.loads(payload)
+    except Exception as exc:
+        text = "the message cannot be rebuilt in the peer: %s: %s" % (type(exc).__name__, exc)
+        raise public("DecodeError", codec.CannotDecode)(text) from exc
 
 
 #: Set by `main` before anything of the user's runs.

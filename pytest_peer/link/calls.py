@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import CallTimeout
 from ..errors import PeerDown
+from ..errors import PeerError
 from . import wire
 from .future import Outcome
 from .future import PeerFuture
@@ -51,6 +52,8 @@ class Calls:
         self._ids = itertools.count(1)
         self._outbox: Outbox | None = None
         self._opening: Outbox | None = None
+        # What turned out not to be sendable when the peer had booted; the next who says something is told.
+        self._late: PeerError | None = None
         self._by_value = ""
         self._backlog: deque[Callable[[], object]] = deque()
         self._error: Callable[[], PeerDown] | None = None
@@ -68,7 +71,10 @@ class Calls:
                     return
                 speak = self._backlog.popleft()
             self._opening = outbox
-            speak()
+            try:
+                speak()
+            except PeerError as exc:  # it may not spoil the boot
+                self._late = exc
 
     def end(self, error: Callable[[], PeerDown]) -> None:
         """The peer is down: what is pending fails now, what comes later when it is said."""
@@ -153,11 +159,7 @@ class Calls:
         :raises EncodeError: it cannot be sent.
         :raises PeerDown: the peer has ended.
         """
-        self._say(
-            lambda: self._post(
-                wire.CAST, next(self._ids), encode_call(fn, args, kwargs, self._by_value), True
-            )
-        )
+        self._say_encoded(wire.CAST, lambda: encode_call(fn, args, kwargs, self._by_value))
 
     def send(self, mailbox: str, message: object) -> None:
         """Put `message` into a mailbox of the peer.
@@ -168,11 +170,10 @@ class Calls:
         if not isinstance(mailbox, str):
             raise TypeError(f"mailbox: expected a name, got {mailbox!r}")
 
-        def speak() -> None:
-            payload = wire.named(mailbox, encode(message, self._by_value, "the message"))
-            self._post(wire.MESSAGE, next(self._ids), payload, True)
-
-        self._say(speak)
+        self._say_encoded(
+            wire.MESSAGE,
+            lambda: wire.named(mailbox, encode(message, self._by_value, "the message")),
+        )
 
     def stacks(self) -> str:
         """Every thread's Python stack in the peer.
@@ -247,7 +248,21 @@ class Calls:
             if self._outbox is None:
                 self._backlog.append(speak)
                 return
+            late, self._late = self._late, None
+        if late is not None:
+            raise late
         speak()
+
+    def _say_encoded(self, kind: int, payload: Callable[[], bytes]) -> None:
+        """What nobody waits for is encoded at once, for the caller to learn that it cannot be sent."""
+        encoded = payload()
+
+        def speak() -> None:
+            # While the peer booted nobody knew whether code can go to it by value.
+            again = payload() if self._by_value and self._outbox is None else encoded
+            self._post(kind, next(self._ids), again, True)
+
+        self._say(speak)
 
     def _post(self, kind: int, ident: int, payload: bytes, in_order: bool = False) -> None:
         outbox = self._outbox or self._opening

@@ -6,8 +6,11 @@ which cloudpickle can do only between interpreters of the same minor version: el
 
 from __future__ import annotations
 
+import builtins
+import io
 import pickle
 import sys
+import types
 from typing import Any
 from typing import Callable
 
@@ -20,6 +23,10 @@ _DEPTH = 20
 
 class CannotEncode(Exception):
     """The object cannot be pickled; the text says which part of it, and why."""
+
+
+class CannotDecode(Exception):
+    """What came cannot be rebuilt here; the text says why."""
 
 
 def dumps(obj: Any, by_value: str = "") -> bytes:
@@ -44,9 +51,26 @@ def dumps(obj: Any, by_value: str = "") -> bytes:
         text = "\ncloudpickle, which could send it by value, is not installed here"
         raise CannotEncode(_where(obj, refused, pickle.dumps) + text) from refused
     try:
-        return cloudpickle.dumps(obj, PROTOCOL)  # type: ignore[no-any-return]
+        return _dumps_by_value(obj, cloudpickle)
     except Exception as exc:
         raise CannotEncode(_where(obj, exc, cloudpickle.dumps)) from exc
+
+
+def _dumps_by_value(obj: Any, cloudpickle: Any) -> bytes:
+    reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
+
+    def with_file_name(code: types.CodeType) -> tuple[Any, ...]:
+        # cloudpickle forgets it. Tracebacks are to show the source, which is where it was on the origin.
+        rebuild, args, *rest = reduce_code(code)
+        args = tuple(code.co_filename if part == "<dynamic-code>" else part for part in args)
+        return (rebuild, args, *rest)
+
+    buffer = io.BytesIO()
+    table = {**cloudpickle.Pickler.dispatch_table, types.CodeType: with_file_name}
+    # In the class: the C pickler looks for it when it is made.
+    pickler = type("Pickler", (cloudpickle.Pickler,), {"dispatch_table": table})
+    pickler(buffer, PROTOCOL).dump(obj)
+    return buffer.getvalue()
 
 
 def _where(obj: Any, refused: BaseException, dump: Callable[[Any], bytes]) -> str:
@@ -93,41 +117,48 @@ def safe_repr(obj: Any) -> str:
         return "<%s object, whose repr raised %s>" % (type(obj).__qualname__, type(exc).__name__)
 
 
-def described(
-    exc: BaseException, by_value: str, own_files: frozenset[str], depth: int = 0
-) -> dict[str, Any]:
-    """An exception as a dict of plain values, with all that belongs to it; `pickling.rebuilt` makes an exception of it.
+class Describer:
+    """Describes an exception with all that belongs to it as dicts of plain values; `pickling.Rebuilder` is the opposite.
 
-    :param own_files: files whose frames are ours, and left out of the traceback.
+    An exception that is met again is the same dict again: handlers nested in handlers would else grow without bounds.
+
+    :param by_value: why code cannot be sent by value; empty if it can.
+    :param own_files: files whose frames are ours, and left out of the tracebacks.
     """
-    related = (
-        {}
-        if depth >= _DEPTH
-        else {
-            "cause": exc.__cause__,
-            "context": None if exc.__suppress_context__ else exc.__context__,
+
+    def __init__(self, by_value: str, own_files: frozenset[str]) -> None:
+        self._by_value = by_value
+        self._own_files = own_files
+        self._known: dict[int, dict[str, Any]] = {}
+
+    def describe(self, exc: BaseException, depth: int = 0) -> dict[str, Any]:
+        """Describe `exc`."""
+        if id(exc) in self._known:
+            return self._known[id(exc)]
+        description = self._known[id(exc)] = {
+            "type": "%s.%s" % (type(exc).__module__, type(exc).__qualname__),
+            "repr": safe_repr(exc),
+            "text": _formatted(exc, self._own_files),
+            "frames": _frames(exc, self._own_files),
+            "notes": [str(note) for note in getattr(exc, "__notes__", ())],
+            "suppress": exc.__suppress_context__,
         }
-    )
-    members = getattr(exc, "exceptions", None) if depth < _DEPTH else None
-    if not isinstance(members, tuple) or not all(
-        isinstance(member, BaseException) for member in members
-    ):
-        members = None
-    return {
-        "type": "%s.%s" % (type(exc).__module__, type(exc).__qualname__),
-        "repr": safe_repr(exc),
-        "text": _formatted(exc, own_files),
-        "frames": _frames(exc, own_files),
-        "notes": [str(note) for note in getattr(exc, "__notes__", ())],
-        "suppress": exc.__suppress_context__,
-        "members": members
-        and [described(member, by_value, own_files, depth + 1) for member in members],
-        **_travelling(exc, by_value),
-        **{
-            name: described(other, by_value, own_files, depth + 1) if other is not None else None
-            for name, other in related.items()
-        },
-    }
+        description.update(_travelling(exc, self._by_value))
+        if depth < _DEPTH:
+            for name, other in (("cause", exc.__cause__), ("context", exc.__context__)):
+                if other is not None:
+                    description[name] = self.describe(other, depth + 1)
+            if _is_group(exc):
+                members: Any = exc
+                description["members"] = [
+                    self.describe(each, depth + 1) for each in members.exceptions
+                ]
+        return description
+
+
+def _is_group(exc: BaseException) -> bool:
+    # By its looks: a peer may be older than exception groups.
+    return any(cls.__name__ == "BaseExceptionGroup" for cls in type(exc).__mro__)
 
 
 def _formatted(exc: BaseException, own_files: frozenset[str]) -> str:
@@ -164,48 +195,88 @@ def _travelling(exc: BaseException, by_value: str) -> dict[str, Any]:
     """The exception itself, in the first of three ways in which it can travel: whole, in parts, not at all."""
     cls = type(exc)
     reference = _reference(cls)
-    if not (reference is not None and reference[0] == "pytest") and not hasattr(exc, "exceptions"):
+    disguised = reference is not None and reference[0] != cls.__module__
+    if not disguised and not _is_group(exc):
         try:
             whole = dumps(exc, by_value)
-            if type(pickle.loads(whole)) is cls:
+            if _same(pickle.loads(whole), exc):
                 return {"whole": whole}
-        except Exception:
+        except (
+            Exception
+        ):  # something in it cannot be pickled, or its class takes other arguments than `args`
             pass
     try:
-        named = (
-            ("reference", reference)
-            if reference is not None
-            else ("by value", dumps(cls, by_value))
-        )
+        named = ("reference", reference) if reference else ("by value", dumps(cls, by_value))
         state, left_out = {}, []
-        for name, value in getattr(exc, "__dict__", {}).items():
-            if name == "__notes__":
-                continue
+        for name, value in _state(exc).items():
             try:
                 state[name] = dumps(value, by_value)
             except CannotEncode:
                 left_out.append(name)
-        args = (exc.args[0],) if hasattr(exc, "exceptions") else exc.args
-        return {"class": named, "args": dumps(args, by_value), "state": state, "left_out": left_out}
+        return {
+            "class": named,
+            "args": dumps(exc.args[:1] if _is_group(exc) else _arguments(exc), by_value),
+            "state": state,
+            "left_out": left_out,
+            "disguised": disguised,
+        }
     except Exception:
         return {}
 
 
+def _same(copy: Any, exc: BaseException) -> bool:
+    return (
+        type(copy) is type(exc)
+        and (str(copy), safe_repr(copy)) == (str(exc), safe_repr(exc))
+        and sorted(_state(copy)) == sorted(_state(exc))
+    )
+
+
+def builtin_base(cls: type) -> type:
+    """The closest builtin exception class that `cls` is derived from."""
+    bases: list[type] = [
+        base for base in cls.__mro__ if base is getattr(builtins, base.__name__, None)
+    ]
+    return bases[0]
+
+
+def _arguments(exc: BaseException) -> tuple[Any, ...]:
+    """What its builtin base class wants to be initialised with; ``args`` is not all of it for OSError."""
+    base: Any = builtin_base(type(exc))
+    return tuple(base.__reduce__(exc)[1])
+
+
+def _state(exc: BaseException) -> dict[str, Any]:
+    """Attributes, also those in slots and in the fields of C classes."""
+    state = {}
+    for cls in type(exc).__mro__:
+        for name, field in vars(cls).items():
+            if not name.startswith("__") and isinstance(
+                field, (types.MemberDescriptorType, types.GetSetDescriptorType)
+            ):
+                try:
+                    state[name] = field.__get__(exc, type(exc))
+                except AttributeError:
+                    continue
+    state.update({k: v for k, v in getattr(exc, "__dict__", {}).items() if k != "__notes__"})
+    for name in ("args", "exceptions", "message") if _is_group(exc) else ("args",):
+        state.pop(name, None)
+    return state
+
+
 def _reference(cls: type) -> tuple[str, str] | None:
     """Module and name under which `cls` can be found, or ``None``."""
-    candidates = [(cls.__module__, cls.__qualname__)]
-    if cls.__module__ == "builtins":
-        # pytest's outcomes call themselves builtins, which they are not.
-        candidates += [
-            ("pytest", name + ".Exception") for name in ("skip", "fail", "xfail", "exit")
-        ]
-    for module, name in candidates:
-        if module != "__main__" and module in sys.modules:
-            try:
-                if attribute(sys.modules[module], name) is cls:
-                    return module, name
-            except AttributeError:
-                continue
+    module, name = cls.__module__, cls.__qualname__
+    if module != "__main__" and module in sys.modules:
+        try:
+            if attribute(sys.modules[module], name) is cls:
+                return module, name
+        except AttributeError:
+            pass
+    if module == "builtins":  # which it is not: pytest's outcomes disguise themselves
+        for module, found in list(sys.modules.items()):
+            if getattr(found, name, None) is cls:
+                return module, name
     return None
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -88,6 +91,10 @@ class PeerFuture(Future[Any]):
         """Wait for the answer and return the exception, if it is one; limits as for `result`."""
         return self._settled(timeout)[1]
 
+    def outcome(self, timeout: float | None, limit: float | None) -> Outcome:
+        """Wait for value or exception; a `CallTimeout` tells `limit`, of which `timeout` is what is left."""
+        return self._settled(timeout, limit)
+
     def deliver(self, answer: tuple[int, bytes]) -> None:
         """The answer has come, still encoded."""
         self.set_result(answer)
@@ -97,14 +104,14 @@ class PeerFuture(Future[Any]):
         if self.running() or self.set_running_or_notify_cancel():
             self.set_exception(error)
 
-    def _settled(self, timeout: float | None) -> Outcome:
+    def _settled(self, timeout: float | None, told: float | None = None) -> Outcome:
         limit = seconds("timeout", timeout)
         if self._outcome is None:
             try:
                 failed = super().exception(limit)
             except TimeoutError:
                 assert limit is not None
-                raise self._timed_out(limit) from None
+                raise self._timed_out(limit if told is None else told) from None
             with self._decoding:
                 if self._outcome is None:
                     self._outcome = (
@@ -113,3 +120,18 @@ class PeerFuture(Future[Any]):
                     exc = self._outcome[1]
                     self._remote_traceback = exc.__traceback__ if exc is not None else None
         return self._outcome
+
+
+def results(futures: Sequence[PeerFuture], timeout: float | None) -> Iterator[Any]:
+    """The results in order, as ``Executor.map`` gives them; `timeout` is for all of them together."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    try:
+        for future in futures:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            value, exc = future.outcome(left, timeout)
+            if exc is not None:
+                raise exc
+            yield value
+    finally:
+        for future in futures:
+            future.cancel()

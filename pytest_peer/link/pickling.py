@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pickle
 import sys
@@ -84,28 +85,78 @@ def rebuilt(description: dict[str, Any], note: str) -> BaseException:
 
     :param note: added to the exception; says where it was raised.
     """
-    exc = _rebuilt(description)
-    if (
-        description.get("class", ("", ("", "")))[1][0] != "pytest"
-    ):  # a note would become part of the reason of a skip
-        exc.add_note(note)
+    exc = _Rebuilder().rebuild(description)
+    if not description.get("disguised"):  # a note would become part of the reason of a skip
+        _add_note(exc, note)
     return exc
 
 
-def _rebuilt(description: dict[str, Any]) -> BaseException:
-    exc = _special(description) or _itself(description) or _stand_in(description)
-    exc.__traceback__ = _traceback(description["frames"])
-    for note in description.get("notes", ()):
-        if note not in getattr(exc, "__notes__", ()):
-            exc.add_note(note)
-    if description.get("left_out"):
-        exc.add_note(f"attributes that could not travel: {', '.join(description['left_out'])}")
-    if description.get("context"):
-        exc.__context__ = _rebuilt(description["context"])
-    if description.get("cause"):
-        exc.__cause__ = _rebuilt(description["cause"])
-    exc.__suppress_context__ = description.get("suppress", False)
-    return exc
+class _Rebuilder:
+    """Makes exceptions of descriptions; the same one of the same description."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, BaseException | None] = {}
+
+    def rebuild(self, description: dict[str, Any]) -> BaseException:
+        """Make the exception."""
+        return self._rebuilt(description) or _stand_in(description)
+
+    def _rebuilt(self, description: dict[str, Any]) -> BaseException | None:
+        if id(description) in self._known:
+            return self._known[
+                id(description)
+            ]  # None while its members are being made: a cycle ends there
+        self._known[id(description)] = None
+        exc = _special(description) or self._itself(description) or _stand_in(description)
+        self._known[id(description)] = exc
+        exc = exc.with_traceback(_traceback(description["frames"]))
+        for note in description.get("notes", ()):
+            if note not in getattr(exc, "__notes__", ()):
+                _add_note(exc, note)
+        if description.get("left_out"):
+            _add_note(
+                exc, f"attributes that could not travel: {', '.join(description['left_out'])}"
+            )
+        for name in ("context", "cause"):
+            if name in description:
+                object.__setattr__(exc, f"__{name}__", self._rebuilt(description[name]))
+        object.__setattr__(exc, "__suppress_context__", description.get("suppress", False))
+        return exc
+
+    def _itself(self, description: dict[str, Any]) -> BaseException | None:
+        try:
+            if "whole" in description:
+                exc = pickle.loads(description["whole"])
+            elif "class" in description:
+                exc = self._from_parts(description)
+            else:
+                return None
+        except Exception:  # whatever its class does here: RemoteError has the rest
+            return None
+        return exc if isinstance(exc, BaseException) else None
+
+    def _from_parts(self, description: dict[str, Any]) -> BaseException:
+        how, given = description["class"]
+        if how == "reference":
+            cls = codec.attribute(importlib.import_module(given[0]), given[1])
+        else:
+            cls = pickle.loads(given)
+        args = pickle.loads(description["args"])
+        exc: BaseException
+        if "members" in description:
+            exc = cls.__new__(cls, *args, [self.rebuild(each) for each in description["members"]])
+        else:
+            # Past the class's own __init__, which may want other arguments than those it gave to its base.
+            exc = cls.__new__(cls, *args)
+            codec.builtin_base(cls).__init__(exc, *args)  # type: ignore[misc]
+        for name, value in description["state"].items():
+            known = pickle.loads(value)
+            if (
+                getattr(exc, name, None) != known
+            ):  # most C fields are there since __init__, and None is not always nothing
+                with contextlib.suppress(AttributeError, TypeError):  # one that can only be read
+                    object.__setattr__(exc, name, known)
+        return exc
 
 
 def _special(description: dict[str, Any]) -> PeerError | None:
@@ -115,35 +166,11 @@ def _special(description: dict[str, Any]) -> PeerError | None:
     return EncodeError(message) if name == "EncodeError" else DecodeError(message)
 
 
-def _itself(description: dict[str, Any]) -> BaseException | None:
-    try:
-        if "whole" in description:
-            exc = pickle.loads(description["whole"])
-        elif "class" in description:
-            exc = _from_parts(description)
-        else:
-            return None
-    except Exception:  # whatever its class does here: RemoteError has the rest
-        return None
-    return exc if isinstance(exc, BaseException) else None
-
-
-def _from_parts(description: dict[str, Any]) -> BaseException:
-    how, given = description["class"]
-    cls = (
-        codec.attribute(importlib.import_module(given[0]), given[1])
-        if how == "reference"
-        else pickle.loads(given)
-    )
-    args = pickle.loads(description["args"])
-    if description.get("members"):
-        args = (*args, [_rebuilt(member) for member in description["members"]])
-    exc: BaseException = cls.__new__(cls, *args)
-    if not description.get("members"):
-        exc.args = args
-    for name, value in description["state"].items():
-        setattr(exc, name, pickle.loads(value))
-    return exc
+def _add_note(exc: BaseException, note: str) -> None:
+    with contextlib.suppress(
+        Exception
+    ):  # its class may forbid attributes, as a frozen dataclass does
+        exc.add_note(note)
 
 
 def _stand_in(description: dict[str, Any]) -> RemoteError:
