@@ -62,7 +62,9 @@ class Table:
 
     def add(self, what: str, unit: str, rounds: list[dict[str, float]], factor: float) -> None:
         systems = list(rounds[0])
-        medians = [statistics.median(each[system] for each in rounds) * factor for system in systems]
+        medians = [
+            statistics.median(each[system] for each in rounds) * factor for system in systems
+        ]
         ratio = statistics.median(each["pytest-peer"] / each["execnet"] for each in rounds)
         cells = [f"{system} {median:.4g}" for system, median in zip(systems, medians, strict=True)]
         self.rows.append((what, unit, cells, f"{ratio:.2f}"))
@@ -84,8 +86,12 @@ def main() -> None:
     if arguments.cpu is not None:
         os.sched_setaffinity(0, {arguments.cpu})
     where = f"{os.cpu_count()} processors" if arguments.cpu is None else "pinned to one processor"
-    print(f"{platform.python_implementation()} {platform.python_version()}, {platform.platform()}, {where}")
-    print(f"execnet {execnet.__version__}, load {os.getloadavg()[0]:.1f}, {arguments.rounds} rounds\n")
+    print(
+        f"{platform.python_implementation()} {platform.python_version()}, {platform.platform()}, {where}"
+    )
+    print(
+        f"execnet {execnet.__version__}, load {os.getloadavg()[0]:.1f}, {arguments.rounds} rounds\n"
+    )
 
     table = Table()
     boot_peer(), boot_execnet()  # what is imported once
@@ -98,7 +104,9 @@ def main() -> None:
     group = execnet.Group()
     channel = group.makegateway("popen").remote_exec(ECHO)
     sink = group.makegateway("popen").remote_exec("for item in channel: channel.send(len(item))")
-    source = group.makegateway("popen").remote_exec("for size in channel: channel.send(bytes(size))")
+    source = group.makegateway("popen").remote_exec(
+        "for size in channel: channel.send(bytes(size))"
+    )
     with pytest_peer.start() as peer:
 
         def execnet_trips() -> None:
@@ -128,12 +136,18 @@ def main() -> None:
             source.receive()
 
         pushes = [
-            {"pytest-peer": seconds(lambda: peer.call(len, payload)), "execnet": seconds(execnet_push)}
+            {
+                "pytest-peer": seconds(lambda: peer.call(len, payload)),
+                "execnet": seconds(execnet_push),
+            }
             for _ in range(arguments.rounds)
         ]
         table.add(f"argument of {arguments.megabytes} MiB", "ms", pushes, 1e3)
         pulls = [
-            {"pytest-peer": seconds(lambda: peer.call(bytes, size)), "execnet": seconds(execnet_pull)}
+            {
+                "pytest-peer": seconds(lambda: peer.call(bytes, size)),
+                "execnet": seconds(execnet_pull),
+            }
             for _ in range(arguments.rounds)
         ]
         table.add(f"result of {arguments.megabytes} MiB", "ms", pulls, 1e3)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
+#: The test that runs.
+running_key: pytest.StashKey[pytest.Item] = pytest.StashKey[pytest.Item]()
 #: The nurseries of all scopes that are open, outermost first.
 nurseries_key: pytest.StashKey[list[Nursery]] = pytest.StashKey[list["Nursery"]]()
 
@@ -32,7 +34,11 @@ class PeerFactory:
     """Starts peers that end with the scope of the fixture. Erlang's ``?CT_PEER(Options)``."""
 
     def __init__(
-        self, nursery: Nursery, lasting: Callable[[], Nursery], node: Any, config: pytest.Config
+        self,
+        nursery: Callable[[], Nursery],
+        lasting: Callable[[], Nursery],
+        node: Any,
+        config: pytest.Config,
     ) -> None:
         """:private: use the fixtures."""
         self._nursery = nursery
@@ -69,7 +75,7 @@ class PeerFactory:
 
     def mailbox(self, name: str) -> Mailbox:
         """The mailbox into which this factory's peers put with ``here.origin.send(name, message)``."""
-        return self._nursery.mailboxes[name]
+        return self._nursery().mailboxes[name]
 
     def _merged(self, options: dict[str, Any]) -> tuple[Nursery, dict[str, Any]]:
         marked = {name: value for name, value in self._marked.items() if name not in options}
@@ -78,7 +84,7 @@ class PeerFactory:
         link = merged.pop("link", True)
         if not isinstance(link, bool):
             raise TypeError(f"link: expected a bool, got {link!r}")
-        return (self._nursery if link else self._lasting()), merged
+        return (self._nursery() if link else self._lasting()), merged
 
 
 def _words(node: Any) -> tuple[str, str]:
@@ -93,20 +99,37 @@ def _words(node: Any) -> tuple[str, str]:
     return words[0], words[1] or ("" if words[0] else "session")
 
 
-def _opened(request: pytest.FixtureRequest, directory: Callable[[], Path]) -> Iterator[PeerFactory]:
-    from .starter import Nursery
+class _Open:
+    """A nursery that the hooks know while it is open."""
 
-    nursery = Nursery(directory)
-    opened = request.config.stash.setdefault(nurseries_key, [])
-    opened.append(nursery)
+    def __init__(self, config: pytest.Config, directory: Callable[[], Path]) -> None:
+        from .starter import Nursery
+
+        self.nursery: Nursery = Nursery(directory)
+        self._all = config.stash.setdefault(nurseries_key, [])
+        self._all.append(self.nursery)
+
+    def close(self) -> None:
+        """Stop its peers, and tell of those that were dead."""
+        try:
+            self.nursery.close()
+        finally:
+            self._all.remove(self.nursery)
+        self.nursery.warn_of_deaths()
+
+
+def _opened(request: pytest.FixtureRequest, directory: Callable[[], Path]) -> Iterator[PeerFactory]:
+    opened = _Open(request.config, directory)
     try:
-        yield PeerFactory(
-            nursery, lambda: request.getfixturevalue("_lasting_peers"), request.node, request.config
-        )
+        yield _factory(request, lambda: opened.nursery)
     finally:
-        nursery.close()
-        opened.remove(nursery)
-        nursery.warn_of_deaths()
+        opened.close()
+
+
+def _factory(request: pytest.FixtureRequest, nursery: Callable[[], Nursery]) -> PeerFactory:
+    return PeerFactory(
+        nursery, lambda: request.getfixturevalue("_lasting_peers"), request.node, request.config
+    )
 
 
 def _scoped(
@@ -153,9 +176,21 @@ def module_peer_factory(
 @pytest.fixture(scope="package")
 def package_peer_factory(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[PeerFactory]:
+) -> PeerFactory:
     """A function that starts peers, which are stopped at the end of the package."""
-    yield from _scoped(request, tmp_path_factory)
+    # To pytest the package of a plugin's fixture is the whole session. So this goes by the test that runs.
+    opened: dict[pytest.Collector, _Open] = {}
+
+    def nursery() -> Nursery:
+        item = request.config.stash[running_key]
+        package = item.getparent(pytest.Package) or item.session
+        if package not in opened:
+            directory = f"package-{package.name}"[:60]
+            opened[package] = _Open(request.config, lambda: _once(tmp_path_factory, directory))
+            package.addfinalizer(lambda: opened.pop(package).close())
+        return opened[package].nursery
+
+    return _factory(request, nursery)
 
 
 @pytest.fixture(scope="session")
@@ -171,11 +206,6 @@ def _lasting_peers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Nursery]:
     """The peers with ``link=False``."""
-    from .starter import Nursery
-
-    nursery = Nursery(lambda: _once(tmp_path_factory, f"lasting-{os.getpid()}"))
-    opened = request.config.stash.setdefault(nurseries_key, [])
-    opened.append(nursery)
-    yield nursery
-    opened.remove(nursery)
-    nursery.close()
+    opened = _Open(request.config, lambda: _once(tmp_path_factory, f"lasting-{os.getpid()}"))
+    yield opened.nursery
+    opened.close()

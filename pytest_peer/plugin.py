@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator
 
 import pytest
 
+from . import crash
 from . import report
 from . import settings
 from .fixtures import _lasting_peers
@@ -15,6 +17,7 @@ from .fixtures import nurseries_key
 from .fixtures import package_peer_factory
 from .fixtures import peer
 from .fixtures import peer_factory
+from .fixtures import running_key
 from .fixtures import session_peer_factory
 
 __all__ = [
@@ -48,6 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    item.config.stash[running_key] = item
     shown = item.stash[_shown_key] = report.Shown()
     shown.start(
         peer for nursery in item.config.stash.get(nurseries_key, ()) for peer in nursery.started
@@ -57,9 +61,11 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    result = yield
+    nurseries = item.config.stash.get(nurseries_key, [])
+    with crash.failing_at_once(nurseries) if nurseries else contextlib.nullcontext():
+        result = yield
     # Only after a body that passed: a failing one has its own tale, and the report tells of the peers anyway.
-    for nursery in item.config.stash.get(nurseries_key, ()):
+    for nursery in nurseries:
         nursery.raise_crashes()
     return result
 

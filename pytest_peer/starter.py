@@ -11,6 +11,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from typing import ClassVar
 
 from . import ending
 from . import names
@@ -38,6 +39,9 @@ class Nursery:
 
     :param directory: where their artifacts go; ``None`` for temporary directories.
     """
+
+    #: Called, on a thread of ours, when a peer with ``peer_down="crash"`` went down unasked.
+    on_crash: ClassVar[Callable[[], None] | None] = None
 
     def __init__(self, directory: Callable[[], Path] | None = None) -> None:
         self._directory = directory
@@ -126,6 +130,9 @@ class Nursery:
         assert life.reason is not None
         if not life.asked and life.reason.kind != "boot failed":
             self._unasked.append((life, life.reason))
+            crashed = type(self).on_crash
+            if life.options.peer_down == "crash" and crashed is not None:
+                crashed()
 
     @property
     def started(self) -> list[Peer]:

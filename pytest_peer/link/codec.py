@@ -14,6 +14,8 @@ import types
 from typing import Any
 from typing import Callable
 
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
 #: Python 3.8 knows it as well.
 PROTOCOL = 5
 #: Frames of a traceback that travel, from each of its ends: a RecursionError has thousands.

@@ -58,15 +58,15 @@ def encode_call(
     :raises ValueError: a string not of the form ``"module:qualname"``.
     :raises EncodeError: a part of it cannot be sent; names which.
     """
-    try:
+    with contextlib.suppress(codec.CannotEncode):
         return codec.dumps((fn, args, kwargs), by_value)
-    except codec.CannotEncode:
-        encode(fn, by_value, "the function")
-        for index, arg in enumerate(args):
-            encode(arg, by_value, f"argument {index}")
-        for name, arg in kwargs.items():
-            encode(arg, by_value, f"argument {name!r}")
-        raise
+    # Once more, part by part, to say which it is; outside of the handler, whose exception would be shown with it.
+    encode(fn, by_value, "the function")
+    for index, arg in enumerate(args):
+        encode(arg, by_value, f"argument {index}")
+    for name, arg in kwargs.items():
+        encode(arg, by_value, f"argument {name!r}")
+    return encode((fn, args, kwargs), by_value, "the call")
 
 
 def decode(data: bytes, what: str = "the result") -> Any:

@@ -1,0 +1,64 @@
+"""The code under test: a key-value store, replicated with PySyncObj.
+
+Every peer runs one member of the cluster, and keeps it in the module globals.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pysyncobj import SyncObj
+from pysyncobj import SyncObjConf
+from pysyncobj import SyncObjConsumer
+from pysyncobj import replicated
+
+ROLES = ["follower", "candidate", "leader"]  # PySyncObj numbers them
+
+
+class Store(SyncObjConsumer):
+    def __init__(self) -> None:
+        super().__init__()
+        self._values: dict[str, str] = {}
+
+    @replicated
+    def put(self, key: str, value: str) -> None:
+        self._values[key] = value
+
+    def get(self, key: str) -> str | None:
+        return self._values.get(key)
+
+
+store: Store
+node: SyncObj
+
+
+def start(address: str, everyone: list[str], directory: Path) -> None:
+    """Make this process the member of the cluster that has `address`; its log is in `directory`."""
+    global store, node
+    store = Store()
+    conf = SyncObjConf(
+        bindAddress=address,
+        journalFile=str(directory / f"{address.replace(':', '-')}.journal"),
+        appendEntriesPeriod=0.05,
+        raftMinTimeout=0.4,
+        raftMaxTimeout=1.2,
+        connectionRetryTime=0.1,
+        onStateChanged=lambda old, new: print(f"{ROLES[old]} -> {ROLES[new]}", flush=True),
+    )
+    node = SyncObj(address, everyone, conf, consumers=[store])
+
+
+def leader() -> str | None:
+    """The address of the one that this member takes for the leader."""
+    found = node.getStatus()["leader"]
+    return found and found.address
+
+
+def put(key: str, value: str) -> None:
+    """Write, and return when a majority has it in its log."""
+    store.put(key, value, sync=True, timeout=2)
+
+
+def get(key: str) -> str | None:
+    """What this member has, without asking the others."""
+    return store.get(key)

@@ -1,0 +1,336 @@
+"""`peer`, `peer_factory` and its wider scopes, and the marker."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+import pytest_peer
+from pytest_peer import here
+
+# peer, peer_factory
+
+
+def test_peer_is_another_process(peer):
+    assert peer.call(os.getpid) == peer.pid != os.getpid()
+
+
+def test_peer_is_the_same_all_over_the_test(peer, request):
+    assert request.getfixturevalue("peer") is peer
+
+
+def test_factory_starts_as_many_as_it_is_asked_for(peer_factory):
+    one, other = peer_factory(), peer_factory()
+    assert one.call(os.getpid) != other.call(os.getpid)
+
+
+def test_factory_takes_options(peer_factory):
+    assert peer_factory(env={"A": "1"}).call(os.getenv, "A") == "1"
+
+
+@pytest.mark.parametrize("how", ["factory", "many"])
+def test_factory_refuses_an_unknown_option(peer_factory, how):
+    start = peer_factory if how == "factory" else lambda **options: peer_factory.many(1, **options)
+    with pytest.raises(TypeError, match="colour"):
+        start(colour="red")
+
+
+@pytest.mark.parametrize("link", [None, 1, "yes"])
+def test_factory_refuses_a_link_that_is_no_bool(peer_factory, link):
+    with pytest.raises(TypeError, match="link"):
+        peer_factory(link=link)
+
+
+def test_many_is_a_group_in_order(peer_factory):
+    group = peer_factory.many(3)
+    assert isinstance(group, pytest_peer.PeerGroup)
+    assert group.call(os.getpid) == [peer.pid for peer in group]
+
+
+@pytest.mark.parametrize(
+    ("count", "error"), [(-1, ValueError), ("3", TypeError), (True, TypeError)]
+)
+def test_many_refuses_a_number_that_is_none(peer_factory, count, error):
+    with pytest.raises(error, match="many"):
+        peer_factory.many(count)
+
+
+# Names
+
+
+def test_name_tells_module_test_and_process(peer):
+    assert re.fullmatch(rf"test_fixtures-test_name_tells_.*-\d+-{os.getpid()}", peer.name)
+
+
+def test_factory_makes_a_fresh_name_each_time(peer_factory):
+    assert peer_factory.name("db") != peer_factory.name("db")
+    assert re.fullmatch(rf"test_fixtures-db-\d+-{os.getpid()}", peer_factory.name("db"))
+
+
+@pytest.mark.parametrize("awkward", ["a/b c[ü]" * 20])
+def test_name_of_a_test_with_an_awkward_id_is_a_name(peer, awkward):
+    assert re.fullmatch(r"[A-Za-z0-9_.-]{1,63}", peer.name)
+
+
+def test_name_may_be_used_again(peer_factory):
+    name = peer_factory.name("db")
+    peer_factory(name=name).stop()
+    assert peer_factory(name=name, args=["-O"]).name == name
+
+
+def test_many_number_the_name_that_is_given(peer_factory):
+    group = peer_factory.many(3, name="rank")
+    assert [peer.name for peer in group] == ["rank-0", "rank-1", "rank-2"]
+
+
+def test_explicit_name_that_is_too_long_is_a_value_error(peer_factory):
+    with pytest.raises(ValueError, match="name"):
+        peer_factory(name="x" * 64)
+
+
+# Mailboxes
+
+
+def send_to_origin(message: str) -> None:
+    here.origin.send("box", message)
+
+
+def test_mailbox_gets_what_the_peers_of_this_factory_send(peer_factory):
+    peer_factory().call(send_to_origin, "hello")
+    assert peer_factory.mailbox("box").get(timeout=5) == "hello"
+
+
+def test_mailbox_is_not_that_of_another_factory(peer_factory, class_peer_factory):
+    peer_factory().call(send_to_origin, "hello")
+    assert peer_factory.mailbox("box").get(timeout=5) == "hello"
+    with pytest.raises(TimeoutError):
+        class_peer_factory.mailbox("box").get(timeout=0)
+
+
+# When they end
+
+
+def test_peers_end_with_their_test(inner):
+    inner.write(
+        """
+        from processes import is_running
+        kept = []
+
+        def test_one(peer, peer_factory):
+            kept.extend([peer, peer_factory(), *peer_factory.many(2)])
+            note(*kept)
+
+        def test_two():
+            assert [peer.state for peer in kept] == ["down"] * 4
+            assert not any(is_running(int(pid)) for pid in open("pids").read().split())
+        """
+    )
+    inner.run().assert_outcomes(passed=2)
+
+
+def test_peers_of_a_class_end_with_it(inner):
+    inner.write(
+        """
+        kept = []
+
+        class TestOne:
+            @pytest.fixture(scope="class")
+            def shared(self, class_peer_factory):
+                kept.append(class_peer_factory())
+                return kept[-1]
+
+            def test_one(self, shared): assert shared.call(os.getpid) == shared.pid
+            def test_two(self, shared): assert shared.call(os.getpid) == kept[0].pid
+
+        class TestTwo:
+            def test_three(self): assert kept[0].state == "down"
+        """
+    )
+    inner.run().assert_outcomes(passed=3)
+
+
+def test_peers_of_a_module_end_with_it(inner):
+    inner.write(
+        """
+        kept = []
+
+        @pytest.fixture(scope="module")
+        def shared(module_peer_factory):
+            kept.append(module_peer_factory())
+            return kept[-1]
+
+        class TestOne:
+            def test_one(self, shared): assert shared.call(os.getpid) == shared.pid
+
+        def test_two(shared): assert shared.call(os.getpid) == kept[0].pid
+        """,
+        "test_a.py",
+    )
+    inner.write(
+        "import test_a\ndef test_three(): assert test_a.kept[0].state == 'down'", "test_b.py"
+    )
+    inner.run().assert_outcomes(passed=3)
+
+
+def test_peers_of_a_package_end_with_it(inner):
+    inner.write("", "package/__init__.py")
+    inner.write(
+        """
+        kept = []
+
+        @pytest.fixture(scope="package")
+        def shared(package_peer_factory):
+            kept.append(package_peer_factory())
+            return kept[-1]
+        """,
+        "package/conftest.py",
+    )
+    inner.write("def test_one(shared): assert shared.call(os.getpid)", "package/test_a.py")
+    inner.write("def test_two(shared): assert shared.call(os.getpid)", "package/test_b.py")
+    inner.write(
+        """
+        def test_three():
+            (shared,) = sys.modules["package.conftest"].kept
+            assert shared.state == "down"
+        """,
+        "test_c.py",
+    )
+    inner.run("package", "test_c.py").assert_outcomes(passed=3)
+
+
+def test_peers_of_the_session_live_to_its_end(inner):
+    inner.write(
+        """
+        @pytest.fixture(scope="session")
+        def shared(session_peer_factory):
+            return session_peer_factory()
+        """,
+        "conftest.py",
+    )
+    for module in "ab":
+        inner.write(
+            "def test(shared):\n    note(shared)\n    assert shared.call(os.getpid) == shared.pid",
+            f"test_{module}.py",
+        )
+    inner.run().assert_outcomes(passed=2)
+    assert len(set(inner.pids()[::2])) == 1
+    inner.assert_nothing_left(within=0)
+
+
+def test_peer_that_is_not_linked_lives_to_the_end_of_the_session(inner):
+    inner.write(
+        """
+        kept = []
+
+        def test_one(peer_factory):
+            kept.append(peer_factory(link=False))
+            note(*kept)
+
+        def test_two():
+            assert kept[0].call(os.getpid) == kept[0].pid
+        """
+    )
+    inner.run().assert_outcomes(passed=2)
+    inner.assert_nothing_left(within=0)
+
+
+# The marker
+
+
+@pytest.mark.peer(args=["-O"], env={"A": "1"})
+def test_marker_gives_options_to_peer(peer):
+    assert peer.options.args == ("-O",)
+    assert peer.call(os.getenv, "A") == "1"
+
+
+@pytest.mark.peer(env={"A": "1"})
+def test_marker_gives_defaults_to_peer_factory(peer_factory):
+    assert peer_factory().call(os.getenv, "A") == "1"
+    assert peer_factory(env={}).call(os.getenv, "A") is None
+    assert peer_factory.many(1)[0].call(os.getenv, "A") == "1"
+
+
+def test_marker_may_say_that_a_peer_is_not_linked(inner):
+    inner.write(
+        """
+        kept = []
+
+        @pytest.mark.peer(link=False)
+        def test_one(peer):
+            kept.append(peer)
+            note(peer)
+
+        def test_two():
+            assert kept[0].call(os.getpid) == kept[0].pid
+        """
+    )
+    inner.run().assert_outcomes(passed=2)
+    inner.assert_nothing_left(within=0)
+
+
+def test_closest_marker_wins_option_by_option(inner):
+    inner.write(
+        """
+        pytestmark = pytest.mark.peer(name="module", host="module", call_timeout=1)
+
+        @pytest.mark.peer(name="class", host="class")
+        class TestMarked:
+            @pytest.mark.peer(name="test")
+            def test_one(self, peer):
+                options = peer.options
+                assert (options.name, options.host, options.call_timeout) == ("test", "class", 1)
+
+            def test_two(self, peer):
+                assert (peer.options.name, peer.options.call_timeout) == ("class", 1)
+
+        def test_three(peer):
+            assert (peer.options.name, peer.options.host) == ("module", "module")
+        """
+    )
+    inner.run("-W", "error").assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize(
+    ("marker", "words"),
+    [
+        ("peer(colour='red')", "colour*unknown option"),
+        ("peer('red')", "keyword arguments only*red"),
+    ],
+)
+def test_bad_marker_is_an_error_that_names_the_test(inner, marker, words):
+    inner.write(
+        f"""
+        @pytest.mark.{marker}
+        def test_marked(peer): pass
+        """
+    )
+    result = inner.run_here()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*test_inner.py::test_marked*{words}*"])
+
+
+def test_marker_with_a_bad_value_is_an_error_that_names_the_option(inner):
+    inner.write(
+        """
+        @pytest.mark.peer(args="-O")
+        def test_marked(peer): pass
+        """
+    )
+    result = inner.run()
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*args: expected a list of str, got '-O'*"])
+
+
+def test_marker_is_known_to_strict_markers(inner):
+    inner.write("@pytest.mark.peer\ndef test_marked(peer): pass")
+    inner.run("--strict-markers").assert_outcomes(passed=1)
+
+
+def test_fixtures_and_marker_have_a_description(inner):
+    inner.run_here("--markers").stdout.fnmatch_lines(["@pytest.mark.peer(*"])
+    fixtures = inner.run_here("--fixtures").stdout
+    for name in ("peer", "peer_factory", "session_peer_factory"):
+        fixtures.re_match_lines([rf"{name}\b.*"])
+    fixtures.no_fnmatch_line("*no docstring available*")

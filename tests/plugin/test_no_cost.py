@@ -1,0 +1,94 @@
+"""A suite that uses no peer does not pay for them, and the plugin can be turned off."""
+
+from __future__ import annotations
+
+import pytest
+
+#: What costs time to import, and starts threads or exit handlers.
+COSTLY = [
+    "execnet",
+    "cloudpickle",
+    "tblib",
+    "asyncio",
+    "pytest_peer.starter",
+    "pytest_peer.peer",
+    "pytest_peer.watcher",
+    "pytest_peer.link",
+]
+
+SUITE = f"""
+import sys
+
+def loaded():
+    return [name for name in {COSTLY!r} if name in sys.modules]
+"""
+
+
+@pytest.mark.parametrize("arguments", [[], ["--collect-only"], ["--fixtures"], ["--help"]])
+def test_nothing_costly_is_imported(inner, arguments):
+    inner.write(
+        SUITE
+        + """
+def pytest_unconfigure():
+    print("loaded:", loaded())
+""",
+        "conftest.py",
+    )
+    inner.write("def test_without_peers(): pass")
+    result = inner.run("-p", "no:xdist", "-p", "no:xdist.looponfail", *arguments)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines([r"*loaded: [[]]"])
+
+
+def test_peers_of_other_tests_are_imported_with_the_first_fixture(inner):
+    inner.write(
+        SUITE
+        + """
+def test_before():
+    assert loaded() == []
+
+def test_with(peer):
+    assert "execnet" in loaded()
+"""
+    )
+    inner.run("-p", "no:xdist", "-p", "no:xdist.looponfail").assert_outcomes(passed=2)
+
+
+def test_no_thread_and_no_process_is_started(inner):
+    inner.write(
+        """
+        import psutil
+
+        def test_it():
+            assert threading.active_count() == 1
+            assert psutil.Process().children() == []
+        """
+    )
+    inner.run("-p", "no:xdist", "-p", "no:xdist.looponfail", "-p", "no:timeout").assert_outcomes(
+        passed=1
+    )
+
+
+def test_plugin_can_be_turned_off(inner):
+    inner.write("def test_without_peers(): pass\ndef test_with(peer): pass")
+    result = inner.run("-p", "no:peer")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*fixture 'peer' not found*"])
+
+
+def test_plugin_that_is_turned_off_has_no_options(inner):
+    inner.write("def test_without_peers(): pass")
+    assert inner.run("-p", "no:peer", "--peer-call-timeout=7").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_library_works_without_the_plugin(inner):
+    inner.write(
+        """
+        import pytest_peer
+
+        def test_it():
+            with pytest_peer.start() as peer:
+                assert peer.call(os.getpid) == peer.pid
+        """
+    )
+    inner.run("-p", "no:peer").assert_outcomes(passed=1)

@@ -1,0 +1,313 @@
+"""What a failing test shows of its peers: output, frames, outcomes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+NAMED = '@pytest.mark.peer(name="db")\n'
+
+
+def lines_with(result: pytest.RunResult, text: str) -> list[int]:
+    return [number for number, line in enumerate(result.outlines) if text in line]
+
+
+# Output
+
+TALKATIVE = (
+    """
+def talk(word="said"):
+    print(word, "out")
+    print(word, "err", file=sys.stderr)
+
+"""
+    + NAMED
+    + """def test_it(peer):
+    peer.call(talk)
+    assert False
+"""
+)
+
+
+def test_output_has_a_section_for_each_stream(inner):
+    inner.write(TALKATIVE)
+    result = inner.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*- Captured stdout [[]db] call -*", "said out"])
+    result.stdout.fnmatch_lines(["*- Captured stderr [[]db] call -*", "said err"])
+
+
+def test_peer_that_said_nothing_has_no_section(inner):
+    inner.write(NAMED + "def test_it(peer): assert False")
+    result = inner.run()
+    result.stdout.no_fnmatch_line("*Captured std*db*")
+
+
+def test_passing_test_shows_nothing(inner):
+    inner.write(TALKATIVE.replace("assert False", "pass"))
+    result = inner.run()
+    result.assert_outcomes(passed=1)
+    assert "said" not in result.stdout.str()
+
+
+def test_output_of_a_passing_test_can_be_asked_for(inner):
+    inner.write(TALKATIVE.replace("assert False", "pass"))
+    inner.run("-rP").stdout.fnmatch_lines(["*Captured stdout [[]db] call*", "said out"])
+
+
+@pytest.mark.parametrize(("what", "shown"), [("no", []), ("stdout", ["out"]), ("stderr", ["err"])])
+def test_show_capture_chooses(inner, what, shown):
+    inner.write(TALKATIVE)
+    result = inner.run(f"--show-capture={what}")
+    result.assert_outcomes(failed=1)
+    assert [stream for stream in ("out", "err") if f"said {stream}" in result.outlines] == shown
+
+
+def test_output_of_every_peer_has_its_own_section(inner):
+    inner.write(
+        """
+        def test_it(peer_factory):
+            group = peer_factory.many(2, name="rank")
+            group.map(print, ["from zero", "from one"])
+            assert False
+        """
+    )
+    result = inner.run()
+    for name, text in (("rank-0", "from zero"), ("rank-1", "from one")):
+        result.stdout.fnmatch_lines([f"*Captured stdout [[]{name}] call*", text])
+
+
+def test_output_in_the_setup_has_a_section_of_the_setup(inner):
+    inner.write(
+        """
+        @pytest.fixture
+        def server(peer):
+            peer.call(print, "from setup")
+
+        @pytest.mark.peer(name="db")
+        def test_it(server, peer):
+            peer.call(print, "from call")
+            assert False
+        """
+    )
+    result = inner.run()
+    result.stdout.fnmatch_lines(["*Captured stdout [[]db] setup*", "from setup"])
+    result.stdout.fnmatch_lines(["*Captured stdout [[]db] call*", "from call"])
+    assert len(lines_with(result, "from setup")) == 1
+
+
+def test_output_of_a_peer_that_crashed_is_shown(inner):
+    inner.write(
+        """
+        def crash():
+            print("last word")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        @pytest.mark.peer(name="db", peer_down="continue")
+        def test_it(peer):
+            peer.call(crash)
+        """
+    )
+    result = inner.run()
+    result.stdout.fnmatch_lines(["E*PeerDown*SIGKILL*"])
+    result.stdout.fnmatch_lines(["*Captured stdout [[]db] call*", "last word"])
+
+
+def test_output_of_a_boot_that_failed_is_in_the_error(inner):
+    inner.write(
+        """
+        @pytest.mark.peer(exec=["/bin/sh", "-c", "echo sorry; exit 3"])
+        def test_it(peer): pass
+        """
+    )
+    result = inner.run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["E*BootError*", "E*command line: *", "E*exit status: 3", "E*sorry"]
+    )
+
+
+def test_peer_of_a_wider_scope_shows_the_output_of_this_test_only(inner):
+    inner.write(
+        """
+        @pytest.fixture(scope="module")
+        def shared(module_peer_factory):
+            return module_peer_factory(name="db")
+
+        def test_one(shared):
+            shared.call(print, "from one")
+
+        def test_two(shared):
+            shared.call(print, "from two")
+            assert False
+
+        def test_three(shared):
+            shared.call(print, "from three")
+            assert False
+        """
+    )
+    result = inner.run()
+    result.assert_outcomes(passed=1, failed=2)
+    assert not lines_with(result, "from one")
+    two, three = lines_with(result, "from two"), lines_with(result, "from three")
+    headings = lines_with(result, "_ test_three _")
+    assert len([line for line in two if result.outlines[line] == "from two"]) == 1
+    assert two[-1] < headings[0] < three[0]
+
+
+def test_output_that_is_not_text_is_shown_escaped(inner):
+    inner.write(
+        NAMED
+        + """
+def test_it(peer):
+    peer.call(os.write, 1, b"caf\\xe9 \\xc3\\xa9\\n")
+    assert False
+"""
+    )
+    inner.run().stdout.fnmatch_lines(["*Captured stdout [[]db] call*", r"caf\xe9 é"])
+
+
+def test_report_names_the_artifacts_of_the_peers(inner):
+    inner.write(NAMED + "def test_it(peer): assert False")
+    assert re.search(r"/peers/db\b", inner.run().stdout.str())
+
+
+# Frames
+
+EXPLODING = (
+    """
+def explode(number):
+    raise ValueError(f"boom {number}")
+
+"""
+    + NAMED
+    + """def test_it(peer):
+    peer.call(explode, 42)
+"""
+)
+
+
+@pytest.mark.parametrize("style", ["long", "short"])
+def test_frames_of_the_peer_are_below_the_local_ones_with_their_source(inner, style):
+    inner.write(EXPLODING)
+    result = inner.run(f"--tb={style}")
+    result.assert_outcomes(failed=1)
+    (local,) = lines_with(result, "peer.call(explode, 42)")
+    (remote,) = lines_with(result, 'raise ValueError(f"boom {number}")')
+    errors = [line for line in lines_with(result, "ValueError: boom 42") if line > remote]
+    assert local < remote < errors[0]
+
+
+def test_note_says_which_peer(inner):
+    inner.write(EXPLODING)
+    inner.run().stdout.fnmatch_lines(["E*ValueError: boom 42", "E*raised in peer 'db' (pid *)"])
+
+
+@pytest.mark.parametrize("style", ["long", "short", "native", "line"])
+def test_no_frame_of_the_library_is_shown(inner, style):
+    inner.write(EXPLODING)
+    text = inner.run(f"--tb={style}").stdout.str()
+    assert "boom 42" in text
+    if style != "native":  # which hides nothing
+        assert not re.search(r"pytest_peer/\S*\.py", text)
+        assert "concurrent/futures" not in text
+
+
+def test_no_frame_of_the_library_is_shown_whatever_failed(inner):
+    inner.write(
+        """
+        def explode(number):
+            raise ValueError("boom")
+
+        CALLS = [
+            lambda peer, start: peer.call_within(5, explode, 42),
+            lambda peer, start: peer.submit(explode, 42).result(),
+            lambda peer, start: start.many(1).call(explode, 42),
+            lambda peer, start: peer.call(time.sleep, iter([threading.Lock()])),
+            lambda peer, start: peer.call(threading.Lock),
+            lambda peer, start: peer.call_within(0, time.sleep, 1),
+            lambda peer, start: peer.stop() or peer.call(os.getpid),
+            lambda peer, start: peer.wait_down(0),
+            lambda peer, start: peer.stdout.wait_for("nothing", 0),
+            lambda peer, start: peer.restart(cwd="/no/such/directory"),
+            lambda peer, start: start(colour="red"),
+            lambda peer, start: start(exec="no-such-program-anywhere"),
+            lambda peer, start: start(args=["--no-such-option"]),
+        ]
+
+        @pytest.mark.parametrize("call", CALLS)
+        def test_it(peer, peer_factory, call):
+            call(peer, peer_factory)
+        """
+    )
+    result = inner.run("--tb=short")
+    result.assert_outcomes(failed=13)
+    frames = [line for line in result.outlines if re.match(r"\S+\.py:\d+: in ", line)]
+    assert len(frames) >= 26
+    assert not [line for line in frames if "pytest_peer/" in line]
+    assert not [line for line in frames if "concurrent/futures" in line]
+
+
+def test_full_trace_shows_the_frames_of_the_library(inner):
+    inner.write(EXPLODING)
+    assert re.search(r"pytest_peer/\S*\.py", inner.run("--full-trace").stdout.str())
+
+
+def test_failing_assert_in_a_peer_shows_its_line(inner):
+    inner.write(
+        """
+        def check(number):
+            assert number == 42, "not the answer"
+
+        def test_it(peer):
+            peer.call(check, 41)
+        """
+    )
+    result = inner.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*assert number == 42*", "E*AssertionError: not the answer*"])
+
+
+# Outcomes
+
+
+def test_outcome_raised_in_a_peer_is_that_of_the_test(inner):
+    inner.write(
+        """
+        def skip(): pytest.skip("no disk there")
+        def import_or_skip(): pytest.importorskip("no_such_module", reason="no module there")
+        def xfail(): pytest.xfail("no luck there")
+        def fail(): pytest.fail("no way there")
+
+        @pytest.mark.parametrize("judge", [skip, import_or_skip, xfail, fail])
+        def test_it(peer, judge):
+            peer.call(judge)
+        """
+    )
+    result = inner.run("-ra")
+    result.assert_outcomes(skipped=2, xfailed=1, failed=1)
+    result.stdout.fnmatch_lines(["SKIPPED * no disk there"])
+    result.stdout.fnmatch_lines(["SKIPPED * no module there"])
+    result.stdout.fnmatch_lines(["XFAIL * no luck there"])
+    result.stdout.fnmatch_lines(["FAILED *no way there"])
+
+
+def test_exception_of_a_peer_can_be_expected_by_its_class(inner):
+    inner.write(
+        """
+        class Refused(Exception):
+            def __init__(self, code, *, why):
+                super().__init__(f"{code}: {why}")
+                self.code = code
+
+        def refuse():
+            raise Refused(42, why="just so")
+
+        def test_it(peer):
+            with pytest.raises(Refused, match="just so") as caught:
+                peer.call(refuse)
+            assert caught.value.code == 42
+        """
+    )
+    inner.run().assert_outcomes(passed=1)

@@ -1,0 +1,193 @@
+"""Who is sent when: big messages in turns, small ones between, and what must keep its order keeps it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from unittest import mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_peer.link import outbox
+from pytest_peer.link import wire
+from pytest_peer.link.outbox import Outbox
+
+BIG = b"b" * (3 * outbox.CHUNK)
+SECONDS = 10.0
+
+
+class Line:
+    """Where an outbox sends to."""
+
+    def __init__(self) -> None:
+        self.whole: list[tuple[int, int, bytes]] = []
+        self.items: list[tuple[int, int]] = []
+        self.threads: list[int] = []
+        self.open = threading.Event()
+        self.open.set()
+        self.entered = threading.Semaphore(0)
+        self.failure: Callable[[], OSError] | None = None
+        self._assembly = wire.Assembly()
+        self.outbox = Outbox(self.send, lambda: self.open.wait(SECONDS))
+
+    def send(self, item: bytes) -> None:
+        self.entered.release()
+        assert self.open.wait(SECONDS)
+        if self.failure is not None:
+            raise self.failure()
+        self.threads.append(threading.get_ident())
+        message = self._assembly.add(item)
+        self.items.append((item[0], len(item)))
+        if message is not None:
+            self.whole.append(message)
+
+    def block(self) -> None:
+        """From now on every item waits for `unblock`; one big message is there, and waits already."""
+        self.open.clear()
+        self.outbox.post(wire.CALL, 1, BIG)
+        assert self.entered.acquire(timeout=SECONDS)
+
+    def unblock(self) -> list[int]:
+        """Let everything go; the ids of the messages in the order in which they were complete."""
+        self.open.set()
+        assert self.outbox.wait_idle(SECONDS)
+        return [ident for _, ident, _ in self.whole]
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+def test_small_message_has_gone_when_post_returns(line: Line) -> None:
+    line.outbox.post(wire.CALL, 1, b"x")
+    assert line.whole == [(wire.CALL, 1, b"x")]
+    assert line.threads == [threading.get_ident()]
+
+
+def test_empty_message_is_a_message(line: Line) -> None:
+    line.outbox.post(wire.READY, 0, b"")
+    assert line.whole == [(wire.READY, 0, b"")]
+
+
+def test_big_message_comes_whole(line: Line) -> None:
+    line.outbox.post(wire.CALL, 1, BIG)
+    assert line.outbox.wait_idle(SECONDS)
+    assert line.whole == [(wire.CALL, 1, BIG)]
+
+
+def test_no_item_is_bigger_than_a_chunk(line: Line) -> None:
+    line.outbox.post(wire.CALL, 1, BIG + b"x")
+    assert line.outbox.wait_idle(SECONDS)
+    assert max(size for _, size in line.items) <= outbox.CHUNK + wire.HEADER_SIZE
+
+
+def test_post_returns_before_a_big_message_has_gone(line: Line) -> None:
+    line.block()
+    assert not line.outbox.wait_idle(0)
+    assert line.unblock() == [1]
+
+
+def test_big_message_delays_no_small_one(line: Line) -> None:
+    line.block()
+    line.outbox.post(wire.CALL, 2, b"x")
+    assert line.unblock() == [2, 1]
+
+
+def test_small_message_waits_for_one_chunk_at_most(line: Line) -> None:
+    line.block()
+    line.outbox.post(wire.CAST, 2, b"x")
+    line.unblock()
+    assert [kind for kind, _ in line.items].index(wire.CAST) == 1
+
+
+def test_big_messages_take_turns(line: Line) -> None:
+    line.block()
+    line.outbox.post(wire.RESULT, 2, BIG)
+    line.unblock()
+    assert [kind for kind, _ in line.items] == [wire.CALL, wire.RESULT] * 3
+
+
+def test_big_message_in_order_is_not_overtaken_by_one_in_order(line: Line) -> None:
+    line.block()
+    line.outbox.post(wire.MESSAGE, 2, BIG, in_order=True)
+    line.outbox.post(wire.MESSAGE, 3, b"x", in_order=True)
+    assert line.unblock() == [1, 2, 3]
+
+
+def test_big_message_in_order_is_overtaken_by_others(line: Line) -> None:
+    line.block()
+    line.outbox.post(wire.MESSAGE, 2, BIG, in_order=True)
+    line.outbox.post(wire.CALL, 3, b"x")
+    assert line.unblock()[0] == 3
+
+
+sizes = st.sampled_from([0, 1, 4, 5, 8, 9, 30])
+
+
+@given(st.lists(st.tuples(sizes, st.booleans()), max_size=20))
+def test_everything_arrives_and_what_is_in_order_stays_so(posts: list[tuple[int, bool]]) -> None:
+    with mock.patch.multiple(outbox, CHUNK=8, SMALL=4):
+        line = Line()
+        sent = []
+        for ident, (size, in_order) in enumerate(posts):
+            sent.append((wire.MESSAGE, ident, bytes([ident]) * size))
+            line.outbox.post(*sent[-1], in_order=in_order)
+        assert line.outbox.wait_idle(SECONDS)
+    assert sorted(line.whole) == sent
+    ordered = {ident for ident, (_, in_order) in enumerate(posts) if in_order}
+    assert [ident for _, ident, _ in line.whole if ident in ordered] == sorted(ordered)
+
+
+def test_indirect_message_is_sent_by_another_thread(line: Line) -> None:
+    line.outbox.post(wire.STACKS, 1, b"x", direct=False)
+    assert line.outbox.wait_idle(SECONDS)
+    assert line.whole == [(wire.STACKS, 1, b"x")]
+    assert threading.get_ident() not in line.threads
+
+
+def test_small_message_for_which_there_is_no_room_is_sent_later(line: Line) -> None:
+    line.failure = BlockingIOError
+    line.outbox.post(wire.CALL, 1, b"x")
+    assert line.whole == []
+    line.failure = None
+    assert line.unblock() == [1]
+
+
+def test_message_posted_while_one_is_sent_by_the_same_thread_is_sent(line: Line) -> None:
+    def send(item: bytes) -> None:
+        if item[0] == wire.CALL:
+            interrupted.post(wire.MESSAGE, 2, b"from a signal handler")
+        line.send(item)
+
+    interrupted = Outbox(send, lambda: None)
+    interrupted.post(wire.CALL, 1, b"x")
+    assert line.unblock() == [2, 1]
+
+
+def test_closed_link_is_an_error_at_once_for_a_small_message(line: Line) -> None:
+    line.failure = BrokenPipeError
+    with pytest.raises(BrokenPipeError):
+        line.outbox.post(wire.CALL, 1, b"x")
+
+
+def test_closed_link_ends_the_waiting(line: Line) -> None:
+    line.block()
+    line.outbox.post(wire.MESSAGE, 2, BIG, in_order=True)
+    line.outbox.post(wire.MESSAGE, 3, BIG, in_order=True)
+    line.failure = BrokenPipeError
+    assert line.unblock() == []
+
+
+def test_after_a_big_message_has_failed_a_small_one_is_an_error(line: Line) -> None:
+    line.failure = BrokenPipeError
+    line.outbox.post(wire.CALL, 1, BIG)
+    assert line.outbox.wait_idle(SECONDS)
+    with pytest.raises(BrokenPipeError):
+        line.outbox.post(wire.CALL, 2, b"x")
+
+
+def test_idle_outbox_does_not_wait(line: Line) -> None:
+    assert line.outbox.wait_idle(0)
