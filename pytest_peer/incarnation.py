@@ -112,7 +112,12 @@ class Incarnation:
             return
         finally:
             self._begun.set()
-        self._boot()
+        try:
+            self._boot()
+        except BaseException:
+            self.body.kill()  # a fault of ours must not leave somebody waiting
+            self._finish()
+            raise
         if booted is not None:
             booted()
 

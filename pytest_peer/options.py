@@ -67,6 +67,11 @@ class PeerOptions:
     artifacts: Path | None = None
 
     @property
+    def awaits_boot(self) -> bool:
+        """Whether who starts the peer waits until it has booted."""
+        return self.wait_boot is not False and not callable(self.wait_boot)
+
+    @property
     def boot_limit(self) -> float | None:
         """After how many seconds an unfinished boot is ended."""
         if self.wait_boot is False:

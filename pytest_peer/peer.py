@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -12,7 +11,6 @@ from pathlib import Path
 from signal import SIGCONT
 from signal import SIGKILL
 from signal import SIGSTOP
-from typing import TYPE_CHECKING
 from typing import Any
 from typing import NoReturn
 from typing import TypeVar
@@ -23,6 +21,7 @@ from . import ending
 from .evidence.output import InputStream
 from .evidence.output import OutputStream
 from .incarnation import Incarnation
+from .link.awaiting import awaited
 from .link.future import PeerFuture
 from .link.future import results
 from .options import PeerOptions
@@ -33,9 +32,6 @@ from .states import DownReason
 from .states import PeerState
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
-
-if TYPE_CHECKING:
-    import asyncio
 
 T = TypeVar("T")
 
@@ -60,16 +56,8 @@ class Peer(Executor):
 
     def begin(self) -> None:
         """:private: start the process."""
-        self._begin(self.incarnation)
-
-    def _begin(self, life: Incarnation) -> None:
-        wait = life.options.wait_boot
-        life.start(functools.partial(wait, self) if callable(wait) else None)
-
-    @property
-    def awaits_boot(self) -> bool:
-        """Whether who starts it waits until it has booted."""
-        return self.options.wait_boot is not False and not callable(self.options.wait_boot)
+        wait = self.options.wait_boot
+        self.incarnation.start(functools.partial(wait, self) if callable(wait) else None)
 
     # What it is
 
@@ -195,23 +183,10 @@ class Peer(Executor):
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """`call` for asyncio: awaits the answer."""
-        import asyncio  # not at the top: who does not use it must not wait for it
-
-        loop = asyncio.get_running_loop()
-        arrived: asyncio.Future[None] = loop.create_future()
-
-        def wake(_: object) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(_settle, arrived)
-
-        calls, limit = self.incarnation.calls, self.options.call_timeout
+        calls = self.incarnation.calls
         future = self._submit(fn, args, kwargs)
-        future.add_done_callback(wake)
         try:
-            await asyncio.wait([arrived], timeout=limit)
-            if limit is not None and not future.done():
-                raise await asyncio.to_thread(calls.timed_out, limit)
-            return future.result(0)
+            return await awaited(future, self.options.call_timeout, calls.timed_out)
         finally:
             calls.drop(future)
 
@@ -297,10 +272,14 @@ class Peer(Executor):
         options = {name: getattr(self.options, name) for name in PeerOptions.__slots__}
         new = checked({**options, **changes})
         self.stop()
-        life = self._live(new)
-        self._begin(life)
-        self.incarnation = life  # if it could be started: else the old one tells of its end
-        if self.awaits_boot:
+        ended, self.incarnation = self.incarnation, self._live(new)
+        try:
+            self.begin()
+        except BaseException:
+            if not self.incarnation.body.spawned:
+                self.incarnation = ended  # which tells of its end
+            raise
+        if self.options.awaits_boot:
             self.wait_boot()
         return self
 
@@ -312,11 +291,6 @@ class Peer(Executor):
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def _check_callable(fn: object) -> None:

@@ -52,7 +52,7 @@ class Nursery:
     def start(self, options: Mapping[str, Any]) -> Peer:
         """Check options, start a peer, and wait for its boot as ``wait_boot`` says."""
         peer = self._begin(checked(options))
-        if peer.awaits_boot:
+        if peer.options.awaits_boot:
             try:
                 peer.wait_boot()
             except BaseException:
@@ -85,7 +85,7 @@ class Nursery:
                 except PeerError as exc:
                     failures.append(exc)
             for peer in peers:
-                if peer.awaits_boot:
+                if peer.options.awaits_boot:
                     try:
                         peer.wait_boot()
                     except PeerError as exc:

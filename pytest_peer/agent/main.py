@@ -67,9 +67,13 @@ class Agent:
     def live(self):
         os.register_at_fork(after_in_child=self._forked)
         # execnet's own loop runs beside: the main thread is for calls, and leaves the interpreter by its front door.
-        _thread.start_new_thread(self._serve, (self._stream, self._runtime.name))
+        _thread.start_new_thread(self._listen, ())
         finish = self._dispatcher.main_loop()
         finish()
+
+    def _listen(self):
+        self._serve(self._stream, self._runtime.name)
+        self._link_lost()  # before there was a channel whose end marker would tell
 
     def attach(self, channel):
         self._outbox = Outbox(channel.send, self._stream.wait_writable)

@@ -42,13 +42,11 @@ def kill(fds: list[int]) -> None:
 
 
 def _descendants(pid: int) -> list[int]:
-    found = []
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            direct = [int(child) for child in children.read_text().split()]
-        except OSError:  # the thread or the process is gone
-            continue
-        found += direct
-        for child in direct:
-            found += _descendants(child)
-    return found
+    direct: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            children = Path(f"/proc/{pid}/task/{thread}/children").read_text()
+            direct += [int(child) for child in children.split()]
+    except OSError:  # the process is gone, or this is no Linux
+        pass
+    return direct + [deeper for child in direct for deeper in _descendants(child)]

@@ -104,6 +104,8 @@ class Calls:
         if outbox is None:  # booting, or down
             future = self.submit(fn, args, kwargs)
             try:
+                if timeout == 0:
+                    raise self.timed_out(timeout)
                 return future.result(timeout)
             finally:
                 self.drop(future)

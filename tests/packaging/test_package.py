@@ -27,7 +27,7 @@ MOST_LINES = 320
 #: Top-level modules of the standard library that Python 3.8 does not have.
 LATER_THAN_3_8 = {"_zoneinfo", "annotationlib", "compression", "graphlib", "tomllib", "zoneinfo"}
 #: Of these, what a peer needs is sent along under its own name.
-SENT_ALONG = {"cloudpickle", "execnet"}
+SENT_ALONG = {"cloudpickle", "execnet", "pytest_peer"}
 IMPORTABLE_IN_PEERS = sys.stdlib_module_names - LATER_THAN_3_8 | SENT_ALONG
 
 
