@@ -21,6 +21,7 @@ from .link.calls import Calls
 from .link.mailbox import Mailboxes
 from .options import PeerOptions
 from .postmortem import boot_error
+from .postmortem import not_gone
 from .postmortem import peer_down
 from .states import DownReason
 from .states import PeerState
@@ -212,7 +213,7 @@ class Incarnation:
 
     def _wait_finished(self) -> None:
         if not self._finished.wait(_KILLED):
-            raise PeerDown(f"{self.describe()} was killed and is not gone after {_KILLED:g} s")
+            raise not_gone(self.describe(), _KILLED)
         if self.body.link is not None:
             self.body.link.join(SAME_END)
 

@@ -1,7 +1,10 @@
-"""What is told of a peer's end; pure."""
+"""What is told of a peer's end."""
 
 from __future__ import annotations
 
+import sys
+import threading
+import traceback
 from collections.abc import Sequence
 
 from .errors import BootError
@@ -44,6 +47,17 @@ def peer_down(
     error = PeerDown(f"{who} is down: {reason}", reason, last_words)
     error.__cause__ = boot_error
     return error
+
+
+def not_gone(who: str, seconds: float) -> PeerDown:
+    """Something that was killed does not end: a kernel's wait, or a fault of ours. Shows what this process does meanwhile."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    stacks = [
+        f"thread {names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
+        for ident, frame in sys._current_frames().items()
+        if ident != threading.get_ident()
+    ]
+    return PeerDown(f"{who} was killed and is not gone after {seconds:g} s\n" + "\n".join(stacks))
 
 
 def _how(reason: DownReason) -> str:
