@@ -17,6 +17,7 @@ from .errors import BootTimeout
 from .errors import PeerDown
 from .evidence.artifacts import Artifacts
 from .evidence.manifest import manifest
+from .link import wire
 from .link.calls import Calls
 from .link.mailbox import Mailboxes
 from .options import PeerOptions
@@ -223,10 +224,11 @@ class Incarnation:
         self._call_later(SAME_END, finish.start)
 
     def _link_ended(self) -> None:
-        lost = not self.body.process.exited.wait(SAME_END)
-        if lost:
+        process = self.body.process
+        status = process.exit_status if process.exited.wait(SAME_END) else None
+        if status is None:
             self.body.kill()  # a peer does not outlive its control link
-        self._finish(link_lost=lost)
+        self._finish(link_lost=status is None or status.code == wire.LINK_LOST)
 
     def _never_started(self) -> None:
         self.reason = DownReason("boot failed")

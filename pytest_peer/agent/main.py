@@ -14,7 +14,6 @@ from . import wire
 from .outbox import Outbox
 from .stream import PipeStream
 
-_END = object()
 _agent = None
 
 
@@ -55,7 +54,9 @@ class Agent:
     def __init__(self, reader, write_fd, config):
         # Not by an import statement, which would import the whole of execnet around it: 10 ms for nothing.
         gateway_base = sys.modules["execnet.gateway_base"]
-        self._stream = PipeStream(reader, write_fd, gateway_base.get_execmodel("thread"))
+        self._stream = PipeStream(
+            reader, write_fd, gateway_base.get_execmodel("thread"), self._link_lost
+        )
         self._serve = gateway_base.serve
         self._own_files = frozenset(config["own_files"])
         self._runtime = here.runtime = here.Runtime(config["name"], config["by_value"])
@@ -67,18 +68,14 @@ class Agent:
     def live(self):
         os.register_at_fork(after_in_child=self._forked)
         # execnet's own loop runs beside: the main thread is for calls, and leaves the interpreter by its front door.
-        _thread.start_new_thread(self._listen, ())
+        _thread.start_new_thread(self._serve, (self._stream, self._runtime.name))
         finish = self._dispatcher.main_loop()
         finish()
-
-    def _listen(self):
-        self._serve(self._stream, self._runtime.name)
-        self._link_lost()  # before there was a channel whose end marker would tell
 
     def attach(self, channel):
         self._outbox = Outbox(channel.send, self._stream.wait_writable)
         self._runtime.post = self._outbox.post
-        channel.setcallback(self._receive, endmarker=_END)
+        channel.setcallback(self._receive)
         self._outbox.post(wire.READY, 0, b"")
         forever = threading.Lock()
         forever.acquire()
@@ -92,8 +89,6 @@ class Agent:
 
     def _receive(self, item):
         """Called by the receiver thread: it neither waits, nor sends, nor raises."""
-        if item is _END:
-            self._link_lost()
         message = self._assembly.add(item)
         if message is None:
             return
@@ -111,8 +106,12 @@ class Agent:
         elif kind == wire.SHUTDOWN:
             self._shut_down(payload)
 
-    def _link_lost(self):
-        # A peer does not outlive its control link, and neither does anything it started.
+    def _link_lost(self, error):
+        # A peer does not outlive its control link, and neither does anything it started. By the stream's word and not by the
+        # channel's end marker: there is no channel yet while the peer boots, and execnet would wait for its task first.
+        if not isinstance(error, EOFError):
+            # Something here has closed our descriptor. The origin lives, ends the rest, and tells what this status means.
+            os._exit(wire.LINK_LOST)
         if os.getpgrp() == self._pid:
             os.killpg(
                 0, 9

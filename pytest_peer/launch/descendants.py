@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
+import time
 from pathlib import Path
 
 
@@ -34,19 +36,30 @@ def outside_group(pid: int) -> list[int]:
 
 
 def kill(fds: list[int]) -> None:
-    """Kill the processes, and close their descriptors."""
+    """Kill the processes; `wait_gone` waits."""
     for fd in fds:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(fd, signal.SIGKILL)
+
+
+def wait_gone(fds: list[int], seconds: float) -> None:
+    """Wait until the killed processes are gone, and close their descriptors."""
+    deadline = time.monotonic() + seconds
+    for fd in fds:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
         os.close(fd)
 
 
 def _descendants(pid: int) -> list[int]:
     direct: list[int] = []
     try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:  # the process is gone, or this is no Linux
+        threads = []
+    for thread in threads:
+        with contextlib.suppress(OSError):  # the thread is gone
             children = Path(f"/proc/{pid}/task/{thread}/children").read_text()
             direct += [int(child) for child in children.split()]
-    except OSError:  # the process is gone, or this is no Linux
-        pass
     return direct + [deeper for child in direct for deeper in _descendants(child)]

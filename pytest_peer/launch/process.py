@@ -62,8 +62,7 @@ class Process:
     def _ended(self) -> None:
         # The group is killed before its leader is reaped: until then the number cannot belong to anybody else.
         self.signal_group(signal.SIGKILL)
-        escaped, self._escaped = self._escaped, []
-        descendants.kill(escaped)
+        descendants.kill(self._escaped)
         with self._reaping:
             self.exit_status = ExitStatus.from_returncode(self._popen.wait())
             self._on_exit()
@@ -74,9 +73,8 @@ class Process:
 
     def kill_all(self) -> None:
         """Kill the process and what it started, also what has left its group, and return at once."""
-        escaped = descendants.outside_group(self.pid) if not self.exited.is_set() else []
+        self.remember_descendants()
         self.signal_group(signal.SIGKILL)
-        descendants.kill(escaped)
 
     def remember_descendants(self) -> None:
         """Before an orderly end: those outside of the group cannot be found any more when their ancestor is gone."""
@@ -128,6 +126,8 @@ class Process:
     def wait_group_gone(self, seconds: float) -> bool:
         """Wait until nothing that belonged to the group runs any more."""
         deadline = time.monotonic() + seconds
+        escaped, self._escaped = self._escaped, []
+        descendants.wait_gone(escaped, seconds)
         while self._group_runs():
             if time.monotonic() > deadline:
                 return False

@@ -7,6 +7,7 @@ import select
 import threading
 from typing import IO
 from typing import Any
+from typing import Callable
 
 #: A blocked writer looks this often whether the stream is being closed under it.
 _CLOSING_POLL_MS = 100
@@ -17,9 +18,18 @@ class PipeStream:
 
     The writing end is non-blocking: what is not longer than PIPE_BUF is written whole or not at all (pipe(7)), so an exception
     that a signal handler raises in the middle of a send cannot leave half a message on the link. Only longer data is waited for.
+
+    :param on_end: called with what ended the reading, an end of file or an error, before execnet learns of it.
     """
 
-    def __init__(self, reader: IO[bytes], write_fd: int, execmodel: Any) -> None:
+    def __init__(
+        self,
+        reader: IO[bytes],
+        write_fd: int,
+        execmodel: Any,
+        on_end: Callable[[Exception], object] = id,
+    ) -> None:
+        self._on_end = on_end
         self.execmodel = execmodel
         self._reader = reader
         self._write_fd = write_fd
@@ -31,9 +41,13 @@ class PipeStream:
         self._poll.register(write_fd, select.POLLOUT)
 
     def read(self, size: int) -> bytes:
-        data = self._reader.read(size)
-        if len(data) < size:
-            raise EOFError("expected %d bytes, got %d" % (size, len(data)))
+        try:
+            data = self._reader.read(size)
+            if len(data) < size:
+                raise EOFError("expected %d bytes, got %d" % (size, len(data)))
+        except Exception as exc:
+            self._on_end(exc)
+            raise
         return data
 
     def write(self, data: bytes) -> None:

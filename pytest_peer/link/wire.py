@@ -26,6 +26,9 @@ RAISED = 12  # pickle of a description made by `codec.described`
 # both ways
 MESSAGE = 20  # for a mailbox: `named`
 
+#: Exit status of a peer whose end of the link was closed under it.
+LINK_LOST = 113
+
 _HEADER = struct.Struct("!B?Q")
 _NAME = struct.Struct("!H")
 
