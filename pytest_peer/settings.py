@@ -79,7 +79,7 @@ def add_options(parser: pytest.Parser) -> None:
             setting.flag,
             dest=setting.name,
             metavar=setting.metavar,
-            default=None,
+            action="append",
             help=setting.help,
         )
         parser.addini(setting.name, setting.help, default=None)
@@ -92,12 +92,13 @@ def read(config: pytest.Config) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for setting in SETTINGS:
-        for where, text in (
-            (setting.flag, config.getoption(setting.name)),
-            (f"ini option {setting.name}", config.getini(setting.name)),
-        ):
-            if text in (None, ""):
-                continue
+        given = config.getoption(setting.name) or []
+        if len(given) > 1:  # to take the last would leave out what the others ask for
+            raise pytest.UsageError(f"{setting.flag}: given more than once: {', '.join(given)}")
+        written = [(setting.flag, text) for text in given]
+        if config.getini(setting.name):
+            written.append((f"ini option {setting.name}", config.getini(setting.name)))
+        for where, text in written:
             try:
                 found[setting.option] = setting.parse(str(text))
             except ValueError as exc:

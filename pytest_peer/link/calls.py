@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections import deque
@@ -80,12 +81,14 @@ class Calls:
         """The peer is down: what is pending fails now, what comes later when it is said."""
         with self._lock:
             self._error = error
-            pending = list(self._pending.values())
-            self._pending.clear()
             self._backlog.clear()
             self._outbox = None
-        for future in pending:
-            future.fail(error())
+        for ident in list(self._pending):
+            future = self._pending.pop(
+                ident, None
+            )  # whoever takes it out answers it: the receiver may be at it too
+            if future is not None:
+                future.fail(error())
 
     def call(
         self,
@@ -141,16 +144,19 @@ class Calls:
         ident = self._expect(future)
 
         def speak() -> None:
-            if not future.set_running_or_notify_cancel():
-                self.drop(future)
-                return
+            with self._lock:
+                if self._error is not None:
+                    return  # `end` tells the future
+                if not future.set_running_or_notify_cancel():
+                    self.drop(future)
+                    return
             try:
                 self._post(wire.CALL, ident, encode_call(fn, args, kwargs, self._by_value))
             except PeerDown:
                 pass  # `end` tells the future
             except Exception as exc:
-                self.drop(future)
-                future.set_exception(exc)
+                if self._pending.pop(ident, None) is not None:
+                    future.set_exception(exc)
 
         self._say(speak)
         return future
@@ -194,8 +200,9 @@ class Calls:
             self.drop(waiting)
 
     def shut_down(self, how: str) -> None:
-        """Tell the peer to end: ``"halt"`` or ``"finish"``."""
-        self._post(wire.SHUTDOWN, next(self._ids), how.encode())
+        """Tell the peer to end: ``"halt"`` or ``"finish"``; one that is at its end already needs no word."""
+        with contextlib.suppress(PeerDown):
+            self._post(wire.SHUTDOWN, next(self._ids), how.encode())
 
     def received(self, item: bytes) -> None:
         """An item has come over the link; called by its receiver thread, so this neither sends nor raises."""

@@ -27,7 +27,7 @@ class PipeStream:
         reader: IO[bytes],
         write_fd: int,
         execmodel: Any,
-        on_end: Callable[[Exception], object] = id,
+        on_end: Callable[[Exception], object] | None = None,
     ) -> None:
         self._on_end = on_end
         self.execmodel = execmodel
@@ -46,7 +46,8 @@ class PipeStream:
             if len(data) < size:
                 raise EOFError("expected %d bytes, got %d" % (size, len(data)))
         except Exception as exc:
-            self._on_end(exc)
+            if self._on_end is not None:
+                self._on_end(exc)
             raise
         return data
 

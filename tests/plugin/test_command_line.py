@@ -159,3 +159,17 @@ def test_help_lists_the_settings(inner):
     for name in ("peer-exec", "peer-boot-timeout", "peer-call-timeout"):
         assert f"--{name}" in text
         assert name.replace("-", "_") in text
+
+
+def test_setting_given_twice_is_refused_rather_than_half_obeyed(inner):
+    inner.write("def test(peer): pass")
+    result = inner.run(exec_option("one"), exec_option("two"))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--peer-exec: given more than once*"])
+
+
+def test_empty_program_on_the_command_line_is_refused(inner):
+    inner.write("def test(peer): pass")
+    result = inner.run("--peer-exec=")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--peer-exec: expected a program*"])
