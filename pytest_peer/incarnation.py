@@ -32,8 +32,10 @@ from .watcher import watcher
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
-#: Killed processes need a moment to be gone; only one in uninterruptible sleep needs more.
-_KILLED = 5.0
+#: For a peer to notice that its link was cut, before it is killed.
+_NOTICE = 5.0
+#: What was killed is gone in milliseconds. Not if the machine itself hangs: its disk, or the host of a virtual one.
+_KILLED = 20.0
 
 
 class Incarnation:
@@ -105,8 +107,7 @@ class Incarnation:
         try:
             self.artifacts = self._prepare()
             self.body.spawn(self.artifacts.path)
-            limit = self.options.boot_limit
-            if limit is not None:
+            if (limit := self.options.boot_limit) is not None:
                 self._call_later(limit, self._boot_too_long)
         except BaseException as exc:
             self._failure = exc
@@ -177,7 +178,7 @@ class Incarnation:
         elif first and plan.how == "close":
             assert self.body.link is not None
             self.body.link.cut()
-            self._call_later(_KILLED, self.body.kill)  # it may be stuck in C, and not notice
+            self._call_later(_NOTICE, self.body.kill)  # it may be stuck in C, and not notice
             return False
         elif first:
             self.body.process.remember_descendants()
