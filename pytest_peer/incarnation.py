@@ -6,6 +6,7 @@ reports the end of the process. The end is dealt with once, in `_finish`, by whi
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -314,7 +315,6 @@ class Incarnation:
             event.set()
 
     def _write_manifest(self, state: PeerState) -> None:
-        facts = manifest(
-            self.options, **self.body.facts(), ended=self.ended, state=state, reason=self.reason
-        )
-        self.artifacts.write_manifest(facts)
+        facts = self.body.facts() | {"ended": self.ended, "state": state, "reason": self.reason}
+        with contextlib.suppress(Exception):  # a removed directory: no peer hangs for it
+            self.artifacts.write_manifest(manifest(self.options, **facts))

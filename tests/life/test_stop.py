@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -392,6 +393,14 @@ def test_descendant_in_a_session_of_its_own_is_gone_after(peer_factory, end):
     finally:
         with contextlib.suppress(psutil.NoSuchProcess):
             psutil.Process(daemon).kill()
+
+
+def test_stop_when_the_artifacts_have_been_removed(peer):
+    shutil.rmtree(peer.artifacts)
+    with taking_less_than(5.0):
+        peer.stop()
+    assert peer.state == "down"
+    assert peer.down_reason.exit_status == 0
 
 
 # Other ways to stop
