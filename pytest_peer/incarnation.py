@@ -284,7 +284,10 @@ class Incarnation:
             watcher.cancel(timer)
 
     def _call_later(self, seconds: float, callback: Callable[[], object]) -> None:
-        self._timers.append(watcher.call_later(seconds, callback))
+        timer = watcher.call_later(seconds, callback)
+        self._timers.append(timer)
+        if self._finishing:  # it may have cancelled the others already
+            watcher.cancel(timer)
 
     # Telling
 

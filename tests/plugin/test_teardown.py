@@ -92,6 +92,8 @@ def test_interruption(inner, statement, code):
     inner.write(
         f"""
         def test_it(peer, session_peer_factory):
+            # Whoever runs these tests in the background may have it ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             note(peer, session_peer_factory())
             {statement}
         """
