@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from gates import Gate
 
+pytest.register_assert_rewrite("stopping")  # its assertions show values like those of a test
+
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Gate]:

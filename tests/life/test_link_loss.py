@@ -1,4 +1,4 @@
-"""A peer does not outlive its control link, whatever ended the origin; nothing else ends it or hides its end."""
+"""A peer does not outlive its control link, whatever ended the origin; nothing else ends it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
-import psutil
 import pytest
-from gates import pass_gate
 from processes import assert_gone
 from processes import is_running
 from processes import running
@@ -201,6 +198,47 @@ os._exit(3)
     assert_gone(pids, GONE)
 
 
+# Origins that have forked a child
+
+
+def test_forked_child_of_the_origin_does_not_keep_peers_alive(run):
+    *pids, child = run(
+        """
+peer = pytest_peer.start()
+child = os.fork()
+if child == 0:
+    time.sleep(600)
+tell(peer, more=[child])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    )
+    assert is_running(child)
+    assert_gone(pids, GONE)
+
+
+def test_forked_child_of_the_origin_that_ends_normally_does_not_end_peers(run):
+    pids = run(
+        """
+def main():
+    with pytest_peer.start() as peer:
+        child = multiprocessing.get_context("fork").Process(target=int)
+        child.start()
+        child.join()
+        if os.fork() == 0:
+            return  # its exit handlers run
+        os.wait()
+        assert peer.call(os.getpid) == peer.pid
+        tell(peer)
+        os._exit(0)
+try:
+    main()
+finally:
+    pass
+"""
+    )
+    assert_gone(pids, GONE)
+
+
 # Peers that lose the link by themselves
 
 
@@ -231,153 +269,3 @@ def test_call_that_closes_the_link_fails(peer_factory):
     peer = peer_factory(peer_down="continue")
     with pytest.raises(pytest_peer.PeerDown):
         peer.call_within(LIMIT, close_descriptors_and_wait)
-
-
-# A child that the origin has forked
-
-
-def test_forked_child_of_the_origin_does_not_keep_peers_alive(run):
-    *pids, child = run(
-        """
-peer = pytest_peer.start()
-child = os.fork()
-if child == 0:
-    time.sleep(600)
-tell(peer, more=[child])
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    )
-    assert is_running(child)
-    assert_gone(pids, GONE)
-
-
-def forked(work) -> int:
-    """The exit status of a child that has done `work`."""
-    child = os.fork()
-    if child == 0:
-        signal.alarm(10)  # the end of one that hangs
-        try:
-            work()
-        except SystemExit as exc:
-            os._exit(exc.code)
-        except BaseException:
-            os._exit(99)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def test_forked_child_of_the_origin_does_not_disturb_the_link(peer):
-    assert forked(lambda: None) == 0
-    assert peer.call(os.getpid) == peer.pid
-
-
-@pytest.mark.parametrize(
-    "use",
-    [
-        lambda peer: peer.call(os.getpid),
-        lambda peer: peer.submit(os.getpid).result(5),
-        lambda peer: peer.cast(os.getpid),
-        lambda peer: peer.send("mailbox", "message"),
-    ],
-    ids=["call", "submit", "cast", "send"],
-)
-def test_forked_child_of_the_origin_cannot_use_a_peer(peer, use):
-    def work() -> None:
-        try:
-            use(peer)
-        except pytest_peer.PeerDown:
-            sys.exit(42)
-
-    assert forked(work) == 42
-    assert peer.call(os.getpid) == peer.pid
-
-
-@pytest.mark.parametrize("end", ["stop", "kill", "pause", "shutdown"])
-def test_forked_child_of_the_origin_cannot_end_a_peer(peer, end):
-    forked(lambda: getattr(peer, end)())
-    assert peer.call_within(LIMIT, os.getpid) == peer.pid
-
-
-def test_forked_child_of_the_origin_that_ends_normally_does_not_end_peers(run):
-    pids = run(
-        """
-def main():
-    with pytest_peer.start() as peer:
-        child = multiprocessing.get_context("fork").Process(target=int)
-        child.start()
-        child.join()
-        if os.fork() == 0:
-            return  # its exit handlers run
-        os.wait()
-        assert peer.call(os.getpid) == peer.pid
-        tell(peer)
-        os._exit(0)
-try:
-    main()
-finally:
-    pass
-"""
-    )
-    assert_gone(pids, GONE)
-
-
-def test_forked_child_may_start_peers_of_its_own(peer):
-    def work() -> None:
-        with pytest_peer.start(name=peer.name) as own:
-            sys.exit(42 if own.call(os.getppid) == os.getpid() else 1)
-
-    assert forked(work) == 42
-    assert peer.call(os.getpid) == peer.pid
-
-
-# A child that a peer has forked
-
-
-def fork_child_that_stays(gate: str, *, leave_session: bool) -> int:
-    child = os.fork()
-    if child == 0:
-        if leave_session:
-            os.setsid()
-        pass_gate(gate)
-        os._exit(0)
-    return child
-
-
-@pytest.mark.parametrize("leave_session", [False, True])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_forked_child_of_a_peer_does_not_hide_its_death(peer_factory, gate, leave_session, number):
-    peer = peer_factory(peer_down="continue")
-    child = peer.call(fork_child_that_stays, gate.path, leave_session=leave_session)
-    gate.wait_reached()
-    try:
-        answer = peer.submit(wait_forever)
-        began = time.monotonic()
-        os.kill(peer.pid, number)
-        with pytest.raises(pytest_peer.PeerDown, match=number.name):
-            answer.result(LIMIT)
-        assert time.monotonic() - began < GONE
-    finally:
-        if is_running(child):
-            psutil.Process(child).kill()
-
-
-def test_forked_child_of_a_peer_does_not_disturb_the_link(peer):
-    assert peer.call(forked, os.getpid) == 0
-    assert peer.call(os.getpid) == peer.pid
-
-
-def test_forked_child_of_a_peer_that_exits_normally_does_not_end_the_peer(peer):
-    assert peer.call(subprocess.call, [sys.executable, "-c", "import os; os.fork()"]) == 0
-    assert peer.call(in_multiprocessing, 20) == 21
-    assert peer.call(os.getpid) == peer.pid
-
-
-def in_multiprocessing(number: int) -> int:
-    import multiprocessing
-
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        return pool.apply(add_one, (number,))
-
-
-def add_one(number: int) -> int:
-    return number + 1

@@ -1,0 +1,46 @@
+"""What the manifest tells of a peer and its end."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest_peer
+
+LIMIT = 20.0  # of what must come
+
+
+def manifest(peer: pytest_peer.Peer) -> dict[str, object]:
+    return json.loads((peer.artifacts / "manifest.json").read_text())
+
+
+def test_manifest_says_that_it_runs(peer):
+    assert manifest(peer)["state"] == "running"
+    assert manifest(peer)["pid"] == peer.pid
+    assert manifest(peer)["ended"] is None
+
+
+def test_manifest_says_that_it_was_stopped(peer):
+    peer.stop()
+    told = manifest(peer)
+    assert (told["state"], told["kind"], told["exit_status"], told["signal"]) == (
+        "down",
+        "stopped",
+        0,
+        None,
+    )
+    assert told["started"] < told["ended"]
+
+
+def test_manifest_says_that_it_was_killed(peer):
+    peer.kill()
+    told = manifest(peer)
+    assert (told["state"], told["exit_status"], told["signal"]) == ("down", None, "SIGKILL")
+
+
+def test_manifest_says_how_it_exited(peer_factory):
+    peer = peer_factory(peer_down="continue")
+    peer.cast(os._exit, 3)
+    peer.wait_down(LIMIT)
+    told = manifest(peer)
+    assert (told["state"], told["kind"], told["exit_status"]) == ("down", "exited", 3)

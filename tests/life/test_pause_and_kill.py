@@ -1,0 +1,150 @@
+"""Faults on purpose: `pause`, `resume`, `kill`."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import psutil
+import pytest
+from occupations import wait_forever
+from processes import assert_gone
+from processes import is_running
+from processes import start_child_and_grandchild
+
+import pytest_peer
+from pytest_peer import eventually
+
+LIMIT = 20.0  # seconds, of what must come
+
+
+def print_on_sigusr1() -> None:
+    signal.signal(signal.SIGUSR1, lambda *_: print("got SIGUSR1"))
+
+
+def ignore_sigterm() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@pytest.fixture
+def pausable(peer_factory) -> pytest_peer.Peer:
+    """A peer that may be left paused: its end does not take long."""
+    return peer_factory(shutdown=0.1)
+
+
+# pause and resume
+
+
+def test_paused_peer_does_not_answer(pausable):
+    pausable.pause()
+    with pytest.raises(pytest_peer.CallTimeout, match="no stacks"):
+        pausable.call_within(0.1, os.getpid)
+
+
+def test_resumed_peer_goes_on(pausable):
+    pausable.pause()
+    answer = pausable.submit(os.getpid)
+    pausable.resume()
+    assert answer.result(LIMIT) == pausable.pid
+
+
+def test_resumed_peer_answers_later_calls_after_one_that_timed_out(pausable):
+    pausable.pause()
+    with pytest.raises(pytest_peer.CallTimeout):
+        pausable.call_within(0.1, os.getpid)
+    pausable.resume()
+    assert pausable.call(os.getppid) == os.getpid()
+
+
+def test_paused_peer_is_running(pausable):
+    pausable.pause()
+    assert pausable.state == "running"
+
+
+def test_pause_returns_when_the_peer_has_stopped(pausable):
+    pausable.pause()
+    assert psutil.Process(pausable.pid).status() == psutil.STATUS_STOPPED
+
+
+def test_pause_stops_the_descendants_too(pausable):
+    pids = pausable.call(start_child_and_grandchild)
+    pausable.pause()
+
+    def all_stopped() -> bool:
+        return {psutil.Process(pid).status() for pid in pids} == {psutil.STATUS_STOPPED}
+
+    eventually(all_stopped)
+
+
+def test_pause_of_a_paused_peer_does_nothing(pausable):
+    pausable.pause()
+    pausable.pause()
+    pausable.resume()
+    assert pausable.call(os.getpid) == pausable.pid
+
+
+def test_resume_of_a_peer_that_is_not_paused_does_nothing(peer):
+    peer.resume()
+    assert peer.call(os.getpid) == peer.pid
+
+
+@pytest.mark.parametrize("fault", ["pause", "resume", "kill"])
+def test_fault_of_a_peer_that_is_down_does_nothing(peer, fault):
+    peer.stop()
+    getattr(peer, fault)()
+    assert peer.down_reason.kind == "stopped"
+
+
+def test_paused_peer_can_be_killed(pausable):
+    pausable.pause()
+    pausable.kill()
+    assert not is_running(pausable.pid)
+
+
+# kill
+
+
+def test_kill_returns_when_the_peer_is_gone(peer):
+    peer.kill()
+    assert not is_running(peer.pid)
+    assert peer.state == "down"
+    assert peer.down_reason.signal is signal.SIGKILL
+    assert peer.down_reason.exit_status is None
+
+
+def test_kill_with_another_signal_is_what_the_peer_dies_of(peer):
+    peer.kill(signal.SIGTERM)
+    assert peer.wait_down(LIMIT).signal is signal.SIGTERM
+
+
+def test_kill_with_another_signal_returns_when_it_is_sent(peer):
+    peer.call(ignore_sigterm)
+    peer.kill(signal.SIGTERM)
+    assert peer.call(os.getpid) == peer.pid
+
+
+def test_kill_with_a_signal_that_the_peer_handles_runs_its_handler(peer):
+    peer.call(print_on_sigusr1)
+    peer.kill(signal.SIGUSR1)
+    peer.stdout.wait_for("got SIGUSR1")
+    assert peer.call(os.getpid) == peer.pid
+
+
+def test_signal_reaches_a_function_that_runs_in_the_peer(peer):
+    peer.call(print_on_sigusr1)
+    peer.cast(wait_forever)
+    peer.stdout.wait_for("waiting")
+    peer.kill(signal.SIGUSR1)
+    peer.stdout.wait_for("got SIGUSR1")
+
+
+def test_signal_that_does_not_exist_is_a_value_error(peer):
+    with pytest.raises((ValueError, OSError)):
+        peer.kill(4711)
+    assert peer.call(os.getpid) == peer.pid
+
+
+def test_group_kills_all(peer_factory):
+    group = peer_factory.many(3)
+    group.kill()
+    assert_gone([peer.pid for peer in group], within=0)

@@ -1,0 +1,94 @@
+"""What a function raises is raised by its call."""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pytest_peer import Peer
+
+LONG = 30.0  # for what has to come, on a busy machine too
+
+
+class OwnError(Exception):
+    """An exception that only this module has."""
+
+
+def fail(*args: object) -> None:
+    raise OwnError(*args)
+
+
+def end(exc: BaseException) -> None:
+    raise exc
+
+
+async def twice(value: Any) -> Any:
+    await asyncio.sleep(0)
+    return value * 2
+
+
+async def end_later(exc: BaseException) -> None:
+    raise exc
+
+
+def test_exception_is_raised_as_itself(shared: Peer) -> None:
+    with pytest.raises(OwnError) as caught:
+        shared.call(fail, "no", 7)
+    assert type(caught.value) is OwnError
+    assert caught.value.args == ("no", 7)
+
+
+def test_exception_of_a_builtin_function(shared: Peer) -> None:
+    with pytest.raises(ZeroDivisionError, match="division by zero"):
+        shared.call(operator.truediv, 1, 0)
+
+
+def test_failed_assertion_is_an_assertion_error(shared: Peer) -> None:
+    def fails() -> None:
+        raise AssertionError("not so")
+
+    with pytest.raises(AssertionError, match="not so"):
+        shared.call(fails)
+
+
+def test_note_tells_which_peer(shared: Peer) -> None:
+    with pytest.raises(OwnError) as caught:
+        shared.call(fail)
+    assert any(shared.name in note for note in caught.value.__notes__)
+
+
+def test_stop_iteration_is_raised_as_itself(shared: Peer) -> None:
+    with pytest.raises(StopIteration):
+        shared.call(next, iter([]))
+
+
+@pytest.mark.parametrize("verb", [Peer.call, lambda peer, *args: peer.submit(*args).result(LONG)])
+@pytest.mark.parametrize("ending", [SystemExit(3), KeyboardInterrupt("now"), GeneratorExit("over")])
+def test_exception_that_ends_programs_is_the_call_s(
+    shared: Peer, verb: Callable[..., Any], ending: BaseException
+) -> None:
+    with pytest.raises(type(ending)) as caught:
+        verb(shared, end, ending)
+    assert caught.value.args == ending.args
+    assert shared.call(os.getpid) == shared.pid
+
+
+def test_exit_code_is_kept(shared: Peer) -> None:
+    with pytest.raises(SystemExit) as caught:
+        shared.call(sys.exit, 3)
+    assert caught.value.code == 3
+
+
+@pytest.mark.parametrize("ending", [SystemExit(3), KeyboardInterrupt("now")])
+def test_exception_that_ends_programs_does_not_end_the_event_loop(
+    shared: Peer, ending: BaseException
+) -> None:
+    with pytest.raises(type(ending)):
+        shared.call(end_later, ending)
+    assert shared.call(twice, 1) == 2

@@ -1,0 +1,99 @@
+"""What `submit` returns: futures."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import operator
+import os
+import threading
+import traceback
+
+import pytest
+from boxes import take
+
+from pytest_peer import CallTimeout
+from pytest_peer import EncodeError
+from pytest_peer import Peer
+
+LONG = 30.0  # for what has to come, on a busy machine too
+
+
+class OwnError(Exception):
+    """An exception that only this module has."""
+
+
+class Account:
+    def __init__(self, balance: int) -> None:
+        self.balance = balance
+
+
+def fail(*args: object) -> None:
+    raise OwnError(*args)
+
+
+def test_future_may_be_asked_twice(shared: Peer) -> None:
+    future = shared.submit(Account, 5)
+    assert future.result(LONG) is future.result(LONG)
+    assert future.done()
+    assert future.exception() is None
+
+
+def test_failed_future_raises_the_same_every_time(shared: Peer) -> None:
+    future = shared.submit(fail, "no")
+    frames = []
+    for _ in range(3):
+        with pytest.raises(OwnError) as caught:
+            future.result(LONG)
+        frames.append(len(traceback.extract_tb(caught.value.__traceback__)))
+    assert len(set(frames)) == 1
+
+
+def test_exception_of_a_future(shared: Peer) -> None:
+    exc = shared.submit(fail, "no").exception(LONG)
+    assert type(exc) is OwnError
+    assert exc.args == ("no",)
+
+
+def test_future_may_be_asked_again_after_a_timeout(peer: Peer) -> None:
+    future = peer.submit(take, "go")
+    with pytest.raises(CallTimeout):
+        future.result(0)
+    with pytest.raises(CallTimeout):
+        future.exception(0.01)
+    peer.send("go", 1)
+    assert future.result(LONG) == 1
+
+
+def test_future_of_a_running_call_cannot_be_cancelled(shared: Peer) -> None:
+    future = shared.submit(take, "running")
+    assert not future.cancel()
+    shared.send("running", 1)
+    assert future.result(LONG) == 1
+
+
+def test_as_completed_yields_in_order_of_completion(shared: Peer) -> None:
+    futures = {shared.submit(take, box): box for box in ("first", "second")}
+    completed = concurrent.futures.as_completed(futures, LONG)
+    shared.send("second", 2)
+    assert futures[next(completed)] == "second"
+    shared.send("first", 1)
+    assert futures[next(completed)] == "first"
+
+
+def test_done_callback_is_called(shared: Peer) -> None:
+    called = threading.Event()
+    shared.submit(os.getpid).add_done_callback(lambda _: called.set())
+    assert called.wait(LONG)
+
+
+def test_done_callback_may_ask_for_the_result(shared: Peer) -> None:
+    results: list[int] = []
+    done = threading.Event()
+    future = shared.submit(operator.add, 1, 2)
+    future.add_done_callback(lambda future: (results.append(future.result()), done.set()))
+    assert done.wait(LONG)
+    assert results == [3]
+
+
+def test_argument_that_cannot_be_sent_is_the_future_s_exception(shared: Peer) -> None:
+    assert isinstance(shared.submit(repr, threading.Lock()).exception(LONG), EncodeError)

@@ -1,0 +1,156 @@
+"""Failures in members of a group are an exception group."""
+
+from __future__ import annotations
+
+import operator
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from pytest_peer import CallTimeout
+from pytest_peer import EncodeError
+from pytest_peer import PeerDown
+from pytest_peer import PeerGroup
+from pytest_peer import here
+
+LONG = 30.0  # for what has to come, on a busy machine too
+
+
+class OwnError(Exception):
+    pass
+
+
+def name() -> str:
+    return here.name
+
+
+def fail_in(*names: str) -> str:
+    if here.name in names:
+        raise OwnError(here.name)
+    return here.name
+
+
+def exit_in(*names: str) -> None:
+    if here.name in names:
+        sys.exit(3)
+
+
+def report_and_take(box: str) -> Any:
+    here.origin.send("runs", here.name)
+    return here.mailbox(box).get(LONG)
+
+
+@pytest.fixture(scope="module")
+def shared(module_peer_factory: Any) -> PeerGroup:
+    """For tests that leave nothing running and nobody dead."""
+    return module_peer_factory.many(3, name="shared")
+
+
+@pytest.fixture
+def group(peer_factory: Any) -> PeerGroup:
+    return peer_factory.many(3, name="rank", peer_down="continue")
+
+
+def test_one_failure_is_a_group(shared: PeerGroup) -> None:
+    with pytest.raises(ExceptionGroup, match="1 of 3") as caught:
+        shared.call(fail_in, "shared-1")
+    (failure,) = caught.value.exceptions
+    assert isinstance(failure, OwnError)
+    assert failure.args == ("shared-1",)
+
+
+def test_failures_come_in_order(shared: PeerGroup) -> None:
+    with pytest.raises(ExceptionGroup, match="2 of 3") as caught:
+        shared.call(fail_in, "shared-2", "shared-0")
+    assert [failure.args for failure in caught.value.exceptions] == [("shared-0",), ("shared-2",)]
+
+
+def test_failures_say_which_peer(shared: PeerGroup) -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        shared.call(operator.truediv, 1, 0)
+    for peer, failure in zip(shared, caught.value.exceptions, strict=True):
+        assert isinstance(failure, ZeroDivisionError)
+        assert any(peer.name in note for note in failure.__notes__)
+
+
+def test_failures_can_be_caught_by_class(shared: PeerGroup) -> None:
+    caught: list[str] = []
+    try:
+        shared.call(fail_in, "shared-0", "shared-1")
+    except* OwnError as failures:
+        caught += [str(failure) for failure in failures.exceptions]
+    assert caught == ["shared-0", "shared-1"]
+
+
+def test_failures_of_map_are_a_group(shared: PeerGroup) -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        shared.map(operator.truediv, [1, 1, 1], [1, 0, 1])
+    (failure,) = caught.value.exceptions
+    assert any("shared-1" in note for note in failure.__notes__)
+
+
+def test_exit_of_a_function_is_a_failure_like_others(shared: PeerGroup) -> None:
+    with pytest.raises(BaseExceptionGroup, match="1 of 3") as caught:
+        shared.call(exit_in, "shared-1")
+    (failure,) = caught.value.exceptions
+    assert isinstance(failure, SystemExit)
+    assert failure.code == 3
+
+
+def test_argument_that_cannot_be_sent_is_everyone_s_failure(shared: PeerGroup) -> None:
+    with pytest.raises(ExceptionGroup, match="3 of 3") as caught:
+        shared.call(repr, threading.Lock())
+    assert [type(failure) for failure in caught.value.exceptions] == [EncodeError] * 3
+
+
+def test_failures_of_cast_are_a_group(shared: PeerGroup) -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        shared.cast(repr, threading.Lock())
+    assert [type(failure) for failure in caught.value.exceptions] == [EncodeError] * 3
+
+
+@pytest.mark.parametrize("verb", ["call", "cast"])
+def test_dead_member_is_a_failure_that_says_which(group: PeerGroup, verb: str) -> None:
+    group[1].kill()
+    with pytest.raises(ExceptionGroup) as caught:
+        getattr(group, verb)(os.getpid)
+    (failure,) = caught.value.exceptions
+    assert isinstance(failure, PeerDown)
+    assert "rank-1" in str(failure)
+
+
+def test_member_that_dies_during_the_call_is_a_failure(group: PeerGroup) -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        group.map(os.kill, [os.getpid(), group[1].pid, os.getpid()], [0, signal.SIGKILL, 0])
+    (failure,) = caught.value.exceptions
+    assert isinstance(failure, PeerDown)
+    assert failure.reason.signal == signal.SIGKILL
+
+
+def test_limit_is_everyone_s_at_the_same_time(peer_factory: Any) -> None:
+    group = peer_factory.many(3, name="rank", call_timeout=0.05)
+    with pytest.raises(ExceptionGroup) as caught:
+        group.call(report_and_take, "never")
+    assert [type(failure) for failure in caught.value.exceptions] == [CallTimeout] * 3
+    for peer, failure in zip(group, caught.value.exceptions, strict=True):
+        assert peer.name in str(failure)
+        assert "within 0.05 s" in str(failure)
+
+
+def test_limits_of_members_do_not_add_up(peer_factory: Any) -> None:
+    group = peer_factory.many(3, call_timeout=1)
+    started = time.monotonic()
+    with pytest.raises(ExceptionGroup):
+        group.call(report_and_take, "never")
+    assert time.monotonic() - started < 2.5
+
+
+def test_members_work_on_after_a_failure(shared: PeerGroup) -> None:
+    with pytest.raises(ExceptionGroup):
+        shared.call(fail_in, "shared-0")
+    assert shared.call(name) == [peer.name for peer in shared]

@@ -1,0 +1,120 @@
+"""What is said to a peer that is still booting."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import itertools
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from gates import Gate
+
+from pytest_peer import CallTimeout
+from pytest_peer import EncodeError
+from pytest_peer import Peer
+from pytest_peer import PeerDown
+from pytest_peer import PeerError
+from pytest_peer import here
+
+LONG = 30.0  # for what has to come, on a busy machine too
+
+counter = itertools.count(1)
+
+
+def count() -> int:
+    return next(counter)
+
+
+def test_call_waits_for_the_boot(booting: Peer, gate: Gate) -> None:
+    future = booting.submit(os.getpid)
+    assert booting.state == "booting"
+    assert not future.done()
+    gate.open()
+    assert future.result(LONG) == booting.pid
+
+
+def test_plain_call_waits_for_the_boot(peer_factory: Any) -> None:
+    peer = peer_factory(wait_boot=False)
+    assert peer.call(os.getpid) == peer.pid
+
+
+def test_call_within_its_own_limit_while_booting(booting: Peer, gate: Gate) -> None:
+    with pytest.raises(CallTimeout, match=r"within 0\.01 s"):
+        booting.call_within(0.01, os.getpid)
+    gate.open()
+    assert booting.call(os.getpid) == booting.pid
+
+
+def test_result_within_its_own_limit_while_booting(booting: Peer, gate: Gate) -> None:
+    future = booting.submit(os.getpid)
+    with pytest.raises(CallTimeout):
+        future.result(0)
+    gate.open()
+    assert future.result(LONG) == booting.pid
+
+
+def test_what_is_said_while_booting_is_heard_in_order(
+    booting: Peer, gate: Gate, peer_factory: Any
+) -> None:
+    for number in range(50):
+        booting.send("early", number)
+    booting.cast(
+        lambda: here.origin.send("echo", [here.mailbox("early").get(0) for _ in range(50)])
+    )
+    gate.open()
+    assert peer_factory.mailbox("echo").get(LONG) == list(range(50))
+
+
+def test_future_cancelled_while_booting_is_never_called(booting: Peer, gate: Gate) -> None:
+    cancelled = booting.submit(count)
+    assert cancelled.cancel()
+    gate.open()
+    assert booting.call(count) == 1
+    with pytest.raises(concurrent.futures.CancelledError):
+        cancelled.result(LONG)
+
+
+@pytest.mark.parametrize(
+    "say",
+    [lambda peer, thing: peer.cast(repr, thing), lambda peer, thing: peer.send("box", thing)],
+    ids=["cast", "send"],
+)
+def test_what_cannot_be_sent_while_booting_does_not_spoil_the_boot(
+    booting: Peer, gate: Gate, say: Callable[[Peer, Any], None]
+) -> None:
+    with pytest.raises(EncodeError):
+        say(booting, threading.Lock())
+    gate.open()
+    assert booting.call_within(LONG, os.getpid) == booting.pid
+
+
+def test_argument_that_cannot_be_sent_while_booting(booting: Peer, gate: Gate) -> None:
+    future = booting.submit(repr, threading.Lock())
+    gate.open()
+    assert isinstance(future.exception(LONG), EncodeError)
+    assert booting.call(os.getpid) == booting.pid
+
+
+def test_stacks_of_a_booting_peer_are_an_error_that_says_so(booting: Peer) -> None:
+    with pytest.raises((TimeoutError, PeerError)):
+        booting.dump_stacks()
+
+
+def test_call_to_a_peer_that_does_not_boot_is_an_error_with_the_reason(
+    peer_factory: Any,
+) -> None:
+    peer = peer_factory(exec=["sh", "-c", "exit 7"], wait_boot=False)
+    with pytest.raises(PeerError) as caught:
+        peer.call_within(LONG, os.getpid)
+    assert peer.wait_down(LONG).kind == "boot failed"
+    assert "7" in str(caught.value)
+
+
+def test_pending_call_to_a_peer_stopped_while_booting(booting: Peer) -> None:
+    future = booting.submit(os.getpid)
+    booting.stop()
+    with pytest.raises(PeerDown):
+        future.result(LONG)

@@ -1,0 +1,25 @@
+"""What it is to be stopped, and in what time."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from processes import is_running
+
+import pytest_peer
+
+AT_ONCE = 3.0  # seconds, where a peer told to halt would be killed after 5
+
+
+@contextlib.contextmanager
+def taking_less_than(seconds: float):
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < seconds
+
+
+def assert_stopped(peer: pytest_peer.Peer) -> None:
+    assert peer.state == "down"
+    assert peer.down_reason.kind == "stopped"
+    assert not is_running(peer.pid)
