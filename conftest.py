@@ -37,6 +37,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(patch.undo)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """The fork server lives as long as this process; started now, it is no leak of the test that is the first to use it."""
+    if session.items and not session.config.option.collectonly and sys.platform == "linux":
+        from pytest_peer import forkservers
+
+        forkservers.running().wait_ready(30)
+
+
 # Hooks rather than an autouse fixture: they enclose the fixtures of plugins too.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:

@@ -8,14 +8,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .errors import BootError
+from .errors import BootTimeout
 from .evidence.streams import StandardStreams
+from .forkservers import Choice
+from .forkservers import choose
+from .forkservers import fork
 from .launch.command import command
+from .launch.forked import NotForked
+from .launch.pipes import StandardPipes
+from .launch.process import Child
 from .launch.process import Process
-from .link.connection import Interpreter
+from .launch.spawned import Spawned
 from .link.connection import LinkClosed
 from .link.connection import Pipes
-from .link.connection import Unusable
 from .link.gateway import Link
+from .link.interpreter import Interpreter
+from .link.interpreter import Unusable
 from .options import PeerOptions
 
 #: A process that ends closes its link a moment before it can be reaped, or the other way round.
@@ -23,11 +32,12 @@ SAME_END = 1.0
 
 
 class Body:
-    """Comes into being step by step: `spawn`, then `connect`.
+    """Comes into being step by step: `start`, then `connect`.
 
     :param on_exit: called by the watcher when the process has ended.
     """
 
+    choice: Choice
     process: Process
     streams: StandardStreams
 
@@ -37,7 +47,7 @@ class Body:
         self._pipes: Pipes
         self.argv: list[str] = []
         #: Whether there is a process.
-        self.spawned: bool = False
+        self.born: bool = False
         self.interpreter: Interpreter | None = None
         self.link: Link | None = None
         #: What is wrong with what answered, if that is why there is no link.
@@ -46,33 +56,57 @@ class Body:
         #: Where a process without the option ``cwd`` starts.
         self.inherited_cwd: str = os.getcwd()
 
-    def spawn(self, directory: Path) -> None:
+    def start(self, directory: Path) -> None:
         """Start the process.
 
         :param directory: where its output is logged.
         :raises ExecNotFound: there is no such program.
+        :raises BootError: the fork server could not make it.
+        :raises ValueError: the option ``start_method`` asks for what cannot be.
         """
+        self.choice = choose(self._options)
         pipes = self._pipes = Pipes()
+        standard = StandardPipes()
         try:
-            line = command(self._options, os.environ, pipes.peer_read, pipes.peer_write)
-            self.argv = line.argv
             self.started = time.time()
-            self.process = Process(line, (pipes.peer_read, pipes.peer_write), self._on_exit)
+            make = self._spawned if self.choice.server is None else self._forked
+            self.process = Process(make(pipes, standard), self._on_exit)
         except BaseException:
             pipes.close()
+            standard.close()
             raise
         finally:
             pipes.close_peer_ends()
-        process = self.process
-        self.streams = StandardStreams(process.stdin, process.stdout, process.stderr, directory)
-        self.spawned = True
-        process.watch()
+            standard.close_theirs()
+        self.streams = StandardStreams(*standard.ours, directory)
+        self.born = True
+        self.process.watch()
+
+    def _spawned(self, pipes: Pipes, standard: StandardPipes) -> Child:
+        line = command(self._options, os.environ, pipes.peer_read, pipes.peer_write)
+        self.argv = line.argv
+        pipes.send_loader()
+        return Spawned(line, standard.theirs, (pipes.peer_read, pipes.peer_write))
+
+    def _forked(self, pipes: Pipes, standard: StandardPipes) -> Child:
+        assert self.choice.server is not None
+        self.argv = [*self.choice.server.argv, f"{self._options.name}@{self._options.host}"]
+        descriptors = (*standard.theirs, pipes.peer_read, pipes.peer_write)
+        try:
+            child, self.interpreter = fork(self.choice, self._options, descriptors)
+        except NotForked as exc:
+            error = BootTimeout if exc.late else BootError
+            raise error(
+                f"peer {self._options.name!r} did not boot: {exc}", argv=self.argv
+            ) from None
+        return child
 
     def connect(self, on_item: Callable[[bytes], object], on_end: Callable[[], object]) -> bool:
         """Shake hands and put a link on the pipes; return whether that went well. If not, the process has ended, or is killed."""
         try:
-            self.interpreter = self._pipes.hello(self.process.exited)
-            self._pipes.send_agent(self.interpreter, self._options.name)
+            if self.interpreter is None:  # it is not forked: nobody knows yet what it is
+                self.interpreter = self._pipes.hello(self.process.exited)
+                self._pipes.send_agent(self.interpreter, self._options.name)
             link = Link(*self._pipes.hand_over(), self._options.name, on_item, on_end)
         except (LinkClosed, Unusable, OSError) as exc:
             self.unusable = str(exc) if isinstance(exc, Unusable) else None
@@ -93,16 +127,18 @@ class Body:
         """What the manifest says of it."""
         return {
             "argv": self.argv,
+            "start_method": self.choice.start_method,
+            "start_method_reason": self.choice.reason,
             "cwd": self._options.cwd or self.inherited_cwd,
             "python": str(self.interpreter) if self.interpreter else None,
             "pid": self.interpreter.pid if self.interpreter else None,
-            "launcher_pid": self.process.pid if self.spawned else None,
+            "launcher_pid": self.process.pid if self.born else None,
             "started": self.started,
         }
 
     def disown(self, null_fd: int) -> None:
         """In a forked child: the process is the parent's. Let go of all descriptors without closing what the parent uses."""
-        if self.spawned:
+        if self.born:
             self.process.disown()
             self.streams.disown(null_fd)
         if self.link is not None:
@@ -114,19 +150,19 @@ class Body:
         """The interpreter's, or that of what was started to launch it."""
         if self.interpreter is not None:
             return self.interpreter.pid
-        return self.process.pid if self.spawned else None
+        return self.process.pid if self.born else None
 
     def signal(self, number: int) -> None:
         """Send a signal to the interpreter, also when a launcher is between."""
-        if self.spawned:
+        if self.born:
             self.process.signal(number, self.pid)
 
     def signal_all(self, number: int) -> None:
         """Send a signal to the process and all that it started."""
-        if self.spawned:
+        if self.born:
             self.process.signal_group(number)
 
     def kill(self) -> None:
         """Kill the process and all that it started, and return at once."""
-        if self.spawned:
+        if self.born:
             self.process.kill_all()

@@ -1,7 +1,7 @@
 """One life of a peer, from the process's start to its end; `restart` gives a peer another.
 
 Three threads have a part in it: the boot thread, which ends with the boot; the link's receiver thread; and the watcher, which
-reports the end of the process. The end is dealt with once, in `_finish`, by whichever thread knows of it first and may wait.
+reports the end of the process. The first that knows of the end and may wait deals with it, once, in `_finish`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from .states import DownReason
 from .states import PeerState
 from .states import down_reason
 from .watcher import Timer
+from .watcher import Timers
 from .watcher import watcher
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
@@ -73,7 +74,8 @@ class Incarnation:
         self._finished = threading.Event()
         self._changed = threading.Condition()
         self._finishing = False
-        self._timers: list[Timer] = []
+        self._timers = Timers()
+        self._boot_timer: Timer | None = None
         self._boot_expired = False
         #: When it ended, as ``time.time``; 0 before.
         self.ended: float = 0.0
@@ -107,9 +109,9 @@ class Incarnation:
             self._launched = True
         try:
             self.artifacts = self._prepare()
-            self.body.spawn(self.artifacts.path)
+            self.body.start(self.artifacts.path)
             if (limit := self.options.boot_limit) is not None:
-                self._call_later(limit, self._boot_too_long)
+                self._boot_timer = self._timers.call_later(limit, self._boot_too_long)
         except BaseException as exc:
             self._failure = exc
             self._never_started()
@@ -136,7 +138,8 @@ class Incarnation:
             self.calls.open(body.link.outbox, body.interpreter.by_value)
         with self._changed:
             if self.state is PeerState.BOOTING and not self._finishing:
-                self._cancel_timers()
+                if self._boot_timer is not None:
+                    watcher.cancel(self._boot_timer)
                 self._write_manifest(PeerState.RUNNING)
                 self.state = PeerState.RUNNING
             self._changed.notify_all()
@@ -179,7 +182,7 @@ class Incarnation:
         elif first and plan.how == "close":
             assert self.body.link is not None
             self.body.link.cut()
-            self._call_later(_NOTICE, self.body.kill)  # it may be stuck in C, and not notice
+            self._timers.call_later(_NOTICE, self.body.kill)  # it may be stuck in C, and not notice
             return False
         elif first:
             self.body.process.remember_descendants()
@@ -223,7 +226,7 @@ class Incarnation:
     def _process_ended(self) -> None:
         # Nearly always the link's end comes at the same moment and its thread deals with it. Not if somebody holds the pipe.
         finish = threading.Thread(target=self._finish, name="pytest-peer-finish", daemon=True)
-        self._call_later(SAME_END, finish.start)
+        self._timers.call_later(SAME_END, finish.start)
 
     def _link_ended(self) -> None:
         process = self.body.process
@@ -249,7 +252,7 @@ class Incarnation:
         body = self.body
         body.process.exited.wait(_KILLED)
         body.process.wait_group_gone(SAME_END)
-        self._cancel_timers()
+        self._timers.close()
         body.streams.close()
         self.ended = time.time()
         with self._changed:
@@ -279,21 +282,11 @@ class Incarnation:
         self.calls.ready.set()
         self._finished.set()
 
-    def _cancel_timers(self) -> None:
-        for timer in self._timers:
-            watcher.cancel(timer)
-
-    def _call_later(self, seconds: float, callback: Callable[[], object]) -> None:
-        timer = watcher.call_later(seconds, callback)
-        self._timers.append(timer)
-        if self._finishing:  # it may have cancelled the others already
-            watcher.cancel(timer)
-
     # Telling
 
     def down_error(self) -> PeerDown:
         """What a call to it raises now that it is down."""
-        words = self.body.streams.last_words() if self.body.spawned else ""
+        words = self.body.streams.last_words() if self.body.born else ""
         return peer_down(self.describe(), self.reason, words, self.boot_error)
 
     def describe(self) -> str:

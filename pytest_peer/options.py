@@ -1,6 +1,6 @@
 """The options of a peer: what they may be, and the refusal of everything else before anything is started.
 
-The words are Erlang's (``peer:start_options()``), except ``cwd``, ``call_timeout`` and ``link``.
+The words are Erlang's (``peer:start_options()``), except ``cwd``, ``call_timeout``, ``link`` and multiprocessing's ``start_method``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from typing import TypeAlias
 from typing import cast
 
 from . import names
+from .start_methods import FORKSERVER
+from .start_methods import START_METHODS
+from .start_methods import refusal
 
 if TYPE_CHECKING:
     from .peer import Peer
@@ -65,6 +68,12 @@ class PeerOptions:
     peer_down: str = "stop"
     call_timeout: float | None = 60.0
     artifacts: Path | None = None
+    start_method: str | None = None
+
+    @property
+    def not_forkable(self) -> str:
+        """Why a fork server cannot serve; empty if it can."""
+        return refusal(self.exec, self.args, self.post_process_args, self.env)
 
     @property
     def awaits_boot(self) -> bool:
@@ -107,7 +116,10 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
         values["name"] = names.random_name()
     if not values.get("host"):
         values["host"] = names.full_host() if values.get("longnames") else names.short_host()
-    return PeerOptions(**values)
+    made = PeerOptions(**values)
+    if made.start_method == FORKSERVER and (why := made.not_forkable):
+        raise ValueError(f"start_method: the fork server cannot serve: {why}")
+    return made
 
 
 def check(name: str, value: object) -> Any:
@@ -238,6 +250,16 @@ def _artifacts(value: object) -> Path | None:
     return Path(value)
 
 
+def _start_method(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"start_method: expected a str, got {value!r}")
+    if value is not None and value not in START_METHODS:
+        raise ValueError(
+            f"start_method: expected one of {', '.join(map(repr, START_METHODS))}, got {value!r}"
+        )
+    return value
+
+
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "name": names.checked,
     "host": _host,
@@ -252,4 +274,5 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "peer_down": _peer_down,
     "call_timeout": lambda value: seconds("call_timeout", value),
     "artifacts": _artifacts,
+    "start_method": _start_method,
 }

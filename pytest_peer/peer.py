@@ -276,7 +276,7 @@ class Peer(Executor):
         try:
             self.begin()
         except BaseException:
-            if not self.incarnation.body.spawned:
+            if not self.incarnation.body.born:
                 self.incarnation = ended  # which tells of its end
             raise
         if self.options.awaits_boot:

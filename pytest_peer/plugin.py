@@ -10,6 +10,7 @@ import pytest
 from . import crash
 from . import report
 from . import settings
+from . import warm_up
 from .fixtures import _lasting_peers
 from .fixtures import class_peer_factory
 from .fixtures import module_peer_factory
@@ -42,6 +43,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "peer(**options): options of the fixture `peer`, defaults of `peer_factory`."
     )
     settings.read(config)
+    warm_up.configure(config)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    warm_up.collected(item)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -68,6 +68,13 @@ SETTINGS = (
         "Limit for a call, or none (default: 60)",
         _limit,
     ),
+    Setting(
+        "peer_start_method",
+        "start_method",
+        "METHOD",
+        "How peers start: forkserver or spawn (default: the first where it can serve)",
+        lambda text: peer_options.check("start_method", text),
+    ),
 )
 
 
@@ -83,6 +90,12 @@ def add_options(parser: pytest.Parser) -> None:
             help=setting.help,
         )
         parser.addini(setting.name, setting.help, default=None)
+    parser.addini(
+        "peer_preload",
+        "Modules that the fork server imports once, for all peers",
+        type="args",
+        default=[],
+    )
 
 
 def read(config: pytest.Config) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Nursery:
         try:
             peer.begin()
         except BaseException:
-            if not peer.incarnation.body.spawned:
+            if not peer.incarnation.body.born:
                 self.peers.remove(peer)  # there is nothing to be told of it
             raise
         return peer
@@ -137,7 +137,7 @@ class Nursery:
     @property
     def started(self) -> list[Peer]:
         """The peers of which there is something to tell."""
-        return [peer for peer in self.peers if peer.incarnation.body.spawned]
+        return [peer for peer in self.peers if peer.incarnation.body.born]
 
     def raise_crashes(self) -> None:
         """Raise for the first peer with ``peer_down="crash"`` that went down unasked.

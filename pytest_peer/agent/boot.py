@@ -52,5 +52,6 @@ for name, filename, is_package, code in payload["modules"]:
     )
 if not loaded:
     del sys.modules["traceback"]
-main = sys.modules["pytest_peer_agent.main"].run
-main(f, w, payload["config"])  # noqa: F821
+module, _, function = payload["entry"].partition(":")
+entry = getattr(sys.modules["pytest_peer_agent." + module], function)
+entry(f, w, payload["config"])  # noqa: F821

@@ -13,6 +13,11 @@ from ..options import command_words
 _BOOT = "import os;f=os.fdopen({read},'rb');exec(f.read(int(f.readline())),{{'f':f,'w':{write}}})"
 
 
+def boot_words(read_fd: int, write_fd: int) -> list[str]:
+    """What makes an interpreter read our code from one descriptor and answer on the other."""
+    return ["-c", _BOOT.format(read=read_fd, write=write_fd)]
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """What to execute, and in which environment and directory."""
@@ -32,16 +37,16 @@ def command(
     :raises TypeError: ``post_process_args`` returned something else than a list of ``str``, or an empty one.
     :raises ValueError: it returned a word with a NUL character.
     """
-    boot = _BOOT.format(read=read_fd, write=write_fd)
-    argv = [*options.exec, *options.args, "-c", boot, f"{options.name}@{options.host}"]
+    words = boot_words(read_fd, write_fd)
+    argv = [*options.exec, *options.args, *words, f"{options.name}@{options.host}"]
     if options.post_process_args is not None:
         argv = list(command_words("post_process_args", options.post_process_args(list(argv))))
         if not argv:
             raise TypeError("post_process_args: expected a list of str, got an empty one")
-    env = dict(environ)
-    for key, value in options.env.items():
-        if value is None:
-            env.pop(key, None)
-        else:
-            env[key] = value
-    return Command(argv, env, options.cwd)
+    return Command(argv, environment(options, environ), options.cwd)
+
+
+def environment(options: PeerOptions, environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` with the changes of the option ``env``."""
+    changed = {**environ, **options.env}
+    return {name: value for name, value in changed.items() if value is not None}

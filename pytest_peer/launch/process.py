@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable
-from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
-from ..errors import ExecNotFound
 from ..states import ExitStatus
-from ..watcher import watcher
 from . import descendants
-from .command import Command
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -24,52 +20,56 @@ __tracebackhide__ = True  # a report shows the test and the peer, not what is be
 _GROUP_POLL = 0.002
 
 
+class Child(Protocol):
+    """A process that somebody waits for: we, or the fork server."""
+
+    pid: int
+    #: Why nobody knows how it ended, if that is so.
+    orphaned: str
+
+    def watch(self, ended: Callable[[], object]) -> None:
+        """Call `ended` once when it has ended. Until it is reaped its number cannot belong to another process."""
+
+    def reap(self) -> ExitStatus | None:
+        """After its end: let it go, and tell how it ended; ``None`` if nobody knows."""
+
+    def stopped(self) -> bool:
+        """Whether SIGSTOP has stopped it."""
+
+    def disown(self) -> None:
+        """In a forked child: it is the parent's."""
+
+
 class Process:
     """The process of one peer. `on_exit` is called once, by the watcher, just before `exited` is set."""
 
-    def __init__(
-        self, command: Command, keep_fds: Sequence[int], on_exit: Callable[[], object]
-    ) -> None:
+    def __init__(self, child: Child, on_exit: Callable[[], object]) -> None:
         self._on_exit = on_exit
         #: Set when the process has been reaped.
         self.exited: threading.Event = threading.Event()
         self.exit_status: ExitStatus | None = None
         self._reaping = threading.Lock()
         self._escaped: list[int] = []
-        self._popen = _spawn(command, keep_fds)
-        self.pid: int = self._popen.pid
-        assert self._popen.stdin and self._popen.stdout and self._popen.stderr
-        self.stdin: IO[bytes] = self._popen.stdin
-        self.stdout: IO[bytes] = self._popen.stdout
-        self.stderr: IO[bytes] = self._popen.stderr
+        self._child = child
+        self.pid: int = child.pid
 
     def watch(self) -> None:
         """Begin to wait for the end."""
-        try:
-            self._pidfd = os.pidfd_open(self.pid)
-        except (AttributeError, OSError):  # not Linux, or a kernel before 5.3
-            self._pidfd = -1
-            threading.Thread(
-                target=self._wait, name=f"pytest-peer-wait-{self.pid}", daemon=True
-            ).start()
-        else:
-            watcher.add(self._pidfd, self._ended)
+        self._child.watch(self._ended)
 
-    def _wait(self) -> None:
-        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-        self._ended()
+    @property
+    def orphaned(self) -> str:
+        """Why nobody knows how it ended; empty if somebody does, or it lives."""
+        return self._child.orphaned
 
     def _ended(self) -> None:
         # The group is killed before its leader is reaped: until then the number cannot belong to anybody else.
         self.signal_group(signal.SIGKILL)
         descendants.kill(self._escaped)
         with self._reaping:
-            self.exit_status = ExitStatus.from_returncode(self._popen.wait())
+            self.exit_status = self._child.reap()
             self._on_exit()
             self.exited.set()
-        if self._pidfd >= 0:
-            watcher.remove(self._pidfd)
-            os.close(self._pidfd)
 
     def kill_all(self) -> None:
         """Kill the process and what it started, also what has left its group, and return at once."""
@@ -99,25 +99,26 @@ class Process:
                 return
             try:
                 os.killpg(self.pid, number)
-            except (ProcessLookupError, PermissionError):  # macOS: EPERM when only zombies are left
+            except PermissionError:  # macOS: when only zombies are left
                 pass
+            except ProcessLookupError:
+                # A forked process, that has not come to make itself a group; it is there, since nobody has reaped it.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, number)
 
     def disown(self) -> None:
         """In a forked child: this process cannot signal it any more."""
         self._reaping = threading.Lock()
         self.exited = threading.Event()
         self.exited.set()
-        self._popen.returncode = 0  # else its finalizer would complain of a process that still runs
+        self._child.disown()
 
     def wait_stopped(self, seconds: float) -> bool:
-        """After SIGSTOP: wait until all its threads have stopped."""
+        """After SIGSTOP: wait until it has stopped."""
         deadline = time.monotonic() + seconds
         while not self.exited.is_set():
-            try:
-                if os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT):
-                    return True
-            except ChildProcessError:
-                return False
+            if self._child.stopped():
+                return True
             if time.monotonic() > deadline:
                 return False
             threading.Event().wait(_GROUP_POLL)
@@ -155,23 +156,3 @@ def _group_states(group: int) -> list[str]:
         if int(after_name[2]) == group:
             states.append(after_name[0])
     return states
-
-
-def _spawn(command: Command, keep_fds: Sequence[int]) -> subprocess.Popen[bytes]:
-    try:
-        # A session of its own: Ctrl-C in the terminal reaches the origin only, and one signal reaches all descendants.
-        return subprocess.Popen(
-            command.argv,
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=command.env,
-            cwd=command.cwd,
-            pass_fds=keep_fds,
-            start_new_session=True,
-        )
-    except OSError as exc:
-        raise ExecNotFound(
-            f"cannot run {command.argv[0]!r}: {exc.strerror or exc}", argv=command.argv
-        ) from None

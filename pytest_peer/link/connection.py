@@ -2,58 +2,21 @@
 
 from __future__ import annotations
 
-import ast
-import functools
-import marshal
 import os
 import select
-import sys
 import threading
-from dataclasses import dataclass
-from importlib.util import MAGIC_NUMBER
-from pathlib import Path
-from typing import Any
 
-from . import gateway
-from .pickling import PythonVersion
-from .pickling import by_value_refusal
+from . import parcel
+from .interpreter import Interpreter
+from .interpreter import agent_config
+from .interpreter import said_hello
 
-#: The oldest Python that the agent and execnet run on.
-OLDEST = (3, 8)
 #: How often a boot that hears nothing looks whether the process is still there.
 _GONE_POLL_MS = 200
-_AGENT = "pytest_peer_agent"
-_HERE = Path(__file__).parent
-_SHARED = ("wire", "stream", "outbox", "mailbox", "codec")
-_AGENT_FOLDER = _HERE.parent / "agent"
 
 
 class LinkClosed(Exception):
     """The other end closed the link before it had said what was expected."""
-
-
-class Unusable(Exception):
-    """What answered is no interpreter we can use; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interpreter:
-    """What the peer said about itself."""
-
-    version: PythonVersion
-    implementation: str
-    pid: int
-    executable: str
-    prefix: str
-    magic: bytes
-
-    def __str__(self) -> str:
-        return f"{self.implementation} {'.'.join(map(str, self.version))}"
-
-    @property
-    def by_value(self) -> str:
-        """Why code cannot be sent to it by value; empty if it can."""
-        return by_value_refusal(self.implementation, self.version)
 
 
 class Pipes:
@@ -65,9 +28,10 @@ class Pipes:
         self.peer_write: int
         self._read, self.peer_write = os.pipe()
         self.peer_read, self._write = os.pipe()
-        os.write(
-            self._write, _loader()
-        )  # fits into an empty pipe, so it does not wait for a reader
+
+    def send_loader(self) -> None:
+        """What the interpreter reads first; it fits into an empty pipe, so this does not wait for a reader."""
+        os.write(self._write, parcel.loader())
 
     def close_peer_ends(self) -> None:
         """After the process was started: its end of file must reach us."""
@@ -106,72 +70,11 @@ class Pipes:
                 line += data
             elif ended:
                 raise LinkClosed
-        try:
-            fields = ast.literal_eval(line.decode("ascii"))
-            interpreter = Interpreter(**fields)
-        except (ValueError, SyntaxError, TypeError) as exc:
-            raise Unusable(f"unexpected first line on the control link: {line!r}") from exc
-        if interpreter.version < OLDEST:
-            version = ".".join(map(str, interpreter.version))
-            raise Unusable(
-                f"Python {version} ({interpreter.executable}) is too old: a peer needs 3.8 or newer"
-            )
-        return interpreter
+        return said_hello(line)
 
     def send_agent(self, interpreter: Interpreter, name: str) -> None:
         """Send our code and what it has to know. May wait until the peer has read."""
-        compiled = interpreter.magic == MAGIC_NUMBER
-        same = Path(interpreter.prefix) == Path(sys.prefix) and compiled
-        config: dict[str, Any] = {
-            "name": name,
-            "by_value": interpreter.by_value,
-            "path": list(sys.path) if same else _portable_path(),
-            "replace_path": same,
-            "own_files": [filename for _, filename, _, _ in _modules(False)],
-        }
-        data = marshal.dumps(
-            {"compiled": compiled, "modules": _modules(compiled), "config": config}, 2
-        )
-        view = memoryview(b"%d\n" % len(data) + data)
+        code = parcel.peer(interpreter.compiled, agent_config(interpreter, name))
+        view = memoryview(code)
         while view:
             view = view[os.write(self._write, view) :]
-
-
-def _portable_path() -> list[str]:
-    """The entries of ``sys.path`` that mean something to another interpreter: not the standard library, not site-packages."""
-    ours = tuple(
-        {os.path.join(prefix, "") for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
-    )
-    return [
-        entry for entry in sys.path if not os.path.join(os.path.abspath(entry), "").startswith(ours)
-    ]
-
-
-@functools.cache
-def _loader() -> bytes:
-    source = (_AGENT_FOLDER / "boot.py").read_bytes()
-    return b"%d\n" % len(source) + source
-
-
-@functools.cache
-def _modules(compiled: bool) -> list[tuple[str, str, bool, bytes | str]]:
-    """What the peer loads, in this order: name, file, whether it is a package, code."""
-    base_file, base_code, base_source = gateway.base_code()
-    modules: list[tuple[str, str, bool, bytes | str]] = [
-        (
-            gateway.BASE_MODULE,
-            base_file,
-            False,
-            marshal.dumps(base_code) if compiled else base_source,
-        )
-    ]
-    files = [_AGENT_FOLDER / "__init__.py"]
-    files += [_HERE / f"{name}.py" for name in _SHARED]
-    files += [_AGENT_FOLDER / f"{name}.py" for name in ("here", "dispatch", "main")]
-    for file in files:
-        source = file.read_text(encoding="utf-8")
-        is_package = file.stem == "__init__"
-        name = _AGENT if is_package else f"{_AGENT}.{file.stem}"
-        code = marshal.dumps(compile(source, str(file), "exec")) if compiled else source
-        modules.append((name, str(file), is_package, code))
-    return modules

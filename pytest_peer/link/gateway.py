@@ -6,10 +6,8 @@ in ways of its own, and our processes are not its business.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable
-from types import CodeType
 from typing import Any
 
 from execnet.gateway import Gateway
@@ -19,19 +17,9 @@ from execnet.xspec import XSpec
 from .outbox import Outbox
 from .stream import PipeStream
 
-#: The module that runs in the peer, under its own name; the package around it would be imported for nothing.
-BASE_MODULE = "execnet.gateway_base"
 #: The one task the gateway is given; our dispatcher does the rest.
 _TASK = "from pytest_peer_agent import main; main.attach(channel)"
 _END = object()
-
-
-def base_code() -> tuple[str, CodeType, str]:
-    """File name, compiled and source code of the module that the peer needs."""
-    spec = importlib.util.find_spec(BASE_MODULE)
-    assert spec is not None and spec.origin is not None
-    loader: Any = spec.loader
-    return spec.origin, loader.get_code(BASE_MODULE), loader.get_source(BASE_MODULE)
 
 
 class Link:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import pickle
-import sys
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -20,26 +19,11 @@ from . import codec
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
-PythonVersion = tuple[int, int, int]
-
-
-def by_value_refusal(implementation: str, version: PythonVersion) -> str:
-    """Why code cannot be sent by value to such an interpreter; empty if it can."""
-    ours = (sys.implementation.name, sys.version_info[:2])
-    if (implementation, tuple(version[:2])) == ours:
-        return ""
-    there = f"{implementation} {version[0]}.{version[1]}"
-    here = f"{ours[0]} {ours[1][0]}.{ours[1][1]}"
-    return (
-        f"code cannot travel by value between {here} and {there}: it would crash the interpreter. "
-        "Move it to the top level of an importable module, or use the same Python version on both sides"
-    )
-
 
 def encode(obj: object, by_value: str, what: str) -> bytes:
     """Pickle `obj`.
 
-    :param by_value: why code cannot be sent by value, see `by_value_refusal`.
+    :param by_value: why code cannot be sent by value, see `interpreter.by_value_refusal`.
     :param what: for the error message.
     :raises EncodeError: it cannot be sent; names which part.
     """

@@ -77,7 +77,7 @@ def test_forked_child_of_the_origin_cannot_end_a_peer(peer, end):
 def test_forked_child_may_start_peers_of_its_own(peer):
     def work() -> None:
         with pytest_peer.start(name=peer.name) as own:
-            sys.exit(42 if own.call(os.getppid) == os.getpid() else 1)
+            sys.exit(42 if own.call(os.getpid) == own.pid else 1)
 
     assert forked(work) == 42
     assert peer.call(os.getpid) == peer.pid

@@ -53,7 +53,7 @@ def test_resumed_peer_answers_later_calls_after_one_that_timed_out(pausable):
     with pytest.raises(pytest_peer.CallTimeout):
         pausable.call_within(0.1, os.getpid)
     pausable.resume()
-    assert pausable.call(os.getppid) == os.getpid()
+    assert pausable.call(os.getpid) == pausable.pid
 
 
 def test_paused_peer_is_running(pausable):

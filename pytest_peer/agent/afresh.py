@@ -1,0 +1,107 @@
+"""Gives a process forked from the template what a new process would have."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import os
+import resource
+import signal
+import sys
+import time
+
+_PR_SET_PDEATHSIG = 1
+
+
+def begin(parent, descriptors):
+    """Become a process of its own: a session, streams, an end with the template's.
+
+    Its parent has one thread and no end before its own, so the signal that the kernel sends when the starting *thread* ends
+    (prctl(2)) means what it says here.
+    """
+    os.setsid()
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before
+        os._exit(1)
+    for target, fd in enumerate(descriptors):
+        os.dup2(fd, target)
+        os.close(fd)
+
+
+def set_up(request):
+    """Set all that the origin has and the template has not, or no more.
+
+    :raises OSError: the directory is gone, or something is not permitted.
+    """
+    changes = request["changes"]
+    _set_environment(request["variables"])
+    _set_signals(changes)
+    if "umask" in changes:
+        os.umask(changes["umask"])
+    if "niceness" in changes:
+        os.setpriority(os.PRIO_PROCESS, 0, changes["niceness"])
+    if "processors" in changes:
+        os.sched_setaffinity(0, changes["processors"])
+    for limit, soft, hard in changes.get("limits", ()):
+        resource.setrlimit(limit, (soft, hard))
+    if "cwd" in changes:
+        os.chdir(changes["cwd"])
+    _forget_what_was_seen()
+    gc.enable()
+
+
+def _set_environment(variables):
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    if "TZ" in variables:
+        time.tzset()
+    tempfile = sys.modules.get("tempfile")
+    if tempfile is not None and not variables.keys().isdisjoint(("TMPDIR", "TEMP", "TMP")):
+        tempfile.tempdir = None  # it remembers what the variables said
+
+
+def _set_signals(changes):
+    if "ignored" in changes:
+        for number in signal.valid_signals():
+            if number in changes["ignored"]:
+                signal.signal(number, signal.SIG_IGN)
+            elif signal.getsignal(number) is signal.SIG_IGN and number not in (
+                signal.SIGPIPE,
+                signal.SIGXFSZ,
+            ):
+                default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+                signal.signal(number, default)
+    if "blocked" in changes:
+        signal.pthread_sigmask(signal.SIG_SETMASK, changes["blocked"])
+
+
+def _forget_what_was_seen():
+    # `random` seeds itself anew after a fork, numpy does not.
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    # A directory that the template has listed may have other files by now.
+    sys.path_importer_cache.clear()
+    importlib.invalidate_caches()
+
+
+prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+
+class Title:
+    """The last word of the command line, which ``ps`` shows; written over in place, so it never gets longer."""
+
+    def __init__(self):
+        with open("/proc/self/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        self._end = int(fields[46]) - 1  # arg_end, behind the final NUL (proc(5), fields 48 and 49)
+        with open("/proc/self/cmdline", "rb") as file:
+            self._room = len(file.read()[:-1].rpartition(b"\0")[2])
+
+    def set(self, text):
+        data = text.encode()[: self._room].ljust(self._room)
+        ctypes.memmove(self._end - self._room, data, self._room)

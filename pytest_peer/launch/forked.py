@@ -1,0 +1,88 @@
+"""A process that the fork server forked for us."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..states import ExitStatus
+
+if TYPE_CHECKING:
+    from .forkserver import ForkServer
+
+
+class NotForked(Exception):
+    """The fork server could not make a peer; the text says why, `late` whether it is a matter of time."""
+
+    def __init__(self, text: str, *, late: bool = False) -> None:
+        super().__init__(text)
+        self.late = late
+
+
+class Forked:
+    """A process that the server forked. The server is its parent, and keeps it, dead, until it is reaped."""
+
+    def __init__(self, server: ForkServer, number: int) -> None:
+        self._server = server
+        self._number = number
+        self._lock = threading.Lock()
+        self._ended: Callable[[], object] | None = None
+        self._status: ExitStatus | None = None
+        self._over = False
+        self._answered = threading.Event()
+        self._refused = ""
+        self.pid: int = -1
+        #: What became of the server, if that is why nobody knows how this process ended.
+        self.orphaned: str = ""
+
+    def wait_born(self, deadline: float) -> None:
+        """Wait until there is a process.
+
+        :raises NotForked: there will be none.
+        """
+        if not self._answered.wait(max(0.0, deadline - time.monotonic())):
+            self._server.kill()
+            raise NotForked("the fork server does not answer; it was killed", late=True)
+        if self._refused:
+            raise NotForked(self._refused)
+
+    def watch(self, ended: Callable[[], object]) -> None:
+        """Call `ended` once when the process has ended, perhaps now."""
+        with self._lock:
+            self._ended = ended
+            over = self._over
+        if over:
+            ended()
+
+    def reap(self) -> ExitStatus | None:
+        """Let the process go: its number may belong to another one now. Returns how it ended, ``None`` if nobody knows."""
+        self._server.forget(self._number, self.pid)
+        return self._status
+
+    def stopped(self) -> bool:
+        """Whether SIGSTOP has stopped it."""
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as file:
+                return file.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
+        except OSError:
+            return True  # gone: it will not get any stiller
+
+    def disown(self) -> None:
+        """In a forked child: it is not ours."""
+
+    def answered(self, pid: int, refused: str) -> None:
+        """The server has answered."""
+        self.pid, self._refused = pid, refused
+        self._answered.set()
+
+    def end(self, status: ExitStatus | None, orphaned: str = "") -> None:
+        """The process has ended, or nobody will ever know."""
+        with self._lock:
+            if self._over:
+                return
+            self._over, self._status, self.orphaned = True, status, orphaned
+            ended = self._ended
+        if ended is not None:
+            ended()

@@ -1,0 +1,279 @@
+"""The fork server's side at the origin: starts the template process, asks it for peers, hears of their ends.
+
+One for every set of preloaded modules, started when first wanted, and ended with the origin. Its own death is survived: the
+peers that it forked go down with it, and who starts one next gets a new server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import marshal
+import os
+import select
+import socket
+import struct
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+from ..states import ExitStatus
+from ..watcher import watcher
+from .forked import Forked
+from .forked import NotForked
+from .inheritance import Inheritance
+
+LENGTH = struct.Struct("!I")
+#: The last word of its command line. A peer writes its own name over it.
+_TITLE = "pytest-peer-forkserver".ljust(100)
+#: For the server to take a word that nobody waits for.
+_READ_SECONDS = 15.0
+#: For the server to end when its origin has closed the connection, before it is killed.
+_END_SECONDS = 2.0
+_KEPT_OUTPUT = 1 << 16
+
+
+class ForkServer:
+    """One template process and the connection with it.
+
+    :param program: what to execute, given the number of the descriptor that the server inherits.
+    :param code: what the program reads from it first.
+    """
+
+    def __init__(self, program: Callable[[int], Sequence[str]], code: Callable[[], bytes]) -> None:
+        self._code = code
+        #: What the server has, and so what a peer has that changes nothing.
+        self.inheritance: Inheritance = Inheritance.now()
+        #: Its first line: which interpreter it is.
+        self.hello: bytes = b""
+        #: Why it is of no use any more; empty while it is.
+        self.dead: str = ""
+        self._numbers = itertools.count(1)
+        self._children: dict[int, Forked] = {}
+        self._lock = threading.Lock()  # of the register of children; held for a moment
+        self._sending = threading.Lock()
+        self._reapable: deque[int] = deque()
+        self._ready = threading.Event()
+        self._received = bytearray()
+        self._output = bytearray()
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            #: Its command line, less the last word, which a peer replaces by its name.
+            self.argv: list[str] = list(program(theirs.fileno()))
+            self._popen = subprocess.Popen(
+                [*self.argv, _TITLE],
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,  # Ctrl-C in the terminal is for the origin
+            )
+        # As in a peer: a pipe, and nothing in it.
+        assert self._popen.stdin is not None and self._popen.stdout is not None
+        self._popen.stdin.close()
+        self.pid: int = self._popen.pid
+        os.set_blocking(self._popen.stdout.fileno(), False)
+        threading.Thread(target=self._begin, name="pytest-peer-forkserver", daemon=True).start()
+
+    def _begin(self) -> None:
+        """On a thread: the code may not fit into the socket before the other side reads."""
+        try:
+            self._socket.sendall(self._code())
+        except OSError:
+            pass  # it has ended, and that is noticed below
+        self._socket.setblocking(False)
+        assert self._popen.stdout is not None
+        watcher.add(self._popen.stdout.fileno(), self._read_output)
+        watcher.add(self._socket.fileno(), self._readable)
+
+    def wait_ready(self, limit: float) -> None:
+        """Wait until it has started; after `limit` seconds, no more.
+
+        :raises NotForked: it has not, or it died.
+        """
+        if not self._ready.wait(limit):
+            raise NotForked("the fork server is still starting" + self._told_output(), late=True)
+        if self.dead:
+            raise NotForked(self.dead)
+
+    def fork(
+        self,
+        request: dict[str, Any],
+        descriptors: Sequence[int],
+        limit: float,
+    ) -> Forked:
+        """Make a peer.
+
+        :param request: for the agent's module `template`.
+        :param descriptors: stdin, stdout, stderr, and the link's for reading and writing, as the peer has them.
+        :param limit: seconds.
+        :raises NotForked: it was not possible, or not in time.
+        """
+        deadline = time.monotonic() + limit
+        with self._lock:
+            if self.dead:
+                raise NotForked(self.dead)
+            number = next(self._numbers)
+            child = self._children[number] = Forked(self, number)
+        try:
+            with self._sending:
+                self._send(("fork", number, request), descriptors, deadline)
+        except OSError:
+            self.kill()  # half a message may be out: nothing that comes after it could be understood
+        self._send_reapable()
+        child.wait_born(deadline)
+        return child
+
+    def forget(self, number: int, pid: int) -> None:
+        """Let the server reap the process `pid`."""
+        with self._lock:
+            self._children.pop(number, None)
+        self._reapable.append(pid)
+        self._send_reapable()
+
+    def _send_reapable(self) -> None:
+        # Never waiting for the one who sends: on the watcher's thread that could become a circle. That one looks afterwards.
+        while self._reapable and self._sending.acquire(blocking=False):
+            try:
+                while self._reapable:
+                    self._send(
+                        ("reap", self._reapable.popleft()), (), time.monotonic() + _READ_SECONDS
+                    )
+            except OSError:
+                self._reapable.clear()  # it is dying, and its dead are init's
+            finally:
+                self._sending.release()
+
+    def _send(self, message: tuple[Any, ...], descriptors: Sequence[int], deadline: float) -> None:
+        data = marshal.dumps(message)
+        view = memoryview(LENGTH.pack(len(data)) + data)
+        poll = select.poll()
+        poll.register(self._socket, select.POLLOUT)
+        while view:
+            try:
+                if descriptors:
+                    sent = socket.send_fds(self._socket, [view], descriptors, socket.MSG_NOSIGNAL)
+                else:
+                    sent = self._socket.send(view, socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError from None
+                poll.poll(left * 1000)
+                continue
+            view, descriptors = view[sent:], ()
+
+    # On the watcher's thread
+
+    def _read_output(self) -> None:
+        assert self._popen.stdout is not None
+        fd = self._popen.stdout.fileno()
+        try:
+            data = os.read(fd, _KEPT_OUTPUT)
+        except BlockingIOError:
+            return
+        if not data:
+            watcher.remove(fd)
+        self._output = (self._output + data)[-_KEPT_OUTPUT:]
+
+    def _readable(self) -> None:
+        try:
+            data = self._socket.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            watcher.remove(self._socket.fileno())
+            self._gone("it closed the connection")
+            return
+        self._received += data
+        if not self.hello:
+            line, found, rest = bytes(self._received).partition(b"\n")
+            if not found:
+                return
+            self.hello, self._received = line, bytearray(rest)
+        while len(self._received) >= LENGTH.size:
+            end = LENGTH.size + LENGTH.unpack_from(self._received)[0]
+            if len(self._received) < end:
+                return
+            message = marshal.loads(self._received[LENGTH.size : end])
+            del self._received[:end]
+            self._told(*message)
+
+    def _told(self, what: str, *rest: Any) -> None:
+        if what == "ready":
+            self._ready.set()
+            return
+        if what == "failed":
+            self.dead = f"the fork server did not start: {rest[0]}"
+            return  # it ends now
+        child = self._children.get(rest[0])
+        if child is None:
+            return
+        if what == "forked":
+            child.answered(rest[1], "")
+        elif what == "refused":
+            self._children.pop(rest[0])
+            child.answered(-1, f"the fork server: {rest[1]}")
+        else:
+            child.end(ExitStatus.from_returncode(rest[1]))
+
+    def _gone(self, how: str) -> None:
+        threading.Thread(
+            target=self._bury, args=(how,), name="pytest-peer-forkserver", daemon=True
+        ).start()
+
+    def _bury(self, how: str) -> None:
+        try:
+            how = str(ExitStatus.from_returncode(self._popen.wait(_END_SECONDS)))
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
+        with self._lock:
+            self._read_rest()
+            self.dead = (self.dead or f"the fork server died ({how})") + self._told_output()
+            children, self._children = list(self._children.values()), {}
+            self._socket.close()
+        self._ready.set()
+        for child in children:
+            child.answered(child.pid, self.dead)
+            child.end(None, self.dead)
+
+    def _read_rest(self) -> None:
+        assert self._popen.stdout is not None
+        watcher.remove(self._popen.stdout.fileno())
+        self._read_output()
+        self._popen.stdout.close()
+
+    def _told_output(self) -> str:
+        text = self._output.decode("utf-8", "backslashreplace").strip()
+        return f"; its output:\n{text}" if text else ""
+
+    # Its end
+
+    def kill(self) -> None:
+        """Kill the template; its peers go down with it."""
+        with contextlib.suppress(ProcessLookupError):
+            self._popen.kill()
+
+    def close(self) -> None:
+        """End it; for the end of the origin, when it has no peers any more."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        try:
+            self._popen.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait(_END_SECONDS)
+
+    def disown(self) -> None:
+        """In a forked child: the server is the parent's, and must not live on for a connection that is open here."""
+        self.dead = "the fork server belongs to the process that this one was forked from"
+        self._popen.returncode = 0  # else its finalizer would complain of a process that still runs
+        self._socket.close()

@@ -1,0 +1,90 @@
+"""What a new process has from the one that starts it, so that a forked one can be given the same.
+
+The fork server is started once, and what the origin changes afterwards in itself (its environment, a limit, its umask, an
+ignored signal) has to reach the peers all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..start_methods import read_at_start
+
+#: ``subprocess`` gives these back their default, and every interpreter ignores them again.
+_IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
+_LIMITS = sorted({value for name, value in vars(resource).items() if name.startswith("RLIMIT_")})
+_NAMESPACES = ("ipc", "mnt", "net", "pid", "user", "uts")
+
+
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """Taken by `now`, in the thread that starts a process."""
+
+    environ: dict[str, str]
+    #: What a forked process can set for itself, as the agent's module `afresh` wants it.
+    settable: dict[str, Any]
+    #: What it cannot, with the words for it.
+    fixed: dict[str, Any]
+
+    @classmethod
+    def now(cls) -> Inheritance:
+        """What a process started now would have."""
+        environ = dict(os.environ)
+        ignored = [
+            int(number)
+            for number in signal.valid_signals()
+            if number not in _IGNORED_BY_PYTHON and signal.getsignal(number) is signal.SIG_IGN
+        ]
+        settable = {
+            "cwd": os.getcwd(),
+            "umask": _umask(),
+            "limits": [(limit, *resource.getrlimit(limit)) for limit in _LIMITS],
+            "ignored": sorted(ignored),
+            "blocked": sorted(int(each) for each in signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+            "niceness": os.getpriority(os.PRIO_PROCESS, 0),
+            "processors": sorted(os.sched_getaffinity(0)),
+        }
+        fixed = {
+            "variables that are read at start": read_at_start(environ),
+            "user": os.getresuid(),
+            "groups": (os.getresgid(), os.getgroups()),
+            "root directory": _identity("/"),
+            "namespaces": [_identity(f"/proc/self/ns/{name}") for name in _NAMESPACES],
+        }
+        return cls(environ, settable, fixed)
+
+    def obstacle(self, earlier: Inheritance) -> str:
+        """What has changed since `earlier` that a forked process cannot change for itself; empty if nothing has."""
+        for name, value in self.fixed.items():
+            if value != earlier.fixed[name]:
+                return f"the origin's {name} changed after the fork server had started"
+        return ""
+
+    def changes(self, earlier: Inheritance) -> dict[str, Any]:
+        """What a process forked from one that had `earlier` has to set."""
+        return {
+            name: value for name, value in self.settable.items() if value != earlier.settable[name]
+        }
+
+
+def variable_changes(old: dict[str, str], new: dict[str, str]) -> dict[str, str | None]:
+    """What makes the environment `new` of `old`; ``None`` removes a variable."""
+    changes: dict[str, str | None] = {name: None for name in old if name not in new}
+    changes.update((name, value) for name, value in new.items() if old.get(name) != value)
+    return changes
+
+
+def _umask() -> int:
+    # os.umask can only tell it by setting another, which other threads would create files with.
+    status = Path("/proc/self/status").read_text(errors="replace")
+    return int(status.partition("Umask:")[2].split()[0], 8)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino

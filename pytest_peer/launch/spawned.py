@@ -1,0 +1,82 @@
+"""A process that is our own child: a program that was executed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Callable
+from collections.abc import Sequence
+
+from ..errors import ExecNotFound
+from ..states import ExitStatus
+from ..watcher import watcher
+from .command import Command
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+
+class Spawned:
+    """Started when this is made.
+
+    :param standard: what it has as stdin, stdout and stderr.
+    :param keep: the descriptors that it inherits besides.
+    :raises ExecNotFound: there is no such program.
+    """
+
+    #: Its end is always known.
+    orphaned: str = ""
+
+    def __init__(self, command: Command, standard: Sequence[int], keep: Sequence[int]) -> None:
+        try:
+            self._popen = subprocess.Popen(
+                command.argv,
+                stdin=standard[0],
+                stdout=standard[1],
+                stderr=standard[2],
+                env=command.env,
+                cwd=command.cwd,
+                pass_fds=keep,
+                # Ctrl-C in the terminal reaches the origin only, and one signal reaches all descendants.
+                start_new_session=True,
+            )
+        except OSError as exc:
+            raise ExecNotFound(
+                f"cannot run {command.argv[0]!r}: {exc.strerror or exc}", argv=command.argv
+            ) from None
+        self.pid: int = self._popen.pid
+        self._pidfd = -1
+
+    def watch(self, ended: Callable[[], object]) -> None:
+        """Call `ended` once when it has ended."""
+        try:
+            self._pidfd = os.pidfd_open(self.pid)
+        except (AttributeError, OSError):  # not Linux, or a kernel before 5.3
+            threading.Thread(
+                target=self._wait, args=(ended,), name=f"pytest-peer-wait-{self.pid}", daemon=True
+            ).start()
+        else:
+            watcher.add(self._pidfd, ended)
+
+    def _wait(self, ended: Callable[[], object]) -> None:
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        ended()
+
+    def reap(self) -> ExitStatus:
+        """After its end: let it go, and tell how it ended."""
+        if self._pidfd >= 0:
+            watcher.remove(self._pidfd)
+            os.close(self._pidfd)
+        return ExitStatus.from_returncode(self._popen.wait())
+
+    def stopped(self) -> bool:
+        """Whether SIGSTOP has stopped it: all of its threads."""
+        try:
+            how = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+            return os.waitid(os.P_PID, self.pid, how) is not None
+        except ChildProcessError:
+            return True  # gone: it will not get any stiller
+
+    def disown(self) -> None:
+        """In a forked child: this process cannot wait for it."""
+        self._popen.returncode = 0  # else its finalizer would complain of a process that still runs

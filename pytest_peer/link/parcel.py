@@ -1,0 +1,85 @@
+"""The code that is sent to a peer, or to a fork server, which is a peer-to-be."""
+
+from __future__ import annotations
+
+import functools
+import marshal
+from importlib.machinery import PathFinder
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from typing import Any
+
+#: The module of execnet that runs in the peer, under its own name; the package around it would be imported for nothing.
+BASE_MODULE = "execnet.gateway_base"
+_AGENT = "pytest_peer_agent"
+_HERE = Path(__file__).parent
+_SHARED = ("wire", "stream", "outbox", "mailbox", "codec")
+_AGENT_FOLDER = _HERE.parent / "agent"
+#: In the order in which they are loaded.
+_PEER_MODULES = ("__init__", *_SHARED, "here", "dispatch", "main")
+_TEMPLATE_MODULES = (*_PEER_MODULES, "afresh", "template")
+
+
+@functools.cache
+def loader() -> bytes:
+    """What an interpreter reads first: it says hello, and takes the rest."""
+    source = (_AGENT_FOLDER / "boot.py").read_bytes()
+    return b"%d\n" % len(source) + source
+
+
+def peer(compiled: bool, config: dict[str, Any]) -> bytes:
+    """The rest, for a peer.
+
+    :param compiled: whether it can read our compiled code.
+    """
+    return _payload(compiled, "main:run", _PEER_MODULES, config)
+
+
+def template(config: dict[str, Any]) -> bytes:
+    """The rest, for a fork server, which is an interpreter like this one."""
+    return _payload(True, "template:serve", _TEMPLATE_MODULES, config)
+
+
+@functools.cache
+def own_files() -> list[str]:
+    """The files of this code: frames in them are not the user's."""
+    return [_module(name, True)[1] for name in (BASE_MODULE, *_TEMPLATE_MODULES)]
+
+
+def _payload(compiled: bool, entry: str, modules: tuple[str, ...], config: dict[str, Any]) -> bytes:
+    data = marshal.dumps(
+        {
+            "compiled": compiled,
+            "modules": [_module(name, compiled) for name in (BASE_MODULE, *modules)],
+            "entry": entry,
+            "config": config,
+        },
+        2,
+    )
+    return b"%d\n" % len(data) + data
+
+
+@functools.cache
+def _module(name: str, compiled: bool) -> tuple[str, str, bool, bytes | str]:
+    """What the peer loads of a module: its full name, file, whether it is a package, code."""
+    if name == BASE_MODULE:
+        file, base_code, base_source = _base_module()
+        return name, file, False, marshal.dumps(base_code) if compiled else base_source
+    path = (_HERE if name in _SHARED else _AGENT_FOLDER) / f"{name}.py"
+    source = path.read_text(encoding="utf-8")
+    is_package = name == "__init__"
+    full_name = _AGENT if is_package else f"{_AGENT}.{name}"
+    code = marshal.dumps(compile(source, str(path), "exec")) if compiled else source
+    return full_name, str(path), is_package, code
+
+
+def _base_module() -> tuple[str, Any, str]:
+    """File name, compiled and source code; found without importing it, which would cost a suite that needs no peer in the end."""
+    package, _, _ = BASE_MODULE.partition(".")
+    around = PathFinder.find_spec(package)
+    assert around is not None
+    spec = PathFinder.find_spec(BASE_MODULE, around.submodule_search_locations)
+    assert spec is not None and isinstance(spec.loader, SourceFileLoader)
+    source = spec.loader.get_source(BASE_MODULE)
+    assert source is not None
+    return spec.loader.path, spec.loader.get_code(BASE_MODULE), source

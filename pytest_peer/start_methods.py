@@ -1,0 +1,64 @@
+"""How a peer's interpreter comes into being, in multiprocessing's words; pure.
+
+``"spawn"`` executes a program. ``"forkserver"`` forks a process that has started already: many times faster, and possible only
+for an interpreter like the origin's, started with the environment that it had then.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+FORKSERVER = "forkserver"
+SPAWN = "spawn"
+START_METHODS = (FORKSERVER, SPAWN)
+
+#: Variables that are read when an interpreter, its memory allocator, its locale or its coverage starts: later is too late.
+_READ_AT_START = (
+    "COVERAGE_PROCESS_",
+    "COV_CORE_",
+    "GLIBC_TUNABLES",
+    "LANG",
+    "LC_",
+    "LD_",
+    "MALLOC_",
+    "PYTHON",
+)
+
+
+def unsupported(platform: str, implementation: str) -> str:
+    """Why there is no fork server on such a system; empty if there can be one."""
+    if platform != "linux":
+        return f"there is no fork server on {platform}"
+    if implementation != "cpython":
+        return f"there is no fork server for {implementation}"
+    return ""
+
+
+def refusal(
+    exec: Sequence[str], args: Sequence[str], post_process_args: object, env: Iterable[str]
+) -> str:
+    """Why a fork server cannot serve such options; empty if it can.
+
+    :param env: the names of the variables that the peer gets or loses.
+    """
+    if list(exec) != [sys.executable]:
+        return "exec is not the origin's interpreter"
+    if args:
+        return "args are for the start of an interpreter"
+    if post_process_args is not None:
+        return "post_process_args is for the start of an interpreter"
+    if names := sorted(filter(_is_read_at_start, env)):
+        return f"env has what an interpreter reads at its start: {', '.join(names)}"
+    return ""
+
+
+def read_at_start(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of an environment that a process must have from its start."""
+    return {name: value for name, value in environ.items() if _is_read_at_start(name)}
+
+
+def _is_read_at_start(name: str) -> bool:
+    return name.startswith(_READ_AT_START)

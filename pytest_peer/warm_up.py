@@ -1,0 +1,48 @@
+"""The fork server starts while pytest still collects, as soon as a test is found that will use a peer."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from . import preload
+from . import settings
+from .start_methods import SPAWN
+from .start_methods import unsupported
+
+FIXTURES = {
+    "peer",
+    "peer_factory",
+    "class_peer_factory",
+    "module_peer_factory",
+    "package_peer_factory",
+    "session_peer_factory",
+}
+
+
+def configure(config: pytest.Config) -> None:
+    """Have what tests need imported in the fork server: pytest, and the ini option ``peer_preload``.
+
+    :raises pytest.UsageError: that is no list of module names.
+    """
+    names = config.getini("peer_preload")
+    for name in names:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise pytest.UsageError(f"ini option peer_preload: not the name of a module: {name!r}")
+    before = list(preload.modules)
+    preload.modules[:] = dict.fromkeys([*before, "pytest", *names])
+    config.add_cleanup(lambda: preload.modules.__setitem__(slice(None), before))
+
+
+def collected(item: pytest.Item) -> None:
+    """A test has been found: start the fork server if it will need one and there is none."""
+    if FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) or item.config.option.collectonly:
+        return
+    if unsupported(sys.platform, sys.implementation.name):
+        return
+    given = settings.read(item.config)
+    if given.get("start_method") != SPAWN and given.get("exec") in (None, [sys.executable]):
+        from . import forkservers  # not at the top: a suite without peers does not pay for it
+
+        forkservers.running()
