@@ -262,6 +262,7 @@ class Incarnation:
                 booted=booted,
                 link_lost=link_lost,
                 exit_status=body.process.exit_status,
+                orphaned=body.process.orphaned,
             )
             if not booted:
                 self.boot_error = boot_error(

@@ -103,8 +103,8 @@ class Nursery:
         try:
             peer.begin()
         except BaseException:
-            if not peer.incarnation.body.born:
-                self.peers.remove(peer)  # there is nothing to be told of it
+            if not peer.incarnation.body.born:  # there is nothing to be told of it
+                self.peers = [other for other in self.peers if other is not peer]
             raise
         return peer
 

@@ -76,8 +76,12 @@ class DownReason:
     exit_status: int | None = None
     #: The signal that ended it.
     signal: signal.Signals | None = None
+    #: What else there is to say, for a reader.
+    detail: str = ""
 
     def __str__(self) -> str:
+        if self.detail:
+            return f"{self.kind}: {self.detail}"
         ended = ""
         if self.signal is not None:
             ended = f"killed by {self.signal.name}"
@@ -89,9 +93,17 @@ class DownReason:
 
 
 def down_reason(
-    *, stopped: bool, booted: bool, link_lost: bool, exit_status: ExitStatus | None
+    *,
+    stopped: bool,
+    booted: bool,
+    link_lost: bool,
+    exit_status: ExitStatus | None,
+    orphaned: str = "",
 ) -> DownReason:
-    """Decide why a peer is down from what was seen of its end."""
+    """Decide why a peer is down from what was seen of its end.
+
+    :param orphaned: why nobody saw how it ended.
+    """
     code = exit_status.code if exit_status else None
     number = exit_status.signal if exit_status else None
     if stopped:
@@ -102,4 +114,4 @@ def down_reason(
         kind = "link lost"
     else:
         kind = "signaled" if number is not None else "exited"
-    return DownReason(kind, code, number)
+    return DownReason(kind, code, number, orphaned)

@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 
 _PR_SET_PDEATHSIG = 1
@@ -48,6 +49,7 @@ def set_up(request):
     if "cwd" in changes:
         os.chdir(changes["cwd"])
     _forget_what_was_seen()
+    threading.main_thread()._set_native_id()  # only Python 3.13 does it after a fork
     gc.enable()
 
 

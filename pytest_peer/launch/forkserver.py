@@ -152,8 +152,6 @@ class ForkServer:
     def _send(self, message: tuple[Any, ...], descriptors: Sequence[int], deadline: float) -> None:
         data = marshal.dumps(message)
         view = memoryview(LENGTH.pack(len(data)) + data)
-        poll = select.poll()
-        poll.register(self._socket, select.POLLOUT)
         while view:
             try:
                 if descriptors:
@@ -164,6 +162,8 @@ class ForkServer:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise TimeoutError from None
+                poll = select.poll()
+                poll.register(self._socket, select.POLLOUT)
                 poll.poll(left * 1000)
                 continue
             view, descriptors = view[sent:], ()
@@ -239,6 +239,7 @@ class ForkServer:
             self._read_rest()
             self.dead = (self.dead or f"the fork server died ({how})") + self._told_output()
             children, self._children = list(self._children.values()), {}
+        with self._sending:
             self._socket.close()
         self._ready.set()
         for child in children:

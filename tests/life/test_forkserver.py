@@ -1,0 +1,258 @@
+"""The fork server: which peers come from it, and what becomes of them when it dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import psutil
+import pytest
+from processes import assert_gone
+
+import pytest_peer
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="there are fork servers on Linux only"
+)
+
+
+def manifest(peer: pytest_peer.Peer) -> dict[str, object]:
+    return json.loads((peer.artifacts / "manifest.json").read_text())
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_directory(monkeypatch, tmp_path):
+    """For the artifacts of peers that crash, which the library keeps."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+
+# Which
+
+
+def test_peer_is_forked_by_default(peer_factory):
+    told = manifest(peer_factory(start_method=None))
+    assert told["start_method"] == "forkserver"
+    assert told["start_method_reason"] == "the default, and nothing is against it"
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_start_method_that_is_asked_for_is_used(peer_factory, method):
+    told = manifest(peer_factory(start_method=method))
+    assert told["start_method"] == method
+    assert told["start_method_reason"] == "start_method asks for it"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"args": ["-O"]}, "args are for the start of an interpreter"),
+        ({"exec": ["env", sys.executable]}, "exec is not the origin's interpreter"),
+        (
+            {"env": {"PYTHONHASHSEED": "1"}},
+            "env has what an interpreter reads at its start: PYTHONHASHSEED",
+        ),
+    ],
+)
+def test_peer_that_cannot_be_forked_is_spawned(peer_factory, options, reason):
+    told = manifest(peer_factory(start_method=None, **options))
+    assert (told["start_method"], told["start_method_reason"]) == ("spawn", reason)
+
+
+def test_variable_of_the_origin_that_is_read_at_start_means_spawn(peer_factory, monkeypatch):
+    monkeypatch.setenv("PYTHONHASHSEED", "1")
+    peer = peer_factory(start_method=None)
+    assert manifest(peer)["start_method"] == "spawn"
+    assert peer.call(hash, "a") == int(
+        subprocess.run(
+            [sys.executable, "-c", "print(hash('a'))"], capture_output=True, text=True, check=True
+        ).stdout
+    )
+
+
+def test_asking_for_the_fork_server_is_then_an_error(peer_factory, monkeypatch):
+    monkeypatch.setenv("PYTHONHASHSEED", "1")
+    with pytest.raises(ValueError, match="variables that are read at start changed"):
+        peer_factory(start_method="forkserver")
+
+
+def test_forked_peers_have_one_parent(peer_factory):
+    peers = peer_factory.many(3, start_method="forkserver")
+    (parent,) = set(peers.call(os.getppid))
+    assert psutil.Process(parent).ppid() == os.getpid()
+
+
+# Its death, in a program of its own: the other tests need theirs
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a program that uses the library, and return what it printed, line by line."""
+
+    def run(body: str) -> list[str]:
+        program = tmp_path / "program.py"
+        program.write_text(
+            "import os, pytest_peer, signal, sys, time, warnings, psutil\n"
+            "warnings.simplefilter('ignore', pytest_peer.PeerDownWarning)\n"
+            "def start(**options):\n"
+            "    return pytest_peer.start(start_method='forkserver', **options)\n"
+            + textwrap.dedent(body)
+        )
+        done = subprocess.run(
+            [sys.executable, program], capture_output=True, text=True, timeout=50, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.splitlines()
+
+    return run
+
+
+def test_running_peers_go_down_with_it_and_say_why(run):
+    told = run(
+        """
+        peer = start()
+        busy = peer.submit(time.sleep, 600)
+        os.kill(peer.call(os.getppid), signal.SIGKILL)
+        try:
+            busy.result(10)
+        except pytest_peer.PeerDown as exc:
+            print(exc)
+        print(peer.wait_down(10).kind)
+        print(peer.pid)
+        """
+    )
+    assert "link lost: the fork server died (killed by SIGKILL)" in told[0]
+    assert told[-2] == "link lost"
+    assert_gone([int(told[-1])])
+
+
+def test_next_peer_gets_a_new_one(run):
+    told = run(
+        """
+        first = start()
+        os.kill(first.call(os.getppid), signal.SIGKILL)
+        first.wait_down(10)
+        with start() as second:
+            print(second.call(os.getpid) == second.pid, second.call(os.getppid) != os.getpid())
+        """
+    )
+    assert told == ["True True"]
+
+
+def test_restart_gets_a_new_one_too(run):
+    told = run(
+        """
+        peer = start()
+        os.kill(peer.call(os.getppid), signal.SIGKILL)
+        peer.wait_down(10)
+        print(peer.restart().call(abs, -1), peer.state)
+        peer.stop()
+        """
+    )
+    assert told == ["1 running"]
+
+
+def test_spawned_peers_survive_it(run):
+    told = run(
+        """
+        forked = start()
+        with pytest_peer.start(start_method="spawn") as spawned:
+            os.kill(forked.call(os.getppid), signal.SIGKILL)
+            forked.wait_down(10)
+            print(spawned.call(abs, -1))
+        """
+    )
+    assert told == ["1"]
+
+
+def test_stopped_fork_server_is_a_boot_error_and_is_replaced(run):
+    told = run(
+        """
+        first = start()
+        os.kill(first.call(os.getppid), signal.SIGSTOP)
+        try:
+            start(wait_boot=0.5)
+        except pytest_peer.BootTimeout as exc:
+            print(exc)
+        print(first.wait_down(10).kind)
+        with start() as peer:
+            print(peer.call(abs, -1))
+        """
+    )
+    assert "the fork server does not answer; it was killed" in told[0]
+    assert told[-2:] == ["link lost", "1"]
+
+
+def test_its_death_while_many_boot_leaves_nobody_behind(run):
+    told = run(
+        """
+        import threading
+        server = start().call(os.getppid)
+        outcomes = []
+        def begin():
+            try:
+                peer = start()
+                peer.call(abs, -1)
+                outcomes.append("ran")
+            except (pytest_peer.BootError, pytest_peer.PeerDown) as exc:
+                outcomes.append(type(exc).__name__)
+        threads = [threading.Thread(target=begin) for _ in range(30)]
+        for number, thread in enumerate(threads):
+            thread.start()
+            if number == 15:
+                os.kill(server, signal.SIGKILL)
+        for thread in threads:
+            thread.join()
+        print(len(outcomes))
+        print(*[peer.pid for peer in psutil.Process().children(recursive=True)])
+        """
+    )
+    assert told[0] == "30"
+    assert_gone(map(int, told[1].split()))
+
+
+# The end of its origin
+
+
+@pytest.mark.parametrize("end", ["pass", "os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_it_ends_with_its_origin(tmp_path, end):
+    program = textwrap.dedent(
+        f"""
+        import os, pytest_peer, signal, sys
+        peer = pytest_peer.start(start_method="forkserver")
+        print(peer.pid, peer.call(os.getppid), flush=True)
+        {end}
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.stderr == ""
+    assert_gone(map(int, done.stdout.split()))
+
+
+def test_forked_child_of_the_origin_does_not_keep_it(tmp_path):
+    program = textwrap.dedent(
+        """
+        import os, pytest_peer, signal, sys, time
+        peer = pytest_peer.start(start_method="forkserver")
+        child = os.fork()
+        if child == 0:
+            os.close(1)
+            os.close(2)
+            time.sleep(600)
+        print(child, peer.pid, peer.call(os.getppid), flush=True)
+        os._exit(0)
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=True
+    )
+    child, *ours = map(int, done.stdout.split())
+    try:
+        assert_gone(ours)
+    finally:
+        os.kill(child, signal.SIGKILL)

@@ -1,0 +1,119 @@
+"""The fork server under pytest: when it starts, and what it has imported."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="there are fork servers on Linux only"
+)
+
+
+def test_it_starts_while_pytest_collects(inner):
+    inner.write(
+        """
+        import psutil
+
+        def test_before():
+            (server,) = psutil.Process().children()
+            assert server.cmdline()[-1].strip() == "pytest-peer-forkserver"
+
+        def test_with(peer):
+            assert psutil.Process(peer.pid).ppid() == psutil.Process().children()[0].pid
+        """
+    )
+    inner.run("-p", "no:randomly").assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--collect-only"], ["--peer-start-method=spawn"], [f"--peer-exec={sys.prefix}/bin/python3"]],
+)
+def test_it_does_not_start_where_it_cannot_be_of_use(inner, arguments):
+    inner.write(
+        """
+        import psutil
+
+        def test_before():
+            assert psutil.Process().children() == []
+
+        def test_with(peer):
+            pass
+        """
+    )
+    result = inner.run("-p", "no:randomly", *arguments)
+    assert result.ret == 0
+
+
+def test_pytest_is_imported_there_already(inner):
+    inner.write(
+        """
+        import sys
+
+        def test_it(peer):
+            assert peer.call(lambda: "pytest" in __import__("sys").modules)
+        """
+    )
+    inner.run().assert_outcomes(passed=1)
+
+
+def test_peer_preload_is_imported_there_once(inner):
+    inner.pytester.makeini("[pytest]\npeer_preload = colorsys slow_to_import\n")
+    inner.write(
+        """
+        import os
+        imported_in = os.getpid()
+        """,
+        "slow_to_import.py",
+    )
+    inner.write(
+        """
+        def test_it(peer_factory):
+            peers = peer_factory.many(2)
+            pids = peers.call("slow_to_import:imported_in.__int__")
+            assert pids == peers.call(os.getppid)
+            assert peers[0].call(lambda: "colorsys" in __import__("sys").modules)
+        """
+    )
+    inner.run().assert_outcomes(passed=1)
+
+
+def test_module_that_cannot_be_imported_is_named(inner):
+    inner.pytester.makeini("[pytest]\npeer_preload = no_such_module\n")
+    inner.write("def test_it(peer): pass")
+    result = inner.run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*BootError: *fork server did not start: cannot import no_such_module: ModuleNotFoundError*"
+        ]
+    )
+
+
+def test_module_that_starts_a_thread_is_refused(inner):
+    inner.pytester.makeini("[pytest]\npeer_preload = threaded\n")
+    inner.write(
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()",
+        "threaded.py",
+    )
+    inner.write("def test_it(peer): pass")
+    result = inner.run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*the import of threaded started a thread*"])
+
+
+def test_what_is_no_module_name_is_a_usage_error(inner):
+    inner.pytester.makeini("[pytest]\npeer_preload = a-b\n")
+    inner.write("def test_it(peer): pass")
+    result = inner.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*ini option peer_preload: not the name of a module: 'a-b'"])
+
+
+def test_start_method_that_does_not_exist_is_a_usage_error(inner):
+    inner.write("def test_it(): pass")
+    result = inner.run("--peer-start-method=fork")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--peer-start-method: start_method: expected one of*"])
