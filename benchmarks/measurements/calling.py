@@ -1,0 +1,88 @@
+"""Calls: one after the other, at the same time, in a row without waiting."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from contextlib import contextmanager
+
+import processor
+from counts import Counts
+from rounds import Figure
+from rounds import Measurement
+from rounds import Taker
+from systems.system import Line
+from systems.system import System
+from systems.system import seconds
+
+FLOOR = "a byte, by pipes"
+
+
+def percentiles(times: list[float]) -> dict[str, float]:
+    """The 50th and the 99th; of few, the last is the greatest."""
+    ordered = sorted(times)
+    return {
+        "p50": statistics.median(ordered),
+        "p99": ordered[min(len(ordered) * 99 // 100, len(ordered) - 1)],
+    }
+
+
+def measurements(counts: Counts) -> list[Measurement]:
+    def trips(name: str, where: str, **more: Callable[..., object]) -> Measurement:
+        return Measurement(
+            name,
+            "trips",
+            [
+                Figure("p50", f"round trip of add(1, 2), {where}: p50", "µs", FLOOR),
+                Figure("p99", "  p99", "µs"),
+            ],
+            on_line(lambda line: percentiles(line.trips(counts.trips))),
+            **more,
+        )
+
+    many = counts.callers * counts.calls
+    return [
+        trips("trips-pinned", "one processor", around=processor.pinned),
+        trips("trips", "all processors"),
+        Measurement(
+            "callers",
+            "together",
+            [Figure("rate", f"{counts.callers} callers at the same time", "calls/s")],
+            on_line(lambda line: {"rate": many / line.together(counts.callers, counts.calls)}),
+        ),
+        Measurement(
+            "pipelined",
+            "pipelined",
+            [
+                Figure(
+                    "rate",
+                    f"{counts.trips:,} calls, all sent before any answer is read",
+                    "calls/s",
+                ),
+                Figure("loop", "  the same calls in a loop", "calls/s"),
+            ],
+            on_line(lambda line: _pipelined(line, counts.trips)),
+        ),
+    ]
+
+
+def _pipelined(line: Line, count: int) -> dict[str, float]:
+    sent = seconds(lambda: line.pipelined(count))
+    return {"rate": count / sent, "loop": count / sum(line.trips(count))}
+
+
+def on_line(
+    figures: Callable[[Line], dict[str, float]],
+) -> Callable[[System], AbstractContextManager[Taker]]:
+    """Takes figures on one line, which is there for all rounds."""
+
+    @contextmanager
+    def take(system: System) -> Iterator[Taker]:
+        with system.line() as line:
+            for pid in line.pids:
+                processor.pin(pid)
+            yield lambda: figures(line)
+
+    return take

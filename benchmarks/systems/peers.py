@@ -1,0 +1,105 @@
+"""Our own."""
+
+from __future__ import annotations
+
+import operator
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+import far
+import pytest_peer
+from rounds import Missing
+from systems.system import Line
+from systems.system import System
+
+OFFERS = frozenset(
+    [
+        "boot",
+        "many",
+        "idle",
+        "trips",
+        "together",
+        "pipelined",
+        "payload",
+        "during",
+        "print",
+        "suite",
+    ]
+)
+
+
+class Peers(System):
+    """Peers with one `start_method`."""
+
+    def __init__(self, start_method: str) -> None:
+        self.start_method = start_method
+        self.name = f"peer {start_method}"
+        self.offers = OFFERS
+        if start_method == "spawn":
+            self.offers |= {"plugin"}  # what that costs depends on no peer: once is enough
+
+    @cached_property
+    def options(self) -> dict[str, str]:
+        """Options of `pytest_peer.start`.
+
+        :raises Missing: it has no such option.
+        """
+        try:
+            pytest_peer.start(start_method=self.start_method).stop()
+        except TypeError:
+            if self.start_method == "spawn":
+                return {}  # what a version without the option does
+            raise Missing("no option start_method") from None
+        return {"start_method": self.start_method}
+
+    def boot(self) -> dict[str, float]:
+        options = self.options
+        began = time.perf_counter()
+        peer = pytest_peer.start(**options)
+        peer.call(operator.add, 1, 2)
+        booted = time.perf_counter()
+        peer.stop()
+        return {"boot": booted - began, "stop": time.perf_counter() - booted}
+
+    @contextmanager
+    def many(self, count: int) -> Iterator[list[int]]:
+        peers: list[pytest_peer.Peer] = []
+        try:
+            while len(peers) < count:
+                peers.append(pytest_peer.start(wait_boot=False, **self.options))
+            group = pytest_peer.PeerGroup(peers)  # what `peer_factory.many` gives
+            for peer in peers:
+                peer.wait_boot(60)
+            group.call(operator.add, 1, 2)
+            yield [peer.pid for peer in peers]
+        finally:
+            pytest_peer.PeerGroup(peers).stop()
+
+    @contextmanager
+    def line(self) -> Iterator[Line]:
+        with pytest_peer.start(**self.options) as peer:
+            yield _Line(peer)
+
+
+class _Line(Line):
+    def __init__(self, peer: pytest_peer.Peer) -> None:
+        self._peer = peer
+        self.pids = [peer.pid]
+
+    def trip(self) -> object:
+        return self._peer.call(operator.add, 1, 2)
+
+    def push(self, payload: bytes) -> object:
+        return self._peer.call(len, payload)
+
+    def pull(self, size: int) -> object:
+        return self._peer.call(far.payload, size)
+
+    def pipelined(self, count: int) -> None:
+        for future in [self._peer.submit(operator.add, 1, 2) for _ in range(count)]:
+            future.result()
+
+    def print(self, count: int) -> None:
+        self._peer.call(far.print_lines, count)
