@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import importlib
 import os
 import resource
 import signal
@@ -67,18 +66,18 @@ def _set_environment(variables):
 
 
 def _set_signals(changes):
+    # A set of signals is the kernel's: signal 1 is bit 0.
     if "ignored" in changes:
         for number in signal.valid_signals():
-            if number in changes["ignored"]:
+            handler = signal.getsignal(number)
+            if changes["ignored"] >> (number - 1) & 1:
                 signal.signal(number, signal.SIG_IGN)
-            elif signal.getsignal(number) is signal.SIG_IGN and number not in (
-                signal.SIGPIPE,
-                signal.SIGXFSZ,
-            ):
+            elif handler is signal.SIG_IGN and number not in (signal.SIGPIPE, signal.SIGXFSZ):
                 default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
                 signal.signal(number, default)
     if "blocked" in changes:
-        signal.pthread_sigmask(signal.SIG_SETMASK, changes["blocked"])
+        blocked = {number for number in range(1, 65) if changes["blocked"] >> (number - 1) & 1}
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _forget_what_was_seen():
@@ -88,7 +87,6 @@ def _forget_what_was_seen():
         numpy_random.seed()
     # A directory that the template has listed may have other files by now.
     sys.path_importer_cache.clear()
-    importlib.invalidate_caches()
 
 
 prctl = ctypes.CDLL(None, use_errno=True).prctl

@@ -10,13 +10,12 @@ import os
 import resource
 import signal
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..start_methods import read_at_start
 
 #: ``subprocess`` gives these back their default, and every interpreter ignores them again.
-_IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
+_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 _LIMITS = sorted({value for name, value in vars(resource).items() if name.startswith("RLIMIT_")})
 _NAMESPACES = ("ipc", "mnt", "net", "pid", "user", "uts")
 
@@ -35,24 +34,19 @@ class Inheritance:
     def now(cls) -> Inheritance:
         """What a process started now would have."""
         environ = dict(os.environ)
-        ignored = [
-            int(number)
-            for number in signal.valid_signals()
-            if number not in _IGNORED_BY_PYTHON and signal.getsignal(number) is signal.SIG_IGN
-        ]
+        status = _status()
         settable = {
             "cwd": os.getcwd(),
-            "umask": _umask(),
+            "umask": int(status["Umask"], 8),
             "limits": [(limit, *resource.getrlimit(limit)) for limit in _LIMITS],
-            "ignored": sorted(ignored),
-            "blocked": sorted(int(each) for each in signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+            "ignored": _without(int(status["SigIgn"], 16), _IGNORED_BY_PYTHON),
+            "blocked": int(status["SigBlk"], 16),
             "niceness": os.getpriority(os.PRIO_PROCESS, 0),
-            "processors": sorted(os.sched_getaffinity(0)),
+            "processors": list(os.sched_getaffinity(0)),
         }
         fixed = {
             "variables that are read at start": read_at_start(environ),
-            "user": os.getresuid(),
-            "groups": (os.getresgid(), os.getgroups()),
+            "user": (status["Uid"], status["Gid"], status["Groups"]),
             "root directory": _identity("/"),
             "namespaces": [_identity(f"/proc/self/ns/{name}") for name in _NAMESPACES],
         }
@@ -79,10 +73,18 @@ def variable_changes(old: dict[str, str], new: dict[str, str]) -> dict[str, str 
     return changes
 
 
-def _umask() -> int:
-    # os.umask can only tell it by setting another, which other threads would create files with.
-    status = Path("/proc/self/status").read_text(errors="replace")
-    return int(status.partition("Umask:")[2].split()[0], 8)
+def _status() -> dict[str, str]:
+    """What the kernel knows of this thread; in one system call, and os.umask cannot tell without setting (proc(5))."""
+    with open("/proc/thread-self/status", encoding="utf-8", errors="replace") as file:
+        parts = [line.partition(":") for line in file]
+    return {name: value.strip() for name, _, value in parts}
+
+
+def _without(mask: int, signals: tuple[signal.Signals, ...]) -> int:
+    """A kernel's set of signals, in which signal 1 is bit 0, less some."""
+    for each in signals:
+        mask &= ~(1 << (each - 1))
+    return mask
 
 
 def _identity(path: str) -> tuple[int, int]:
