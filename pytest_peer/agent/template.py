@@ -110,6 +110,7 @@ class Template:
                 os.close(fd)
             afresh.begin(self._pid, descriptors[:3])
             self._title.set(request["node"])
+            sys.orig_argv[-1] = request["node"]
             return descriptors[3:]
         for fd in descriptors:
             os.close(fd)
