@@ -22,6 +22,9 @@ SECONDS_TO_SETTLE = 2.0  # links end and reapers reap soon after the test, not a
 #: What these start may outlive the test that asked for it.
 WIDER_FACTORIES = {f"{scope}_peer_factory" for scope in ("class", "module", "package", "session")}
 
+#: How the command line of a process ends that will be a peer one day.
+SPARE = "pytest-peer-spare"
+
 Resources = dict[tuple[str, object], str]  # identity, to the words that name it
 allowed_key = pytest.StashKey[Resources]()  # what may be there after the running test
 
@@ -99,6 +102,8 @@ def processes() -> Resources:
         words = "dead, not waited for"
         with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one
             words = shlex.join(process.cmdline())
+        if SPARE in words:
+            continue  # the fork server's, which has made it for whoever comes next
         found["process", process] = f"process {process.pid}: {words}"
     return found
 

@@ -17,7 +17,7 @@ from .errors import BootError
 from .errors import BootTimeout
 from .errors import PeerDown
 from .evidence.artifacts import Artifacts
-from .evidence.manifest import manifest
+from .evidence.manifest import manifest_text
 from .link import wire
 from .link.calls import Calls
 from .link.mailbox import Mailboxes
@@ -133,6 +133,7 @@ class Incarnation:
             self._finish()
             return
         assert body.link is not None and body.interpreter is not None
+        running = self._manifest(PeerState.RUNNING)  # made while we wait anyway
         self.calls.ready.wait()  # set by the agent's first word, or by the end
         if not self._finishing:
             self.calls.open(body.link.outbox, body.interpreter.by_value)
@@ -140,7 +141,7 @@ class Incarnation:
             if self.state is PeerState.BOOTING and not self._finishing:
                 if self._boot_timer is not None:
                     watcher.cancel(self._boot_timer)
-                self._write_manifest(PeerState.RUNNING)
+                self._write_manifest(running)
                 self.state = PeerState.RUNNING
             self._changed.notify_all()
 
@@ -274,7 +275,7 @@ class Incarnation:
                     expired=self._boot_expired,
                     stopped=self._stopping,
                 )
-            self._write_manifest(PeerState.DOWN)
+            self._write_manifest(self._manifest(PeerState.DOWN))
             self._on_down(self)
             self.state = PeerState.DOWN
             self._changed.notify_all()
@@ -311,7 +312,10 @@ class Incarnation:
             event.__init__()  # type: ignore[misc]  # with a lock of its own
             event.set()
 
-    def _write_manifest(self, state: PeerState) -> None:
+    def _manifest(self, state: PeerState) -> str:
         facts = self.body.facts() | {"ended": self.ended, "state": state, "reason": self.reason}
+        return manifest_text(self.options, **facts)
+
+    def _write_manifest(self, text: str) -> None:
         with contextlib.suppress(Exception):  # a removed directory: no peer hangs for it
-            self.artifacts.write_manifest(manifest(self.options, **facts))
+            self.artifacts.write_manifest(text)

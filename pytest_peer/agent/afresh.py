@@ -14,8 +14,8 @@ import time
 _PR_SET_PDEATHSIG = 1
 
 
-def begin(parent, descriptors):
-    """Become a process of its own: a session, streams, an end with the template's.
+def begin(parent):
+    """Become a process of its own, before it is known for whom: a session, and an end with the template's.
 
     Its parent has one thread and no end before its own, so the signal that the kernel sends when the starting *thread* ends
     (prctl(2)) means what it says here.
@@ -24,16 +24,19 @@ def begin(parent, descriptors):
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before
         os._exit(1)
+    threading.main_thread()._set_native_id()  # only Python 3.13 does it after a fork
+    gc.enable()
+
+
+def become(request, descriptors):
+    """Set all that the origin has and the template has not, or no more.
+
+    :param descriptors: what stdin, stdout and stderr shall be.
+    :raises OSError: the directory is gone, or something is not permitted.
+    """
     for target, fd in enumerate(descriptors):
         os.dup2(fd, target)
         os.close(fd)
-
-
-def set_up(request):
-    """Set all that the origin has and the template has not, or no more.
-
-    :raises OSError: the directory is gone, or something is not permitted.
-    """
     changes = request["changes"]
     _set_environment(request["variables"])
     _set_signals(changes)
@@ -48,8 +51,6 @@ def set_up(request):
     if "cwd" in changes:
         os.chdir(changes["cwd"])
     _forget_what_was_seen()
-    threading.main_thread()._set_native_id()  # only Python 3.13 does it after a fork
-    gc.enable()
 
 
 def _set_environment(variables):

@@ -3,6 +3,9 @@
 It has one thread, runs nothing of the tests, and is the parent of its peers: it tells the origin of their ends, and keeps the
 dead until the origin has done with their numbers. When the origin is gone, it kills them, and ends.
 
+A fork and the first touch of a thousand pages take longer than all the rest of a boot, so one is made ahead: the *spare* waits
+for the request and becomes the peer.
+
 A request and a report are four bytes of length and a marshalled tuple; descriptors come with a request's first byte.
 """
 
@@ -24,6 +27,8 @@ from . import main
 
 LENGTH = struct.Struct("!I")
 _DESCRIPTORS = 5  # stdin, stdout, stderr, and the link's two
+#: After a spare was used and before the next is made: the boot of the peer needs the processors more.
+_PAUSE = 0.003
 
 
 def serve(reader, fd, config):
@@ -43,13 +48,12 @@ def serve(reader, fd, config):
     template.report("ready")
     request, descriptors = template.loop()
     try:
-        afresh.set_up(request)
+        afresh.become(request, descriptors[:3])
     except BaseException as exc:
-        os.write(
-            2, b"cannot become a peer: %s: %s\n" % (type(exc).__name__.encode(), str(exc).encode())
-        )
+        text = "cannot become a peer: %s: %s\n" % (type(exc).__name__, exc)
+        os.write(2, text.encode("utf-8", "backslashreplace"))
         os._exit(1)
-    read_fd, write_fd = descriptors
+    read_fd, write_fd = descriptors[3:]
     main.run(os.fdopen(read_fd, "rb"), write_fd, request["config"])
 
 
@@ -74,81 +78,107 @@ class Template:
         self._poll.register(origin, select.EPOLLIN)
         self._title = afresh.Title()
         self._pid = os.getpid()
+        self._spare = None  # (socket, process descriptor, pid)
         self._peers = {}  # process descriptor: (number of the request, pid)
+        self._dead = {}  # number of the request: pid
 
     def report(self, *message):
         data = marshal.dumps(message)
         self._origin.sendall(LENGTH.pack(len(data)) + data)
 
     def loop(self):
-        """Serve; returns in a peer, with its request and the link's descriptors."""
+        """Serve; returns in a peer, with its request and its descriptors."""
         while True:
+            if self._spare is None and not self._poll.poll(_PAUSE, 1):
+                received = self._make_spare()
+                if received is not None:
+                    return received
             for fd, _ in self._poll.poll():
                 if fd != self._origin.fileno():
                     self._ended(fd)
                     continue
-                message, descriptors = self._received()
-                if message[0] == "fork":
-                    link = self._fork(message[1], message[2], descriptors)
-                    if link is not None:
-                        return message[2], link
-                else:
-                    os.waitpid(message[1], 0)
+                received = receive(self._origin)
+                if received is None:
+                    self._origin_gone()
+                data, descriptors = received
+                what, number, *_ = marshal.loads(data)
+                if what == "reap":
+                    os.waitpid(self._dead.pop(number), 0)
+                    self.report("reaped", number)
+                    continue
+                received = self._fork(number, data, descriptors)
+                if received is not None:
+                    return received
 
-    def _fork(self, number, request, descriptors):
-        try:
-            pid = os.fork()
-        except OSError as exc:
-            pid = -1
-            self.report("refused", number, "cannot fork: %s" % exc)
+    def _fork(self, number, data, descriptors):
+        """Make a peer of the spare; of one that is made now, if there is none. Returns something in a peer only."""
+        if self._spare is None:
+            try:
+                received = self._make_spare()
+                if received is not None:
+                    return received
+            except OSError as exc:
+                self.report("refused", number, "cannot fork: %s" % exc)
+        if self._spare is not None:
+            connection, fd, pid = self._spare
+            self._spare = None
+            self._peers[fd] = number, pid
+            self.report("forked", number, pid)
+            try:
+                socket.send_fds(connection, [LENGTH.pack(len(data)) + data], descriptors)
+            except OSError:
+                pass  # it has died, and that is told like any peer's end
+            connection.close()
+        for fd in descriptors:
+            os.close(fd)
+        return None
+
+    def _make_spare(self):
+        """Fork. Returns something in the child only, when it is asked to become a peer."""
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
         if pid == 0:
             # By their objects, whose finalizers would else close the numbers again, of whatever has them by then.
+            ours.close()
             self._poll.close()
             self._origin.detach()
             self._reader.close()
             for fd in self._peers:
                 os.close(fd)
-            afresh.begin(self._pid, descriptors[:3])
-            self._title.set(request["node"])
-            sys.orig_argv[-1] = request["node"]
-            return descriptors[3:]
-        for fd in descriptors:
-            os.close(fd)
-        if pid > 0:
-            fd = os.pidfd_open(pid)
-            self._peers[fd] = number, pid
-            self._poll.register(fd, select.EPOLLIN)
-            self.report("forked", number, pid)
+            return self._wait_for_request(theirs)
+        theirs.close()
+        fd = os.pidfd_open(pid)
+        self._poll.register(fd, select.EPOLLIN)
+        self._spare = ours, fd, pid
         return None
 
+    def _wait_for_request(self, connection):
+        self._title.set("pytest-peer-spare")
+        afresh.begin(self._pid)
+        received = receive(connection)
+        if received is None:
+            os._exit(0)  # the template has ended
+        connection.close()
+        data, descriptors = received
+        request = marshal.loads(data)[2]
+        self._title.set(request["node"])
+        sys.orig_argv[-1] = request["node"]
+        return request, descriptors
+
     def _ended(self, fd):
-        number, pid = self._peers.pop(fd)
         self._poll.unregister(fd)
         os.close(fd)
+        if fd not in self._peers:
+            connection, _, pid = self._spare
+            self._spare = None
+            connection.close()
+            os.waitpid(pid, 0)
+            return
+        number, pid = self._peers.pop(fd)
+        self._dead[number] = pid
         end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         by_signal = end.si_code != os.CLD_EXITED
         self.report("ended", number, -end.si_status if by_signal else end.si_status)
-
-    def _received(self):
-        data, ancillary, _, _ = self._origin.recvmsg(
-            LENGTH.size, socket.CMSG_SPACE(4 * _DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
-        )
-        descriptors = array.array("i")
-        for _, _, sent in ancillary:
-            descriptors.frombytes(sent)
-        data += self._exactly(LENGTH.size - len(data)) if data else b""
-        if not data:
-            self._origin_gone()
-        return marshal.loads(self._exactly(*LENGTH.unpack(data))), list(descriptors)
-
-    def _exactly(self, size):
-        data = b""
-        while len(data) < size:
-            part = self._origin.recv(size - len(data))
-            if not part:
-                self._origin_gone()
-            data += part
-        return data
 
     def _origin_gone(self):
         for _, pid in self._peers.values():
@@ -159,3 +189,28 @@ class Template:
             ):  # it is just being born, and is no leader of a group yet: it ends with us
                 pass
         os._exit(0)
+
+
+def receive(connection):
+    """A message and the descriptors that came with it; ``None`` at the end of the connection."""
+    data, ancillary, _, _ = connection.recvmsg(
+        LENGTH.size, socket.CMSG_SPACE(4 * _DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
+    )
+    descriptors = array.array("i")
+    for _, _, sent in ancillary:
+        descriptors.frombytes(sent)
+    try:
+        data += _exactly(connection, LENGTH.size - len(data))
+        return _exactly(connection, *LENGTH.unpack(data)), list(descriptors)
+    except EOFError:
+        return None
+
+
+def _exactly(connection, size):
+    data = b""
+    while len(data) < size:
+        part = connection.recv(size - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return data

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 
 class Artifacts:
@@ -29,11 +27,12 @@ class Artifacts:
             path = parent / f"{name}.{number}"
         return cls(path)
 
-    def write_manifest(self, manifest: dict[str, Any]) -> None:
+    def write_manifest(self, text: str) -> None:
         """Write ``manifest.json`` in one step, so that nobody ever reads half of it."""
-        target = self.path / "manifest.json"
-        half = target.with_suffix(".json.new")
-        half.write_text(json.dumps(manifest, indent=2, default=repr) + "\n", encoding="utf-8")
+        target = os.path.join(self.path, "manifest.json")
+        half = f"{target}.new"
+        with open(half, "w", encoding="utf-8") as file:
+            file.write(text)
         os.replace(half, target)
 
     def discard(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from datetime import UTC
 from datetime import datetime
@@ -11,6 +12,11 @@ from typing import Any
 from ..options import PeerOptions
 from ..states import DownReason
 from ..states import PeerState
+
+
+def manifest_text(options: PeerOptions, **facts: Any) -> str:
+    """`manifest` as it stands in the file."""
+    return json.dumps(manifest(options, **facts), indent=2, default=repr) + "\n"
 
 
 def manifest(

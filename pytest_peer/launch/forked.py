@@ -32,6 +32,7 @@ class Forked:
         self._status: ExitStatus | None = None
         self._over = False
         self._answered = threading.Event()
+        self._reaped = threading.Event()
         self._refused = ""
         self.pid: int = -1
         #: What became of the server, if that is why nobody knows how this process ended.
@@ -58,8 +59,12 @@ class Forked:
 
     def reap(self) -> ExitStatus | None:
         """Let the process go: its number may belong to another one now. Returns how it ended, ``None`` if nobody knows."""
-        self._server.forget(self._number, self.pid)
+        self._server.reap(self._number)
         return self._status
+
+    def wait_reaped(self, seconds: float) -> None:
+        """After `reap`: wait until the server has done it."""
+        self._reaped.wait(seconds)
 
     def stopped(self) -> bool:
         """Whether SIGSTOP has stopped it."""
@@ -84,5 +89,11 @@ class Forked:
                 return
             self._over, self._status, self.orphaned = True, status, orphaned
             ended = self._ended
+        if orphaned:
+            self._reaped.set()  # by init, some day
         if ended is not None:
             ended()
+
+    def gone(self) -> None:
+        """The server has reaped it."""
+        self._reaped.set()

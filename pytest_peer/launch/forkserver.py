@@ -53,7 +53,7 @@ class ForkServer:
         #: Why it is of no use any more; empty while it is.
         self.dead: str = ""
         self._numbers = itertools.count(1)
-        self._children: dict[int, Forked] = {}
+        self._children: dict[int, Forked] = {}  # until they are reaped
         self._lock = threading.Lock()  # of the register of children; held for a moment
         self._sending = threading.Lock()
         self._reapable: deque[int] = deque()
@@ -129,21 +129,18 @@ class ForkServer:
         child.wait_born(deadline)
         return child
 
-    def forget(self, number: int, pid: int) -> None:
-        """Let the server reap the process `pid`."""
-        with self._lock:
-            self._children.pop(number, None)
-        self._reapable.append(pid)
+    def reap(self, number: int) -> None:
+        """Let the server reap a child that has ended."""
+        self._reapable.append(number)
+        # Never waiting for the one who sends: on the watcher's thread that could become a circle. That one looks afterwards.
         self._send_reapable()
 
     def _send_reapable(self) -> None:
-        # Never waiting for the one who sends: on the watcher's thread that could become a circle. That one looks afterwards.
         while self._reapable and self._sending.acquire(blocking=False):
             try:
                 while self._reapable:
-                    self._send(
-                        ("reap", self._reapable.popleft()), (), time.monotonic() + _READ_SECONDS
-                    )
+                    message = ("reap", self._reapable.popleft())
+                    self._send(message, (), time.monotonic() + _READ_SECONDS)
             except OSError:
                 self._reapable.clear()  # it is dying, and its dead are init's
             finally:
@@ -219,10 +216,13 @@ class ForkServer:
         if what == "forked":
             child.answered(rest[1], "")
         elif what == "refused":
-            self._children.pop(rest[0])
+            del self._children[rest[0]]
             child.answered(-1, f"the fork server: {rest[1]}")
-        else:
+        elif what == "ended":
             child.end(ExitStatus.from_returncode(rest[1]))
+        else:
+            del self._children[rest[0]]
+            child.gone()
 
     def _gone(self, how: str) -> None:
         threading.Thread(

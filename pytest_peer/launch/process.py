@@ -33,6 +33,9 @@ class Child(Protocol):
     def reap(self) -> ExitStatus | None:
         """After its end: let it go, and tell how it ended; ``None`` if nobody knows."""
 
+    def wait_reaped(self, seconds: float) -> None:
+        """After `reap`: wait until its number is free."""
+
     def stopped(self) -> bool:
         """Whether SIGSTOP has stopped it."""
 
@@ -127,6 +130,7 @@ class Process:
     def wait_group_gone(self, seconds: float) -> bool:
         """Wait until nothing that belonged to the group runs any more."""
         deadline = time.monotonic() + seconds
+        self._child.wait_reaped(seconds)  # a zombie is a member of its group
         escaped, self._escaped = self._escaped, []
         descendants.wait_gone(escaped, seconds)
         while self._group_runs():

@@ -69,6 +69,9 @@ class Spawned:
             os.close(self._pidfd)
         return ExitStatus.from_returncode(self._popen.wait())
 
+    def wait_reaped(self, seconds: float) -> None:
+        """`reap` has done it."""
+
     def stopped(self) -> bool:
         """Whether SIGSTOP has stopped it: all of its threads."""
         try:
