@@ -25,6 +25,7 @@ from .link.connection import Pipes
 from .link.gateway import Link
 from .link.interpreter import Interpreter
 from .link.interpreter import Unusable
+from .link.segments import Payload
 from .options import PeerOptions
 
 #: A process that ends closes its link a moment before it can be reaped, or the other way round.
@@ -101,13 +102,21 @@ class Body:
             ) from None
         return child
 
-    def connect(self, on_item: Callable[[bytes], object], on_end: Callable[[], object]) -> bool:
+    def connect(
+        self, on_message: Callable[[int, int, Payload], object], on_end: Callable[[], object]
+    ) -> bool:
         """Shake hands and put a link on the pipes; return whether that went well. If not, the process has ended, or is killed."""
         try:
             if self.interpreter is None:  # it is not forked: nobody knows yet what it is
                 self.interpreter = self._pipes.hello(self.process.exited)
                 self._pipes.send_agent(self.interpreter, self._options.name)
-            link = Link(*self._pipes.hand_over(), self._options.name, on_item, on_end)
+            link = Link(
+                *self._pipes.hand_over(),
+                self._options.name,
+                on_message,
+                on_end,
+                self.streams.quiet,
+            )
         except (LinkClosed, Unusable, OSError) as exc:
             self.unusable = str(exc) if isinstance(exc, Unusable) else None
             self._pipes.close()
@@ -120,7 +129,7 @@ class Body:
         return True
 
     def drain(self) -> None:
-        """Read what the peer has written until now; for the link's receiver thread."""
+        """Read what the peer has written until now; for who reads the link."""
         self.streams.drain()
 
     def facts(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """One life of a peer, from the process's start to its end; `restart` gives a peer another.
 
-Three threads have a part in it: the boot thread, which ends with the boot; the link's receiver thread; and the watcher, which
-reports the end of the process. The first that knows of the end and may wait deals with it, once, in `_finish`.
+Two threads have a part in it: the boot thread, which ends with the boot, and the watcher, which reports the end of the process and
+that of the link. The end is dealt with once, in `_finish`, on a thread that is started for it and may wait.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 from .body import SAME_END
 from .body import Body
+from .end import End
 from .errors import BootError
-from .errors import BootTimeout
 from .errors import PeerDown
 from .evidence.artifacts import Artifacts
 from .evidence.manifest import manifest_text
@@ -23,6 +23,7 @@ from .link.calls import Calls
 from .link.mailbox import Mailboxes
 from .options import PeerOptions
 from .postmortem import boot_error
+from .postmortem import boot_timeout
 from .postmortem import not_gone
 from .postmortem import peer_down
 from .states import DownReason
@@ -70,8 +71,8 @@ class Incarnation:
         self._launched = False
         self._failure: BaseException | None = None
         self._begun = threading.Event()
-        self._down = threading.Event()
-        self._finished = threading.Event()
+        self._down = End()
+        self._finished = End()
         self._changed = threading.Condition()
         self._finishing = False
         self._timers = Timers()
@@ -136,7 +137,10 @@ class Incarnation:
         running = self._manifest(PeerState.RUNNING)  # made while we wait anyway
         self.calls.ready.wait()  # set by the agent's first word, or by the end
         if not self._finishing:
-            self.calls.open(body.link.outbox, body.interpreter.by_value)
+            self.calls.open(body.link, body.interpreter.by_value)
+        else:  # it may have been too early for `_finish` to close it
+            self._finished.wait(_KILLED)
+            body.link.close()
         with self._changed:
             if self.state is PeerState.BOOTING and not self._finishing:
                 if self._boot_timer is not None:
@@ -162,11 +166,8 @@ class Incarnation:
             if self.boot_error is not None:
                 raise self.boot_error
             if self.state is PeerState.BOOTING:
-                raise BootTimeout(
-                    f"{self.describe()} is still booting after {timeout:g} s",
-                    argv=self.body.argv,
-                    output=self.body.streams.text(),
-                )
+                output = self.body.streams.text()
+                raise boot_timeout(self.describe(), self.body.argv, output, timeout)
 
     # End
 
@@ -194,6 +195,7 @@ class Incarnation:
         """After `ask_to_stop`: wait until the process and all that it started are gone; after `seconds`, kill them."""
         if not self._down.wait(seconds):
             self.kill()
+            self._down.wait(_KILLED)
         self._wait_finished()
 
     def kill(self) -> None:
@@ -221,15 +223,15 @@ class Incarnation:
     def _wait_finished(self) -> None:
         if not self._finished.wait(_KILLED):
             raise not_gone(self.describe(), _KILLED)
-        if self.body.link is not None:
-            self.body.link.join(SAME_END)
 
     def _process_ended(self) -> None:
-        # Nearly always the link's end comes at the same moment and its thread deals with it. Not if somebody holds the pipe.
-        finish = threading.Thread(target=self._finish, name="pytest-peer-finish", daemon=True)
-        self._timers.call_later(SAME_END, finish.start)
+        # Nearly always the link's end comes at the same moment and is dealt with. Not if somebody holds the pipe.
+        self._timers.call_later(SAME_END, lambda: self._down.begin(self._finish))
 
     def _link_ended(self) -> None:
+        self._down.begin(self._finish_without_link)  # who reads the link may not wait
+
+    def _finish_without_link(self) -> None:
         process = self.body.process
         status = process.exit_status if process.exited.wait(SAME_END) else None
         if status is None:
@@ -281,6 +283,8 @@ class Incarnation:
             self._changed.notify_all()
         self._down.set()
         self.calls.end(self.down_error)
+        if body.link is not None:
+            body.link.close()
         self.calls.ready.set()
         self._finished.set()
 
@@ -308,9 +312,9 @@ class Incarnation:
         self.reason = DownReason("link lost")
         self.state = PeerState.DOWN
         self._changed = threading.Condition()
-        for event in (self._down, self._finished):
-            event.__init__()  # type: ignore[misc]  # with a lock of its own
-            event.set()
+        self._down, self._finished = End(), End()  # with locks of their own
+        self._down.set()
+        self._finished.set()
 
     def _manifest(self, state: PeerState) -> str:
         facts = self.body.facts() | {"ended": self.ended, "state": state, "reason": self.reason}

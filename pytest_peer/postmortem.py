@@ -49,6 +49,11 @@ def peer_down(
     return error
 
 
+def boot_timeout(who: str, argv: Sequence[str], output: str, seconds: float | None) -> BootTimeout:
+    """It has not booted yet, and goes on."""
+    return BootTimeout(f"{who} is still booting after {seconds:g} s", argv=argv, output=output)
+
+
 def not_gone(who: str, seconds: float) -> PeerDown:
     """Something that was killed does not end: a kernel's wait, or a fault of ours. Shows what this process does meanwhile."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}

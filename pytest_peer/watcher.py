@@ -26,6 +26,8 @@ class Watcher:
         self._lock = threading.RLock()
         self._selector: selectors.BaseSelector | None = None
         self._wake: tuple[int, int] | None = None
+        # Where a selector knows no descriptor without events.
+        self._unwatched: dict[int, Callback] = {}
         self._timers: list[Timer] = []
         self._ids = itertools.count()
 
@@ -40,10 +42,31 @@ class Watcher:
         with self._lock:
             if self._selector is None:
                 return
+            self._unwatched.pop(fd, None)
             try:
                 self._selector.unregister(fd)
             except KeyError:
-                return
+                pass
+            self._poke()
+
+    def events_setter(self) -> Callable[[int, int], object]:
+        """What changes the events of a descriptor that was added: a function of both, with 0 for none; not after `remove`.
+
+        Where there is epoll it is one call of C code, done before a signal's handler can interrupt it.
+        """
+        epoll = getattr(self._selector, "_selector", None)
+        modify: Callable[[int, int], object] | None = getattr(epoll, "modify", None)
+        if type(epoll).__name__ == "epoll" and modify is not None:
+            return modify  # its events are numbered as those of `selectors`, as far as they are used here
+        return self._set_events
+
+    def _set_events(self, fd: int, events: int) -> None:
+        with self._lock:
+            selector = self._started()
+            if events and fd in self._unwatched:
+                selector.register(fd, events, self._unwatched.pop(fd))
+            elif not events and fd not in self._unwatched:
+                self._unwatched[fd] = selector.unregister(fd).data
             self._poke()
 
     def call_later(self, seconds: float, callback: Callback) -> Timer:
@@ -55,13 +78,14 @@ class Watcher:
             self._poke()
             return timer
 
-    def cancel(self, timer: Timer) -> None:
-        """Do not call back any more; it may be running just now."""
+    def cancel(self, *timers: Timer) -> None:
+        """Do not call back any more; one may be running just now."""
         with self._lock:
-            if timer in self._timers:
-                self._timers.remove(timer)
-                heapq.heapify(self._timers)
-                self._poke()
+            for timer in timers:
+                if timer in self._timers:
+                    self._timers.remove(timer)
+                    heapq.heapify(self._timers)
+                    self._poke()
 
     def _started(self) -> selectors.BaseSelector:
         if self._selector is None:
@@ -85,7 +109,7 @@ class Watcher:
         assert selector is not None and wake is not None
         while True:
             with self._lock:
-                if len(selector.get_map()) == 1 and not self._timers:
+                if len(selector.get_map()) == 1 and not self._timers and not self._unwatched:
                     self._selector = self._wake = None
                     selector.close()
                     for fd in wake:
@@ -149,8 +173,7 @@ class Timers:
     def close(self) -> None:
         """Cancel all."""
         self._closed = True
-        for timer in list(self._timers):
-            watcher.cancel(timer)
+        watcher.cancel(*self._timers)
 
 
 watcher: Watcher = Watcher()

@@ -1,4 +1,4 @@
-"""Runs calls: the first on the main thread, those that come while it is busy on threads of their own, coroutines on one loop.
+"""Runs calls: the first on the main thread, those that come while it is busy for long on threads of their own, coroutines on a loop.
 
 So calls never wait for each other, and calls made one after the other all run on the main thread, which signal handlers,
 sqlite3 connections and GUI toolkits insist on.
@@ -6,25 +6,31 @@ sqlite3 connections and GUI toolkits insist on.
 
 from __future__ import annotations
 
+import functools
 import pickle
-import queue
 import sys
 import threading
 import types
 
 from . import codec
+from . import describing
 from . import wire
+from .reading import Reading
+from .segments import Parcel
+from .segments import kept
 
 
 class Dispatcher:
-    """`accept` is called by the receiver thread and must neither wait nor raise."""
+    """`accept` is called by who reads the link and must neither wait nor raise.
 
-    def __init__(self, runtime, own_files):
+    :param read: reads the link once, and waits for that.
+    """
+
+    def __init__(self, runtime, own_files, read):
         self._runtime = runtime
         self._own_files = own_files
-        self._main_jobs = queue.SimpleQueue()
+        self._reading = Reading(read, self._run_beside)
         self._lock = threading.Lock()
-        self._main_busy = False
         self._running = 0
         self._finishing = False
         self._all_done = threading.Condition(self._lock)
@@ -34,36 +40,27 @@ class Dispatcher:
     def accept(self, job):
         with self._lock:
             self._running += 1
-            if not self._main_busy:
-                self._main_busy = True
-                self._main_jobs.put(job)
-                return
-        try:
-            threading.Thread(
-                target=self._run, args=(job, False), name="peer-call-%d" % job[1], daemon=True
-            ).start()
-        except RuntimeError:  # no more threads: late is better than never
-            self._main_jobs.put(job)
+        self._reading.arrived(job)
 
     def main_loop(self):
         """Run jobs until `end`; on the main thread."""
         while True:
-            job = self._main_jobs.get()
+            job = self._reading.next()
             if callable(job):
                 return job
             self._run(job, True)
 
     def end(self, finish):
         """Make the main thread leave its loop and call `finish`; return whether it is free to do so now."""
-        with self._lock:
-            free = not self._main_busy
-            self._main_busy = True
-        self._main_jobs.put(finish)
-        return free
+        return self._reading.end(finish)
+
+    def retire(self):
+        """Called by who reads the link: the main thread must not wait for the link any more."""
+        self._reading.retire()
 
     def main_busy(self):
         """Whether the main thread is in a call."""
-        return self._main_busy
+        return self._reading.busy
 
     def wait_all_done(self):
         """Wait until no call runs any more."""
@@ -72,12 +69,21 @@ class Dispatcher:
             while self._running:
                 self._all_done.wait()
 
+    def _run_beside(self, job):
+        try:
+            threading.Thread(
+                target=self._run, args=(job, False), name="peer-call-%d" % job[1], daemon=True
+            ).start()
+        except RuntimeError:
+            return False
+        return True
+
     def _run(self, job, on_main):
         kind, ident, payload = job
         del job  # what the call was given lives no longer than the call
         try:
             try:
-                fn, args, kwargs = pickle.loads(payload)
+                fn, args, kwargs = codec.loads(payload)
                 if isinstance(fn, str):
                     fn = codec.resolved(fn)
             except BaseException as exc:
@@ -91,7 +97,7 @@ class Dispatcher:
                 self._start_task(kind, ident, value, on_main)
                 return
             answer = wire.RESULT
-            data = b"" if kind == wire.CAST else codec.dumps(value, self._runtime.by_value)
+            data = b"" if kind == wire.CAST else self._packed(value)
             del value
         except BaseException as exc:
             answer, data = self._raised(exc)
@@ -99,7 +105,9 @@ class Dispatcher:
 
     def _raised(self, exc):
         try:
-            description = codec.Describer(self._runtime.by_value, self._own_files).describe(exc)
+            description = describing.Describer(self._runtime.by_value, self._own_files).describe(
+                exc
+            )
         except BaseException as failed:
             text = "%s, and describing it failed: %r" % (type(exc).__qualname__, failed)
             description = {"type": type(exc).__qualname__, "repr": text, "text": text, "frames": []}
@@ -117,19 +125,37 @@ class Dispatcher:
         if kind == wire.CAST:
             if answer == wire.RAISED:
                 complain("exception in a cast:\n%s" % pickle.loads(data)["text"])
-            self._free_main(on_main)
+            self._over(on_main)
             return
-        self._free_main(on_main)
+        over = functools.partial(self._over, on_main)
         try:
-            self._runtime.post(answer, ident, data)
+            if isinstance(data, Parcel) and data.changeable():
+                self._post_and_wait(answer, ident, data, over)
+            else:
+                over()
+                self._runtime.post(answer, ident, data)
         except OSError:
             pass  # the link is gone, and this process with it
 
-    def _free_main(self, on_main):
+    def _post_and_wait(self, answer, ident, data, over):
+        # Its buffers are those of the peer's own objects, which the next call may change: until they are sent, this one is not over.
+        sent = threading.Lock()
+        sent.acquire()
+
+        def taken():
+            over()
+            sent.release()
+
+        self._runtime.post(answer, ident, data, taken=taken)
+        sent.acquire()
+
+    def _packed(self, value):
+        return codec.pack(value, self._runtime.by_value, codec.big_in((value,)))
+
+    def _over(self, on_main):
+        if on_main:
+            self._reading.free()
         with self._lock:
-            # Before the answer is sent: the next call, which the answer sets off, must find the main thread free.
-            if on_main and self._main_jobs.empty():
-                self._main_busy = False
             self._running -= 1
             if self._finishing and not self._running:
                 self._all_done.notify_all()
@@ -144,7 +170,7 @@ class Dispatcher:
                 threading.Thread(
                     target=self._run_loop, args=(asyncio,), name="peer-event-loop", daemon=True
                 ).start()
-        self._free_main(on_main)  # before it can answer
+        self._over(on_main)  # before it can answer
         self._loop.call_soon_threadsafe(self._create_task, kind, ident, coroutine)
 
     def _run_loop(self, asyncio):
@@ -160,7 +186,8 @@ class Dispatcher:
         try:
             value = await coroutine
             answer = wire.RESULT
-            data = b"" if kind == wire.CAST else codec.dumps(value, self._runtime.by_value)
+            # The loop has other things to do than to wait until it is sent.
+            data = b"" if kind == wire.CAST else kept(self._packed(value))
         except BaseException as exc:
             answer, data = self._raised(exc)
         self._answer(kind, ident, answer, data, False)

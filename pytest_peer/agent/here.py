@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import pickle
 
 from . import codec
 from . import wire
 from .mailbox import Mailboxes
+from .segments import addressed
+from .segments import kept
 
 
 class Origin:
@@ -21,12 +22,12 @@ class Origin:
         if not isinstance(mailbox, str):
             raise TypeError("mailbox: expected a name, got %r" % (mailbox,))
         try:
-            data = codec.dumps(message, self._runtime.by_value)
+            data = kept(codec.pack(message, self._runtime.by_value, codec.big_in((message,))))
         except codec.CannotEncode as exc:
             raise public("EncodeError", codec.CannotEncode)(
                 "the message %s" % exc
             ) from exc.__cause__
-        self._runtime.post(wire.MESSAGE, next(self._runtime.ids), wire.named(mailbox, data), True)
+        self._runtime.post(wire.MESSAGE, next(self._runtime.ids), addressed(mailbox, data), True)
 
     def __repr__(self):
         return "<origin of %s>" % self._runtime.name
@@ -55,7 +56,7 @@ def public(name, otherwise):
 
 def _rebuilt(payload):
     try:
-        return pickle.loads(payload)
+        return codec.loads(payload)
     except Exception as exc:
         text = "the message cannot be rebuilt in the peer: %s: %s" % (type(exc).__name__, exc)
         raise public("DecodeError", codec.CannotDecode)(text) from exc

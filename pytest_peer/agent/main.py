@@ -6,12 +6,15 @@ import _thread
 import atexit
 import os
 import sys
-import threading
 
 from . import dispatch
+from . import frames
 from . import here
 from . import wire
+from .intake import Intake
+from .outbox import SMALL
 from .outbox import Outbox
+from .segments import split_address
 from .stream import PipeStream
 
 _agent = None
@@ -32,11 +35,6 @@ def run(reader, write_fd, config):
     _agent.live()
 
 
-def attach(channel):
-    """The one task that execnet runs here; the channel lives as long as it does."""
-    _agent.attach(channel)
-
-
 def _set_up_paths(config):
     main = sys.modules["__main__"].__dict__
     for name in ("os", "f", "w"):
@@ -53,33 +51,53 @@ class Agent:
 
     def __init__(self, reader, write_fd, config):
         # Not by an import statement, which would import the whole of execnet around it: 10 ms for nothing.
-        gateway_base = sys.modules["execnet.gateway_base"]
-        self._stream = PipeStream(
-            reader, write_fd, gateway_base.get_execmodel("thread"), self._link_lost
-        )
-        self._serve = gateway_base.serve
+        self._execnet = sys.modules["execnet.gateway_base"]
+        read_fd = reader.fileno()
+        self._reader = reader
+        self._stream = PipeStream(read_fd, write_fd, self._execnet.get_execmodel("thread"))
+        self._intake = Intake(read_fd, frames.FIRST_CHANNEL, self._received, self._frame)
         self._own_files = frozenset(config["own_files"])
         self._runtime = here.runtime = here.Runtime(config["name"], config["by_value"])
-        self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files)
-        self._assembly = wire.Assembly()
+        self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
         self._outbox = None
         self._pid = os.getpid()
 
     def live(self):
         os.register_at_fork(after_in_child=self._forked)
-        # execnet's own loop runs beside: the main thread is for calls, and leaves the interpreter by its front door.
-        _thread.start_new_thread(self._serve, (self._stream, self._runtime.name))
+        agent = self
+
+        class Gateway(self._execnet.BaseGateway):
+            """Of execnet's, what understands its messages: its own threads are not needed, nor is its way to run a task."""
+
+            def _local_schedulexec(self, channel, sourcetask):  # noqa: ARG002 - it is ours to know
+                agent.attach(channel)
+
+        self._gateway = Gateway(self._stream, self._runtime.name)
+        # What the reader has in its buffer; nothing else is read by it.
+        self._intake.chunks.append(self._reader.read(len(self._reader.peek())))
+        self._guarded(self._intake.take)
         finish = self._dispatcher.main_loop()
         finish()
 
     def attach(self, channel):
-        self._outbox = Outbox(channel.send, self._stream.wait_writable)
+        """The one task has come, and with it the channel, which lives as long as this process."""
+        self._channel = channel
+        sender = frames.Sender(self._stream, channel.id, SMALL)
+        self._outbox = Outbox(sender.send, self._stream.wait_writable)
         self._runtime.post = self._outbox.post
-        channel.setcallback(self._receive)
         self._outbox.post(wire.READY, 0, b"")
-        forever = threading.Lock()
-        forever.acquire()
-        forever.acquire()
+
+    def _read(self):
+        self._guarded(self._intake.pull)
+
+    def _guarded(self, step):
+        try:
+            step()
+        except (EOFError, OSError) as exc:
+            self._link_lost(exc)
+
+    def _frame(self, code, channel, data):
+        self._execnet.Message(code, channel, data).received(self._gateway)
 
     def _forked(self):
         # A child that keeps our ends open would hide our death from the origin, and the origin's from us.
@@ -87,16 +105,12 @@ class Agent:
         self._stream.disown(null)
         os.close(null)
 
-    def _receive(self, item):
-        """Called by the receiver thread: it neither waits, nor sends, nor raises."""
-        message = self._assembly.add(item)
-        if message is None:
-            return
-        kind, ident, payload = message
+    def _received(self, kind, ident, payload):
+        """Called by who reads the link: it neither waits, nor sends, nor raises."""
         if kind in (wire.CALL, wire.CAST):
-            self._dispatcher.accept(message)
+            self._dispatcher.accept((kind, ident, payload))
         elif kind == wire.MESSAGE:
-            name, payload = wire.split_name(payload)
+            name, payload = split_address(payload)
             self._runtime.mailboxes[name].deliver(payload)
         elif kind == wire.STACKS:
             text = dispatch.stacks(self._own_files, self._dispatcher.main_busy()).encode(
@@ -107,8 +121,9 @@ class Agent:
             self._shut_down(payload)
 
     def _link_lost(self, error):
-        # A peer does not outlive its control link, and neither does anything it started. By the stream's word and not by the
-        # channel's end marker: there is no channel yet while the peer boots, and execnet would wait for its task first.
+        # A peer does not outlive its control link, and neither does anything it started.
+        if os.getpid() != self._pid:
+            os._exit(0)  # a forked child that has returned from the call, and has no link
         if not isinstance(error, EOFError):
             # Something here has closed our descriptor. The origin lives, ends the rest, and tells what this status means.
             os._exit(wire.LINK_LOST)
@@ -120,6 +135,7 @@ class Agent:
 
     def _shut_down(self, how):
         if how == b"finish":
+            self._dispatcher.retire()
             _thread.start_new_thread(self._finish, ())
         elif not self._dispatcher.end(_halt):
             _thread.start_new_thread(

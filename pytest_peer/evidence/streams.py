@@ -19,17 +19,23 @@ class StandardStreams:
         self.stdin: InputStream = InputStream(stdin)
         self.stdout: OutputStream = OutputStream(stdout, directory / "stdout.log")
         self.stderr: OutputStream = OutputStream(stderr, directory / "stderr.log")
-        self._poll = select.poll()
+        # Two, because a poll object is for one thread at a time.
+        self._poll, self._main_poll = select.poll(), select.poll()
         for pipe in (stdout, stderr):
             self._poll.register(pipe, select.POLLIN)
+            self._main_poll.register(pipe, select.POLLIN)
         self.stdout.watch()
         self.stderr.watch()
 
     def drain(self) -> None:
-        """Read what is in the pipes now. Only the link's receiver thread may use this."""
+        """Read what is in the pipes now. Only who reads the link may use this, and not in the main thread."""
         if self._poll.poll(0):  # one system call for both, and mostly there is nothing
             self.stdout.drain()
             self.stderr.drain()
+
+    def quiet(self) -> bool:
+        """Whether nothing is in the pipes now. Only the main thread may use this."""
+        return not self._main_poll.poll(0)
 
     def text(self) -> str:
         """All that was written, stdout first."""

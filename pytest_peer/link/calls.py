@@ -17,17 +17,24 @@ from . import wire
 from .future import Outcome
 from .future import PeerFuture
 from .future import Waiting
+from .gateway import Link
 from .mailbox import Mailboxes
-from .outbox import Outbox
 from .pickling import decode
 from .pickling import encode
 from .pickling import encode_call
 from .pickling import rebuilt
+from .segments import Parcel
+from .segments import Payload
+from .segments import addressed
+from .segments import decoded_text
+from .segments import kept
+from .segments import split_address
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
 #: How long a peer may take to tell where its threads are.
 STACKS_SECONDS = 1.0
+_SILENT = f"no answer within {STACKS_SECONDS:g} s; it is stopped, or something in it holds the GIL"
 
 
 class Calls:
@@ -45,21 +52,20 @@ class Calls:
         self._whom = whom
         self._mailboxes = mailboxes
         self._drain = drain
-        self._assembly = wire.Assembly()
         #: Set when the agent listens, or will never.
         self.ready: threading.Event = threading.Event()
         self._lock = threading.RLock()
         self._pending: dict[int, PeerFuture | Waiting] = {}
         self._ids = itertools.count(1)
-        self._outbox: Outbox | None = None
-        self._opening: Outbox | None = None
+        self._link: Link | None = None
+        self._opening: Link | None = None
         # What turned out not to be sendable when the peer had booted; the next who says something is told.
         self._late: PeerError | None = None
         self._by_value = ""
         self._backlog: deque[Callable[[], object]] = deque()
         self._error: Callable[[], PeerDown] | None = None
 
-    def open(self, outbox: Outbox, by_value: str) -> None:
+    def open(self, link: Link, by_value: str) -> None:
         """The peer listens: say what has waited, in order.
 
         :param by_value: why code cannot be sent to it by value; empty if it can.
@@ -68,10 +74,10 @@ class Calls:
         while True:
             with self._lock:
                 if not self._backlog:
-                    self._outbox = outbox
+                    self._link = link
                     return
                 speak = self._backlog.popleft()
-            self._opening = outbox
+            self._opening = link
             try:
                 speak()
             except PeerError as exc:  # it may not spoil the boot
@@ -82,11 +88,10 @@ class Calls:
         with self._lock:
             self._error = error
             self._backlog.clear()
-            self._outbox = None
+            self._link = None
         for ident in list(self._pending):
-            future = self._pending.pop(
-                ident, None
-            )  # whoever takes it out answers it: the receiver may be at it too
+            # Whoever takes it out answers it: who reads may be at it too.
+            future = self._pending.pop(ident, None)
             if future is not None:
                 future.fail(error())
 
@@ -103,8 +108,8 @@ class Calls:
         :raises PeerDown: the peer has ended.
         :raises EncodeError: the call or its result cannot be sent.
         """
-        outbox = self._outbox
-        if outbox is None:  # booting, or down
+        link = self._link
+        if link is None:  # booting, or down
             future = self.submit(fn, args, kwargs)
             try:
                 if timeout == 0:
@@ -113,25 +118,26 @@ class Calls:
             finally:
                 self.drop(future)
         waiting = Waiting()
-        payload = encode_call(fn, args, kwargs, self._by_value)
+        asked = encode_call(fn, args, kwargs, self._by_value)
         ident = self._expect(waiting)
         try:
-            self._post(wire.CALL, ident, payload)
+            self._post(wire.CALL, ident, asked)
             if timeout == 0:
                 raise TimeoutError  # at once, however fast the peer is
-            kind, payload = waiting.wait(timeout)
+            kind, answer = link.wait(waiting, ident, timeout)
         except TimeoutError:
             assert timeout is not None
             raise self.timed_out(timeout) from None
         finally:
             self._pending.pop(ident, None)
+            if isinstance(
+                asked, Parcel
+            ):  # the caller goes on, and may change what was not yet sent
+                link.outbox.keep(wire.CALL, ident)
         if kind == wire.RESULT:
-            return decode(payload)
-        exc = self._raised(payload)
-        try:
-            raise exc
-        finally:
-            del exc  # a cycle through this frame would keep the test's locals alive
+            return decode(answer)
+        # Not by a name: a cycle through this frame would keep the test's locals alive.
+        raise self._raised(answer)
 
     def submit(
         self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -141,7 +147,20 @@ class Calls:
         :raises PeerDown: the peer has ended.
         """
         future = PeerFuture(self._outcome, self.timed_out)
-        ident = self._expect(future)
+        ident = future.ident = self._expect(future)
+
+        def encoded() -> Payload:
+            return kept(encode_call(fn, args, kwargs, self._by_value))
+
+        def failed(exc: Exception) -> None:
+            if self._pending.pop(ident, None) is not None:
+                future.set_exception(exc)
+
+        try:
+            first = encoded()
+        except Exception as exc:
+            failed(exc)
+            return future
 
         def speak() -> None:
             with self._lock:
@@ -151,12 +170,11 @@ class Calls:
                     self.drop(future)
                     return
             try:
-                self._post(wire.CALL, ident, encode_call(fn, args, kwargs, self._by_value))
+                self._post(wire.CALL, ident, self._again(first, encoded))
             except PeerDown:
                 pass  # `end` tells the future
             except Exception as exc:
-                if self._pending.pop(ident, None) is not None:
-                    future.set_exception(exc)
+                failed(exc)
 
         self._say(speak)
         return future
@@ -169,7 +187,7 @@ class Calls:
         :raises EncodeError: it cannot be sent.
         :raises PeerDown: the peer has ended.
         """
-        self._say_encoded(wire.CAST, lambda: encode_call(fn, args, kwargs, self._by_value))
+        self._say_encoded(wire.CAST, lambda: kept(encode_call(fn, args, kwargs, self._by_value)))
 
     def send(self, mailbox: str, message: object) -> None:
         """Put `message` into a mailbox of the peer.
@@ -179,10 +197,9 @@ class Calls:
         """
         if not isinstance(mailbox, str):
             raise TypeError(f"mailbox: expected a name, got {mailbox!r}")
-
         self._say_encoded(
             wire.MESSAGE,
-            lambda: wire.named(mailbox, encode(message, self._by_value, "the message")),
+            lambda: addressed(mailbox, encode(message, self._by_value, "the message")),
         )
 
     def stacks(self) -> str:
@@ -195,25 +212,23 @@ class Calls:
         ident = self._expect(waiting)
         try:
             self._post(wire.STACKS, ident, b"")
-            return waiting.wait(STACKS_SECONDS)[1].decode("utf-8", "backslashreplace")
+            link = self._link or self._opening
+            assert link is not None
+            return decoded_text(link.wait(waiting, ident, STACKS_SECONDS)[1])
         finally:
-            self.drop(waiting)
+            self._pending.pop(ident, None)
 
     def shut_down(self, how: str) -> None:
         """Tell the peer to end: ``"halt"`` or ``"finish"``; one that is at its end already needs no word."""
         with contextlib.suppress(PeerDown):
             self._post(wire.SHUTDOWN, next(self._ids), how.encode())
 
-    def received(self, item: bytes) -> None:
-        """An item has come over the link; called by its receiver thread, so this neither sends nor raises."""
-        message = self._assembly.add(item)
-        if message is None:
-            return
-        kind, ident, payload = message
+    def received(self, kind: int, ident: int, payload: Payload) -> None:
+        """A message has come; called by whoever reads the link, so this neither sends nor waits nor raises."""
         if kind == wire.READY:
             self.ready.set()
         elif kind == wire.MESSAGE:
-            name, payload = wire.split_name(payload)
+            name, payload = split_address(payload)
             self._mailboxes[name].deliver(payload)
         else:
             self._drain()
@@ -223,25 +238,19 @@ class Calls:
         """One with nothing pending, and locks of its own: in a forked child a thread that is not there may hold these."""
         return Calls(self._whom, self._mailboxes, self._drain)
 
-    def _answered(self, kind: int, ident: int, payload: bytes) -> None:
+    def _answered(self, kind: int, ident: int, payload: Payload) -> None:
         # One that nobody waits for is dropped.
         future = self._pending.pop(ident, None)
         if future is not None:
             future.deliver((kind, payload))
 
-    def drop(self, future: PeerFuture | Waiting) -> None:
+    def drop(self, future: PeerFuture) -> None:
         """Nobody waits for this answer any more."""
-        with self._lock:
-            for ident, pending in list(self._pending.items()):
-                if pending is future:
-                    del self._pending[ident]
-                    break
+        self._pending.pop(future.ident, None)
 
     def wait_pending(self) -> None:
         """Wait until the calls that were submitted have their answers."""
-        wait(
-            [pending for pending in list(self._pending.values()) if isinstance(pending, PeerFuture)]
-        )
+        wait([each for each in list(self._pending.values()) if isinstance(each, PeerFuture)])
 
     def _expect(self, future: PeerFuture | Waiting) -> int:
         ident = next(self._ids)
@@ -256,7 +265,7 @@ class Calls:
         with self._lock:
             if self._error is not None:
                 raise self._error()
-            if self._outbox is None:
+            if self._link is None:
                 self._backlog.append(speak)
                 return
             late, self._late = self._late, None
@@ -264,23 +273,25 @@ class Calls:
             raise late
         speak()
 
-    def _say_encoded(self, kind: int, payload: Callable[[], bytes]) -> None:
+    def _say_encoded(self, kind: int, payload: Callable[[], Payload]) -> None:
         """What nobody waits for is encoded at once, for the caller to learn that it cannot be sent."""
         encoded = payload()
 
         def speak() -> None:
-            # While the peer booted nobody knew whether code can go to it by value.
-            again = payload() if self._by_value and self._outbox is None else encoded
-            self._post(kind, next(self._ids), again, True)
+            self._post(kind, next(self._ids), self._again(encoded, payload), True)
 
         self._say(speak)
 
-    def _post(self, kind: int, ident: int, payload: bytes, in_order: bool = False) -> None:
-        outbox = self._outbox or self._opening
-        if outbox is None:
+    def _again(self, encoded: Payload, encode: Callable[[], Payload]) -> Payload:
+        # While the peer booted nobody knew whether code can go to it by value.
+        return encode() if self._by_value and self._link is None else encoded
+
+    def _post(self, kind: int, ident: int, payload: Payload, in_order: bool = False) -> None:
+        link = self._link or self._opening
+        if link is None:
             raise TimeoutError(f"{self._whom()} is still booting")
         try:
-            outbox.post(kind, ident, payload, in_order)
+            link.outbox.post(kind, ident, payload, in_order)
         except OSError:
             # The link is closed, and its end is about to be noticed. A pending call learns it there, with the reason.
             if self._error is not None:
@@ -288,7 +299,7 @@ class Calls:
             if kind in (wire.CAST, wire.MESSAGE):
                 raise PeerDown(f"{self._whom()} is going down") from None
 
-    def _outcome(self, kind: int, payload: bytes) -> Outcome:
+    def _outcome(self, kind: int, payload: Payload) -> Outcome:
         if kind == wire.RESULT:
             try:
                 return decode(payload), None
@@ -297,16 +308,13 @@ class Calls:
                 return None, exc
         return None, self._raised(payload)
 
-    def _raised(self, payload: bytes) -> BaseException:
+    def _raised(self, payload: Payload) -> BaseException:
         return rebuilt(decode(payload), f"raised in {self._whom()}")
 
     def timed_out(self, limit: float) -> CallTimeout:
         """What a call raises that was not answered in time; asks the peer where it is."""
         try:
             stacks = self.stacks()
-        except TimeoutError as exc:
-            silent = f"no answer within {STACKS_SECONDS:g} s; it is stopped, or something in it holds the GIL"
-            stacks = f"no stacks: {exc if str(exc) else silent}"
-        except PeerDown as exc:
-            stacks = f"no stacks: {exc}"
+        except (TimeoutError, PeerDown) as exc:
+            stacks = f"no stacks: {str(exc) or _SILENT}"
         return CallTimeout(f"no answer from {self._whom()} within {limit:g} s", stacks)

@@ -6,21 +6,34 @@ which cloudpickle can do only between interpreters of the same minor version: el
 
 from __future__ import annotations
 
-import builtins
+import copyreg
 import io
+import operator
 import pickle
-import sys
 import types
 from typing import Any
 from typing import Callable
+from typing import Iterable
+from typing import Sequence
+
+from . import wire
+from .segments import Parcel
+from .segments import Payload
+from .segments import Segment
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
 #: Python 3.8 knows it as well.
 PROTOCOL = 5
-#: Frames of a traceback that travel, from each of its ends: a RecursionError has thousands.
-_FRAMES = 100
+#: How far down a part that is refused is looked for.
 _DEPTH = 20
+#: Buffers of this size and more are not copied into a pickle.
+BIG = 1 << 16
+_BUFFERS = frozenset({bytes, bytearray, memoryview})
+_CONTAINERS = frozenset({list, tuple, dict})
+_LOOKED_AT = _BUFFERS | _CONTAINERS
+#: In containers with more members than this nothing is looked for: it would cost more than it gains.
+_MEMBERS = 64
 
 
 class CannotEncode(Exception):
@@ -36,8 +49,17 @@ def dumps(obj: Any, by_value: str = "") -> bytes:
 
     :param by_value: why code cannot be sent by value; empty if it can.
     """
+    return _first_that_can(obj, by_value, pickle.dumps, _dumps_by_value)
+
+
+def _first_that_can(
+    obj: Any,
+    by_value: str,
+    dump: Callable[[Any, int], bytes],
+    dump_by_value: Callable[[Any, Any], bytes],
+) -> bytes:
     try:
-        data = pickle.dumps(obj, PROTOCOL)
+        data = dump(obj, PROTOCOL)
     except Exception as exc:
         refused = exc
     else:
@@ -45,20 +67,31 @@ def dumps(obj: Any, by_value: str = "") -> bytes:
         if b"__main__" not in data:
             return data
         refused = pickle.PicklingError("it refers to __main__")
-    if by_value:
-        raise CannotEncode("%s\n%s" % (_where(obj, refused, pickle.dumps), by_value)) from refused
+    cloudpickle, why_not = (None, by_value) if by_value else _cloudpickle()
+    if why_not:
+        text = _where(obj, refused, lambda part: dump(part, PROTOCOL))
+        raise CannotEncode("%s\n%s" % (text, why_not)) from refused
+    try:
+        return dump_by_value(obj, cloudpickle)
+    except Exception as exc:
+        text = _where(obj, exc, lambda part: dump_by_value(part, cloudpickle))
+        raise CannotEncode(text) from exc
+
+
+def _cloudpickle() -> tuple[Any, str]:
     try:
         import cloudpickle
     except ImportError:
-        text = "\ncloudpickle, which could send it by value, is not installed here"
-        raise CannotEncode(_where(obj, refused, pickle.dumps) + text) from refused
-    try:
-        return _dumps_by_value(obj, cloudpickle)
-    except Exception as exc:
-        raise CannotEncode(_where(obj, exc, cloudpickle.dumps)) from exc
+        return None, "cloudpickle, which could send it by value, is not installed here"
+    return cloudpickle, ""
 
 
-def _dumps_by_value(obj: Any, cloudpickle: Any) -> bytes:
+def _dumps_by_value(
+    obj: Any,
+    cloudpickle: Any,
+    buffer_callback: Callable[[Any], object] | None = None,
+    **members: Any,
+) -> bytes:
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
 
     def with_file_name(code: types.CodeType) -> tuple[Any, ...]:
@@ -68,11 +101,127 @@ def _dumps_by_value(obj: Any, cloudpickle: Any) -> bytes:
         return (rebuild, args, *rest)
 
     buffer = io.BytesIO()
-    table = {**cloudpickle.Pickler.dispatch_table, types.CodeType: with_file_name}
     # In the class: the C pickler looks for it when it is made.
-    pickler = type("Pickler", (cloudpickle.Pickler,), {"dispatch_table": table})
-    pickler(buffer, PROTOCOL).dump(obj)
+    members["dispatch_table"] = {
+        **cloudpickle.Pickler.dispatch_table,
+        types.CodeType: with_file_name,
+        memoryview: _reduced_view,
+    }
+    pickler = type("Pickler", (cloudpickle.Pickler,), members)
+    pickler(buffer, PROTOCOL, buffer_callback).dump(obj)
     return buffer.getvalue()
+
+
+def big_in(values: Iterable[Any]) -> list[Any]:
+    """What of these, or one level down in them, `pack` should not copy."""
+    found: list[Any] = []
+    for value in values:
+        kind = type(value)
+        if kind not in _LOOKED_AT:
+            continue
+        if kind not in _CONTAINERS:
+            if kind is memoryview or len(value) >= BIG:
+                found.append(value)
+        elif len(value) <= _MEMBERS:
+            members = value.values() if kind is dict else value
+            found += [
+                each
+                for each in members
+                if type(each) in _BUFFERS and (type(each) is memoryview or len(each) >= BIG)
+            ]
+    return found
+
+
+def pack(obj: Any, by_value: str, big: Sequence[Any]) -> Payload:
+    """Pickle `obj`, but not the big buffers in it: those of `big`, see `big_in`, and those that tell pickle of themselves, as numpy's do.
+
+    :param by_value: why code cannot be sent by value; empty if it can.
+    """
+    aside = _Aside(big)
+    if not big:  # without a pickler made for the purpose, which would ask us about every object
+        try:
+            data = pickle.dumps(obj, PROTOCOL, buffer_callback=aside.buffer)
+            if b"__main__" not in data:
+                return Parcel(data, aside.segments) if aside.segments else data
+        except Exception:  # there is another way, or it tells of the part that is refused
+            pass
+    data = _first_that_can(obj, by_value, aside.dumps, aside.dumps_by_value)
+    return Parcel(data, aside.segments) if aside.segments else data
+
+
+def loads(payload: Payload) -> Any:
+    """The opposite of `pack`."""
+    if isinstance(payload, Parcel):
+        return _Unpickler(payload).load()
+    return pickle.loads(payload)
+
+
+class _Aside:
+    """What is left out of a pickle."""
+
+    def __init__(self, big: Sequence[Any]) -> None:
+        self._big = {id(each): each for each in big if type(each) is not memoryview}
+        self.segments: list[Segment] = []
+        self._numbers: dict[int, int] = {}
+
+    def dumps(self, obj: Any, protocol: int) -> bytes:
+        self.segments, self._numbers = [], {}
+        buffer = io.BytesIO()
+        pickler: Any = _Pickler(buffer, protocol, buffer_callback=self.buffer)
+        pickler.dispatch_table = {**copyreg.dispatch_table, memoryview: _reduced_view}
+        if self._big:
+            pickler.persistent_id = self.number
+        pickler.dump(obj)
+        return buffer.getvalue()
+
+    def dumps_by_value(self, obj: Any, cloudpickle: Any) -> bytes:
+        self.segments, self._numbers = [], {}
+        persistent_id = {"persistent_id": staticmethod(self.number)} if self._big else {}
+        return _dumps_by_value(obj, cloudpickle, self.buffer, **persistent_id)
+
+    def number(self, obj: Any) -> int | None:
+        """Pickle asks this about every object: which segment it is."""
+        if id(obj) not in self._big:
+            return None
+        if id(obj) not in self._numbers:
+            self._numbers[id(obj)] = len(self.segments)
+            kind = wire.AS_BYTES if type(obj) is bytes else wire.AS_BYTEARRAY
+            self.segments.append((kind, obj))
+        return self._numbers[id(obj)]
+
+    def buffer(self, buffer: Any) -> bool:
+        """Pickle asks this about every PickleBuffer: whether it shall be in the pickle."""
+        view = buffer.raw()
+        if len(view) < BIG:
+            return True
+        self.segments.append((wire.AS_BUFFER, view))
+        return False
+
+
+class _Pickler(pickle.Pickler):
+    """One that may be told what to do."""
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, parcel: Parcel) -> None:
+        self._segments = parcel.segments
+        buffers = [part for kind, part in parcel.segments if kind == wire.AS_BUFFER]
+        super().__init__(io.BytesIO(parcel.data), buffers=buffers)
+
+    def persistent_load(self, number: int) -> Any:
+        return self._segments[number][1]
+
+
+def _reduced_view(view: memoryview) -> tuple[Any, ...]:
+    """How a memoryview is pickled; it is one again over there."""
+    format, shape = view.format, list(view.shape or ())
+    if not view.c_contiguous:
+        view = memoryview(view.tobytes())
+    elif format != "B" or len(shape) != 1:
+        view = view.cast("B")
+    if format == "B" and len(shape) == 1:
+        return memoryview, (pickle.PickleBuffer(view),)
+    return operator.methodcaller("cast", format, shape), (view,)
 
 
 def _where(obj: Any, refused: BaseException, dump: Callable[[Any], bytes]) -> str:
@@ -117,169 +266,6 @@ def safe_repr(obj: Any) -> str:
         return repr(obj)
     except Exception as exc:
         return "<%s object, whose repr raised %s>" % (type(obj).__qualname__, type(exc).__name__)
-
-
-class Describer:
-    """Describes an exception with all that belongs to it as dicts of plain values; `pickling.Rebuilder` is the opposite.
-
-    An exception that is met again is the same dict again: handlers nested in handlers would else grow without bounds.
-
-    :param by_value: why code cannot be sent by value; empty if it can.
-    :param own_files: files whose frames are ours, and left out of the tracebacks.
-    """
-
-    def __init__(self, by_value: str, own_files: frozenset[str]) -> None:
-        self._by_value = by_value
-        self._own_files = own_files
-        self._known: dict[int, dict[str, Any]] = {}
-
-    def describe(self, exc: BaseException, depth: int = 0) -> dict[str, Any]:
-        """Describe `exc`."""
-        if id(exc) in self._known:
-            return self._known[id(exc)]
-        description = self._known[id(exc)] = {
-            "type": "%s.%s" % (type(exc).__module__, type(exc).__qualname__),
-            "repr": safe_repr(exc),
-            "text": _formatted(exc, self._own_files),
-            "frames": _frames(exc, self._own_files),
-            "notes": [str(note) for note in getattr(exc, "__notes__", ())],
-            "suppress": exc.__suppress_context__,
-        }
-        description.update(_travelling(exc, self._by_value))
-        if depth < _DEPTH:
-            for name, other in (("cause", exc.__cause__), ("context", exc.__context__)):
-                if other is not None:
-                    description[name] = self.describe(other, depth + 1)
-            if _is_group(exc):
-                members: Any = exc
-                description["members"] = [
-                    self.describe(each, depth + 1) for each in members.exceptions
-                ]
-        return description
-
-
-def _is_group(exc: BaseException) -> bool:
-    # By its looks: a peer may be older than exception groups.
-    return any(cls.__name__ == "BaseExceptionGroup" for cls in type(exc).__mro__)
-
-
-def _formatted(exc: BaseException, own_files: frozenset[str]) -> str:
-    step = exc.__traceback__
-    while step is not None and step.tb_frame.f_code.co_filename in own_files:
-        step = step.tb_next
-    try:
-        import traceback  # not at the top: its import is a sixth of the boot
-
-        return "".join(traceback.format_exception(type(exc), exc, step))
-    except Exception:
-        return safe_repr(exc)
-
-
-def _frames(exc: BaseException, own_files: frozenset[str]) -> list[tuple[str, str, int, str]]:
-    frames = []
-    step = exc.__traceback__
-    while step is not None:
-        code = step.tb_frame.f_code
-        if code.co_filename not in own_files:
-            frames.append(
-                (
-                    code.co_filename,
-                    code.co_name,
-                    step.tb_lineno,
-                    step.tb_frame.f_globals.get("__name__", ""),
-                )
-            )
-        step = step.tb_next
-    return frames if len(frames) <= 2 * _FRAMES else frames[:_FRAMES] + frames[-_FRAMES:]
-
-
-def _travelling(exc: BaseException, by_value: str) -> dict[str, Any]:
-    """The exception itself, in the first of three ways in which it can travel: whole, in parts, not at all."""
-    cls = type(exc)
-    reference = _reference(cls)
-    disguised = reference is not None and reference[0] != cls.__module__
-    if not disguised and not _is_group(exc):
-        try:
-            whole = dumps(exc, by_value)
-            if _same(pickle.loads(whole), exc):
-                return {"whole": whole}
-        except (
-            Exception
-        ):  # something in it cannot be pickled, or its class takes other arguments than `args`
-            pass
-    try:
-        named = ("reference", reference) if reference else ("by value", dumps(cls, by_value))
-        state, left_out = {}, []
-        for name, value in _state(exc).items():
-            try:
-                state[name] = dumps(value, by_value)
-            except CannotEncode:
-                left_out.append(name)
-        return {
-            "class": named,
-            "args": dumps(exc.args[:1] if _is_group(exc) else _arguments(exc), by_value),
-            "state": state,
-            "left_out": left_out,
-            "disguised": disguised,
-        }
-    except Exception:
-        return {}
-
-
-def _same(copy: Any, exc: BaseException) -> bool:
-    return (
-        type(copy) is type(exc)
-        and (str(copy), safe_repr(copy)) == (str(exc), safe_repr(exc))
-        and sorted(_state(copy)) == sorted(_state(exc))
-    )
-
-
-def builtin_base(cls: type) -> type:
-    """The closest builtin exception class that `cls` is derived from."""
-    bases: list[type] = [
-        base for base in cls.__mro__ if base is getattr(builtins, base.__name__, None)
-    ]
-    return bases[0]
-
-
-def _arguments(exc: BaseException) -> tuple[Any, ...]:
-    """What its builtin base class wants to be initialised with; ``args`` is not all of it for OSError."""
-    base: Any = builtin_base(type(exc))
-    return tuple(base.__reduce__(exc)[1])
-
-
-def _state(exc: BaseException) -> dict[str, Any]:
-    """Attributes, also those in slots and in the fields of C classes."""
-    state = {}
-    for cls in type(exc).__mro__:
-        for name, field in vars(cls).items():
-            if not name.startswith("__") and isinstance(
-                field, (types.MemberDescriptorType, types.GetSetDescriptorType)
-            ):
-                try:
-                    state[name] = field.__get__(exc, type(exc))
-                except AttributeError:
-                    continue
-    state.update({k: v for k, v in getattr(exc, "__dict__", {}).items() if k != "__notes__"})
-    for name in ("args", "exceptions", "message") if _is_group(exc) else ("args",):
-        state.pop(name, None)
-    return state
-
-
-def _reference(cls: type) -> tuple[str, str] | None:
-    """Module and name under which `cls` can be found, or ``None``."""
-    module, name = cls.__module__, cls.__qualname__
-    if module != "__main__" and module in sys.modules:
-        try:
-            if attribute(sys.modules[module], name) is cls:
-                return module, name
-        except AttributeError:
-            pass
-    if module == "builtins":  # which it is not: pytest's outcomes disguise themselves
-        for module, found in list(sys.modules.items()):
-            if getattr(found, name, None) is cls:
-                return module, name
-    return None
 
 
 def attribute(obj: Any, path: str) -> Any:

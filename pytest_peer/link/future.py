@@ -12,35 +12,42 @@ from typing import Any
 
 from ..errors import CallTimeout
 from ..options import seconds
+from .segments import Payload
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
 #: A value, or an exception that was raised in the peer.
 Outcome = tuple[Any, BaseException | None]
+#: Kind and payload of a message that answers a call.
+Answer = tuple[int, Payload]
 
 
 class Waiting:
     """One caller waiting for one answer; a third of what a future costs, and most calls need no more."""
 
-    __slots__ = ("_answer", "_arrived", "_error")
+    __slots__ = ("_answer", "_arrived", "_error", "settled")
 
     def __init__(self) -> None:
         self._arrived = threading.Lock()
         self._arrived.acquire()
-        self._answer: tuple[int, bytes] | None = None
+        self._answer: Answer | None = None
         self._error: BaseException | None = None
+        #: Whether `wait` will not wait any more.
+        self.settled: bool = False
 
-    def deliver(self, answer: tuple[int, bytes]) -> None:
+    def deliver(self, answer: Answer) -> None:
         """The answer has come, still encoded."""
         self._answer = answer
+        self.settled = True
         self._arrived.release()
 
     def fail(self, error: BaseException) -> None:
         """No answer will come."""
         self._error = error
+        self.settled = True
         self._arrived.release()
 
-    def wait(self, timeout: float | None) -> tuple[int, bytes]:
+    def wait(self, timeout: float | None) -> Answer:
         """Wait for the answer.
 
         :raises TimeoutError: it did not come in time.
@@ -58,14 +65,16 @@ class Waiting:
 class PeerFuture(Future[Any]):
     """The answer of a call.
 
-    It is decoded by whoever asks for it: unpickling imports modules and runs their code, which the receiver thread must never
+    It is decoded by whoever asks for it: unpickling imports modules and runs their code, which the thread that reads must never
     wait for.
     """
 
     def __init__(
-        self, decode: Callable[[int, bytes], Outcome], timed_out: Callable[[float], CallTimeout]
+        self, decode: Callable[[int, Payload], Outcome], timed_out: Callable[[float], CallTimeout]
     ) -> None:
         super().__init__()
+        #: The id of the call.
+        self.ident: int = 0
         self._decode = decode
         self._timed_out = timed_out
         self._decoding = threading.RLock()
@@ -95,7 +104,7 @@ class PeerFuture(Future[Any]):
         """Wait for value or exception; a `CallTimeout` tells `limit`, of which `timeout` is what is left."""
         return self._settled(timeout, limit)
 
-    def deliver(self, answer: tuple[int, bytes]) -> None:
+    def deliver(self, answer: Answer) -> None:
         """The answer has come, still encoded."""
         self.set_result(answer)
 

@@ -1,62 +1,109 @@
 """The only module that imports execnet: a gateway over descriptors of our own, with one channel for everything.
 
-``Gateway(io, spec)`` and the io protocol are not documented by execnet (hence ``<3``). No group: a group ends gateways at exit
-in ways of its own, and our processes are not its business.
+Of what execnet does not document (hence ``<3``) this uses ``Gateway(io, spec)``, the io protocol, ``_initreceive``,
+``Message(code, id, data).received(gateway)`` and ``_channelfactory._finished_receiving()``; `frames` knows the form of its messages.
+No group: a group ends gateways at exit in ways of its own, and our processes are not its business.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 from execnet.gateway import Gateway
+from execnet.gateway_base import GatewayReceivedTerminate
+from execnet.gateway_base import Message
 from execnet.gateway_base import get_execmodel
 from execnet.xspec import XSpec
 
+from .frames import Sender
+from .future import Answer
+from .future import Waiting
+from .intake import Intake
+from .outbox import SMALL
 from .outbox import Outbox
+from .reader import Reader
+from .segments import Payload
 from .stream import PipeStream
 
 #: The one task the gateway is given; our dispatcher does the rest.
-_TASK = "from pytest_peer_agent import main; main.attach(channel)"
+_TASK = "pass"  # the agent attaches itself to its channel instead
 _END = object()
 
 
+class _Gateway(Gateway):
+    """One whose messages are read by somebody else."""
+
+    def _initreceive(self) -> None:
+        """No thread."""
+
+
 class Link:
-    """A gateway to a peer. `on_item` and `on_end` are called by its receiver thread; they must neither send nor raise."""
+    """A gateway to a peer.
+
+    :param on_message: called with kind, id and payload by whoever reads; it must neither send nor wait nor raise.
+    :param on_end: called once when the link is closed; the same holds.
+    :param quiet: whether the peer has written nothing to its output that is still in the pipes.
+    """
 
     def __init__(
         self,
         read_fd: int,
         write_fd: int,
         name: str,
-        on_item: Callable[[bytes], object],
+        on_message: Callable[[int, int, Payload], object],
         on_end: Callable[[], object],
+        quiet: Callable[[], bool],
     ) -> None:
-        self._on_item = on_item
         self._on_end = on_end
-        self._stream = PipeStream(os.fdopen(read_fd, "rb"), write_fd, get_execmodel("thread"))
-        self._gateway = Gateway(self._stream, XSpec(f"popen//id={name}"))
-        self._channel = self._gateway.remote_exec(_TASK)
-        self.outbox: Outbox = Outbox(self._channel.send, self._stream.wait_writable)
+        self._stream = PipeStream(read_fd, write_fd, get_execmodel("thread"))
+        self._gateway = _Gateway(self._stream, XSpec(f"popen//id={name}"))
+        try:
+            self._channel = self._gateway.remote_exec(_TASK)
+        except OSError:  # the peer is gone already, and nobody will get this link to close it
+            self._stream.close_read()
+            self._stream.close_write()
+            raise
+        # The other end closes it only by an error of its own.
+        self._channel.setcallback(self._closed, endmarker=_END)
+        intake = Intake(read_fd, self._channel.id, on_message, self._frame)
+        self._reader = Reader(read_fd, intake, quiet, self._ended)
+        sender = Sender(self._stream, self._channel.id, SMALL)
+        self.outbox: Outbox = Outbox(sender.send, self._stream.wait_writable)
 
     def listen(self) -> None:
         """Begin to receive; what has come already is delivered at once."""
-        self._channel.setcallback(self._received, endmarker=_END)
+        self._reader.start()
 
-    def _received(self, item: Any) -> None:
+    def wait(self, waiting: Waiting, ident: int, timeout: float | None) -> Answer:
+        """Wait for the answer with that id.
+
+        :raises TimeoutError: it did not come in time.
+        """
+        return self._reader.wait(waiting, ident, timeout)
+
+    def _frame(self, code: int, channel: int, data: bytes) -> None:
+        try:
+            Message(code, channel, data).received(self._gateway)
+        except GatewayReceivedTerminate as exc:
+            raise EOFError from exc
+
+    def _closed(self, item: Any) -> None:
         if item is _END:
             self._on_end()
-        else:
-            self._on_item(item)
+
+    def _ended(self) -> None:
+        self._gateway._channelfactory._finished_receiving()  # closes the channel, and `_closed` is called
 
     def cut(self) -> None:
         """Close our end; the peer notices, and ends."""
         self._stream.close_write()
 
-    def join(self, seconds: float) -> None:
-        """Wait until the receiver thread has ended and closed both descriptors."""
-        self._gateway.join(seconds)
+    def close(self) -> None:
+        """After the end of the peer: close both descriptors. May wait a moment for who reads."""
+        self._reader.stop()
+        self._stream.close_read()
+        self._stream.close_write()
 
     def disown(self, null_fd: int) -> None:
         """In a forked child: let go of the link without disturbing it."""

@@ -8,16 +8,18 @@ from typing import Any
 from typing import Callable
 from typing import Iterator
 
+from .segments import Payload
+
 
 class Mailbox:
     """Messages in the order in which they were sent; one that comes before anybody waits stays."""
 
-    def __init__(self, name: str, decode: Callable[[bytes], Any]) -> None:
+    def __init__(self, name: str, decode: Callable[[Payload], Any]) -> None:
         self.name = name
         self._decode = decode
-        self._payloads: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._payloads: queue.SimpleQueue[Payload] = queue.SimpleQueue()
 
-    def deliver(self, payload: bytes) -> None:
+    def deliver(self, payload: Payload) -> None:
         """Put an encoded message in; it is decoded by whoever takes it out."""
         self._payloads.put(payload)
 
@@ -50,7 +52,7 @@ class Mailbox:
 class Mailboxes:
     """All mailboxes of one owner; they come into being when first named."""
 
-    def __init__(self, decode: Callable[[bytes], Any]) -> None:
+    def __init__(self, decode: Callable[[Payload], Any]) -> None:
         self._decode = decode
         self._lock = threading.RLock()
         self._by_name: dict[str, Mailbox] = {}

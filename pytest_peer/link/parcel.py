@@ -13,10 +13,20 @@ from typing import Any
 BASE_MODULE = "execnet.gateway_base"
 _AGENT = "pytest_peer_agent"
 _HERE = Path(__file__).parent
-_SHARED = ("wire", "stream", "outbox", "mailbox", "codec")
+_SHARED = (
+    "wire",
+    "stream",
+    "frames",
+    "segments",
+    "intake",
+    "outbox",
+    "mailbox",
+    "codec",
+    "describing",
+)
 _AGENT_FOLDER = _HERE.parent / "agent"
 #: In the order in which they are loaded.
-_PEER_MODULES = ("__init__", *_SHARED, "here", "dispatch", "main")
+_PEER_MODULES = ("__init__", *_SHARED, "here", "reading", "dispatch", "main")
 _TEMPLATE_MODULES = (*_PEER_MODULES, "afresh", "template")
 
 

@@ -16,34 +16,42 @@ from ..errors import EncodeError
 from ..errors import PeerError
 from ..errors import RemoteError
 from . import codec
+from . import describing
+from .segments import Payload
+from .segments import kept
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
 
-def encode(obj: object, by_value: str, what: str) -> bytes:
-    """Pickle `obj`.
+def encode(obj: object, by_value: str, what: str) -> Payload:
+    """Pickle `obj`; what happens to it later does not matter.
 
     :param by_value: why code cannot be sent by value, see `interpreter.by_value_refusal`.
     :param what: for the error message.
     :raises EncodeError: it cannot be sent; names which part.
     """
     try:
-        return codec.dumps(obj, by_value)
+        return kept(codec.pack(obj, by_value, codec.big_in((obj,))))
     except codec.CannotEncode as exc:
         raise EncodeError(f"{what} {exc}") from exc.__cause__
 
 
 def encode_call(
     fn: Callable[..., object] | str, args: tuple[Any, ...], kwargs: dict[str, Any], by_value: str
-) -> bytes:
-    """Pickle a call.
+) -> Payload:
+    """Pickle a call. Big buffers in it are not copied: they must not change until it is sent, or `kept`.
 
     :raises TypeError: `fn` is neither callable nor a string.
     :raises ValueError: a string not of the form ``"module:qualname"``.
     :raises EncodeError: a part of it cannot be sent; names which.
     """
-    with contextlib.suppress(codec.CannotEncode):
-        return codec.dumps((fn, args, kwargs), by_value)
+    big = codec.big_in(args)
+    if kwargs:
+        big += codec.big_in(kwargs.values())
+    try:
+        return codec.pack((fn, args, kwargs), by_value, big)
+    except codec.CannotEncode:
+        pass
     # Once more, part by part, to say which it is; outside of the handler, whose exception would be shown with it.
     encode(fn, by_value, "the function")
     for index, arg in enumerate(args):
@@ -53,13 +61,13 @@ def encode_call(
     return encode((fn, args, kwargs), by_value, "the call")
 
 
-def decode(data: bytes, what: str = "the result") -> Any:
+def decode(payload: Payload, what: str = "the result") -> Any:
     """Unpickle what a peer sent.
 
     :raises DecodeError: it cannot be rebuilt here, because of ``__cause__``.
     """
     try:
-        return pickle.loads(data)
+        return codec.loads(payload)
     except Exception as exc:
         raise DecodeError(f"{what} cannot be rebuilt here: {type(exc).__name__}: {exc}") from exc
 
@@ -132,7 +140,7 @@ class _Rebuilder:
         else:
             # Past the class's own __init__, which may want other arguments than those it gave to its base.
             exc = cls.__new__(cls, *args)
-            codec.builtin_base(cls).__init__(exc, *args)  # type: ignore[misc]
+            describing.builtin_base(cls).__init__(exc, *args)  # type: ignore[misc]
         for name, value in description["state"].items():
             known = pickle.loads(value)
             if (

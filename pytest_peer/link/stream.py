@@ -1,55 +1,47 @@
-"""Two descriptors as the byte stream that execnet wants (its ``IO`` protocol)."""
+"""The descriptors of a link as the byte stream that execnet wants (its ``IO`` protocol); of that, what only writes.
+
+Reading is not execnet's: `intake` does it.
+"""
 
 from __future__ import annotations
 
 import os
 import select
+import sys
 import threading
-from typing import IO
 from typing import Any
-from typing import Callable
+from typing import Union
 
 #: A blocked writer looks this often whether the stream is being closed under it.
 _CLOSING_POLL_MS = 100
+#: Linux: the capacity of a pipe. Python knows the name since 3.10.
+_F_SETPIPE_SZ = 1031
+_WIDE = 1 << 20
+
+Buffer = Union[bytes, memoryview]
 
 
 class PipeStream:
-    """Reads from a buffered `reader`, writes to the descriptor `write_fd`.
+    """Writes to the descriptor `write_fd`; owns it and `read_fd`.
 
     The writing end is non-blocking: what is not longer than PIPE_BUF is written whole or not at all (pipe(7)), so an exception
     that a signal handler raises in the middle of a send cannot leave half a message on the link. Only longer data is waited for.
-
-    :param on_end: called with what ended the reading, an end of file or an error, before execnet learns of it.
     """
 
-    def __init__(
-        self,
-        reader: IO[bytes],
-        write_fd: int,
-        execmodel: Any,
-        on_end: Callable[[Exception], object] | None = None,
-    ) -> None:
-        self._on_end = on_end
+    def __init__(self, read_fd: int, write_fd: int, execmodel: Any) -> None:
         self.execmodel = execmodel
-        self._reader = reader
+        self._read_fd = read_fd
         self._write_fd = write_fd
         # Reentrant: a handler of a signal that comes in the middle of a write may write too, whole, before or after.
         self._writing = threading.RLock()
         self._closing = False
+        self._widened = not sys.platform.startswith("linux")
         os.set_blocking(write_fd, False)
         self._poll = select.poll()
         self._poll.register(write_fd, select.POLLOUT)
 
     def read(self, size: int) -> bytes:
-        try:
-            data = self._reader.read(size)
-            if len(data) < size:
-                raise EOFError("expected %d bytes, got %d" % (size, len(data)))
-        except Exception as exc:
-            if self._on_end is not None:
-                self._on_end(exc)
-            raise
-        return data
+        raise NotImplementedError("execnet does not read this link")
 
     def write(self, data: bytes) -> None:
         """Write `data`; BlockingIOError if it is short and there is no room for it now."""
@@ -63,24 +55,48 @@ class PipeStream:
                     raise
                 written = 0
             if written < len(data):
-                self._write_rest(memoryview(data)[written:])
+                self._write_all([memoryview(data)[written:]])
 
-    def _write_rest(self, view: memoryview) -> None:
-        while view:
+    def write_parts(self, parts: list[Buffer]) -> None:
+        """Write several buffers behind each other; waits until they are written."""
+        with self._writing:
+            if not self._widened:
+                self._widen()
+            self._write_all(parts)
+
+    def _widen(self) -> None:
+        # A pipe of 64 KiB makes both sides wait for each other at every turn. Not before it is needed: the kernel gives a user
+        # only so much of that, and then refuses.
+        self._widened = True
+        try:
+            import fcntl  # not at the top: most peers never need it
+
+            fcntl.fcntl(self._write_fd, _F_SETPIPE_SZ, _WIDE)
+        except (ImportError, OSError):
+            pass
+
+    def _write_all(self, parts: list[Buffer]) -> None:
+        while parts:
             if self._closing:
                 raise BrokenPipeError("the link is closed")
-            self._poll.poll(_CLOSING_POLL_MS)
             try:
-                view = view[os.write(self._write_fd, view) :]
+                written = os.writev(self._write_fd, parts)
             except BlockingIOError:
+                self._poll.poll(_CLOSING_POLL_MS)
                 continue
+            while parts and written >= len(parts[0]):
+                written -= len(parts.pop(0))
+            if written:
+                parts[0] = memoryview(parts[0])[written:]
 
     def wait_writable(self) -> None:
         """Wait until there is room for PIPE_BUF bytes, or the stream is closed, or a moment has passed."""
         self._poll.poll(_CLOSING_POLL_MS)
 
     def close_read(self) -> None:
-        self._reader.close()
+        if self._read_fd >= 0:
+            os.close(self._read_fd)
+            self._read_fd = -1
 
     def close_write(self) -> None:
         self._closing = True
@@ -91,9 +107,9 @@ class PipeStream:
 
     def disown(self, null_fd: int) -> None:
         """In a forked child: let go of the link without disturbing it; the process that owns it goes on."""
-        os.dup2(null_fd, self._reader.fileno(), inheritable=False)
-        if self._write_fd >= 0:
-            os.dup2(null_fd, self._write_fd, inheritable=False)
+        for fd in (self._read_fd, self._write_fd):
+            if fd >= 0:
+                os.dup2(null_fd, fd, inheritable=False)
 
     # The rest of execnet's protocol. The process is not its business.
 

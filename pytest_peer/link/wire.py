@@ -1,8 +1,12 @@
 """The messages of the control link; the only shapes both sides know.
 
-A message travels as one or more items of the channel. An item is a header and a part of the payload::
+A message travels as one or more items of the channel. An item is a header and a part::
 
-    kind: 1 byte | last part: 1 byte | id: 8 bytes | part
+    kind: 1 byte | flag: 1 byte | id: 8 bytes | part
+
+A message of one item has the flag WHOLE, and its part is the payload. A longer one, or one with big buffers beside its pickle, is
+a list of segments: first an item TABLE that tells their kinds and sizes, so that the receiver can make room for each at once, then
+items PART with their bytes, none of which belongs to two segments. Items of several messages may come interleaved.
 
 The id of an answer is the id of its request, so messages are told apart by kind and id.
 """
@@ -10,9 +14,10 @@ The id of an answer is the id of its request, so messages are told apart by kind
 from __future__ import annotations
 
 import struct
+from typing import Sequence
 
 #: Raised with every change that an older agent would not understand.
-PROTOCOL = 1
+PROTOCOL = 2
 
 # from the origin
 CALL = 1  # pickle of (function, args, kwargs)
@@ -22,28 +27,31 @@ STACKS = 4  # empty; answered by STACKS with text
 # from the peer
 READY = 10  # empty: the agent listens
 RESULT = 11  # pickle of the value
-RAISED = 12  # pickle of a description made by `codec.described`
+RAISED = 12  # pickle of a description made by `describing`
 # both ways
 MESSAGE = 20  # for a mailbox: `named`
+
+# flags
+PART = 0
+WHOLE = 1
+TABLE = 2
+
+# kinds of segments: what the receiver makes of the bytes
+AS_BYTES = 0
+AS_BYTEARRAY = 1
+AS_BUFFER = 2  # of whatever type; for what is made around it
 
 #: Exit status of a peer whose end of the link was closed under it.
 LINK_LOST = 113
 
-_HEADER = struct.Struct("!B?Q")
 _NAME = struct.Struct("!H")
-
-HEADER_SIZE = _HEADER.size
-
-
-def item(kind: int, ident: int, last: bool, part: bytes) -> bytes:
-    """One item of the channel; execnet takes nothing but real ``bytes``."""
-    return _HEADER.pack(kind, last, ident) + part
+_SEGMENT = struct.Struct("!BQ")
 
 
-def named(name: str, payload: bytes) -> bytes:
-    """The payload of a MESSAGE: the mailbox's name in front, readable without unpickling."""
+def named(name: str, pickled: bytes) -> bytes:
+    """What a MESSAGE says: the mailbox's name in front of the pickle, readable without unpickling."""
     encoded = name.encode("utf-8", "surrogatepass")
-    return _NAME.pack(len(encoded)) + encoded + payload
+    return _NAME.pack(len(encoded)) + encoded + pickled
 
 
 def split_name(payload: bytes) -> tuple[str, bytes]:
@@ -53,22 +61,11 @@ def split_name(payload: bytes) -> tuple[str, bytes]:
     return payload[_NAME.size : start].decode("utf-8", "surrogatepass"), payload[start:]
 
 
-class Assembly:
-    """Puts messages together again; the parts of several may come interleaved."""
+def table(segments: Sequence[tuple[int, int]]) -> bytes:
+    """The part of an item TABLE, of every segment's kind and size."""
+    return b"".join([_SEGMENT.pack(kind, size) for kind, size in segments])
 
-    def __init__(self) -> None:
-        self._parts: dict[tuple[int, int], list[bytes]] = {}
 
-    def add(self, data: bytes) -> tuple[int, int, bytes] | None:
-        """Take an item; return ``(kind, id, payload)`` when it completes a message, else ``None``."""
-        kind, last, ident = _HEADER.unpack_from(data)
-        part = data[HEADER_SIZE:]
-        key = (kind, ident)
-        if last and key not in self._parts:
-            return kind, ident, part
-        parts = self._parts.setdefault(key, [])
-        parts.append(part)
-        if not last:
-            return None
-        del self._parts[key]
-        return kind, ident, b"".join(parts)
+def split_table(part: bytes) -> list[tuple[int, int]]:
+    """The opposite of `table`."""
+    return [(kind, size) for kind, size in _SEGMENT.iter_unpack(part)]

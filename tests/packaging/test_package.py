@@ -19,7 +19,17 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = Path(pytest_peer.__file__).parent
 AGENT = PACKAGE / "agent"
 #: What the agent and the origin's link share.
-SHARED_NAMES = ("codec", "mailbox", "outbox", "stream", "wire")
+SHARED_NAMES = (
+    "codec",
+    "describing",
+    "frames",
+    "intake",
+    "mailbox",
+    "outbox",
+    "segments",
+    "stream",
+    "wire",
+)
 SHARED = [PACKAGE / "link" / f"{name}.py" for name in SHARED_NAMES]
 SENT_TO_PEERS = [*sorted(AGENT.rglob("*.py")), *SHARED]
 MOST_LINES = 320

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pytest_peer.link import outbox
 from pytest_peer.link import wire
 from pytest_peer.link.outbox import Outbox
+from pytest_peer.link.segments import Incoming
 
 BIG = b"b" * (3 * outbox.CHUNK)
 SECONDS = 10.0
@@ -29,19 +30,26 @@ class Line:
         self.open.set()
         self.entered = threading.Semaphore(0)
         self.failure: Callable[[], OSError] | None = None
-        self._assembly = wire.Assembly()
+        self._incoming: dict[tuple[int, int], Incoming] = {}
         self.outbox = Outbox(self.send, lambda: self.open.wait(SECONDS))
 
-    def send(self, item: bytes) -> None:
+    def send(self, kind: int, flag: int, ident: int, part: bytes) -> None:
         self.entered.release()
         assert self.open.wait(SECONDS)
         if self.failure is not None:
             raise self.failure()
         self.threads.append(threading.get_ident())
-        message = self._assembly.add(item)
-        self.items.append((item[0], len(item)))
-        if message is not None:
-            self.whole.append(message)
+        self.items.append((kind, len(part)))
+        if flag == wire.WHOLE:
+            self.whole.append((kind, ident, part))
+            return
+        if flag == wire.TABLE:
+            self._incoming[kind, ident] = Incoming(part)
+            return
+        incoming = self._incoming[kind, ident]
+        incoming.room(len(part))[:] = part
+        if incoming.complete():
+            self.whole.append((kind, ident, incoming.payload()))
 
     def block(self) -> None:
         """From now on every item waits for `unblock`; one big message is there, and waits already."""
@@ -81,7 +89,7 @@ def test_big_message_comes_whole(line: Line) -> None:
 def test_no_item_is_bigger_than_a_chunk(line: Line) -> None:
     line.outbox.post(wire.CALL, 1, BIG + b"x")
     assert line.outbox.wait_idle(SECONDS)
-    assert max(size for _, size in line.items) <= outbox.CHUNK + wire.HEADER_SIZE
+    assert max(size for _, size in line.items) <= outbox.CHUNK
 
 
 def test_post_returns_before_a_big_message_has_gone(line: Line) -> None:
@@ -107,7 +115,7 @@ def test_big_messages_take_turns(line: Line) -> None:
     line.block()
     line.outbox.post(wire.RESULT, 2, BIG)
     line.unblock()
-    assert [kind for kind, _ in line.items] == [wire.CALL, wire.RESULT] * 3
+    assert [kind for kind, _ in line.items] == [wire.CALL, wire.RESULT] * 4  # a table and 3 parts
 
 
 def test_big_message_in_order_is_not_overtaken_by_one_in_order(line: Line) -> None:
@@ -157,10 +165,10 @@ def test_small_message_for_which_there_is_no_room_is_sent_later(line: Line) -> N
 
 
 def test_message_posted_while_one_is_sent_by_the_same_thread_is_sent(line: Line) -> None:
-    def send(item: bytes) -> None:
-        if item[0] == wire.CALL:
+    def send(kind: int, flag: int, ident: int, part: bytes) -> None:
+        if kind == wire.CALL:
             interrupted.post(wire.MESSAGE, 2, b"from a signal handler")
-        line.send(item)
+        line.send(kind, flag, ident, part)
 
     interrupted = Outbox(send, lambda: None)
     interrupted.post(wire.CALL, 1, b"x")

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from hypothesis import example
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
+from test_frames import Reading
+from test_frames import packed
 
+from pytest_peer.link import frames
 from pytest_peer.link import wire
+from pytest_peer.link.segments import Parcel
 
-Message = tuple[int, int, bytes]
+Segments = list[tuple[int, bytes]]
+Message = tuple[int, int, Segments]
 
 kinds = st.integers(min_value=0, max_value=255)
 idents = st.integers(min_value=0, max_value=2**64 - 1)
+ways = st.sampled_from([wire.AS_BYTES, wire.AS_BYTEARRAY, wire.AS_BUFFER])
+segments = st.tuples(
+    st.binary(max_size=40).map(lambda data: (wire.AS_BYTES, data)),
+    st.lists(st.tuples(ways, st.binary(max_size=40)), max_size=3),
+).map(lambda drawn: [drawn[0], *drawn[1]])
 messages = st.lists(
-    st.tuples(kinds, idents, st.binary(max_size=40)),
-    max_size=8,
-    unique_by=lambda message: message[:2],
+    st.tuples(kinds, idents, segments), max_size=8, unique_by=lambda message: message[:2]
 )
 
 
 def cut(message: Message, rng: random.Random) -> list[bytes]:
-    kind, ident, payload = message
-    cuts = sorted(rng.randrange(len(payload) + 1) for _ in range(rng.randrange(4)))
-    bounds = list(zip([0, *cuts], [*cuts, len(payload)], strict=True))
-    return [
-        wire.item(kind, ident, number == len(bounds), payload[start:end])
-        for number, (start, end) in enumerate(bounds, 1)
-    ]
+    kind, ident, every = message
+    items = [(wire.TABLE, wire.table([(way, len(data)) for way, data in every]))]
+    for _, data in every:
+        cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(4)))
+        bounds = zip([0, *cuts], [*cuts, len(data)], strict=True)
+        items += [(wire.PART, data[start:end]) for start, end in bounds if end > start]
+    return [packed(frames.FIRST_CHANNEL, kind, flag, ident, part) for flag, part in items]
 
 
 def mixed(streams: list[list[bytes]], rng: random.Random) -> list[bytes]:
@@ -39,48 +49,77 @@ def mixed(streams: list[list[bytes]], rng: random.Random) -> list[bytes]:
     return items
 
 
+def plain(payload: Any) -> list[tuple[type, bytes]]:
+    every = [payload] if isinstance(payload, bytes) else [payload.data]
+    if isinstance(payload, Parcel):
+        every += [part for _, part in payload.segments]
+    return [(type(part), bytes(part)) for part in every]
+
+
+def expected(message: Message) -> tuple[int, int, list[tuple[type, bytes]]]:
+    types = {wire.AS_BYTES: bytes, wire.AS_BYTEARRAY: bytearray, wire.AS_BUFFER: memoryview}
+    kind, ident, every = message
+    return kind, ident, [(types[way], data) for way, data in every]
+
+
+def received(items: list[bytes]) -> list[tuple[int, int, list[tuple[type, bytes]]]]:
+    reading = Reading()
+    try:
+        for item in items:
+            reading.give(item)
+        return [(kind, ident, plain(payload)) for kind, ident, payload in reading.messages]
+    finally:
+        reading.close()
+
+
+@settings(deadline=None)
 @given(messages, st.randoms(use_true_random=False))
 def test_any_cut_and_any_mixture_comes_together(sent: list[Message], rng: random.Random) -> None:
-    assembly = wire.Assembly()
     items = mixed([cut(message, rng) for message in sent], rng)
-    whole = [message for message in map(assembly.add, items) if message is not None]
-    assert sorted(whole) == sorted(sent)
+    assert sorted(received(items), key=repr) == sorted(map(expected, sent), key=repr)
 
 
+@settings(deadline=None)
 @given(messages, st.randoms(use_true_random=False))
 def test_message_is_complete_with_its_last_part(sent: list[Message], rng: random.Random) -> None:
-    assembly = wire.Assembly()
     for message in sent:
         *first, last = cut(message, rng)
-        assert [assembly.add(item) for item in first] == [None] * len(first)
-        assert assembly.add(last) == message
+        assert received(first) == []
+        assert received([*first, last]) == [expected(message)]
 
 
-@given(kinds, idents, st.binary())
-def test_identity_may_be_used_again(kind: int, ident: int, payload: bytes) -> None:
-    assembly = wire.Assembly()
-    for _ in range(2):
-        assert assembly.add(wire.item(kind, ident, False, payload)) is None
-        assert assembly.add(wire.item(kind, ident, True, b"end")) == (kind, ident, payload + b"end")
+@settings(deadline=None)
+@given(messages, st.randoms(use_true_random=False))
+def test_identity_may_be_used_again(sent: list[Message], rng: random.Random) -> None:
+    for message in sent:
+        items = cut(message, rng)
+        assert received(items * 2) == [expected(message)] * 2
 
 
 def test_answer_and_request_of_the_same_number_are_kept_apart() -> None:
-    assembly = wire.Assembly()
-    assert assembly.add(wire.item(wire.RESULT, 1, False, b"re")) is None
-    assert assembly.add(wire.item(wire.MESSAGE, 1, True, b"message")) == (
-        wire.MESSAGE,
-        1,
-        b"message",
-    )
-    assert assembly.add(wire.item(wire.RESULT, 1, True, b"sult")) == (wire.RESULT, 1, b"result")
+    rng = random.Random(0)
+    result: Message = (wire.RESULT, 1, [(wire.AS_BYTES, b"result")])
+    message: Message = (wire.MESSAGE, 1, [(wire.AS_BYTES, b"message")])
+    first, *rest = cut(result, rng)
+    assert received([first, *cut(message, rng), *rest]) == [expected(message), expected(result)]
 
 
-def test_item_is_real_bytes() -> None:
-    assert type(wire.item(wire.CALL, 1, True, b"x")) is bytes
+def test_big_part_is_put_into_its_place() -> None:
+    data = random.Random(0).randbytes(300_000)
+    message: Message = (wire.RESULT, 1, [(wire.AS_BYTES, b"pickle"), (wire.AS_BYTES, data)])
+    assert received(cut(message, random.Random(0))) == [expected(message)]
 
 
-def test_header_has_the_size_it_says() -> None:
-    assert len(wire.item(wire.CALL, 1, True, b"")) == wire.HEADER_SIZE
+def test_bytearray_that_came_can_be_resized() -> None:
+    data = bytes(300_000)
+    items = cut((1, 1, [(wire.AS_BYTES, b""), (wire.AS_BYTEARRAY, data)]), random.Random(0))
+    reading = Reading()
+    for item in items:
+        reading.give(item)
+    (_, (_, array)) = (reading.messages[0][2].data, reading.messages[0][2].segments[0])
+    array.append(1)
+    assert len(array) == len(data) + 1
+    reading.close()
 
 
 @given(st.text(alphabet=st.characters(), max_size=100), st.binary())

@@ -1,0 +1,206 @@
+"""Who reads a link at the origin: the watcher's thread, or a caller that waits for its answer.
+
+A caller that reads by itself needs no other thread to wake it, which is most of what a call costs. There is one right to read,
+the descriptor itself, which goes from hand to hand. A signal handler may raise in the main thread between any two steps, or make a
+call of its own there. So what the main thread does here are steps that happen as a whole, each one call of C code, and may be
+repeated: it takes the right, reads, looks, and takes its answer off only when it has it. All that is not just its answer it leaves
+to the watcher's thread, which no handler interrupts.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from selectors import EVENT_READ
+
+from ..watcher import watcher
+from .future import Answer
+from .future import Waiting
+from .intake import READ_SIZE
+from .intake import Intake
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+#: One who reads looks this often whether his answer, or the link's end, has come in another way.
+_LOOK_SECONDS = 0.1
+#: Who reads for all reads so many times, a pipe's content each, before it looks at something else.
+_AT_ONCE = 4
+
+#: For who reads to see that there is nothing more to wait for, and how often that is looked at.
+_STOP_SECONDS = 1.0
+_STOP_POLL = 0.001
+
+_READ_SIZES = (READ_SIZE,)
+_WATCHED = (EVENT_READ,)
+_UNWATCHED = (0,)
+#: Empty, or with the descriptor in it.
+Hand = deque[int]
+_POP = deque.pop
+
+
+class Reader:
+    """Reads the non-blocking descriptor `fd`.
+
+    :param quiet: whether the peer has written nothing to its output that is still in the pipes.
+    :param on_end: called once, on a thread that must not wait, when nothing more will come.
+    """
+
+    def __init__(
+        self, fd: int, intake: Intake, quiet: Callable[[], bool], on_end: Callable[[], object]
+    ) -> None:
+        os.set_blocking(fd, False)
+        self._fd = fd
+        self._intake = intake
+        self._quiet = quiet
+        self._on_end = on_end
+        self._free: Hand = deque((fd,))
+        self._main: Hand = deque()
+        # Not one object: a handler may wait here while what it has interrupted is in a poll.
+        self._polls: deque[select.poll] = deque()
+        self._watch: Callable[[int, int], object]
+        self._ended = False
+
+    def start(self) -> None:
+        """Begin to read."""
+        watcher.add(self._fd, self._ready)
+        self._watch = watcher.events_setter()
+
+    def wait(self, waiting: Waiting, ident: int, timeout: float | None) -> Answer:
+        """Wait for the answer with that id, by reading if nobody else does.
+
+        :raises TimeoutError: it did not come in time.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        main = threading.get_ident() == threading.main_thread().ident
+        hand: Hand = self._main if main else deque()
+        answer = None
+        try:
+            if not _move(self._free, hand):
+                pass  # who reads brings the answer; if that is what this very handler has interrupted, `_leave` ends it
+            elif main:
+                answer = self._lead_main(waiting, ident, deadline)
+            else:
+                self._lead(waiting, deadline, hand)
+        finally:
+            try:
+                self._leave(hand)
+            except BaseException:  # the second half of an interrupted step is to do it again
+                self._leave(hand)
+                raise
+        if answer is not None:
+            return answer
+        return waiting.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+    def stop(self) -> None:
+        """Read no more: when this returns the descriptor may be closed. All who wait must have been told before."""
+        hand: Hand = deque()
+        deadline = time.monotonic() + _STOP_SECONDS
+        while not self._ended and not _move(self._free, hand):
+            if time.monotonic() > deadline:
+                self._main.clear()  # a handler holds up the main thread; it cannot read when that returns
+                break
+            time.sleep(_STOP_POLL)
+        self._ended = True
+        watcher.remove(self._fd)
+
+    def _lead_main(self, waiting: Waiting, ident: int, deadline: float | None) -> Answer | None:
+        intake, hand = self._intake, self._main
+        if not intake.between_frames():
+            return None
+        _each(self._watch, hand, _UNWATCHED)
+        if not self._readable(waiting, deadline):
+            return None
+        try:
+            intake.chunks.extend(map(os.read, hand, _READ_SIZES))
+            data = intake.chunks[0]
+        except (OSError, IndexError):  # a handler has given the right away
+            return None
+        answer = intake.whole_answer(ident, data)
+        if answer is None or not self._quiet():
+            return None
+        try:
+            intake.chunks.remove(data)
+        except ValueError:  # a handler has left it to the watcher
+            pass
+        return answer
+
+    def _lead(self, waiting: Waiting, deadline: float | None, hand: Hand) -> None:
+        _each(self._watch, hand, _UNWATCHED)
+        while hand and self._readable(waiting, deadline):
+            self._advance(hand)
+
+    def _readable(self, waiting: Waiting, deadline: float | None) -> bool:
+        """Wait until there is something to read, `waiting` has its answer, or it is too late for it."""
+        try:
+            poll = self._polls.pop()
+        except IndexError:
+            poll = select.poll()
+            poll.register(self._fd, select.POLLIN)
+        try:
+            while not waiting.settled:
+                seconds = _LOOK_SECONDS
+                if deadline is not None:
+                    seconds = min(seconds, deadline - time.monotonic())
+                    if seconds <= 0:
+                        return False
+                if poll.poll(seconds * 1000):
+                    return True
+            return False
+        finally:
+            self._polls.append(poll)
+
+    def _leave(self, hand: Hand) -> None:
+        """Let the watcher read; a step that may be repeated."""
+        _each(self._watch, hand, _WATCHED)
+        _move(hand, self._free)
+        if self._intake.chunks and not self._ended:
+            watcher.call_later(0, self._ready)  # it sees only what is still in the pipe
+
+    def _ready(self) -> None:
+        hand: Hand = deque()
+        if _move(self._free, hand):
+            try:
+                self._advance(hand)
+            finally:
+                _move(hand, self._free)
+
+    def _advance(self, hand: Hand) -> None:
+        try:
+            self._intake.take()
+            for _ in range(_AT_ONCE):
+                if not self._intake.pull():
+                    break
+        except BlockingIOError:
+            pass
+        except (EOFError, OSError):
+            self._end(hand)
+        except Exception as exc:  # a fault of ours must not leave anybody waiting
+            self._end(hand)
+            thread = threading.current_thread()
+            threading.excepthook(
+                threading.ExceptHookArgs((type(exc), exc, exc.__traceback__, thread))
+            )
+
+    def _end(self, hand: Hand) -> None:
+        self._ended = True
+        hand.clear()  # nobody will have it any more
+        watcher.remove(self._fd)
+        self._on_end()
+
+
+def _move(source: Hand, target: Hand) -> bool:
+    """Take the right to read from one hand to another, at once and as a whole; return whether it was there."""
+    try:
+        target.extend(map(_POP, (source,)))
+    except IndexError:
+        return False
+    return True
+
+
+def _each(function: Callable[[int, int], object], hand: Hand, arguments: tuple[int]) -> None:
+    """Call `function` if the right is in that hand, at once."""
+    deque(map(function, hand, arguments), 0)
