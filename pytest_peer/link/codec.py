@@ -6,9 +6,7 @@ which cloudpickle can do only between interpreters of the same minor version: el
 
 from __future__ import annotations
 
-import copyreg
 import io
-import operator
 import pickle
 import types
 from typing import Any
@@ -102,11 +100,8 @@ def _dumps_by_value(
 
     buffer = io.BytesIO()
     # In the class: the C pickler looks for it when it is made.
-    members["dispatch_table"] = {
-        **cloudpickle.Pickler.dispatch_table,
-        types.CodeType: with_file_name,
-        memoryview: _reduced_view,
-    }
+    table = {**cloudpickle.Pickler.dispatch_table, types.CodeType: with_file_name}
+    members["dispatch_table"] = table
     pickler = type("Pickler", (cloudpickle.Pickler,), members)
     pickler(buffer, PROTOCOL, buffer_callback).dump(obj)
     return buffer.getvalue()
@@ -157,44 +152,58 @@ def loads(payload: Payload) -> Any:
 
 
 class _Aside:
-    """What is left out of a pickle."""
+    """What is left out of a pickle.
+
+    A memoryview is always, for pickle refuses it. Not as a PickleBuffer, though pickle would take that: the garbage collector
+    of Python 3.11 crashes on a PickleBuffer of a memoryview in a reference cycle, as a caught exception's traceback makes them.
+    """
 
     def __init__(self, big: Sequence[Any]) -> None:
-        self._big = {id(each): each for each in big if type(each) is not memoryview}
+        self._big = {id(each): each for each in big}
+        self._begin()
+
+    def _begin(self) -> None:
         self.segments: list[Segment] = []
-        self._numbers: dict[int, int] = {}
+        # By identity: what stands for it in the pickle, and itself, which must live as long as its identity is known.
+        self._known: dict[int, tuple[Any, Any]] = {}
 
     def dumps(self, obj: Any, protocol: int) -> bytes:
-        self.segments, self._numbers = [], {}
+        self._begin()
         buffer = io.BytesIO()
         pickler: Any = _Pickler(buffer, protocol, buffer_callback=self.buffer)
-        pickler.dispatch_table = {**copyreg.dispatch_table, memoryview: _reduced_view}
-        if self._big:
-            pickler.persistent_id = self.number
+        pickler.persistent_id = self.stand_in
         pickler.dump(obj)
         return buffer.getvalue()
 
     def dumps_by_value(self, obj: Any, cloudpickle: Any) -> bytes:
-        self.segments, self._numbers = [], {}
-        persistent_id = {"persistent_id": staticmethod(self.number)} if self._big else {}
-        return _dumps_by_value(obj, cloudpickle, self.buffer, **persistent_id)
+        self._begin()
+        return _dumps_by_value(
+            obj, cloudpickle, self.buffer, persistent_id=staticmethod(self.stand_in)
+        )
 
-    def number(self, obj: Any) -> int | None:
-        """Pickle asks this about every object: which segment it is."""
-        if id(obj) not in self._big:
+    def stand_in(self, obj: Any) -> Any:
+        """Pickle asks this about every object: what to write instead, or ``None``."""
+        if type(obj) is not memoryview and id(obj) not in self._big:
             return None
-        if id(obj) not in self._numbers:
-            self._numbers[id(obj)] = len(self.segments)
-            kind = wire.AS_BYTES if type(obj) is bytes else wire.AS_BYTEARRAY
-            self.segments.append((kind, obj))
-        return self._numbers[id(obj)]
+        if id(obj) not in self._known:
+            number = len(self.segments)
+            if type(obj) is memoryview:
+                flat = obj.cast("B") if obj.c_contiguous else obj.tobytes()
+                self.segments.append((wire.AS_BUFFER, flat))
+                what: Any = number, obj.format, obj.shape, obj.readonly
+            else:
+                kind = wire.AS_BYTES if type(obj) is bytes else wire.AS_BYTEARRAY
+                self.segments.append((kind, obj))
+                what = number
+            self._known[id(obj)] = what, obj
+        return self._known[id(obj)][0]
 
     def buffer(self, buffer: Any) -> bool:
         """Pickle asks this about every PickleBuffer: whether it shall be in the pickle."""
         view = buffer.raw()
         if len(view) < BIG:
             return True
-        self.segments.append((wire.AS_BUFFER, view))
+        self.segments.append((wire.AS_PICKLEBUFFER, view))
         return False
 
 
@@ -205,23 +214,17 @@ class _Pickler(pickle.Pickler):
 class _Unpickler(pickle.Unpickler):
     def __init__(self, parcel: Parcel) -> None:
         self._segments = parcel.segments
-        buffers = [part for kind, part in parcel.segments if kind == wire.AS_BUFFER]
+        buffers = [part for kind, part in parcel.segments if kind == wire.AS_PICKLEBUFFER]
         super().__init__(io.BytesIO(parcel.data), buffers=buffers)
 
-    def persistent_load(self, number: int) -> Any:
-        return self._segments[number][1]
-
-
-def _reduced_view(view: memoryview) -> tuple[Any, ...]:
-    """How a memoryview is pickled; it is one again over there."""
-    format, shape = view.format, list(view.shape or ())
-    if not view.c_contiguous:
-        view = memoryview(view.tobytes())
-    elif format != "B" or len(shape) != 1:
-        view = view.cast("B")
-    if format == "B" and len(shape) == 1:
-        return memoryview, (pickle.PickleBuffer(view),)
-    return operator.methodcaller("cast", format, shape), (view,)
+    def persistent_load(self, what: Any) -> Any:
+        if isinstance(what, int):
+            return self._segments[what][1]
+        number, format, shape, readonly = what
+        view = self._segments[number][1]
+        if format != "B" or len(shape) != 1:
+            view = view.cast(format, shape)
+        return view.toreadonly() if readonly else view
 
 
 def _where(obj: Any, refused: BaseException, dump: Callable[[Any], bytes]) -> str:

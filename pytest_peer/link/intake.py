@@ -11,6 +11,7 @@ from . import frames
 from . import wire
 from .segments import Incoming
 from .segments import Payload
+from .segments import view_of
 
 #: One reading of what is not yet known to be big; a pipe holds as much.
 READ_SIZE = 1 << 16
@@ -41,10 +42,12 @@ class Intake:
         self.chunks: deque[bytes] = deque()
         self._tail = b""  # the beginning of a head
         self._incoming: dict[tuple[int, int], Incoming] = {}
-        # A frame of which more is to come: where to put it, how much to skip behind that, and what to do then.
-        self._room = memoryview(b"")
+        # A frame of which more is to come: in which room to put it and where, how much, how much to skip behind it, what to do then.
+        self._room: Any = None
+        self._at = 0
+        self._left = 0
         self._skip = 0
-        self._then: Any = None
+        self._then: Callable[[], object] | None = None
         self._spare = bytearray(_SPARE)
 
     def between_frames(self) -> bool:
@@ -84,18 +87,17 @@ class Intake:
         :raises EOFError: the end.
         :raises BlockingIOError: nothing is there, and the descriptor does not block.
         """
-        if not self._room:
+        if not self._left:
             data = os.read(self._fd, READ_SIZE)
             count = len(data)
         else:
-            count = os.readv(self._fd, (self._room, self._spare))
-            behind = count - len(self._room)
-            if count > 0 and behind < 0:
-                self._room = self._room[count:]
+            with view_of(self._room) as view, view[self._at : self._at + self._left] as room:
+                count = os.readv(self._fd, (room, self._spare))
+            placed = min(count, self._left)
+            self._advance(placed)
+            if count and self._left:
                 return True
-            if count:
-                self._fill_up()
-            data = bytes(memoryview(self._spare)[:behind]) if count else b""
+            data = bytes(memoryview(self._spare)[: count - placed])
         if not count:
             raise EOFError("the other end has closed the link")
         self._feed(data)
@@ -144,7 +146,8 @@ class Intake:
         if flag == wire.TABLE:
             self._incoming[kind, ident] = Incoming(part)
         else:
-            self._incoming[kind, ident].room(len(part))[:] = part
+            self._begin(*self._incoming[kind, ident].place(len(part)), len(part), 0, _nothing)
+            self._fill(part)
         self._complete(kind, ident)
 
     def _complete(self, kind: int, ident: int) -> None:
@@ -153,37 +156,40 @@ class Intake:
 
     def _begin_item(self, kind: int, flag: int, ident: int, size: int) -> None:
         if flag == wire.PART:
-            self._begin(
-                self._incoming[kind, ident].room(size), 1, lambda: self._complete(kind, ident)
-            )
+            room, at = self._incoming[kind, ident].place(size)
+            self._begin(room, at, size, 1, lambda: self._complete(kind, ident))
         else:
             part = bytearray(size)
-            self._begin(memoryview(part), 1, lambda: self._item(kind, flag, ident, bytes(part)))
+            self._begin(part, 0, size, 1, lambda: self._item(kind, flag, ident, bytes(part)))
 
     def _begin_frame(self, code: int, channel: int, length: int) -> None:
         data = bytearray(length)
-        self._begin(memoryview(data), 0, lambda: self._on_frame(code, channel, bytes(data)))
+        self._begin(data, 0, length, 0, lambda: self._on_frame(code, channel, bytes(data)))
 
-    def _begin(self, room: memoryview, skip: int, then: Callable[[], object]) -> None:
-        self._room, self._skip, self._then = room, skip, then
+    def _begin(self, room: Any, at: int, size: int, skip: int, then: Callable[[], object]) -> None:
+        self._room, self._at, self._left, self._skip, self._then = room, at, size, skip, then
 
     def _fill(self, data: bytes) -> bytes:
         """Put the beginning of `data` where it belongs, and return the rest."""
-        view = memoryview(data)
-        count = min(len(view), len(self._room))
-        if count:  # nothing can be written into an empty room
-            self._room[:count] = view[:count]
-        if count < len(self._room):
-            self._room = self._room[count:]
-            return b""
-        self._fill_up()
-        if len(view) < count + self._skip:
+        count = min(len(data), self._left)
+        if count:
+            with view_of(self._room) as view:
+                view[self._at : self._at + count] = memoryview(data)[:count]
+            self._advance(count)
+        end = count + self._skip
+        if self._left or len(data) < end:
             return b""
         then, self._then = self._then, None
+        assert then is not None
         then()
-        return data[count + self._skip :]
+        return data[end:]
 
-    def _fill_up(self) -> None:
-        # Released at once: a bytearray that somebody else has got already could not be resized.
-        self._room.release()
-        self._room = memoryview(b"")
+    def _advance(self, count: int) -> None:
+        self._at += count
+        self._left -= count
+        if not self._left:
+            self._room = None
+
+
+def _nothing() -> None:
+    """What follows a part that was there as a whole."""

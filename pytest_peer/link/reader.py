@@ -117,7 +117,7 @@ class Reader:
         try:
             intake.chunks.extend(map(os.read, hand, _READ_SIZES))
             data = intake.chunks[0]
-        except (OSError, IndexError):  # a handler has given the right away
+        except (OSError, IndexError, RuntimeError):  # a handler had the right between these calls
             return None
         answer = intake.whole_answer(ident, data)
         if answer is None or not self._quiet():
@@ -203,4 +203,11 @@ def _move(source: Hand, target: Hand) -> bool:
 
 def _each(function: Callable[[int, int], object], hand: Hand, arguments: tuple[int]) -> None:
     """Call `function` if the right is in that hand, at once."""
-    deque(map(function, hand, arguments), 0)
+    while True:
+        try:
+            deque(map(function, hand, arguments), 0)
+        except (
+            RuntimeError
+        ):  # a handler had it between the two calls here, so the iterator is stale
+            continue
+        return

@@ -9,6 +9,9 @@ from typing import Union
 
 from . import wire
 
+#: Memory of this size and more comes from the system.
+_MAPPED = 1 << 16
+
 #: A kind of `wire`, and the buffer or what was made of it.
 Segment = Tuple[int, Any]
 
@@ -68,43 +71,59 @@ class Incoming:
 
     def __init__(self, table: bytes) -> None:
         self._rooms: list[tuple[int, Any]] = []
-        self._views: list[memoryview] = []
+        self._ends: list[int] = []
         for kind, size in wire.split_table(table):
-            # A BytesIO gives its bytes away without copying them, and does not write zeros into them before.
-            room: Any = bytearray(size) if kind == wire.AS_BYTEARRAY else io.BytesIO(bytes(size))
-            self._rooms.append((kind, room))
-            view = memoryview(room) if kind == wire.AS_BYTEARRAY else room.getbuffer()
-            self._views.append(view)
-        self._at = 0
+            self._rooms.append((kind, _room(kind, size)))
+            self._ends.append(size)
+        self._current = 0
         self._filled = 0
         self._skip_full()
 
-    def room(self, size: int) -> memoryview:
-        """Where the next part of `size` bytes goes."""
-        view = self._views[self._at][self._filled : self._filled + size]
-        if len(view) < size:
+    def place(self, size: int) -> tuple[Any, int]:
+        """Where the next part of `size` bytes goes: for `view_of`, and an offset."""
+        kind, room = self._rooms[self._current]
+        start = self._filled
+        if start + size > self._ends[self._current]:
             raise ValueError("a part of %d bytes does not fit into its segment" % size)
+        if kind == wire.AS_BYTEARRAY:
+            room += bytes(size)  # bit by bit, because zeros for all of it would hold up everybody
         self._filled += size
         self._skip_full()
-        return view
+        return room, start
 
     def _skip_full(self) -> None:
-        while self._at < len(self._views) and self._filled == len(self._views[self._at]):
-            self._at += 1
+        while self._current < len(self._ends) and self._filled == self._ends[self._current]:
+            self._current += 1
             self._filled = 0
 
     def complete(self) -> bool:
         """Whether there is room for nothing more."""
-        return self._at == len(self._views)
+        return self._current == len(self._ends)
 
     def payload(self) -> Payload:
         """The message, when it is complete."""
-        done: list[Segment] = []
-        for (kind, room), view in zip(self._rooms, self._views):
-            if kind == wire.AS_BUFFER:
-                done.append((kind, view))
-                continue
-            view.release()
-            done.append((kind, room if kind == wire.AS_BYTEARRAY else room.getvalue()))
+        done = [(kind, _made(kind, room)) for kind, room in self._rooms]
         data: bytes = done[0][1]
         return Parcel(data, done[1:]) if len(done) > 1 else data
+
+
+def _room(kind: int, size: int) -> Any:
+    """Writable memory, not filled with zeros at once where that can be had."""
+    if kind == wire.AS_BYTES:
+        return io.BytesIO(bytes(size))  # gives its bytes away without copying them
+    if kind == wire.AS_BYTEARRAY or size < _MAPPED:
+        return bytearray() if kind == wire.AS_BYTEARRAY else bytearray(size)
+    import mmap  # not at the top: most peers never need it
+
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+def _made(kind: int, room: Any) -> Any:
+    if kind == wire.AS_BYTES:
+        return room.getvalue()
+    return room if kind == wire.AS_BYTEARRAY else memoryview(room)
+
+
+def view_of(room: Any) -> memoryview:
+    """A view to be released at once: while there is one, a bytearray cannot grow."""
+    return room.getbuffer() if isinstance(room, io.BytesIO) else memoryview(room)

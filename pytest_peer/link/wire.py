@@ -39,7 +39,8 @@ TABLE = 2
 # kinds of segments: what the receiver makes of the bytes
 AS_BYTES = 0
 AS_BYTEARRAY = 1
-AS_BUFFER = 2  # of whatever type; for what is made around it
+AS_BUFFER = 2  # for a memoryview
+AS_PICKLEBUFFER = 3  # the same, for what pickle makes around it
 
 #: Exit status of a peer whose end of the link was closed under it.
 LINK_LOST = 113

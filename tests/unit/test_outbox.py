@@ -14,6 +14,7 @@ from pytest_peer.link import outbox
 from pytest_peer.link import wire
 from pytest_peer.link.outbox import Outbox
 from pytest_peer.link.segments import Incoming
+from pytest_peer.link.segments import view_of
 
 BIG = b"b" * (3 * outbox.CHUNK)
 SECONDS = 10.0
@@ -47,7 +48,9 @@ class Line:
             self._incoming[kind, ident] = Incoming(part)
             return
         incoming = self._incoming[kind, ident]
-        incoming.room(len(part))[:] = part
+        room, at = incoming.place(len(part))
+        with view_of(room) as view:
+            view[at : at + len(part)] = part
         if incoming.complete():
             self.whole.append((kind, ident, incoming.payload()))
 

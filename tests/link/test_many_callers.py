@@ -1,0 +1,191 @@
+"""Many callers of one peer, in threads and without waiting: everybody gets his own answer, and no call waits for another."""
+
+from __future__ import annotations
+
+import operator
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pytest_peer import CallTimeout
+from pytest_peer import Peer
+from pytest_peer import here
+
+LONG = 30.0  # for what has to come, on a busy machine too
+THREADS = 8
+CALLS = 200
+
+order: list[int] = []
+
+
+def note(number: int) -> bool:
+    order.append(number)
+    return threading.current_thread() is threading.main_thread()
+
+
+def noted() -> list[int]:
+    return order
+
+
+def take(box: str) -> Any:
+    return here.mailbox(box).get(LONG)
+
+
+def tell(box: str, message: object) -> object:
+    here.origin.send(box, message)
+    return message
+
+
+def tell_and_print(box: str, message: object) -> object:
+    print(message)
+    return tell(box, message)
+
+
+def at_once(work: Callable[[int], object]) -> None:
+    """Run it in several threads; what one raises is raised here."""
+    failures: list[BaseException] = []
+
+    def run(index: int) -> None:
+        try:
+            work(index)
+        except BaseException as exc:
+            failures.append(exc)
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for failure in failures:
+        raise failure
+
+
+def test_every_thread_gets_its_own_answers(peer: Peer) -> None:
+    def calls(index: int) -> None:
+        for number in range(CALLS):
+            value = index * CALLS + number
+            assert peer.call_within(LONG, operator.add, value, 0) == value
+
+    at_once(calls)
+
+
+def test_threads_and_the_main_thread(peer: Peer) -> None:
+    """The main thread reads in a way of its own."""
+    stop = threading.Event()
+
+    def calls(index: int) -> None:
+        if index == 0:
+            stop.wait(LONG)
+        for number in range(CALLS if index == 0 else 10**6):
+            assert peer.call_within(LONG, operator.mul, number, index) == number * index
+            if index and stop.is_set():
+                break
+
+    thread = threading.Thread(target=at_once, args=(calls,))
+    thread.start()
+    for number in range(CALLS):
+        assert peer.call_within(LONG, operator.neg, number) == -number
+    stop.set()
+    thread.join()
+
+
+def test_answers_while_another_call_waits(peer: Peer) -> None:
+    """Who waited first has read the link until now; the answer of the main thread comes all the same, and his own later."""
+    waiting = threading.Thread(target=peer.call_within, args=(LONG, take, "box"))
+    waiting.start()
+    for number in range(CALLS):
+        assert peer.call_within(LONG, operator.add, number, 1) == number + 1
+    peer.send("box", None)
+    waiting.join(LONG)
+    assert not waiting.is_alive()
+
+
+def test_answer_for_a_thread_that_waits_while_the_main_thread_does(peer: Peer) -> None:
+    done = threading.Event()
+
+    def calls() -> None:
+        for number in range(CALLS):
+            assert peer.call_within(LONG, operator.add, number, 1) == number + 1
+        done.set()
+        peer.send("box", "end")
+
+    thread = threading.Thread(target=calls)
+    thread.start()
+    assert peer.call_within(LONG, take, "box") == "end"
+    assert done.is_set()
+    thread.join()
+
+
+@pytest.mark.parametrize("talk", [tell, tell_and_print])
+def test_messages_during_calls(peer: Peer, peer_factory, talk: Callable[..., object]) -> None:
+    for number in range(CALLS):
+        assert peer.call_within(LONG, talk, "box", number) == number
+        assert peer_factory.mailbox("box").get(LONG) == number
+    if talk is tell_and_print:
+        assert peer.stdout.lines == [str(number) for number in range(CALLS)]
+
+
+def test_message_of_an_idle_peer_arrives(peer: Peer, peer_factory) -> None:
+    peer.cast(
+        exec, "from pytest_peer import here; here.mailbox('go').get(30); here.origin.send('box', 1)"
+    )
+    peer.call(operator.add, 1, 2)
+    peer.send("go", None)
+    assert peer_factory.mailbox("box").get(LONG) == 1
+
+
+def test_call_that_is_given_up_does_not_stop_the_others(peer: Peer) -> None:
+    def calls(index: int) -> None:
+        for number in range(20):
+            if index % 2:
+                with pytest.raises(CallTimeout):
+                    peer.call_within(0.001, take, "nothing comes")
+            else:
+                assert peer.call_within(LONG, operator.add, number, index) == number + index
+
+    at_once(calls)
+
+
+def test_submitted_calls_run_in_order_on_the_main_thread(peer: Peer) -> None:
+    """As long as none takes a moment, which the machine may make of any."""
+    peer.call(note, -1)
+    peer.pause()
+    answers = [peer.submit(note, number) for number in range(CALLS)]
+    peer.resume()
+    on_main = {number for number, answer in enumerate(answers) if answer.result(LONG)}
+    assert len(on_main) > CALLS / 2
+    assert [number for number in peer.call(noted) if number in on_main] == sorted(on_main)
+
+
+def test_call_behind_one_that_waits_is_run(peer: Peer) -> None:
+    """Both were there before the first was begun."""
+    peer.pause()
+    first = peer.submit(take, "box")
+    second = peer.submit(tell, "box", 1)
+    peer.resume()
+    assert second.result(LONG) == 1
+    peer.send("box", 2)
+    assert first.result(LONG) == 2
+
+
+def test_first_call_after_a_long_one_runs_on_the_main_thread(peer: Peer) -> None:
+    for _ in range(20):
+        peer.call(time.sleep, 0.005)
+        assert peer.call(note, 0)
+
+
+def test_call_from_the_callback_of_a_future(peer: Peer, peer_factory) -> None:
+    """It is run by the thread that reads all links."""
+    other, called = peer_factory(), threading.Event()
+    values: list[int] = []
+
+    def call(_: object) -> None:
+        values.append(other.call_within(LONG, operator.add, 1, 2))
+        called.set()
+
+    peer.submit(operator.add, 1, 2).add_done_callback(call)
+    assert called.wait(LONG)
+    assert values == [3]
