@@ -194,7 +194,7 @@ def test_call_that_pytest_timeout_interrupts_leaves_the_peer_usable(inner):
         def shared(module_peer_factory):
             return module_peer_factory()
 
-        @pytest.mark.timeout(1, method="signal")
+        @pytest.mark.timeout(4, method="signal")
         def test_hang(shared):
             shared.call(time.sleep, 600)
 
@@ -204,7 +204,7 @@ def test_call_that_pytest_timeout_interrupts_leaves_the_peer_usable(inner):
     )
     result = inner.runpytest_subprocess()
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["*Timeout (>1.0s) from pytest-timeout*"])
+    result.stdout.fnmatch_lines(["*Timeout (>4.0s) from pytest-timeout*"])
 
 
 def test_boot_that_pytest_timeout_interrupts_leaves_nothing(inner):
@@ -212,7 +212,7 @@ def test_boot_that_pytest_timeout_interrupts_leaves_nothing(inner):
         """
         import pytest
 
-        @pytest.mark.timeout(1, method="signal")
+        @pytest.mark.timeout(4, method="signal")
         def test_hang(peer_factory):
             peer_factory(exec=["/bin/sh", "-c", "echo $$ >pid; exec sleep 600"])
         """
@@ -230,7 +230,7 @@ def test_big_message_that_pytest_timeout_interrupts_leaves_the_peer_usable(inner
         def shared(module_peer_factory):
             return module_peer_factory()
 
-        @pytest.mark.timeout(1, method="signal")
+        @pytest.mark.timeout(4, method="signal")
         def test_hang(shared):
             shared.pause()
             shared.call(len, bytes(64 << 20))

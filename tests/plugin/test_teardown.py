@@ -106,7 +106,7 @@ def test_interruption(inner, statement, code):
 def test_timeout_in_a_call(inner, method, within):
     inner.write(
         f"""
-        @pytest.mark.timeout(1, method={method!r})
+        @pytest.mark.timeout(4, method={method!r})
         def test_it(peer):
             note(peer)
             peer.call(time.sleep, 600)

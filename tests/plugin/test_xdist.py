@@ -66,7 +66,7 @@ def test_worker_that_dies_leaves_nothing(inner, end):
 def test_timeout_of_the_thread_method_leaves_nothing(inner):
     inner.write(
         """
-        @pytest.mark.timeout(1, method="thread")
+        @pytest.mark.timeout(4, method="thread")
         def test_it(peer):
             note(peer)
             peer.call(time.sleep, 600)
