@@ -115,7 +115,8 @@ class Body:
                 self._options.name,
                 on_message,
                 on_end,
-                self.streams.quiet,
+                self.streams.drain,
+                self.streams.descriptors,
             )
         except (LinkClosed, Unusable, OSError) as exc:
             self.unusable = str(exc) if isinstance(exc, Unusable) else None
@@ -127,10 +128,6 @@ class Body:
         self.link = link
         link.listen()
         return True
-
-    def drain(self) -> None:
-        """Read what the peer has written until now; for who reads the link."""
-        self.streams.drain()
 
     def facts(self) -> dict[str, Any]:
         """What the manifest says of it."""

@@ -64,7 +64,7 @@ class Incarnation:
         self.reason: DownReason | None = None
         self.boot_error: BootError | None = None
         self.body: Body = Body(options, self._process_ended)
-        self.calls: Calls = Calls(self.describe, mailboxes, self.body.drain)
+        self.calls: Calls = Calls(self.describe, mailboxes)
         #: Whether its end was asked for, by `stop` or a signal of ours.
         self.asked: bool = False
         self._stopping = False

@@ -19,11 +19,11 @@ class StandardStreams:
         self.stdin: InputStream = InputStream(stdin)
         self.stdout: OutputStream = OutputStream(stdout, directory / "stdout.log")
         self.stderr: OutputStream = OutputStream(stderr, directory / "stderr.log")
-        # Two, because a poll object is for one thread at a time.
-        self._poll, self._main_poll = select.poll(), select.poll()
-        for pipe in (stdout, stderr):
-            self._poll.register(pipe, select.POLLIN)
-            self._main_poll.register(pipe, select.POLLIN)
+        #: Of stdout and stderr.
+        self.descriptors: tuple[int, int] = (stdout.fileno(), stderr.fileno())
+        self._poll = select.poll()
+        for fd in self.descriptors:
+            self._poll.register(fd, select.POLLIN)
         self.stdout.watch()
         self.stderr.watch()
 
@@ -32,10 +32,6 @@ class StandardStreams:
         if self._poll.poll(0):  # one system call for both, and mostly there is nothing
             self.stdout.drain()
             self.stderr.drain()
-
-    def quiet(self) -> bool:
-        """Whether nothing is in the pipes now. Only the main thread may use this."""
-        return not self._main_poll.poll(0)
 
     def text(self) -> str:
         """All that was written, stdout first."""

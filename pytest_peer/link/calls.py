@@ -42,16 +42,11 @@ class Calls:
 
     :param whom: names the peer, for messages.
     :param mailboxes: where messages of the peer go.
-    :param drain: reads what the peer has written until now. What a call printed went into the pipes before its answer did, and
-        must be there when the answer is.
     """
 
-    def __init__(
-        self, whom: Callable[[], str], mailboxes: Mailboxes, drain: Callable[[], object]
-    ) -> None:
+    def __init__(self, whom: Callable[[], str], mailboxes: Mailboxes) -> None:
         self._whom = whom
         self._mailboxes = mailboxes
-        self._drain = drain
         #: Set when the agent listens, or will never.
         self.ready: threading.Event = threading.Event()
         self._lock = threading.RLock()
@@ -231,12 +226,11 @@ class Calls:
             name, payload = split_address(payload)
             self._mailboxes[name].deliver(payload)
         else:
-            self._drain()
             self._answered(kind, ident, payload)
 
     def successor(self) -> Calls:
         """One with nothing pending, and locks of its own: in a forked child a thread that is not there may hold these."""
-        return Calls(self._whom, self._mailboxes, self._drain)
+        return Calls(self._whom, self._mailboxes)
 
     def _answered(self, kind: int, ident: int, payload: Payload) -> None:
         # One that nobody waits for is dropped.

@@ -39,23 +39,35 @@ class Waiting:
         """The answer has come, still encoded."""
         self._answer = answer
         self.settled = True
-        self._arrived.release()
+        self.wake()
 
     def fail(self, error: BaseException) -> None:
         """No answer will come."""
         self._error = error
         self.settled = True
-        self._arrived.release()
+        self.wake()
+
+    def wake(self) -> None:
+        """End a `pause`."""
+        try:
+            self._arrived.release()
+        except RuntimeError:
+            pass  # somebody else does
+
+    def pause(self, timeout: float | None) -> bool:
+        """Wait for the answer or for `wake`; return whether either came in time."""
+        return self.settled or self._arrived.acquire(
+            timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+        )
 
     def wait(self, timeout: float | None) -> Answer:
         """Wait for the answer.
 
         :raises TimeoutError: it did not come in time.
         """
-        if not self._arrived.acquire(
-            timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
-        ):
-            raise TimeoutError
+        while not self.settled:
+            if not self.pause(timeout) and not self.settled:
+                raise TimeoutError
         if self._error is not None:
             raise self._error
         assert self._answer is not None

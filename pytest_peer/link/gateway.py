@@ -8,6 +8,7 @@ No group: a group ends gateways at exit in ways of its own, and our processes ar
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from execnet.gateway import Gateway
@@ -43,7 +44,8 @@ class Link:
 
     :param on_message: called with kind, id and payload by whoever reads; it must neither send nor wait nor raise.
     :param on_end: called once when the link is closed; the same holds.
-    :param quiet: whether the peer has written nothing to its output that is still in the pipes.
+    :param drain: reads what the peer has written until now; called before anything of the link is looked at, by who reads it.
+    :param outputs: the descriptors that `drain` reads.
     """
 
     def __init__(
@@ -53,7 +55,8 @@ class Link:
         name: str,
         on_message: Callable[[int, int, Payload], object],
         on_end: Callable[[], object],
-        quiet: Callable[[], bool],
+        drain: Callable[[], object],
+        outputs: Sequence[int],
     ) -> None:
         self._on_end = on_end
         self._stream = PipeStream(read_fd, write_fd, get_execmodel("thread"))
@@ -66,8 +69,8 @@ class Link:
             raise
         # The other end closes it only by an error of its own.
         self._channel.setcallback(self._closed, endmarker=_END)
-        intake = Intake(read_fd, self._channel.id, on_message, self._frame)
-        self._reader = Reader(read_fd, intake, quiet, self._ended)
+        intake = Intake(read_fd, self._channel.id, on_message, self._frame, drain)
+        self._reader = Reader(read_fd, intake, outputs, self._ended)
         sender = Sender(self._stream, self._channel.id, SMALL)
         self.outbox: Outbox = Outbox(sender.send, self._stream.wait_writable)
 

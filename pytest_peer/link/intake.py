@@ -25,6 +25,7 @@ class Intake:
     :param channel: the number of the channel that our items come on.
     :param on_message: called with kind, id and payload of a message.
     :param on_frame: called with code, channel and data of a frame that is execnet's business.
+    :param before: called when something was read, before it is looked at.
     """
 
     def __init__(
@@ -33,10 +34,12 @@ class Intake:
         channel: int,
         on_message: Callable[[int, int, Payload], object],
         on_frame: Callable[[int, int, bytes], object],
+        before: Callable[[], object] = lambda: None,
     ) -> None:
         self._fd = fd
         self._on_message = on_message
         self._on_frame = on_frame
+        self._before = before
         self._channel = channel
         #: Read and not looked at, in order; an empty one is the end of the file.
         self.chunks: deque[bytes] = deque()
@@ -104,6 +107,7 @@ class Intake:
         return self._then is not None or count == READ_SIZE
 
     def _feed(self, data: bytes) -> None:
+        self._before()
         if self._then is not None:
             data = self._fill(data)
         if self._tail:

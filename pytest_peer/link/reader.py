@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from collections.abc import Sequence
 from selectors import EVENT_READ
 
 from ..watcher import watcher
@@ -45,22 +46,26 @@ _POP = deque.pop
 class Reader:
     """Reads the non-blocking descriptor `fd`.
 
-    :param quiet: whether the peer has written nothing to its output that is still in the pipes.
+    :param outputs: the pipes that the peer's output comes through. What it wrote before an answer is there when the answer is,
+        so the main thread takes no answer when something is in them: the intake drains them, in other threads.
     :param on_end: called once, on a thread that must not wait, when nothing more will come.
     """
 
     def __init__(
-        self, fd: int, intake: Intake, quiet: Callable[[], bool], on_end: Callable[[], object]
+        self, fd: int, intake: Intake, outputs: Sequence[int], on_end: Callable[[], object]
     ) -> None:
         os.set_blocking(fd, False)
         self._fd = fd
         self._intake = intake
-        self._quiet = quiet
+        self._outputs = outputs
         self._on_end = on_end
         self._free: Hand = deque((fd,))
         self._main: Hand = deque()
-        # Not one object: a handler may wait here while what it has interrupted is in a poll.
+        # Not one object each: a handler may wait here while what it has interrupted is in a poll.
+        self._main_polls: deque[select.poll] = deque()
         self._polls: deque[select.poll] = deque()
+        # Those who do not read but wait; not the main thread, which may not wait for more than one thing.
+        self._parked: deque[tuple[Waiting, Hand]] = deque()
         self._watch: Callable[[int, int], object]
         self._ended = False
 
@@ -75,25 +80,58 @@ class Reader:
         :raises TimeoutError: it did not come in time.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        main = threading.get_ident() == threading.main_thread().ident
-        hand: Hand = self._main if main else deque()
-        answer = None
+        if threading.get_ident() != threading.main_thread().ident:
+            self._follow(waiting, deadline)
+        elif (answer := self._try_main(waiting, ident, deadline)) is not None:
+            return answer
+        return waiting.wait(_left(deadline))
+
+    def _try_main(self, waiting: Waiting, ident: int, deadline: float | None) -> Answer | None:
+        hand, answer = self._main, None
         try:
-            if not _move(self._free, hand):
-                pass  # who reads brings the answer; if that is what this very handler has interrupted, `_leave` ends it
-            elif main:
+            if _move(self._free, hand):
                 answer = self._lead_main(waiting, ident, deadline)
-            else:
-                self._lead(waiting, deadline, hand)
+            # Who reads else brings the answer. If that is what this very handler has interrupted, it does not from now on.
         finally:
             try:
                 self._leave(hand)
             except BaseException:  # the second half of an interrupted step is to do it again
                 self._leave(hand)
                 raise
-        if answer is not None:
-            return answer
-        return waiting.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        return answer
+
+    def _follow(self, waiting: Waiting, deadline: float | None) -> None:
+        """In other threads: read for all until the answer is there; if another does, wait until it is or the other leaves."""
+        hand: Hand = deque()
+        entry = (waiting, hand)
+        if _move(self._free, hand):
+            _each(self._watch, hand, _UNWATCHED)
+        else:
+            self._parked.append(entry)
+            if _move(self._free, hand):  # it may have become free before we were seen
+                _each(self._watch, hand, _UNWATCHED)
+            else:
+                waiting.pause(_left(deadline))
+            try:
+                self._parked.remove(entry)
+            except ValueError:  # we have been chosen
+                while not hand:
+                    time.sleep(0)
+        if hand:
+            while hand and self._poll(self._polls, (self._fd,), waiting, deadline):
+                self._advance(hand)
+            if hand:
+                self._hand_on(hand)
+
+    def _hand_on(self, hand: Hand) -> None:
+        """Let another who waits read; it costs less than to have the watcher do it."""
+        try:
+            chosen, other = self._parked.popleft()
+        except IndexError:
+            self._leave(hand)
+        else:
+            _move(hand, other)
+            chosen.wake()
 
     def stop(self) -> None:
         """Read no more: when this returns the descriptor may be closed. All who wait must have been told before."""
@@ -112,7 +150,9 @@ class Reader:
         if not intake.between_frames():
             return None
         _each(self._watch, hand, _UNWATCHED)
-        if not self._readable(waiting, deadline):
+        # What was written before the answer is there when the answer is, and so found by the same poll.
+        found = self._poll(self._main_polls, (self._fd, *self._outputs), waiting, deadline)
+        if [fd for fd, _ in found] != [self._fd]:
             return None
         try:
             intake.chunks.extend(map(os.read, hand, _READ_SIZES))
@@ -120,7 +160,7 @@ class Reader:
         except (OSError, IndexError, RuntimeError):  # a handler had the right between these calls
             return None
         answer = intake.whole_answer(ident, data)
-        if answer is None or not self._quiet():
+        if answer is None:
             return None
         try:
             intake.chunks.remove(data)
@@ -128,30 +168,31 @@ class Reader:
             pass
         return answer
 
-    def _lead(self, waiting: Waiting, deadline: float | None, hand: Hand) -> None:
-        _each(self._watch, hand, _UNWATCHED)
-        while hand and self._readable(waiting, deadline):
-            self._advance(hand)
-
-    def _readable(self, waiting: Waiting, deadline: float | None) -> bool:
+    def _poll(
+        self,
+        polls: deque[select.poll],
+        fds: Sequence[int],
+        waiting: Waiting,
+        deadline: float | None,
+    ) -> list[tuple[int, int]]:
         """Wait until there is something to read, `waiting` has its answer, or it is too late for it."""
         try:
-            poll = self._polls.pop()
+            poll = polls.pop()
         except IndexError:
             poll = select.poll()
-            poll.register(self._fd, select.POLLIN)
+            for fd in fds:
+                poll.register(fd, select.POLLIN)
         try:
             while not waiting.settled:
-                seconds = _LOOK_SECONDS
-                if deadline is not None:
-                    seconds = min(seconds, deadline - time.monotonic())
-                    if seconds <= 0:
-                        return False
-                if poll.poll(seconds * 1000):
-                    return True
-            return False
+                left = _left(deadline)
+                if left == 0:
+                    break
+                seconds = _LOOK_SECONDS if left is None else min(_LOOK_SECONDS, left)
+                if found := poll.poll(seconds * 1000):
+                    return found
+            return []
         finally:
-            self._polls.append(poll)
+            polls.append(poll)
 
     def _leave(self, hand: Hand) -> None:
         """Let the watcher read; a step that may be repeated."""
@@ -190,6 +231,10 @@ class Reader:
         hand.clear()  # nobody will have it any more
         watcher.remove(self._fd)
         self._on_end()
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
 def _move(source: Hand, target: Hand) -> bool:

@@ -19,6 +19,9 @@ import pytest
 import pytest_peer
 from pytest_peer import here
 
+# One that hits a finalizer is swallowed there.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 LIMIT = 30.0  # seconds, of what must come
 TIMES = 300
 #: Sends the signal at any moment, also when no thread of this process could run.
