@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import operator
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -189,3 +192,47 @@ def test_call_from_the_callback_of_a_future(peer: Peer, peer_factory) -> None:
     peer.submit(operator.add, 1, 2).add_done_callback(call)
     assert called.wait(LONG)
     assert values == [3]
+
+
+# Threads
+
+
+PROGRAM_WITHOUT_EPOLL = """
+import operator, selectors, threading
+selectors.DefaultSelector = selectors.PollSelector
+import pytest_peer
+
+def calls():
+    for number in range(100):
+        assert peer.call(operator.neg, number) == -number
+
+with pytest_peer.start() as peer:
+    threads = [threading.Thread(target=calls) for _ in range(4)]
+    for thread in threads: thread.start()
+    calls()
+    for thread in threads: thread.join()
+    assert [answer.result() for answer in [peer.submit(pow, 2, n) for n in range(9)]][8] == 256
+    peer.call(print, "said")
+    assert peer.stdout.text == "said\\n"
+"""
+
+
+def test_where_there_is_no_epoll() -> None:
+    subprocess.run([sys.executable, "-c", PROGRAM_WITHOUT_EPOLL], check=True, timeout=LONG)
+
+
+def test_peers_need_no_threads_at_the_origin(peer: Peer, peer_factory) -> None:
+    peer.call(operator.add, 1, 2)
+    before = threading.active_count()
+    group = peer_factory.many(3)
+    group.call(operator.add, 1, 2)
+    deadline = time.monotonic() + LONG
+    while threading.active_count() > before:  # those that booted them end soon
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
+def test_idle_peer_has_two_threads(peer: Peer) -> None:
+    peer.call(operator.add, 1, 2)
+    assert len(peer.call(os.listdir, "/proc/self/task")) == 2
