@@ -118,7 +118,10 @@ class Reader:
                 while not hand:
                     time.sleep(0)
         if hand:
-            while hand and self._poll(self._polls, (self._fd,), waiting, deadline):
+            # First what the main thread has read and left: nothing in the pipe tells of it.
+            while hand and (
+                self._intake.chunks or self._poll(self._polls, (self._fd,), waiting, deadline)
+            ):
                 self._advance(hand)
             if hand:
                 self._hand_on(hand)

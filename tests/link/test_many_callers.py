@@ -197,13 +197,13 @@ def test_call_from_the_callback_of_a_future(peer: Peer, peer_factory) -> None:
 # Threads
 
 
-PROGRAM_WITHOUT_EPOLL = """
-import operator, selectors, threading
-selectors.DefaultSelector = selectors.PollSelector
+PROGRAM = """
+import operator, selectors, sys, threading
+selectors.DefaultSelector = getattr(selectors, sys.argv[1])
 import pytest_peer
 
 def calls():
-    for number in range(100):
+    for number in range(300):
         assert peer.call(operator.neg, number) == -number
 
 with pytest_peer.start() as peer:
@@ -217,8 +217,10 @@ with pytest_peer.start() as peer:
 """
 
 
-def test_where_there_is_no_epoll() -> None:
-    subprocess.run([sys.executable, "-c", PROGRAM_WITHOUT_EPOLL], check=True, timeout=LONG)
+@pytest.mark.parametrize("selector", ["DefaultSelector", "PollSelector"])
+def test_program_with_several_threads(selector: str) -> None:
+    """Also where there is no epoll."""
+    subprocess.run([sys.executable, "-c", PROGRAM, selector], check=True, timeout=LONG)
 
 
 def test_peers_need_no_threads_at_the_origin(peer: Peer, peer_factory) -> None:
