@@ -29,9 +29,7 @@ from .postmortem import peer_down
 from .states import DownReason
 from .states import PeerState
 from .states import down_reason
-from .watcher import Timer
 from .watcher import Timers
-from .watcher import watcher
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -76,7 +74,6 @@ class Incarnation:
         self._changed = threading.Condition()
         self._finishing = False
         self._timers = Timers()
-        self._boot_timer: Timer | None = None
         self._boot_expired = False
         #: When it ended, as ``time.time``; 0 before.
         self.ended: float = 0.0
@@ -112,7 +109,7 @@ class Incarnation:
             self.artifacts = self._prepare()
             self.body.start(self.artifacts.path)
             if (limit := self.options.boot_limit) is not None:
-                self._boot_timer = self._timers.call_later(limit, self._boot_too_long)
+                self._timers.call_later(limit, self._boot_too_long)
         except BaseException as exc:
             self._failure = exc
             self._never_started()
@@ -143,8 +140,6 @@ class Incarnation:
             body.link.close()
         with self._changed:
             if self.state is PeerState.BOOTING and not self._finishing:
-                if self._boot_timer is not None:
-                    watcher.cancel(self._boot_timer)
                 self._write_manifest(running)
                 self.state = PeerState.RUNNING
             self._changed.notify_all()
@@ -270,10 +265,8 @@ class Incarnation:
             if not booted:
                 self.boot_error = boot_error(
                     f"peer {self.options.name!r}",
-                    body.argv,
-                    body.streams.text(),
+                    body,
                     self.reason,
-                    unusable=body.unusable,
                     expired=self._boot_expired,
                     stopped=self._stopping,
                 )

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Sequence
 
+from .body import Body
 from .errors import BootError
 from .errors import BootTimeout
 from .errors import HandshakeError
@@ -16,28 +17,27 @@ from .states import DownReason
 
 def boot_error(
     who: str,
-    argv: Sequence[str],
-    output: str,
+    body: Body,
     reason: DownReason,
     *,
-    unusable: str | None,
     expired: bool,
     stopped: bool,
 ) -> BootError:
     """Why a peer never ran.
 
-    :param unusable: what is wrong with the interpreter that answered, if one did.
     :param expired: its time for the boot was over, and it was killed.
     :param stopped: it was told to stop before it ran.
     """
     error, what = BootError, f"did not boot: its process {_how(reason)}"
-    if unusable is not None:
-        error, what = HandshakeError, f"did not boot: {unusable}"
+    if body.unusable is not None:
+        error, what = HandshakeError, f"did not boot: {body.unusable}"
     elif expired:
         error, what = BootTimeout, "did not boot in time and was killed"
     elif stopped:
         what = "was stopped while it was booting"
-    return error(f"{who} {what}", argv=argv, exit_status=reason.exit_status, output=output)
+    return error(
+        f"{who} {what}", argv=body.argv, exit_status=reason.exit_status, output=body.streams.text()
+    )
 
 
 def peer_down(
