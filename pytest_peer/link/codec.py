@@ -132,14 +132,14 @@ def pack(obj: Any, by_value: str, big: Sequence[Any]) -> Payload:
 
     :param by_value: why code cannot be sent by value; empty if it can.
     """
-    aside = _Aside(big)
     if not big:  # without a pickler made for the purpose, which would ask us about every object
         try:
-            data = pickle.dumps(obj, PROTOCOL, buffer_callback=aside.buffer)
+            data = pickle.dumps(obj, PROTOCOL, buffer_callback=_small)
             if b"__main__" not in data:
-                return Parcel(data, aside.segments) if aside.segments else data
+                return data
         except Exception:  # there is another way, or it tells of the part that is refused
             pass
+    aside = _Aside(big)
     data = _first_that_can(obj, by_value, aside.dumps, aside.dumps_by_value)
     return Parcel(data, aside.segments) if aside.segments else data
 
@@ -149,6 +149,16 @@ def loads(payload: Payload) -> Any:
     if isinstance(payload, Parcel):
         return _Unpickler(payload).load()
     return pickle.loads(payload)
+
+
+class _Big(Exception):
+    """There is a buffer that should not be copied."""
+
+
+def _small(buffer: Any) -> bool:
+    if len(buffer.raw()) >= BIG:
+        raise _Big
+    return True
 
 
 class _Aside:
