@@ -46,7 +46,11 @@ def serve(reader, fd, config):
         template.report("failed", str(exc))
         os._exit(1)
     template.report("ready")
-    request, descriptors = template.loop()
+    try:
+        request, descriptors = template.loop()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        template.end(1)
     try:
         afresh.become(request, descriptors[:3])
     except BaseException as exc:
@@ -84,7 +88,10 @@ class Template:
 
     def report(self, *message):
         data = marshal.dumps(message)
-        self._origin.sendall(LENGTH.pack(len(data)) + data)
+        try:
+            self._origin.sendall(LENGTH.pack(len(data)) + data)
+        except OSError:
+            self.end(0)  # the origin is gone
 
     def loop(self):
         """Serve; returns in a peer, with its request and its descriptors."""
@@ -99,7 +106,7 @@ class Template:
                     continue
                 received = receive(self._origin)
                 if received is None:
-                    self._origin_gone()
+                    self.end(0)
                 data, descriptors = received
                 what, number, *_ = marshal.loads(data)
                 if what == "reap":
@@ -138,14 +145,11 @@ class Template:
         ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
-            # By their objects, whose finalizers would else close the numbers again, of whatever has them by then.
-            ours.close()
-            self._poll.close()
-            self._origin.detach()
-            self._reader.close()
-            for fd in self._peers:
-                os.close(fd)
-            return self._wait_for_request(theirs)
+            try:
+                ours.close()
+                return self._wait_for_request(theirs)
+            except BaseException:
+                os._exit(1)  # not as the template, whose code is around this
         theirs.close()
         fd = os.pidfd_open(pid)
         self._poll.register(fd, select.EPOLLIN)
@@ -153,6 +157,12 @@ class Template:
         return None
 
     def _wait_for_request(self, connection):
+        # By their objects, whose finalizers would else close the numbers again, of whatever has them by then.
+        self._poll.close()
+        self._origin.detach()
+        self._reader.close()
+        for fd in self._peers:
+            os.close(fd)
         self._title.set("pytest-peer-spare")
         afresh.begin(self._pid)
         received = receive(connection)
@@ -180,7 +190,8 @@ class Template:
         by_signal = end.si_code != os.CLD_EXITED
         self.report("ended", number, -end.si_status if by_signal else end.si_status)
 
-    def _origin_gone(self):
+    def end(self, status):
+        """End with all peers. The kernel would end them, but not what they have started."""
         for _, pid in self._peers.values():
             try:
                 os.killpg(pid, signal.SIGKILL)
@@ -188,7 +199,7 @@ class Template:
                 OSError
             ):  # it is just being born, and is no leader of a group yet: it ends with us
                 pass
-        os._exit(0)
+        os._exit(status)
 
 
 def receive(connection):
