@@ -42,7 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """The fork server lives as long as this process; started now, it is no leak of the test that is the first to use it."""
-    if session.items and not session.config.option.collectonly and sys.platform == "linux":
+    with_peers = session.config.pluginmanager.has_plugin("peer")
+    collects = session.items and not session.config.option.collectonly
+    if with_peers and collects and sys.platform == "linux":
         from pytest_peer import forkservers
 
         forkservers.running().wait_ready(30)

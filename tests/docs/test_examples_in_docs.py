@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from bare_pytest import load_only
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -20,7 +21,8 @@ def blocks():
 
 
 @pytest.mark.parametrize("block", list(blocks()))
-def test_block_passes(block, pytester):
+def test_block_passes(block, pytester, monkeypatch):
+    load_only(monkeypatch, "peer")
     pytester.makepyfile(test_block=block)
-    result = pytester.runpytest_subprocess("-p", "no:randomly", "-W", "error")
+    result = pytester.runpytest_subprocess("-W", "error")
     assert result.ret == pytest.ExitCode.OK

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from bare_pytest import load_only
 
 ROOT_CONFTEST = Path(__file__).parents[2] / "conftest.py"
 
@@ -15,7 +16,7 @@ def guarded(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     pytester.makeconftest(
         ROOT_CONFTEST.read_text().replace("SECONDS_TO_SETTLE = 2.0", "SECONDS_TO_SETTLE = 0.3")
     )
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:peer -p no:randomly")
+    load_only(monkeypatch, "xdist")
     return pytester
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 
 import pytest
+from bare_pytest import load_only
 from processes import assert_gone
 from processes import is_running
 
@@ -181,7 +182,7 @@ def test_interrupted_stop_may_be_repeated(peer_factory):
 
 @pytest.fixture
 def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly")
+    load_only(monkeypatch, "peer", "timeout")
     return pytester
 
 

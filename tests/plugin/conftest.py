@@ -8,6 +8,7 @@ import textwrap
 
 import processes
 import pytest
+from bare_pytest import load_only
 from processes import assert_gone
 from processes import running
 
@@ -42,6 +43,8 @@ class Inner:
         file.write_text(header + textwrap.dedent(source))
 
     def run(self, *arguments: str) -> pytest.RunResult:
+        if "-n" in arguments:
+            arguments = ("-p", "xdist", *arguments)
         return self.pytester.runpytest_subprocess(*arguments, timeout=40)
 
     def run_here(self, *arguments: str) -> pytest.RunResult:
@@ -62,7 +65,7 @@ class Inner:
 
 @pytest.fixture
 def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly -p no:cacheprovider")
+    load_only(monkeypatch, "peer", "timeout")
     monkeypatch.setenv("PYTHONPATH", os.path.dirname(processes.__file__))
     for name in list(os.environ):
         if name.startswith("PYTEST_XDIST"):

@@ -35,7 +35,7 @@ def pytest_unconfigure():
         "conftest.py",
     )
     inner.write("def test_without_peers(): pass")
-    result = inner.run("-p", "no:xdist", "-p", "no:xdist.looponfail", *arguments)
+    result = inner.run(*arguments)
     assert result.ret == 0
     result.stdout.fnmatch_lines([r"*loaded: [[]]"])
 
@@ -54,7 +54,7 @@ def test_with(peer):
     assert "execnet" in loaded()
 """
     )
-    inner.run("-p", "no:xdist", "-p", "no:xdist.looponfail").assert_outcomes(passed=2)
+    inner.run().assert_outcomes(passed=2)
 
 
 def test_no_thread_and_no_process_is_started(inner):
@@ -67,19 +67,24 @@ def test_no_thread_and_no_process_is_started(inner):
             assert psutil.Process().children() == []
         """
     )
-    inner.run("-p", "no:xdist", "-p", "no:xdist.looponfail", "-p", "no:timeout").assert_outcomes(
-        passed=1
-    )
+    inner.run().assert_outcomes(passed=1)
 
 
-def test_plugin_can_be_turned_off(inner):
+@pytest.fixture
+def installed(monkeypatch):
+    """The plugin is there because it is installed."""
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    monkeypatch.delenv("PYTEST_ADDOPTS")
+
+
+def test_plugin_can_be_turned_off(inner, installed):
     inner.write("def test_without_peers(): pass\ndef test_with(peer): pass")
     result = inner.run("-p", "no:peer")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*fixture 'peer' not found*"])
 
 
-def test_plugin_that_is_turned_off_has_no_options(inner):
+def test_plugin_that_is_turned_off_has_no_options(inner, installed):
     inner.write("def test_without_peers(): pass")
     assert inner.run("-p", "no:peer", "--peer-call-timeout=7").ret == pytest.ExitCode.USAGE_ERROR
 

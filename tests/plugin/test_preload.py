@@ -24,7 +24,7 @@ def test_it_starts_while_pytest_collects(inner):
             assert psutil.Process(peer.pid).ppid() == psutil.Process().children()[0].pid
         """
     )
-    inner.run("-p", "no:randomly").assert_outcomes(passed=2)
+    inner.run().assert_outcomes(passed=2)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_it_does_not_start_where_it_cannot_be_of_use(inner, arguments):
             pass
         """
     )
-    result = inner.run("-p", "no:randomly", *arguments)
+    result = inner.run(*arguments)
     assert result.ret == 0
 
 
