@@ -12,7 +12,8 @@ def serve(connections, output=None):
     """
     if output is not None:
         os.dup2(output.fileno(), 1)
-        sys.stdout = os.fdopen(1, "w", closefd=False)  # buffered as for any pipe
+        # Each line is written when it ends, as in a peer: otherwise a crash would lose the last ones.
+        sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     for connection in connections[1:]:
         threading.Thread(target=_serve_one, args=(connection,), daemon=True).start()
     _serve_one(connections[0])
@@ -25,8 +26,3 @@ def _serve_one(connection):
             connection.send(function(*arguments))
     except EOFError:
         pass
-
-
-def flushed(function, *arguments):
-    function(*arguments)
-    sys.stdout.flush()

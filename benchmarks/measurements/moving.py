@@ -60,7 +60,7 @@ def _during(what: str, megabytes: int, transfer: Callable[[Line], object]) -> Me
         f"during-{what}",
         "during",
         [
-            Figure("p50", f"a call each ms while {what} of {megabytes} MB moves: p50", "ms"),
+            Figure("p50", f"a call each 10 ms while {what} of {megabytes} MB moves: p50", "ms"),
             Figure("p99", "  p99", "ms"),
         ],
         on_line(lambda line: percentiles(line.trips_during(lambda: transfer(line)))),

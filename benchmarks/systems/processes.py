@@ -146,7 +146,7 @@ class _Line(Line):
     def print(self, count: int) -> None:
         output = self._started.output
         left = count * BYTES_OF_A_LINE
-        self._started.connections[0].send((far_pipe.flushed, (far.print_lines, count)))
+        self._started.connections[0].send((far.print_lines, (count,)))
         while left:
             left -= len(os.read(output.fileno(), 1 << 16))
         self._started.connections[0].recv()

@@ -10,8 +10,10 @@ from functools import partial
 
 import far
 
-#: Between two small calls while something large moves.
-PACE = 0.001
+#: Between two small calls while something large moves; longer than any of them should take.
+PACE = 0.01
+#: How often it moves, for enough of them.
+TRANSFERS = 10
 
 
 def seconds(action: Callable[[], object]) -> float:
@@ -101,14 +103,19 @@ class Line:
         return count / seconds(lambda: self.print(count))
 
     def trips_during(self, transfer: Callable[[], object]) -> list[float]:
-        """A trip is due every millisecond while `transfer` runs on another thread. Seconds from then to its answer.
+        """A trip is due at `PACE` while `transfer` runs again and again on another thread. Seconds from then to its answer.
 
         One that waits makes those after it late, which counts: who calls does not know that he should wait.
         """
         trip = self.caller()
         trip()
         times = []
-        moving = threading.Thread(target=transfer, daemon=True)
+
+        def move() -> None:
+            for _ in range(TRANSFERS):
+                transfer()
+
+        moving = threading.Thread(target=move, daemon=True)
         due = time.perf_counter()
         moving.start()
         while not times or moving.is_alive() or due < time.perf_counter() - PACE:

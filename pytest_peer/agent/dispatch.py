@@ -50,6 +50,10 @@ class Dispatcher:
                 return job
             self._run(job, True)
 
+    def run_arrived(self):
+        """Run the call that has arrived, without the main loop."""
+        self._run(self._reading.take(), True)
+
     def end(self, finish):
         """Make the main thread leave its loop and call `finish`; return whether it is free to do so now."""
         return self._reading.end(finish)

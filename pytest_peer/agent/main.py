@@ -22,6 +22,11 @@ _agent = None
 
 def run(reader, write_fd, config):
     """Become a peer; on the main thread. Returns when the interpreter shall end normally."""
+    prepare(reader, write_fd, config).live()
+
+
+def prepare(reader, write_fd, config):
+    """All of `run` that does not wait; returns the agent."""
     global _agent
     for fd in (reader.fileno(), write_fd):
         os.set_inheritable(fd, False)
@@ -32,7 +37,7 @@ def run(reader, write_fd, config):
                 line_buffering=True
             )  # the last words before a crash are in the pipe, not in a buffer
     _agent = Agent(reader, write_fd, config)
-    _agent.live()
+    return _agent
 
 
 def _set_up_paths(config):
@@ -64,6 +69,12 @@ class Agent:
 
     def live(self):
         os.register_at_fork(after_in_child=self._forked)
+        self.open()
+        finish = self._dispatcher.main_loop()
+        finish()
+
+    def open(self):
+        """Begin the conversation with what has come already."""
         agent = self
 
         class Gateway(self._execnet.BaseGateway):
@@ -76,8 +87,12 @@ class Agent:
         # What the reader has in its buffer; nothing else is read by it.
         self._intake.chunks.append(self._reader.read(len(self._reader.peek())))
         self._guarded(self._intake.take)
-        finish = self._dispatcher.main_loop()
-        finish()
+
+    def rehearse(self):
+        """Run the one call that has come, beside the main loop."""
+        self.open()
+        self._dispatcher.run_arrived()
+        self._stream.close_write()
 
     def attach(self, channel):
         """The one task has come, and with it the channel, which lives as long as this process."""

@@ -44,6 +44,10 @@ class Reading:
         """Called by who reads."""
         self._arrived.append(job)
 
+    def take(self):
+        """The call that has arrived; for who knows that there is one, and nobody else here yet."""
+        return self._arrived.popleft()
+
     def next(self):
         """On the main thread: wait for a call, or for what was given to `end`."""
         while True:

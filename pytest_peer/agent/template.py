@@ -24,6 +24,7 @@ import sys
 
 from . import afresh
 from . import main
+from . import rehearsal
 
 LENGTH = struct.Struct("!I")
 _DESCRIPTORS = 5  # stdin, stdout, stderr, and the link's two
@@ -165,6 +166,8 @@ class Template:
             os.close(fd)
         self._title.set("pytest-peer-spare")
         afresh.begin(self._pid)
+        if not os.environ.get("NOREH"):
+            rehearsal.rehearse()
         received = receive(connection)
         if received is None:
             os._exit(0)  # the template has ended

@@ -1,0 +1,45 @@
+"""What a spare does before it is asked for: a boot and a call, with nobody at the other end.
+
+A page that is written for the first time after a fork is copied, which takes longer than the code that writes it: most of the
+boot of a forked peer would be that. After a rehearsal the pages are the spare's own.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+import sys
+
+from . import afresh
+from . import codec
+from . import frames
+from . import main
+from . import wire
+
+_CHANNEL_EXEC = 3  # execnet's; what is to be executed is not looked at
+
+
+def rehearse():
+    """Go through it once; nothing of it is left."""
+    afresh.become({"variables": {}, "changes": {}}, ())
+    call = codec.dumps((operator.add, (1, 2), {}))
+    said = [
+        frames.FRAME.pack(_CHANNEL_EXEC, frames.FIRST_CHANNEL, 0),
+        frames.head(frames.FIRST_CHANNEL, wire.CALL, wire.WHOLE, 1, len(call)),
+        call,
+        frames.STOP,
+    ]
+    config = {
+        "name": "",
+        "by_value": "",
+        "path": list(sys.path),
+        "replace_path": True,
+        "own_files": [],
+    }
+    read_fd, there = os.pipe()
+    heard, write_fd = os.pipe()
+    os.write(there, b"".join(said))
+    with os.fdopen(read_fd, "rb") as reader:
+        main.prepare(reader, write_fd, config).rehearse()
+    os.close(there)
+    os.close(heard)
