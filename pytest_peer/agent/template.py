@@ -84,6 +84,7 @@ class Template:
         self._title = afresh.Title()
         self._pid = os.getpid()
         self._spare = None  # (socket, process descriptor, pid)
+        self._ahead = True  # whether one may be made; once for each peer, lest one that dies be made again and again
         self._peers = {}  # process descriptor: (number of the request, pid)
         self._dead = {}  # number of the request: pid
 
@@ -97,10 +98,14 @@ class Template:
     def loop(self):
         """Serve; returns in a peer, with its request and its descriptors."""
         while True:
-            if self._spare is None and not self._poll.poll(_PAUSE, 1):
-                received = self._make_spare()
-                if received is not None:
-                    return received
+            if self._spare is None and self._ahead and not self._poll.poll(_PAUSE, 1):
+                self._ahead = False
+                try:
+                    received = self._make_spare()
+                    if received is not None:
+                        return received
+                except OSError:
+                    pass  # no more processes or descriptors just now; who asks for a peer is told
             for fd, _ in self._poll.poll():
                 if fd != self._origin.fileno():
                     self._ended(fd)
@@ -130,6 +135,7 @@ class Template:
         if self._spare is not None:
             connection, fd, pid = self._spare
             self._spare = None
+            self._ahead = True
             self._peers[fd] = number, pid
             self.report("forked", number, pid)
             try:
@@ -152,7 +158,12 @@ class Template:
             except BaseException:
                 os._exit(1)  # not as the template, whose code is around this
         theirs.close()
-        fd = os.pidfd_open(pid)
+        try:
+            fd = os.pidfd_open(pid)
+        except OSError:
+            ours.close()  # which ends it
+            os.waitpid(pid, 0)
+            raise
         self._poll.register(fd, select.EPOLLIN)
         self._spare = ours, fd, pid
         return None
@@ -166,8 +177,10 @@ class Template:
             os.close(fd)
         self._title.set("pytest-peer-spare")
         afresh.begin(self._pid)
-        if not os.environ.get("NOREH"):
+        try:
             rehearsal.rehearse()
+        except Exception:
+            pass  # what it saves is time, and nothing else depends on it
         received = receive(connection)
         if received is None:
             os._exit(0)  # the template has ended

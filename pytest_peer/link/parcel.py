@@ -72,24 +72,24 @@ def _payload(compiled: bool, entry: str, modules: tuple[str, ...], config: dict[
 @functools.cache
 def _module(name: str, compiled: bool) -> tuple[str, str, bool, bytes | str]:
     """What the peer loads of a module: its full name, file, whether it is a package, code."""
-    if name == BASE_MODULE:
-        file, base_code, base_source = _base_module()
-        return name, file, False, marshal.dumps(base_code) if compiled else base_source
-    path = (_HERE if name in _SHARED else _AGENT_FOLDER) / f"{name}.py"
-    source = path.read_text(encoding="utf-8")
     is_package = name == "__init__"
-    full_name = _AGENT if is_package else f"{_AGENT}.{name}"
-    code = marshal.dumps(compile(source, str(path), "exec")) if compiled else source
-    return full_name, str(path), is_package, code
+    if name == BASE_MODULE:
+        full_name, loader = name, _base_loader()
+    else:
+        full_name = _AGENT if is_package else f"{_AGENT}.{name}"
+        path = (_HERE if name in _SHARED else _AGENT_FOLDER) / f"{name}.py"
+        loader = SourceFileLoader(full_name, str(path))
+    # By its loader, which has most code compiled in a cache.
+    code = marshal.dumps(loader.get_code(full_name)) if compiled else loader.get_source(full_name)
+    assert code is not None
+    return full_name, loader.path, is_package, code
 
 
-def _base_module() -> tuple[str, Any, str]:
-    """File name, compiled and source code; found without importing it, which would cost a suite that needs no peer in the end."""
+def _base_loader() -> SourceFileLoader:
+    """Found without importing the module, which would cost a suite that needs no peer in the end."""
     package, _, _ = BASE_MODULE.partition(".")
     around = PathFinder.find_spec(package)
     assert around is not None
     spec = PathFinder.find_spec(BASE_MODULE, around.submodule_search_locations)
     assert spec is not None and isinstance(spec.loader, SourceFileLoader)
-    source = spec.loader.get_source(BASE_MODULE)
-    assert source is not None
-    return spec.loader.path, spec.loader.get_code(BASE_MODULE), source
+    return spec.loader
