@@ -87,8 +87,10 @@ def interrupted_times(times: int, step: Callable[[int], object]) -> list[int]:
             number += 1
             try:
                 armed = True
-                step(number)
-                armed = False
+                try:
+                    step(number)
+                finally:  # also when it fails: nothing shall interrupt who learns of that
+                    armed = False
                 whole.append(number)
             except Interrupted:
                 interrupts += 1

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import signal
 import threading
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -43,14 +44,23 @@ def from_threads(box: str, threads: int, each: int) -> None:
 @contextlib.contextmanager
 def signals(handler: Callable[[], object]) -> Iterator[None]:
     """Have `handler` called on the main thread, at any moment, again and again."""
-    over, handled = threading.Event(), threading.Semaphore(0)
+    over = threading.Event()
+    sent = handled = 0
+
+    def on_signal(*_: object) -> None:
+        nonlocal handled
+        handler()
+        handled += 1  # the last: the next signal would find us here, and the one after that, without an end
 
     def pester() -> None:
+        nonlocal sent
         while not over.is_set():
+            sent += 1
             signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
-            handled.acquire(timeout=LONG)
+            while handled < sent:
+                time.sleep(0)  # the main thread's turn
 
-    before = signal.signal(signal.SIGUSR1, lambda *_: (handler(), handled.release()))
+    before = signal.signal(signal.SIGUSR1, on_signal)
     thread = threading.Thread(target=pester)
     thread.start()
     try:
