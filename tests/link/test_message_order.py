@@ -57,7 +57,7 @@ def signals(handler: Callable[[], object]) -> Iterator[None]:
         while not over.is_set():
             sent += 1
             signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
-            while handled < sent:
+            while handled < sent and not over.is_set():
                 time.sleep(0)  # the main thread's turn
 
     before = signal.signal(signal.SIGUSR1, on_signal)
