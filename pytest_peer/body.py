@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -66,22 +67,21 @@ class Body:
         :raises ValueError: the option ``start_method`` asks for what cannot be.
         """
         self.choice = choose(self._options)
-        pipes = self._pipes = Pipes()
-        standard = StandardPipes()
-        try:
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+            pipes = self._pipes = Pipes()
+            ours.callback(pipes.close)
+            theirs.callback(pipes.close_peer_ends)
+            standard = StandardPipes()
+            ours.callback(standard.close)
+            theirs.callback(standard.close_theirs)
             self.started = time.time()
             make = self._spawned if self.choice.server is None else self._forked
             self.process = Process(make(pipes, standard), self._on_exit)
-        except BaseException:
-            pipes.close()
-            standard.close()
-            raise
-        finally:
-            pipes.close_peer_ends()
-            standard.close_theirs()
-        self.streams = StandardStreams(*standard.ours, directory)
-        self.born = True
-        self.process.watch()
+            self.process.watch()
+            ours.callback(self.process.kill_all)
+            self.streams = StandardStreams(*standard.ours, directory)
+            self.born = True
+            ours.pop_all()  # all went well
 
     def _spawned(self, pipes: Pipes, standard: StandardPipes) -> Child:
         line = command(self._options, os.environ, pipes.peer_read, pipes.peer_write)
@@ -89,13 +89,17 @@ class Body:
         pipes.send_loader()
         return Spawned(line, standard.theirs, (pipes.peer_read, pipes.peer_write))
 
-    def _forked(self, pipes: Pipes, standard: StandardPipes) -> Child:
+    def _forked(self, pipes: Pipes, standard: StandardPipes, *, again: bool = False) -> Child:
         assert self.choice.server is not None
         self.argv = [*self.choice.server.argv, f"{self._options.name}@{self._options.host}"]
         descriptors = (*standard.theirs, pipes.peer_read, pipes.peer_write)
         try:
             child, self.interpreter = fork(self.choice, self._options, descriptors)
         except NotForked as exc:
+            if exc.lost and not again:
+                self.choice = choose(self._options)  # with another server
+                if self.choice.server is not None:
+                    return self._forked(pipes, standard, again=True)
             error = BootTimeout if exc.late else BootError
             raise error(
                 f"peer {self._options.name!r} did not boot: {exc}", argv=self.argv

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import dataclasses
+import functools
+import importlib
 import os
 import sys
 import threading
@@ -56,7 +58,7 @@ def choose(options: PeerOptions) -> Choice:
     if options.start_method == SPAWN:
         return Choice(None, "start_method asks for it")
     asked = options.start_method == FORKSERVER
-    reason = unsupported(sys.platform, sys.implementation.name) or options.not_forkable
+    reason = unavailable() or options.not_forkable
     if not reason:
         server, now = running(), Inheritance.now()
         reason = now.obstacle(server.inheritance)
@@ -86,8 +88,8 @@ def fork(
     earlier = server.inheritance
     environ = environment(options, now.environ)
     changes = now.changes(earlier)
-    if options.cwd is not None:
-        changes["cwd"] = os.path.join(now.settable["cwd"], options.cwd)
+    # Also where it has the same name as the template's: it may be another one by now.
+    changes["cwd"] = os.path.join(now.settable["cwd"], options.cwd or "")
     request = {
         "node": f"{options.name}@{options.host}",
         "variables": variable_changes(earlier.environ, environ),
@@ -96,6 +98,20 @@ def fork(
     }
     child = server.fork(request, descriptors, deadline - time.monotonic())
     return child, dataclasses.replace(interpreter, pid=child.pid)
+
+
+@functools.cache
+def unavailable() -> str:
+    """Why there are no fork servers on this system; empty if there are."""
+    if reason := unsupported(sys.platform, sys.implementation.name):
+        return reason
+    try:
+        os.close(os.pidfd_open(os.getpid()))  # from Linux 5.3 on
+        importlib.import_module("ctypes")
+        Inheritance.now()
+    except (AttributeError, ImportError, OSError, KeyError) as exc:
+        return f"this system lacks what a fork server needs: {exc!r}"
+    return ""
 
 
 def running() -> ForkServer:

@@ -234,6 +234,7 @@ class Incarnation:
         self._finish(link_lost=status is None or status.code == wire.LINK_LOST)
 
     def _never_started(self) -> None:
+        self._finishing = True
         self.reason = DownReason("boot failed")
         if hasattr(self, "artifacts"):
             self._on_down(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import pytest
@@ -40,9 +41,11 @@ def collected(item: pytest.Item) -> None:
     if FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) or item.config.option.collectonly:
         return
     if unsupported(sys.platform, sys.implementation.name):
-        return
+        return  # without importing anything
     given = settings.read(item.config)
     if given.get("start_method") != SPAWN and given.get("exec") in (None, [sys.executable]):
         from . import forkservers  # not at the top: a suite without peers does not pay for it
 
-        forkservers.running()
+        if not forkservers.unavailable():
+            with contextlib.suppress(OSError):  # who starts a peer is told
+                forkservers.running()

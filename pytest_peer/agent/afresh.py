@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import os
 import resource
 import signal
@@ -25,7 +24,6 @@ def begin(parent):
     if os.getppid() != parent:  # it ended before
         os._exit(1)
     threading.main_thread()._set_native_id()  # only Python 3.13 does it after a fork
-    gc.enable()
 
 
 def become(request, descriptors):

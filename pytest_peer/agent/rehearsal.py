@@ -6,6 +6,7 @@ boot of a forked peer would be that. After a rehearsal the pages are the spare's
 
 from __future__ import annotations
 
+import gc
 import operator
 import os
 import sys
@@ -13,6 +14,7 @@ import sys
 from . import afresh
 from . import codec
 from . import frames
+from . import here
 from . import main
 from . import wire
 
@@ -38,8 +40,12 @@ def rehearse():
     }
     read_fd, there = os.pipe()
     heard, write_fd = os.pipe()
-    os.write(there, b"".join(said))
-    with os.fdopen(read_fd, "rb") as reader:
-        main.prepare(reader, write_fd, config).rehearse()
-    os.close(there)
-    os.close(heard)
+    try:
+        os.write(there, b"".join(said))
+        with os.fdopen(read_fd, "rb") as reader:
+            main.prepare(reader, write_fd, config).rehearse()
+    finally:
+        os.close(there)
+        os.close(heard)
+        main._agent = here.runtime = None
+        gc.collect()  # now, and not some time in a call of the user's

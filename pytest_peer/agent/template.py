@@ -23,6 +23,7 @@ import struct
 import sys
 
 from . import afresh
+from . import dispatch
 from . import main
 from . import rehearsal
 
@@ -38,9 +39,14 @@ def serve(reader, fd, config):
     sys.path[:] = config["path"]
     template = Template(socket.socket(fileno=fd), reader)
     try:
+        if _threads() > 1:
+            raise RuntimeError(
+                "the interpreter has more than one thread from its start (sitecustomize, or a .pth file); "
+                "use start_method='spawn'"
+            )
         for name in config["preload"]:
             _preload(name)
-        # Not earlier: of a library that is loaded already, an import is free.
+        dispatch.flush()  # what an import has printed is not for every peer to say again
         gc.collect()
         gc.freeze()  # a collection in a peer does not touch, and so copy, what it has in common with the others
     except BaseException as exc:
@@ -67,10 +73,15 @@ def _preload(name):
         importlib.import_module(name)
     except BaseException as exc:
         raise RuntimeError("cannot import %s: %s: %s" % (name, type(exc).__name__, exc)) from exc
-    if len(os.listdir("/proc/self/task")) > 1:
+    if _threads() > 1:
         raise RuntimeError(
-            "the import of %s started a thread, and a process with threads cannot be forked" % name
+            "the import of %s started a thread, and a process with threads cannot be forked; take it out of "
+            "peer_preload, or have it start none (numpy: OPENBLAS_NUM_THREADS=1)" % name
         )
+
+
+def _threads():
+    return len(os.listdir("/proc/self/task"))
 
 
 class Template:
@@ -87,6 +98,8 @@ class Template:
         self._ahead = True  # whether one may be made; once for each peer, lest one that dies be made again and again
         self._peers = {}  # process descriptor: (number of the request, pid)
         self._dead = {}  # number of the request: pid
+        # Ignored, as whoever started the origin may have it, it would have the kernel reap our children.
+        self._sigchld = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def report(self, *message):
         data = marshal.dumps(message)
@@ -125,6 +138,11 @@ class Template:
 
     def _fork(self, number, data, descriptors):
         """Make a peer of the spare; of one that is made now, if there is none. Returns something in a peer only."""
+        if len(descriptors) != _DESCRIPTORS:
+            for fd in descriptors:
+                os.close(fd)
+            self.report("refused", number, "no descriptors left; raise RLIMIT_NOFILE (ulimit -n)")
+            return None
         if self._spare is None:
             try:
                 received = self._make_spare()
@@ -150,7 +168,12 @@ class Template:
     def _make_spare(self):
         """Fork. Returns something in the child only, when it is asked to become a peer."""
         ours, theirs = socket.socketpair()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
         if pid == 0:
             try:
                 ours.close()
@@ -177,6 +200,7 @@ class Template:
             os.close(fd)
         self._title.set("pytest-peer-spare")
         afresh.begin(self._pid)
+        signal.signal(signal.SIGCHLD, self._sigchld)
         try:
             rehearsal.rehearse()
         except Exception:
@@ -208,7 +232,7 @@ class Template:
 
     def end(self, status):
         """End with all peers. The kernel would end them, but not what they have started."""
-        for _, pid in self._peers.values():
+        for pid in [*(pid for _, pid in self._peers.values()), *self._dead.values()]:
             try:
                 os.killpg(pid, signal.SIGKILL)
             except (

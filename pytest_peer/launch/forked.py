@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -14,11 +17,16 @@ if TYPE_CHECKING:
 
 
 class NotForked(Exception):
-    """The fork server could not make a peer; the text says why, `late` whether it is a matter of time."""
+    """The fork server could not make a peer; the text says why.
 
-    def __init__(self, text: str, *, late: bool = False) -> None:
+    :param late: it is a matter of time.
+    :param lost: the server has died, and another one could.
+    """
+
+    def __init__(self, text: str, *, late: bool = False, lost: bool = False) -> None:
         super().__init__(text)
         self.late = late
+        self.lost = lost
 
 
 class Forked:
@@ -31,6 +39,7 @@ class Forked:
         self._ended: Callable[[], object] | None = None
         self._status: ExitStatus | None = None
         self._over = False
+        self._abandoned = False
         self._answered = threading.Event()
         self._reaped = threading.Event()
         self._refused = ""
@@ -44,10 +53,22 @@ class Forked:
         :raises NotForked: there will be none.
         """
         if not self._answered.wait(max(0.0, deadline - time.monotonic())):
-            self._server.kill()
-            raise NotForked("the fork server does not answer; it was killed", late=True)
+            self._abandon()
+            raise NotForked("the fork server did not answer in time", late=True)
         if self._refused:
-            raise NotForked(self._refused)
+            raise NotForked(self._refused, lost=bool(self.orphaned))
+
+    def _abandon(self) -> None:
+        """Nobody waits for it any more: if it is born, it is killed, and reaped unseen. The other peers of the server live on."""
+        with self._lock:
+            self._abandoned = True
+        self._kill_abandoned()
+        self._server.suspect(self._answered)
+
+    def _kill_abandoned(self) -> None:
+        if self._abandoned and self.pid > 0 and not self._over:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)  # not reaped, so the number is its own
 
     def watch(self, ended: Callable[[], object]) -> None:
         """Call `ended` once when the process has ended, perhaps now."""
@@ -79,8 +100,10 @@ class Forked:
 
     def answered(self, pid: int, refused: str) -> None:
         """The server has answered."""
-        self.pid, self._refused = pid, refused
+        with self._lock:
+            self.pid, self._refused = pid, refused
         self._answered.set()
+        self._kill_abandoned()
 
     def end(self, status: ExitStatus | None, orphaned: str = "") -> None:
         """The process has ended, or nobody will ever know."""
@@ -93,6 +116,8 @@ class Forked:
             self._reaped.set()  # by init, some day
         if ended is not None:
             ended()
+        elif self._abandoned:
+            self._server.reap(self._number)
 
     def gone(self) -> None:
         """The server has reaped it."""

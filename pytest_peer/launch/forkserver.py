@@ -30,8 +30,10 @@ from .inheritance import Inheritance
 LENGTH = struct.Struct("!I")
 #: The last word of its command line. A peer writes its own name over it.
 _TITLE = "pytest-peer-forkserver".ljust(100)
-#: For the server to take a word that nobody waits for.
-_READ_SECONDS = 15.0
+#: After a request that was not answered in time, before the server is taken for stuck.
+_STUCK_SECONDS = 5.0
+#: Before another try to send what nobody waits for.
+_AGAIN_SECONDS = 0.01
 #: For the server to end when its origin has closed the connection, before it is killed.
 _END_SECONDS = 2.0
 _KEPT_OUTPUT = 1 << 16
@@ -58,6 +60,7 @@ class ForkServer:
         self._sending = threading.Lock()
         self._reapable: deque[int] = deque()
         self._ready = threading.Event()
+        self._was_ready = False
         self._received = bytearray()
         self._output = bytearray()
         self._socket, theirs = socket.socketpair()
@@ -99,7 +102,7 @@ class ForkServer:
         if not self._ready.wait(limit):
             raise NotForked("the fork server is still starting" + self._told_output(), late=True)
         if self.dead:
-            raise NotForked(self.dead)
+            raise NotForked(self.dead, lost=self._was_ready)
 
     def fork(
         self,
@@ -117,38 +120,60 @@ class ForkServer:
         deadline = time.monotonic() + limit
         with self._lock:
             if self.dead:
-                raise NotForked(self.dead)
+                raise NotForked(self.dead, lost=True)
             number = next(self._numbers)
             child = self._children[number] = Forked(self, number)
         try:
-            with self._sending:
+            if not self._sending.acquire(timeout=max(0.0, limit)):
+                raise TimeoutError
+            try:
                 self._send(("fork", number, request), descriptors, deadline)
+            finally:
+                self._sending.release()
+        except TimeoutError:
+            with self._lock:
+                self._children.pop(number, None)
+            raise NotForked("the fork server does not read", late=True) from None
         except OSError:
-            self.kill()  # half a message may be out: nothing that comes after it could be understood
+            pass  # it is dying, and the child is told
         self._send_reapable()
         child.wait_born(deadline)
         return child
 
+    def suspect(self, answered: threading.Event) -> None:
+        """It did not answer in time: if it does not for a good while, it is stuck, and killed with all its peers."""
+
+        def judge() -> None:
+            if not answered.is_set():
+                self.kill()
+
+        watcher.call_later(_STUCK_SECONDS, judge)
+
     def reap(self, number: int) -> None:
         """Let the server reap a child that has ended."""
         self._reapable.append(number)
-        # Never waiting for the one who sends: on the watcher's thread that could become a circle. That one looks afterwards.
         self._send_reapable()
 
     def _send_reapable(self) -> None:
+        # On the watcher's thread, for which the server may be waiting itself: this waits for nobody, and comes back instead.
         while self._reapable and self._sending.acquire(blocking=False):
             try:
                 while self._reapable:
-                    message = ("reap", self._reapable.popleft())
-                    self._send(message, (), time.monotonic() + _READ_SECONDS)
+                    # So short that it goes whole or not at all.
+                    self._send(("reap", self._reapable[0]), (), time.monotonic())
+                    self._reapable.popleft()
+            except TimeoutError:
+                watcher.call_later(_AGAIN_SECONDS, self._send_reapable)
+                return
             except OSError:
                 self._reapable.clear()  # it is dying, and its dead are init's
             finally:
                 self._sending.release()
 
     def _send(self, message: tuple[Any, ...], descriptors: Sequence[int], deadline: float) -> None:
+        """Send; TimeoutError if nothing was sent before the deadline."""
         data = marshal.dumps(message)
-        view = memoryview(LENGTH.pack(len(data)) + data)
+        view = whole = memoryview(LENGTH.pack(len(data)) + data)
         while view:
             try:
                 if descriptors:
@@ -158,6 +183,9 @@ class ForkServer:
             except BlockingIOError:
                 left = deadline - time.monotonic()
                 if left <= 0:
+                    if len(view) < len(whole):
+                        self.kill()  # half of it is out: nothing that comes after could be understood
+                        raise ConnectionError from None
                     raise TimeoutError from None
                 poll = select.poll()
                 poll.register(self._socket, select.POLLOUT)
@@ -205,6 +233,7 @@ class ForkServer:
 
     def _told(self, what: str, *rest: Any) -> None:
         if what == "ready":
+            self._was_ready = True
             self._ready.set()
             return
         if what == "failed":
@@ -234,17 +263,20 @@ class ForkServer:
             how = str(ExitStatus.from_returncode(self._popen.wait(_END_SECONDS)))
         except subprocess.TimeoutExpired:
             self._popen.kill()
-            self._popen.wait()
+            with contextlib.suppress(
+                subprocess.TimeoutExpired
+            ):  # a kernel that waits for something
+                self._popen.wait(_END_SECONDS)
         with self._lock:
             self._read_rest()
             self.dead = (self.dead or f"the fork server died ({how})") + self._told_output()
+            self._ready.set()
             children, self._children = list(self._children.values()), {}
         with self._sending:
             self._socket.close()
-        self._ready.set()
         for child in children:
-            child.answered(child.pid, self.dead)
             child.end(None, self.dead)
+            child.answered(child.pid, self.dead)
 
     def _read_rest(self) -> None:
         assert self._popen.stdout is not None
@@ -259,7 +291,9 @@ class ForkServer:
     # Its end
 
     def kill(self) -> None:
-        """Kill the template; its peers go down with it."""
+        """Kill the template; its peers go down with it, and who starts one from now on gets another server."""
+        with self._lock:
+            self.dead = self.dead or "the fork server was killed, because it did not answer"
         with contextlib.suppress(ProcessLookupError):
             self._popen.kill()
 
@@ -271,10 +305,13 @@ class ForkServer:
             self._popen.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
             self._popen.kill()
-            self._popen.wait(_END_SECONDS)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(_END_SECONDS)
 
     def disown(self) -> None:
         """In a forked child: the server is the parent's, and must not live on for a connection that is open here."""
         self.dead = "the fork server belongs to the process that this one was forked from"
         self._popen.returncode = 0  # else its finalizer would complain of a process that still runs
         self._socket.close()
+        if self._popen.stdout is not None:
+            self._popen.stdout.close()

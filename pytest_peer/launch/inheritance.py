@@ -17,6 +17,7 @@ from ..start_methods import read_at_start
 #: ``subprocess`` gives these back their default, and every interpreter ignores them again.
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 _LIMITS = sorted({value for name, value in vars(resource).items() if name.startswith("RLIMIT_")})
+_PRIVILEGES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
 _NAMESPACES = ("ipc", "mnt", "net", "pid", "user", "uts")
 
 
@@ -47,8 +48,11 @@ class Inheritance:
         fixed = {
             "variables that are read at start": read_at_start(environ),
             "user": (status["Uid"], status["Gid"], status["Groups"]),
-            "root directory": _identity("/"),
-            "namespaces": [_identity(f"/proc/self/ns/{name}") for name in _NAMESPACES],
+            "privileges": [status.get(name) for name in _PRIVILEGES],
+            "scheduling policy": os.sched_getscheduler(0),
+            # A thread may have its own of these, too.
+            "root directory": _identity("/proc/thread-self/root"),
+            "namespaces": [_identity(f"/proc/thread-self/ns/{name}") for name in _NAMESPACES],
         }
         return cls(environ, settable, fixed)
 

@@ -105,9 +105,11 @@ class Process:
             except PermissionError:  # macOS: when only zombies are left
                 pass
             except ProcessLookupError:
-                # A forked process, that has not come to make itself a group; it is there, since nobody has reaped it.
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self.pid, number)
+                # A forked process that has not come to make itself a group. It is there, since nobody has reaped it: unless
+                # its server has died, when anybody may have its number.
+                if not self._child.orphaned:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(self.pid, number)
 
     def disown(self) -> None:
         """In a forked child: this process cannot signal it any more."""

@@ -28,6 +28,8 @@ __tracebackhide__ = True  # a report shows the test and the peer, not what is be
 
 #: One who reads looks this often whether his answer, or the link's end, has come in another way.
 _LOOK_SECONDS = 0.1
+#: So long after several callers waited at the same time, none of them reads.
+_CROWD_SECONDS = 0.05
 #: Who reads for all reads so many times, a pipe's content each, before it looks at something else.
 _AT_ONCE = 4
 
@@ -64,8 +66,9 @@ class Reader:
         # Not one object each: a handler may wait here while what it has interrupted is in a poll.
         self._main_polls: deque[select.poll] = deque()
         self._polls: deque[select.poll] = deque()
-        # Those who do not read but wait; not the main thread, which may not wait for more than one thing.
-        self._parked: deque[tuple[Waiting, Hand]] = deque()
+        # One for each caller in another thread than the main one.
+        self._callers: deque[None] = deque()
+        self._crowded = 0.0  # when there were several, last
         self._watch: Callable[[int, int], object]
         self._ended = False
 
@@ -101,40 +104,24 @@ class Reader:
         return answer
 
     def _follow(self, waiting: Waiting, deadline: float | None) -> None:
-        """In other threads: read for all until the answer is there; if another does, wait until it is or the other leaves."""
+        """In other threads: read for all until the answer is there, but not where several wait."""
         hand: Hand = deque()
-        entry = (waiting, hand)
-        if _move(self._free, hand):
-            _each(self._watch, hand, _UNWATCHED)
-        else:
-            self._parked.append(entry)
-            if _move(self._free, hand):  # it may have become free before we were seen
-                _each(self._watch, hand, _UNWATCHED)
-            else:
-                waiting.pause(_left(deadline))
-            try:
-                self._parked.remove(entry)
-            except ValueError:  # we have been chosen
-                while not hand:
-                    time.sleep(0)
-        if hand:
-            # First what the main thread has read and left: nothing in the pipe tells of it.
-            while hand and (
-                self._intake.chunks or self._poll(self._polls, (self._fd,), waiting, deadline)
-            ):
-                self._advance(hand)
-            if hand:
-                self._hand_on(hand)
-
-    def _hand_on(self, hand: Hand) -> None:
-        """Let another who waits read; it costs less than to have the watcher do it."""
+        self._callers.append(None)
         try:
-            chosen, other = self._parked.popleft()
-        except IndexError:
-            self._leave(hand)
-        else:
-            _move(hand, other)
-            chosen.wake()
+            # With several, each turn would end with waking the next to read; the watcher takes many answers at one reading.
+            if len(self._callers) > 1:
+                self._crowded = time.monotonic()
+            elif time.monotonic() - self._crowded > _CROWD_SECONDS and _move(self._free, hand):
+                _each(self._watch, hand, _UNWATCHED)
+                # First what the main thread has read and left: nothing in the pipe tells of it.
+                while hand and (
+                    self._intake.chunks or self._poll(self._polls, (self._fd,), waiting, deadline)
+                ):
+                    self._advance(hand)
+        finally:
+            self._callers.pop()
+            if hand:
+                self._leave(hand)
 
     def stop(self) -> None:
         """Read no more: when this returns the descriptor may be closed. All who wait must have been told before."""
