@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import CallTimeout
 from ..options import seconds
+from .callbacks import callbacks
 from .segments import Payload
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
@@ -115,6 +116,18 @@ class PeerFuture(Future[Any]):
     def outcome(self, timeout: float | None, limit: float | None) -> Outcome:
         """Wait for value or exception; a `CallTimeout` tells `limit`, of which `timeout` is what is left."""
         return self._settled(timeout, limit)
+
+    def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
+        """As ``Future.add_done_callback``; one that has to wait for the answer is run by a thread of its own."""
+
+        def answered(future: Future[Any]) -> None:
+            callbacks.run(lambda: fn(future))
+
+        with self._condition:
+            if not self.done():
+                super().add_done_callback(answered)
+                return
+        super().add_done_callback(fn)
 
     def deliver(self, answer: Answer) -> None:
         """The answer has come, still encoded."""

@@ -1,0 +1,56 @@
+"""Runs what users want to be called when an answer is there."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+
+
+class Callbacks:
+    """One after the other on a thread that ends when nothing is left.
+
+    Not where the answer is read: whoever reads a link must not wait, least of all for an answer that comes over it, and what a
+    callback raises must not end that.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._runs = False
+
+    def run(self, callback: Callable[[], object]) -> None:
+        """Have it run soon; here where an interpreter that is ending starts no thread any more."""
+        with self._lock:
+            if not self._runs:
+                thread = threading.Thread(
+                    target=self._run, name="pytest-peer-callbacks", daemon=True
+                )
+                try:
+                    # It waits for the lock, and ends at once if a handler raises before there is something to do.
+                    thread.start()
+                except RuntimeError:
+                    callback()
+                    return
+                self._runs = True
+            self._waiting.append(callback)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._runs = False
+                    return
+                callback = self._waiting.popleft()
+            try:
+                callback()
+            except BaseException:
+                threading.excepthook(
+                    threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread()))
+                )
+
+
+callbacks: Callbacks = Callbacks()
+os.register_at_fork(after_in_child=callbacks.__init__)  # type: ignore[misc]
