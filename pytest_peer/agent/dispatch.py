@@ -49,6 +49,7 @@ class Dispatcher:
             if callable(job):
                 return job
             self._run(job, True)
+            del job  # or what the call was given would live until the next comes
 
     def run_arrived(self):
         """Run the call that has arrived, without the main loop."""

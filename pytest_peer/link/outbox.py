@@ -140,14 +140,16 @@ class Outbox:
                 except BlockingIOError:
                     pass
             transfer = _Transfer(kind, ident, payload, in_order, taken)
+            if not self._thread_runs:
+                # Before there is something for it to do: it waits for the lock, and if the start fails, or a signal's handler
+                # raises between these steps, it finds nothing and ends, and everything is as before.
+                _thread.start_new_thread(self._run, ())
+                self._thread_runs = True
+                self._idle.clear()
             if in_order and any(other.in_order for other in self._turns):
                 self._behind.append(transfer)
             else:
                 self._turns.append(transfer)
-            if not self._thread_runs:
-                self._thread_runs = True
-                self._idle.clear()
-                _thread.start_new_thread(self._run, ())
 
     def keep(self, kind: int, ident: int) -> None:
         """The buffers of that message may change from now on, whether it has gone or not."""
