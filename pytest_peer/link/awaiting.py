@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -32,7 +33,7 @@ async def awaited(
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(_settle, arrived)
 
-    future.add_done_callback(wake)
+    Future.add_done_callback(future, wake)  # it waits for nothing, so it needs no other thread
     await asyncio.wait([arrived], timeout=limit)
     if limit is not None and not future.done():
         raise await asyncio.to_thread(timed_out, limit)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import concurrent.futures
 import operator
 import os
+import queue
+import sys
 import threading
 import traceback
 
@@ -84,6 +86,23 @@ def test_done_callback_is_called(shared: Peer) -> None:
     called = threading.Event()
     shared.submit(os.getpid).add_done_callback(lambda _: called.set())
     assert called.wait(LONG)
+
+
+def test_done_callback_may_call_the_same_peer(shared: Peer) -> None:
+    answers: queue.SimpleQueue[int] = queue.SimpleQueue()
+    future = shared.submit(operator.add, 1, 2)
+    future.add_done_callback(lambda _: answers.put(shared.call(operator.add, 3, 4)))
+    assert answers.get(timeout=LONG) == 7
+
+
+def test_done_callback_that_raises_harms_no_call(
+    shared: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised: queue.SimpleQueue[object] = queue.SimpleQueue()
+    monkeypatch.setattr(threading, "excepthook", lambda args: raised.put(args.exc_type))
+    shared.submit(os.getpid).add_done_callback(lambda _: sys.exit("from a callback"))
+    assert raised.get(timeout=LONG) is SystemExit
+    assert shared.submit(operator.add, 1, 2).result(LONG) == 3
 
 
 def test_done_callback_may_ask_for_the_result(shared: Peer) -> None:
