@@ -9,12 +9,14 @@ import threading
 from typing import Any
 
 import numpy
+import psutil
 import pytest
 
 from pytest_peer import CallTimeout
 from pytest_peer import DecodeError
 from pytest_peer import EncodeError
 from pytest_peer import Peer
+from pytest_peer import eventually
 from pytest_peer import here
 
 LONG = 30.0  # for what has to come, on a busy machine too
@@ -268,3 +270,9 @@ def test_small_calls_are_answered_while_a_big_one_is_on_its_way(peer: Peer, way:
         answered += 1
     assert answered > 3
     assert big.result(LONG) == (size if way == "there" else bytes(size))
+
+
+def test_big_argument_is_gone_when_the_call_is_over(peer: Peer) -> None:
+    assert peer.call(len, bytes(64 << 20)) == 64 << 20
+    # Not only with the next call: so nothing is asked of the peer.
+    eventually(lambda: psutil.Process(peer.pid).memory_info().rss < 48 << 20, LONG)

@@ -8,7 +8,6 @@ import itertools
 import math
 import operator
 import os
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -199,23 +198,3 @@ def iterator() -> Iterator[int]:
 def test_generator_cannot_be_sent_and_says_so(shared: Peer) -> None:
     with pytest.raises(EncodeError, match="generator"):
         shared.call(iterator)
-
-
-class Farewell:
-    """Its copy in the peer says when it goes."""
-
-    def __reduce__(self) -> object:
-        return Farewell, ()
-
-    def __del__(self) -> None:
-        if here_is_a_peer():
-            print("farewell")
-
-
-def here_is_a_peer() -> bool:
-    return "pytest_peer_agent" in sys.modules
-
-
-def test_arguments_are_gone_when_the_call_is_over(peer: Peer) -> None:
-    peer.call(type, Farewell())
-    peer.stdout.wait_for("farewell", LONG)  # and not only with the next call
