@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Generator
 
 import pytest
@@ -55,20 +54,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         settings.marked(item)
 
 
+# A wrapper: of an error in the setup of a peer this leaves one frame to show, and pytest shows no error without one.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     item.config.stash[running_key] = item
-    shown = item.stash[_shown_key] = report.Shown()
-    shown.start(
-        peer for nursery in item.config.stash.get(nurseries_key, ()) for peer in nursery.started
-    )
+    nurseries = item.config.stash.get(nurseries_key, ())
+    if nurseries:
+        shown = item.stash[_shown_key] = report.Shown()
+        shown.start(peer for nursery in nurseries for peer in nursery.started)
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     nurseries = item.config.stash.get(nurseries_key, [])
-    with crash.failing_at_once(nurseries) if nurseries else contextlib.nullcontext():
+    if not nurseries:
+        return (yield)
+    with crash.failing_at_once(nurseries):
         result = yield
     # Only after a body that passed: a failing one has its own tale, and the report tells of the peers anyway.
     for nursery in nurseries:
@@ -93,7 +95,8 @@ def pytest_runtest_makereport(
     nurseries = item.config.stash.get(nurseries_key, ())
     peers = [peer for nursery in nurseries for peer in nursery.started]
     if peers:
-        for title, text in item.stash[_shown_key].sections(peers):
+        shown = item.stash.setdefault(_shown_key, report.Shown())
+        for title, text in shown.sections(peers):
             item.add_report_section(call.when, title, text)
         if call.excinfo is not None:
             item.add_report_section(call.when, "peers", report.state_section(peers))

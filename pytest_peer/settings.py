@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from . import options as peer_options
+# `options` is imported where it is needed: a suite that has no setting of ours and no peer does not pay for it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,16 @@ def _program(text: str) -> list[str]:
 def _limit(text: str) -> float | None:
     if text.strip().lower() == "none":
         return None
-    return peer_options.seconds("limit", float(text))
+    from .options import seconds
+
+    return seconds("limit", float(text))
+
+
+def _start_method(text: str) -> str | None:
+    from .options import check
+
+    method: str | None = check("start_method", text)
+    return method
 
 
 SETTINGS = (
@@ -73,7 +82,7 @@ SETTINGS = (
         "start_method",
         "METHOD",
         "How peers start: forkserver or spawn (default: the first where it can serve)",
-        lambda text: peer_options.check("start_method", text),
+        _start_method,
     ),
 )
 
@@ -125,9 +134,11 @@ def marked(node: pytest.Item | pytest.Collector) -> dict[str, Any]:
 
     :raises pytest.UsageError: a positional argument or an unknown option.
     """
-    known = [*peer_options.names_of_options(), "link"]
     merged: dict[str, Any] = {}
     for mark in node.iter_markers("peer"):
+        from .options import names_of_options
+
+        known = [*names_of_options(), "link"]
         where = f"{node.nodeid}: peer marker"
         if mark.args:
             raise pytest.UsageError(f"{where}: takes keyword arguments only, got {mark.args!r}")
@@ -146,8 +157,10 @@ def check_marked(options: dict[str, Any]) -> None:
     :raises TypeError: a value of the wrong type; says that it came from the marker.
     :raises ValueError: a value outside of what the option allows; says so too.
     """
+    from .options import check
+
     for name, value in options.items():
         try:
-            peer_options.check(name, value)
+            check(name, value)
         except (TypeError, ValueError) as exc:
             raise type(exc)(f"peer marker: {exc}") from None
