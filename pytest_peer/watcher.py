@@ -30,6 +30,11 @@ class Watcher:
         self._unwatched: dict[int, Callback] = {}
         self._timers: list[Timer] = []
         self._ids = itertools.count()
+        self._thread: threading.Thread | None = None
+
+    def runs_here(self) -> bool:
+        """Whether this is its thread."""
+        return self._thread is not None and self._thread.ident == threading.get_ident()
 
     def add(self, fd: int, callback: Callback, events: int = selectors.EVENT_READ) -> None:
         """Call `callback` whenever `fd` is ready."""
@@ -94,7 +99,10 @@ class Watcher:
             for fd in self._wake:
                 os.set_blocking(fd, False)
             self._selector.register(self._wake[0], selectors.EVENT_READ, None)
-            threading.Thread(target=self._run, name="pytest-peer-watcher", daemon=True).start()
+            self._thread = threading.Thread(
+                target=self._run, name="pytest-peer-watcher", daemon=True
+            )
+            self._thread.start()
         return self._selector
 
     def _poke(self) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from selectors import EVENT_READ
 
+from ..errors import PeerError
 from ..watcher import watcher
 from .future import Answer
 from .future import Waiting
@@ -69,6 +70,7 @@ class Reader:
         # One for each caller in another thread than the main one.
         self._callers: deque[None] = deque()
         self._crowded = 0.0  # when there were several, last
+        self._inside: set[int] = set()  # the threads that are in `_follow` or `_ready`
         self._watch: Callable[[int, int], object]
         self._ended = False
 
@@ -81,6 +83,7 @@ class Reader:
         """Wait for the answer with that id, by reading if nobody else does.
 
         :raises TimeoutError: it did not come in time.
+        :raises PeerError: this very thread would have to read it, and is in the middle of that.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         if threading.get_ident() != threading.main_thread().ident:
@@ -105,7 +108,14 @@ class Reader:
 
     def _follow(self, waiting: Waiting, deadline: float | None) -> None:
         """In other threads: read for all until the answer is there, but not where several wait."""
+        thread = threading.get_ident()
+        if thread in self._inside or watcher.runs_here():
+            raise PeerError(
+                "a call in a finalizer, in the middle of another call: who would read its answer is below it; "
+                "use `cast` or `submit`"
+            )
         hand: Hand = deque()
+        self._inside.add(thread)
         self._callers.append(None)
         try:
             # With several, each turn would end with waking the next to read; the watcher takes many answers at one reading.
@@ -122,6 +132,7 @@ class Reader:
             self._callers.pop()
             if hand:
                 self._leave(hand)
+            self._inside.discard(thread)
 
     def stop(self) -> None:
         """Read no more: when this returns the descriptor may be closed. All who wait must have been told before."""
@@ -194,10 +205,12 @@ class Reader:
     def _ready(self) -> None:
         hand: Hand = deque()
         if _move(self._free, hand):
+            self._inside.add(threading.get_ident())
             try:
                 self._advance(hand)
             finally:
                 _move(hand, self._free)
+                self._inside.discard(threading.get_ident())
 
     def _advance(self, hand: Hand) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import operator
 import os
 import subprocess
@@ -9,12 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from pytest_peer import CallTimeout
 from pytest_peer import Peer
+from pytest_peer import PeerError
 from pytest_peer import here
 
 LONG = 30.0  # for what has to come, on a busy machine too
@@ -238,3 +241,43 @@ def test_peers_need_no_threads_at_the_origin(peer: Peer, peer_factory) -> None:
 def test_idle_peer_has_two_threads(peer: Peer) -> None:
     peer.call(operator.add, 1, 2)
     assert len(peer.call(os.listdir, "/proc/self/task")) == 2
+
+
+def test_call_in_a_finalizer_hangs_nothing(peer: Peer) -> None:
+    """It is answered, or refused where the thread that it has interrupted is the one that reads."""
+    outcomes: list[str] = []
+    inside = threading.local()
+
+    class Finalized:
+        def __init__(self) -> None:
+            self.cycle = (
+                self  # so that it is the collector that ends it, in any thread, at any moment
+            )
+
+        def __del__(self) -> None:
+            if getattr(inside, "finalizer", False):
+                return
+            inside.finalizer = True
+            try:
+                peer.call_within(LONG, operator.add, 1, 1)
+                outcomes.append("answered")
+            except PeerError as exc:
+                outcomes.append(type(exc).__name__)
+            inside.finalizer = False
+
+    def call() -> None:
+        for number in range(200):
+            Finalized()
+            assert peer.call_within(LONG, operator.add, number, 1) == number + 1
+
+    threshold = gc.get_threshold()
+    gc.set_threshold(7)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            for future in [pool.submit(call), pool.submit(call)]:
+                future.result(LONG)
+    finally:
+        gc.set_threshold(*threshold)
+        gc.collect()
+    assert outcomes
+    assert "CallTimeout" not in outcomes
