@@ -100,7 +100,9 @@ def test_done_callback_that_raises_harms_no_call(
 ) -> None:
     raised: queue.SimpleQueue[object] = queue.SimpleQueue()
     monkeypatch.setattr(threading, "excepthook", lambda args: raised.put(args.exc_type))
-    shared.submit(os.getpid).add_done_callback(lambda _: sys.exit("from a callback"))
+    future = shared.submit(take, "callback")  # a future that is done would call it here
+    future.add_done_callback(lambda _: sys.exit("from a callback"))
+    shared.send("callback", 1)
     assert raised.get(timeout=LONG) is SystemExit
     assert shared.submit(operator.add, 1, 2).result(LONG) == 3
 
