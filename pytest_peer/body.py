@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,12 @@ from .errors import BootTimeout
 from .evidence.streams import StandardStreams
 from .forkservers import Choice
 from .forkservers import choose
+from .forkservers import execute
 from .forkservers import fork
+from .launch import lifeline
+from .launch.command import LIFELINE_NUMBER
+from .launch.command import LINK_NUMBERS
+from .launch.command import Command
 from .launch.command import command
 from .launch.forked import NotForked
 from .launch.pipes import StandardPipes
@@ -28,6 +34,7 @@ from .link.interpreter import Interpreter
 from .link.interpreter import Unusable
 from .link.segments import Payload
 from .options import PeerOptions
+from .start_methods import SPAWN
 
 #: A process that ends closes its link a moment before it can be reaped, or the other way round.
 SAME_END = 1.0
@@ -47,6 +54,7 @@ class Body:
         self._options = options
         self._on_exit = on_exit
         self._pipes: Pipes
+        self._lifeline = -1
         self.argv: list[str] = []
         #: Whether there is a process.
         self.born: bool = False
@@ -75,36 +83,55 @@ class Body:
             ours.callback(standard.close)
             theirs.callback(standard.close_theirs)
             self.started = time.time()
-            make = self._spawned if self.choice.server is None else self._forked
-            self.process = Process(make(pipes, standard), self._on_exit)
+            self.process = Process(self._made(pipes, standard), self._on_exit)
             self.process.watch()
             ours.callback(self.process.kill_all)
             self.streams = StandardStreams(*standard.ours, directory)
             self.born = True
             ours.pop_all()  # all went well
 
-    def _spawned(self, pipes: Pipes, standard: StandardPipes) -> Child:
-        line = command(self._options, os.environ, pipes.peer_read, pipes.peer_write)
-        self.argv = line.argv
-        pipes.send_loader()
-        return Spawned(line, standard.theirs, (pipes.peer_read, pipes.peer_write))
-
-    def _forked(self, pipes: Pipes, standard: StandardPipes, *, again: bool = False) -> Child:
-        assert self.choice.server is not None
-        self.argv = [*self.choice.server.argv, f"{self._options.name}@{self._options.host}"]
+    def _made(self, pipes: Pipes, standard: StandardPipes, *, again: bool = False) -> Child:
         descriptors = (*standard.theirs, pipes.peer_read, pipes.peer_write)
+        if self.choice.server is None:
+            return self._spawned(pipes, descriptors)
         try:
+            if self.choice.start_method == SPAWN:
+                return self._executed(pipes, descriptors)
+            self.argv = [*self.choice.server.argv, f"{self._options.name}@{self._options.host}"]
             child, self.interpreter = fork(self.choice, self._options, descriptors)
+            return child
         except NotForked as exc:
-            if exc.lost and not again:
-                self.choice = choose(self._options)  # with another server
-                if self.choice.server is not None:
-                    return self._forked(pipes, standard, again=True)
+            unfit = self.choice.server.unfit and self.choice.start_method == SPAWN
+            if unfit or (exc.lost and not again):
+                self.choice = choose(self._options)  # with another server, or none
+                return self._made(pipes, standard, again=True)
             error = BootTimeout if exc.late else BootError
             raise error(
                 f"peer {self._options.name!r} did not boot: {exc}", argv=self.argv
             ) from None
+
+    def _executed(self, pipes: Pipes, descriptors: Sequence[int]) -> Child:
+        line = self._line(*LINK_NUMBERS)
+        self._lifeline = LIFELINE_NUMBER
+        child = execute(self.choice, self._options, line, descriptors)
+        pipes.send_loader()
         return child
+
+    def _spawned(self, pipes: Pipes, descriptors: Sequence[int]) -> Child:
+        *standard, read, write = descriptors
+        line = self._line(read, write)
+        self._lifeline = end = lifeline.open_end()
+        with lifeline.closing(end):
+            keep = [fd for fd in (read, write, end) if fd >= 0]
+            child = Spawned(line, standard, keep)
+            lifeline.tie(end, child.pid)
+        pipes.send_loader()
+        return child
+
+    def _line(self, read: int, write: int) -> Command:
+        line = command(self._options, os.environ, read, write)
+        self.argv = line.argv
+        return line
 
     def connect(
         self, on_message: Callable[[int, int, Payload], object], on_end: Callable[[], object]
@@ -113,7 +140,7 @@ class Body:
         try:
             if self.interpreter is None:  # it is not forked: nobody knows yet what it is
                 self.interpreter = self._pipes.hello(self.process.exited)
-                self._pipes.send_agent(self.interpreter, self._options.name)
+                self._pipes.send_agent(self.interpreter, self._options.name, self._lifeline)
             link = Link(
                 *self._pipes.hand_over(),
                 self._options.name,

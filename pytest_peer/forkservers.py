@@ -1,4 +1,4 @@
-"""Whether a peer is forked, and by which server; one server for every set of preloaded modules."""
+"""How a peer comes into being, and which server is its parent and guardian; one server for every set of preloaded modules."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from . import preload
+from .launch.command import LIFELINE_NUMBER
+from .launch.command import LINK_NUMBERS
+from .launch.command import Command
 from .launch.command import boot_words
 from .launch.command import environment
 from .launch.forked import Forked
+from .launch.forked import executed
 from .launch.forkserver import ForkServer
 from .launch.inheritance import Inheritance
 from .launch.inheritance import variable_changes
@@ -38,16 +43,12 @@ _servers: dict[tuple[str, ...], ForkServer] = {}
 class Choice:
     """A start method and why it is that."""
 
-    #: ``None``: a program is executed.
-    server: ForkServer | None
+    start_method: str
     reason: str
+    #: The parent; ``None``: we, which is only possible for a program.
+    server: ForkServer | None = None
     #: What the new process shall have from this one.
     inheritance: Inheritance | None = None
-
-    @property
-    def start_method(self) -> str:
-        """``"forkserver"`` or ``"spawn"``."""
-        return SPAWN if self.server is None else FORKSERVER
 
 
 def choose(options: PeerOptions) -> Choice:
@@ -56,7 +57,7 @@ def choose(options: PeerOptions) -> Choice:
     :raises ValueError: the option ``start_method`` asks for what cannot be.
     """
     if options.start_method == SPAWN:
-        return Choice(None, "start_method asks for it")
+        return _executed("start_method asks for it")
     asked = options.start_method == FORKSERVER
     reason = unavailable() or options.not_forkable
     if not reason:
@@ -64,10 +65,20 @@ def choose(options: PeerOptions) -> Choice:
         reason = now.obstacle(server.inheritance)
         if not reason:
             why = "start_method asks for it" if asked else "the default, and nothing is against it"
-            return Choice(server, why, now)
+            return Choice(FORKSERVER, why, server, now)
     if asked:
         raise ValueError(f"start_method: the fork server cannot serve: {reason}")
-    return Choice(None, reason)
+    return _executed(reason)
+
+
+def _executed(reason: str) -> Choice:
+    """A program; its parent is a server too, if there can be one, for what it starts to be found when it has ended."""
+    if unavailable():
+        return Choice(SPAWN, reason)
+    now, server = Inheritance.now(), _guardian()
+    if server.unfit or now.obstacle(server.inheritance, executed=True):
+        return Choice(SPAWN, reason)
+    return Choice(SPAWN, reason, server, now)
 
 
 def fork(
@@ -78,26 +89,65 @@ def fork(
     :param descriptors: stdin, stdout, stderr, and the link's for reading and writing, as the peer has them.
     :raises NotForked: it was not possible, or not within the peer's time to boot.
     """
-    server, now = choice.server, choice.inheritance
-    assert server is not None and now is not None
-    deadline = time.monotonic() + (
-        BOOT_SECONDS if options.boot_limit is None else options.boot_limit
-    )
-    server.wait_ready(deadline - time.monotonic())
+    server, now, deadline = _ready(choice, options)
     interpreter = said_hello(server.hello)
-    earlier = server.inheritance
     environ = environment(options, now.environ)
-    changes = now.changes(earlier)
-    # Also where it has the same name as the template's: it may be another one by now.
-    changes["cwd"] = os.path.join(now.settable["cwd"], options.cwd or "")
-    request = {
-        "node": f"{options.name}@{options.host}",
-        "variables": variable_changes(earlier.environ, environ),
-        "changes": changes,
+    request = _request(options, server, now) | {
+        "variables": variable_changes(server.inheritance.environ, environ),
         "config": agent_config(interpreter, options.name),
     }
-    child = server.fork(request, descriptors, deadline - time.monotonic())
+    child = server.fork("fork", request, descriptors, deadline - time.monotonic())
     return child, dataclasses.replace(interpreter, pid=child.pid)
+
+
+def execute(
+    choice: Choice, options: PeerOptions, line: Command, descriptors: Sequence[int]
+) -> Forked:
+    """Make a peer that is a program; it has its link as `LINK_NUMBERS`, and its lifeline as `LIFELINE_NUMBER`.
+
+    :param descriptors: as for `fork`.
+    :raises ExecNotFound: there is no such program.
+    :raises NotForked: as for `fork`.
+    """
+    server, now, deadline = _ready(choice, options)
+    request = _request(options, server, now) | {
+        "variables": {},
+        "argv": line.argv,
+        "environ": line.env,
+        "numbers": [*LINK_NUMBERS, LIFELINE_NUMBER],
+    }
+    failed, theirs = os.pipe()
+    with os.fdopen(failed, "rb", buffering=0) as failure:
+        try:
+            left = deadline - time.monotonic()
+            child = server.fork("execute", request, [*descriptors, theirs], left)
+        finally:
+            os.close(theirs)
+        try:
+            executed(failure, line.argv, deadline)
+        except BaseException:
+            child.abandon()
+            raise
+    return child
+
+
+def _ready(choice: Choice, options: PeerOptions) -> tuple[ForkServer, Inheritance, float]:
+    """Server and inheritance of the choice, and the end of the peer's time to boot, when the server is ready."""
+    server, now = choice.server, choice.inheritance
+    assert server is not None and now is not None
+    limit = BOOT_SECONDS if options.boot_limit is None else options.boot_limit
+    deadline = time.monotonic() + limit
+    server.wait_ready(limit)
+    return server, now, deadline
+
+
+def _request(options: PeerOptions, server: ForkServer, now: Inheritance) -> dict[str, Any]:
+    # Also where it has the same name as the template's: it may be another one by now.
+    cwd = os.path.join(now.settable["cwd"], options.cwd or "")
+    return {
+        "node": f"{options.name}@{options.host}",
+        "changes": now.changes(server.inheritance) | {"cwd": cwd},
+    }
 
 
 @functools.cache
@@ -117,15 +167,28 @@ def unavailable() -> str:
 def running() -> ForkServer:
     """The server with the present preload; started, not awaited, if there is none that lives."""
     with _lock:
-        modules = tuple(preload.modules)
-        server = _servers.get(modules)
-        if server is None or server.dead:
-            settings = {"preload": modules, "path": list(sys.path)}
-            server = _servers[modules] = ForkServer(
-                lambda fd: [sys.executable, *boot_words(fd, fd)],
-                lambda: parcel.loader() + parcel.template(settings),
-            )
-        return server
+        return _living(tuple(preload.modules))
+
+
+def _guardian() -> ForkServer:
+    """Any that lives; else one that imports nothing, for what is executed has no use for it."""
+    with _lock:
+        for server in _servers.values():
+            if not server.dead:
+                return server
+        failed = _servers.get(())
+        return failed if failed is not None and failed.unfit else _living(())
+
+
+def _living(modules: tuple[str, ...]) -> ForkServer:
+    server = _servers.get(modules)
+    if server is None or server.dead:
+        settings = {"preload": modules, "path": list(sys.path)}
+        server = _servers[modules] = ForkServer(
+            lambda fd: [sys.executable, *boot_words(fd, fd)],
+            lambda lifeline: parcel.loader() + parcel.template({**settings, "lifeline": lifeline}),
+        )
+    return server
 
 
 def _close_all() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import resource
 import signal
@@ -11,19 +12,54 @@ import threading
 import time
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 
 
-def begin(parent):
-    """Become a process of its own, before it is known for whom: a session, and an end with the template's.
+def begin(parent, lifeline):
+    """Become a process of its own, before it is known for whom: a session, and an end with the template's and the origin's.
 
     Its parent has one thread and no end before its own, so the signal that the kernel sends when the starting *thread* ends
     (prctl(2)) means what it says here.
+
+    :param lifeline: the descriptor of the template; -1 for none. Returned is an own one.
     """
     os.setsid()
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before
         os._exit(1)
+    adopt()
     threading.main_thread()._set_native_id()  # only Python 3.13 does it after a fork
+    if lifeline < 0:
+        return lifeline
+    own = os.open("/proc/self/fd/%d" % lifeline, os.O_RDONLY | os.O_CLOEXEC)
+    os.close(lifeline)
+    # As the origin's module `lifeline` does it, which says why.
+    fcntl.fcntl(own, fcntl.F_SETOWN, -os.getpid())
+    fcntl.fcntl(own, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(own, fcntl.F_SETFL, os.O_ASYNC)
+    return own
+
+
+def adopt():
+    """Be the parent of descendants whose own has ended, so that they can be found, whatever session they are in."""
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def execute(argv, environ, descriptors, numbers):
+    """Become another program, which has `descriptors` under these numbers.
+
+    :raises OSError: there is no such program.
+    """
+    # Out of the way first: one may have the number that another shall have.
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 1 + max(numbers)) for fd in descriptors]
+    for fd, number in zip(high, numbers):
+        os.dup2(fd, number)
+    for number in (
+        signal.SIGPIPE,
+        signal.SIGXFSZ,
+    ):  # an interpreter ignores them, other programs need not
+        signal.signal(number, signal.SIG_DFL)
+    os.execvpe(argv[0], argv, environ)
 
 
 def become(request, descriptors):

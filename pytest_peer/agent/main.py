@@ -28,8 +28,9 @@ def run(reader, write_fd, config):
 def prepare(reader, write_fd, config):
     """All of `run` that does not wait; returns the agent."""
     global _agent
-    for fd in (reader.fileno(), write_fd):
-        os.set_inheritable(fd, False)
+    for fd in (reader.fileno(), write_fd, config["lifeline"]):
+        if fd >= 0:
+            os.set_inheritable(fd, False)
     _set_up_paths(config)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

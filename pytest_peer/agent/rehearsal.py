@@ -37,6 +37,7 @@ def rehearse():
         "path": list(sys.path),
         "replace_path": True,
         "own_files": [],
+        "lifeline": -1,
     }
     read_fd, there = os.pipe()
     heard, write_fd = os.pipe()

@@ -1,7 +1,8 @@
 """The fork server's side over there: a process that has started and imported everything, and forks a peer on request.
 
-It has one thread, runs nothing of the tests, and is the parent of its peers: it tells the origin of their ends, and keeps the
-dead until the origin has done with their numbers. When the origin is gone, it kills them, and ends.
+It has one thread, runs nothing of the tests, and is the parent and guardian of its peers, also of those that execute another
+program and have nothing of its memory. When one ends, it kills what that has started and tells the origin, and keeps the dead
+until the origin has done with their numbers. When the origin is gone, it kills all, and ends.
 
 A fork and the first touch of a thousand pages take longer than all the rest of a boot, so one is made ahead: the *spare* waits
 for the request and becomes the peer.
@@ -26,18 +27,22 @@ from . import afresh
 from . import dispatch
 from . import main
 from . import rehearsal
+from .guardian import Guardian
 
 LENGTH = struct.Struct("!I")
-_DESCRIPTORS = 5  # stdin, stdout, stderr, and the link's two
+#: stdin, stdout, stderr, and the link's two; for a program one more, on which to say why it cannot be executed.
+_DESCRIPTORS = {"fork": 5, "execute": 6}
 #: After a spare was used and before the next is made: the boot of the peer needs the processors more.
 _PAUSE = 0.003
 
 
 def serve(reader, fd, config):
     """Serve until the origin is gone. Returns only in a peer, when its interpreter shall end normally."""
-    os.set_inheritable(fd, False)
     sys.path[:] = config["path"]
-    template = Template(socket.socket(fileno=fd), reader)
+    for each in (fd, config["lifeline"]):
+        if each >= 0:
+            os.set_inheritable(each, False)
+    template = Template(socket.socket(fileno=fd), reader, config["lifeline"])
     try:
         if _threads() > 1:
             raise RuntimeError(
@@ -52,13 +57,15 @@ def serve(reader, fd, config):
     except BaseException as exc:
         template.report("failed", str(exc))
         os._exit(1)
-    template.report("ready")
+    template.ready()
     try:
         request, descriptors = template.loop()
     except BaseException:
         sys.excepthook(*sys.exc_info())
         template.end(1)
     try:
+        if "argv" in request:
+            _execute(request, descriptors, template.lifeline)
         afresh.become(request, descriptors[:3])
     except BaseException as exc:
         text = "cannot become a peer: %s: %s\n" % (type(exc).__name__, exc)
@@ -66,6 +73,19 @@ def serve(reader, fd, config):
         os._exit(1)
     read_fd, write_fd = descriptors[3:]
     main.run(os.fdopen(read_fd, "rb"), write_fd, request["config"])
+
+
+def _execute(request, descriptors, lifeline):
+    *link, failed = descriptors[3:]
+    if lifeline >= 0:
+        link.append(lifeline)
+    try:
+        afresh.become(request, descriptors[:3])
+        afresh.execute(request["argv"], request["environ"], link, request["numbers"])
+    except BaseException as exc:
+        errno = getattr(exc, "errno", None) or 0
+        os.write(failed, marshal.dumps((errno, str(exc))))
+        os._exit(1)
 
 
 def _preload(name):
@@ -87,7 +107,7 @@ def _threads():
 class Template:
     """The loop: requests of the origin, ends of peers."""
 
-    def __init__(self, origin, reader):
+    def __init__(self, origin, reader, lifeline):
         self._origin = origin
         self._reader = reader  # has the same descriptor, which its finalizer closes
         self._poll = select.epoll()
@@ -96,8 +116,9 @@ class Template:
         self._pid = os.getpid()
         self._spare = None  # (socket, process descriptor, pid)
         self._ahead = True  # whether one may be made; once for each peer, lest one that dies be made again and again
-        self._peers = {}  # process descriptor: (number of the request, pid)
-        self._dead = {}  # number of the request: pid
+        self._guardian = Guardian(self._poll, lambda *end: self.report("ended", *end))
+        #: A peer's own, in a peer.
+        self.lifeline = lifeline
         # Ignored, as whoever started the origin may have it, it would have the kernel reap our children.
         self._sigchld = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
@@ -107,6 +128,10 @@ class Template:
             self._origin.sendall(LENGTH.pack(len(data)) + data)
         except OSError:
             self.end(0)  # the origin is gone
+
+    def ready(self):
+        self._guardian.tolerate_children()  # an import may have started them, for all peers
+        self.report("ready")
 
     def loop(self):
         """Serve; returns in a peer, with its request and its descriptors."""
@@ -119,7 +144,7 @@ class Template:
                         return received
                 except OSError:
                     pass  # no more processes or descriptors just now; who asks for a peer is told
-            for fd, _ in self._poll.poll():
+            for fd, _ in self._poll.poll(self._guardian.patience()):
                 if fd != self._origin.fileno():
                     self._ended(fd)
                     continue
@@ -129,8 +154,15 @@ class Template:
                 data, descriptors = received
                 what, number, *_ = marshal.loads(data)
                 if what == "reap":
-                    os.waitpid(self._dead.pop(number), 0)
+                    self._guardian.let_go(number)
                     self.report("reaped", number)
+                    continue
+                if len(descriptors) != _DESCRIPTORS[what]:
+                    for each in descriptors:
+                        os.close(each)
+                    self.report(
+                        "refused", number, "no descriptors left; raise RLIMIT_NOFILE (ulimit -n)"
+                    )
                     continue
                 received = self._fork(number, data, descriptors)
                 if received is not None:
@@ -138,11 +170,6 @@ class Template:
 
     def _fork(self, number, data, descriptors):
         """Make a peer of the spare; of one that is made now, if there is none. Returns something in a peer only."""
-        if len(descriptors) != _DESCRIPTORS:
-            for fd in descriptors:
-                os.close(fd)
-            self.report("refused", number, "no descriptors left; raise RLIMIT_NOFILE (ulimit -n)")
-            return None
         if self._spare is None:
             try:
                 received = self._make_spare()
@@ -154,7 +181,7 @@ class Template:
             connection, fd, pid = self._spare
             self._spare = None
             self._ahead = True
-            self._peers[fd] = number, pid
+            self._guardian.name(fd, number, pid)
             self.report("forked", number, pid)
             try:
                 socket.send_fds(connection, [LENGTH.pack(len(data)) + data], descriptors)
@@ -182,12 +209,11 @@ class Template:
                 os._exit(1)  # not as the template, whose code is around this
         theirs.close()
         try:
-            fd = os.pidfd_open(pid)
+            fd = self._guardian.add(pid)
         except OSError:
             ours.close()  # which ends it
-            os.waitpid(pid, 0)
+            self._guardian.forget(-1, pid)
             raise
-        self._poll.register(fd, select.EPOLLIN)
         self._spare = ours, fd, pid
         return None
 
@@ -196,10 +222,9 @@ class Template:
         self._poll.close()
         self._origin.detach()
         self._reader.close()
-        for fd in self._peers:
-            os.close(fd)
+        self._guardian.close_descriptors()
         self._title.set("pytest-peer-spare")
-        afresh.begin(self._pid)
+        self.lifeline = afresh.begin(self._pid, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
         try:
             rehearsal.rehearse()
@@ -216,36 +241,24 @@ class Template:
         return request, descriptors
 
     def _ended(self, fd):
-        self._poll.unregister(fd)
-        os.close(fd)
-        if fd not in self._peers:
-            connection, _, pid = self._spare
-            self._spare = None
-            connection.close()
-            os.waitpid(pid, 0)
+        if self._spare is None or fd != self._spare[1]:
+            self._guardian.ended(fd)
             return
-        number, pid = self._peers.pop(fd)
-        self._dead[number] = pid
-        end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        by_signal = end.si_code != os.CLD_EXITED
-        self.report("ended", number, -end.si_status if by_signal else end.si_status)
+        connection, _, pid = self._spare
+        self._spare = None
+        connection.close()
+        self._guardian.forget(fd, pid)
 
     def end(self, status):
-        """End with all peers. The kernel would end them, but not what they have started."""
-        for pid in [*(pid for _, pid in self._peers.values()), *self._dead.values()]:
-            try:
-                os.killpg(pid, signal.SIGKILL)
-            except (
-                OSError
-            ):  # it is just being born, and is no leader of a group yet: it ends with us
-                pass
+        """End with all peers and all that they have started."""
+        self._guardian.end_all()
         os._exit(status)
 
 
 def receive(connection):
     """A message and the descriptors that came with it; ``None`` at the end of the connection."""
     data, ancillary, _, _ = connection.recvmsg(
-        LENGTH.size, socket.CMSG_SPACE(4 * _DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
+        LENGTH.size, socket.CMSG_SPACE(4 * max(_DESCRIPTORS.values())), socket.MSG_CMSG_CLOEXEC
     )
     descriptors = array.array("i")
     for _, _, sent in ancillary:

@@ -12,6 +12,11 @@ from ..options import command_words
 #: readable in ``ps``. The reader is buffered: one system call instead of one for each byte of the first line.
 _BOOT = "import os;f=os.fdopen({read},'rb');exec(f.read(int(f.readline())),{{'f':f,'w':{write}}})"
 
+#: The descriptors of a peer that a fork server executes: the link's for reading and writing, and the lifeline's. A shell keeps its
+#: own from 10 on, and scripts number theirs from 3 on.
+LINK_NUMBERS = (7, 8)
+LIFELINE_NUMBER = 9
+
 
 def boot_words(read_fd: int, write_fd: int) -> list[str]:
     """What makes an interpreter read our code from one descriptor and answer on the other."""

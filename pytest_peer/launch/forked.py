@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import marshal
 import os
+import select
 import signal
 import threading
 import time
 from collections.abc import Callable
+from typing import IO
 from typing import TYPE_CHECKING
 
+from ..errors import ExecNotFound
 from ..states import ExitStatus
 
 if TYPE_CHECKING:
@@ -27,6 +31,23 @@ class NotForked(Exception):
         super().__init__(text)
         self.late = late
         self.lost = lost
+
+
+def executed(failure: IO[bytes], argv: list[str], deadline: float) -> None:
+    """Wait until a process that the server forked has become another program.
+
+    :param failure: what it says if it cannot; ends when it is.
+    :raises ExecNotFound: there is no such program.
+    :raises NotForked: not in time.
+    """
+    poll = select.poll()
+    poll.register(failure, select.POLLIN)
+    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        raise NotForked(f"{argv[0]} is not executed yet", late=True)
+    if said := failure.read():
+        number, text = marshal.loads(said)
+        why = os.strerror(number) if number else text
+        raise ExecNotFound(f"cannot run {argv[0]!r}: {why}", argv=argv)
 
 
 class Forked:
@@ -53,15 +74,18 @@ class Forked:
         :raises NotForked: there will be none.
         """
         if not self._answered.wait(max(0.0, deadline - time.monotonic())):
-            self._abandon()
+            self.abandon()
             raise NotForked("the fork server did not answer in time", late=True)
         if self._refused:
             raise NotForked(self._refused, lost=bool(self.orphaned))
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
         """Nobody waits for it any more: if it is born, it is killed, and reaped unseen. The other peers of the server live on."""
         with self._lock:
             self._abandoned = True
+            unseen = self._over
+        if unseen:
+            self._server.reap(self._number)
         self._kill_abandoned()
         self._server.suspect(self._answered)
 
@@ -77,6 +101,15 @@ class Forked:
             over = self._over
         if over:
             ended()
+
+    def remember_descendants(self) -> None:
+        """The server finds them."""
+
+    def kill_descendants(self) -> None:
+        """The server has, before it told of the end."""
+
+    def wait_descendants_gone(self, seconds: float) -> None:
+        """They are."""
 
     def reap(self) -> ExitStatus | None:
         """Let the process go: its number may belong to another one now. Returns how it ended, ``None`` if nobody knows."""

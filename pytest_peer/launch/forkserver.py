@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import marshal
-import os
-import select
 import socket
-import struct
 import subprocess
 import threading
 import time
@@ -23,11 +19,15 @@ from typing import Any
 
 from ..states import ExitStatus
 from ..watcher import watcher
+from . import lifeline
+from .complaints import Complaints
 from .forked import Forked
 from .forked import NotForked
 from .inheritance import Inheritance
+from .messages import Broken
+from .messages import send
+from .messages import whole
 
-LENGTH = struct.Struct("!I")
 #: The last word of its command line. A peer writes its own name over it.
 _TITLE = "pytest-peer-forkserver".ljust(100)
 #: After a request that was not answered in time, before the server is taken for stuck.
@@ -36,17 +36,18 @@ _STUCK_SECONDS = 5.0
 _AGAIN_SECONDS = 0.01
 #: For the server to end when its origin has closed the connection, before it is killed.
 _END_SECONDS = 2.0
-_KEPT_OUTPUT = 1 << 16
 
 
 class ForkServer:
     """One template process and the connection with it.
 
     :param program: what to execute, given the number of the descriptor that the server inherits.
-    :param code: what the program reads from it first.
+    :param code: what the program reads from it first, given the number of that of the lifeline.
     """
 
-    def __init__(self, program: Callable[[int], Sequence[str]], code: Callable[[], bytes]) -> None:
+    def __init__(
+        self, program: Callable[[int], Sequence[str]], code: Callable[[int], bytes]
+    ) -> None:
         self._code = code
         #: What the server has, and so what a peer has that changes nothing.
         self.inheritance: Inheritance = Inheritance.now()
@@ -62,9 +63,9 @@ class ForkServer:
         self._ready = threading.Event()
         self._was_ready = False
         self._received = bytearray()
-        self._output = bytearray()
+        self._lifeline = lifeline.open_end()
         self._socket, theirs = socket.socketpair()
-        with theirs:
+        with theirs, lifeline.closing(self._lifeline):
             #: Its command line, less the last word, which a peer replaces by its name.
             self.argv: list[str] = list(program(theirs.fileno()))
             self._popen = subprocess.Popen(
@@ -73,25 +74,23 @@ class ForkServer:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=[fd for fd in (theirs.fileno(), self._lifeline) if fd >= 0],
                 start_new_session=True,  # Ctrl-C in the terminal is for the origin
             )
         # As in a peer: a pipe, and nothing in it.
         assert self._popen.stdin is not None and self._popen.stdout is not None
         self._popen.stdin.close()
-        self.pid: int = self._popen.pid
-        os.set_blocking(self._popen.stdout.fileno(), False)
+        self._complaints = Complaints(self._popen.stdout)
         threading.Thread(target=self._begin, name="pytest-peer-forkserver", daemon=True).start()
 
     def _begin(self) -> None:
         """On a thread: the code may not fit into the socket before the other side reads."""
         try:
-            self._socket.sendall(self._code())
+            self._socket.sendall(self._code(self._lifeline))
         except OSError:
             pass  # it has ended, and that is noticed below
         self._socket.setblocking(False)
-        assert self._popen.stdout is not None
-        watcher.add(self._popen.stdout.fileno(), self._read_output)
+        self._complaints.watch()
         watcher.add(self._socket.fileno(), self._readable)
 
     def wait_ready(self, limit: float) -> None:
@@ -100,18 +99,27 @@ class ForkServer:
         :raises NotForked: it has not, or it died.
         """
         if not self._ready.wait(limit):
-            raise NotForked("the fork server is still starting" + self._told_output(), late=True)
+            raise NotForked(
+                "the fork server is still starting" + self._complaints.told(), late=True
+            )
         if self.dead:
             raise NotForked(self.dead, lost=self._was_ready)
 
+    @property
+    def unfit(self) -> bool:
+        """Whether it could not start, and another one could not either."""
+        return bool(self.dead) and not self._was_ready
+
     def fork(
         self,
+        what: str,
         request: dict[str, Any],
         descriptors: Sequence[int],
         limit: float,
     ) -> Forked:
         """Make a peer.
 
+        :param what: ``"fork"``, or ``"execute"`` for one that is a program.
         :param request: for the agent's module `template`.
         :param descriptors: stdin, stdout, stderr, and the link's for reading and writing, as the peer has them.
         :param limit: seconds.
@@ -127,7 +135,7 @@ class ForkServer:
             if not self._sending.acquire(timeout=max(0.0, limit)):
                 raise TimeoutError
             try:
-                self._send(("fork", number, request), descriptors, deadline)
+                self._say((what, number, request), descriptors, deadline)
             finally:
                 self._sending.release()
         except TimeoutError:
@@ -160,7 +168,7 @@ class ForkServer:
             try:
                 while self._reapable:
                     # So short that it goes whole or not at all.
-                    self._send(("reap", self._reapable[0]), (), time.monotonic())
+                    self._say(("reap", self._reapable[0]), (), time.monotonic())
                     self._reapable.popleft()
             except TimeoutError:
                 watcher.call_later(_AGAIN_SECONDS, self._send_reapable)
@@ -170,41 +178,14 @@ class ForkServer:
             finally:
                 self._sending.release()
 
-    def _send(self, message: tuple[Any, ...], descriptors: Sequence[int], deadline: float) -> None:
-        """Send; TimeoutError if nothing was sent before the deadline."""
-        data = marshal.dumps(message)
-        view = whole = memoryview(LENGTH.pack(len(data)) + data)
-        while view:
-            try:
-                if descriptors:
-                    sent = socket.send_fds(self._socket, [view], descriptors, socket.MSG_NOSIGNAL)
-                else:
-                    sent = self._socket.send(view, socket.MSG_NOSIGNAL)
-            except BlockingIOError:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    if len(view) < len(whole):
-                        self.kill()  # half of it is out: nothing that comes after could be understood
-                        raise ConnectionError from None
-                    raise TimeoutError from None
-                poll = select.poll()
-                poll.register(self._socket, select.POLLOUT)
-                poll.poll(left * 1000)
-                continue
-            view, descriptors = view[sent:], ()
+    def _say(self, message: tuple[Any, ...], descriptors: Sequence[int], deadline: float) -> None:
+        try:
+            send(self._socket, message, descriptors, deadline)
+        except Broken:
+            self.kill()
+            raise
 
     # On the watcher's thread
-
-    def _read_output(self) -> None:
-        assert self._popen.stdout is not None
-        fd = self._popen.stdout.fileno()
-        try:
-            data = os.read(fd, _KEPT_OUTPUT)
-        except BlockingIOError:
-            return
-        if not data:
-            watcher.remove(fd)
-        self._output = (self._output + data)[-_KEPT_OUTPUT:]
 
     def _readable(self) -> None:
         try:
@@ -223,12 +204,7 @@ class ForkServer:
             if not found:
                 return
             self.hello, self._received = line, bytearray(rest)
-        while len(self._received) >= LENGTH.size:
-            end = LENGTH.size + LENGTH.unpack_from(self._received)[0]
-            if len(self._received) < end:
-                return
-            message = marshal.loads(self._received[LENGTH.size : end])
-            del self._received[:end]
+        for message in whole(self._received):
             self._told(*message)
 
     def _told(self, what: str, *rest: Any) -> None:
@@ -268,8 +244,8 @@ class ForkServer:
             ):  # a kernel that waits for something
                 self._popen.wait(_END_SECONDS)
         with self._lock:
-            self._read_rest()
-            self.dead = (self.dead or f"the fork server died ({how})") + self._told_output()
+            self._complaints.close()
+            self.dead = (self.dead or f"the fork server died ({how})") + self._complaints.told()
             self._ready.set()
             children, self._children = list(self._children.values()), {}
         with self._sending:
@@ -277,16 +253,6 @@ class ForkServer:
         for child in children:
             child.end(None, self.dead)
             child.answered(child.pid, self.dead)
-
-    def _read_rest(self) -> None:
-        assert self._popen.stdout is not None
-        watcher.remove(self._popen.stdout.fileno())
-        self._read_output()
-        self._popen.stdout.close()
-
-    def _told_output(self) -> str:
-        text = self._output.decode("utf-8", "backslashreplace").strip()
-        return f"; its output:\n{text}" if text else ""
 
     # Its end
 
@@ -313,5 +279,4 @@ class ForkServer:
         self.dead = "the fork server belongs to the process that this one was forked from"
         self._popen.returncode = 0  # else its finalizer would complain of a process that still runs
         self._socket.close()
-        if self._popen.stdout is not None:
-            self._popen.stdout.close()
+        self._complaints.disown()

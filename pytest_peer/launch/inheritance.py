@@ -18,6 +18,7 @@ from ..start_methods import read_at_start
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 _LIMITS = sorted({value for name, value in vars(resource).items() if name.startswith("RLIMIT_")})
 _PRIVILEGES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
+_VARIABLES = "variables that are read at start"
 _NAMESPACES = ("ipc", "mnt", "net", "pid", "user", "uts")
 
 
@@ -46,7 +47,7 @@ class Inheritance:
             "processors": list(os.sched_getaffinity(0)),
         }
         fixed = {
-            "variables that are read at start": read_at_start(environ),
+            _VARIABLES: read_at_start(environ),
             "user": (status["Uid"], status["Gid"], status["Groups"]),
             "privileges": [status.get(name) for name in _PRIVILEGES],
             "scheduling policy": os.sched_getscheduler(0),
@@ -56,10 +57,13 @@ class Inheritance:
         }
         return cls(environ, settable, fixed)
 
-    def obstacle(self, earlier: Inheritance) -> str:
-        """What has changed since `earlier` that a forked process cannot change for itself; empty if nothing has."""
+    def obstacle(self, earlier: Inheritance, *, executed: bool = False) -> str:
+        """What has changed since `earlier` that a forked process cannot change for itself; empty if nothing has.
+
+        :param executed: it becomes another program, which gets its variables as it starts.
+        """
         for name, value in self.fixed.items():
-            if value != earlier.fixed[name]:
+            if value != earlier.fixed[name] and not (executed and name == _VARIABLES):
                 return f"the origin's {name} changed after the fork server had started"
         return ""
 

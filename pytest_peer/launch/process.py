@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Protocol
 
 from ..states import ExitStatus
-from . import descendants
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -29,6 +28,15 @@ class Child(Protocol):
 
     def watch(self, ended: Callable[[], object]) -> None:
         """Call `ended` once when it has ended. Until it is reaped its number cannot belong to another process."""
+
+    def remember_descendants(self) -> None:
+        """Before an orderly end: some cannot be found any more when their ancestor is gone."""
+
+    def kill_descendants(self) -> None:
+        """After its end: kill those outside of its group that can be found."""
+
+    def wait_descendants_gone(self, seconds: float) -> None:
+        """After `kill_descendants`: wait for it."""
 
     def reap(self) -> ExitStatus | None:
         """After its end: let it go, and tell how it ended; ``None`` if nobody knows."""
@@ -52,7 +60,6 @@ class Process:
         self.exited: threading.Event = threading.Event()
         self.exit_status: ExitStatus | None = None
         self._reaping = threading.Lock()
-        self._escaped: list[int] = []
         self._child = child
         self.pid: int = child.pid
 
@@ -68,7 +75,7 @@ class Process:
     def _ended(self) -> None:
         # The group is killed before its leader is reaped: until then the number cannot belong to anybody else.
         self.signal_group(signal.SIGKILL)
-        descendants.kill(self._escaped)
+        self._child.kill_descendants()
         with self._reaping:
             self.exit_status = self._child.reap()
             self._on_exit()
@@ -80,8 +87,9 @@ class Process:
         self.signal_group(signal.SIGKILL)
 
     def remember_descendants(self) -> None:
-        """Before an orderly end: those outside of the group cannot be found any more when their ancestor is gone."""
-        self._escaped += descendants.outside_group(self.pid) if not self.exited.is_set() else []
+        """Before an orderly end: some cannot be found any more when their ancestor is gone."""
+        if not self.exited.is_set():
+            self._child.remember_descendants()
 
     def signal(self, number: int, pid: int | None = None) -> None:
         """Send a signal to `pid`, if it belongs to this session, else to the process itself."""
@@ -133,8 +141,7 @@ class Process:
         """Wait until nothing that belonged to the group runs any more."""
         deadline = time.monotonic() + seconds
         self._child.wait_reaped(seconds)  # a zombie is a member of its group
-        escaped, self._escaped = self._escaped, []
-        descendants.wait_gone(escaped, seconds)
+        self._child.wait_descendants_gone(seconds)
         while self._group_runs():
             if time.monotonic() > deadline:
                 return False

@@ -1,4 +1,4 @@
-"""A process that is our own child: a program that was executed."""
+"""A process that is our own child: a program that was executed where there is no fork server to be its parent."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ..errors import ExecNotFound
 from ..states import ExitStatus
 from ..watcher import watcher
+from . import descendants
 from .command import Command
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
@@ -46,6 +47,7 @@ class Spawned:
             ) from None
         self.pid: int = self._popen.pid
         self._pidfd = -1
+        self._escaped: list[int] = []
 
     def watch(self, ended: Callable[[], object]) -> None:
         """Call `ended` once when it has ended."""
@@ -61,6 +63,19 @@ class Spawned:
     def _wait(self, ended: Callable[[], object]) -> None:
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         ended()
+
+    def remember_descendants(self) -> None:
+        """Those outside of its group cannot be found any more when their ancestor is gone."""
+        self._escaped += descendants.outside_group(self.pid)
+
+    def kill_descendants(self) -> None:
+        """Those that were remembered."""
+        descendants.kill(self._escaped)
+
+    def wait_descendants_gone(self, seconds: float) -> None:
+        """Wait for the end of those that were killed."""
+        escaped, self._escaped = self._escaped, []
+        descendants.wait_gone(escaped, seconds)
 
     def reap(self) -> ExitStatus:
         """After its end: let it go, and tell how it ended."""

@@ -72,9 +72,10 @@ class Pipes:
                 raise LinkClosed
         return said_hello(line)
 
-    def send_agent(self, interpreter: Interpreter, name: str) -> None:
+    def send_agent(self, interpreter: Interpreter, name: str, lifeline: int) -> None:
         """Send our code and what it has to know. May wait until the peer has read."""
-        code = parcel.peer(interpreter.compiled, agent_config(interpreter, name))
+        config = agent_config(interpreter, name, lifeline)
+        code = parcel.peer(interpreter.compiled, config)
         view = memoryview(code)
         while view:
             view = view[os.write(self._write, view) :]

@@ -77,10 +77,11 @@ def by_value_refusal(implementation: str, version: PythonVersion) -> str:
     )
 
 
-def agent_config(interpreter: Interpreter, name: str) -> dict[str, Any]:
+def agent_config(interpreter: Interpreter, name: str, lifeline: int = -1) -> dict[str, Any]:
     """What the agent in such an interpreter has to know.
 
     :param name: the peer's.
+    :param lifeline: a descriptor it has inherited and nobody shall inherit from it; -1 for none.
     """
     same = Path(interpreter.prefix) == Path(sys.prefix) and interpreter.compiled
     return {
@@ -89,6 +90,7 @@ def agent_config(interpreter: Interpreter, name: str) -> dict[str, Any]:
         "path": list(sys.path) if same else _portable_path(),
         "replace_path": same,
         "own_files": parcel.own_files(),
+        "lifeline": lifeline,
     }
 
 

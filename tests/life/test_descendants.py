@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
+import sys
+from collections.abc import Iterator
 
 import psutil
 import pytest
 from processes import assert_gone
+from processes import is_running
 from processes import start_child_and_grandchild
+
+import pytest_peer
 
 LIMIT = 20.0  # of what must come
 
@@ -52,13 +58,86 @@ def test_descendants_are_gone_after_a_death(peer_factory, end):
     assert_gone([peer.pid, *pids], within=0)
 
 
-@pytest.mark.parametrize("end", ["stop", "kill"])
-def test_descendant_in_a_session_of_its_own_is_gone_after(peer_factory, end):
-    peer = peer_factory()
-    daemon = peer.call(start_daemon)
-    try:
-        getattr(peer, end)()
-        assert_gone([daemon], within=0)
-    finally:
+# Those that have left the group
+
+
+def start_orphan() -> int:
+    """A process in a session of its own, whose parent has ended: nothing tells any more where it came from."""
+    script = "setsid sh -c 'sleep 600 >/dev/null 2>&1 & echo $!'"
+    return int(subprocess.run(["/bin/sh", "-c", script], stdout=subprocess.PIPE, check=True).stdout)
+
+
+def end_by_itself(peer: pytest_peer.Peer) -> None:
+    peer.cast(os._exit, 3)
+    assert peer.wait_down(LIMIT).exit_status == 3
+
+
+ENDS = {"stop": pytest_peer.Peer.stop, "kill": pytest_peer.Peer.kill, "exit": end_by_itself}
+
+
+@pytest.fixture
+def stray() -> Iterator[list[psutil.Process]]:
+    """Where a test puts what must not outlive it even if it fails."""
+    processes: list[psutil.Process] = []
+    yield processes
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
-            psutil.Process(daemon).kill()
+            process.kill()
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@pytest.mark.parametrize("start", [start_daemon, start_orphan])
+@pytest.mark.parametrize("end", ENDS)
+def test_descendant_in_a_session_of_its_own_is_gone_after(peer_factory, stray, method, start, end):
+    peer = peer_factory(start_method=method, peer_down="continue")
+    pid = peer.call(start)
+    stray.append(psutil.Process(pid))
+    ENDS[end](peer)
+    assert_gone([pid], within=0)
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_orphan_lives_as_long_as_the_peer_it_came_from(peer_factory, stray, method):
+    peer = peer_factory(start_method=method)
+    orphan = peer.call(start_orphan)
+    stray.append(psutil.Process(orphan))
+    peer_factory(start_method=method).kill()
+    assert is_running(orphan)
+    peer.stop()
+    assert_gone([orphan], within=0)
+
+
+def test_orphan_that_ends_is_no_matter(peer_factory):
+    peer = peer_factory()
+    orphan = psutil.Process(peer.call(start_orphan))
+    orphan.kill()
+    assert peer.call(abs, -1) == 1
+    peer.stop()
+    assert_gone([orphan.pid], within=0)
+
+
+def multiply() -> None:
+    """Children in sessions of their own that start others faster than one can look."""
+    script = """if True:
+        import os, time
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            if os.fork() == 0:
+                os.setsid()
+            else:
+                os._exit(0)
+    """
+    for _ in range(3):
+        subprocess.Popen([sys.executable, "-S", "-c", script])
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_descendants_that_multiply_are_gone_after(peer_factory, end):
+    peer = peer_factory(peer_down="continue")
+    peer.call(multiply)
+    ENDS[end](peer)
+    assert not [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if "os.setsid()" in str(process.info["cmdline"]) and is_running(process.pid)
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -11,17 +10,12 @@ import textwrap
 
 import psutil
 import pytest
+from manifests import manifest
 from processes import assert_gone
-
-import pytest_peer
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="there are fork servers on Linux only"
 )
-
-
-def manifest(peer: pytest_peer.Peer) -> dict[str, object]:
-    return json.loads((peer.artifacts / "manifest.json").read_text())
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +92,7 @@ def run(tmp_path):
             "import os, pytest_peer, signal, sys, time, warnings, psutil\n"
             "warnings.simplefilter('ignore', pytest_peer.PeerDownWarning)\n"
             "def start(**options):\n"
-            "    return pytest_peer.start(start_method='forkserver', **options)\n"
+            "    return pytest_peer.start(**{'start_method': 'forkserver', **options})\n"
             + textwrap.dedent(body)
         )
         done = subprocess.run(
@@ -213,17 +207,16 @@ def test_restart_gets_a_new_one_too(run):
     assert told == ["1 running"]
 
 
-def test_spawned_peers_survive_it(run):
+def test_spawned_peers_go_down_with_it_too(run):
+    """It is their guardian: who ends after it would do so unseen, and what that had started would be found by nobody."""
     told = run(
         """
-        forked = start()
-        with pytest_peer.start(start_method="spawn") as spawned:
-            os.kill(forked.call(os.getppid), signal.SIGKILL)
-            forked.wait_down(10)
-            print(spawned.call(abs, -1))
+        spawned = start(start_method="spawn")
+        os.kill(spawned.call(os.getppid), signal.SIGKILL)
+        print(spawned.wait_down(10))
         """
     )
-    assert told == ["1"]
+    assert told == ["link lost: the fork server died (killed by SIGKILL)"]
 
 
 def test_stopped_fork_server_is_a_boot_error_and_is_replaced(run):

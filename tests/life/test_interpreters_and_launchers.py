@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from manifests import manifest
 from processes import assert_gone
 
 import pytest_peer
@@ -50,7 +51,7 @@ def test_exec_may_be_a_program_that_changes_the_process(peer_factory):
 
 def test_launcher_that_becomes_the_peer_has_its_pid(peer_factory, program):
     peer = peer_factory(exec=[program('exec "$@"'), sys.executable])
-    assert peer.call(os.getppid) == os.getpid()
+    assert peer.call(os.getpid) == peer.pid == manifest(peer)["launcher_pid"]
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def launched(peer_factory, program) -> pytest_peer.Peer:
 
 def test_launcher_that_stays_is_the_parent_of_the_peer(launched):
     launcher = launched.call(os.getppid)
-    assert launcher != os.getpid()
+    assert launcher == manifest(launched)["launcher_pid"]
     assert launched.call(os.getpid) == launched.pid != launcher
 
 

@@ -120,10 +120,11 @@ def test_stop_during_boot_ends_the_process(peer_factory, gate):
 
 
 def launcher_pid(peer: pytest_peer.Peer) -> int:
-    """The only child of this process whose command line has the peer's name."""
+    """The only descendant of this process whose command line has the peer's name."""
     import psutil
 
-    (child,) = (each for each in psutil.Process().children() if peer.node in each.cmdline())
+    below = psutil.Process().children(recursive=True)
+    (child,) = (each for each in below if peer.node in each.cmdline())
     return child.pid
 
 

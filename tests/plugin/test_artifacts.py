@@ -7,6 +7,7 @@ import os
 import sys
 
 import pytest
+from manifests import manifest
 
 
 def talk() -> None:
@@ -16,10 +17,6 @@ def talk() -> None:
 
 def write_bytes() -> None:
     os.write(1, b"caf\xe9")
-
-
-def manifest(peer) -> dict[str, object]:
-    return json.loads((peer.artifacts / "manifest.json").read_text())
 
 
 def test_they_are_below_tmp_path_under_the_name(peer, tmp_path):
