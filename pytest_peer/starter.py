@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from . import ending
 from . import names
+from .errors import BootError
 from .errors import PeerDownWarning
 from .errors import PeerError
 from .evidence.artifacts import Artifacts
@@ -32,6 +33,8 @@ from .states import PeerState
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
 _alive: set[Incarnation] = set()
+#: Why no peer is started any more.
+_abandoned = ""
 
 
 class Nursery:
@@ -120,6 +123,8 @@ class Nursery:
                 names.release(options.name)
                 raise
             _alive.add(life)
+            if _abandoned:  # after it was added: `abandon` kills it, or is seen here
+                raise BootError(f"peer {options.name!r} is not started: {_abandoned}")
             return artifacts
 
         return life
@@ -218,6 +223,14 @@ class _Owned(list[Peer]):
 
 
 _thread_owned = threading.local()
+
+
+def abandon(why: str) -> None:
+    """Kill all peers, and start none any more: nobody has a use for them."""
+    global _abandoned
+    _abandoned = why
+    with contextlib.suppress(PeerError):  # nobody could catch it here
+        ending.kill(list(_alive))
 
 
 def _stop_all() -> None:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from . import controller
 from . import preload
 from . import settings
 from .start_methods import SPAWN
@@ -40,6 +41,7 @@ def collected(item: pytest.Item) -> None:
     """A test has been found: start the fork server if it will need one and there is none."""
     if FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) or item.config.option.collectonly:
         return
+    controller.watch(item.config)
     if unsupported(sys.platform, sys.implementation.name):
         return  # without importing anything
     given = settings.read(item.config)

@@ -108,8 +108,9 @@ class Outbox:
         # Messages that must not overtake the one of their kind that has its turns now.
         self._behind: deque[_Transfer] = deque()
         self._thread_runs = False
-        self._idle = threading.Event()
-        self._idle.set()
+        # Held while the thread runs. No `Event`: that takes its lock in Python code, and a signal's handler that raises just then
+        # leaves it locked.
+        self._over = _thread.allocate_lock()
 
     def post(
         self,
@@ -143,9 +144,11 @@ class Outbox:
             if not self._thread_runs:
                 # Before there is something for it to do: it waits for the lock, and if the start fails, or a signal's handler
                 # raises between these steps, it finds nothing and ends, and everything is as before.
-                _thread.start_new_thread(self._run, ())
+                over = _thread.allocate_lock()
+                over.acquire()
+                _thread.start_new_thread(self._run, (over,))
+                self._over = over
                 self._thread_runs = True
-                self._idle.clear()
             if in_order and any(other.in_order for other in self._turns):
                 self._behind.append(transfer)
             else:
@@ -160,14 +163,18 @@ class Outbox:
 
     def wait_idle(self, seconds: float | None) -> bool:
         """Wait until everything has gone."""
-        return self._idle.wait(seconds)
+        over = self._over
+        if not over.acquire(True, -1 if seconds is None else seconds):
+            return False
+        over.release()
+        return True
 
-    def _run(self) -> None:
+    def _run(self, over: _thread.LockType) -> None:
         while True:
             with self._lock:
                 if not self._turns:
                     self._thread_runs = False
-                    self._idle.set()
+                    over.release()
                     return
                 transfer = self._turns[0]
                 flag, part = transfer.next_item()

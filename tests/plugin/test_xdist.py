@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_peer import eventually
+
 
 def test_names_are_unique(inner):
     inner.write(
@@ -74,6 +76,30 @@ def test_timeout_of_the_thread_method_leaves_nothing(inner):
     )
     assert inner.run("-n", "1", "--max-worker-restart=0").ret != 0
     inner.assert_nothing_left()
+
+
+@pytest.mark.parametrize("start", ["forkserver", "spawn"])
+def test_peers_end_with_the_controller(inner, start):
+    """Long before the worker, whose test is in the middle of something."""
+    inner.write(
+        f"""
+        @pytest.mark.peer(start_method="{start}", peer_down="continue")
+        def test_it(peer, peer_factory):
+            note(peer, peer_factory())
+            os.kill(os.getppid(), signal.SIGKILL)
+            peer.wait_down(20)
+            with open("refused", "w") as file:
+                try:
+                    peer_factory()
+                except RuntimeError as exc:
+                    file.write(str(exc))
+        """
+    )
+    inner.run("-n", "1")
+    inner.assert_nothing_left(within=10)
+    eventually((inner.path / "refused").exists, 20)
+    refused = eventually((inner.path / "refused").read_text, 20)
+    assert "not started: the controller of this pytest-xdist worker has ended" in refused
 
 
 def test_output_has_its_sections(inner):
