@@ -62,7 +62,8 @@ class Guardian:
 
     def let_go(self, number):
         """The origin has done with the number of a dead peer's process."""
-        self.reap(self._dead.pop(number))
+        if number in self._dead:
+            self.reap(self._dead.pop(number))
 
     def close_descriptors(self):
         """In a child, which has nothing to do with the others."""

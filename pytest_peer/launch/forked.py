@@ -15,9 +15,14 @@ from typing import TYPE_CHECKING
 
 from ..errors import ExecNotFound
 from ..states import ExitStatus
+from ..watcher import Timers
 
 if TYPE_CHECKING:
     from .forkserver import ForkServer
+
+
+#: Between the kill of a peer and the server's word of it, before the server is taken for stuck.
+_SILENT_SECONDS = 5.0
 
 
 class NotForked(Exception):
@@ -64,6 +69,8 @@ class Forked:
         self._answered = threading.Event()
         self._reaped = threading.Event()
         self._refused = ""
+        self._timers = Timers()
+        self._expected = False
         self.pid: int = -1
         #: What became of the server, if that is why nobody knows how this process ended.
         self.orphaned: str = ""
@@ -94,6 +101,20 @@ class Forked:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)  # not reaped, so the number is its own
 
+    def expect_end(self) -> None:
+        """It was killed: a server that does not tell of its end is stuck, and killed too."""
+        if not self._expected:
+            self._expected = True
+            self._timers.call_later(_SILENT_SECONDS, self._judge_silence)
+
+    def _judge_silence(self) -> None:
+        if self._over:
+            return
+        if self._state() in ("", "Z", "X"):
+            self._server.kill()
+        else:  # it is the kernel that takes so long
+            self._timers.call_later(_SILENT_SECONDS, self._judge_silence)
+
     def watch(self, ended: Callable[[], object]) -> None:
         """Call `ended` once when the process has ended, perhaps now."""
         with self._lock:
@@ -122,11 +143,15 @@ class Forked:
 
     def stopped(self) -> bool:
         """Whether SIGSTOP has stopped it."""
+        return self._state() in ("T", "t", "")  # gone: it will not get any stiller
+
+    def _state(self) -> str:
+        """As proc(5) has it; empty when it is gone."""
         try:
             with open(f"/proc/{self.pid}/stat", "rb") as file:
-                return file.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
+                return file.read().rpartition(b")")[2].split()[0].decode()
         except OSError:
-            return True  # gone: it will not get any stiller
+            return ""
 
     def disown(self) -> None:
         """In a forked child: it is not ours."""
@@ -145,6 +170,7 @@ class Forked:
                 return
             self._over, self._status, self.orphaned = True, status, orphaned
             ended = self._ended
+        self._timers.close()
         if orphaned:
             self._reaped.set()  # by init, some day
         if ended is not None:

@@ -29,6 +29,9 @@ class Child(Protocol):
     def watch(self, ended: Callable[[], object]) -> None:
         """Call `ended` once when it has ended. Until it is reaped its number cannot belong to another process."""
 
+    def expect_end(self) -> None:
+        """It was killed."""
+
     def remember_descendants(self) -> None:
         """Before an orderly end: some cannot be found any more when their ancestor is gone."""
 
@@ -85,6 +88,8 @@ class Process:
         """Kill the process and what it started, also what has left its group, and return at once."""
         self.remember_descendants()
         self.signal_group(signal.SIGKILL)
+        if not self.exited.is_set():
+            self._child.expect_end()
 
     def remember_descendants(self) -> None:
         """Before an orderly end: some cannot be found any more when their ancestor is gone."""

@@ -64,6 +64,9 @@ class Spawned:
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         ended()
 
+    def expect_end(self) -> None:
+        """The kernel tells of it."""
+
     def remember_descendants(self) -> None:
         """Those outside of its group cannot be found any more when their ancestor is gone."""
         self._escaped += descendants.outside_group(self.pid)

@@ -237,6 +237,23 @@ def test_stopped_fork_server_is_a_boot_error_and_is_replaced(run):
     assert told[-2:] == ["link lost", "1"]
 
 
+def test_stopped_fork_server_does_not_hang_the_end_of_a_peer(run):
+    told = run(
+        """
+        peer = start()
+        os.kill(peer.call(os.getppid), signal.SIGSTOP)
+        peer.kill()
+        print(peer.down_reason)
+        with start() as next:
+            print(next.state)
+        """
+    )
+    assert told == [
+        "link lost: the fork server was killed, because it did not answer",
+        "running",
+    ]
+
+
 def test_its_death_while_many_boot_leaves_nobody_behind(run):
     told = run(
         """
