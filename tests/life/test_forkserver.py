@@ -1,4 +1,4 @@
-"""The fork server: which peers come from it, and what becomes of them when it dies."""
+"""The fork server: what becomes of peers when it dies, and of it when others do."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import subprocess
 import sys
 import textwrap
 
-import psutil
 import pytest
-from manifests import manifest
 from processes import assert_gone
 
 pytestmark = pytest.mark.skipif(
@@ -22,61 +20,6 @@ pytestmark = pytest.mark.skipif(
 def own_temporary_directory(monkeypatch, tmp_path):
     """For the artifacts of peers that crash, which the library keeps."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-
-
-# Which
-
-
-def test_peer_is_forked_by_default(peer_factory):
-    told = manifest(peer_factory(start_method=None))
-    assert told["start_method"] == "forkserver"
-    assert told["start_method_reason"] == "the default, and nothing is against it"
-
-
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
-def test_start_method_that_is_asked_for_is_used(peer_factory, method):
-    told = manifest(peer_factory(start_method=method))
-    assert told["start_method"] == method
-    assert told["start_method_reason"] == "start_method asks for it"
-
-
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        ({"args": ["-O"]}, "args are for the start of an interpreter"),
-        ({"exec": ["env", sys.executable]}, "exec is not the origin's interpreter"),
-        (
-            {"env": {"PYTHONHASHSEED": "1"}},
-            "env has what an interpreter reads at its start: PYTHONHASHSEED",
-        ),
-    ],
-)
-def test_peer_that_cannot_be_forked_is_spawned(peer_factory, options, reason):
-    told = manifest(peer_factory(start_method=None, **options))
-    assert (told["start_method"], told["start_method_reason"]) == ("spawn", reason)
-
-
-def test_variable_of_the_origin_that_is_read_at_start_means_spawn(peer_factory, monkeypatch):
-    monkeypatch.setenv("PYTHONHASHSEED", "1")
-    peer = peer_factory(start_method=None)
-    assert manifest(peer)["start_method"] == "spawn"
-    assert peer.call(hash, "a") == int(
-        subprocess.run(
-            [sys.executable, "-c", "print(hash('a'))"], capture_output=True, text=True, check=True
-        ).stdout
-    )
-
-
-def test_asking_for_the_fork_server_is_then_an_error(peer_factory, monkeypatch):
-    monkeypatch.setenv("PYTHONHASHSEED", "1")
-    with pytest.raises(ValueError, match="variables that are read at start changed"):
-        peer_factory(start_method="forkserver")
-
-
-def test_forked_peers_have_one_parent(peer_factory):
-    peers = peer_factory.many(3, start_method="forkserver")
-    (parent,) = set(peers.call(os.getppid))
-    assert psutil.Process(parent).ppid() == os.getpid()
 
 
 # Its death, in a program of its own: the other tests need theirs
