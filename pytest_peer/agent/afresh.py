@@ -45,14 +45,17 @@ def adopt():
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
+def above(numbers, descriptors):
+    """The same descriptors out of the way of these numbers, one of which may be another's now."""
+    return [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 1 + max(numbers)) for fd in descriptors]
+
+
 def execute(argv, environ, descriptors, numbers):
     """Become another program, which has `descriptors` under these numbers.
 
     :raises OSError: there is no such program.
     """
-    # Out of the way first: one may have the number that another shall have.
-    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 1 + max(numbers)) for fd in descriptors]
-    for fd, number in zip(high, numbers):
+    for fd, number in zip(above(numbers, descriptors), numbers):
         os.dup2(fd, number)
     for number in (
         signal.SIGPIPE,

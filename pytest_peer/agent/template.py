@@ -77,6 +77,7 @@ def serve(reader, fd, config):
 
 def _execute(request, descriptors, lifeline):
     *link, failed = descriptors[3:]
+    (failed,) = afresh.above(request["numbers"], [failed])
     if lifeline >= 0:
         link.append(lifeline)
     try:
