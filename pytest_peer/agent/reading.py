@@ -62,12 +62,16 @@ class Reading:
                 self._read()
                 continue
             with self._lock:
+                if not self._main_reads:
+                    continue  # `end` has taken the main thread's time, and who stands by what has arrived
+                # Not after it: who stands by may have found that this takes long, and have taken it.
+                job = self._arrived.popleft()
                 self.busy = True
                 self._calls += 1
                 asleep, self._asleep = self._asleep, False
             if asleep:
                 self._wake()
-            return self._arrived.popleft()
+            return job
 
     def free(self):
         """The main thread has done with its call. Before its answer is sent: the call which that sets off must find it free."""

@@ -59,6 +59,7 @@ class Link:
         outputs: Sequence[int],
     ) -> None:
         self._on_end = on_end
+        self._open = [True]  # empty when somebody has begun to close it
         self._stream = PipeStream(read_fd, write_fd, get_execmodel("thread"))
         self._gateway = _Gateway(self._stream, XSpec(f"popen//id={name}"))
         try:
@@ -104,6 +105,10 @@ class Link:
 
     def close(self) -> None:
         """After the end of the peer: close both descriptors. May wait a moment for who reads."""
+        try:
+            self._open.pop()
+        except IndexError:  # closed before: the numbers may be those of another link by now, which would not be read any more
+            return
         self._reader.stop()
         self._stream.close_read()
         self._stream.close_write()

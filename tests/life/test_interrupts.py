@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import operator
 import os
 import signal
@@ -46,11 +47,18 @@ def interrupt(body: Callable[[], object], when: Callable[[], object]) -> None:
         signal.pthread_kill(main, signal.SIGINT)
 
     thread = threading.Thread(target=send)
-    with pytest.raises(KeyboardInterrupt):
-        thread.start()
-        body()
-        for _ in range(1000):  # it was faster; a signal just before a wait does not end that wait
-            threading.Event().wait(LIMIT / 1000)
+    gc.collect()
+    gc.disable()  # what is raised in a finalizer gets lost
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            thread.start()
+            body()
+            for _ in range(
+                1000
+            ):  # it was faster; a signal just before a wait does not end that wait
+                threading.Event().wait(LIMIT / 1000)
+    finally:
+        gc.enable()
     thread.join()
 
 

@@ -18,7 +18,9 @@ def test_it_starts_while_pytest_collects(inner):
 
         def test_before():
             (server,) = psutil.Process().children()
-            assert server.cmdline()[-1].strip() == "pytest-peer-forkserver"
+            while not (words := server.cmdline()):
+                time.sleep(0.001)  # it is just being executed
+            assert words[-1].strip() == "pytest-peer-forkserver"
 
         def test_with(peer):
             assert psutil.Process(peer.pid).ppid() == psutil.Process().children()[0].pid
