@@ -14,6 +14,7 @@ from typing import final
 import pytest
 
 from . import settings
+from . import warm_up
 
 if TYPE_CHECKING:
     from .group import PeerGroup
@@ -105,6 +106,7 @@ class _Open:
     def __init__(self, config: pytest.Config, directory: Callable[[], Path]) -> None:
         from .starter import Nursery
 
+        warm_up.expect_peers(config)  # it may be a test that asked for a fixture only as it ran
         self.nursery: Nursery = Nursery(directory)
         self._all = config.stash.setdefault(nurseries_key, [])
         self._all.append(self.nursery)

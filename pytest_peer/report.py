@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 SECTION_CHARACTERS = 16 * 1024
 
 
-@dataclass
 class Shown:
     """How much of each stream earlier sections have shown."""
 

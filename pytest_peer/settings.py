@@ -5,18 +5,16 @@ Precedence: call argument > marker > command line > ini > default.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+from typing import NamedTuple
 
 import pytest
 
 # `options` is imported where it is needed: a suite that has no setting of ours and no peer does not pay for it.
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """A setting and the option of a peer that it is the default of."""
 
     #: Of the ini file; with dashes, of the command line.
@@ -34,6 +32,8 @@ class Setting:
 
 
 def _program(text: str) -> list[str]:
+    import shlex  # not at the top, as `options`
+
     words = shlex.split(text)
     if not words:
         raise ValueError("expected a program")

@@ -37,10 +37,19 @@ def configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: preload.modules.__setitem__(slice(None), before))
 
 
+def expect_peers(config: pytest.Config) -> None:
+    """There are, or will be, tests with peers: register the hooks around their phases."""
+    from . import phases  # not at the top: a suite without peers does not pay for it
+
+    if not config.pluginmanager.is_registered(phases):
+        config.pluginmanager.register(phases, "peer-phases")
+
+
 def collected(item: pytest.Item) -> None:
     """A test has been found: start the fork server if it will need one and there is none."""
     if FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) or item.config.option.collectonly:
         return
+    expect_peers(item.config)
     controller.watch(item.config)
     if unsupported(sys.platform, sys.implementation.name):
         return  # without importing anything
