@@ -39,6 +39,12 @@ _NOTICE = 5.0
 _KILLED = 20.0
 
 
+class Expectation:
+    """A block of a test that expects the peer's death, and excuses it."""
+
+    fulfilled = False
+
+
 class Incarnation:
     """Nothing is done before `start`.
 
@@ -63,8 +69,10 @@ class Incarnation:
         self.boot_error: BootError | None = None
         self.body: Body = Body(options, self._process_ended)
         self.calls: Calls = Calls(self.describe, mailboxes)
-        #: Whether its end was asked for, by `stop` or a signal of ours.
+        #: Whether its end was asked for, by `stop` or a signal of ours, or expected.
         self.asked: bool = False
+        #: What excuses its end, if that comes now; `restart` hands it on.
+        self.expectations: list[Expectation] = []
         self._stopping = False
         self._launched = False
         self._failure: BaseException | None = None
@@ -210,10 +218,26 @@ class Incarnation:
 
         :raises TimeoutError: it did not come in time.
         """
-        if not self._down.wait(timeout):
+        if not self.await_down(timeout):
             raise TimeoutError(f"{self.describe()} is not down after {timeout:g} s")
         assert self.reason is not None
         return self.reason
+
+    def await_down(self, timeout: float | None) -> bool:
+        """Wait for the end, and return whether it came."""
+        return self._down.wait(timeout)
+
+    def expect(self, expectation: Expectation) -> None:
+        """From now on, until it is removed from `expectations`, the end is excused.
+
+        :raises PeerDown: it has come already.
+        """
+        with self._changed:  # `_finish` looks at them in the same step in which it begins
+            if not self._finishing:
+                self.expectations.append(expectation)
+                return
+        self._down.wait(_KILLED)
+        raise self.down_error()
 
     def _wait_finished(self) -> None:
         if not self._finished.wait(_KILLED):
@@ -248,6 +272,11 @@ class Incarnation:
             if self._finishing:
                 return
             self._finishing = True
+            for expectation in tuple(self.expectations):
+                self.asked = True
+                expectation.fulfilled = (
+                    not self._stopping
+                )  # `restart` stops; that is not what is waited for
         body = self.body
         body.process.exited.wait(_KILLED)
         body.process.wait_group_gone(SAME_END)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from typing import final
 from typing import overload
 
 from . import ending
+from . import expecting
 from .evidence.output import InputStream
 from .evidence.output import OutputStream
 from .incarnation import Incarnation
@@ -273,6 +275,7 @@ class Peer(Executor):
         new = checked({**options, **changes})
         self.stop()
         ended, self.incarnation = self.incarnation, self._live(new)
+        self.incarnation.expectations = ended.expectations
         try:
             self.begin()
         except BaseException:
@@ -282,6 +285,20 @@ class Peer(Executor):
         if self.options.awaits_boot:
             self.wait_boot()
         return self
+
+    @contextlib.contextmanager
+    def expect_death(self, timeout: float | None = 5.0) -> Iterator[Peer]:
+        """A block in which the peer goes down by what the test does in it: such a death counts as asked for, whatever `peer_down` is.
+
+        Gives the peer, whose `down_reason` says afterwards how it died. Calls that the death interrupts raise `PeerDown` as ever;
+        an exception leaves the block at once. A peer that died in the block and was restarted there has died.
+
+        :param timeout: seconds from the end of the block to the death, ``None`` for no limit.
+        :raises TimeoutError: it still runs then; with its stacks.
+        :raises PeerDown: it was down before the block.
+        """
+        with expecting.death(lambda: self.incarnation, seconds("timeout", timeout)):
+            yield self
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """``Executor.shutdown``: pending calls finish, then `stop`; without `wait`, or with `cancel_futures`, just `stop`."""
