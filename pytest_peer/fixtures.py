@@ -15,6 +15,8 @@ import pytest
 
 from . import settings
 from . import warm_up
+from . import xdist
+from .aftermath import Aftermath
 
 if TYPE_CHECKING:
     from .group import PeerGroup
@@ -28,6 +30,8 @@ __tracebackhide__ = True  # a report shows the test and the peer, not what is be
 running_key: pytest.StashKey[pytest.Item] = pytest.StashKey[pytest.Item]()
 #: The nurseries of all scopes that are open, outermost first.
 nurseries_key: pytest.StashKey[list[Nursery]] = pytest.StashKey[list["Nursery"]]()
+#: What is left of the tests; there is none before a test uses a peer.
+aftermath_key: pytest.StashKey[Aftermath] = pytest.StashKey[Aftermath]()
 
 
 @final
@@ -107,7 +111,14 @@ class _Open:
         from .starter import Nursery
 
         warm_up.expect_peers(config)  # it may be a test that asked for a fixture only as it ran
-        self.nursery: Nursery = Nursery(directory)
+        if aftermath_key not in config.stash:
+            config.stash[aftermath_key] = Aftermath(
+                settings.artifacts(config), xdist.journal(config)
+            )
+            config.stash[aftermath_key].begin(config.stash[running_key].nodeid)
+        self._aftermath = config.stash[aftermath_key]
+        self._witness = self._aftermath.opened()
+        self.nursery: Nursery = Nursery(directory, self._witness)
         self._all = config.stash.setdefault(nurseries_key, [])
         self._all.append(self.nursery)
 
@@ -117,6 +128,7 @@ class _Open:
             self.nursery.close()
         finally:
             self._all.remove(self.nursery)
+            self._aftermath.closed(self._witness)
         self.nursery.warn_of_deaths()
 
 

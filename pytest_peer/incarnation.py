@@ -341,7 +341,7 @@ class Incarnation:
 
     def _manifest(self, state: PeerState) -> str:
         facts = self.body.facts() | {"ended": self.ended, "state": state, "reason": self.reason}
-        return manifest_text(self.options, **facts)
+        return manifest_text(self.options, test=self.artifacts.test, **facts)
 
     def _write_manifest(self, text: str) -> None:
         with contextlib.suppress(Exception):  # a removed directory: no peer hangs for it

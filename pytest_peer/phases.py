@@ -11,6 +11,7 @@ import pytest
 
 from . import crash
 from . import report
+from .fixtures import aftermath_key
 from .fixtures import nurseries_key
 
 _shown_key = pytest.StashKey[report.Shown]()
@@ -19,6 +20,8 @@ _shown_key = pytest.StashKey[report.Shown]()
 # A wrapper: of an error in the setup of a peer this leaves one frame to show, and pytest shows no error without one.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    if aftermath_key in item.config.stash:
+        item.config.stash[aftermath_key].begin(item.nodeid)
     nurseries = item.config.stash.get(nurseries_key, ())
     if nurseries:
         shown = item.stash[_shown_key] = report.Shown()
@@ -61,4 +64,9 @@ def pytest_runtest_makereport(
             item.add_report_section(call.when, title, text)
         if call.excinfo is not None:
             item.add_report_section(call.when, "peers", report.state_section(peers))
-    return (yield)
+    made = yield
+    if aftermath_key in item.config.stash:
+        told = item.config.stash[aftermath_key].phase_over(call.when, made.outcome)
+        if told is not None:
+            vars(made)["peer_aftermath"] = told  # xdist carries it to the controller
+    return made

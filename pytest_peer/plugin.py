@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from . import settings
+from . import summary
 from . import warm_up
+from . import xdist
 from .fixtures import _lasting_peers
+from .fixtures import aftermath_key
 from .fixtures import class_peer_factory
 from .fixtures import module_peer_factory
 from .fixtures import package_peer_factory
@@ -35,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "peer(**options): options of the fixture `peer`, defaults of `peer_factory`."
     )
     settings.read(config)
+    settings.check_artifacts(config)
     warm_up.configure(config)
 
 
@@ -50,3 +54,46 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     item.config.stash[running_key] = item
+
+
+@pytest.hookimpl(trylast=True)  # after the teardown of what an interrupted test has left
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    stash = session.config.stash
+    if aftermath_key in stash:
+        told = stash[aftermath_key].finish()
+        if told is not None:
+            stash.setdefault(xdist.left_key, []).append(told)
+            xdist.worker_ends(session.config, told)
+    xdist.session_ends(session.config)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    told = [
+        *summary.attached(terminalreporter.stats.values()),
+        *config.stash.get(xdist.left_key, ()),
+    ]
+    for title, lines in (
+        ("peers that crashed", list(summary.crashes(told))),
+        ("artifacts of peers that could not be copied", summary.failures(told)),
+    ):
+        if lines:
+            terminalreporter.section(title)
+            for line in lines:
+                terminalreporter.line(line)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    xdist.configure_worker(node)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    xdist.worker_ended(node)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(report: pytest.TestReport) -> None:
+    xdist.worker_crashed(report)

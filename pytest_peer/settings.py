@@ -5,7 +5,9 @@ Precedence: call argument > marker > command line > ini > default.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
@@ -15,11 +17,11 @@ import pytest
 
 
 class Setting(NamedTuple):
-    """A setting and the option of a peer that it is the default of."""
+    """A setting, and the option of a peer that it is the default of."""
 
     #: Of the ini file; with dashes, of the command line.
     name: str
-    option: str
+    option: str | None
     metavar: str
     help: str
     #: From the text that the user wrote to a value of the option; raises ValueError.
@@ -48,6 +50,12 @@ def _limit(text: str) -> float | None:
     return seconds("limit", float(text))
 
 
+def _directory(text: str) -> str:
+    if not text.strip():
+        raise ValueError("expected a directory")
+    return text
+
+
 def _start_method(text: str) -> str | None:
     from .options import check
 
@@ -55,7 +63,16 @@ def _start_method(text: str) -> str | None:
     return method
 
 
+ARTIFACTS = Setting(
+    "peer_artifacts",
+    None,
+    "DIR",
+    "Keep the artifacts of peers of failed tests, and of those in which a peer crashed, in DIR",
+    _directory,
+)
+
 SETTINGS = (
+    ARTIFACTS,
     Setting(
         "peer_exec",
         "exec",
@@ -114,19 +131,56 @@ def read(config: pytest.Config) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for setting in SETTINGS:
-        given = config.getoption(setting.name) or []
-        if len(given) > 1:  # to take the last would leave out what the others ask for
-            raise pytest.UsageError(f"{setting.flag}: given more than once: {', '.join(given)}")
-        written = [(setting.flag, text) for text in given]
-        if config.getini(setting.name):
-            written.append((f"ini option {setting.name}", config.getini(setting.name)))
-        for where, text in written:
-            try:
-                found[setting.option] = setting.parse(str(text))
-            except ValueError as exc:
-                raise pytest.UsageError(f"{where}: {exc}, got {text!r}") from exc
-            break
+        written = _written(config, setting)
+        if setting.option is not None and written is not None:
+            found[setting.option] = written[1]
     return found
+
+
+def _written(config: pytest.Config, setting: Setting) -> tuple[str, Any] | None:
+    """Where the setting was written, and its value; ``None`` if it was not.
+
+    :raises pytest.UsageError: a bad value.
+    """
+    given = config.getoption(setting.name) or []
+    if len(given) > 1:  # to take the last would leave out what the others ask for
+        raise pytest.UsageError(f"{setting.flag}: given more than once: {', '.join(given)}")
+    written = [(setting.flag, text) for text in given]
+    if config.getini(setting.name):
+        written.append((f"ini option {setting.name}", config.getini(setting.name)))
+    for where, text in written:
+        try:
+            return where, setting.parse(str(text))
+        except ValueError as exc:
+            raise pytest.UsageError(f"{where}: {exc}, got {text!r}") from exc
+    return None
+
+
+def artifacts(config: pytest.Config) -> Path | None:
+    """Where artifacts of peers are to be kept; a relative path starts from the directory in which pytest was started.
+
+    :raises pytest.UsageError: a bad value.
+    """
+    given: dict[str, Any] = getattr(config, "workerinput", {})
+    if "peer_artifacts" in given:  # of pytest-xdist's controller
+        return Path(given["peer_artifacts"])
+    written = _written(config, ARTIFACTS)
+    return config.invocation_params.dir / written[1] if written is not None else None
+
+
+def check_artifacts(config: pytest.Config) -> None:
+    """See whether artifacts can be kept there; nothing is made before there are some.
+
+    :raises pytest.UsageError: they cannot; says where the directory was named.
+    """
+    path = artifacts(config)
+    if path is None:
+        return
+    parent = next(each for each in (path, *path.parents) if os.path.lexists(each))
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        written = _written(config, ARTIFACTS)
+        where = written[0] if written is not None else ARTIFACTS.flag
+        raise pytest.UsageError(f"{where}: nothing can be written to {str(path)!r}: see {parent}")
 
 
 def marked(node: pytest.Item | pytest.Collector) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from typing import ClassVar
+from typing import Protocol
 
 from . import ending
 from . import names
@@ -37,6 +38,19 @@ _alive: set[Incarnation] = set()
 _abandoned = ""
 
 
+class Observer(Protocol):
+    """Is told what happens in a nursery, on threads of ours, and may not raise."""
+
+    def test(self) -> str:
+        """The test that runs, for the manifest."""
+
+    def prepared(self, place: Path, /) -> object:
+        """A peer is about to be started, with a new directory for its artifacts."""
+
+    def died(self, life: Incarnation, /) -> object:
+        """A peer went down although nobody asked it to."""
+
+
 class Nursery:
     """Peers that end together: those of a test, of a scope, of the process.
 
@@ -46,8 +60,11 @@ class Nursery:
     #: Called, on a thread of ours, when a peer with ``peer_down="crash"`` went down unasked.
     on_crash: ClassVar[Callable[[], None] | None] = None
 
-    def __init__(self, directory: Callable[[], Path] | None = None) -> None:
+    def __init__(
+        self, directory: Callable[[], Path] | None = None, observer: Observer | None = None
+    ) -> None:
         self._directory = directory
+        self._observer = observer
         self.mailboxes: Mailboxes = Mailboxes(lambda payload: decode(payload, "the message"))
         self.peers: list[Peer] = []
         self._unasked: list[tuple[Incarnation, DownReason]] = []
@@ -125,6 +142,9 @@ class Nursery:
             _alive.add(life)
             if _abandoned:  # after it was added: `abandon` kills it, or is seen here
                 raise BootError(f"peer {options.name!r} is not started: {_abandoned}")
+            if self._observer is not None:
+                artifacts.test = self._observer.test()
+                self._observer.prepared(artifacts.path)
             return artifacts
 
         return life
@@ -135,6 +155,8 @@ class Nursery:
         assert life.reason is not None
         if not life.asked and life.reason.kind != "boot failed":
             self._unasked.append((life, life.reason))
+            if self._observer is not None:
+                self._observer.died(life)
             crashed = type(self).on_crash
             if life.options.peer_down == "crash" and crashed is not None:
                 crashed()

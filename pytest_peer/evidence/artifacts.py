@@ -13,6 +13,8 @@ class Artifacts:
 
     def __init__(self, path: Path, *, temporary: bool = False) -> None:
         self.path = path
+        #: The test that ran when the peer was started.
+        self.test: str | None = None
         self._temporary = temporary
         path.mkdir(parents=True, exist_ok=True)
 

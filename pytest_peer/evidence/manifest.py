@@ -22,6 +22,7 @@ def manifest_text(options: PeerOptions, **facts: Any) -> str:
 def manifest(
     options: PeerOptions,
     *,
+    test: str | None,
     argv: Sequence[str],
     start_method: str,
     start_method_reason: str,
@@ -36,11 +37,13 @@ def manifest(
 ) -> dict[str, Any]:
     """Everything one wants to know of a peer after its death; times are UTC.
 
+    :param test: the test that ran when it was started; ``None`` without pytest.
     :param cwd: the directory it was started in.
     """
     return {
         "name": options.name,
         "node": f"{options.name}@{options.host}",
+        "test": test,
         "argv": list(argv),
         "env": dict(options.env),
         "cwd": cwd,

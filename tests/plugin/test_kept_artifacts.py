@@ -1,0 +1,268 @@
+"""``--peer-artifacts DIR``: what is kept there of which test."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+DIES = """
+def die(peer):
+    peer.cast(os._exit, 3)
+    peer.wait_down(20)
+"""
+
+#: Another plugin's part, as far as it matters: a test that failed runs again.
+RERUN = """
+from pytest import hookimpl
+
+@hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    from _pytest.runner import runtestprotocol
+    for again in (True, False):
+        for report in runtestprotocol(item, nextitem=nextitem, log=False):
+            item.ihook.pytest_runtest_logreport(report=report)
+        item._initrequest()
+    return True
+"""
+
+
+@pytest.fixture
+def kept(inner):
+    """A function that runs pytest with the option and returns what is kept, as ``test/peer``."""
+
+    def run(*arguments: str, **outcomes: int) -> list[str]:
+        inner.run("--peer-artifacts=kept", *arguments).assert_outcomes(**outcomes)
+        return directories(inner.path / "kept")
+
+    return run
+
+
+def directories(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.glob("*/*"))
+
+
+def test_failing_test_leaves_those_of_all_its_peers(inner, kept):
+    inner.write(
+        """
+        def test_it(peer_factory):
+            for name in ("a", "b"):
+                peer_factory(name=name).call(print, "I am", name)
+            assert False
+        """
+    )
+    assert kept(failed=1) == ["test_inner.py--test_it/a", "test_inner.py--test_it/b"]
+    place = inner.path / "kept/test_inner.py--test_it/b"
+    assert (place / "stdout.log").read_text() == "I am b\n"
+    assert json.loads((place / "manifest.json").read_text())["state"] == "down"
+
+
+def test_passing_and_skipped_tests_leave_nothing(inner, kept):
+    inner.write(
+        """
+        def test_passing(peer, session_peer_factory): session_peer_factory()
+        def test_skipping(peer): pytest.skip()
+        @pytest.mark.xfail
+        def test_xfailing(peer): assert False
+        """
+    )
+    assert kept(passed=1, skipped=1, xfailed=1) == []
+    assert not list((inner.path / "kept").glob("*"))
+
+
+@pytest.mark.parametrize("mode", ["stop", "continue"])
+def test_passing_test_in_which_a_peer_went_down_unasked_is_kept(inner, kept, mode):
+    inner.write(
+        DIES
+        + f"""
+@pytest.mark.peer(peer_down={mode!r}, name="db")
+def test_it(peer): die(peer)
+"""
+    )
+    assert kept(passed=1, warnings=int(mode == "stop")) == ["test_inner.py--test_it/db"]
+
+
+def test_excused_death_is_not_kept(inner, kept):
+    inner.write(
+        """
+        def test_it(peer):
+            with peer.expect_death():
+                peer.cast(os._exit, 3)
+        """
+    )
+    assert kept(passed=1) == []
+
+
+@pytest.mark.parametrize("phase", ["setup", "teardown"])
+def test_they_are_kept_where_pytest_removes_its_own(inner, kept, phase):
+    inner.write(
+        f"""
+        @pytest.fixture
+        def broken(peer_factory):
+            peer_factory(name="db")
+            if {phase == "setup"}:
+                raise ZeroDivisionError
+            yield
+            raise ZeroDivisionError
+
+        def test_it(broken): pass
+        """
+    )
+    outcomes = {"errors": 1} if phase == "setup" else {"errors": 1, "passed": 1}
+    names = kept("-o", "tmp_path_retention_policy=failed", **outcomes)
+    assert names == ["test_inner.py--test_it/db"]
+    assert (inner.path / "kept/test_inner.py--test_it/db/manifest.json").exists()
+
+
+def test_failed_boot_is_kept(inner, kept):
+    inner.write(
+        """
+        @pytest.mark.peer(name="db", args=["--no-such-option"])
+        def test_it(peer): pass
+        """
+    )
+    assert kept(errors=1) == ["test_inner.py--test_it/db"]
+
+
+def test_every_life_is_kept(inner, kept):
+    inner.write(
+        """
+        @pytest.mark.peer(name="db")
+        def test_it(peer):
+            peer.restart()
+            assert False
+        """
+    )
+    assert kept(failed=1) == ["test_inner.py--test_it/db", "test_inner.py--test_it/db.2"]
+
+
+def test_same_name_in_two_scopes_is_kept_apart(inner, kept):
+    inner.write(
+        """
+        def test_it(session_peer_factory, peer_factory):
+            session_peer_factory(name="db").stop()
+            peer_factory(name="db")
+            assert False
+        """
+    )
+    assert kept(failed=1) == ["test_inner.py--test_it/db", "test_inner.py--test_it/db.2"]
+
+
+def test_second_run_of_a_test_gets_a_directory_of_its_own(inner, kept):
+    inner.write(RERUN, "conftest.py")
+    inner.write(
+        """
+        @pytest.mark.peer(name="db")
+        def test_it(peer): assert False
+        """
+    )
+    assert kept(failed=2) == ["test_inner.py--test_it.2/db", "test_inner.py--test_it/db"]
+
+
+def test_what_is_there_already_is_left_alone(inner, kept):
+    there = inner.path / "kept/test_inner.py--test_it/db"
+    there.mkdir(parents=True)
+    inner.write("def test_it(peer_factory): peer_factory(name='db'); assert False")
+    names = kept(failed=1)
+    assert names == ["test_inner.py--test_it.2/db", "test_inner.py--test_it/db"]
+    assert not list(there.iterdir())
+
+
+def test_those_of_an_interrupted_test_are_kept(inner):
+    inner.write(
+        """
+        @pytest.mark.peer(name="db")
+        def test_it(peer): raise KeyboardInterrupt
+        """
+    )
+    assert inner.run("--peer-artifacts=kept").ret == pytest.ExitCode.INTERRUPTED
+    assert directories(inner.path / "kept") == ["test_inner.py--test_it/db"]
+
+
+def test_what_a_peer_has_put_there_does_not_stop_the_copy(inner, kept):
+    inner.write(
+        """
+        import socket
+
+        def test_it(peer_factory):
+            place = peer_factory(name="db").artifacts
+            os.mkfifo(place / "pipe")
+            os.symlink("/dev/zero", place / "link")
+            (place / "below").mkdir()
+            (place / "below" / "data").write_bytes(b"1" + bytes(5_000_000) + b"2")
+            with (place / "huge").open("wb") as file:
+                file.truncate(1 << 40)
+            os.chdir(place)
+            socket.socket(socket.AF_UNIX).bind("socket")
+            assert False
+        """
+    )
+    result = inner.run("--peer-artifacts=kept", "-W", "ignore::ResourceWarning")
+    result.assert_outcomes(failed=1)
+    copy = inner.path / "kept/test_inner.py--test_it/db"
+    assert (copy / "below/data").read_bytes() == b"1" + bytes(5_000_000) + b"2"
+    assert os.readlink(copy / "link") == "/dev/zero"
+    assert not {"pipe", "socket", "huge"}.intersection(path.name for path in copy.iterdir())
+    result.stdout.fnmatch_lines(["*could not be copied*", "*huge: left out*"])
+
+
+def test_copy_that_fails_does_not_fail_the_teardown(inner):
+    inner.write(
+        """
+        def test_it(peer):
+            open("kept", "w").close()
+            assert False
+        """
+    )
+    result = inner.run("--peer-artifacts=kept", "-W", "error")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*artifacts of peers that could not be copied*", "*kept*"])
+
+
+# Where
+
+
+@pytest.mark.parametrize("where", ["command line", "ini"])
+def test_relative_directory_starts_where_pytest_was_started(inner, where):
+    inner.write("def test_it(peer_factory): peer_factory(name='db'); assert False", "sub/test_x.py")
+    inner.pytester.makeini("[pytest]\n" + "peer_artifacts = kept" * (where == "ini"))
+    inner.run("sub", *["--peer-artifacts=kept"] * (where != "ini")).assert_outcomes(failed=1)
+    assert directories(inner.path / "kept") == ["sub-test_x.py--test_it/db"]
+
+
+@pytest.mark.parametrize("where", ["--peer-artifacts", "ini option peer_artifacts"])
+def test_directory_that_cannot_be_made_is_a_usage_error_that_says_where_it_was_named(inner, where):
+    (inner.path / "file").touch()
+    inner.pytester.makeini("[pytest]\n" + "peer_artifacts = file/x" * where.startswith("ini"))
+    result = inner.run_here(*["--peer-artifacts=file/x"] * where.startswith("--"))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{where}: nothing can be written to '*file/x'*"])
+
+
+def test_empty_directory_is_a_usage_error(inner):
+    result = inner.run_here("--peer-artifacts=")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--peer-artifacts: expected a directory*"])
+
+
+# The manifest
+
+
+def test_manifest_names_the_test(inner):
+    inner.write(
+        """
+        import json, pytest_peer
+
+        def told(peer):
+            return json.loads((peer.artifacts / "manifest.json").read_text())["test"]
+
+        @pytest.mark.parametrize("x", ["a b"])
+        def test_it(peer, session_peer_factory, x):
+            assert told(peer) == told(session_peer_factory()) == "test_inner.py::test_it[a b]"
+            with pytest_peer.start() as other:
+                assert told(other) is None
+        """
+    )
+    inner.run().assert_outcomes(passed=1)
