@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from test_kept_artifacts import DIES
+from dying import DIES
 
 TITLE = "*= peers that crashed =*"
 

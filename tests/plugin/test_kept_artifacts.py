@@ -7,12 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-
-DIES = """
-def die(peer):
-    peer.cast(os._exit, 3)
-    peer.wait_down(20)
-"""
+from dying import DIES
 
 #: Another plugin's part, as far as it matters: a test that failed runs again.
 RERUN = """
@@ -222,6 +217,12 @@ def test_copy_that_fails_does_not_fail_the_teardown(inner):
 
 
 # Where
+
+
+def test_run_without_peers_makes_no_directory(inner):
+    inner.write("def test_it(tmp_path): assert False")
+    inner.run("--peer-artifacts=kept").assert_outcomes(failed=1)
+    assert not (inner.path / "kept").exists()
 
 
 @pytest.mark.parametrize("where", ["command line", "ini"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_kept_artifacts import DIES
+from dying import DIES
 
 
 def state(inner, test: str) -> str:

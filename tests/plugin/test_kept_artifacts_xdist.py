@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from test_kept_artifacts import directories
 
 ONE_WORKER = ("-n", "1", "--max-worker-restart=0", "--peer-artifacts=kept")
+
+
+def directories(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.glob("*/*"))
 
 
 @pytest.fixture
@@ -132,6 +135,6 @@ def test_worker_in_another_directory_keeps_them_in_the_same(inner, place):
         "def test_it(peer_factory): peer_factory(name='db'); assert False"
     )
     worker = f"--tx=popen//chdir={inner.path}/elsewhere"
-    arguments = ("-d", worker, "--rsyncdir=sub", "--peer-artifacts=kept", "sub")
+    arguments = ("-d", worker, "--rsyncdir=sub", "--peer-artifacts=kept", f"{inner.path}/sub")
     inner.run("-p", "xdist", *arguments).assert_outcomes(failed=1)
     assert [Path(name).name for name in directories(place)] == ["db"]

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-DIES = """
-def die(peer):
-    peer.cast(os._exit, 3)
-    peer.wait_down(20)
-"""
+from dying import DIES
 
 
 def test_stop_warns_with_name_reason_and_place(inner):
