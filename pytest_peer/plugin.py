@@ -64,7 +64,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if told is not None:
             stash.setdefault(xdist.left_key, []).append(told)
             xdist.worker_ends(session.config, told)
-    xdist.session_ends(session.config)
 
 
 def pytest_terminal_summary(

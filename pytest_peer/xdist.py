@@ -6,6 +6,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,8 @@ from . import aftermath
 from . import settings
 from .keeping import Copies
 
-#: What workers left to be told when they ended in order; and journals of those that did not.
+#: What no report has told, but a session at its end: that of this process, or of a worker.
 left_key: pytest.StashKey[list[aftermath.Told]] = pytest.StashKey[list[aftermath.Told]]()
-_journals_key = pytest.StashKey[list[Path]]()
 
 
 class Journal:
@@ -65,6 +65,8 @@ def configure_worker(node: Any) -> None:
     root = settings.artifacts(node.config)
     if root is not None:
         node.workerinput["peer_artifacts"] = str(root)
+        left = _path(root, node.workerinput)
+        node.config.add_cleanup(partial(_remove, left))  # the worker does it itself, if it can
 
 
 def worker_ends(config: pytest.Config, told: aftermath.Told | None) -> None:
@@ -76,13 +78,9 @@ def worker_ends(config: pytest.Config, told: aftermath.Told | None) -> None:
 
 def worker_ended(node: Any) -> None:
     """In the controller."""
-    stash = node.config.stash
     told = getattr(node, "workeroutput", {}).get("peer_aftermath")
     if told is not None:
-        stash.setdefault(left_key, []).append(told)
-    root = settings.artifacts(node.config)
-    if root is not None:
-        stash.setdefault(_journals_key, []).append(_path(root, node.workerinput))
+        node.config.stash.setdefault(left_key, []).append(told)
 
 
 def worker_crashed(report: Any) -> None:
@@ -117,8 +115,6 @@ def _places(path: Path) -> list[Path]:
     return places
 
 
-def session_ends(config: pytest.Config) -> None:
-    """In the controller: remove the journals of the workers that could not do it."""
-    for path in config.stash.get(_journals_key, ()):
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)

@@ -121,6 +121,20 @@ def test_worker_whose_peers_are_gone_leaves_no_journal(inner, place):
     assert not list(place.iterdir())
 
 
+def test_run_that_stops_at_a_failure_leaves_no_journal(inner, place):
+    inner.write(
+        """
+        @pytest.mark.parametrize("number", range(8))
+        def test_it(session_peer_factory, number):
+            session_peer_factory()
+            assert number
+        """
+    )
+    inner.run("-n", "2", "-x", "--peer-artifacts=kept")
+    assert len(list(place.glob("*"))) >= 1
+    assert not list(place.glob(".*"))
+
+
 def test_worker_that_dies_without_the_option_is_reported_as_ever(inner):
     inner.write("def test_it(peer): os._exit(3)")
     result = inner.run("-n", "1", "--max-worker-restart=0")
