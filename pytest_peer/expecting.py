@@ -15,6 +15,8 @@ __tracebackhide__ = True  # a report shows the test and the peer, not what is be
 
 #: For a death of which a call has learned already to be noticed as such; it takes milliseconds.
 _NOTICED = 2.0
+#: From there to the end of its process, which is waited for before the peer is down; milliseconds, too.
+_GONE = 20.0
 
 
 @contextlib.contextmanager
@@ -36,7 +38,9 @@ def death(present: Callable[[], Incarnation], timeout: float | None) -> Iterator
     finally:
         present().expectations.remove(expectation)
     # Asked once more, now that nothing excuses it any more: what came meanwhile has been excused, so it has come.
-    if not expectation.fulfilled and present().state is not PeerState.DOWN:
+    if expectation.life is not None:
+        expectation.life.await_down(_GONE)  # it has perhaps only begun to be
+    elif present().state is not PeerState.DOWN:
         raise TimeoutError(
             f"{present().describe()} was expected to die and still runs after {timeout:g} s\n{stacks}"
         )
@@ -47,7 +51,7 @@ def _survived(
 ) -> str:
     """Wait for the death; return what the peer does instead."""
     # One that died and was restarted in the block has done what was expected.
-    if expectation.fulfilled or present().await_down(timeout):
+    if expectation.life is not None or present().await_down(timeout):
         return ""
     try:
         return present().calls.stacks()

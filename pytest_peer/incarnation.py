@@ -42,7 +42,8 @@ _KILLED = 20.0
 class Expectation:
     """A block of a test that expects the peer's death, and excuses it."""
 
-    fulfilled = False
+    #: The life that has died in it.
+    life: Incarnation | None = None
 
 
 class Incarnation:
@@ -274,9 +275,8 @@ class Incarnation:
             self._finishing = True
             for expectation in tuple(self.expectations):
                 self.asked = True
-                expectation.fulfilled = (
-                    not self._stopping
-                )  # `restart` stops; that is not what is waited for
+                if not self._stopping:  # `restart` stops; that is not what is waited for
+                    expectation.life = self
         body = self.body
         body.process.exited.wait(_KILLED)
         body.process.wait_group_gone(SAME_END)

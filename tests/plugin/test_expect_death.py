@@ -70,6 +70,14 @@ def test_end_of_the_block_waits_for_the_death(peer, gate):
     assert peer.state == "down"
 
 
+def test_peer_is_down_after_the_block_however_the_moments_fall(peer):
+    for _ in range(20):
+        with peer.expect_death():
+            peer.cast(os._exit, 3)
+        assert peer.state == "down"
+        peer.restart()
+
+
 def test_gives_the_peer(peer):
     with peer.expect_death() as dying:
         dying.cast(os._exit, 3)
