@@ -12,6 +12,7 @@ from typing import Any
 
 from .errors import BootError
 from .errors import BootTimeout
+from .evidence import process_status
 from .evidence.streams import StandardStreams
 from .forkservers import Choice
 from .forkservers import choose
@@ -60,21 +61,24 @@ class Body:
         self.born: bool = False
         self.interpreter: Interpreter | None = None
         self.link: Link | None = None
+        self._evidence: dict[str, Any] = {}
         #: What is wrong with what answered, if that is why there is no link.
         self.unusable: str | None = None
         self.started: float = time.time()
         #: Where a process without the option ``cwd`` starts.
         self.inherited_cwd: str = os.getcwd()
 
-    def start(self, directory: Path) -> None:
+    def start(self, directory: Path, evidence: dict[str, Any]) -> None:
         """Start the process.
 
         :param directory: where its output is logged.
+        :param evidence: for the agent's module `evidence`.
         :raises ExecNotFound: there is no such program.
         :raises BootError: the fork server could not make it.
         :raises ValueError: the option ``start_method`` asks for what cannot be.
         """
         self.choice = choose(self._options)
+        self._evidence = evidence
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             pipes = self._pipes = Pipes()
             ours.callback(pipes.close)
@@ -98,7 +102,7 @@ class Body:
             if self.choice.start_method == SPAWN:
                 return self._executed(pipes, descriptors)
             self.argv = [*self.choice.server.argv, f"{self._options.name}@{self._options.host}"]
-            child, self.interpreter = fork(self.choice, self._options, descriptors)
+            child, self.interpreter = fork(self.choice, self._options, descriptors, self._evidence)
             return child
         except NotForked as exc:
             unfit = self.choice.server.unfit and self.choice.start_method == SPAWN
@@ -140,7 +144,9 @@ class Body:
         try:
             if self.interpreter is None:  # it is not forked: nobody knows yet what it is
                 self.interpreter = self._pipes.hello(self.process.exited)
-                self._pipes.send_agent(self.interpreter, self._options.name, self._lifeline)
+                self._pipes.send_agent(
+                    self.interpreter, self._options.name, self._evidence, self._lifeline
+                )
             link = Link(
                 *self._pipes.hand_over(),
                 self._options.name,
@@ -166,12 +172,17 @@ class Body:
             "argv": self.argv,
             "start_method": self.choice.start_method,
             "start_method_reason": self.choice.reason,
-            "cwd": self._options.cwd or self.inherited_cwd,
+            "cwd": self.cwd,
             "python": str(self.interpreter) if self.interpreter else None,
             "pid": self.interpreter.pid if self.interpreter else None,
             "launcher_pid": self.process.pid if self.born else None,
             "started": self.started,
         }
+
+    @property
+    def cwd(self) -> str:
+        """Where the process starts."""
+        return self._options.cwd or self.inherited_cwd
 
     def disown(self, null_fd: int) -> None:
         """In a forked child: the process is the parent's. Let go of all descriptors without closing what the parent uses."""
@@ -188,6 +199,13 @@ class Body:
         if self.interpreter is not None:
             return self.interpreter.pid
         return self.process.pid if self.born else None
+
+    def local_pid(self) -> int | None:
+        """`pid`, while it runs, if that is a number of this machine: not in a container, nor behind ssh."""
+        pid = self.pid
+        if pid is None or self.process.exited.is_set():
+            return None
+        return pid if process_status.descends(pid, self.process.pid) else None
 
     def signal(self, number: int) -> None:
         """Send a signal to the interpreter, also when a launcher is between."""

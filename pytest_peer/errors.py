@@ -5,10 +5,10 @@
     PeerError (RuntimeError)
      ├─ BootError (argv, exit_status, output)
      │   ├─ ExecNotFound
-     │   ├─ BootTimeout (also TimeoutError)
+     │   ├─ BootTimeout (also TimeoutError; stacks)
      │   └─ HandshakeError
      ├─ NameInUse
-     ├─ PeerDown (reason)
+     ├─ PeerDown (reason, last_words, crash)
      ├─ CallTimeout (also TimeoutError; stacks)
      ├─ EncodeError
      ├─ DecodeError
@@ -76,6 +76,25 @@ class ExecNotFound(BootError):
 class BootTimeout(BootError, TimeoutError):
     """The peer did not answer within ``wait_boot`` seconds; its process was killed."""
 
+    def __init__(
+        self,
+        message: str,
+        *,
+        argv: Sequence[str] = (),
+        exit_status: int | None = None,
+        output: str = "",
+        stacks: str = "",
+    ) -> None:
+        super().__init__(message, argv=argv, exit_status=exit_status, output=output)
+        #: The Python stack of every thread when the time was over; empty if it could not be found.
+        self.stacks = stacks
+
+    def __str__(self) -> str:
+        told = super().__str__()
+        if not self.stacks or self.stacks in self.output:
+            return told
+        return f"{told}\n{quoted('stacks', self.stacks)}"
+
 
 class HandshakeError(BootError):
     """Something answered that is no usable Python interpreter."""
@@ -89,17 +108,23 @@ class PeerDown(PeerError):
     """The peer has ended; it says why. Raised by every pending and every later call."""
 
     def __init__(
-        self, message: str, reason: DownReason | None = None, last_words: str = ""
+        self,
+        message: str,
+        reason: DownReason | None = None,
+        last_words: str = "",
+        crash: str = "",
     ) -> None:
         super().__init__(message)
         #: Why the peer is down.
         self.reason = reason
         #: The end of what it wrote.
         self.last_words = last_words
+        #: The Python stack of every thread when it crashed, as in ``crash.txt``.
+        self.crash = crash
 
     def __str__(self) -> str:
-        text = str(self.args[0])
-        return f"{text}\n{quoted('last output', self.last_words)}" if self.last_words else text
+        told = (("last output", self.last_words), ("crash", self.crash))
+        return "\n".join([str(self.args[0]), *(quoted(*each) for each in told if each[1])])
 
 
 class CallTimeout(PeerError, TimeoutError):

@@ -82,11 +82,15 @@ def _executed(reason: str) -> Choice:
 
 
 def fork(
-    choice: Choice, options: PeerOptions, descriptors: Sequence[int]
+    choice: Choice,
+    options: PeerOptions,
+    descriptors: Sequence[int],
+    evidence: dict[str, Any] | None,
 ) -> tuple[Forked, Interpreter]:
     """Make the peer.
 
     :param descriptors: stdin, stdout, stderr, and the link's for reading and writing, as the peer has them.
+    :param evidence: for the agent's module `evidence`.
     :raises NotForked: it was not possible, or not within the peer's time to boot.
     """
     server, now, deadline = _ready(choice, options)
@@ -94,7 +98,7 @@ def fork(
     environ = environment(options, now.environ)
     request = _request(options, server, now) | {
         "variables": variable_changes(server.inheritance.environ, environ),
-        "config": agent_config(interpreter, options.name),
+        "config": agent_config(interpreter, options.name, evidence),
     }
     child = server.fork("fork", request, descriptors, deadline - time.monotonic())
     return child, dataclasses.replace(interpreter, pid=child.pid)

@@ -17,13 +17,17 @@ from .end import End
 from .errors import BootError
 from .errors import PeerDown
 from .evidence.artifacts import Artifacts
+from .evidence.crash_text import tidy
 from .evidence.manifest import manifest_text
+from .evidence.stacks import Stacks
 from .link import wire
 from .link.calls import Calls
 from .link.mailbox import Mailboxes
 from .options import PeerOptions
+from .postmortem import Crash
 from .postmortem import boot_error
 from .postmortem import boot_timeout
+from .postmortem import crash
 from .postmortem import not_gone
 from .postmortem import peer_down
 from .states import DownReason
@@ -69,7 +73,10 @@ class Incarnation:
         self.reason: DownReason | None = None
         self.boot_error: BootError | None = None
         self.body: Body = Body(options, self._process_ended)
-        self.calls: Calls = Calls(self.describe, mailboxes)
+        self.calls: Calls = Calls(
+            self.describe, mailboxes, lambda: self.stacks.told("a call timed out")
+        )
+        self.stacks: Stacks = Stacks(self.calls.ask_stacks, self.body.local_pid)
         #: Whether its end was asked for, by `stop` or a signal of ours, or expected.
         self.asked: bool = False
         #: What excuses its end, if that comes now; `restart` hands it on.
@@ -84,6 +91,8 @@ class Incarnation:
         self._finishing = False
         self._timers = Timers()
         self._boot_expired = False
+        self._boot_stacks = ""
+        self._crash = Crash()
         #: When it ended, as ``time.time``; 0 before.
         self.ended: float = 0.0
 
@@ -116,7 +125,8 @@ class Incarnation:
             self._launched = True
         try:
             self.artifacts = self._prepare()
-            self.body.start(self.artifacts.path)
+            directory = self.artifacts.path
+            self.body.start(directory, self.stacks.begin(directory))
             if (limit := self.options.boot_limit) is not None:
                 self._timers.call_later(limit, self._boot_too_long)
         except BaseException as exc:
@@ -158,6 +168,10 @@ class Incarnation:
             if self.state is not PeerState.BOOTING:
                 return
             self._boot_expired = True
+        self._down.begin(self._give_up_boot)  # the watcher may not wait
+
+    def _give_up_boot(self) -> None:
+        self._boot_stacks = self.stacks.before_its_death(self.body.process.exited)
         self.body.kill()
 
     def wait_boot(self, timeout: float | None) -> None:
@@ -282,6 +296,9 @@ class Incarnation:
         body.process.wait_group_gone(SAME_END)
         self._timers.close()
         body.streams.close()
+        if not self._boot_expired:  # else it was we
+            self._crash = crash(body, body.process.exit_status, self.artifacts.path)
+        tidy(self.artifacts.path)
         self.ended = time.time()
         with self._changed:
             booted = self.state is PeerState.RUNNING
@@ -299,8 +316,9 @@ class Incarnation:
                     self.reason,
                     expired=self._boot_expired,
                     stopped=self._stopping,
+                    stacks=self._boot_stacks,
                 )
-            self._write_manifest(self._manifest(PeerState.DOWN))
+            self._write_manifest(self._manifest(PeerState.DOWN, self.state))
             self._on_down(self)
             self.state = PeerState.DOWN
             self._changed.notify_all()
@@ -316,7 +334,7 @@ class Incarnation:
     def down_error(self) -> PeerDown:
         """What a call to it raises now that it is down."""
         words = self.body.streams.last_words() if self.body.born else ""
-        return peer_down(self.describe(), self.reason, words, self.boot_error)
+        return peer_down(self.describe(), self.reason, words, self._crash.text, self.boot_error)
 
     def describe(self) -> str:
         """Name and process, for messages."""
@@ -339,8 +357,14 @@ class Incarnation:
         self._down.set()
         self._finished.set()
 
-    def _manifest(self, state: PeerState) -> str:
-        facts = self.body.facts() | {"ended": self.ended, "state": state, "reason": self.reason}
+    def _manifest(self, state: PeerState, last_state: PeerState | None = None) -> str:
+        facts = self.body.facts() | {
+            "ended": self.ended,
+            "state": state,
+            "last_state": last_state,
+            "reason": self.reason,
+            "core": self._crash.core,
+        }
         return manifest_text(self.options, test=self.artifacts.test, **facts)
 
     def _write_manifest(self, text: str) -> None:

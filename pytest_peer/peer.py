@@ -107,7 +107,7 @@ class Peer(Executor):
 
     @property
     def artifacts(self) -> Path:
-        """The directory with ``stdout.log``, ``stderr.log`` and ``manifest.json``."""
+        """The directory with ``stdout.log``, ``stderr.log``, ``manifest.json``, and ``stacks.txt``, ``crash.txt`` when there was a reason."""
         return self.incarnation.artifacts.path
 
     @property
@@ -218,10 +218,13 @@ class Peer(Executor):
     def dump_stacks(self) -> str:
         """Every thread's Python stack in the peer, as text.
 
-        :raises TimeoutError: it did not tell within a second: it is stopped, or something in it holds the GIL.
+        Also of one that holds the GIL in C, which is asked by a signal; its C frames are told too if ``py-spy`` or ``pystack`` is
+        installed.
+
+        :raises TimeoutError: nothing could be found; says in which state the process is.
         :raises PeerDown: the peer has ended.
         """
-        return self.incarnation.calls.stacks()
+        return self.incarnation.stacks.take()
 
     # Life and death
 

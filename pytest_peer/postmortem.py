@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from .body import Body
 from .errors import BootError
 from .errors import BootTimeout
 from .errors import HandshakeError
 from .errors import PeerDown
+from .evidence import core
+from .evidence import crash_text
+from .evidence.thread_dump import aborted
 from .states import DownReason
+from .states import ExitStatus
 
 
 def boot_error(
@@ -22,31 +29,71 @@ def boot_error(
     *,
     expired: bool,
     stopped: bool,
+    stacks: str,
 ) -> BootError:
     """Why a peer never ran.
 
     :param expired: its time for the boot was over, and it was killed.
     :param stopped: it was told to stop before it ran.
+    :param stacks: where it was when its time was over, if that was found without a signal that ends it.
     """
+    output = body.streams.text()
     error, what = BootError, f"did not boot: its process {_how(reason)}"
     if body.unusable is not None:
         error, what = HandshakeError, f"did not boot: {body.unusable}"
     elif expired:
-        error, what = BootTimeout, "did not boot in time and was killed"
+        return BootTimeout(
+            f"{who} did not boot in time and was killed",
+            argv=body.argv,
+            exit_status=reason.exit_status,
+            output=output,
+            stacks=stacks or aborted(output),
+        )
     elif stopped:
         what = "was stopped while it was booting"
-    return error(
-        f"{who} {what}", argv=body.argv, exit_status=reason.exit_status, output=body.streams.text()
-    )
+    return error(f"{who} {what}", argv=body.argv, exit_status=reason.exit_status, output=output)
 
 
 def peer_down(
-    who: str, reason: DownReason | None, last_words: str, boot_error: BootError | None
+    who: str,
+    reason: DownReason | None,
+    last_words: str,
+    crash: str,
+    boot_error: BootError | None,
 ) -> PeerDown:
     """What a call raises now that its peer is down."""
-    error = PeerDown(f"{who} is down: {reason}", reason, last_words)
+    error = PeerDown(f"{who} is down: {reason}", reason, last_words, crash)
     error.__cause__ = boot_error
     return error
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """What is left of a crash."""
+
+    #: As in ``crash.txt``.
+    text: str = ""
+    #: The file with the core, or why there is none; ``None`` if it was no crash.
+    core: str | None = None
+
+
+def crash(body: Body, status: ExitStatus | None, directory: Path) -> Crash:
+    """Secure what the process has left, if a signal has ended it that means a fault."""
+    pid = body.pid
+    number = status.signal if status is not None else None
+    if number is None or number not in core.DUMPING or pid is None:
+        return Crash()
+    process = core.Crashed(
+        pid,
+        number,
+        body.interpreter.executable if body.interpreter else body.argv[0],
+        body.cwd,
+        resource.getrlimit(resource.RLIMIT_CORE)[0],
+        body.started,
+    )
+    found = core.collect(process, directory)
+    crash_text.add(directory, f"core: {found}")
+    return Crash(crash_text.read(directory), found)
 
 
 def boot_timeout(who: str, argv: Sequence[str], output: str, seconds: float | None) -> BootTimeout:

@@ -8,6 +8,7 @@ import os
 import sys
 
 from . import dispatch
+from . import evidence
 from . import frames
 from . import here
 from . import wire
@@ -31,6 +32,7 @@ def prepare(reader, write_fd, config):
     for fd in (reader.fileno(), write_fd, config["lifeline"]):
         if fd >= 0:
             os.set_inheritable(fd, False)
+    evidence.begin(config["evidence"])
     _set_up_paths(config)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -13,6 +13,7 @@ import sys
 
 from . import afresh
 from . import codec
+from . import evidence
 from . import frames
 from . import here
 from . import main
@@ -24,6 +25,7 @@ _CHANNEL_EXEC = 3  # execnet's; what is to be executed is not looked at
 def rehearse():
     """Go through it once; nothing of it is left."""
     afresh.become({"variables": {}, "changes": {}}, ())
+    evidence.rehearse()
     call = codec.dumps((operator.add, (1, 2), {}))
     said = [
         frames.FRAME.pack(_CHANNEL_EXEC, frames.FIRST_CHANNEL, 0),
@@ -38,6 +40,7 @@ def rehearse():
         "replace_path": True,
         "own_files": [],
         "lifeline": -1,
+        "evidence": None,
     }
     read_fd, there = os.pipe()
     heard, write_fd = os.pipe()

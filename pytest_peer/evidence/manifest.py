@@ -33,12 +33,16 @@ def manifest(
     started: float,
     ended: float | None,
     state: PeerState,
+    last_state: PeerState | None,
+    core: str | None,
     reason: DownReason | None,
 ) -> dict[str, Any]:
     """Everything one wants to know of a peer after its death; times are UTC.
 
     :param test: the test that ran when it was started; ``None`` without pytest.
     :param cwd: the directory it was started in.
+    :param last_state: what it was before it went down.
+    :param core: after a crash: the file with its core, or why there is none.
     """
     return {
         "name": options.name,
@@ -58,9 +62,11 @@ def manifest(
         "started": _iso(started),
         "ended": _iso(ended) if ended else None,
         "state": str(state),
+        "last_state": str(last_state) if last_state else None,
         "kind": reason.kind if reason else None,
         "exit_status": reason.exit_status if reason else None,
         "signal": reason.signal.name if reason and reason.signal else None,
+        "core": core,
     }
 
 

@@ -16,6 +16,8 @@ _BOOT = "import os;f=os.fdopen({read},'rb');exec(f.read(int(f.readline())),{{'f'
 #: own from 10 on, and scripts number theirs from 3 on.
 LINK_NUMBERS = (7, 8)
 LIFELINE_NUMBER = 9
+#: With a value that nobody else gives it, by which the agent knows that it is not the user's.
+FAULTHANDLER = ("PYTHONFAULTHANDLER", "pytest-peer")
 
 
 def boot_words(read_fd: int, write_fd: int) -> list[str]:
@@ -48,7 +50,10 @@ def command(
         argv = list(command_words("post_process_args", options.post_process_args(list(argv))))
         if not argv:
             raise TypeError("post_process_args: expected a list of str, got an empty one")
-    return Command(argv, environment(options, environ), options.cwd)
+    # For an interpreter that hangs before our code runs; which takes it out again.
+    known = FAULTHANDLER[0] in options.env or FAULTHANDLER[0] in environ
+    own = {} if known else dict([FAULTHANDLER])
+    return Command(argv, environment(options, environ) | own, options.cwd)
 
 
 def environment(options: PeerOptions, environ: Mapping[str, str]) -> dict[str, str]:

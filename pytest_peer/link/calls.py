@@ -32,20 +32,20 @@ from .segments import split_address
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
-#: How long a peer may take to tell where its threads are.
-STACKS_SECONDS = 1.0
-_SILENT = f"no answer within {STACKS_SECONDS:g} s; it is stopped, or something in it holds the GIL"
-
 
 class Calls:
     """One side of a conversation. What is said before the link is open waits for it; after its end all fails.
 
     :param whom: names the peer, for messages.
     :param mailboxes: where messages of the peer go.
+    :param stacks: tells where its threads are, for a call that was not answered in time; never raises.
     """
 
-    def __init__(self, whom: Callable[[], str], mailboxes: Mailboxes) -> None:
+    def __init__(
+        self, whom: Callable[[], str], mailboxes: Mailboxes, stacks: Callable[[], str]
+    ) -> None:
         self._whom = whom
+        self._stacks = stacks
         self._mailboxes = mailboxes
         #: Set when the agent listens, or will never.
         self.ready: threading.Event = threading.Event()
@@ -197,10 +197,10 @@ class Calls:
             lambda: addressed(mailbox, encode(message, self._by_value, "the message")),
         )
 
-    def stacks(self) -> str:
-        """Every thread's Python stack in the peer.
+    def ask_stacks(self, seconds: float) -> str:
+        """Every thread's Python stack, as the peer itself tells it.
 
-        :raises TimeoutError: no answer within a second.
+        :raises TimeoutError: no answer in so many seconds.
         :raises PeerDown: the peer has ended.
         """
         waiting = Waiting()
@@ -209,7 +209,7 @@ class Calls:
             self._post(wire.STACKS, ident, b"")
             link = self._link or self._opening
             assert link is not None
-            return decoded_text(link.wait(waiting, ident, STACKS_SECONDS)[1])
+            return decoded_text(link.wait(waiting, ident, seconds)[1])
         finally:
             self._pending.pop(ident, None)
 
@@ -230,7 +230,7 @@ class Calls:
 
     def successor(self) -> Calls:
         """One with nothing pending, and locks of its own: in a forked child a thread that is not there may hold these."""
-        return Calls(self._whom, self._mailboxes)
+        return Calls(self._whom, self._mailboxes, self._stacks)
 
     def _answered(self, kind: int, ident: int, payload: Payload) -> None:
         # One that nobody waits for is dropped.
@@ -306,9 +306,5 @@ class Calls:
         return rebuilt(decode(payload), f"raised in {self._whom()}")
 
     def timed_out(self, limit: float) -> CallTimeout:
-        """What a call raises that was not answered in time; asks the peer where it is."""
-        try:
-            stacks = self.stacks()
-        except (TimeoutError, PeerDown) as exc:
-            stacks = f"no stacks: {str(exc) or _SILENT}"
-        return CallTimeout(f"no answer from {self._whom()} within {limit:g} s", stacks)
+        """What a call raises that was not answered in time; looks where the peer is."""
+        return CallTimeout(f"no answer from {self._whom()} within {limit:g} s", self._stacks())

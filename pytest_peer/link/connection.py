@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import threading
+from typing import Any
 
 from . import parcel
 from .interpreter import Interpreter
@@ -72,9 +73,11 @@ class Pipes:
                 raise LinkClosed
         return said_hello(line)
 
-    def send_agent(self, interpreter: Interpreter, name: str, lifeline: int) -> None:
+    def send_agent(
+        self, interpreter: Interpreter, name: str, evidence: dict[str, Any] | None, lifeline: int
+    ) -> None:
         """Send our code and what it has to know. May wait until the peer has read."""
-        config = agent_config(interpreter, name, lifeline)
+        config = agent_config(interpreter, name, evidence, lifeline)
         code = parcel.peer(interpreter.compiled, config)
         view = memoryview(code)
         while view:

@@ -77,10 +77,13 @@ def by_value_refusal(implementation: str, version: PythonVersion) -> str:
     )
 
 
-def agent_config(interpreter: Interpreter, name: str, lifeline: int = -1) -> dict[str, Any]:
+def agent_config(
+    interpreter: Interpreter, name: str, evidence: dict[str, Any] | None, lifeline: int = -1
+) -> dict[str, Any]:
     """What the agent in such an interpreter has to know.
 
     :param name: the peer's.
+    :param evidence: for the agent's module `evidence`.
     :param lifeline: a descriptor it has inherited and nobody shall inherit from it; -1 for none.
     """
     same = Path(interpreter.prefix) == Path(sys.prefix) and interpreter.compiled
@@ -91,6 +94,7 @@ def agent_config(interpreter: Interpreter, name: str, lifeline: int = -1) -> dic
         "replace_path": same,
         "own_files": parcel.own_files(),
         "lifeline": lifeline,
+        "evidence": evidence,
     }
 
 

@@ -44,3 +44,13 @@ def test_manifest_says_how_it_exited(peer_factory):
     peer.wait_down(LIMIT)
     told = manifest(peer)
     assert (told["state"], told["kind"], told["exit_status"]) == ("down", "exited", 3)
+
+
+def test_manifest_says_what_it_was_before_its_end(peer_factory, program):
+    peer = peer_factory()
+    assert manifest(peer)["last_state"] is None
+    peer.stop()
+    assert manifest(peer)["last_state"] == "running"
+    failed = peer_factory(exec=program("exit 3"), wait_boot=False)
+    failed.wait_down(LIMIT)
+    assert manifest(failed)["last_state"] == "booting"

@@ -73,7 +73,7 @@ def kinds_of_descriptors() -> list[tuple[int, str, int]]:
         except FileNotFoundError:
             continue  # of the listing itself
         number = int(name)
-        kind = target.partition(":")[0]
+        kind = os.path.basename(target).partition(":")[0]
         found.append((number if number < 3 else 3, kind, os.get_inheritable(number)))
     return sorted(found)
 

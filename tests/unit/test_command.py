@@ -18,6 +18,12 @@ def built(environ: Mapping[str, str] | None = None, **options: Any) -> Command:
     return command(checked(options), environ or {}, 7, 8)
 
 
+def variables(environ: Mapping[str, str] | None = None, **options: Any) -> dict[str, str]:
+    """The environment, less the one that is always there."""
+    env = built(environ, **options).env
+    return {name: value for name, value in env.items() if name != "PYTHONFAULTHANDLER"}
+
+
 def test_words_come_in_order() -> None:
     argv = built(exec=["env", "python3"], args=["-X", "dev"]).argv
     assert argv[:5] == ["env", "python3", "-X", "dev", "-c"]
@@ -36,19 +42,35 @@ def test_words_are_never_split_or_joined() -> None:
 
 
 def test_inherited_environment_is_kept() -> None:
-    assert built({"A": "1"}).env == {"A": "1"}
+    assert variables({"A": "1"}) == {"A": "1"}
 
 
 def test_variables_are_added() -> None:
-    assert built({"A": "1"}, env={"B": "2"}).env == {"A": "1", "B": "2"}
+    assert variables({"A": "1"}, env={"B": "2"}) == {"A": "1", "B": "2"}
 
 
 def test_variable_is_replaced() -> None:
-    assert built({"A": "1"}, env={"A": "2"}).env == {"A": "2"}
+    assert variables({"A": "1"}, env={"A": "2"}) == {"A": "2"}
 
 
 def test_none_removes_a_variable() -> None:
-    assert built({"A": "1", "B": "2"}, env={"A": None, "C": None}).env == {"B": "2"}
+    assert variables({"A": "1", "B": "2"}, env={"A": None, "C": None}) == {"B": "2"}
+
+
+def test_hang_before_our_code_runs_can_be_told() -> None:
+    assert built().env["PYTHONFAULTHANDLER"]
+
+
+@pytest.mark.parametrize(
+    ("inherited", "option", "expected"),
+    [("", {}, ""), ("1", {}, "1"), ("1", None, None), (None, "2", "2"), (None, None, None)],
+)
+def test_who_has_said_something_about_faulthandler_is_obeyed(
+    inherited: str | None, option: Any, expected: str | None
+) -> None:
+    environ = {} if inherited is None else {"PYTHONFAULTHANDLER": inherited}
+    env = {} if option == {} else {"PYTHONFAULTHANDLER": option}
+    assert built(environ, env=env).env.get("PYTHONFAULTHANDLER") == expected
 
 
 def test_inherited_environment_is_not_changed() -> None:

@@ -1,0 +1,77 @@
+"""An interpreter that hangs before anything of ours runs tells where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import pytest_peer
+
+#: For an interpreter to come to its first line, on a busy machine too; the tests take so long.
+BOOT = 3.0
+
+HANGING = """
+import time
+
+def hang_at_start():
+    time.sleep(600)
+
+hang_at_start()
+"""
+
+
+@pytest.fixture
+def hanging(tmp_path: Path) -> dict[str, str]:
+    """The environment of an interpreter that hangs while it starts."""
+    directory = tmp_path / "hanging"
+    directory.mkdir()
+    (directory / "sitecustomize.py").write_text(HANGING)
+    return {"PYTHONPATH": str(directory)}
+
+
+def boot_timeout(peer_factory, **options) -> pytest_peer.BootTimeout:
+    with pytest.raises(pytest_peer.BootTimeout) as caught:
+        peer_factory(wait_boot=BOOT, **options)
+    return caught.value
+
+
+def test_timeout_tells_where_it_hangs(peer_factory, hanging):
+    error = boot_timeout(peer_factory, env=hanging)
+    assert "in hang_at_start" in error.stacks
+    assert str(error).count("in hang_at_start") == 1
+
+
+def test_core_is_not_written_for_that(peer_factory, hanging, tmp_path):
+    script = 'ulimit -c unlimited 2>/dev/null; exec "$@"'
+    import sys
+
+    boot_timeout(
+        peer_factory,
+        env=hanging,
+        cwd=tmp_path,
+        exec=["/bin/sh", "-c", script, "launcher", sys.executable],
+    )
+    assert not list(tmp_path.glob("core*"))
+    assert not list((tmp_path / "peers").glob("*/core*"))
+
+
+@pytest.mark.parametrize(
+    "options", [{"args": ["-E"]}, {"env": {"PYTHONFAULTHANDLER": None}}], ids=["-E", "env"]
+)
+def test_interpreter_without_faulthandler_is_killed_without_stacks(peer_factory, program, options):
+    options = {"exec": program("exec sleep 600"), **options}
+    assert boot_timeout(peer_factory, **options).stacks == ""
+
+
+def test_waiting_no_longer_does_not_end_it(peer_factory, hanging):
+    peer = peer_factory(env=hanging, wait_boot=False)
+    with pytest.raises(pytest_peer.BootTimeout) as caught:
+        peer.wait_boot(0.05)
+    assert caught.value.stacks == ""
+    assert peer.state == "booting"
+    peer.kill()
+
+
+def test_attribute_is_there_for_every_timeout(peer_factory, program):
+    assert boot_timeout(peer_factory, exec=program("exec sleep 600")).stacks == ""

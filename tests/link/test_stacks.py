@@ -1,0 +1,224 @@
+"""Where the threads of a peer are: of one that answers, and of one that cannot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boxes import report_and_take
+from gates import Gate
+from occupations import hold_the_gil
+
+from pytest_peer import CallTimeout
+from pytest_peer import Peer
+from pytest_peer import PeerDown
+
+LONG = 30.0  # for what has to come, on a busy machine too
+#: In a second or two there is all that can be had without a program that looks from outside; this is more.
+SOON = 10.0
+
+
+@pytest.fixture(params=["forkserver", "spawn"])
+def stuck(request: pytest.FixtureRequest, peer_factory: Any) -> Peer:
+    """A peer that holds its GIL in C."""
+    peer = peer_factory(name="stuck", start_method=request.param, shutdown=("halt", 0))
+    peer.cast(hold_the_gil)
+    peer.stdout.wait_for("holding", LONG)
+    return peer
+
+
+@pytest.fixture
+def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """A function that installs a shell script as ``py-spy``."""
+
+    def install(script: str) -> Path:
+        path = tmp_path / "bin" / "py-spy"
+        path.parent.mkdir()
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", str(path.parent), prepend=os.pathsep)
+        return path
+
+    return install
+
+
+@pytest.fixture
+def no_tool(tool: Callable[[str], Path]) -> None:
+    """Nothing that looks from outside is of any help."""
+    tool("echo cannot >&2; exit 1")
+
+
+# A peer that answers
+
+
+def test_idle_peer_waits_for_a_call(shared: Peer) -> None:
+    assert "waits for a call" in shared.dump_stacks()
+
+
+def test_every_call_is_shown_with_its_thread(peer: Peer, peer_factory: Any) -> None:
+    for box in ("one", "two"):
+        peer.cast(report_and_take, box)
+        peer_factory.mailbox("runs").get(LONG)
+    text = peer.dump_stacks()
+    assert text.count("in report_and_take") == 2
+    assert "MainThread" in text
+
+
+def test_dead_peer_has_none(dead: Peer) -> None:
+    with pytest.raises(PeerDown):
+        dead.dump_stacks()
+
+
+# One that does not
+
+
+def test_peer_that_holds_its_gil_shows_where(stuck: Peer, no_tool: None) -> None:
+    assert "in hold_the_gil" in stuck.dump_stacks()
+
+
+def test_peer_behind_a_launcher_shows_where(peer_factory: Any, no_tool: None) -> None:
+    stays = ["/bin/sh", "-c", '"$@"; exit $?', "launcher", sys.executable]
+    peer = peer_factory(exec=stays, shutdown=("halt", 0))
+    peer.cast(hold_the_gil)
+    peer.stdout.wait_for("holding", LONG)
+    assert "in hold_the_gil" in peer.dump_stacks()
+
+
+def test_peer_with_numbers_of_its_own_is_not_confused_with_another_process(
+    peer_factory: Any, no_tool: None
+) -> None:
+    unshare = ["unshare", "--pid", "--fork", "--kill-child"]
+    if shutil.which("unshare") is None or subprocess.run([*unshare, "true"]).returncode != 0:
+        pytest.skip("no process namespaces on this system, or not for us")
+    peer = peer_factory(exec=[*unshare, sys.executable], shutdown=("halt", 0))
+    peer.cast(hold_the_gil)
+    peer.stdout.wait_for("holding", LONG)
+    with pytest.raises(TimeoutError, match="no answer"):
+        peer.dump_stacks()
+
+
+def test_our_own_frames_are_not_shown(stuck: Peer, no_tool: None) -> None:
+    assert "pytest_peer" not in stuck.dump_stacks().partition("py-spy: cannot")[0]
+
+
+def test_each_look_shows_what_is_new_only(stuck: Peer, no_tool: None) -> None:
+    assert [stuck.dump_stacks().count("in hold_the_gil") for _ in range(3)] == [1, 1, 1]
+
+
+def test_the_peer_goes_on_after_it(peer: Peer, gate: Gate, no_tool: None) -> None:
+    answer = peer.submit(hold_the_gil, f"cat {gate.path}")
+    peer.stdout.wait_for("holding", LONG)
+    assert "in hold_the_gil" in peer.dump_stacks()
+    gate.open()
+    assert answer.result(LONG) is None
+    assert peer.call(os.getpid) == peer.pid
+
+
+def test_peer_whose_main_thread_blocks_signals_shows_where(peer: Peer) -> None:
+    peer.cast(block_signals_and_loop)
+    peer.stdout.wait_for("looping", LONG)
+    assert "in block_signals_and_loop" in peer.dump_stacks()
+
+
+def block_signals_and_loop() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    print("looping")
+    while True:
+        pass
+
+
+def test_stopped_peer_says_so_at_once(peer: Peer) -> None:
+    peer.pause()
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match="SIGSTOP"):
+        peer.dump_stacks()
+    assert time.monotonic() - began < SOON
+    peer.resume()
+    assert peer.call(os.getpid) == peer.pid
+
+
+def test_peer_without_a_handler_is_not_killed_by_the_question(peer: Peer, no_tool: None) -> None:
+    peer.call(restore_default_handlers)
+    peer.cast(hold_the_gil)
+    peer.stdout.wait_for("holding", LONG)
+    with pytest.raises(TimeoutError, match=r"it (runs|sleeps)"):
+        peer.dump_stacks()
+    assert peer.state == "running"
+    peer.kill()
+
+
+def restore_default_handlers() -> None:
+    for number in range(signal.SIGRTMIN, signal.SIGRTMAX + 1):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def test_peer_that_boots_says_so_and_goes_on(booting: Peer, gate: Gate, no_tool: None) -> None:
+    gate.wait_reached()
+    with pytest.raises(TimeoutError, match="booting"):
+        booting.dump_stacks()
+    gate.open()
+    booting.wait_boot(LONG)
+
+
+# From outside
+
+
+def test_native_stacks_are_added_if_there_is_a_program_for_it(
+    stuck: Peer, tool: Callable[[str], Path]
+) -> None:
+    tool('echo "native frames: $*"')
+    text = stuck.dump_stacks()
+    assert f"native frames: dump --native --pid {stuck.pid}" in text
+    assert "in hold_the_gil" in text
+
+
+def test_program_that_fails_is_a_line_of_the_text(stuck: Peer, no_tool: None) -> None:
+    assert "py-spy: cannot" in stuck.dump_stacks().splitlines()
+
+
+def test_peer_that_answers_needs_no_program(shared: Peer, tool: Callable[[str], Path]) -> None:
+    tool("echo native frames")
+    assert "native" not in shared.dump_stacks()
+
+
+def test_py_spy_shows_the_c_function(stuck: Peer) -> None:
+    text = stuck.dump_stacks()
+    if "py-spy:\n" not in text:
+        pytest.skip(text[text.index("py-spy") :])
+    assert "hold_the_gil" in text.partition("py-spy:\n")[2]
+
+
+# A call that was not answered
+
+
+def test_timeout_of_a_stuck_peer_carries_them(stuck: Peer, no_tool: None) -> None:
+    with pytest.raises(CallTimeout) as caught:
+        stuck.call_within(0.01, os.getpid)
+    assert "in hold_the_gil" in caught.value.stacks
+    assert caught.value.stacks in str(caught.value)
+
+
+def test_timeout_leaves_them_in_a_file(stuck: Peer, no_tool: None) -> None:
+    with pytest.raises(CallTimeout) as caught:
+        stuck.call_within(0.01, os.getpid)
+    text = (stuck.artifacts / "stacks.txt").read_text()
+    assert "a call timed out" in text
+    assert caught.value.stacks in text
+
+
+def test_peer_without_a_timeout_has_no_such_file(peer: Peer) -> None:
+    peer.call(os.getpid)
+    peer.stop()
+    assert sorted(path.name for path in peer.artifacts.iterdir()) == [
+        "manifest.json",
+        "stderr.log",
+        "stdout.log",
+    ]

@@ -1,0 +1,76 @@
+"""What faulthandler writes, made readable."""
+
+from __future__ import annotations
+
+from pytest_peer.evidence.thread_dump import aborted
+from pytest_peer.evidence.thread_dump import readable
+
+OURS = ["/lib/agent/dispatch.py", "/lib/agent/reading.py"]
+
+USER_CALL = """\
+Current thread 0x00007f14b9661b80 (most recent call first):
+  File "/home/me/test_it.py", line 3 in hold
+  File "/lib/agent/dispatch.py", line 98 in _run
+  File "/lib/agent/dispatch.py", line 51 in main_loop
+  File "<string>", line 1 in <module>
+"""
+C_CALL = """\
+Thread 0x00007f14b9661b80 (most recent call first):
+  File "/lib/agent/dispatch.py", line 98 in _run
+  File "<string>", line 1 in <module>
+"""
+OWN_THREAD = """\
+Thread 0x00007f14b77ff6c0 (most recent call first):
+  File "/lib/agent/reading.py", line 115 in _stand_by
+"""
+USER_THREAD = """\
+Thread 0x00007f14b77ff6c1 (most recent call first):
+  File "/usr/lib/python3.13/threading.py", line 359 in wait
+  File "/home/me/server.py", line 10 in serve
+"""
+NEW_THREAD = """\
+Thread 0x00007f14b77ff6c2 (most recent call first):
+  <no Python frame>
+"""
+
+
+def test_frames_below_a_call_are_left_out() -> None:
+    assert readable(USER_CALL, OURS) == "\n".join(USER_CALL.splitlines()[:2])
+
+
+def test_function_in_c_is_told_in_words() -> None:
+    head, *rest = readable(C_CALL, OURS).splitlines()
+    assert head == C_CALL.splitlines()[0]
+    assert rest == ["  in a function written in C, called by a call"]
+
+
+def test_threads_of_ours_are_left_out() -> None:
+    text = readable(f"{OWN_THREAD}\n{NEW_THREAD}\n{USER_CALL}", OURS)
+    assert text == readable(USER_CALL, OURS)
+
+
+def test_threads_of_the_users_stay_whole() -> None:
+    text = readable(f"{USER_THREAD}\n{USER_CALL}", OURS)
+    assert text == f"{USER_THREAD}\n{readable(USER_CALL, OURS)}"
+
+
+def test_what_is_around_the_threads_stays() -> None:
+    text = readable(
+        f"Fatal Python error: Bus error\n\n{USER_CALL}\nExtension modules: numpy (total: 1)\n", OURS
+    )
+    assert text.startswith("Fatal Python error: Bus error\n\nCurrent thread")
+    assert text.endswith("line 3 in hold\n\nExtension modules: numpy (total: 1)")
+
+
+def test_what_would_leave_nothing_is_left_as_it_is() -> None:
+    assert readable(OWN_THREAD, OURS) == OWN_THREAD.strip()
+
+
+def test_nothing_stays_nothing() -> None:
+    assert readable("", OURS) == ""
+
+
+def test_abort_is_found_at_the_end_of_the_output() -> None:
+    output = f"banner\nFatal Python error: Aborted\n\n{USER_THREAD}"
+    assert aborted(output) == f"Fatal Python error: Aborted\n\n{USER_THREAD}".strip()
+    assert aborted("banner\n") == ""
