@@ -65,6 +65,9 @@ def pytest_runtest_makereport(
         if call.excinfo is not None:
             item.add_report_section(call.when, "peers", report.state_section(peers))
     made = yield
+    if peers and made.failed:  # which is known only now; nothing has been stopped yet
+        for title, text in report.stacks_sections(peers, f"{item.nodeid} failed in {call.when}"):
+            made.sections.append((f"Captured {title} {call.when}", text))
     if aftermath_key in item.config.stash:
         told = item.config.stash[aftermath_key].phase_over(call.when, made.outcome)
         if told is not None:

@@ -38,6 +38,22 @@ class Shown:
                     yield f"{kind} [{peer.name}]", _tail(text, stream)
 
 
+def stacks_sections(peers: Iterable[Peer], occasion: str) -> Iterator[tuple[str, str]]:
+    """Titles and texts of the sections for where the threads of the peers that run are now.
+
+    :param occasion: the words for it in ``stacks.txt``.
+    """
+    from . import stacks
+
+    running = [peer for peer in peers if peer.state == "running"]
+    texts = stacks.told([peer.incarnation for peer in running], occasion)
+    for peer, text in zip(running, texts, strict=True):
+        if len(text) > SECTION_CHARACTERS:
+            more = f"... more in {peer.artifacts / 'stacks.txt'}"
+            text = f"{text[:SECTION_CHARACTERS]}\n{more}"
+        yield f"stacks [{peer.name}]", text
+
+
 def state_section(peers: Iterable[Peer]) -> str:
     """Every peer in a line, with the place of its artifacts."""
     return "\n".join(f"{peer!r}\n    {peer.artifacts}" for peer in peers)

@@ -97,9 +97,11 @@ KEYS = [
     "started",
     "ended",
     "state",
+    "last_state",
     "kind",
     "exit_status",
     "signal",
+    "core",
 ]
 
 
