@@ -232,7 +232,11 @@ def stacks(own_files, main_busy):
         ]
         if ours and not calls:
             stack = []  # a thread of ours that is in no call
-        text = "".join(traceback.format_list(stack[calls[-1] + 1 :] if calls else stack))
+        if calls:
+            # Ours too is what takes a call apart and sends its answer; but the first may import the user's modules.
+            theirs = (i for i in range(calls[-1] + 1, len(stack)) if stack[i] not in ours)
+            stack = stack[next(theirs, len(stack)) :]
+        text = "".join(traceback.format_list(stack))
         if ident == threading.main_thread().ident and not text:
             text = (
                 "  in a function written in C, called by a call\n"

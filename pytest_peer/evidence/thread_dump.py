@@ -8,6 +8,7 @@ from collections.abc import Collection
 _FRAME = re.compile(r'^  File "(?P<file>.*)", line \S+ in (?P<function>.*)$')
 _THREAD = re.compile(r"^(?:Current thread|Thread) ")
 _ABORTED = "Fatal Python error: Aborted"
+_IN_C = "  in a function written in C, called by a call"
 _NO_FRAME = "  <no Python frame>"
 #: Our functions that call the user's.
 _CALLERS = ("_run", "_drive")
@@ -56,7 +57,10 @@ def _shown(thread: list[str], own_files: Collection[str]) -> str:
         # The most recent call is first, so what is below our caller is ours, or the interpreter's.
         end = next((i for i, frame in enumerate(frames) if frame is None and i > called[0]), None)
         below = [] if end is None else thread[end:]
-        lines = thread[: called[0]] + below
-        if called[0] == 1:
-            lines.insert(1, "  in a function written in C, called by a call")
+        # Ours too is what takes a call apart and sends its answer; but the first may import the user's modules.
+        theirs = [i for i in range(1, called[0]) if not ours[i]]
+        if not theirs and called[0] > 1:
+            return ""
+        shown = thread[: theirs[-1] + 1] if theirs else [thread[0], _IN_C]
+        lines = shown + below
     return "\n".join(lines).rstrip()

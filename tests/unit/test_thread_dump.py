@@ -44,6 +44,20 @@ def test_function_in_c_is_told_in_words() -> None:
     assert rest == ["  in a function written in C, called by a call"]
 
 
+def test_thread_that_sends_an_answer_is_left_out() -> None:
+    frame = '  File "/lib/agent/dispatch.py", line 141 in _answer'
+    answering = C_CALL.replace("\n", f"\n{frame}\n", 1)
+    assert readable(f"{answering}\n{USER_CALL}", OURS) == readable(USER_CALL, OURS)
+
+
+def test_import_by_a_call_is_shown() -> None:
+    importing = USER_CALL.replace(
+        '  File "/lib/agent/dispatch.py", line 98',
+        '  File "/lib/agent/reading.py", line 7 in loads\n  File "/lib/agent/dispatch.py", line 98',
+    )
+    assert readable(importing, OURS) == readable(USER_CALL, OURS)
+
+
 def test_threads_of_ours_are_left_out() -> None:
     text = readable(f"{OWN_THREAD}\n{NEW_THREAD}\n{USER_CALL}", OURS)
     assert text == readable(USER_CALL, OURS)
