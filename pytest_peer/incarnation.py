@@ -158,10 +158,13 @@ class Incarnation:
             self._finished.wait(_KILLED)
             body.link.close()
         with self._changed:
-            if self.state is PeerState.BOOTING and not self._finishing:
+            late = self._boot_expired  # and about to be killed
+            if self.state is PeerState.BOOTING and not self._finishing and not late:
                 self._write_manifest(running)
                 self.state = PeerState.RUNNING
             self._changed.notify_all()
+        if late:
+            self._finished.wait(_KILLED)
 
     def _boot_too_long(self) -> None:
         with self._changed:

@@ -5,6 +5,7 @@ Registered when the first of them is found: each of a hundred tests without a pe
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator
 
 import pytest
@@ -66,8 +67,10 @@ def pytest_runtest_makereport(
             item.add_report_section(call.when, "peers", report.state_section(peers))
     made = yield
     if peers and made.failed:  # which is known only now; nothing has been stopped yet
-        for title, text in report.stacks_sections(peers, f"{item.nodeid} failed in {call.when}"):
-            made.sections.append((f"Captured {title} {call.when}", text))
+        with contextlib.suppress(pytest.fail.Exception):  # a time limit's signal, but it has failed
+            occasion = f"{item.nodeid} failed in {call.when}"
+            for title, text in report.stacks_sections(peers, occasion):
+                made.sections.append((f"Captured {title} {call.when}", text))
     if aftermath_key in item.config.stash:
         told = item.config.stash[aftermath_key].phase_over(call.when, made.outcome)
         if told is not None:
