@@ -60,7 +60,9 @@ def abort(pid: int) -> bool:
         status = process_status.of_process(pid)
         if status is None or status.stopped or not status.catches(signal.SIGABRT):
             return False
-        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+        # 0 would do for a file, but a program that gets the cores is only spared by 1 (core(5)).
+        _, hard = resource.prlimit(pid, resource.RLIMIT_CORE)
+        resource.prlimit(pid, resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
         signal.pidfd_send_signal(process, signal.SIGABRT)
     except OSError:  # it has ended
         return False

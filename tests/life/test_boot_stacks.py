@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,6 @@ def test_timeout_tells_where_it_hangs(peer_factory, hanging):
 
 def test_core_is_not_written_for_that(peer_factory, hanging, tmp_path):
     script = 'ulimit -c unlimited 2>/dev/null; exec "$@"'
-    import sys
-
     boot_timeout(
         peer_factory,
         env=hanging,
