@@ -104,9 +104,19 @@ def _found(expected: str, started: float) -> Path | None:
     for name in glob.glob(expected):
         with contextlib.suppress(OSError):
             written = os.stat(name).st_mtime
-            if os.path.isfile(name) and written >= started - _CLOCKS:
+            if written >= started - _CLOCKS and _is_core(name):
                 cores.append((written, name))
     return Path(max(cores)[1]) if cores else None
+
+
+def _is_core(name: str) -> bool:
+    """Whether it is the core of a process, and not something of the user's that has such a name."""
+    if not os.path.isfile(name):
+        return False
+    with open(name, "rb") as file:
+        head = file.read(18)
+    # ELF, and of the type ET_CORE (elf(5)), in either byte order.
+    return head.startswith(b"\x7fELF") and head[16:] in (b"\4\0", b"\0\4")
 
 
 def _moved(core: Path, directory: Path) -> Path:

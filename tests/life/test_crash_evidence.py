@@ -122,3 +122,12 @@ def test_core_is_moved_to_the_artifacts(peer_factory, tmp_path):
     assert core.read_bytes()[:4] == b"\x7fELF"
     assert manifest(peer)["core"] == str(core)
     assert not list(tmp_path.glob("core*"))
+
+
+def test_file_of_the_users_that_has_the_name_of_a_core_stays(peer_factory, tmp_path):
+    peer = peer_factory(peer_down="continue", cwd=tmp_path)
+    (tmp_path / "core").write_text("mine")
+    peer.cast(read_nowhere)
+    peer.wait_down(LIMIT)
+    assert (tmp_path / "core").read_text() == "mine"
+    assert not (peer.artifacts / "core").exists()
