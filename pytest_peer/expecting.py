@@ -54,7 +54,7 @@ def _survived(
     if expectation.life is not None or present().await_down(timeout):
         return ""
     try:
-        return present().calls.stacks()
+        return present().stacks.take()
     except (TimeoutError, PeerDown) as exc:
         return f"no stacks: {exc}"
 
