@@ -1,0 +1,71 @@
+"""What a process has, of what must not grow."""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import threading
+import time
+from dataclasses import asdict
+from dataclasses import dataclass
+from pathlib import Path
+
+#: Links end and reapers reap soon after a peer is down, not at the very moment.
+_SETTLE = 10.0
+
+
+@dataclass(frozen=True)
+class Figures:
+    descriptors: int
+    threads: int
+    processes: int
+    files: int
+    #: Of memory that is resident.
+    megabytes: float
+
+    @classmethod
+    def now(cls, directory: Path) -> Figures:
+        gc.collect()
+        status = Path("/proc/self/status").read_text()
+        resident = re.search(r"VmRSS:\s+(\d+)", status)
+        assert resident is not None
+        return cls(
+            len(os.listdir("/proc/self/fd")),
+            threading.active_count(),
+            len(_descendants(os.getpid())),
+            sum(1 for _ in directory.rglob("*")),
+            int(resident[1]) / 1024,
+        )
+
+    def settled(self, directory: Path) -> Figures:
+        """Those of now, when they are not above these any more, or will not come down."""
+        deadline = time.monotonic() + _SETTLE
+        while (now := Figures.now(directory)) and time.monotonic() < deadline:
+            if not self.grown(now, float("inf")):
+                break
+            time.sleep(0.05)
+        return now
+
+    def beside(self, other: Figures) -> dict[str, tuple[str, str]]:
+        """For a table."""
+        ours, theirs = asdict(self), asdict(other)
+        return {name: (f"{ours[name]:g}", f"{theirs[name]:g}") for name in ours}
+
+    def grown(self, later: Figures, megabytes: float) -> list[str]:
+        """What is more than it was; memory may be more by so much."""
+        ours, theirs = asdict(self), asdict(later)
+        ours["megabytes"] += megabytes
+        return [name for name in ours if theirs[name] > ours[name]]
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            direct = [int(child) for child in children.read_text().split()]
+        except OSError:  # the thread has ended
+            continue
+        for child in direct:
+            found += [child, *_descendants(child)]
+    return found
