@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import ctypes
 import os
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from occupations import sleep_in_c
 from occupations import wait_forever
 from processes import is_running
 from stopping import AT_ONCE
@@ -21,11 +21,6 @@ LIMIT = 20.0  # of what must come
 
 def exit_otherwise_at_exit(status: int) -> None:
     atexit.register(os._exit, status)
-
-
-def hold_the_gil() -> None:
-    print("waiting")
-    ctypes.PyDLL(None).sleep(600)
 
 
 def ignore_sigterm() -> None:
@@ -119,7 +114,7 @@ def test_stop_of_a_peer_that_ignores_sigterm(peer_factory):
 @pytest.mark.parametrize("shutdown", [("halt", 0.3), 0.3])
 def test_stop_of_a_peer_stuck_in_c_kills_it_after_its_time(peer_factory, shutdown):
     peer = peer_factory(shutdown=shutdown)
-    peer.cast(hold_the_gil)
+    peer.cast(sleep_in_c)
     peer.stdout.wait_for("waiting")
     with taking_less_than(AT_ONCE):
         peer.stop()

@@ -1,0 +1,100 @@
+"""A peer for every occupation that there is, all started at once: what has to end together with something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import occupations
+
+import pytest_peer
+
+LONG = 40.0  # seconds, for what has to come, on a busy machine too
+
+#: Imported by an interpreter when it starts.
+HANGS = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n"
+
+
+@dataclass(frozen=True)
+class Occupation:
+    #: Called in the peer; may return the ids of processes that it started.
+    prepare: Callable[[], list[int] | None] | None = None
+    #: Then cast: does not return.
+    busy: Callable[[], None] | None = None
+    paused: bool = False
+
+
+OCCUPATIONS = {
+    "idle": Occupation(),
+    "looping": Occupation(busy=occupations.loop),
+    "sleeping": Occupation(busy=occupations.sleep),
+    "in_signal.pause": Occupation(busy=occupations.await_signal),
+    "ignoring_signals": Occupation(occupations.ignore_signals, occupations.sleep),
+    "swallowing_KeyboardInterrupt": Occupation(busy=occupations.swallow_interrupts),
+    "in_C_with_the_GIL": Occupation(busy=occupations.sleep_in_c),
+    "paused": Occupation(paused=True),
+    "non-daemon_thread": Occupation(occupations.start_thread_that_waits),
+    "executor_job": Occupation(occupations.start_executor_job),
+    "hanging_atexit": Occupation(occupations.hang_at_exit),
+    "subprocess": Occupation(occupations.start_subprocess),
+    "subprocess+in_C_with_the_GIL": Occupation(
+        occupations.start_subprocess, occupations.sleep_in_c
+    ),
+    "subprocess+paused": Occupation(occupations.start_subprocess, paused=True),
+    "multiprocessing_fork": Occupation(partial(occupations.start_multiprocessing, "fork")),
+    "multiprocessing_spawn": Occupation(partial(occupations.start_multiprocessing, "spawn")),
+    "forked_child": Occupation(occupations.fork),
+    "forked_child_with_all_descriptors": Occupation(occupations.fork_unseen),
+}
+#: It takes milliseconds and runs nothing of the test's if it is forked: only a spawned interpreter can be held there.
+BOOTING = "booting"
+
+CELLS = [*OCCUPATIONS, BOOTING]
+
+
+def occupied(
+    start: Callable[..., pytest_peer.Peer], start_method: str, place: Path, **options: Any
+) -> dict[str, tuple[pytest_peer.Peer, list[int]]]:
+    """Start the peers, see that each is at it, and return them with the ids of their processes.
+
+    :param place: an empty directory.
+    """
+    options = {"wait_boot": False, "start_method": start_method, **options}
+    peers = {name: start(**options) for name in OCCUPATIONS}
+    booting = None
+    if start_method == "spawn":
+        (place / "sitecustomize.py").write_text(HANGS)
+        booting = start(**options, env={"PYTHONPATH": str(place)})
+    prepared: dict[str, Future[Any]] = {
+        name: peers[name].submit(occupation.prepare)
+        for name, occupation in OCCUPATIONS.items()
+        if occupation.prepare is not None
+    }
+    pids = {name: prepared[name].result(LONG) or [] if name in prepared else [] for name in peers}
+    _begin(peers)
+    result = {name: (peer, [_pid(peer), *pids[name]]) for name, peer in peers.items()}
+    if booting is not None:
+        result[BOOTING] = booting, [int(booting.stdout.wait_for(r"\d+\n", LONG).group())]
+    return result
+
+
+def _begin(peers: dict[str, pytest_peer.Peer]) -> None:
+    for name, peer in peers.items():
+        peer.wait_boot(LONG)
+        busy = OCCUPATIONS[name].busy
+        if busy is not None:
+            peer.cast(busy)
+    for name, peer in peers.items():
+        if OCCUPATIONS[name].busy is not None:
+            peer.stdout.wait_for("waiting", LONG)
+        if OCCUPATIONS[name].paused:
+            peer.pause()
+
+
+def _pid(peer: pytest_peer.Peer) -> int:
+    assert peer.pid is not None
+    return peer.pid
