@@ -49,6 +49,13 @@ OCCUPATIONS = {
     "multiprocessing_spawn": Occupation(partial(occupations.start_multiprocessing, "spawn")),
     "forked_child": Occupation(occupations.fork),
     "forked_child_with_all_descriptors": Occupation(occupations.fork_unseen),
+    "setsid": Occupation(occupations.start_in_a_session_of_its_own),
+    "setsid+in_C_with_the_GIL": Occupation(
+        occupations.start_in_a_session_of_its_own, occupations.hold_the_gil
+    ),
+    "setsid+paused": Occupation(occupations.start_in_a_session_of_its_own, paused=True),
+    "daemon": Occupation(occupations.start_daemon),
+    "daemon+paused": Occupation(occupations.start_daemon, paused=True),
 }
 #: It takes milliseconds and runs nothing of the test's if it is forked: only a spawned interpreter can be held there.
 BOOTING = "booting"

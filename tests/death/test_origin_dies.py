@@ -29,9 +29,7 @@ WAYS = {
         "test_is_killed", "-p", "xdist", "-n1", killed="itself"
     ),
 }
-RUNS = [(way, "forkserver") for way in WAYS]
-#: Those in which the origin comes to stop its peers.
-RUNS += [(way, "spawn") for way in ("return", "exception", "xdist_controller_SIGKILL")]
+RUNS = [(way, method) for way in WAYS for method in ("forkserver", "spawn")]
 
 
 @pytest.fixture(scope="module")
