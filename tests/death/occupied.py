@@ -51,7 +51,7 @@ OCCUPATIONS = {
     "forked_child_with_all_descriptors": Occupation(occupations.fork_unseen),
     "setsid": Occupation(occupations.start_in_a_session_of_its_own),
     "setsid+in_C_with_the_GIL": Occupation(
-        occupations.start_in_a_session_of_its_own, occupations.hold_the_gil
+        occupations.start_in_a_session_of_its_own, occupations.sleep_in_c
     ),
     "setsid+paused": Occupation(occupations.start_in_a_session_of_its_own, paused=True),
     "daemon": Occupation(occupations.start_daemon),
