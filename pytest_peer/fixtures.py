@@ -16,9 +16,9 @@ import pytest
 from . import settings
 from . import warm_up
 from . import xdist
-from .aftermath import Aftermath
 
 if TYPE_CHECKING:
+    from .aftermath import Aftermath
     from .group import PeerGroup
     from .link.mailbox import Mailbox
     from .peer import Peer
@@ -31,7 +31,7 @@ running_key: pytest.StashKey[pytest.Item] = pytest.StashKey[pytest.Item]()
 #: The nurseries of all scopes that are open, outermost first.
 nurseries_key: pytest.StashKey[list[Nursery]] = pytest.StashKey[list["Nursery"]]()
 #: What is left of the tests; there is none before a test uses a peer.
-aftermath_key: pytest.StashKey[Aftermath] = pytest.StashKey[Aftermath]()
+aftermath_key: pytest.StashKey[Aftermath] = pytest.StashKey["Aftermath"]()
 
 
 @final
@@ -108,6 +108,7 @@ class _Open:
     """A nursery that the hooks know while it is open."""
 
     def __init__(self, config: pytest.Config, directory: Callable[[], Path]) -> None:
+        from .aftermath import Aftermath
         from .starter import Nursery
 
         warm_up.expect_peers(config)  # it may be a test that asked for a fixture only as it ran

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from .aftermath import Told
+if TYPE_CHECKING:
+    from .aftermath import Told
 
 
 def attached(reports: Iterable[Iterable[object]]) -> Iterator[Told]:

@@ -8,16 +8,18 @@ import threading
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 
 import pytest
 
-from . import aftermath
 from . import settings
-from .keeping import Copies
+
+if TYPE_CHECKING:
+    from .aftermath import Told
 
 #: What no report has told, but a session at its end: that of this process, or of a worker.
-left_key: pytest.StashKey[list[aftermath.Told]] = pytest.StashKey[list[aftermath.Told]]()
+left_key: pytest.StashKey[list[Told]] = pytest.StashKey[list["Told"]]()
 
 
 class Journal:
@@ -69,7 +71,7 @@ def configure_worker(node: Any) -> None:
         node.config.add_cleanup(partial(_remove, left))  # the worker does it itself, if it can
 
 
-def worker_ends(config: pytest.Config, told: aftermath.Told | None) -> None:
+def worker_ends(config: pytest.Config, told: Told | None) -> None:
     """In the worker, at the end of its session: what no report has told."""
     output: dict[str, Any] | None = getattr(config, "workeroutput", None)
     if told is not None and output is not None:
@@ -89,6 +91,9 @@ def worker_crashed(report: Any) -> None:
     root = settings.artifacts(node.config)
     if root is None:
         return
+    from . import aftermath
+    from .keeping import Copies
+
     copies = Copies(root, report.nodeid)
     deaths = []
     for place in _places(_path(root, node.workerinput)):

@@ -10,6 +10,7 @@ COSTLY = [
     "cloudpickle",
     "tblib",
     "asyncio",
+    "pytest_peer.aftermath",
     "pytest_peer.starter",
     "pytest_peer.peer",
     "pytest_peer.watcher",
