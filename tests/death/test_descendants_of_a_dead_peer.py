@@ -31,9 +31,13 @@ DEATHS = ["SIGKILL", "os._exit-3", "closes_descriptors"]
 assert set(DEATHS) <= set(WAYS)
 
 
+#: Left out: a child that C code has forked holds the link's ends too, and so nobody sees that the peer has closed its own.
+UNSEEN = {("forked_child_with_all_descriptors", "closes_descriptors")}
+CELLS = [(started, way) for started in STARTED for way in DEATHS if (started, way) not in UNSEEN]
+
+
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("way", DEATHS)
-@pytest.mark.parametrize("started", STARTED)
+@pytest.mark.parametrize(("started", "way"), CELLS)
 def test_descendants_of_a_dead_peer(peer_factory, started, way, method, record_property):
     peer = peer_factory(start_method=method, peer_down="continue")
     with Watched(peer.call(STARTED[started])) as watched:
