@@ -37,6 +37,8 @@ from .link.segments import Payload
 from .options import PeerOptions
 from .start_methods import SPAWN
 
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
 #: A process that ends closes its link a moment before it can be reaped, or the other way round.
 SAME_END = 1.0
 

@@ -35,6 +35,8 @@ from .start_methods import FORKSERVER
 from .start_methods import SPAWN
 from .start_methods import unsupported
 
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
 _lock = threading.Lock()
 _servers: dict[tuple[str, ...], ForkServer] = {}
 

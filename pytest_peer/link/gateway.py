@@ -27,6 +27,8 @@ from .reader import Reader
 from .segments import Payload
 from .stream import PipeStream
 
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
 #: The one task the gateway is given; our dispatcher does the rest.
 _TASK = "pass"  # the agent attaches itself to its channel instead
 _END = object()

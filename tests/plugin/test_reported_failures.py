@@ -68,6 +68,7 @@ def test_no_frame_of_the_library_is_shown_whatever_failed(inner):
             lambda peer, start: peer.call(threading.Lock),
             lambda peer, start: peer.call_within(0, time.sleep, 1),
             lambda peer, start: peer.stop() or peer.call(os.getpid),
+            lambda peer, start: peer.call(os._exit, 3),
             lambda peer, start: peer.wait_down(0),
             lambda peer, start: peer.stdout.wait_for("nothing", 0),
             lambda peer, start: peer.restart(cwd="/no/such/directory"),
@@ -82,9 +83,9 @@ def test_no_frame_of_the_library_is_shown_whatever_failed(inner):
         """
     )
     result = inner.run("--tb=short")
-    result.assert_outcomes(failed=13)
+    result.assert_outcomes(failed=14, warnings=1)
     frames = [line for line in result.outlines if re.match(r"\S+\.py:\d+: in ", line)]
-    assert len(frames) >= 26
+    assert len(frames) >= 28
     assert not [line for line in frames if "pytest_peer/" in line]
     assert not [line for line in frames if "concurrent/futures" in line]
 
