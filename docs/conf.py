@@ -19,5 +19,5 @@ autodoc_typehints = "description"
 
 html_theme = "furo"
 html_title = f"{project} {release}"
-exclude_patterns = ["_build", "benchmarks-table.md"]  # the table is included by a page
+exclude_patterns = ["_build", "*-table.md"]  # tables are included by a page
 nitpicky = True
