@@ -90,6 +90,10 @@ class Reader:
             self._follow(waiting, deadline)
         elif (answer := self._try_main(waiting, ident, deadline)) is not None:
             return answer
+        else:
+            # Not at once: a signal that comes just before a wait does not end it, and Ctrl-C would come after the call.
+            while not waiting.settled and (left := _left(deadline)) != 0:
+                waiting.pause(_LOOK_SECONDS if left is None else min(_LOOK_SECONDS, left))
         return waiting.wait(_left(deadline))
 
     def _try_main(self, waiting: Waiting, ident: int, deadline: float | None) -> Answer | None:
