@@ -134,14 +134,15 @@ class Nursery:
         def prepare(life: Incarnation) -> Artifacts:
             names.claim(options.name)
             try:
+                _alive.add(life)
+                if _abandoned:  # after it was added: `abandon` kills it, or is seen here
+                    raise BootError(f"peer {options.name!r} is not started: {_abandoned}")
                 parent = options.artifacts or (self._directory() if self._directory else None)
                 artifacts = Artifacts.below(parent, options.name)
             except BaseException:
+                _alive.discard(life)
                 names.release(options.name)
                 raise
-            _alive.add(life)
-            if _abandoned:  # after it was added: `abandon` kills it, or is seen here
-                raise BootError(f"peer {options.name!r} is not started: {_abandoned}")
             if self._observer is not None:
                 artifacts.test = self._observer.test()
                 self._observer.prepared(artifacts.path)

@@ -29,9 +29,13 @@ def run(reader, write_fd, config):
 def prepare(reader, write_fd, config):
     """All of `run` that does not wait; returns the agent."""
     global _agent
-    for fd in (reader.fileno(), write_fd, config["lifeline"]):
-        if fd >= 0:
-            os.set_inheritable(fd, False)
+    for fd in (reader.fileno(), write_fd):
+        os.set_inheritable(fd, False)
+    if config["lifeline"] >= 0:
+        try:
+            os.set_inheritable(config["lifeline"], False)
+        except OSError:
+            pass  # a launcher has closed it: the guardian is there, too
     evidence.begin(config["evidence"])
     _set_up_paths(config)
     for stream in (sys.stdout, sys.stderr):

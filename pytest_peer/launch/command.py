@@ -13,9 +13,9 @@ from ..options import command_words
 _BOOT = "import os;f=os.fdopen({read},'rb');exec(f.read(int(f.readline())),{{'f':f,'w':{write}}})"
 
 #: The descriptors of a peer that a fork server executes: the link's for reading and writing, and the lifeline's. A shell keeps its
-#: own from 10 on, and scripts number theirs from 3 on.
+#: own from 10 on, and scripts number theirs from 3 on, or use 9, as flock(1) has it.
 LINK_NUMBERS = (7, 8)
-LIFELINE_NUMBER = 9
+LIFELINE_NUMBER = 6
 #: With a value that nobody else gives it, by which the agent knows that it is not the user's.
 FAULTHANDLER = ("PYTHONFAULTHANDLER", "pytest-peer")
 

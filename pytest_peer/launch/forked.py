@@ -169,13 +169,13 @@ class Forked:
             if self._over:
                 return
             self._over, self._status, self.orphaned = True, status, orphaned
-            ended = self._ended
+            ended, unseen = self._ended, self._abandoned
         self._timers.close()
         if orphaned:
             self._reaped.set()  # by init, some day
         if ended is not None:
             ended()
-        elif self._abandoned:
+        elif unseen:
             self._server.reap(self._number)
 
     def gone(self) -> None:

@@ -113,6 +113,12 @@ def test_end_of_a_forked_child_of_the_origin_is_no_end(peer):
     assert peer.call(os.getpid) == peer.pid
 
 
+def test_launcher_may_close_all_descriptors_but_the_link_s(peer_factory, program):
+    closing = "; ".join(f"exec {number}>&-" for number in (3, 4, 5, 6, 9))
+    peer = peer_factory(exec=[program(f'{closing}; exec "$@"'), sys.executable])
+    assert peer.call(os.getpid) == peer.pid
+
+
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
 def test_what_a_peer_executes_does_not_inherit_it(peer_factory, method):
     peer = peer_factory(start_method=method)
