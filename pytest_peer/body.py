@@ -12,13 +12,13 @@ from typing import Any
 
 from .errors import BootError
 from .errors import BootTimeout
-from .evidence import process_status
 from .evidence.streams import StandardStreams
 from .forkservers import Choice
 from .forkservers import choose
 from .forkservers import execute
 from .forkservers import fork
 from .launch import lifeline
+from .launch import process_status
 from .launch.command import LIFELINE_NUMBER
 from .launch.command import LINK_NUMBERS
 from .launch.command import Command

@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from . import process_status
+from ..launch import process_status
 
 #: One that nobody else uses, hopefully; none on systems without such signals.
 NUMBER: int | None = signal.SIGRTMAX - 2 if hasattr(signal, "SIGRTMAX") else None

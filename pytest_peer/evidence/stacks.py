@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PeerDown
+from ..launch import process_status
 from ..link.parcel import own_files
-from . import process_status
 from .crash_text import CRASH
 from .crash_text import THREADS
 from .native import native

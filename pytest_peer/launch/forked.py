@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ..errors import ExecNotFound
 from ..states import ExitStatus
 from ..watcher import Timers
+from . import process_status
 
 if TYPE_CHECKING:
     from .forkserver import ForkServer
@@ -110,7 +111,8 @@ class Forked:
     def _judge_silence(self) -> None:
         if self._over:
             return
-        if self._state() in ("", "Z", "X"):
+        status = process_status.of_process(self.pid)
+        if status is None or status.state in "ZX":
             self._server.kill()
         else:  # it is the kernel that takes so long
             self._timers.call_later(_SILENT_SECONDS, self._judge_silence)
@@ -143,15 +145,8 @@ class Forked:
 
     def stopped(self) -> bool:
         """Whether SIGSTOP has stopped it."""
-        return self._state() in ("T", "t", "")  # gone: it will not get any stiller
-
-    def _state(self) -> str:
-        """As proc(5) has it; empty when it is gone."""
-        try:
-            with open(f"/proc/{self.pid}/stat", "rb") as file:
-                return file.read().rpartition(b")")[2].split()[0].decode()
-        except OSError:
-            return ""
+        status = process_status.of_process(self.pid)
+        return status is None or status.stopped  # gone: it will not get any stiller
 
     def disown(self) -> None:
         """In a forked child: it is not ours."""
