@@ -16,32 +16,33 @@ class Callbacks:
     callback raises must not end that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "pytest-peer-callbacks") -> None:
+        self._name = name
         self._lock = threading.RLock()
         self._waiting: deque[Callable[[], object]] = deque()
-        self._runs = False
+        self._thread: threading.Thread | None = None
 
     def run(self, callback: Callable[[], object]) -> None:
         """Have it run soon; here where an interpreter that is ending starts no thread any more."""
         with self._lock:
-            if not self._runs:
-                thread = threading.Thread(
-                    target=self._run, name="pytest-peer-callbacks", daemon=True
-                )
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 try:
-                    # It waits for the lock, and ends at once if a handler raises before there is something to do.
+                    # It waits for the lock, and ends at once if a signal's handler raises before it is known.
                     thread.start()
                 except RuntimeError:
                     callback()
                     return
-                self._runs = True
+                self._thread = thread
             self._waiting.append(callback)
 
     def _run(self) -> None:
         while True:
             with self._lock:
+                if self._thread is not threading.current_thread():
+                    return
                 if not self._waiting:
-                    self._runs = False
+                    self._thread = None
                     return
                 callback = self._waiting.popleft()
             try:

@@ -143,7 +143,7 @@ class Outbox:
             transfer = _Transfer(kind, ident, payload, in_order, taken)
             if not self._thread_runs:
                 # Before there is something for it to do: it waits for the lock, and if the start fails, or a signal's handler
-                # raises between these steps, it finds nothing and ends, and everything is as before.
+                # raises between these steps, it finds nothing, or that it is not the one, and ends.
                 over = _thread.allocate_lock()
                 over.acquire()
                 _thread.start_new_thread(self._run, (over,))
@@ -172,6 +172,8 @@ class Outbox:
     def _run(self, over: _thread.LockType) -> None:
         while True:
             with self._lock:
+                if self._over is not over:
+                    return  # the post that started it was interrupted, and another one has started its successor
                 if not self._turns:
                     self._thread_runs = False
                     over.release()

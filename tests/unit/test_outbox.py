@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -176,6 +177,30 @@ def test_message_posted_while_one_is_sent_by_the_same_thread_is_sent(line: Line)
     interrupted = Outbox(send, lambda: None)
     interrupted.post(wire.CALL, 1, b"x")
     assert line.unblock() == [2, 1]
+
+
+def test_interrupt_while_the_thread_starts_leaves_no_second_one(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = outbox._thread.start_new_thread
+
+    def start_and_interrupt(*args: Any) -> None:
+        monkeypatch.undo()
+        start(*args)
+        raise KeyboardInterrupt  # as a signal's handler may, before the thread is known
+
+    monkeypatch.setattr(outbox._thread, "start_new_thread", start_and_interrupt)
+    line.open.clear()
+    with (
+        line.outbox._lock
+    ):  # the thread of the interrupted post waits for it when the next one comes
+        with pytest.raises(KeyboardInterrupt):
+            line.outbox.post(wire.CALL, 1, BIG)
+        for ident in (2, 3, 4):
+            line.outbox.post(wire.MESSAGE, ident, BIG, in_order=True)
+    assert line.entered.acquire(timeout=SECONDS)
+    assert not line.entered.acquire(timeout=0.2)  # by a second thread
+    assert line.unblock() == [2, 3, 4]
 
 
 def test_closed_link_is_an_error_at_once_for_a_small_message(line: Line) -> None:
