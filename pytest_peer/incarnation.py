@@ -153,7 +153,7 @@ class Incarnation:
         running = self._manifest(PeerState.RUNNING)  # made while we wait anyway
         self.calls.ready.wait()  # set by the agent's first word, or by the end
         if not self._finishing:
-            self.calls.open(body.link, body.interpreter.by_value)
+            self.calls.open(body.link, body.interpreter)
         else:  # it may have been too early for `_finish` to close it
             self._finished.wait(_KILLED)
             body.link.close()

@@ -15,7 +15,15 @@ hello = {
     "executable": sys.executable,
     "prefix": sys.prefix,
     "magic": b"",
+    "library": getattr(os, "__file__", ""),
+    "place": None,
 }
+if hello["library"]:
+    try:
+        place = os.stat(hello["library"])
+        hello["place"] = (place.st_dev, place.st_ino)
+    except OSError:
+        pass
 if sys.version_info >= (3, 8):
     import _frozen_importlib_external
 

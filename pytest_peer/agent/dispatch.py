@@ -12,6 +12,7 @@ import sys
 import threading
 import types
 
+from . import asserting
 from . import codec
 from . import describing
 from . import wire
@@ -29,7 +30,9 @@ class Dispatcher:
     def __init__(self, runtime, own_files, read):
         self._runtime = runtime
         self._own_files = own_files
-        self._reading = Reading(read, self._run_beside)
+        #: Who reads the link.
+        self.reading = Reading(read, self._run_beside)
+        self._explains = False
         self._lock = threading.Lock()
         self._running = 0
         self._finishing = False
@@ -40,12 +43,12 @@ class Dispatcher:
     def accept(self, job):
         with self._lock:
             self._running += 1
-        self._reading.arrived(job)
+        self.reading.arrived(job)
 
     def main_loop(self):
         """Run jobs until `end`; on the main thread."""
         while True:
-            job = self._reading.next()
+            job = self.reading.next()
             if callable(job):
                 return job
             self._run(job, True)
@@ -53,19 +56,19 @@ class Dispatcher:
 
     def run_arrived(self):
         """Run the call that has arrived, without the main loop."""
-        self._run(self._reading.take(), True)
+        self._run(self.reading.take(), True)
 
     def end(self, finish):
         """Make the main thread leave its loop and call `finish`; return whether it is free to do so now."""
-        return self._reading.end(finish)
+        return self.reading.end(finish)
 
     def retire(self):
         """Called by who reads the link: the main thread must not wait for the link any more."""
-        self._reading.retire()
+        self.reading.retire()
 
     def main_busy(self):
         """Whether the main thread is in a call."""
-        return self._reading.busy
+        return self.reading.busy
 
     def wait_all_done(self):
         """Wait until no call runs any more."""
@@ -96,6 +99,8 @@ class Dispatcher:
                     "the call cannot be rebuilt in the peer: %s: %s" % (type(exc).__name__, exc)
                 ) from exc
             del payload
+            if not self._explains:  # the call may have imported pytest
+                self._explains = asserting.watch()
             value = fn(*args, **kwargs)
             del fn, args, kwargs
             if type(value) is types.CoroutineType:
@@ -159,7 +164,7 @@ class Dispatcher:
 
     def _over(self, on_main):
         if on_main:
-            self._reading.free()
+            self.reading.free()
         with self._lock:
             self._running -= 1
             if self._finishing and not self._running:

@@ -7,12 +7,16 @@ import atexit
 import os
 import sys
 
+from . import asserting
 from . import dispatch
 from . import evidence
 from . import frames
 from . import here
 from . import wire
+from .asking import Asking
 from .intake import Intake
+from .modules import Modules
+from .modules import place_of
 from .outbox import SMALL
 from .outbox import Outbox
 from .segments import split_address
@@ -55,7 +59,13 @@ def _set_up_paths(config):
     if config["replace_path"]:
         sys.path[:] = config["path"]
     else:
-        sys.path.extend(entry for entry in config["path"] if entry not in sys.path)
+        known = set(sys.path)
+        # Not another directory that has the same name here.
+        sys.path.extend(
+            entry
+            for entry, place in config["path"]
+            if entry not in known and place is not None and place_of(entry) == place
+        )
 
 
 class Agent:
@@ -71,6 +81,13 @@ class Agent:
         self._own_files = frozenset(config["own_files"])
         self._runtime = here.runtime = here.Runtime(config["name"], config["by_value"])
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
+        self._asking = Asking(self._runtime, self._dispatcher.reading)
+        asserting.ask = self._asking.ask
+        place = config["environment"]
+        self._modules = Modules(
+            self._asking.ask, place is not None and place_of(place[0]) == place[1]
+        )
+        self._modules.install(config["replace_path"])
         self._outbox = None
         self._pid = os.getpid()
 
@@ -134,6 +151,10 @@ class Agent:
         elif kind == wire.MESSAGE:
             name, payload = split_address(payload)
             self._runtime.mailboxes[name].deliver(payload)
+        elif kind == wire.ANSWER:
+            self._asking.answered(ident, payload)
+        elif kind == wire.MODULES:
+            self._modules.announce(payload)
         elif kind == wire.STACKS:
             text = dispatch.stacks(self._own_files, self._dispatcher.main_busy()).encode(
                 "utf-8", "backslashreplace"

@@ -73,6 +73,19 @@ class Reading:
                 self._wake()
             return job
 
+    def hand_over(self):
+        """On the main thread, in a call that waits for something to be read: have another thread read. Returns whether one can.
+
+        The main thread itself had better not: a signal's handler, which may raise, would do so in the middle of a message.
+        """
+        with self._lock:
+            self._main_reads = False
+        self._wake()
+        if not self._started:
+            with self._lock:
+                self._main_reads = True
+        return self._started
+
     def free(self):
         """The main thread has done with its call. Before its answer is sent: the call which that sets off must find it free."""
         with self._lock:

@@ -12,6 +12,7 @@ import os
 import sys
 
 from . import afresh
+from . import asserting
 from . import codec
 from . import evidence
 from . import frames
@@ -41,7 +42,9 @@ def rehearse():
         "own_files": [],
         "lifeline": -1,
         "evidence": None,
+        "environment": None,
     }
+    finders = list(sys.meta_path)
     read_fd, there = os.pipe()
     heard, write_fd = os.pipe()
     try:
@@ -51,5 +54,6 @@ def rehearse():
     finally:
         os.close(there)
         os.close(heard)
-        main._agent = here.runtime = None
+        main._agent = here.runtime = asserting.ask = None
+        sys.meta_path[:] = finders
         gc.collect()  # now, and not some time in a call of the user's

@@ -18,11 +18,15 @@ from .future import Outcome
 from .future import PeerFuture
 from .future import Waiting
 from .gateway import Link
+from .interpreter import Interpreter
 from .mailbox import Mailboxes
+from .own_modules import News
 from .pickling import decode
 from .pickling import encode
 from .pickling import encode_call
 from .pickling import rebuilt
+from .questions import answer
+from .questions import answering
 from .segments import Parcel
 from .segments import Payload
 from .segments import addressed
@@ -31,6 +35,10 @@ from .segments import kept
 from .segments import split_address
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+
+#: What may refer to modules.
+_SAID = frozenset({wire.CALL, wire.CAST, wire.MESSAGE})
 
 
 class Calls:
@@ -57,15 +65,19 @@ class Calls:
         # What turned out not to be sendable when the peer had booted; the next who says something is told.
         self._late: PeerError | None = None
         self._by_value = ""
+        self._interpreter: Interpreter
+        self._news: News
         self._backlog: deque[Callable[[], object]] = deque()
         self._error: Callable[[], PeerDown] | None = None
 
-    def open(self, link: Link, by_value: str) -> None:
+    def open(self, link: Link, interpreter: Interpreter) -> None:
         """The peer listens: say what has waited, in order.
 
-        :param by_value: why code cannot be sent to it by value; empty if it can.
+        :param interpreter: the peer's.
         """
-        self._by_value = by_value
+        self._interpreter = interpreter
+        self._by_value = interpreter.by_value
+        self._news = News(interpreter.same)
         while True:
             with self._lock:
                 if not self._backlog:
@@ -222,6 +234,8 @@ class Calls:
         """A message has come; called by whoever reads the link, so this neither sends nor waits nor raises."""
         if kind == wire.READY:
             self.ready.set()
+        elif kind == wire.ASK:
+            answering.run(lambda: self._answer(ident, payload))
         elif kind == wire.MESSAGE:
             name, payload = split_address(payload)
             self._mailboxes[name].deliver(payload)
@@ -285,6 +299,8 @@ class Calls:
         if link is None:
             raise TimeoutError(f"{self._whom()} is still booting")
         try:
+            if self._news.any() and kind in _SAID:
+                self._tell_news(link)
             link.outbox.post(kind, ident, payload, in_order)
         except OSError:
             # The link is closed, and its end is about to be noticed. A pending call learns it there, with the reason.
@@ -292,6 +308,19 @@ class Calls:
                 raise self._error() from None
             if kind in (wire.CAST, wire.MESSAGE):
                 raise PeerDown(f"{self._whom()} is going down") from None
+
+    def _tell_news(self, link: Link) -> None:
+        # Whatever refers to a module comes after the word of where that is.
+        with self._lock:
+            if news := self._news.take():
+                link.outbox.post(wire.MODULES, 0, news)
+            self._news.told()
+
+    def _answer(self, ident: int, payload: Payload) -> None:
+        what, args = decode(payload, "what the peer asks")
+        told = encode(answer(self._interpreter, what, args), self._by_value, "the answer")
+        with contextlib.suppress(PeerDown):
+            self._post(wire.ANSWER, ident, told)
 
     def _outcome(self, kind: int, payload: Payload) -> Outcome:
         if kind == wire.RESULT:

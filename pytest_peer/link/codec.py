@@ -6,8 +6,10 @@ which cloudpickle can do only between interpreters of the same minor version: el
 
 from __future__ import annotations
 
+import importlib
 import io
 import pickle
+import sys
 import types
 from typing import Any
 from typing import Callable
@@ -30,6 +32,8 @@ BIG = 1 << 16
 _BUFFERS = frozenset({bytes, bytearray, memoryview})
 _CONTAINERS = frozenset({list, tuple, dict})
 _LOOKED_AT = _BUFFERS | _CONTAINERS
+#: Modules that are another one here than at the other end, and what to say of that.
+strangers: dict[str, str] = {}
 #: In containers with more members than this nothing is looked for: it would cost more than it gains.
 _MEMBERS = 64
 
@@ -91,6 +95,19 @@ def _dumps_by_value(
     **members: Any,
 ) -> bytes:
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
+    reduce_function = cloudpickle.Pickler._dynamic_function_reduce
+
+    def with_its_module(pickler: Any, fn: types.FunctionType) -> tuple[Any, ...]:
+        # cloudpickle sends copies of the globals. The function is to have those of its module, which lives over there as well.
+        make, args, (state, slots), *rest = reduce_function(pickler, fn)
+        module = _module_of(fn)
+        if module and slots["__globals__"]:
+            code, _, *others = args
+            args = (code, _GlobalsOf(module), *others)
+            # Of pytest's rewriting, in case that the module over there is not rewritten.
+            used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}
+            slots = {**slots, "__globals__": used, "_cloudpickle_submodules": []}
+        return (make, args, (state, slots), *rest)
 
     def with_file_name(code: types.CodeType) -> tuple[Any, ...]:
         # cloudpickle forgets it. Tracebacks are to show the source, which is where it was on the origin.
@@ -102,9 +119,40 @@ def _dumps_by_value(
     # In the class: the C pickler looks for it when it is made.
     table = {**cloudpickle.Pickler.dispatch_table, types.CodeType: with_file_name}
     members["dispatch_table"] = table
+    members["_dynamic_function_reduce"] = with_its_module
     pickler = type("Pickler", (cloudpickle.Pickler,), members)
     pickler(buffer, PROTOCOL, buffer_callback).dump(obj)
     return buffer.getvalue()
+
+
+def _module_of(fn: types.FunctionType) -> str:
+    """The module whose globals the function uses; empty if the other end cannot import it."""
+    name = getattr(fn, "__module__", None)
+    module = sys.modules.get(name) if name and name != "__main__" else None
+    found = getattr(module, "__dict__", None)
+    if found is not fn.__globals__ or not (found.get("__spec__") or found.get("__file__")):
+        return ""
+    return str(name)
+
+
+class _GlobalsOf:
+    """Stands for the globals of a module, in a pickle."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def __reduce__(self) -> Any:
+        return vars, (_Imported(self._module),)
+
+
+class _Imported:
+    """Stands for a module, in a pickle."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def __reduce__(self) -> Any:
+        return importlib.import_module, (self._module,)
 
 
 def big_in(values: Iterable[Any]) -> list[Any]:
@@ -148,6 +196,8 @@ def loads(payload: Payload) -> Any:
     """The opposite of `pack`."""
     if isinstance(payload, Parcel):
         return _Unpickler(payload).load()
+    if strangers:
+        return _Unpickler(Parcel(payload, [])).load()
     return pickle.loads(payload)
 
 
@@ -227,6 +277,11 @@ class _Unpickler(pickle.Unpickler):
         buffers = [part for kind, part in parcel.segments if kind == wire.AS_PICKLEBUFFER]
         super().__init__(io.BytesIO(parcel.data), buffers=buffers)
 
+    def find_class(self, module: str, name: str) -> Any:
+        if module in strangers:
+            raise ImportError(strangers[module], name=module)
+        return super().find_class(module, name)
+
     def persistent_load(self, what: Any) -> Any:
         if isinstance(what, int):
             return self._segments[what][1]
@@ -296,6 +351,6 @@ def resolved(name: str) -> Any:
     module, colon, path = name.partition(":")
     if not (module and colon and path):
         raise ValueError("expected 'module:qualname', got %r" % (name,))
-    import importlib
-
+    if module in strangers:
+        raise ImportError(strangers[module], name=module)
     return attribute(importlib.import_module(module), path)

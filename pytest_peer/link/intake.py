@@ -65,7 +65,7 @@ class Intake:
         if (
             found == ident
             and flag == wire.WHOLE
-            and kind != wire.MESSAGE
+            and kind in wire.ANSWERS
             and code == frames.CHANNEL_DATA
             and channel == self._channel
             and size + frames.FRAME.size == len(data)

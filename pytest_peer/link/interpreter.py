@@ -5,17 +5,23 @@ from __future__ import annotations
 import ast
 import os
 import sys
+import sysconfig
 from dataclasses import dataclass
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
 
 from . import parcel
+from .own_modules import Place
+from .own_modules import of_environment
+from .own_modules import place_of
 
 PythonVersion = tuple[int, int, int]
 
 #: The oldest Python that the agent and execnet run on.
 OLDEST = (3, 8)
+#: The oldest Python that the rest of this package runs on.
+OLDEST_ORIGIN = (3, 11)
 
 
 class Unusable(Exception):
@@ -32,6 +38,9 @@ class Interpreter:
     executable: str
     prefix: str
     magic: bytes
+    #: A file of its standard library, and what tells it from one of the same name on another machine.
+    library: str
+    place: Place | None
 
     def __str__(self) -> str:
         return f"{self.implementation} {'.'.join(map(str, self.version))}"
@@ -40,6 +49,16 @@ class Interpreter:
     def compiled(self) -> bool:
         """Whether it can read our compiled code."""
         return self.magic == MAGIC_NUMBER
+
+    @property
+    def same(self) -> bool:
+        """Whether it is in the environment of this one, on this machine."""
+        return (
+            Path(self.prefix) == Path(sys.prefix)
+            and self.compiled
+            and self.place is not None
+            and self.place == place_of(self.library)
+        )
 
     @property
     def by_value(self) -> str:
@@ -86,23 +105,20 @@ def agent_config(
     :param evidence: for the agent's module `evidence`.
     :param lifeline: a descriptor it has inherited and nobody shall inherit from it; -1 for none.
     """
-    same = Path(interpreter.prefix) == Path(sys.prefix) and interpreter.compiled
+    environment = sysconfig.get_path("purelib")
     return {
         "name": name,
         "by_value": interpreter.by_value,
-        "path": list(sys.path) if same else _portable_path(),
-        "replace_path": same,
+        "path": list(sys.path) if interpreter.same else _portable_path(),
+        "replace_path": interpreter.same,
+        "environment": None if interpreter.same else (environment, place_of(environment)),
         "own_files": parcel.own_files(),
         "lifeline": lifeline,
         "evidence": evidence,
     }
 
 
-def _portable_path() -> list[str]:
+def _portable_path() -> list[tuple[str, Place | None]]:
     """The entries of ``sys.path`` that mean something to another interpreter: not the standard library, not site-packages."""
-    ours = tuple(
-        {os.path.join(prefix, "") for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
-    )
-    return [
-        entry for entry in sys.path if not os.path.join(os.path.abspath(entry), "").startswith(ours)
-    ]
+    entries = [os.path.abspath(entry) for entry in sys.path]
+    return [(entry, place_of(entry)) for entry in entries if not of_environment(entry)]

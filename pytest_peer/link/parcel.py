@@ -26,7 +26,19 @@ _SHARED = (
 )
 _AGENT_FOLDER = _HERE.parent / "agent"
 #: In the order in which they are loaded.
-_PEER_MODULES = ("__init__", *_SHARED, "here", "reading", "dispatch", "evidence", "main")
+_PEER_MODULES = (
+    "__init__",
+    *_SHARED,
+    "here",
+    "reading",
+    "asking",
+    "asserting",
+    "resources",
+    "modules",
+    "dispatch",
+    "evidence",
+    "main",
+)
 _TEMPLATE_MODULES = (*_PEER_MODULES, "afresh", "guardian", "rehearsal", "template")
 
 

@@ -60,6 +60,8 @@ class PipeStream:
     def write_parts(self, parts: list[Buffer]) -> None:
         """Write several buffers behind each other; waits until they are written."""
         with self._writing:
+            if self._closing:
+                raise BrokenPipeError("the link is closed")
             if not self._widened:
                 self._widen()
             self._write_all(parts)

@@ -17,19 +17,25 @@ import struct
 from typing import Sequence
 
 #: Raised with every change that an older agent would not understand.
-PROTOCOL = 2
+PROTOCOL = 3
 
 # from the origin
 CALL = 1  # pickle of (function, args, kwargs)
 CAST = 2  # the same; never answered
 SHUTDOWN = 3  # b"halt" or b"finish"
 STACKS = 4  # empty; answered by STACKS with text
+ANSWER = 5  # pickle of what was asked for
+MODULES = 6  # marshalled: modules of the origin's that it has not told of; see `modules`
 # from the peer
 READY = 10  # empty: the agent listens
 RESULT = 11  # pickle of the value
 RAISED = 12  # pickle of a description made by `describing`
+ASK = 13  # pickle of (what, arguments); answered by ANSWER
 # both ways
 MESSAGE = 20  # for a mailbox: `named`
+
+#: What answers a request of the origin's, which has the same id.
+ANSWERS = frozenset({STACKS, RESULT, RAISED})
 
 # flags
 PART = 0

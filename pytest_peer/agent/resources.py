@@ -1,0 +1,81 @@
+"""Files of packages that came over the link, as `importlib.resources` wants them."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+
+
+class Resources:
+    """The files of a package. An old interpreter asks by the methods of ResourceReader, a newer one by `files`."""
+
+    def __init__(self, directory, ask):
+        self._root = Resource(directory, ask)
+
+    def files(self):
+        return self._root
+
+    def open_resource(self, resource):
+        return self._root.joinpath(resource).open("rb")
+
+    def resource_path(self, resource):
+        raise FileNotFoundError(resource)  # which means: there is none, read it
+
+    def is_resource(self, name):
+        return self._root.joinpath(name).is_file()
+
+    def contents(self):
+        return (each.name for each in self._root.iterdir())
+
+
+class Resource:
+    """A file or a directory at the origin; importlib's Traversable."""
+
+    def __init__(self, path, ask):
+        self._path = path
+        self._ask = ask
+        self.name = posixpath.basename(path)
+
+    def iterdir(self):
+        names = self._ask("directory", self._path)
+        if names is None:
+            raise FileNotFoundError(2, "the origin has no such directory in a package", self._path)
+        return iter([self.joinpath(name) for name in names])
+
+    def is_dir(self):
+        return self._ask("directory", self._path) is not None
+
+    def is_file(self):
+        return self._ask("data", self._path) is not None
+
+    def joinpath(self, *descendants):
+        path = posixpath.normpath(posixpath.join(self._path, *map(str, descendants)))
+        return Resource(path, self._ask)
+
+    def __truediv__(self, child):
+        return self.joinpath(child)
+
+    def read_bytes(self):
+        data = self._ask("data", self._path)
+        if data is None:
+            raise FileNotFoundError(2, "the origin has no such file in a package", self._path)
+        return data
+
+    def read_text(self, encoding=None, errors=None):
+        with self.open(encoding=encoding, errors=errors) as file:
+            return file.read()
+
+    def open(self, mode="r", *args, **kwargs):
+        stream = io.BytesIO(self.read_bytes())
+        if "b" in mode:
+            return stream
+        kwargs.setdefault("encoding", "utf-8")
+        if kwargs["encoding"] is None:
+            kwargs["encoding"] = "utf-8"
+        return io.TextIOWrapper(stream, *args, **kwargs)
+
+    def __str__(self):
+        return self._path
+
+    def __repr__(self):
+        return "<%s at the origin>" % self._path
