@@ -109,7 +109,7 @@ class Aftermath:
         attempt, copies = self._now, self._now.copies
         if copies is not None:
             if attempt.over:  # a peer of a wider scope went down after the last test
-                self._keep(copies, [life.artifacts.path for life in attempt.deaths])
+                self._keep(copies, [life.record.artifacts.path for life in attempt.deaths])
             elif retention.is_kept(
                 attempt.outcomes.get("setup"),
                 attempt.outcomes.get("call"),
@@ -124,9 +124,11 @@ class Aftermath:
             death(
                 attempt.nodeid,
                 life.options.name,
-                str(life.reason),
+                str(life.record.reason),
                 life.body.pid,
-                copies.kept(life.artifacts.path) if copies is not None else life.artifacts.path,
+                copies.kept(life.record.artifacts.path)
+                if copies is not None
+                else life.record.artifacts.path,
             )
             for life in attempt.deaths
         ]
@@ -143,8 +145,8 @@ class Aftermath:
             while witness.unasked:
                 life = witness.unasked.popleft()
                 self._now.deaths.append(life)
-                for copies in self._kept.pop(life.artifacts.path, []):
-                    copies.take(life.artifacts.path)  # of an earlier test, which has failed
+                for copies in self._kept.pop(life.record.artifacts.path, []):
+                    copies.take(life.record.artifacts.path)  # of an earlier test, which has failed
 
 
 def death(test: str, peer: str, reason: str, pid: int | None, path: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 
 from .errors import PeerDown
-from .incarnation import Expectation
 from .incarnation import Incarnation
 from .states import PeerState
 
@@ -17,6 +16,13 @@ __tracebackhide__ = True  # a report shows the test and the peer, not what is be
 _NOTICED = 2.0
 #: From there to the end of its process, which is waited for before the peer is down; milliseconds, too.
 _GONE = 20.0
+
+
+class Expectation:
+    """A block of a test that expects the peer's death, and excuses it."""
+
+    #: The life that has died in it.
+    life: Incarnation | None = None
 
 
 @contextlib.contextmanager
@@ -42,7 +48,7 @@ def death(present: Callable[[], Incarnation], timeout: float | None) -> Iterator
         expectation.life.await_down(_GONE)  # it has perhaps only begun to be
     elif present().state is not PeerState.DOWN:
         raise TimeoutError(
-            f"{present().describe()} was expected to die and still runs after {timeout:g} s\n{stacks}"
+            f"{present().record.whom()} was expected to die and still runs after {timeout:g} s\n{stacks}"
         )
 
 

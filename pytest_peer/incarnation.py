@@ -6,34 +6,32 @@ that of the link. The end is dealt with once, in `_finish`, on a thread that is 
 
 from __future__ import annotations
 
-import contextlib
 import threading
-import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .body import SAME_END
 from .body import Body
+from .boot_limit import BootLimit
 from .end import End
-from .errors import BootError
 from .errors import PeerDown
 from .evidence.artifacts import Artifacts
-from .evidence.crash_text import tidy
-from .evidence.manifest import manifest_text
 from .evidence.stacks import Stacks
 from .link import wire
 from .link.calls import Calls
 from .link.mailbox import Mailboxes
 from .options import PeerOptions
-from .postmortem import Crash
 from .postmortem import boot_error
 from .postmortem import boot_timeout
-from .postmortem import crash
 from .postmortem import not_gone
-from .postmortem import peer_down
+from .record import Record
 from .states import DownReason
 from .states import PeerState
 from .states import down_reason
 from .watcher import Timers
+
+if TYPE_CHECKING:
+    from .expecting import Expectation
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -43,21 +41,12 @@ _NOTICE = 5.0
 _KILLED = 20.0
 
 
-class Expectation:
-    """A block of a test that expects the peer's death, and excuses it."""
-
-    #: The life that has died in it.
-    life: Incarnation | None = None
-
-
 class Incarnation:
     """Nothing is done before `start`.
 
     :param prepare: takes the name and makes the directory of the artifacts; called once, just before the process is started.
     :param on_down: called once with this object when it is down after it was prepared, on a thread of ours.
     """
-
-    artifacts: Artifacts
 
     def __init__(
         self,
@@ -70,12 +59,9 @@ class Incarnation:
         self._prepare = prepare
         self._on_down = on_down
         self.state: PeerState = PeerState.BOOTING
-        self.reason: DownReason | None = None
-        self.boot_error: BootError | None = None
         self.body: Body = Body(options, self._process_ended)
-        self.calls: Calls = Calls(
-            self.describe, mailboxes, lambda: self.stacks.told("a call timed out")
-        )
+        self.record: Record = Record(options, self.body)
+        self.calls: Calls = Calls(self.record.whom, mailboxes, self._hung)
         self.stacks: Stacks = Stacks(self.calls.ask_stacks, self.body.local_pid)
         #: Whether its end was asked for, by `stop` or a signal of ours, or expected.
         self.asked: bool = False
@@ -90,13 +76,7 @@ class Incarnation:
         self._changed = threading.Condition()
         self._finishing = False
         self._timers = Timers()
-        self._boot_expired = False
-        self._boot_stacks = ""
-        self._crash = Crash()
-        #: When it ended, as ``time.time``; 0 before.
-        self.ended: float = 0.0
-
-    # Beginning
+        self._boot_limit = BootLimit(self.body, self.stacks)
 
     def start(self, booted: Callable[[], object] | None = None) -> None:
         """Start the process; the boot goes on in the background.
@@ -124,8 +104,8 @@ class Incarnation:
                 return  # killed before it had begun
             self._launched = True
         try:
-            self.artifacts = self._prepare()
-            directory = self.artifacts.path
+            self.record.artifacts = self._prepare()
+            directory = self.record.artifacts.path
             self.body.start(directory, self.stacks.begin(directory))
             if (limit := self.options.boot_limit) is not None:
                 self._timers.call_later(limit, self._boot_too_long)
@@ -150,7 +130,7 @@ class Incarnation:
             self._finish()
             return
         assert body.link is not None and body.interpreter is not None
-        running = self._manifest(PeerState.RUNNING)  # made while we wait anyway
+        running = self.record.manifest(PeerState.RUNNING)  # made while we wait anyway
         self.calls.ready.wait()  # set by the agent's first word, or by the end
         if not self._finishing:
             self.calls.open(body.link, body.interpreter)
@@ -158,9 +138,9 @@ class Incarnation:
             self._finished.wait(_KILLED)
             body.link.close()
         with self._changed:
-            late = self._boot_expired  # and about to be killed
+            late = self._boot_limit.expired  # and about to be killed
             if self.state is PeerState.BOOTING and not self._finishing and not late:
-                self._write_manifest(running)
+                self.record.write(running)
                 self.state = PeerState.RUNNING
             self._changed.notify_all()
         if late:
@@ -170,12 +150,8 @@ class Incarnation:
         with self._changed:
             if self.state is not PeerState.BOOTING:
                 return
-            self._boot_expired = True
-        self._down.begin(self._give_up_boot)  # the watcher may not wait
-
-    def _give_up_boot(self) -> None:
-        self._boot_stacks = self.stacks.before_its_death(self.body.process.exited)
-        self.body.kill()
+            self._boot_limit.expired = True
+        self._down.begin(self._boot_limit.enforce)  # the watcher may not wait
 
     def wait_boot(self, timeout: float | None) -> None:
         """Wait until it runs.
@@ -184,13 +160,11 @@ class Incarnation:
         """
         with self._changed:
             self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, timeout)
-            if self.boot_error is not None:
-                raise self.boot_error
+            if self.record.boot_error is not None:
+                raise self.record.boot_error
             if self.state is PeerState.BOOTING:
                 output = self.body.streams.text()
-                raise boot_timeout(self.describe(), self.body.argv, output, timeout)
-
-    # End
+                raise boot_timeout(self.record.whom(), self.body.argv, output, timeout)
 
     def ask_to_stop(self) -> bool:
         """Begin to end it as the option ``shutdown`` says; return whether its end is to be waited for."""
@@ -217,7 +191,8 @@ class Incarnation:
         if not self._down.wait(seconds):
             self.kill()
             self._down.wait(_KILLED)
-        self._wait_finished()
+        if not self._finished.wait(_KILLED):
+            raise not_gone(self.record.whom(), _KILLED)
 
     def kill(self) -> None:
         """Kill it and all that it started, and return at once; `wait_stopped` waits."""
@@ -237,9 +212,9 @@ class Incarnation:
         :raises TimeoutError: it did not come in time.
         """
         if not self.await_down(timeout):
-            raise TimeoutError(f"{self.describe()} is not down after {timeout:g} s")
-        assert self.reason is not None
-        return self.reason
+            raise TimeoutError(f"{self.record.whom()} is not down after {timeout:g} s")
+        assert self.record.reason is not None
+        return self.record.reason
 
     def await_down(self, timeout: float | None) -> bool:
         """Wait for the end, and return whether it came."""
@@ -255,11 +230,7 @@ class Incarnation:
                 self.expectations.append(expectation)
                 return
         self._down.wait(_KILLED)
-        raise self.down_error()
-
-    def _wait_finished(self) -> None:
-        if not self._finished.wait(_KILLED):
-            raise not_gone(self.describe(), _KILLED)
+        raise self.record.down_error()
 
     def _process_ended(self) -> None:
         # Nearly always the link's end comes at the same moment and is dealt with. Not if somebody holds the pipe.
@@ -277,10 +248,10 @@ class Incarnation:
 
     def _never_started(self) -> None:
         self._finishing = True
-        self.reason = DownReason("boot failed")
-        if hasattr(self, "artifacts"):
+        self.record.reason = DownReason("boot failed")
+        if hasattr(self.record, "artifacts"):
             self._on_down(self)
-            self.artifacts.discard()
+            self.record.artifacts.discard()
         self.state = PeerState.DOWN
         self._down.set()
         self._finished.set()
@@ -299,13 +270,10 @@ class Incarnation:
         body.process.wait_group_gone(SAME_END)
         self._timers.close()
         body.streams.close()
-        if not self._boot_expired:  # else it was we
-            self._crash = crash(body, body.process.exit_status, self.artifacts.path)
-        tidy(self.artifacts.path)
-        self.ended = time.time()
+        self.record.close(killed=self._boot_limit.expired)
         with self._changed:
             booted = self.state is PeerState.RUNNING
-            self.reason = down_reason(
+            self.record.reason = reason = down_reason(
                 stopped=self._stopping,
                 booted=booted,
                 link_lost=link_lost,
@@ -313,63 +281,39 @@ class Incarnation:
                 orphaned=body.process.orphaned,
             )
             if not booted:
-                self.boot_error = boot_error(
+                self.record.boot_error = boot_error(
                     f"peer {self.options.name!r}",
                     body,
-                    self.reason,
-                    expired=self._boot_expired,
+                    reason,
+                    self._boot_limit if self._boot_limit.expired else None,
                     stopped=self._stopping,
-                    stacks=self._boot_stacks,
                 )
-            self._write_manifest(self._manifest(PeerState.DOWN, self.state))
+            self.record.write(self.record.manifest(PeerState.DOWN, self.state))
             self._on_down(self)
             self.state = PeerState.DOWN
             self._changed.notify_all()
         self._down.set()
-        self.calls.end(self.down_error)
+        self.calls.end(self.record.down_error)
         if body.link is not None:
             body.link.close()
         self.calls.ready.set()
         self._finished.set()
 
-    # Telling
-
-    def down_error(self) -> PeerDown:
-        """What a call to it raises now that it is down."""
-        words = self.body.streams.last_words() if self.body.born else ""
-        return peer_down(self.describe(), self.reason, words, self._crash.text, self.boot_error)
-
-    def describe(self) -> str:
-        """Name and process, for messages."""
-        pid = self.body.pid
-        return f"peer {self.options.name!r}" + (f" (pid {pid})" if pid is not None else "")
+    def _hung(self) -> str:
+        return self.stacks.told("a call timed out")
 
     def disown(self, null_fd: int) -> None:
         """In a forked child: this life is the parent's. Nothing here can use it, end it, or hide its end from the parent.
 
         No lock is taken: a thread that is not in the child may have held it when the process forked.
         """
-        whose = f"{self.describe()} belongs to the process that this one was forked from"
+        whose = f"{self.record.whom()} belongs to the process that this one was forked from"
         self.calls = self.calls.successor()
         self.calls.end(lambda: PeerDown(whose))
         self.body.disown(null_fd)
-        self.reason = DownReason("link lost")
+        self.record.reason = DownReason("link lost")
         self.state = PeerState.DOWN
         self._changed = threading.Condition()
         self._down, self._finished = End(), End()  # with locks of their own
         self._down.set()
         self._finished.set()
-
-    def _manifest(self, state: PeerState, last_state: PeerState | None = None) -> str:
-        facts = self.body.facts() | {
-            "ended": self.ended,
-            "state": state,
-            "last_state": last_state,
-            "reason": self.reason,
-            "core": self._crash.core,
-        }
-        return manifest_text(self.options, test=self.artifacts.test, **facts)
-
-    def _write_manifest(self, text: str) -> None:
-        with contextlib.suppress(Exception):  # a removed directory: no peer hangs for it
-            self.artifacts.write_manifest(text)

@@ -103,12 +103,12 @@ class Peer(Executor):
     @property
     def down_reason(self) -> DownReason | None:
         """Why it is down; ``None`` while it is not."""
-        return self.incarnation.reason if self.incarnation.state is PeerState.DOWN else None
+        return self.incarnation.record.reason if self.incarnation.state is PeerState.DOWN else None
 
     @property
     def artifacts(self) -> Path:
         """The directory with ``stdout.log``, ``stderr.log``, ``manifest.json``, and ``stacks.txt``, ``crash.txt`` when there was a reason."""
-        return self.incarnation.artifacts.path
+        return self.incarnation.record.artifacts.path
 
     @property
     def stdout(self) -> OutputStream:
@@ -128,7 +128,7 @@ class Peer(Executor):
     def __repr__(self) -> str:
         life = self.incarnation
         if life.state is PeerState.DOWN:
-            told = f"{life.reason} after {life.ended - life.body.started:.1f} s"
+            told = f"{life.record.reason} after {life.record.ended - life.body.started:.1f} s"
         else:
             told = str(life.state)
         return f"<Peer {self.name} pid {self.pid}: {told}>"

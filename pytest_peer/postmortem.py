@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .body import Body
+from .boot_limit import BootLimit
 from .errors import BootError
 from .errors import BootTimeout
 from .errors import HandshakeError
@@ -26,28 +27,26 @@ def boot_error(
     who: str,
     body: Body,
     reason: DownReason,
+    limit: BootLimit | None,
     *,
-    expired: bool,
     stopped: bool,
-    stacks: str,
 ) -> BootError:
     """Why a peer never ran.
 
-    :param expired: its time for the boot was over, and it was killed.
+    :param limit: its time for the boot, if that was over, so that it was killed.
     :param stopped: it was told to stop before it ran.
-    :param stacks: where it was when its time was over, if that was found without a signal that ends it.
     """
     output = body.streams.text()
     error, what = BootError, f"did not boot: its process {_how(reason)}"
     if body.unusable is not None:
         error, what = HandshakeError, f"did not boot: {body.unusable}"
-    elif expired:
+    elif limit is not None:
         return BootTimeout(
             f"{who} did not boot in time and was killed",
             argv=body.argv,
             exit_status=reason.exit_status,
             output=output,
-            stacks=stacks or aborted(output),
+            stacks=limit.found or aborted(output),
         )
     elif stopped:
         what = "was stopped while it was booting"

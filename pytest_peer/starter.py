@@ -153,9 +153,9 @@ class Nursery:
     def _down(self, life: Incarnation) -> None:
         names.release(life.options.name)
         _alive.discard(life)
-        assert life.reason is not None
-        if not life.asked and life.reason.kind != "boot failed":
-            self._unasked.append((life, life.reason))
+        assert life.record.reason is not None
+        if not life.asked and life.record.reason.kind != "boot failed":
+            self._unasked.append((life, life.record.reason))
             if self._observer is not None:
                 self._observer.died(life)
             crashed = type(self).on_crash
@@ -175,14 +175,16 @@ class Nursery:
         for death in list(self._unasked):
             if death[0].options.peer_down == "crash":
                 self._unasked.remove(death)
-                raise death[0].down_error()
+                raise death[0].record.down_error()
 
     def warn_of_deaths(self) -> None:
         """Warn of every peer that went down although nobody asked it to, if its option ``peer_down`` says so."""
         deaths, self._unasked = self._unasked, []
         for life, reason in deaths:
             if life.options.peer_down != "continue":
-                message = f"{life.describe()} went down: {reason}; see {life.artifacts.path}"
+                message = (
+                    f"{life.record.whom()} went down: {reason}; see {life.record.artifacts.path}"
+                )
                 warnings.warn(PeerDownWarning(message), stacklevel=3)
 
     def close(self) -> None:
@@ -202,9 +204,11 @@ class _Library(Nursery):
     def _down(self, life: Incarnation) -> None:
         super()._down(life)
         self.peers = [peer for peer in self.peers if peer.state is not PeerState.DOWN]
-        assert life.reason is not None
-        if life.asked or life.reason.kind == "boot failed":  # then the error has all that it wrote
-            life.artifacts.discard()
+        assert life.record.reason is not None
+        if (
+            life.asked or life.record.reason.kind == "boot failed"
+        ):  # then the error has all that it wrote
+            life.record.artifacts.discard()
 
 
 _library = _Library()

@@ -1,0 +1,73 @@
+"""What is written of one life of a peer, and what is left of it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from .body import Body
+from .errors import BootError
+from .errors import PeerDown
+from .evidence.artifacts import Artifacts
+from .evidence.crash_text import tidy
+from .evidence.manifest import manifest_text
+from .options import PeerOptions
+from .postmortem import Crash
+from .postmortem import crash
+from .postmortem import peer_down
+from .states import DownReason
+from .states import PeerState
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+
+class Record:
+    """Kept in the directory of the artifacts, which is there when the process is started."""
+
+    artifacts: Artifacts
+
+    def __init__(self, options: PeerOptions, body: Body) -> None:
+        self._options = options
+        self._body = body
+        self._crash = Crash()
+        self.reason: DownReason | None = None
+        #: Why it never ran.
+        self.boot_error: BootError | None = None
+        #: When it ended, as ``time.time``; 0 before.
+        self.ended: float = 0.0
+
+    def close(self, *, killed: bool) -> None:
+        """The process is gone: secure what it has left.
+
+        :param killed: by us, so that it is no crash.
+        """
+        if not killed:
+            self._crash = crash(self._body, self._body.process.exit_status, self.artifacts.path)
+        tidy(self.artifacts.path)
+        self.ended = time.time()
+
+    def manifest(self, state: PeerState, last_state: PeerState | None = None) -> str:
+        """The manifest of a peer in that state."""
+        facts = self._body.facts() | {
+            "ended": self.ended,
+            "state": state,
+            "last_state": last_state,
+            "reason": self.reason,
+            "core": self._crash.core,
+        }
+        return manifest_text(self._options, test=self.artifacts.test, **facts)
+
+    def write(self, manifest: str) -> None:
+        """Write the manifest."""
+        with contextlib.suppress(Exception):  # a removed directory: no peer hangs for it
+            self.artifacts.write_manifest(manifest)
+
+    def whom(self) -> str:
+        """Name and process, for messages."""
+        pid = self._body.pid
+        return f"peer {self._options.name!r}" + (f" (pid {pid})" if pid is not None else "")
+
+    def down_error(self) -> PeerDown:
+        """What a call to it raises when it is down."""
+        words = self._body.streams.last_words() if self._body.born else ""
+        return peer_down(self.whom(), self.reason, words, self._crash.text, self.boot_error)
