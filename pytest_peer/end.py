@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from .waiting import Condition
+
 
 class End:
     """An event; set by the work that `begin` was given."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._is_set = False
         self._work: Callable[[], object] | None = None
 

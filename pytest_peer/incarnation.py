@@ -28,6 +28,8 @@ from .record import Record
 from .states import DownReason
 from .states import PeerState
 from .states import down_reason
+from .waiting import Condition
+from .waiting import Event
 from .watcher import Timers
 
 if TYPE_CHECKING:
@@ -70,10 +72,10 @@ class Incarnation:
         self._stopping = False
         self._launched = False
         self._failure: BaseException | None = None
-        self._begun = threading.Event()
+        self._begun = Event()
         self._down = End()
         self._finished = End()
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._finishing = False
         self._timers = Timers()
         self._boot_limit = BootLimit(self.body, self.stacks)
@@ -313,7 +315,7 @@ class Incarnation:
         self.body.disown(null_fd)
         self.record.reason = DownReason("link lost")
         self.state = PeerState.DOWN
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._down, self._finished = End(), End()  # with locks of their own
         self._down.set()
         self._finished.set()

@@ -21,6 +21,7 @@ from typing import IO
 
 from ..errors import quoted
 from ..options import seconds
+from ..waiting import Condition
 from ..watcher import watcher
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
@@ -40,7 +41,7 @@ class OutputStream:
         self._fd = pipe.fileno()
         os.set_blocking(self._fd, False)
         self._log = log.open("ab", buffering=0)
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._kept = bytearray()
         self._dropped = 0
         self._closed = False
@@ -146,7 +147,7 @@ class OutputStream:
     def disown(self, null_fd: int) -> None:
         """In a forked child: reading here would take it from the parent."""
         os.dup2(null_fd, self._fd, inheritable=False)
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._closed = True
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import PeerDown
 from ..launch import process_status
 from ..link.parcel import own_files
+from ..waiting import Event
 from .crash_text import CRASH
 from .crash_text import THREADS
 from .native import native
@@ -94,7 +95,7 @@ class Stacks:
         self._keep(occasion, text)
         return text
 
-    def before_its_death(self, ended: threading.Event) -> str:
+    def before_its_death(self, ended: Event) -> str:
         """Before a process is killed because it does not boot: where it is.
 
         One in which our agent does not run yet tells it to its stderr, and ends by that; then this is empty.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ExecNotFound
 from ..states import ExitStatus
+from ..waiting import Event
 from ..watcher import Timers
 from . import process_status
 
@@ -67,8 +68,8 @@ class Forked:
         self._status: ExitStatus | None = None
         self._over = False
         self._abandoned = False
-        self._answered = threading.Event()
-        self._reaped = threading.Event()
+        self._answered = Event()
+        self._reaped = Event()
         self._refused = ""
         self._timers = Timers()
         self._expected = False

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..states import ExitStatus
+from ..waiting import Event
 from ..watcher import watcher
 from . import lifeline
 from .complaints import Complaints
@@ -60,7 +61,7 @@ class ForkServer:
         self._lock = threading.Lock()  # of the register of children; held for a moment
         self._sending = threading.Lock()
         self._reapable: deque[int] = deque()
-        self._ready = threading.Event()
+        self._ready = Event()
         self._was_ready = False
         self._received = bytearray()
         self._lifeline = lifeline.open_end()
@@ -148,7 +149,7 @@ class ForkServer:
         child.wait_born(deadline)
         return child
 
-    def suspect(self, answered: threading.Event) -> None:
+    def suspect(self, answered: Event) -> None:
         """It did not answer in time: if it does not for a good while, it is stuck, and killed with all its peers."""
 
         def judge() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..states import ExitStatus
+from ..waiting import Event
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -60,7 +61,7 @@ class Process:
     def __init__(self, child: Child, on_exit: Callable[[], object]) -> None:
         self._on_exit = on_exit
         #: Set when the process has been reaped.
-        self.exited: threading.Event = threading.Event()
+        self.exited: Event = Event()
         self.exit_status: ExitStatus | None = None
         self._reaping = threading.Lock()
         self._child = child
@@ -127,7 +128,7 @@ class Process:
     def disown(self) -> None:
         """In a forked child: this process cannot signal it any more."""
         self._reaping = threading.Lock()
-        self.exited = threading.Event()
+        self.exited = Event()
         self.exited.set()
         self._child.disown()
 

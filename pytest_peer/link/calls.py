@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import CallTimeout
 from ..errors import PeerDown
 from ..errors import PeerError
+from ..waiting import Event
 from . import wire
 from .future import Outcome
 from .future import PeerFuture
@@ -56,7 +57,7 @@ class Calls:
         self._stacks = stacks
         self._mailboxes = mailboxes
         #: Set when the agent listens, or will never.
-        self.ready: threading.Event = threading.Event()
+        self.ready: Event = Event()
         self._lock = threading.RLock()
         self._pending: dict[int, PeerFuture | Waiting] = {}
         self._ids = itertools.count(1)

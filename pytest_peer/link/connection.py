@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import select
-import threading
 from typing import Any
 
+from ..waiting import Event
 from . import parcel
 from .interpreter import Interpreter
 from .interpreter import agent_config
@@ -52,7 +52,7 @@ class Pipes:
         self._read = self._write = -1
         return ends
 
-    def hello(self, gone: threading.Event) -> Interpreter:
+    def hello(self, gone: Event) -> Interpreter:
         """Wait for the peer's first line.
 
         :param gone: set when the process has ended: then nothing more comes, even if something it started holds the pipe.

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import CallTimeout
 from ..options import seconds
+from ..waiting import Condition
 from .callbacks import callbacks
 from .segments import Payload
 
@@ -86,6 +87,7 @@ class PeerFuture(Future[Any]):
         self, decode: Callable[[int, Payload], Outcome], timed_out: Callable[[float], CallTimeout]
     ) -> None:
         super().__init__()
+        self._condition = Condition()  # type: ignore[assignment]  # else an interrupted `result` may hang who answers
         #: The id of the call.
         self.ident: int = 0
         self._decode = decode

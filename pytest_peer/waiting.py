@@ -1,0 +1,111 @@
+"""`threading`'s conditions and events, for code that a signal may interrupt.
+
+What a signal's handler raises on the main thread, Ctrl-C or a time limit, can come between any two steps of Python code. In those
+of `threading` that are run to enter and leave a condition, it leaves a lock behind that nobody releases, and whoever reports the
+end of a peer hangs. Here entering and leaving is C code, which nothing interrupts.
+"""
+
+from __future__ import annotations
+
+import _thread
+import threading
+import time
+from collections.abc import Callable
+
+_Lock = _thread.LockType
+
+
+class _Waiters:
+    """Who waits: each for a lock of its own, so that one who is interrupted takes nothing along."""
+
+    def __init__(self) -> None:
+        self._locks: list[_Lock] = []
+
+    def add(self) -> _Lock:
+        lock = _thread.allocate_lock()
+        lock.acquire()
+        self._locks.append(lock)
+        return lock
+
+    def discard(self, lock: _Lock) -> None:
+        try:
+            self._locks.remove(lock)
+        except ValueError:
+            pass  # it was woken
+
+    def wake(self) -> None:
+        while self._locks:
+            try:
+                self._locks.pop().release()
+            except (IndexError, RuntimeError):
+                pass  # somebody else wakes them too
+
+
+class Condition(_thread.RLock):  # type: ignore[misc]  # for the type checker only it is final
+    """As `threading.Condition` with a lock of its own. To be entered once by who waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiters = _Waiters()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Let go of it until it is notified; return whether it was within so many seconds."""
+        waiter = self._waiters.add()
+        try:
+            self.release()
+            return _acquired(waiter, timeout)
+        finally:
+            self._waiters.discard(waiter)
+            if not self._is_owned():  # type: ignore[attr-defined]
+                self.acquire()
+
+    def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait until that is so; return whether it is."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not predicate():
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            self.wait(left)
+        return True
+
+    def notify_all(self) -> None:
+        """Wake all who wait."""
+        self._waiters.wake()
+
+
+class Event:
+    """As `threading.Event`, without ``clear``."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._waiters = _Waiters()
+
+    def is_set(self) -> bool:
+        """Whether it has happened."""
+        return self._is_set
+
+    def set(self) -> None:
+        """It has happened."""
+        self._is_set = True
+        self._waiters.wake()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has happened; return whether it has within so many seconds."""
+        if self._is_set:
+            return True
+        waiter = self._waiters.add()
+        try:
+            # Looked at after we are known: who sets it does so before it looks who waits.
+            return self._is_set or _acquired(waiter, timeout) or self._is_set
+        finally:
+            self._waiters.discard(waiter)
+
+    def _at_fork_reinit(self) -> None:
+        self._waiters = _Waiters()  # `threading` wants it in a forked child
+
+
+def _acquired(lock: _Lock, timeout: float | None) -> bool:
+    if timeout is None:
+        return lock.acquire()
+    return lock.acquire(True, max(0.0, min(timeout, threading.TIMEOUT_MAX)))
