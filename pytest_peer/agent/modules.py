@@ -11,6 +11,7 @@ import importlib.util
 import marshal
 import os
 import sys
+import types
 
 from . import asserting
 from . import codec
@@ -57,14 +58,22 @@ class Modules:
     def first(self, name):
         """The spec of a module that must not be another one, or ``None``."""
         entry = self._table.get(name)
-        return self._spec(name, entry) if entry is not None and entry["first"] else None
+        return self._named(name, entry) if entry is not None and entry["first"] else None
 
     def last(self, name):
         """The spec of a module that was not found here, or ``None``."""
         entry = self._table.get(name)
         if entry is None:
             entry = self._ask("module", name, self._sees)
-        return self._spec(name, entry) if entry is not None else None
+        return self._named(name, entry) if entry is not None else None
+
+    def _named(self, name, entry):
+        spec = self._spec(name, entry)
+        called = entry["called"]
+        if spec is not None and called and called != name:
+            spec.name = name
+            spec.loader = _Renaming(called, spec.loader)
+        return spec
 
     def _spec(self, name, entry):
         if entry["file"] is None:
@@ -95,7 +104,10 @@ class Modules:
     def _spec_of_file(self, name, entry):
         loader = asserting.loader() if entry["rewritten"] else None
         return importlib.util.spec_from_file_location(
-            name, entry["file"], loader=loader, submodule_search_locations=entry["search"]
+            entry["called"] or name,
+            entry["file"],
+            loader=loader,
+            submodule_search_locations=entry["search"],
         )
 
 
@@ -113,6 +125,20 @@ class _Behind:
 
     def find_spec(self, name, path=None, target=None):  # noqa: ARG002 - the import system gives them
         return self._modules.last(name)
+
+
+class _Renaming:
+    """Loads a module under its second name, for it has lost its own to another one."""
+
+    def __init__(self, called, loader):
+        self._called = called
+        self._loader = loader
+
+    def create_module(self, spec):  # noqa: ARG002
+        return types.ModuleType(self._called)
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
 
 
 class SentLoader:

@@ -16,6 +16,7 @@ from typing import Callable
 from typing import Iterable
 from typing import Sequence
 
+from . import shadowed
 from . import wire
 from .segments import Parcel
 from .segments import Payload
@@ -51,7 +52,18 @@ def dumps(obj: Any, by_value: str = "") -> bytes:
 
     :param by_value: why code cannot be sent by value; empty if it can.
     """
-    return _first_that_can(obj, by_value, pickle.dumps, _dumps_by_value)
+    return _first_that_can(obj, by_value, _dumps, _dumps_by_value)
+
+
+def _dumps(obj: Any, protocol: int) -> bytes:
+    try:
+        return pickle.dumps(obj, protocol)
+    except Exception:
+        buffer = io.BytesIO()
+        pickler: Any = _Pickler(buffer, protocol)
+        pickler.reducer_override = shadowed.reference
+        pickler.dump(obj)
+        return buffer.getvalue()
 
 
 def _first_that_can(
@@ -115,6 +127,12 @@ def _dumps_by_value(
         args = tuple(code.co_filename if part == "<dynamic-code>" else part for part in args)
         return (rebuild, args, *rest)
 
+    def by_a_second_name(pickler: Any, obj: Any) -> Any:
+        found = shadowed.reference(obj)
+        return reducer_override(pickler, obj) if found is NotImplemented else found
+
+    reducer_override = cloudpickle.Pickler.reducer_override
+    members["reducer_override"] = by_a_second_name
     buffer = io.BytesIO()
     # In the class: the C pickler looks for it when it is made.
     table = {**cloudpickle.Pickler.dispatch_table, types.CodeType: with_file_name}
@@ -130,7 +148,9 @@ def _module_of(fn: types.FunctionType) -> str:
     name = getattr(fn, "__module__", None)
     module = sys.modules.get(name) if name and name != "__main__" else None
     found = getattr(module, "__dict__", None)
-    if found is not fn.__globals__ or not (found.get("__spec__") or found.get("__file__")):
+    if found is not fn.__globals__:
+        return shadowed.with_globals(fn)
+    if not (found.get("__spec__") or found.get("__file__")):
         return ""
     return str(name)
 
@@ -142,17 +162,7 @@ class _GlobalsOf:
         self._module = module
 
     def __reduce__(self) -> Any:
-        return vars, (_Imported(self._module),)
-
-
-class _Imported:
-    """Stands for a module, in a pickle."""
-
-    def __init__(self, module: str) -> None:
-        self._module = module
-
-    def __reduce__(self) -> Any:
-        return importlib.import_module, (self._module,)
+        return vars, (shadowed.Imported(self._module),)
 
 
 def big_in(values: Iterable[Any]) -> list[Any]:
@@ -232,6 +242,7 @@ class _Aside:
         buffer = io.BytesIO()
         pickler: Any = _Pickler(buffer, protocol, buffer_callback=self.buffer)
         pickler.persistent_id = self.stand_in
+        pickler.reducer_override = shadowed.reference
         pickler.dump(obj)
         return buffer.getvalue()
 

@@ -13,6 +13,8 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
+from .shadowed import own_name
+
 #: In the globals of a module whose asserts pytest has rewritten.
 REWRITTEN = "@pytest_ar"
 #: Its modules are in every peer that can have them.
@@ -116,7 +118,8 @@ class OwnModules:
         rewritten = REWRITTEN in module.__dict__
         if self._same and not rewritten and _ordinary(name, file, search):
             return None
-        return described(file, search, rewritten, first=self._same or rewritten, same=self._same)
+        entry = described(file, search, rewritten, first=self._same or rewritten, same=self._same)
+        return entry | {"called": own_name(name)}
 
     def _parents(self, name: str, modules: dict[str, ModuleType]) -> Iterator[tuple[str, Entry]]:
         """Packages around it that are made up, as pytest does for modules that are outside of any."""
@@ -147,6 +150,7 @@ def described(
     return {
         "file": file,
         "search": search,
+        "called": "",
         "rewritten": rewritten,
         "first": first,
         "place": None if same or file is None else place_of(file) or (0, 0),

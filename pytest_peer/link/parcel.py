@@ -21,6 +21,7 @@ _SHARED = (
     "intake",
     "outbox",
     "mailbox",
+    "shadowed",
     "codec",
     "describing",
 )
