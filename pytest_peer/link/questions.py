@@ -36,9 +36,9 @@ _NEEDED = frozenset(
         "cloudpickle",
     ]
 )
-#: Answers one after the other, beside the callbacks of users, which may wait for calls that ask.
 #: Directories of packages that peers have asked for.
 _sent: set[str] = set()
+#: Answers one after the other, beside the callbacks of users, which may wait for calls that ask.
 answering: Callbacks = Callbacks("pytest-peer-answers")
 os.register_at_fork(after_in_child=lambda: answering.__init__("pytest-peer-answers"))  # type: ignore[misc]
 
@@ -97,7 +97,7 @@ def _source(interpreter: Interpreter, name: str) -> Entry | None:
         source = loader.get_data(found.origin)
         code = b""
         if interpreter.compiled and isinstance(loader, SourceFileLoader):
-            code = marshal.dumps(loader.get_code(name))
+            code = marshal.dumps(loader.get_code(found.name))
     except Exception:
         return None
     return entry | {"source": source, "code": code}
@@ -160,7 +160,8 @@ def _directory(_: Interpreter, path: str) -> list[str] | None:
 
 def _in_a_package(path: str) -> bool:
     """Whether the file belongs to a package that was sent: a peer has no business with others."""
-    return any((path + os.sep).startswith(directory + os.sep) for directory in list(_sent))
+    path = os.path.join(os.path.normpath(path), "")
+    return any(path.startswith(os.path.join(directory, "")) for directory in list(_sent))
 
 
 def _compare(_: Interpreter, op: str, left: object, right: object) -> str | None:
