@@ -32,15 +32,16 @@ class Modules:
         self._ask = ask
         self._sees = sees
         self._table = {}
+        self._asks = True
 
     def install(self, same):
         """Have the import system ask.
 
-        :param same: the environment is the origin's: whatever there is, is found.
+        :param same: the environment is the origin's: what is not found and was not announced is nowhere.
         """
+        self._asks = not same
         sys.meta_path.insert(0, _Front(self))
-        if not same:
-            sys.meta_path.append(_Behind(self))
+        sys.meta_path.append(_Behind(self))
 
     def announce(self, data):
         """Called by who reads the link: the origin has modules that it had not when it last told."""
@@ -63,7 +64,7 @@ class Modules:
     def last(self, name):
         """The spec of a module that was not found here, or ``None``."""
         entry = self._table.get(name)
-        if entry is None:
+        if entry is None and self._asks:
             entry = self._ask("module", name, self._sees)
         return self._named(name, entry) if entry is not None else None
 

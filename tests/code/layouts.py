@@ -76,6 +76,11 @@ def told(place: Path, layout: Layout, file: str, options: dict[str, Any]) -> dic
             place.mkdir()
             layout.write(place)
             run(place, outcomes, layout.mode, f"tests/{file}", PEER_TESTS_PEER=json.dumps(options))
+    return read(outcomes)
+
+
+def read(outcomes: Path) -> dict[str, str]:
+    """What became of each test of a run."""
     lines = [json.loads(line) for line in outcomes.read_text().splitlines()]
     return {test: words for test, words, _, _ in lines}
 
