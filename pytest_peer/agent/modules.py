@@ -48,13 +48,11 @@ class Modules:
         news = marshal.loads(data)
         self._table.update(news)
         for name, entry in news.items():
-            known = getattr(sys.modules.get(name), "__file__", None)
+            module = sys.modules.get(name)
+            known = getattr(module, "__file__", None)
             if entry["first"] and known and entry["file"] and not _same_file(known, entry["file"]):
-                codec.strangers[name] = "the module %s is %s at the origin, but %s here" % (
-                    name,
-                    entry["file"],
-                    known,
-                )
+                text = "the module %s is %s at the origin, but %s here; it was imported before"
+                codec.strangers[name] = module, text % (name, entry["file"], known)
 
     def first(self, name):
         """The spec of a module that must not be another one, or ``None``."""
@@ -87,7 +85,7 @@ class Modules:
             entry = self._ask("source", name)
             if entry is None:
                 return None
-        if entry["source"] is None:
+        if entry["source"] is None and not entry["code"]:
             raise ImportError(
                 "the module %s is compiled (%s) and cannot come from the origin; install it in the peer's environment"
                 % (name, entry["file"]),
@@ -167,7 +165,8 @@ class SentLoader:
         return compile(entry["source"], entry["file"], "exec", dont_inherit=True)
 
     def get_source(self, name):  # noqa: ARG002
-        return importlib.util.decode_source(self._entry["source"])
+        source = self._entry["source"]
+        return None if source is None else importlib.util.decode_source(source)
 
     def get_filename(self, name):  # noqa: ARG002
         return self._entry["file"]

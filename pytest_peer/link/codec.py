@@ -33,8 +33,10 @@ BIG = 1 << 16
 _BUFFERS = frozenset({bytes, bytearray, memoryview})
 _CONTAINERS = frozenset({list, tuple, dict})
 _LOOKED_AT = _BUFFERS | _CONTAINERS
-#: Modules that are another one here than at the other end, and what to say of that.
-strangers: dict[str, str] = {}
+#: Modules that are another one here than at the other end, by name, and what to say of that.
+strangers: dict[str, tuple[types.ModuleType, str]] = {}
+#: What imports a module when something is unpickled: for `shadowed.Imported`, and for a module that cloudpickle meets.
+_IMPORTING = {("importlib", "import_module"), ("cloudpickle.cloudpickle", "subimport")}
 #: In containers with more members than this nothing is looked for: it would cost more than it gains.
 _MEMBERS = 64
 
@@ -59,6 +61,8 @@ def _dumps(obj: Any, protocol: int) -> bytes:
     try:
         return pickle.dumps(obj, protocol)
     except Exception:
+        if not shadowed.any_loaded():
+            raise
         buffer = io.BytesIO()
         pickler: Any = _Pickler(buffer, protocol)
         pickler.reducer_override = shadowed.reference
@@ -132,7 +136,8 @@ def _dumps_by_value(
         return reducer_override(pickler, obj) if found is NotImplemented else found
 
     reducer_override = cloudpickle.Pickler.reducer_override
-    members["reducer_override"] = by_a_second_name
+    if shadowed.any_loaded():
+        members["reducer_override"] = by_a_second_name
     buffer = io.BytesIO()
     # In the class: the C pickler looks for it when it is made.
     table = {**cloudpickle.Pickler.dispatch_table, types.CodeType: with_file_name}
@@ -242,7 +247,8 @@ class _Aside:
         buffer = io.BytesIO()
         pickler: Any = _Pickler(buffer, protocol, buffer_callback=self.buffer)
         pickler.persistent_id = self.stand_in
-        pickler.reducer_override = shadowed.reference
+        if shadowed.any_loaded():
+            pickler.reducer_override = shadowed.reference
         pickler.dump(obj)
         return buffer.getvalue()
 
@@ -289,8 +295,9 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(io.BytesIO(parcel.data), buffers=buffers)
 
     def find_class(self, module: str, name: str) -> Any:
-        if module in strangers:
-            raise ImportError(strangers[module], name=module)
+        if (module, name) in _IMPORTING:
+            return _imported
+        _refuse_stranger(module)
         return super().find_class(module, name)
 
     def persistent_load(self, what: Any) -> Any:
@@ -362,6 +369,17 @@ def resolved(name: str) -> Any:
     module, colon, path = name.partition(":")
     if not (module and colon and path):
         raise ValueError("expected 'module:qualname', got %r" % (name,))
-    if module in strangers:
-        raise ImportError(strangers[module], name=module)
-    return attribute(importlib.import_module(module), path)
+    return attribute(_imported(module), path)
+
+
+def _imported(module: str) -> types.ModuleType:
+    _refuse_stranger(module)
+    return importlib.import_module(module)
+
+
+def _refuse_stranger(name: str) -> None:
+    if name in strangers:
+        module, text = strangers[name]
+        if sys.modules.get(name) is module:
+            raise ImportError(text, name=name)
+        strangers.pop(name, None)  # somebody has taken it away, to have it imported anew

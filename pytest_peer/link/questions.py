@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.machinery import ModuleSpec
 from importlib.machinery import SourceFileLoader
+from importlib.machinery import SourcelessFileLoader
 from typing import Any
 
 from .callbacks import Callbacks
@@ -93,10 +94,12 @@ def _source(interpreter: Interpreter, name: str) -> Entry | None:
     if found.origin.endswith(tuple(EXTENSION_SUFFIXES)):
         return entry | {"source": None, "code": b""}
     loader: Any = found.loader
+    source: bytes | None = None
+    code = b""
     try:
-        source = loader.get_data(found.origin)
-        code = b""
-        if interpreter.compiled and isinstance(loader, SourceFileLoader):
+        if not isinstance(loader, SourcelessFileLoader):
+            source = loader.get_data(found.origin)
+        if interpreter.compiled and isinstance(loader, SourceFileLoader | SourcelessFileLoader):
             code = marshal.dumps(loader.get_code(found.name))
     except Exception:
         return None

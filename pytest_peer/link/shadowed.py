@@ -20,6 +20,11 @@ def own_name(name: str) -> str:
     return name.partition(MARK)[0]
 
 
+def any_loaded() -> bool:
+    """Whether there is such a module; asked for each object that pickle refuses."""
+    return bool(_loaded())
+
+
 def reference(obj: Any) -> Any:
     """For a pickler's `reducer_override`: how to refer to a function or class in such a module."""
     if isinstance(obj, (type, types.FunctionType)):
@@ -41,12 +46,17 @@ def with_globals(fn: types.FunctionType) -> str:
 
 
 def _others(called: Any) -> list[tuple[str, types.ModuleType]]:
-    loaded = len(sys.modules), next(reversed(sys.modules))
-    if _looked_at[:1] != [loaded]:
-        found = [(name, module) for name, module in list(sys.modules.items()) if MARK in name]
-        _looked_at[:] = [loaded, found]
     begin = "%s%s" % (called, MARK)
-    return [(name, module) for name, module in _looked_at[1] if name.startswith(begin)]
+    return [(name, module) for name, module in _loaded() if name.startswith(begin)]
+
+
+def _loaded() -> list[tuple[str, types.ModuleType]]:
+    state = len(sys.modules), next(reversed(sys.modules))
+    if _looked_at[:1] != [state]:
+        found = [(name, module) for name, module in list(sys.modules.items()) if MARK in name]
+        _looked_at[:] = [state, found]
+    second_names: list[tuple[str, types.ModuleType]] = _looked_at[1]
+    return second_names
 
 
 #: How `sys.modules` was, and the second names in it: it is not looked through for every object.

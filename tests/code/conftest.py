@@ -43,7 +43,7 @@ def origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
     directory.mkdir()
     monkeypatch.syspath_prepend(directory)
     yield Origin(directory)
-    for name in modules_in(directory):
+    for name in list(modules_in(directory)):
         del sys.modules[name]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import py_compile
 import subprocess
+import sys
 import sysconfig
 import time
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -11,6 +13,7 @@ import pytest
 
 from pytest_peer import DecodeError
 
+OTHER_VERSION = "3.12" if sys.version_info[:2] != (3, 12) else "3.13"
 LONG = 30.0  # seconds, for what has to come, on a busy machine too
 
 
@@ -142,6 +145,66 @@ def test_compiled_module_is_refused(far, origin):
 
     with pytest.raises(DecodeError, match=r"compiled .*install it in the peer's environment"):
         far().call(compiled.value)
+
+
+def test_module_without_source(far, origin):
+    source = origin.write("sourceless.py", "def value(): return 3\n")
+    py_compile.compile(str(source), cfile=str(source.with_suffix(".pyc")))
+    source.unlink()
+    import sourceless
+
+    assert far().call(sourceless.value) == 3
+    with pytest.raises(DecodeError, match=r"sourceless .*cannot come from the origin"):
+        far(OTHER_VERSION).call(sourceless.value)
+
+
+def test_module_of_another_encoding(far, origin):
+    origin.write("latin.py", "# coding: latin-1\nvalue = 'größer'\n".encode("latin-1"))
+    assert far().call("latin:value.upper") == "GRÖSSER"
+
+
+def test_import_in_a_coroutine(far, origin):
+    origin.write("later.py", "async def value():\n    import part\n    return part.value\n")
+    origin.write("part.py", "value = 3\n")
+    assert far().call_within(LONG, "later:value") == 3
+
+
+@pytest.mark.parametrize("when", ["cast", "thread", "end"])
+def test_import_while_the_origin_waits_for_nothing(far, origin, when):
+    origin.write("part.py", "print('imported', flush=True)\n")
+    origin.write(
+        "now.py",
+        """
+        import atexit
+        import threading
+
+        event = threading.Event()
+
+        def load():
+            import part
+
+        def load_later():
+            event.wait()
+            load()
+
+        def start():
+            threading.Thread(target=load_later, daemon=True).start()
+
+        def load_at_end():
+            atexit.register(load)
+        """,
+    )
+    peer = far()
+    if when == "cast":
+        peer.cast("now:load")
+    elif when == "thread":
+        peer.call("now:start")
+        peer.cast("now:event.set")
+    else:
+        peer.call("now:load_at_end")
+        peer.stop()
+        assert peer.down_reason.exit_status == 0
+    peer.stdout.wait_for("imported", LONG)
 
 
 COMPILED = """

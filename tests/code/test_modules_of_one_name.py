@@ -151,19 +151,33 @@ def test_module_from_a_path_that_changes_while_the_peer_runs(
         del sys.modules["later"], sys.modules["only_later"]
 
 
-def test_module_that_the_peer_has_otherwise_already(origin, others, peer_factory, monkeypatch):
-    file = origin.write("early.py", ONE)
-    write(others / "early.py", OTHER)
+@pytest.fixture
+def early(origin, others, peer_factory, monkeypatch):
+    """A module that the peer has imported from elsewhere before; with the peer."""
+    origin.write("early.py", ONE)
+    write(others / "early.py", OTHER + "a_lambda = lambda: value()\n")
     peer = peer_factory()
     assert peer.call("early:value") == 1
     monkeypatch.syspath_prepend(others)
-    early = importlib.import_module("early")
-    try:
-        with pytest.raises(DecodeError) as caught:
-            peer.call(early.value)
-    finally:
-        del sys.modules["early"]
-    assert f"early is {others / 'early.py'} at the origin, but {file} here" in str(caught.value)
+    yield peer, importlib.import_module("early")
+    del sys.modules["early"]
+
+
+@pytest.mark.parametrize("what", ["function", "lambda", "module", "name"])
+def test_module_that_the_peer_has_otherwise_already(early, origin, what):
+    peer, module = early
+    callables = {
+        "function": module.value,
+        "lambda": module.a_lambda,
+        "module": lambda: module.value(),
+        "name": "early:value",
+    }
+    with pytest.raises(DecodeError) as caught:
+        peer.call(callables[what])
+    places = f"early is {module.__file__} at the origin, but {origin.path / 'early.py'} here"
+    assert places in str(caught.value)
+    peer.call(lambda: __import__("sys").modules.pop("early") and None)
+    assert peer.call(callables[what]) == 2
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
