@@ -76,7 +76,7 @@ def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
 
 def _entry(file: str | None, search: Iterable[str] | None, name: str) -> Entry:
     directories = None if search is None else list(search)
-    _sent.update(directories or ())
+    _sent.update(map(os.path.normpath, directories or ()))
     rewritten = REWRITTEN in vars(sys.modules.get(name, object))
     return described(file, directories, rewritten)
 

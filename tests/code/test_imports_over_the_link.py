@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import py_compile
+import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 from importlib.machinery import EXTENSION_SUFFIXES
 
@@ -281,6 +285,66 @@ def test_import_that_a_signal_interrupts(far, origin):
     assert peer.call_within(LONG, "slowly:values") == list(range(40))
 
 
+def test_origin_that_a_signal_interrupts_while_it_waits(far, origin):
+    """It has to answer what the peer asks all the same."""
+    for number in range(30):
+        origin.write(f"asked/part{number}.py", f"value = {number}\n")
+    origin.write(
+        "asked/__init__.py",
+        """
+        import importlib
+        import sys
+
+        def load():
+            for number in range(30):
+                sys.modules.pop("asked.part%d" % number, None)
+                importlib.import_module("asked.part%d" % number)
+            return "loaded"
+        """,
+    )
+
+    class Interrupt(Exception):
+        pass
+
+    def interrupt(signum, frame):
+        if calling:
+            calling.clear()
+            raise Interrupt
+
+    peer = far()
+    calling = []
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        for round in range(40):
+            delay = 0.0005 + 0.0002 * round
+            timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGUSR1))
+            timer.start()
+            with contextlib.suppress(Interrupt):
+                calling.append(True)
+                peer.call_within(LONG, "asked:load")
+                calling.clear()
+            timer.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert peer.call_within(LONG, "asked:load") == "loaded"
+
+
+def test_several_peers_ask_at_the_same_time(far, origin):
+    imports = "\n".join(f"from . import part{number}" for number in range(20))
+    for number in range(20):
+        origin.write(f"wanted/part{number}.py", f"value = {number}\n")
+    origin.write("wanted/__init__.py", imports + "\ndef value(): return part19.value\n")
+    answers = [far().submit("wanted:value") for _ in range(3)]
+    assert [answer.result(LONG) for answer in answers] == [19] * 3
+
+
+def test_result_of_a_class_that_the_origin_does_not_know_yet(far, origin):
+    origin.write("there_first.py", "class Made:\n    value = 3\ndef make(): return Made()\n")
+    made = far().call("there_first:make")
+    assert made.value == 3
+    assert type(made) is sys.modules["there_first"].Made
+
+
 def test_reload(far, origin):
     file = origin.write("reloaded.py", "value = 1\n")
     origin.write(
@@ -310,7 +374,7 @@ def test_path_that_a_test_changes_before_the_peer_starts(
     assert peer_factory().call("changed:value") == 3
 
 
-def test_many_modules_take_little_time(far, origin):
+def test_package_of_a_hundred_modules(far, origin):
     imports = "\n".join(f"from . import part{number}" for number in range(100))
     for number in range(100):
         origin.write(f"many/part{number}.py", "import os\n")
