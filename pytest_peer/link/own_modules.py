@@ -75,13 +75,15 @@ class OwnModules:
         self._path = path
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[int, str | None]] = {}
-        self._loaded: tuple[int, str] = (0, "")
+        self._loaded: tuple[int, tuple[str, object]] = (0, ("", None))
+        #: Names that have been in the table once: there may be a peer that has been told of another module.
+        self._ever: set[str] = set()
         #: By name. Never changed, but replaced.
         self.table: dict[str, Entry] = _NOTHING
 
     def refresh(self) -> dict[str, Entry]:
         """The table as it is now; the same one if nothing is new."""
-        loaded = len(sys.modules), next(reversed(sys.modules))
+        loaded = len(sys.modules), next(reversed(sys.modules.items()))
         if loaded != self._loaded:
             with self._lock:
                 self._look()
@@ -89,7 +91,7 @@ class OwnModules:
 
     def _look(self) -> None:
         modules = dict(sys.modules)
-        loaded = len(modules), next(reversed(modules))
+        loaded = len(modules), next(reversed(modules.items()))
         news: dict[str, Entry] = {}
         for name, module in modules.items():
             if not isinstance(module, ModuleType) or name == "__main__":
@@ -103,6 +105,9 @@ class OwnModules:
                 news[name] = entry
                 news.update(self._parents(name, modules))
         gone = self.table.keys() - modules.keys()
+        for name in gone:
+            self._seen.pop(name, None)
+        self._ever |= news.keys()
         if news or gone:
             self.table = {k: v for k, v in self.table.items() if k not in gone} | news
         self._loaded = loaded
@@ -115,7 +120,7 @@ class OwnModules:
         if not places or all(of_environment(path) for path in places):
             return None
         rewritten = REWRITTEN in module.__dict__
-        if not rewritten and self._ordinary(name, file, search):
+        if not rewritten and name not in self._ever and self._ordinary(name, file, search):
             return None
         same = self._path is not None
         entry = described(file, search, rewritten, first=same or rewritten, same=same)

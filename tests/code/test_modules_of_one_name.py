@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -149,6 +150,39 @@ def test_module_from_a_path_that_changes_while_the_peer_runs(
         assert peer.call(only_later.file) == str(others / "only_later.py")
     finally:
         del sys.modules["later"], sys.modules["only_later"]
+
+
+def loaded(name: str, file: Path):
+    """A module that is in no path."""
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("then", ["from_the_path", "from_elsewhere"])
+@pytest.mark.parametrize("called_before", [False, True])
+def test_module_that_a_test_replaces(origin, others, peer_factory, then, called_before):
+    origin.write("replaced.py", ONE)
+    write(others / "replaced.py", OTHER)
+    first = loaded("replaced", others / "replaced.py")
+    peer = peer_factory()
+    if called_before:
+        assert peer.call(first.value) == 2
+    else:
+        peer.call(os.getpid)  # it is told, too
+    del sys.modules["replaced"]
+    if then == "from_the_path":
+        second = importlib.import_module("replaced")
+    else:
+        second = loaded("replaced", origin.path / "replaced.py")
+    if called_before:
+        with pytest.raises(DecodeError, match=r"replaced is .* at the origin"):
+            peer.call(second.value)
+        peer.call(lambda: sys.modules.pop("replaced") and None)
+    assert peer.call(second.value) == 1
+    assert peer_factory().call(second.value) == 1
 
 
 @pytest.fixture
