@@ -32,14 +32,14 @@ class Layout:
 
     def write(self, root: Path) -> None:
         """Make the directories in `root`, which is to be the root directory of pytest."""
-        paths = "lib" if self.beside else "lib tests"
+        paths = "lib" if self.beside else "lib checks"
         (root / "pytest.ini").write_text(f"[pytest]\npythonpath = {paths}\n")
         for place in (
             "lib/onpath",
             "lib/spaced/part",
             "elsewhere/hooked",
             "by_pth/pthed",
-            "tests/beside_it/part",
+            "checks/beside_it/part",
         ):
             file = root / f"{place}.py"
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -51,14 +51,14 @@ class Layout:
             archive.writestr("zippedpkg/__init__.py", "")
             archive.writestr("zippedpkg/part.py", ACTING)
         (root / "conftest.py").write_text(ACTING + (HERE / "outer_conftest.py").read_text())
-        (root / "tests/beside_it/__init__.py").touch()
+        (root / "checks/beside_it/__init__.py").touch()
         if self.package:
-            (root / "tests/__init__.py").touch()
+            (root / "checks/__init__.py").touch()
         conftest = ACTING + (HERE / "inner_conftest.py").read_text()
-        (root / "tests/conftest.py").write_text(conftest)
+        (root / "checks/conftest.py").write_text(conftest)
         tests = KINDS.replace("from beside_it", "from .beside_it") if self.package else KINDS
-        (root / "tests/test_kinds.py").write_text("import pytest\n" + tests)
-        (root / "tests/test_kinds_without_pytest.py").write_text(tests)
+        (root / "checks/test_kinds.py").write_text("import pytest\n" + tests)
+        (root / "checks/test_kinds_without_pytest.py").write_text(tests)
 
     @property
     def beside(self) -> bool:
@@ -75,7 +75,12 @@ def told(place: Path, layout: Layout, file: str, options: dict[str, Any]) -> dic
             assert not place.exists(), "the run has failed, as the first of its tests tells"
             place.mkdir()
             layout.write(place)
-            run(place, outcomes, layout.mode, f"tests/{file}", PEER_TESTS_PEER=json.dumps(options))
+            # `python -m` puts the current directory into the path: not all runs are to have the root directory there.
+            apart = layout.package and layout.mode != "append"  # which finds another conftest first
+            cwd = place.parent if apart else place
+            tests = str(place / "checks" / file)
+            peer = json.dumps(options)
+            run(place, outcomes, layout.mode, tests, cwd=cwd, PEER_TESTS_PEER=peer)
     return read(outcomes)
 
 
