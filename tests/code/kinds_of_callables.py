@@ -160,5 +160,9 @@ def test_skip(peer, kind, request):
 
 
 def test_assert(peer, kind, request):
-    fn, _ = found(kind, request)
-    peer.call(fn, "assert")
+    fn, module = found(kind, request)
+    try:
+        peer.call(fn, "assert")
+    except AssertionError as exc:
+        exc.add_note("rewritten by pytest: %s" % ("@pytest_ar" in vars(module)))
+        raise

@@ -118,4 +118,8 @@ def test_call(outcomes, peer, kind, outcome):
         assert "or use the same Python version on both sides" in words
         return
     tests = kind in OF_TESTS or (kind in BY_VALUE and kind != "main")
+    if kind == "conftest" and outcome == "assert":
+        tests = (
+            "rewritten by pytest: True" in words
+        )  # not in a package in the mode importlib, before 9.1
     assert_as_if_called_here(words, kind, outcome, explained=tests and peer != "python_3.8")
