@@ -16,6 +16,7 @@ from typing import Callable
 from typing import Iterable
 from typing import Sequence
 
+from . import code_by_value
 from . import shadowed
 from . import wire
 from .segments import Parcel
@@ -24,8 +25,7 @@ from .segments import Segment
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
-#: Python 3.8 knows it as well.
-PROTOCOL = 5
+PROTOCOL = wire.PICKLE
 #: How far down a part that is refused is looked for.
 _DEPTH = 20
 #: Buffers of this size and more are not copied into a pickle.
@@ -54,7 +54,7 @@ def dumps(obj: Any, by_value: str = "") -> bytes:
 
     :param by_value: why code cannot be sent by value; empty if it can.
     """
-    return _first_that_can(obj, by_value, _dumps, _dumps_by_value)
+    return _first_that_can(obj, by_value, _dumps, code_by_value.dumps)
 
 
 def _dumps(obj: Any, protocol: int) -> bytes:
@@ -85,7 +85,9 @@ def _first_that_can(
         if b"__main__" not in data:
             return data
         refused = pickle.PicklingError("it refers to __main__")
-    cloudpickle, why_not = (None, by_value) if by_value else _cloudpickle()
+    cloudpickle, why_not = (
+        (None, by_value) if by_value else code_by_value.cloudpickle_if_installed()
+    )
     if why_not:
         text = _where(obj, refused, lambda part: dump(part, PROTOCOL))
         raise CannotEncode("%s\n%s" % (text, why_not)) from refused
@@ -94,80 +96,6 @@ def _first_that_can(
     except Exception as exc:
         text = _where(obj, exc, lambda part: dump_by_value(part, cloudpickle))
         raise CannotEncode(text) from exc
-
-
-def _cloudpickle() -> tuple[Any, str]:
-    try:
-        import cloudpickle
-    except ImportError:
-        return None, "cloudpickle, which could send it by value, is not installed here"
-    return cloudpickle, ""
-
-
-def _dumps_by_value(
-    obj: Any,
-    cloudpickle: Any,
-    buffer_callback: Callable[[Any], object] | None = None,
-    **members: Any,
-) -> bytes:
-    reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
-    reduce_function = cloudpickle.Pickler._dynamic_function_reduce
-
-    def with_its_module(pickler: Any, fn: types.FunctionType) -> tuple[Any, ...]:
-        # cloudpickle sends copies of the globals. The function is to have those of its module, which lives over there as well.
-        make, args, (state, slots), *rest = reduce_function(pickler, fn)
-        module = _module_of(fn)
-        if module and slots["__globals__"]:
-            code, _, *others = args
-            args = (code, _GlobalsOf(module), *others)
-            # Of pytest's rewriting, in case that the module over there is not rewritten.
-            used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}
-            slots = {**slots, "__globals__": used, "_cloudpickle_submodules": []}
-        return (make, args, (state, slots), *rest)
-
-    def with_file_name(code: types.CodeType) -> tuple[Any, ...]:
-        # cloudpickle forgets it. Tracebacks are to show the source, which is where it was on the origin.
-        rebuild, args, *rest = reduce_code(code)
-        args = tuple(code.co_filename if part == "<dynamic-code>" else part for part in args)
-        return (rebuild, args, *rest)
-
-    def by_a_second_name(pickler: Any, obj: Any) -> Any:
-        found = shadowed.reference(obj)
-        return reducer_override(pickler, obj) if found is NotImplemented else found
-
-    reducer_override = cloudpickle.Pickler.reducer_override
-    if shadowed.any_loaded():
-        members["reducer_override"] = by_a_second_name
-    buffer = io.BytesIO()
-    # In the class: the C pickler looks for it when it is made.
-    table = {**cloudpickle.Pickler.dispatch_table, types.CodeType: with_file_name}
-    members["dispatch_table"] = table
-    members["_dynamic_function_reduce"] = with_its_module
-    pickler = type("Pickler", (cloudpickle.Pickler,), members)
-    pickler(buffer, PROTOCOL, buffer_callback).dump(obj)
-    return buffer.getvalue()
-
-
-def _module_of(fn: types.FunctionType) -> str:
-    """The module whose globals the function uses; empty if the other end cannot import it."""
-    name = getattr(fn, "__module__", None)
-    module = sys.modules.get(name) if name and name != "__main__" else None
-    found = getattr(module, "__dict__", None)
-    if found is not fn.__globals__:
-        return shadowed.with_globals(fn)
-    if not (found.get("__spec__") or found.get("__file__")):
-        return ""
-    return str(name)
-
-
-class _GlobalsOf:
-    """Stands for the globals of a module, in a pickle."""
-
-    def __init__(self, module: str) -> None:
-        self._module = module
-
-    def __reduce__(self) -> Any:
-        return vars, (shadowed.Imported(self._module),)
 
 
 def big_in(values: Iterable[Any]) -> list[Any]:
@@ -254,7 +182,7 @@ class _Aside:
 
     def dumps_by_value(self, obj: Any, cloudpickle: Any) -> bytes:
         self._begin()
-        return _dumps_by_value(
+        return code_by_value.dumps(
             obj, cloudpickle, self.buffer, persistent_id=staticmethod(self.stand_in)
         )
 

@@ -22,6 +22,7 @@ _SHARED = (
     "outbox",
     "mailbox",
     "shadowed",
+    "code_by_value",
     "codec",
     "describing",
 )

@@ -20,6 +20,7 @@ PACKAGE = Path(pytest_peer.__file__).parent
 AGENT = PACKAGE / "agent"
 #: What the agent and the origin's link share.
 SHARED_NAMES = (
+    "code_by_value",
     "codec",
     "describing",
     "frames",
@@ -27,6 +28,7 @@ SHARED_NAMES = (
     "mailbox",
     "outbox",
     "segments",
+    "shadowed",
     "stream",
     "wire",
 )
@@ -34,12 +36,14 @@ SHARED = [PACKAGE / "link" / f"{name}.py" for name in SHARED_NAMES]
 SENT_TO_PEERS = [*sorted(AGENT.rglob("*.py")), *SHARED]
 MOST_LINES = 320
 #: To be split.
-LONGER = {"incarnation.py": 380}
+LONGER = {"incarnation.py": 380, "link/calls.py": 340}
 
 #: Top-level modules of the standard library that Python 3.8 does not have.
 LATER_THAN_3_8 = {"_zoneinfo", "annotationlib", "compression", "graphlib", "tomllib", "zoneinfo"}
 #: Of these, what a peer needs is sent along under its own name.
 SENT_ALONG = {"cloudpickle", "execnet", "pytest_peer"}
+#: It is used where it is.
+IF_THERE = {"agent/asserting.py": {"_pytest"}}
 IMPORTABLE_IN_PEERS = sys.stdlib_module_names - LATER_THAN_3_8 | SENT_ALONG
 
 
@@ -76,7 +80,7 @@ def test_peers_need_only_the_standard_library(path: Path) -> None:
     foreign = [
         f"line {line}: {module}"
         for line, module in absolute_imports(tree)
-        if module.partition(".")[0] not in IMPORTABLE_IN_PEERS
+        if module.partition(".")[0] not in IMPORTABLE_IN_PEERS | IF_THERE.get(relative(path), set())
     ]
     assert not foreign
 
