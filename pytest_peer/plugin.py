@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from . import conftests
 from . import settings
 from . import summary
 from . import warm_up
@@ -40,6 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.read(config)
     settings.check_artifacts(config)
     warm_up.configure(config)
+
+
+def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
+    conftests.registered(plugin, manager.get_plugins())
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -11,6 +11,7 @@ import importlib.util
 import marshal
 import os
 import sys
+import types
 
 from . import asserting
 from . import codec
@@ -31,40 +32,47 @@ class Modules:
         self._ask = ask
         self._sees = sees
         self._table = {}
+        self._asks = True
 
     def install(self, same):
         """Have the import system ask.
 
-        :param same: the environment is the origin's: whatever there is, is found.
+        :param same: the environment is the origin's: what is not found and was not announced is nowhere.
         """
+        self._asks = not same
         sys.meta_path.insert(0, _Front(self))
-        if not same:
-            sys.meta_path.append(_Behind(self))
+        sys.meta_path.append(_Behind(self))
 
     def announce(self, data):
         """Called by who reads the link: the origin has modules that it had not when it last told."""
         news = marshal.loads(data)
         self._table.update(news)
         for name, entry in news.items():
-            known = getattr(sys.modules.get(name), "__file__", None)
+            module = sys.modules.get(name)
+            known = getattr(module, "__file__", None)
             if entry["first"] and known and entry["file"] and not _same_file(known, entry["file"]):
-                codec.strangers[name] = "the module %s is %s at the origin, but %s here" % (
-                    name,
-                    entry["file"],
-                    known,
-                )
+                text = "the module %s is %s at the origin, but %s here; it was imported before"
+                codec.strangers[name] = module, text % (name, entry["file"], known)
 
     def first(self, name):
         """The spec of a module that must not be another one, or ``None``."""
         entry = self._table.get(name)
-        return self._spec(name, entry) if entry is not None and entry["first"] else None
+        return self._named(name, entry) if entry is not None and entry["first"] else None
 
     def last(self, name):
         """The spec of a module that was not found here, or ``None``."""
         entry = self._table.get(name)
-        if entry is None:
+        if entry is None and self._asks:
             entry = self._ask("module", name, self._sees)
-        return self._spec(name, entry) if entry is not None else None
+        return self._named(name, entry) if entry is not None else None
+
+    def _named(self, name, entry):
+        spec = self._spec(name, entry)
+        called = entry["called"]
+        if spec is not None and called and called != name:
+            spec.name = name
+            spec.loader = _Renaming(called, spec.loader)
+        return spec
 
     def _spec(self, name, entry):
         if entry["file"] is None:
@@ -77,7 +85,7 @@ class Modules:
             entry = self._ask("source", name)
             if entry is None:
                 return None
-        if entry["source"] is None:
+        if entry["source"] is None and not entry["code"]:
             raise ImportError(
                 "the module %s is compiled (%s) and cannot come from the origin; install it in the peer's environment"
                 % (name, entry["file"]),
@@ -95,7 +103,10 @@ class Modules:
     def _spec_of_file(self, name, entry):
         loader = asserting.loader() if entry["rewritten"] else None
         return importlib.util.spec_from_file_location(
-            name, entry["file"], loader=loader, submodule_search_locations=entry["search"]
+            entry["called"] or name,
+            entry["file"],
+            loader=loader,
+            submodule_search_locations=entry["search"],
         )
 
 
@@ -113,6 +124,20 @@ class _Behind:
 
     def find_spec(self, name, path=None, target=None):  # noqa: ARG002 - the import system gives them
         return self._modules.last(name)
+
+
+class _Renaming:
+    """Loads a module under its second name, for it has lost its own to another one."""
+
+    def __init__(self, called, loader):
+        self._called = called
+        self._loader = loader
+
+    def create_module(self, spec):  # noqa: ARG002
+        return types.ModuleType(self._called)
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
 
 
 class SentLoader:
@@ -140,7 +165,8 @@ class SentLoader:
         return compile(entry["source"], entry["file"], "exec", dont_inherit=True)
 
     def get_source(self, name):  # noqa: ARG002
-        return importlib.util.decode_source(self._entry["source"])
+        source = self._entry["source"]
+        return None if source is None else importlib.util.decode_source(source)
 
     def get_filename(self, name):  # noqa: ARG002
         return self._entry["file"]

@@ -78,7 +78,7 @@ class Calls:
         """
         self._interpreter = interpreter
         self._by_value = interpreter.by_value
-        self._news = News(interpreter.same)
+        self._news = News(interpreter.path if interpreter.same else None)
         while True:
             with self._lock:
                 if not self._backlog:

@@ -16,6 +16,8 @@ from typing import Callable
 from typing import Iterable
 from typing import Sequence
 
+from . import code_by_value
+from . import shadowed
 from . import wire
 from .segments import Parcel
 from .segments import Payload
@@ -23,8 +25,7 @@ from .segments import Segment
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
-#: Python 3.8 knows it as well.
-PROTOCOL = 5
+PROTOCOL = wire.PICKLE
 #: How far down a part that is refused is looked for.
 _DEPTH = 20
 #: Buffers of this size and more are not copied into a pickle.
@@ -32,8 +33,10 @@ BIG = 1 << 16
 _BUFFERS = frozenset({bytes, bytearray, memoryview})
 _CONTAINERS = frozenset({list, tuple, dict})
 _LOOKED_AT = _BUFFERS | _CONTAINERS
-#: Modules that are another one here than at the other end, and what to say of that.
-strangers: dict[str, str] = {}
+#: Modules that are another one here than at the other end, by name, and what to say of that.
+strangers: dict[str, tuple[types.ModuleType, str]] = {}
+#: What imports a module when something is unpickled: for `shadowed.Imported`, and for a module that cloudpickle meets.
+_IMPORTING = {("importlib", "import_module"), ("cloudpickle.cloudpickle", "subimport")}
 #: In containers with more members than this nothing is looked for: it would cost more than it gains.
 _MEMBERS = 64
 
@@ -51,7 +54,20 @@ def dumps(obj: Any, by_value: str = "") -> bytes:
 
     :param by_value: why code cannot be sent by value; empty if it can.
     """
-    return _first_that_can(obj, by_value, pickle.dumps, _dumps_by_value)
+    return _first_that_can(obj, by_value, _dumps, code_by_value.dumps)
+
+
+def _dumps(obj: Any, protocol: int) -> bytes:
+    try:
+        return pickle.dumps(obj, protocol)
+    except Exception:
+        if not shadowed.any_loaded():
+            raise
+        buffer = io.BytesIO()
+        pickler: Any = _Pickler(buffer, protocol)
+        pickler.reducer_override = shadowed.reference
+        pickler.dump(obj)
+        return buffer.getvalue()
 
 
 def _first_that_can(
@@ -69,7 +85,9 @@ def _first_that_can(
         if b"__main__" not in data:
             return data
         refused = pickle.PicklingError("it refers to __main__")
-    cloudpickle, why_not = (None, by_value) if by_value else _cloudpickle()
+    cloudpickle, why_not = (
+        (None, by_value) if by_value else code_by_value.cloudpickle_if_installed()
+    )
     if why_not:
         text = _where(obj, refused, lambda part: dump(part, PROTOCOL))
         raise CannotEncode("%s\n%s" % (text, why_not)) from refused
@@ -78,81 +96,6 @@ def _first_that_can(
     except Exception as exc:
         text = _where(obj, exc, lambda part: dump_by_value(part, cloudpickle))
         raise CannotEncode(text) from exc
-
-
-def _cloudpickle() -> tuple[Any, str]:
-    try:
-        import cloudpickle
-    except ImportError:
-        return None, "cloudpickle, which could send it by value, is not installed here"
-    return cloudpickle, ""
-
-
-def _dumps_by_value(
-    obj: Any,
-    cloudpickle: Any,
-    buffer_callback: Callable[[Any], object] | None = None,
-    **members: Any,
-) -> bytes:
-    reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
-    reduce_function = cloudpickle.Pickler._dynamic_function_reduce
-
-    def with_its_module(pickler: Any, fn: types.FunctionType) -> tuple[Any, ...]:
-        # cloudpickle sends copies of the globals. The function is to have those of its module, which lives over there as well.
-        make, args, (state, slots), *rest = reduce_function(pickler, fn)
-        module = _module_of(fn)
-        if module and slots["__globals__"]:
-            code, _, *others = args
-            args = (code, _GlobalsOf(module), *others)
-            # Of pytest's rewriting, in case that the module over there is not rewritten.
-            used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}
-            slots = {**slots, "__globals__": used, "_cloudpickle_submodules": []}
-        return (make, args, (state, slots), *rest)
-
-    def with_file_name(code: types.CodeType) -> tuple[Any, ...]:
-        # cloudpickle forgets it. Tracebacks are to show the source, which is where it was on the origin.
-        rebuild, args, *rest = reduce_code(code)
-        args = tuple(code.co_filename if part == "<dynamic-code>" else part for part in args)
-        return (rebuild, args, *rest)
-
-    buffer = io.BytesIO()
-    # In the class: the C pickler looks for it when it is made.
-    table = {**cloudpickle.Pickler.dispatch_table, types.CodeType: with_file_name}
-    members["dispatch_table"] = table
-    members["_dynamic_function_reduce"] = with_its_module
-    pickler = type("Pickler", (cloudpickle.Pickler,), members)
-    pickler(buffer, PROTOCOL, buffer_callback).dump(obj)
-    return buffer.getvalue()
-
-
-def _module_of(fn: types.FunctionType) -> str:
-    """The module whose globals the function uses; empty if the other end cannot import it."""
-    name = getattr(fn, "__module__", None)
-    module = sys.modules.get(name) if name and name != "__main__" else None
-    found = getattr(module, "__dict__", None)
-    if found is not fn.__globals__ or not (found.get("__spec__") or found.get("__file__")):
-        return ""
-    return str(name)
-
-
-class _GlobalsOf:
-    """Stands for the globals of a module, in a pickle."""
-
-    def __init__(self, module: str) -> None:
-        self._module = module
-
-    def __reduce__(self) -> Any:
-        return vars, (_Imported(self._module),)
-
-
-class _Imported:
-    """Stands for a module, in a pickle."""
-
-    def __init__(self, module: str) -> None:
-        self._module = module
-
-    def __reduce__(self) -> Any:
-        return importlib.import_module, (self._module,)
 
 
 def big_in(values: Iterable[Any]) -> list[Any]:
@@ -232,12 +175,14 @@ class _Aside:
         buffer = io.BytesIO()
         pickler: Any = _Pickler(buffer, protocol, buffer_callback=self.buffer)
         pickler.persistent_id = self.stand_in
+        if shadowed.any_loaded():
+            pickler.reducer_override = shadowed.reference
         pickler.dump(obj)
         return buffer.getvalue()
 
     def dumps_by_value(self, obj: Any, cloudpickle: Any) -> bytes:
         self._begin()
-        return _dumps_by_value(
+        return code_by_value.dumps(
             obj, cloudpickle, self.buffer, persistent_id=staticmethod(self.stand_in)
         )
 
@@ -278,8 +223,9 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(io.BytesIO(parcel.data), buffers=buffers)
 
     def find_class(self, module: str, name: str) -> Any:
-        if module in strangers:
-            raise ImportError(strangers[module], name=module)
+        if (module, name) in _IMPORTING:
+            return _imported
+        _refuse_stranger(module)
         return super().find_class(module, name)
 
     def persistent_load(self, what: Any) -> Any:
@@ -351,6 +297,17 @@ def resolved(name: str) -> Any:
     module, colon, path = name.partition(":")
     if not (module and colon and path):
         raise ValueError("expected 'module:qualname', got %r" % (name,))
-    if module in strangers:
-        raise ImportError(strangers[module], name=module)
-    return attribute(importlib.import_module(module), path)
+    return attribute(_imported(module), path)
+
+
+def _imported(module: str) -> types.ModuleType:
+    _refuse_stranger(module)
+    return importlib.import_module(module)
+
+
+def _refuse_stranger(name: str) -> None:
+    if name in strangers:
+        module, text = strangers[name]
+        if sys.modules.get(name) is module:
+            raise ImportError(text, name=name)
+        strangers.pop(name, None)  # somebody has taken it away, to have it imported anew

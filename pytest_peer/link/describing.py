@@ -15,6 +15,8 @@ from .codec import safe_repr
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
+#: Of the import system; Python leaves its frames out of tracebacks as well.
+_IMPORTING = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
 #: Frames of a traceback that travel, from each of its ends: a RecursionError has thousands.
 _FRAMES = 100
 _DEPTH = 20
@@ -81,7 +83,7 @@ def _frames(exc: BaseException, own_files: frozenset[str]) -> list[tuple[str, st
     step = exc.__traceback__
     while step is not None:
         code = step.tb_frame.f_code
-        if code.co_filename not in own_files:
+        if code.co_filename not in own_files and code.co_filename not in _IMPORTING:
             frames.append(
                 (
                     code.co_filename,

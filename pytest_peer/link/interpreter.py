@@ -7,6 +7,7 @@ import os
 import sys
 import sysconfig
 from dataclasses import dataclass
+from dataclasses import field
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """What the peer said about itself."""
+    """What the peer said about itself, and the path of its origin at that time."""
 
     version: PythonVersion
     implementation: str
@@ -41,6 +42,8 @@ class Interpreter:
     #: A file of its standard library, and what tells it from one of the same name on another machine.
     library: str
     place: Place | None
+    #: What it has as ``sys.path`` if it is in the environment of this one.
+    path: tuple[str, ...] = field(default_factory=lambda: tuple(map(_absolute, sys.path)))
 
     def __str__(self) -> str:
         return f"{self.implementation} {'.'.join(map(str, self.version))}"
@@ -109,13 +112,18 @@ def agent_config(
     return {
         "name": name,
         "by_value": interpreter.by_value,
-        "path": list(sys.path) if interpreter.same else _portable_path(),
+        "path": list(interpreter.path) if interpreter.same else _portable_path(),
         "replace_path": interpreter.same,
         "environment": None if interpreter.same else (environment, place_of(environment)),
         "own_files": parcel.own_files(),
         "lifeline": lifeline,
         "evidence": evidence,
     }
+
+
+def _absolute(entry: str) -> str:
+    # The peer's directory may be another. An entry that does not exist may be of an import hook, which knows it by these words.
+    return os.path.abspath(entry) if os.path.exists(entry or ".") else entry
 
 
 def _portable_path() -> list[tuple[str, Place | None]]:

@@ -13,6 +13,8 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
+from .shadowed import own_name
+
 #: In the globals of a module whose asserts pytest has rewritten.
 REWRITTEN = "@pytest_ar"
 #: Its modules are in every peer that can have them.
@@ -20,6 +22,8 @@ _OURS = __name__.partition(".")[0]
 
 #: What tells a file from another of the same name on another machine.
 Place = tuple[int, int]
+#: As `sys.path`.
+Path = tuple[str, ...]
 #: What a peer's finder wants to know of a module; has to be marshalled.
 Entry = dict[str, Any]
 
@@ -63,32 +67,31 @@ _NOTHING: dict[str, Entry] = {}
 class OwnModules:
     """The modules that are neither an interpreter's nor installed in an environment, as they are now.
 
-    :param same: for peers in this very environment: only those that they would not find, or would find otherwise.
+    :param path: for peers in this very environment with that ``sys.path``: only those that they would not find, or would find
+        otherwise.
     """
 
-    def __init__(self, same: bool) -> None:
-        self._same = same
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[int, str | None]] = {}
-        self._loaded: tuple[int, str] = (0, "")
-        self._path: list[str] = []
+        self._loaded: tuple[int, tuple[str, object]] = (0, ("", None))
+        #: Names that have been in the table once: there may be a peer that has been told of another module.
+        self._ever: set[str] = set()
         #: By name. Never changed, but replaced.
         self.table: dict[str, Entry] = _NOTHING
 
     def refresh(self) -> dict[str, Entry]:
         """The table as it is now; the same one if nothing is new."""
-        loaded = len(sys.modules), next(reversed(sys.modules))
-        if loaded != self._loaded or self._path != sys.path:
+        loaded = len(sys.modules), next(reversed(sys.modules.items()))
+        if loaded != self._loaded:
             with self._lock:
                 self._look()
         return self.table
 
     def _look(self) -> None:
         modules = dict(sys.modules)
-        loaded = len(modules), next(reversed(modules))
-        if self._path != sys.path:
-            self._path = list(sys.path)
-            self._seen.clear()
+        loaded = len(modules), next(reversed(modules.items()))
         news: dict[str, Entry] = {}
         for name, module in modules.items():
             if not isinstance(module, ModuleType) or name == "__main__":
@@ -102,6 +105,9 @@ class OwnModules:
                 news[name] = entry
                 news.update(self._parents(name, modules))
         gone = self.table.keys() - modules.keys()
+        for name in gone:
+            self._seen.pop(name, None)
+        self._ever |= news.keys()
         if news or gone:
             self.table = {k: v for k, v in self.table.items() if k not in gone} | news
         self._loaded = loaded
@@ -114,9 +120,11 @@ class OwnModules:
         if not places or all(of_environment(path) for path in places):
             return None
         rewritten = REWRITTEN in module.__dict__
-        if self._same and not rewritten and _ordinary(name, file, search):
+        if not rewritten and name not in self._ever and self._ordinary(name, file, search):
             return None
-        return described(file, search, rewritten, first=self._same or rewritten, same=self._same)
+        same = self._path is not None
+        entry = described(file, search, rewritten, first=same or rewritten, same=same)
+        return entry | {"called": own_name(name)}
 
     def _parents(self, name: str, modules: dict[str, ModuleType]) -> Iterator[tuple[str, Entry]]:
         """Packages around it that are made up, as pytest does for modules that are outside of any."""
@@ -124,9 +132,28 @@ class OwnModules:
             module = modules.get(name)
             if module is not None and module.__dict__.get("__file__") is None:
                 search = _search(module)
-                if not self._same or not search or not _ordinary(name, None, search):
+                if not search or not self._ordinary(name, None, search):
                     # Behind what is installed: a package may have tests that are not.
-                    yield name, described(None, search or [], False, first=False, same=self._same)
+                    same = self._path is not None
+                    yield name, described(None, search or [], False, first=False, same=same)
+
+    def _ordinary(self, name: str, file: str | None, search: list[str] | None) -> bool:
+        """Whether an import by the path gives the same module in the peer."""
+        if self._path is None:
+            return False
+        parent, _, _ = name.rpartition(".")
+        path: list[str] | None = list(self._path)
+        if parent:
+            path = _search(sys.modules[parent]) if parent in sys.modules else []
+        try:
+            spec = PathFinder.find_spec(name, path)
+        except Exception:
+            return False
+        if spec is None:
+            return False
+        if file is None:
+            return spec.origin is None and list(spec.submodule_search_locations or ()) == search
+        return spec.origin == file
 
 
 def described(
@@ -147,6 +174,7 @@ def described(
     return {
         "file": file,
         "search": search,
+        "called": "",
         "rewritten": rewritten,
         "first": first,
         "place": None if same or file is None else place_of(file) or (0, 0),
@@ -162,35 +190,28 @@ def _search(module: ModuleType) -> list[str] | None:
         return []
 
 
-def _ordinary(name: str, file: str | None, search: list[str] | None) -> bool:
-    """Whether an import by the path gives the same module."""
-    parent, _, _ = name.rpartition(".")
-    path = None
-    if parent:
-        path = _search(sys.modules[parent]) if parent in sys.modules else []
-    try:
-        spec = PathFinder.find_spec(name, path)
-    except Exception:
-        return False
-    if spec is None:
-        return False
-    if file is None:
-        return spec.origin is None and list(spec.submodule_search_locations or ()) == search
-    return spec.origin == file
+_for_others = OwnModules(None)
+#: By what `sys.path` was when the peers were started. Most suites have one.
+_by_path: dict[Path, OwnModules] = {}
+_PATHS = 8
 
 
-_for_same = OwnModules(same=True)
-_for_others = OwnModules(same=False)
+def _for_same(path: Path) -> OwnModules:
+    found = _by_path.get(path) or OwnModules(path)
+    _by_path[path] = found
+    for other in list(_by_path)[:-_PATHS]:
+        _by_path.pop(other, None)  # peers that live keep theirs
+    return found
 
 
 class News:
     """What one peer has not been told yet.
 
-    :param same: it is in this very environment.
+    :param path: its ``sys.path``, if it is in this very environment.
     """
 
-    def __init__(self, same: bool) -> None:
-        self._modules = _for_same if same else _for_others
+    def __init__(self, path: Path | None) -> None:
+        self._modules = _for_others if path is None else _for_same(path)
         self._told: dict[str, Entry] = _NOTHING
         self._taken = self._told
 
@@ -210,7 +231,7 @@ class News:
 
 
 def _forked() -> None:
-    for each in (_for_same, _for_others):
+    for each in (_for_others, *_by_path.values()):
         each._lock = threading.Lock()
 
 

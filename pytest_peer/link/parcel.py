@@ -21,6 +21,8 @@ _SHARED = (
     "intake",
     "outbox",
     "mailbox",
+    "shadowed",
+    "code_by_value",
     "codec",
     "describing",
 )

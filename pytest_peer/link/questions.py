@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.machinery import ModuleSpec
 from importlib.machinery import SourceFileLoader
+from importlib.machinery import SourcelessFileLoader
 from typing import Any
 
 from .callbacks import Callbacks
@@ -36,9 +37,9 @@ _NEEDED = frozenset(
         "cloudpickle",
     ]
 )
-#: Answers one after the other, beside the callbacks of users, which may wait for calls that ask.
 #: Directories of packages that peers have asked for.
 _sent: set[str] = set()
+#: Answers one after the other, beside the callbacks of users, which may wait for calls that ask.
 answering: Callbacks = Callbacks("pytest-peer-answers")
 os.register_at_fork(after_in_child=lambda: answering.__init__("pytest-peer-answers"))  # type: ignore[misc]
 
@@ -75,7 +76,7 @@ def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
 
 def _entry(file: str | None, search: Iterable[str] | None, name: str) -> Entry:
     directories = None if search is None else list(search)
-    _sent.update(directories or ())
+    _sent.update(map(os.path.normpath, directories or ()))
     rewritten = REWRITTEN in vars(sys.modules.get(name, object))
     return described(file, directories, rewritten)
 
@@ -93,11 +94,13 @@ def _source(interpreter: Interpreter, name: str) -> Entry | None:
     if found.origin.endswith(tuple(EXTENSION_SUFFIXES)):
         return entry | {"source": None, "code": b""}
     loader: Any = found.loader
+    source: bytes | None = None
+    code = b""
     try:
-        source = loader.get_data(found.origin)
-        code = b""
-        if interpreter.compiled and isinstance(loader, SourceFileLoader):
-            code = marshal.dumps(loader.get_code(name))
+        if not isinstance(loader, SourcelessFileLoader):
+            source = loader.get_data(found.origin)
+        if interpreter.compiled and isinstance(loader, SourceFileLoader | SourcelessFileLoader):
+            code = marshal.dumps(loader.get_code(found.name))
     except Exception:
         return None
     return entry | {"source": source, "code": code}
@@ -160,7 +163,8 @@ def _directory(_: Interpreter, path: str) -> list[str] | None:
 
 def _in_a_package(path: str) -> bool:
     """Whether the file belongs to a package that was sent: a peer has no business with others."""
-    return any((path + os.sep).startswith(directory + os.sep) for directory in list(_sent))
+    path = os.path.join(os.path.normpath(path), "")
+    return any(path.startswith(os.path.join(directory, "")) for directory in list(_sent))
 
 
 def _compare(_: Interpreter, op: str, left: object, right: object) -> str | None:

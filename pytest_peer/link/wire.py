@@ -18,6 +18,8 @@ from typing import Sequence
 
 #: Raised with every change that an older agent would not understand.
 PROTOCOL = 3
+#: The protocol of pickle; Python 3.8 knows it as well.
+PICKLE = 5
 
 # from the origin
 CALL = 1  # pickle of (function, args, kwargs)

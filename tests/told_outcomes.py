@@ -1,6 +1,7 @@
 """A plugin that writes what became of each test, for the tests here that run pytest once and look at many of its tests.
 
-To a file named by ``PEER_TESTS_OUTCOMES``: a line of JSON for each, ``[test, "passed" or what failed, seconds, warnings]``.
+To a file named by ``PEER_TESTS_OUTCOMES``: a line of JSON for each, ``[test, "passed" or what failed or was skipped, seconds,
+warnings]``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def pytest_warning_recorded(warning_message, when, nodeid, location) -> None:
 
 def pytest_runtest_logreport(report) -> None:
     words, seconds = told.get(report.nodeid, ("passed", 0.0))
-    if report.failed:
+    if report.failed or report.skipped:
         words = report.longreprtext if words == "passed" else f"{words}\n{report.longreprtext}"
     told[report.nodeid] = words, seconds + report.duration
 
