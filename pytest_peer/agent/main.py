@@ -38,6 +38,10 @@ def prepare(reader, write_fd, config):
             pass  # a launcher has closed it: the guardian is there, too
     evidence.begin(config["evidence"])
     _set_up_paths(config)
+    if config["standins"]:
+        from . import standins  # not sent to others
+
+        standins.install(config["standins"])
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(

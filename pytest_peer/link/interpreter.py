@@ -92,6 +92,7 @@ def agent_config(
         "by_value": interpreter.by_value,
         "path": list(sys.path) if same else _portable_path(),
         "replace_path": same,
+        "standins": None if same else parcel.standins(),
         "own_files": parcel.own_files(),
         "lifeline": lifeline,
         "evidence": evidence,
