@@ -33,6 +33,10 @@ class Visitor(pytest.Collector):
     """A subclass of something of pytest's."""
 
 
+class Unwanted(pytest.PytestWarning):
+    """A subclass of one of pytest's warnings."""
+
+
 @pytest.fixture(
     scope="module",
     params=["3.8", "3.9", "3.12", "3.13", pytest.param("-S", id="same without site-packages")],
@@ -195,6 +199,20 @@ def test_what_else_is_pytests_says_that_it_is_not_there(
         (RuntimeError, AttributeError), match=rf"{name} .*pytest is not installed there"
     ):
         bare.call(function)
+
+
+def tolerate() -> str:
+    try:
+        raise ValueError
+    except pytest.UsageError:
+        return "a UsageError"
+    except ValueError:
+        return "a ValueError"
+
+
+def test_pytests_own_exceptions_can_be_named(bare: Peer) -> None:
+    assert bare.call(tolerate) == "a ValueError"
+    assert bare.call(issubclass, Unwanted, Warning)
 
 
 # pytest_peer

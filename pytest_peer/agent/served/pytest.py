@@ -28,7 +28,7 @@ class _Outcome(BaseException):
     __str__ = __repr__
 
 
-class _Skipped(_Outcome):
+class Skipped(_Outcome):
     __module__ = "builtins"
     __qualname__ = "skip.Exception"
 
@@ -38,17 +38,17 @@ class _Skipped(_Outcome):
         self._use_item_location = False
 
 
-class _Failed(_Outcome):
+class Failed(_Outcome):
     __module__ = "builtins"
     __qualname__ = "fail.Exception"
 
 
-class _XFailed(_Failed):
+class XFailed(Failed):
     __module__ = "builtins"
     __qualname__ = "xfail.Exception"
 
 
-class _Exit(Exception):
+class Exit(Exception):
     __module__ = "builtins"
     __qualname__ = "exit.Exception"
 
@@ -59,25 +59,25 @@ class _Exit(Exception):
 
 
 def skip(reason="", allow_module_level=False):
-    raise _Skipped(reason, allow_module_level=allow_module_level)
+    raise Skipped(reason, allow_module_level=allow_module_level)
 
 
 def fail(reason="", pytrace=True):
-    raise _Failed(reason, pytrace)
+    raise Failed(reason, pytrace)
 
 
 def xfail(reason=""):
-    raise _XFailed(reason)
+    raise XFailed(reason)
 
 
 def exit(reason="", returncode=None):
-    raise _Exit(reason, returncode)
+    raise Exit(reason, returncode)
 
 
-skip.Exception = _Skipped
-fail.Exception = _Failed
-xfail.Exception = _XFailed
-exit.Exception = _Exit
+skip.Exception = Skipped
+fail.Exception = Failed
+xfail.Exception = XFailed
+exit.Exception = Exit
 
 
 def importorskip(modname, minversion=None, reason=None, *, exc_type=ImportError):
