@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from .options import seconds
+from .time_limits import seconds
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -36,7 +37,7 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
             value = fn()
         except Exception as exc:
             if last:
-                exc.add_note(f"still so after {limit:g} s and {attempts} attempts")
+                _add_note(exc, f"still so after {limit:g} s and {attempts} attempts")
                 raise
         else:
             if value or value is None:
@@ -50,3 +51,10 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
         )
         time.sleep(left)  # nothing to wait on: what becomes true is somewhere else
         pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def _add_note(exc: Exception, note: str) -> None:
+    if sys.version_info >= (3, 11):
+        exc.add_note(note)
+    else:  # in an old peer; there it is shown by nobody, but it travels
+        exc.__notes__ = [*getattr(exc, "__notes__", ()), note]

@@ -5,11 +5,9 @@ The words are Erlang's (``peer:start_options()``), except ``cwd``, ``call_timeou
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import sys
-import threading
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -26,6 +24,7 @@ from . import names
 from .start_methods import FORKSERVER
 from .start_methods import START_METHODS
 from .start_methods import refusal
+from .time_limits import seconds
 
 if TYPE_CHECKING:
     from .peer import Peer
@@ -127,22 +126,6 @@ def check(name: str, value: object) -> Any:
     if name not in _CHECKS:
         raise TypeError(f"{name}: unknown option; known are {', '.join(names_of_options())}")
     return _CHECKS[name](value)
-
-
-def seconds(option: str, value: object) -> float | None:
-    """A time limit: seconds, or ``None`` for no limit.
-
-    :raises TypeError: not a number.
-    :raises ValueError: negative or not a number at all.
-    """
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{option}: expected seconds or None, got {value!r}")
-    if math.isnan(value) or value < 0:
-        raise ValueError(f"{option}: seconds must not be negative or NaN, got {value!r}")
-    # Above it, the interpreter cannot wait: three hundred years are no limit.
-    return None if value > threading.TIMEOUT_MAX else float(value)
 
 
 def command_words(option: str, value: object) -> tuple[str, ...]:

@@ -28,10 +28,10 @@ from .link.future import PeerFuture
 from .link.future import results
 from .options import PeerOptions
 from .options import checked
-from .options import seconds
 from .states import DEADLY
 from .states import DownReason
 from .states import PeerState
+from .time_limits import seconds
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 

@@ -45,7 +45,7 @@ def _program(text: str) -> list[str]:
 def _limit(text: str) -> float | None:
     if text.strip().lower() == "none":
         return None
-    from .options import seconds
+    from .time_limits import seconds
 
     return seconds("limit", float(text))
 

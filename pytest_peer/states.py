@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import enum
 import signal
+import sys
 from dataclasses import dataclass
+
+if sys.version_info >= (3, 11):
+    from enum import StrEnum
+else:  # in an old peer
+
+    class StrEnum(str, enum.Enum):
+        __str__ = str.__str__
+
 
 #: Signals that end a process that has not arranged for them (signal(7)).
 DEADLY = {
@@ -35,7 +44,7 @@ DEADLY = {
 }
 
 
-class PeerState(enum.StrEnum):
+class PeerState(StrEnum):
     """The life of a peer; Erlang's ``peer:get_state/1``."""
 
     BOOTING = "booting"
@@ -43,7 +52,7 @@ class PeerState(enum.StrEnum):
     DOWN = "down"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ExitStatus:
     """How a process ended: a code it returned, or the signal that killed it."""
 
@@ -66,7 +75,7 @@ class ExitStatus:
         return f"exited with status {self.code}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DownReason:
     """Why a peer is down."""
 

@@ -22,7 +22,7 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     gate.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def requires_python() -> Callable[[str], str]:
     """A function that finds the interpreter of a version like ``"3.8"``, or skips; in CI that is a failure."""
     return _found_python

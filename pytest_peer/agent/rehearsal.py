@@ -39,6 +39,7 @@ def rehearse():
         "by_value": "",
         "path": list(sys.path),
         "replace_path": True,
+        "standins": None,
         "own_files": [],
         "lifeline": -1,
         "evidence": None,

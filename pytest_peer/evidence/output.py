@@ -20,7 +20,7 @@ from selectors import EVENT_WRITE
 from typing import IO
 
 from ..errors import quoted
-from ..options import seconds
+from ..time_limits import seconds
 from ..waiting import Condition
 from ..watcher import watcher
 

@@ -180,6 +180,9 @@ def _reference(cls: type) -> tuple[str, str] | None:
             pass
     if module == "builtins":  # which it is not: pytest's outcomes disguise themselves
         for module, found in list(sys.modules.items()):
-            if getattr(found, name, None) is cls:
-                return module, name
+            try:
+                if attribute(found, name) is cls:
+                    return module, name
+            except AttributeError:
+                pass
     return None

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from ..errors import CallTimeout
-from ..options import seconds
+from ..time_limits import seconds
 from ..waiting import Condition
 from .callbacks import callbacks
 from .segments import Payload

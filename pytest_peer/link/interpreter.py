@@ -115,6 +115,7 @@ def agent_config(
         "path": list(interpreter.path) if interpreter.same else _portable_path(),
         "replace_path": interpreter.same,
         "environment": None if interpreter.same else (environment, place_of(environment)),
+        "standins": None if interpreter.same else parcel.standins(),
         "own_files": parcel.own_files(),
         "lifeline": lifeline,
         "evidence": evidence,

@@ -9,6 +9,8 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
+from .. import _HOMES
+
 #: The module of execnet that runs in the peer, under its own name; the package around it would be imported for nothing.
 BASE_MODULE = "execnet.gateway_base"
 _AGENT = "pytest_peer_agent"
@@ -42,6 +44,25 @@ _PEER_MODULES = (
     "main",
 )
 _TEMPLATE_MODULES = (*_PEER_MODULES, "afresh", "guardian", "rehearsal", "template")
+#: Loaded where this package or pytest may be missing.
+_STANDINS = "standins"
+_OURS = "pytest_peer"
+#: What a peer is told that imports these; of the others that have public names only the names are there.
+_SERVED = {
+    "pytest": "agent/served/pytest.py",
+    _OURS: "__init__.py",
+    f"{_OURS}.errors": "errors.py",
+    f"{_OURS}.eventually": "eventually.py",
+    f"{_OURS}.here": "here.py",
+    f"{_OURS}.link": "link/__init__.py",
+    f"{_OURS}.link.mailbox": "agent/served/mailbox.py",
+    f"{_OURS}.starter": "agent/served/starter.py",
+    f"{_OURS}.states": "states.py",
+    f"{_OURS}.time_limits": "time_limits.py",
+    f"{_AGENT}.served": "agent/served/__init__.py",
+    f"{_AGENT}.served.home": "agent/served/home.py",
+    f"{_AGENT}.served.placeholder": "agent/served/placeholder.py",
+}
 
 
 @functools.cache
@@ -56,7 +77,8 @@ def peer(compiled: bool, config: dict[str, Any]) -> bytes:
 
     :param compiled: whether it can read our compiled code.
     """
-    return _payload(compiled, "main:run", _PEER_MODULES, config)
+    modules = (*_PEER_MODULES, _STANDINS) if config["standins"] else _PEER_MODULES
+    return _payload(compiled, "main:run", modules, config)
 
 
 def template(config: dict[str, Any]) -> bytes:
@@ -67,7 +89,19 @@ def template(config: dict[str, Any]) -> bytes:
 @functools.cache
 def own_files() -> list[str]:
     """The files of this code: frames in them are not the user's."""
-    return [_module(name, True)[1] for name in (BASE_MODULE, *_TEMPLATE_MODULES)]
+    served = sorted({file for file in _SERVED.values() if file.startswith("agent/")})
+    return [
+        _base_loader().path,
+        *(_file(name) for name in (*_TEMPLATE_MODULES, _STANDINS)),
+        *(str(_HERE.parent / file) for file in served),
+    ]
+
+
+@functools.cache
+def standins() -> dict[str, tuple[str, bool, str]]:
+    """What a peer may import that has neither this package nor pytest: file, whether it is a package, source."""
+    files = {f"{_OURS}.{home}": "agent/served/home.py" for home in _HOMES.values()} | _SERVED
+    return {name: _served(file) for name, file in files.items()}
 
 
 def _payload(compiled: bool, entry: str, modules: tuple[str, ...], config: dict[str, Any]) -> bytes:
@@ -91,12 +125,21 @@ def _module(name: str, compiled: bool) -> tuple[str, str, bool, bytes | str]:
         full_name, loader = name, _base_loader()
     else:
         full_name = _AGENT if is_package else f"{_AGENT}.{name}"
-        path = (_HERE if name in _SHARED else _AGENT_FOLDER) / f"{name}.py"
-        loader = SourceFileLoader(full_name, str(path))
+        loader = SourceFileLoader(full_name, _file(name))
     # By its loader, which has most code compiled in a cache.
     code = marshal.dumps(loader.get_code(full_name)) if compiled else loader.get_source(full_name)
     assert code is not None
     return full_name, loader.path, is_package, code
+
+
+def _file(name: str) -> str:
+    return str((_HERE if name in _SHARED else _AGENT_FOLDER) / f"{name}.py")
+
+
+@functools.cache
+def _served(file: str) -> tuple[str, bool, str]:
+    path = _HERE.parent / file
+    return str(path), path.name == "__init__.py", path.read_text(encoding="utf-8")
 
 
 def _base_loader() -> SourceFileLoader:

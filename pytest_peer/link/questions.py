@@ -21,6 +21,7 @@ from .own_modules import Entry
 from .own_modules import described
 from .own_modules import of_environment
 
+_OURS = __name__.partition(".")[0]
 #: What a test module and the agent need, and a peer need not have installed.
 _NEEDED = frozenset(
     [
@@ -31,9 +32,6 @@ _NEEDED = frozenset(
         "iniconfig",
         "packaging",
         "pygments",
-        "pytest_peer",
-        "execnet",
-        "tblib",
         "cloudpickle",
     ]
 )
@@ -57,6 +55,8 @@ def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
 
     :param sees: whether the peer can see our environment, and so does without what is in it on purpose.
     """
+    if name.partition(".")[0] == _OURS:
+        return None  # it has a stand-in
     found = _found(name)
     if found is None:
         return None

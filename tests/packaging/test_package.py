@@ -33,7 +33,11 @@ SHARED_NAMES = (
     "wire",
 )
 SHARED = [PACKAGE / "link" / f"{name}.py" for name in SHARED_NAMES]
-SENT_TO_PEERS = [*sorted(AGENT.rglob("*.py")), *SHARED]
+#: What a peer imports that has no pytest_peer; __init__.py is left out, which names all the rest.
+SERVED = [
+    PACKAGE / f"{name}.py" for name in ("errors", "eventually", "here", "states", "time_limits")
+]
+SENT_TO_PEERS = [*sorted(AGENT.rglob("*.py")), *SHARED, *SERVED]
 MOST_LINES = 320
 #: To be split.
 LONGER = {"link/calls.py": 340}
@@ -41,7 +45,7 @@ LONGER = {"link/calls.py": 340}
 #: Top-level modules of the standard library that Python 3.8 does not have.
 LATER_THAN_3_8 = {"_zoneinfo", "annotationlib", "compression", "graphlib", "tomllib", "zoneinfo"}
 #: Of these, what a peer needs is sent along under its own name.
-SENT_ALONG = {"cloudpickle", "execnet", "pytest_peer"}
+SENT_ALONG = {"cloudpickle", "execnet", "pytest_peer", "pytest_peer_agent"}
 #: It is used where it is.
 IF_THERE = {"agent/asserting.py": {"_pytest"}}
 IMPORTABLE_IN_PEERS = sys.stdlib_module_names - LATER_THAN_3_8 | SENT_ALONG

@@ -1,0 +1,81 @@
+"""Names that mean something only where pytest runs: a module that mentions them can be imported here, and who uses one is told."""
+
+from __future__ import annotations
+
+_OPERATIONS = [
+    "call",
+    "contains",
+    "delitem",
+    "enter",
+    "exit",
+    "eq",
+    "ge",
+    "getitem",
+    "gt",
+    "iter",
+    "le",
+    "len",
+    "lt",
+    "ne",
+    "next",
+    "setitem",
+    "bool",
+    "aenter",
+    "aexit",
+    "await",
+]
+
+
+class Placeholder(type):
+    """A metaclass: in every version of Python a class may be an annotation, a base, and an argument of ``isinstance``."""
+
+    def __call__(cls, *args, **kwargs):  # noqa: ARG002 - they may be any
+        if not cls._can_be_made:
+            _refuse_class(cls)
+        return object.__new__(cls)
+
+    def __getattr__(cls, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        found = placeholder(cls.__module__, "%s.%s" % (cls.__qualname__, name), cls._why)
+        setattr(cls, name, found)
+        return found
+
+    def __getitem__(cls, item):
+        return cls
+
+    def __or__(cls, other):
+        return cls
+
+    __ror__ = __or__
+
+
+def placeholder(module, name, why, can_be_made=False):
+    """A class of that name.
+
+    :param why: why it cannot be used.
+    :param can_be_made: as code does at the top of a module; then it is what was made that cannot be used.
+    """
+    body = {"__module__": module, "__qualname__": name, "_why": why, "_can_be_made": can_be_made}
+    body.update(("__%s__" % operation, _refuse) for operation in _OPERATIONS)
+    body["__getattr__"] = _refuse_attribute
+    body["__hash__"] = object.__hash__
+    body["__new__"] = _refuse_class  # when it comes in a pickle
+    return Placeholder(name.rpartition(".")[2], (), body)
+
+
+def _text(cls):
+    return "%s.%s %s" % (cls.__module__, cls.__qualname__, cls._why)
+
+
+def _refuse_class(cls, *args, **kwargs):  # noqa: ARG001 - they may be any
+    raise RuntimeError(_text(cls))
+
+
+def _refuse(self, *args, **kwargs):  # noqa: ARG001 - they may be any
+    raise RuntimeError(_text(type(self)))
+
+
+def _refuse_attribute(self, name):
+    # Of the class that hasattr() expects, and whatever copies or shows objects.
+    raise AttributeError(name if name.startswith("_") else _text(type(self)))
