@@ -110,9 +110,9 @@ class Dispatcher:
 
     def _raised(self, exc):
         try:
-            description = describing.Describer(self._runtime.by_value, self._own_files).describe(
-                exc
-            )
+            description = describing.Describer(
+                self._runtime.by_value, self._own_files, self._runtime.locals
+            ).describe(exc)
         except BaseException as failed:
             text = "%s, and describing it failed: %r" % (type(exc).__qualname__, failed)
             description = {"type": type(exc).__qualname__, "repr": text, "text": text, "frames": []}

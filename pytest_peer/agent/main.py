@@ -69,7 +69,9 @@ class Agent:
         self._stream = PipeStream(read_fd, write_fd, self._execnet.get_execmodel("thread"))
         self._intake = Intake(read_fd, frames.FIRST_CHANNEL, self._received, self._frame)
         self._own_files = frozenset(config["own_files"])
-        self._runtime = here.runtime = here.Runtime(config["name"], config["by_value"])
+        self._runtime = here.runtime = here.Runtime(
+            config["name"], config["by_value"], config["locals"]
+        )
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
         self._outbox = None
         self._pid = os.getpid()

@@ -36,6 +36,7 @@ def rehearse():
     config = {
         "name": "",
         "by_value": "",
+        "locals": "",
         "path": list(sys.path),
         "replace_path": True,
         "own_files": [],

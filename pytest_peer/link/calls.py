@@ -303,7 +303,7 @@ class Calls:
         return None, self._raised(payload)
 
     def _raised(self, payload: Payload) -> BaseException:
-        return rebuilt(decode(payload), f"raised in {self._whom()}")
+        return rebuilt(decode(payload), self._whom())
 
     def timed_out(self, limit: float) -> CallTimeout:
         """What a call raises that was not answered in time; looks where the peer is."""

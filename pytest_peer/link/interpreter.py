@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import parcel
+from . import tracebacks
 
 PythonVersion = tuple[int, int, int]
 
@@ -90,6 +91,7 @@ def agent_config(
     return {
         "name": name,
         "by_value": interpreter.by_value,
+        "locals": tracebacks.shown_locals,
         "path": list(sys.path) if same else _portable_path(),
         "replace_path": same,
         "own_files": parcel.own_files(),

@@ -22,6 +22,8 @@ _SHARED = (
     "outbox",
     "mailbox",
     "codec",
+    "variables",
+    "sights",
     "describing",
 )
 _AGENT_FOLDER = _HERE.parent / "agent"

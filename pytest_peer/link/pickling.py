@@ -6,10 +6,7 @@ import contextlib
 import importlib
 import pickle
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
-
-from tblib import Traceback
 
 from ..errors import DecodeError
 from ..errors import EncodeError
@@ -17,6 +14,7 @@ from ..errors import PeerError
 from ..errors import RemoteError
 from . import codec
 from . import describing
+from . import tracebacks
 from .segments import Payload
 from .segments import kept
 
@@ -72,21 +70,26 @@ def decode(payload: Payload, what: str = "the result") -> Any:
         raise DecodeError(f"{what} cannot be rebuilt here: {type(exc).__name__}: {exc}") from exc
 
 
-def rebuilt(description: dict[str, Any], note: str) -> BaseException:
+def rebuilt(description: dict[str, Any], whose: str) -> BaseException:
     """The exception that a peer described: itself if possible, else an error of ours that stands for it.
 
-    :param note: added to the exception; says where it was raised.
+    :param whose: names the peer; a note says that it was raised there.
     """
-    exc = _Rebuilder().rebuild(description)
+    files = tracebacks.sources.known(description.get("sources", {}), whose)
+    exc = _Rebuilder(files).rebuild(description)
     if not description.get("disguised"):  # a note would become part of the reason of a skip
-        _add_note(exc, note)
+        _add_note(exc, f"raised in {whose}")
     return exc
 
 
 class _Rebuilder:
-    """Makes exceptions of descriptions; the same one of the same description."""
+    """Makes exceptions of descriptions; the same one of the same description.
 
-    def __init__(self) -> None:
+    :param files: see `tracebacks.made`.
+    """
+
+    def __init__(self, files: dict[str, str]) -> None:
+        self._files = files
         self._known: dict[int, BaseException | None] = {}
 
     def rebuild(self, description: dict[str, Any]) -> BaseException:
@@ -101,7 +104,7 @@ class _Rebuilder:
         self._known[id(description)] = None
         exc = _special(description) or self._itself(description) or _stand_in(description)
         self._known[id(description)] = exc
-        exc = exc.with_traceback(_traceback(description["frames"]))
+        exc = exc.with_traceback(tracebacks.made(description["frames"], self._files))
         for note in description.get("notes", ()):
             if note not in getattr(exc, "__notes__", ()):
                 _add_note(exc, note)
@@ -167,19 +170,3 @@ def _add_note(exc: BaseException, note: str) -> None:
 
 def _stand_in(description: dict[str, Any]) -> RemoteError:
     return RemoteError(description["type"], description["repr"], description["text"])
-
-
-def _traceback(frames: list[tuple[str, str, int, str]]) -> TracebackType | None:
-    described: dict[str, Any] | None = None
-    for filename, name, line, module in reversed(frames):
-        code = {"co_filename": filename, "co_name": name}
-        frame = {
-            "f_globals": {"__name__": module, "__file__": filename},
-            "f_code": code,
-            "f_lineno": line,
-        }
-        described = {"tb_frame": frame, "tb_lineno": line, "tb_next": described}
-    if described is None:
-        return None
-    traceback: TracebackType | None = Traceback.from_dict(described).as_traceback()
-    return traceback
