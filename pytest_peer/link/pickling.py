@@ -66,7 +66,7 @@ def decode(payload: Payload, what: str = "the result") -> Any:
     """
     try:
         return codec.loads(payload)
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:  # not Ctrl-C, which is the user's
         raise DecodeError(f"{what} cannot be rebuilt here: {type(exc).__name__}: {exc}") from exc
 
 
