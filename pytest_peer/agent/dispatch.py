@@ -14,6 +14,7 @@ import types
 
 from . import codec
 from . import describing
+from . import warned
 from . import wire
 from .reading import Reading
 from .segments import Parcel
@@ -127,6 +128,8 @@ class Dispatcher:
 
     def _answer(self, kind, ident, answer, data, on_main):
         flush()
+        if warned.recorded:
+            warned.tell(self._runtime, ident)
         if kind == wire.CAST:
             if answer == wire.RAISED:
                 complain("exception in a cast:\n%s" % pickle.loads(data)["text"])
@@ -188,6 +191,7 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
 
     async def _drive(self, kind, ident, coroutine):
+        live = warned.follow(ident) if kind == wire.CALL else []
         try:
             value = await coroutine
             answer = wire.RESULT
@@ -195,6 +199,7 @@ class Dispatcher:
             data = b"" if kind == wire.CAST else kept(self._packed(value))
         except BaseException as exc:
             answer, data = self._raised(exc)
+        live.clear()
         self._answer(kind, ident, answer, data, False)
 
 

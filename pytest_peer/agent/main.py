@@ -11,6 +11,7 @@ from . import dispatch
 from . import evidence
 from . import frames
 from . import here
+from . import warned
 from . import wire
 from .intake import Intake
 from .outbox import SMALL
@@ -73,6 +74,10 @@ class Agent:
             config["name"], config["by_value"], config["locals"]
         )
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
+        calls = dispatch.Dispatcher
+        warned.begin(
+            self._own_files, (calls._run, calls._drive), (calls._answer, calls._start_task)
+        )
         self._outbox = None
         self._pid = os.getpid()
 

@@ -29,6 +29,7 @@ from .segments import addressed
 from .segments import decoded_text
 from .segments import kept
 from .segments import split_address
+from .warned import refused
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -129,6 +130,11 @@ class Calls:
                 asked, Parcel
             ):  # the caller goes on, and may change what was not yet sent
                 link.outbox.keep(wire.CALL, ident)
+        if (
+            waiting.warned is not None
+            and (exc := refused(waiting.warned, self._whom())) is not None
+        ):
+            raise self._before(exc, kind, answer)
         if kind == wire.RESULT:
             return decode(answer)
         # Not by a name: a cycle through this frame would keep the test's locals alive.
@@ -225,6 +231,10 @@ class Calls:
         elif kind == wire.MESSAGE:
             name, payload = split_address(payload)
             self._mailboxes[name].deliver(payload)
+        elif kind == wire.WARNED:
+            future = self._pending.get(ident)
+            if future is not None:
+                future.warned = [*(future.warned or ()), payload]
         else:
             self._answered(kind, ident, payload)
 
@@ -293,7 +303,9 @@ class Calls:
             if kind in (wire.CAST, wire.MESSAGE):
                 raise PeerDown(f"{self._whom()} is going down") from None
 
-    def _outcome(self, kind: int, payload: Payload) -> Outcome:
+    def _outcome(self, kind: int, payload: Payload, warned: list[Payload] | None) -> Outcome:
+        if warned is not None and (refusal := refused(warned, self._whom())) is not None:
+            return None, self._before(refusal, kind, payload)
         if kind == wire.RESULT:
             try:
                 return decode(payload), None
@@ -301,6 +313,12 @@ class Calls:
                 exc.__traceback__ = None
                 return None, exc
         return None, self._raised(payload)
+
+    def _before(self, refusal: Warning, kind: int, payload: Payload) -> Warning:
+        """A warning that the test's filters make an error would have ended the call; what it raised itself is not lost."""
+        if kind == wire.RAISED:
+            refusal.__context__ = self._raised(payload)
+        return refusal
 
     def _raised(self, payload: Payload) -> BaseException:
         return rebuilt(decode(payload), self._whom())

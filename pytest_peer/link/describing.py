@@ -52,7 +52,7 @@ class Describer:
             "notes": [str(note) for note in getattr(exc, "__notes__", ())],
             "suppress": exc.__suppress_context__,
         }
-        description.update(_travelling(exc, self._by_value))
+        description.update(travelling(exc, self._by_value))
         if depth < _DEPTH:
             for name, other in (("cause", exc.__cause__), ("context", exc.__context__)):
                 if other is not None:
@@ -82,7 +82,7 @@ def _formatted(exc: BaseException, own_files: frozenset[str]) -> str:
         return safe_repr(exc)
 
 
-def _travelling(exc: BaseException, by_value: str) -> dict[str, Any]:
+def travelling(exc: BaseException, by_value: str) -> dict[str, Any]:
     """The exception itself, in the first of three ways in which it can travel: whole, in parts, not at all."""
     cls = type(exc)
     reference = _reference(cls)

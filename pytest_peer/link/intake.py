@@ -17,6 +17,7 @@ from .segments import view_of
 READ_SIZE = 1 << 16
 #: Read along with the end of a big part: what stands behind it and the next head.
 _SPARE = 1 << 12
+_ANSWERS = (wire.RESULT, wire.RAISED, wire.STACKS)
 
 
 class Intake:
@@ -65,7 +66,7 @@ class Intake:
         if (
             found == ident
             and flag == wire.WHOLE
-            and kind != wire.MESSAGE
+            and kind in _ANSWERS
             and code == frames.CHANNEL_DATA
             and channel == self._channel
             and size + frames.FRAME.size == len(data)

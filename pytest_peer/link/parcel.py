@@ -28,7 +28,7 @@ _SHARED = (
 )
 _AGENT_FOLDER = _HERE.parent / "agent"
 #: In the order in which they are loaded.
-_PEER_MODULES = ("__init__", *_SHARED, "here", "reading", "dispatch", "evidence", "main")
+_PEER_MODULES = ("__init__", *_SHARED, "here", "reading", "warned", "dispatch", "evidence", "main")
 _TEMPLATE_MODULES = (*_PEER_MODULES, "afresh", "guardian", "rehearsal", "template")
 
 

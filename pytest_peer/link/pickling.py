@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import importlib
 import pickle
@@ -82,6 +83,15 @@ def rebuilt(description: dict[str, Any], whose: str) -> BaseException:
     return exc
 
 
+def rebuilt_warning(description: dict[str, Any]) -> Warning:
+    """The warning that a peer described; of a class that is not here, one of the builtin class that is closest to it."""
+    message = _Rebuilder({}).itself(description)
+    if isinstance(message, Warning):
+        return message
+    category: type[Warning] = getattr(builtins, description["category"])
+    return category(f"{description['type']}: {description['text']}")
+
+
 class _Rebuilder:
     """Makes exceptions of descriptions; the same one of the same description.
 
@@ -102,7 +112,7 @@ class _Rebuilder:
                 id(description)
             ]  # None while its members are being made: a cycle ends there
         self._known[id(description)] = None
-        exc = _special(description) or self._itself(description) or _stand_in(description)
+        exc = _special(description) or self.itself(description) or _stand_in(description)
         self._known[id(description)] = exc
         exc = exc.with_traceback(tracebacks.made(description["frames"], self._files))
         for note in description.get("notes", ()):
@@ -118,7 +128,8 @@ class _Rebuilder:
         object.__setattr__(exc, "__suppress_context__", description.get("suppress", False))
         return exc
 
-    def _itself(self, description: dict[str, Any]) -> BaseException | None:
+    def itself(self, description: dict[str, Any]) -> BaseException | None:
+        """The exception alone, without what belongs to it; ``None`` if it cannot be made."""
         try:
             if "whole" in description:
                 exc = pickle.loads(description["whole"])
