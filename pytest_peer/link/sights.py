@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from types import CodeType
 from types import FrameType
 from types import TracebackType
@@ -86,10 +87,10 @@ class Sights:
             return
         first = max(code.co_firstlineno, line - _OF_FUNCTION, 1)
         base = -1 if code.co_name == "<module>" else _indent(lines[first - 1])
-        for number in (line, *range(first, _end(lines, line, base))):
-            if number not in seen and self._left > 0:
-                seen[number] = lines[number - 1].rstrip("\n")[:LINE]
-                self._left -= 1
+        last = min(_end(lines, line, base), first + self._left)
+        self._left -= last - first
+        for number, text in zip(range(first, last), lines[first - 1 : last - 1]):
+            seen[number] = text.rstrip("\n")[:LINE]
 
 
 def _end(lines: list[str], line: int, base: int) -> int:
@@ -110,12 +111,11 @@ def _place(code: CodeType, instruction: int) -> tuple[int, int, int] | None:
     """Last line, first and last column of what an instruction stands for, which Python 3.11 and later know."""
     if sys.version_info < (3, 11) or instruction < 0:
         return None
-    for index, (_, end, column, end_column) in enumerate(code.co_positions()):
-        if index == instruction // 2:
-            if end is None or column is None or end_column is None:
-                return None
-            return end, column, end_column
-    return None
+    places = islice(code.co_positions(), instruction // 2, None)
+    _, end, column, end_column = next(places, (None,) * 4)
+    if end is None or column is None or end_column is None:
+        return None
+    return end, column, end_column
 
 
 def _hidden(frame: FrameType) -> bool:
