@@ -24,6 +24,8 @@ _MOST = 1000
 _IGNORED = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 #: Lets everything through; by its class it can be told from a user's filter.
 _OURS = ("always", None, object, None, 0)
+#: Functions that nobody calls: what they raise, Python ignores.
+_FINALIZERS = ("__del__", "_warn_unawaited_coroutine")
 #: What is shown outside of calls, once for each place.
 _shown = set()
 
@@ -91,11 +93,12 @@ def tell(runtime, ident):
 def _show(message, category, filename, lineno, file=None, line=None):
     """In place of ``warnings.showwarning``."""
     try:
-        ident, frame, inside = _whose(filename, lineno)
+        ident, frame, inside, final = _whose(filename, lineno)
         if _of_our_threads(message, category):
             return
         if file is None and ident is not None:
-            _record(ident, message, category, filename, lineno, frame, inside)
+            final = final or issubclass(category, ResourceWarning)
+            _record(ident, message, category, filename, lineno, frame, inside, final)
             return
         if file is None and not _python_shows(message, category, filename, lineno, frame):
             return
@@ -105,30 +108,34 @@ def _show(message, category, filename, lineno, file=None, line=None):
 
 
 def _whose(filename, lineno):
-    """Which call this thread is in, or ``None``; the frame that the warning points to, if there is one; whether that is in the call."""
+    """Which call this thread is in, or ``None``.
+
+    And the frame that the warning points to, if there is one; whether that is in the call; whether a finalizer warns.
+    """
     frame, found, run, over = sys._getframe(2), None, None, False
-    inside = False
+    inside = final = False
     while frame is not None:
         if run is None and frame.f_code in _runs:
             run, inside = frame, found is not None
         elif run is None and frame.f_code in _answers:
             over = True
+        final = final or (run is None and frame.f_code.co_name in _FINALIZERS)
         if found is None and frame.f_code.co_filename == filename and frame.f_lineno == lineno:
             found = frame
         frame = frame.f_back
     if over:
-        return None, found, False
+        return None, found, False, final
     if run is None:
         live = _followed.get(None) if _followed is not None else None
-        return (live[0] if live else None), found, found is not None
+        return (live[0] if live else None), found, found is not None, final
     names = run.f_locals
     ident = names["ident"] if names["kind"] == wire.CALL else None
     if type(names) is dict:
         names.clear()  # before Python 3.13 it is a copy, and what the call was given would live on in it
-    return ident, found, inside
+    return ident, found, inside, final
 
 
-def _record(ident, message, category, filename, lineno, frame, inside):
+def _record(ident, message, category, filename, lineno, frame, inside, final):
     kept = recorded.setdefault(ident, {})
     key = (category, str(message), filename, lineno)
     if key in kept or len(kept) >= _MOST:
@@ -139,6 +146,7 @@ def _record(ident, message, category, filename, lineno, frame, inside):
         "module": None,
         "frames": [],
         "sources": {},
+        "final": final,
         # A function that blames its caller, and was called by the test.
         "of caller": not inside and (frame is not None or filename in ("sys", "<sys>")),
     }

@@ -34,6 +34,11 @@ def refused(payloads: Sequence[Payload], whose: str) -> Warning | None:
         except Warning as exc:
             if exc is not message:
                 raise
+            if described["final"]:
+                # A finalizer's: Python would ignore what it raises, so it is not the call's. But it is not lost.
+                place = files.get(described["file"], described["file"]), described["line"]
+                warnings.showwarning(message, type(message), *place)
+                continue
             message.add_note(f"warned of in {whose}")
             return message.with_traceback(tracebacks.made(described["frames"], files))
     return None

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import sys
 import threading
 import warnings
@@ -110,6 +111,26 @@ def log_warnings() -> list[str]:
     logging.captureWarnings(False)
     logging.getLogger("py.warnings").removeHandler(handler)
     return logged
+
+
+class Final:
+    def __del__(self) -> None:
+        warn("at the end")
+
+
+def warn_at_the_end() -> str:
+    Final()
+    return "done"
+
+
+def leave_open() -> str:
+    open(os.devnull)  # noqa: SIM115 - that is what is warned of
+    return "done"
+
+
+def leave_unawaited() -> str:
+    warn_later()  # type: ignore[unused-coroutine]
+    return "done"
 
 
 async def warn_later() -> None:
@@ -262,6 +283,16 @@ def test_error_has_what_the_call_raised_as_its_context(shared: Peer) -> None:
     assert isinstance(caught.value.__context__, Worried)
 
 
+@pytest.mark.parametrize("function", [leave_open, leave_unawaited, warn_at_the_end])
+def test_what_a_finalizer_warns_of_is_not_raised(
+    shared: Peer, function: Callable[[], object]
+) -> None:
+    with heard() as caught:
+        warnings.simplefilter("error")
+        assert shared.call(function) == "done"
+    assert len(caught) == 1
+
+
 @pytest.mark.filterwarnings("error", "ignore:careful")
 def test_filter_by_text(shared: Peer) -> None:
     assert shared.call(warn) == "done"
@@ -381,3 +412,15 @@ def test_warning_of_another_python(
     assert caught[0].filename == "<string>"
     with pytest.warns(DeprecationWarning, match="too old"):
         peer.call("awkward:made_warning", "only_for_an_old_python")
+
+
+def test_fork_beside_our_own_threads_is_nothing_to_warn_of(
+    peer_factory: Any, requires_python: Callable[[str], str]
+) -> None:
+    peer = peer_factory(exec=requires_python("3.13"))
+    code = "import os\npid = os.fork()\npid or os._exit(0)\nos.waitpid(pid, 0)"
+    for _ in range(3):
+        peer.call("builtins:exec", code)
+    threaded = f"import threading\nthreading.Timer(60, print).start()\n{code}"
+    with pytest.warns(DeprecationWarning, match="multi-threaded"):
+        peer.call("builtins:exec", threaded)
