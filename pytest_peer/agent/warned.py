@@ -93,50 +93,60 @@ def tell(runtime, ident):
 def _show(message, category, filename, lineno, file=None, line=None):
     """In place of ``warnings.showwarning``."""
     try:
-        ident, frame, inside, final = _whose(filename, lineno)
+        cause = _Cause(sys._getframe(1), filename, lineno)
         if _of_our_threads(message, category):
             return
-        if file is None and ident is not None:
-            final = final or issubclass(category, ResourceWarning)
-            _record(ident, message, category, filename, lineno, frame, inside, final)
+        if file is None and cause.ident is not None:
+            _record(cause, message, category, filename, lineno)
             return
-        if file is None and not _python_shows(message, category, filename, lineno, frame):
+        if file is None and not _python_shows(message, category, filename, lineno, cause.frame):
             return
     except Exception:  # a fault of ours, or a warning whose str() raises
         pass
     _show_here(message, category, filename, lineno, file, line)
 
 
-def _whose(filename, lineno):
-    """Which call this thread is in, or ``None``.
+class _Cause:
+    """What this thread is doing, found in its frames."""
 
-    And the frame that the warning points to, if there is one; whether that is in the call; whether a finalizer warns.
-    """
-    frame, found, run, over = sys._getframe(2), None, None, False
-    inside = final = False
-    while frame is not None:
-        if run is None and frame.f_code in _runs:
-            run, inside = frame, found is not None
-        elif run is None and frame.f_code in _answers:
-            over = True
-        final = final or (run is None and frame.f_code.co_name in _FINALIZERS)
-        if found is None and frame.f_code.co_filename == filename and frame.f_lineno == lineno:
-            found = frame
-        frame = frame.f_back
-    if over:
-        return None, found, False, final
-    if run is None:
-        live = _followed.get(None) if _followed is not None else None
-        return (live[0] if live else None), found, found is not None, final
+    def __init__(self, frame, filename, lineno):
+        #: The call that it is in.
+        self.ident = None
+        #: The frame that the warning points to, and whether that is in the call.
+        self.frame = None
+        self.inside = False
+        #: Whether a finalizer warns.
+        self.final = False
+        run, over = None, False
+        while frame is not None:
+            code = frame.f_code
+            if run is None:
+                over = over or code in _answers
+                self.final = self.final or code.co_name in _FINALIZERS
+                if code in _runs:
+                    run, self.inside = frame, self.frame is not None
+            if self.frame is None and code.co_filename == filename and frame.f_lineno == lineno:
+                self.frame = frame
+            frame = frame.f_back
+        if over:
+            return
+        if run is not None:
+            self.ident = _ident(run)
+        elif _followed is not None and _followed.get(None):
+            self.ident = _followed.get()[0]
+            self.inside = self.frame is not None
+
+
+def _ident(run):
     names = run.f_locals
     ident = names["ident"] if names["kind"] == wire.CALL else None
     if type(names) is dict:
         names.clear()  # before Python 3.13 it is a copy, and what the call was given would live on in it
-    return ident, found, inside, final
+    return ident
 
 
-def _record(ident, message, category, filename, lineno, frame, inside, final):
-    kept = recorded.setdefault(ident, {})
+def _record(cause, message, category, filename, lineno):
+    kept = recorded.setdefault(cause.ident, {})
     key = (category, str(message), filename, lineno)
     if key in kept or len(kept) >= _MOST:
         return
@@ -146,15 +156,15 @@ def _record(ident, message, category, filename, lineno, frame, inside, final):
         "module": None,
         "frames": [],
         "sources": {},
-        "final": final,
+        "final": cause.final or issubclass(category, ResourceWarning),
         # A function that blames its caller, and was called by the test.
-        "of caller": not inside and (frame is not None or filename in ("sys", "<sys>")),
+        "of caller": not cause.inside and (cause.frame is not None or filename in ("sys", "<sys>")),
     }
-    if inside:
+    if cause.inside:
         sights = Sights(_own_files, "")
-        told["frames"] = [sights.frame(frame, lineno, frame.f_lasti)]
+        told["frames"] = [sights.frame(cause.frame, lineno, cause.frame.f_lasti)]
         told["sources"] = sights.sources
-        told["module"] = frame.f_globals.get("__name__") or "<string>"
+        told["module"] = cause.frame.f_globals.get("__name__") or "<string>"
     kept[key] = message, told
 
 
