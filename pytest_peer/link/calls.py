@@ -130,11 +130,13 @@ class Calls:
                 asked, Parcel
             ):  # the caller goes on, and may change what was not yet sent
                 link.outbox.keep(wire.CALL, ident)
-        if (
-            waiting.warned is not None
-            and (exc := refused(waiting.warned, self._whom())) is not None
-        ):
-            raise self._before(exc, kind, answer)
+        if waiting.warned is not None:
+            refusal = self._refusal(waiting.warned, kind, answer)
+            try:
+                if refusal is not None:
+                    raise refusal
+            finally:
+                del refusal  # as below
         if kind == wire.RESULT:
             return decode(answer)
         # Not by a name: a cycle through this frame would keep the test's locals alive.
@@ -304,8 +306,8 @@ class Calls:
                 raise PeerDown(f"{self._whom()} is going down") from None
 
     def _outcome(self, kind: int, payload: Payload, warned: list[Payload] | None) -> Outcome:
-        if warned is not None and (refusal := refused(warned, self._whom())) is not None:
-            return None, self._before(refusal, kind, payload)
+        if warned and (refusal := self._refusal(warned, kind, payload)) is not None:
+            return None, refusal
         if kind == wire.RESULT:
             try:
                 return decode(payload), None
@@ -314,9 +316,10 @@ class Calls:
                 return None, exc
         return None, self._raised(payload)
 
-    def _before(self, refusal: Warning, kind: int, payload: Payload) -> Warning:
-        """A warning that the test's filters make an error would have ended the call; what it raised itself is not lost."""
-        if kind == wire.RAISED:
+    def _refusal(self, warned: list[Payload], kind: int, payload: Payload) -> Warning | None:
+        """Issue the warnings of a call. One that the test's filters make an error ends it; what it raised itself is not lost."""
+        refusal = refused(warned, self._whom())
+        if refusal is not None and kind == wire.RAISED:
             refusal.__context__ = self._raised(payload)
         return refusal
 
