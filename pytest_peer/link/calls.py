@@ -8,13 +8,15 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import wait
+from functools import partial
 from typing import Any
 
 from ..errors import CallTimeout
 from ..errors import PeerDown
 from ..errors import PeerError
 from . import wire
-from .future import Outcome
+from .answers import outcome
+from .answers import value
 from .future import PeerFuture
 from .future import Waiting
 from .gateway import Link
@@ -22,14 +24,12 @@ from .mailbox import Mailboxes
 from .pickling import decode
 from .pickling import encode
 from .pickling import encode_call
-from .pickling import rebuilt
 from .segments import Parcel
 from .segments import Payload
 from .segments import addressed
 from .segments import decoded_text
 from .segments import kept
 from .segments import split_address
-from .warned import refused
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -46,6 +46,7 @@ class Calls:
         self, whom: Callable[[], str], mailboxes: Mailboxes, stacks: Callable[[], str]
     ) -> None:
         self._whom = whom
+        self._outcome = partial(outcome, whom)
         self._stacks = stacks
         self._mailboxes = mailboxes
         #: Set when the agent listens, or will never.
@@ -130,17 +131,9 @@ class Calls:
                 asked, Parcel
             ):  # the caller goes on, and may change what was not yet sent
                 link.outbox.keep(wire.CALL, ident)
-        if waiting.warned is not None:
-            refusal = self._refusal(waiting.warned, kind, answer)
-            try:
-                if refusal is not None:
-                    raise refusal
-            finally:
-                del refusal  # as below
-        if kind == wire.RESULT:
+        if kind == wire.RESULT and waiting.warned is None:
             return decode(answer)
-        # Not by a name: a cycle through this frame would keep the test's locals alive.
-        raise self._raised(answer)
+        return value(self._whom, kind, answer, waiting.warned)
 
     def submit(
         self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -304,27 +297,6 @@ class Calls:
                 raise self._error() from None
             if kind in (wire.CAST, wire.MESSAGE):
                 raise PeerDown(f"{self._whom()} is going down") from None
-
-    def _outcome(self, kind: int, payload: Payload, warned: list[Payload] | None) -> Outcome:
-        if warned and (refusal := self._refusal(warned, kind, payload)) is not None:
-            return None, refusal
-        if kind == wire.RESULT:
-            try:
-                return decode(payload), None
-            except Exception as exc:
-                exc.__traceback__ = None
-                return None, exc
-        return None, self._raised(payload)
-
-    def _refusal(self, warned: list[Payload], kind: int, payload: Payload) -> Warning | None:
-        """Issue the warnings of a call. One that the test's filters make an error ends it; what it raised itself is not lost."""
-        refusal = refused(warned, self._whom())
-        if refusal is not None and kind == wire.RAISED:
-            refusal.__context__ = self._raised(payload)
-        return refusal
-
-    def _raised(self, payload: Payload) -> BaseException:
-        return rebuilt(decode(payload), self._whom())
 
     def timed_out(self, limit: float) -> CallTimeout:
         """What a call raises that was not answered in time; looks where the peer is."""
