@@ -108,9 +108,12 @@ class _Open:
     """A nursery that the hooks know while it is open."""
 
     def __init__(self, config: pytest.Config, directory: Callable[[], Path]) -> None:
+        from . import report
         from .aftermath import Aftermath
+        from .link import tracebacks
         from .starter import Nursery
 
+        tracebacks.shown_locals = report.shown_locals(config)
         warm_up.expect_peers(config)  # it may be a test that asked for a fixture only as it ran
         if aftermath_key not in config.stash:
             config.stash[aftermath_key] = Aftermath(

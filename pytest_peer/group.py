@@ -17,10 +17,20 @@ from .peer import Peer
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
+#: Exceptions that are no failures, but what becomes of a test: pytest's and unittest's.
+_OUTCOMES = {
+    ("builtins", "Skipped"),
+    ("_pytest.outcomes", "XFailed"),
+    ("unittest.case", "SkipTest"),
+}
+
 
 @final
 class PeerGroup(Sequence[Peer]):
-    """Peers in order. Results come in the same order; failures as an ``ExceptionGroup`` whose members say which peer."""
+    """Peers in order. Results come in the same order; failures as an ``ExceptionGroup`` whose members say which peer.
+
+    A member that skips, or fails as expected, does so for the test, unless another one fails.
+    """
 
     def __init__(self, peers: Sequence[Peer]) -> None:
         """:private: made by ``peer_factory.many``."""
@@ -61,12 +71,12 @@ class PeerGroup(Sequence[Peer]):
 
     def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
         """`Peer.cast` on every member."""
-        failures: list[BaseException] = []
+        failures: list[tuple[Peer, BaseException]] = []
         for peer in self._peers:
             try:
                 peer.cast(fn, *args, **kwargs)
             except Exception as exc:
-                failures.append(_saying_which(exc, peer))
+                failures.append((peer, exc))
         self._raise(failures)
 
     def stop(self) -> None:
@@ -77,11 +87,14 @@ class PeerGroup(Sequence[Peer]):
         """`Peer.kill` on every member at the same time."""
         ending.kill([peer.incarnation for peer in self._peers])
 
-    def _raise(self, failures: list[BaseException]) -> None:
+    def _raise(self, failures: list[tuple[Peer, BaseException]]) -> None:
+        if failures and all(_is_outcome(exc) for _, exc in failures):
+            raise failures[0][1]  # without a note, which would become part of the reason
         if failures:
             # An ExceptionGroup, unless a function raised SystemExit or the like.
             raise BaseExceptionGroup(
-                f"{len(failures)} of {len(self._peers)} peers failed", failures
+                f"{len(failures)} of {len(self._peers)} peers failed",
+                [_saying_which(exc, peer) for peer, exc in failures],
             )
 
     def _results(self, submits: list[Callable[[], PeerFuture]]) -> list[Any]:
@@ -93,7 +106,7 @@ class PeerGroup(Sequence[Peer]):
             except Exception as exc:
                 futures.append(exc)
         results: list[Any] = []
-        failures: list[BaseException] = []
+        failures: list[tuple[Peer, BaseException]] = []
         for peer, future in zip(self._peers, futures, strict=True):
             limit = peer.options.call_timeout
             left = None if limit is None else max(0.0, limit - (time.monotonic() - started))
@@ -109,9 +122,13 @@ class PeerGroup(Sequence[Peer]):
             if failed is None:
                 results.append(value)
             else:
-                failures.append(_saying_which(failed, peer))
+                failures.append((peer, failed))
         self._raise(failures)
         return results
+
+
+def _is_outcome(exc: BaseException) -> bool:
+    return (type(exc).__module__, type(exc).__name__) in _OUTCOMES
 
 
 def _saying_which(exc: BaseException, peer: Peer) -> BaseException:

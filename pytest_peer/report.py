@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pytest
+
     from .evidence.output import OutputStream
     from .peer import Peer
 
@@ -63,3 +65,10 @@ def _tail(text: str, stream: OutputStream) -> str:
     if len(text) <= SECTION_CHARACTERS:
         return text
     return f"... {len(text) - SECTION_CHARACTERS} characters more in {stream.path}\n{text[-SECTION_CHARACTERS:]}"
+
+
+def shown_locals(config: pytest.Config) -> str:
+    """How this run's reports show the locals of frames: not at all (empty), ``"short"`` or ``"full"``, as pytest itself does it."""
+    if not config.getoption("showlocals", False):
+        return ""
+    return "full" if config.get_verbosity() > 1 else "short"

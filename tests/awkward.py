@@ -6,6 +6,7 @@ import dataclasses
 import os
 import sys
 import types
+import warnings
 from typing import Any
 
 
@@ -84,3 +85,11 @@ def made_here(name: str) -> Any:
     sys.modules[name] = module
     exec("class Here(Exception): pass", module.__dict__)
     return module.Here
+
+
+def made_warning(module: str) -> None:
+    """Warn by a class of a module that is made now, and so is only in this process."""
+    made = types.ModuleType(module)
+    sys.modules[module] = made
+    exec("class Old(DeprecationWarning): pass", vars(made))
+    warnings.warn("too old", vars(made)["Old"], stacklevel=1)

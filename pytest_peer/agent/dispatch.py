@@ -15,6 +15,7 @@ import types
 from . import asserting
 from . import codec
 from . import describing
+from . import warned
 from . import wire
 from .reading import Reading
 from .segments import Parcel
@@ -115,9 +116,9 @@ class Dispatcher:
 
     def _raised(self, exc):
         try:
-            description = describing.Describer(self._runtime.by_value, self._own_files).describe(
-                exc
-            )
+            description = describing.Describer(
+                self._runtime.by_value, self._own_files, self._runtime.locals
+            ).describe(exc)
         except BaseException as failed:
             text = "%s, and describing it failed: %r" % (type(exc).__qualname__, failed)
             description = {"type": type(exc).__qualname__, "repr": text, "text": text, "frames": []}
@@ -132,6 +133,8 @@ class Dispatcher:
 
     def _answer(self, kind, ident, answer, data, on_main):
         flush()
+        if warned.recorded:
+            warned.tell(self._runtime, ident)
         if kind == wire.CAST:
             if answer == wire.RAISED:
                 complain("exception in a cast:\n%s" % pickle.loads(data)["text"])
@@ -193,6 +196,7 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
 
     async def _drive(self, kind, ident, coroutine):
+        live = warned.follow(ident) if kind == wire.CALL else []
         try:
             value = await coroutine
             answer = wire.RESULT
@@ -200,6 +204,7 @@ class Dispatcher:
             data = b"" if kind == wire.CAST else kept(self._packed(value))
         except BaseException as exc:
             answer, data = self._raised(exc)
+        live.clear()
         self._answer(kind, ident, answer, data, False)
 
 

@@ -36,9 +36,10 @@ class Origin:
 class Runtime:
     """What the parts of the agent share."""
 
-    def __init__(self, name, by_value):
+    def __init__(self, name, by_value, locals):
         self.name = name
         self.by_value = by_value
+        self.locals = locals
         self.ids = itertools.count(1)
         self.mailboxes = Mailboxes(_rebuilt)
         self.origin = Origin(self)

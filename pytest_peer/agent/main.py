@@ -12,6 +12,7 @@ from . import dispatch
 from . import evidence
 from . import frames
 from . import here
+from . import warned
 from . import wire
 from .asking import Asking
 from .intake import Intake
@@ -83,7 +84,9 @@ class Agent:
         self._stream = PipeStream(read_fd, write_fd, self._execnet.get_execmodel("thread"))
         self._intake = Intake(read_fd, frames.FIRST_CHANNEL, self._received, self._frame)
         self._own_files = frozenset(config["own_files"])
-        self._runtime = here.runtime = here.Runtime(config["name"], config["by_value"])
+        self._runtime = here.runtime = here.Runtime(
+            config["name"], config["by_value"], config["locals"]
+        )
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
         self._asking = Asking(self._runtime, self._dispatcher.reading)
         asserting.ask = self._asking.ask
@@ -92,6 +95,10 @@ class Agent:
             self._asking.ask, place is not None and place_of(place[0]) == place[1]
         )
         self._modules.install(config["replace_path"])
+        calls = dispatch.Dispatcher
+        warned.begin(
+            self._own_files, (calls._run, calls._drive), (calls._answer, calls._start_task)
+        )
         self._outbox = None
         self._pid = os.getpid()
 

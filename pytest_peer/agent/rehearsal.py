@@ -37,6 +37,7 @@ def rehearse():
     config = {
         "name": "",
         "by_value": "",
+        "locals": "",
         "path": list(sys.path),
         "replace_path": True,
         "standins": None,

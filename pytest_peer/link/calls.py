@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import wait
+from functools import partial
 from typing import Any
 
 from ..errors import CallTimeout
@@ -15,7 +16,8 @@ from ..errors import PeerDown
 from ..errors import PeerError
 from ..waiting import Event
 from . import wire
-from .future import Outcome
+from .answers import outcome
+from .answers import value
 from .future import PeerFuture
 from .future import Waiting
 from .gateway import Link
@@ -25,7 +27,6 @@ from .own_modules import News
 from .pickling import decode
 from .pickling import encode
 from .pickling import encode_call
-from .pickling import rebuilt
 from .questions import answer
 from .questions import answering
 from .segments import Parcel
@@ -54,6 +55,7 @@ class Calls:
         self, whom: Callable[[], str], mailboxes: Mailboxes, stacks: Callable[[], str]
     ) -> None:
         self._whom = whom
+        self._outcome = partial(outcome, whom)
         self._stacks = stacks
         self._mailboxes = mailboxes
         #: Set when the agent listens, or will never.
@@ -142,10 +144,9 @@ class Calls:
                 asked, Parcel
             ):  # the caller goes on, and may change what was not yet sent
                 link.outbox.keep(wire.CALL, ident)
-        if kind == wire.RESULT:
+        if kind == wire.RESULT and waiting.warned is None:
             return decode(answer)
-        # Not by a name: a cycle through this frame would keep the test's locals alive.
-        raise self._raised(answer)
+        return value(self._whom, kind, answer, waiting.warned)
 
     def submit(
         self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -240,6 +241,10 @@ class Calls:
         elif kind == wire.MESSAGE:
             name, payload = split_address(payload)
             self._mailboxes[name].deliver(payload)
+        elif kind == wire.WARNED:
+            future = self._pending.get(ident)
+            if future is not None:
+                future.warned = [*(future.warned or ()), payload]
         else:
             self._answered(kind, ident, payload)
 
@@ -322,18 +327,6 @@ class Calls:
         told = encode(answer(self._interpreter, what, args), self._by_value, "the answer")
         with contextlib.suppress(PeerDown):
             self._post(wire.ANSWER, ident, told)
-
-    def _outcome(self, kind: int, payload: Payload) -> Outcome:
-        if kind == wire.RESULT:
-            try:
-                return decode(payload), None
-            except Exception as exc:
-                exc.__traceback__ = None
-                return None, exc
-        return None, self._raised(payload)
-
-    def _raised(self, payload: Payload) -> BaseException:
-        return rebuilt(decode(payload), f"raised in {self._whom()}")
 
     def timed_out(self, limit: float) -> CallTimeout:
         """What a call raises that was not answered in time; looks where the peer is."""

@@ -12,13 +12,10 @@ from .codec import CannotEncode
 from .codec import attribute
 from .codec import dumps
 from .codec import safe_repr
+from .sights import Sights
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
-#: Of the import system; Python leaves its frames out of tracebacks as well.
-_IMPORTING = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
-#: Frames of a traceback that travel, from each of its ends: a RecursionError has thousands.
-_FRAMES = 100
 _DEPTH = 20
 
 
@@ -29,34 +26,41 @@ class Describer:
 
     :param by_value: why code cannot be sent by value; empty if it can.
     :param own_files: files whose frames are ours, and left out of the tracebacks.
+    :param locals: how those of frames are shown, see `Sights`.
     """
 
-    def __init__(self, by_value: str, own_files: frozenset[str]) -> None:
+    def __init__(self, by_value: str, own_files: frozenset[str], locals: str = "") -> None:
         self._by_value = by_value
         self._own_files = own_files
+        self._sights = Sights(own_files, locals)
         self._known: dict[int, dict[str, Any]] = {}
 
-    def describe(self, exc: BaseException, depth: int = 0) -> dict[str, Any]:
-        """Describe `exc`."""
+    def describe(self, exc: BaseException) -> dict[str, Any]:
+        """Describe `exc`; with the source of all frames, which it may be that only this process can see."""
+        description = self._described(exc)
+        description["sources"] = self._sights.sources
+        return description
+
+    def _described(self, exc: BaseException, depth: int = 0) -> dict[str, Any]:
         if id(exc) in self._known:
             return self._known[id(exc)]
         description = self._known[id(exc)] = {
             "type": "%s.%s" % (type(exc).__module__, type(exc).__qualname__),
             "repr": safe_repr(exc),
             "text": _formatted(exc, self._own_files),
-            "frames": _frames(exc, self._own_files),
+            "frames": self._sights.traceback(exc.__traceback__),
             "notes": [str(note) for note in getattr(exc, "__notes__", ())],
             "suppress": exc.__suppress_context__,
         }
-        description.update(_travelling(exc, self._by_value))
+        description.update(travelling(exc, self._by_value))
         if depth < _DEPTH:
             for name, other in (("cause", exc.__cause__), ("context", exc.__context__)):
                 if other is not None:
-                    description[name] = self.describe(other, depth + 1)
+                    description[name] = self._described(other, depth + 1)
             if _is_group(exc):
                 members: Any = exc
                 description["members"] = [
-                    self.describe(each, depth + 1) for each in members.exceptions
+                    self._described(each, depth + 1) for each in members.exceptions
                 ]
         return description
 
@@ -78,25 +82,7 @@ def _formatted(exc: BaseException, own_files: frozenset[str]) -> str:
         return safe_repr(exc)
 
 
-def _frames(exc: BaseException, own_files: frozenset[str]) -> list[tuple[str, str, int, str]]:
-    frames = []
-    step = exc.__traceback__
-    while step is not None:
-        code = step.tb_frame.f_code
-        if code.co_filename not in own_files and code.co_filename not in _IMPORTING:
-            frames.append(
-                (
-                    code.co_filename,
-                    code.co_name,
-                    step.tb_lineno,
-                    step.tb_frame.f_globals.get("__name__", ""),
-                )
-            )
-        step = step.tb_next
-    return frames if len(frames) <= 2 * _FRAMES else frames[:_FRAMES] + frames[-_FRAMES:]
-
-
-def _travelling(exc: BaseException, by_value: str) -> dict[str, Any]:
+def travelling(exc: BaseException, by_value: str) -> dict[str, Any]:
     """The exception itself, in the first of three ways in which it can travel: whole, in parts, not at all."""
     cls = type(exc)
     reference = _reference(cls)

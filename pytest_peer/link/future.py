@@ -27,7 +27,7 @@ Answer = tuple[int, Payload]
 class Waiting:
     """One caller waiting for one answer; a third of what a future costs, and most calls need no more."""
 
-    __slots__ = ("_answer", "_arrived", "_error", "settled")
+    __slots__ = ("_answer", "_arrived", "_error", "settled", "warned")
 
     def __init__(self) -> None:
         self._arrived = threading.Lock()
@@ -36,6 +36,8 @@ class Waiting:
         self._error: BaseException | None = None
         #: Whether `wait` will not wait any more.
         self.settled: bool = False
+        #: Warnings of the call, still encoded.
+        self.warned: list[Payload] | None = None
 
     def deliver(self, answer: Answer) -> None:
         """The answer has come, still encoded."""
@@ -84,12 +86,16 @@ class PeerFuture(Future[Any]):
     """
 
     def __init__(
-        self, decode: Callable[[int, Payload], Outcome], timed_out: Callable[[float], CallTimeout]
+        self,
+        decode: Callable[[int, Payload, list[Payload] | None], Outcome],
+        timed_out: Callable[[float], CallTimeout],
     ) -> None:
         super().__init__()
         self._condition = Condition()  # type: ignore[assignment]  # else an interrupted `result` may hang who answers
         #: The id of the call.
         self.ident: int = 0
+        #: Warnings of the call, still encoded; issued by whoever asks for the answer first.
+        self.warned: list[Payload] | None = None
         self._decode = decode
         self._timed_out = timed_out
         self._decoding = threading.RLock()
@@ -150,9 +156,11 @@ class PeerFuture(Future[Any]):
                 raise self._timed_out(limit if told is None else told) from None
             with self._decoding:
                 if self._outcome is None:
-                    self._outcome = (
-                        (None, failed) if failed is not None else self._decode(*super().result(0))
-                    )
+                    if failed is not None:
+                        self._outcome = None, failed
+                    else:
+                        kind, payload = super().result(0)
+                        self._outcome = self._decode(kind, payload, self.warned)
                     exc = self._outcome[1]
                     self._remote_traceback = exc.__traceback__ if exc is not None else None
         return self._outcome

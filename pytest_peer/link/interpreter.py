@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import parcel
+from . import tracebacks
 from .own_modules import Place
 from .own_modules import of_environment
 from .own_modules import place_of
@@ -112,6 +113,7 @@ def agent_config(
     return {
         "name": name,
         "by_value": interpreter.by_value,
+        "locals": tracebacks.shown_locals,
         "path": list(interpreter.path) if interpreter.same else _portable_path(),
         "replace_path": interpreter.same,
         "environment": None if interpreter.same else (environment, place_of(environment)),

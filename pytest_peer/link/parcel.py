@@ -26,6 +26,8 @@ _SHARED = (
     "shadowed",
     "code_by_value",
     "codec",
+    "variables",
+    "sights",
     "describing",
 )
 _AGENT_FOLDER = _HERE.parent / "agent"
@@ -35,6 +37,7 @@ _PEER_MODULES = (
     *_SHARED,
     "here",
     "reading",
+    "warned",
     "asking",
     "asserting",
     "resources",

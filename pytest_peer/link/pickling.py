@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import importlib
 import pickle
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
-
-from tblib import Traceback
 
 from ..errors import DecodeError
 from ..errors import EncodeError
@@ -17,6 +15,7 @@ from ..errors import PeerError
 from ..errors import RemoteError
 from . import codec
 from . import describing
+from . import tracebacks
 from .segments import Payload
 from .segments import kept
 
@@ -68,25 +67,39 @@ def decode(payload: Payload, what: str = "the result") -> Any:
     """
     try:
         return codec.loads(payload)
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:  # not Ctrl-C, which is the user's
         raise DecodeError(f"{what} cannot be rebuilt here: {type(exc).__name__}: {exc}") from exc
 
 
-def rebuilt(description: dict[str, Any], note: str) -> BaseException:
+def rebuilt(description: dict[str, Any], whose: str) -> BaseException:
     """The exception that a peer described: itself if possible, else an error of ours that stands for it.
 
-    :param note: added to the exception; says where it was raised.
+    :param whose: names the peer; a note says that it was raised there.
     """
-    exc = _Rebuilder().rebuild(description)
+    files = tracebacks.sources.known(description.get("sources", {}), whose)
+    exc = _Rebuilder(files).rebuild(description)
     if not description.get("disguised"):  # a note would become part of the reason of a skip
-        _add_note(exc, note)
+        _add_note(exc, f"raised in {whose}")
     return exc
 
 
-class _Rebuilder:
-    """Makes exceptions of descriptions; the same one of the same description."""
+def rebuilt_warning(description: dict[str, Any]) -> Warning:
+    """The warning that a peer described; of a class that is not here, one of the builtin class that is closest to it."""
+    message = _Rebuilder({}).itself(description)
+    if isinstance(message, Warning):
+        return message
+    category: type[Warning] = getattr(builtins, description["category"])
+    return category(f"{description['type']}: {description['text']}")
 
-    def __init__(self) -> None:
+
+class _Rebuilder:
+    """Makes exceptions of descriptions; the same one of the same description.
+
+    :param files: see `tracebacks.made`.
+    """
+
+    def __init__(self, files: dict[str, str]) -> None:
+        self._files = files
         self._known: dict[int, BaseException | None] = {}
 
     def rebuild(self, description: dict[str, Any]) -> BaseException:
@@ -99,9 +112,9 @@ class _Rebuilder:
                 id(description)
             ]  # None while its members are being made: a cycle ends there
         self._known[id(description)] = None
-        exc = _special(description) or self._itself(description) or _stand_in(description)
+        exc = _special(description) or self.itself(description) or _stand_in(description)
         self._known[id(description)] = exc
-        exc = exc.with_traceback(_traceback(description["frames"]))
+        exc = exc.with_traceback(tracebacks.made(description["frames"], self._files))
         for note in description.get("notes", ()):
             if note not in getattr(exc, "__notes__", ()):
                 _add_note(exc, note)
@@ -115,7 +128,8 @@ class _Rebuilder:
         object.__setattr__(exc, "__suppress_context__", description.get("suppress", False))
         return exc
 
-    def _itself(self, description: dict[str, Any]) -> BaseException | None:
+    def itself(self, description: dict[str, Any]) -> BaseException | None:
+        """The exception alone, without what belongs to it; ``None`` if it cannot be made."""
         try:
             if "whole" in description:
                 exc = pickle.loads(description["whole"])
@@ -167,19 +181,3 @@ def _add_note(exc: BaseException, note: str) -> None:
 
 def _stand_in(description: dict[str, Any]) -> RemoteError:
     return RemoteError(description["type"], description["repr"], description["text"])
-
-
-def _traceback(frames: list[tuple[str, str, int, str]]) -> TracebackType | None:
-    described: dict[str, Any] | None = None
-    for filename, name, line, module in reversed(frames):
-        code = {"co_filename": filename, "co_name": name}
-        frame = {
-            "f_globals": {"__name__": module, "__file__": filename},
-            "f_code": code,
-            "f_lineno": line,
-        }
-        described = {"tb_frame": frame, "tb_lineno": line, "tb_next": described}
-    if described is None:
-        return None
-    traceback: TracebackType | None = Traceback.from_dict(described).as_traceback()
-    return traceback

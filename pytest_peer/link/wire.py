@@ -33,6 +33,7 @@ READY = 10  # empty: the agent listens
 RESULT = 11  # pickle of the value
 RAISED = 12  # pickle of a description made by `describing`
 ASK = 13  # pickle of (what, arguments); answered by ANSWER
+WARNED = 14  # pickle of a warning of the call with that id; before its answer
 # both ways
 MESSAGE = 20  # for a mailbox: `named`
 

@@ -6,6 +6,7 @@ import operator
 import os
 import threading
 import types
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -146,6 +147,15 @@ def test_result_that_cannot_be_rebuilt_here(shared: Peer) -> None:
     with pytest.raises(DecodeError, match="not in the test") as caught:
         shared.call(RefusesUnpickling, "the test")
     assert isinstance(caught.value.__cause__, LookupError)
+    assert is_usable(shared)
+
+
+@pytest.mark.parametrize(
+    "verb", [Peer.call, lambda peer, *args: peer.submit(*args).result(LONG)], ids=["call", "submit"]
+)
+def test_result_that_ends_programs_when_rebuilt(shared: Peer, verb: Callable[..., Any]) -> None:
+    with pytest.raises(DecodeError, match="SystemExit"):
+        verb(shared, EndsProgramsWhenUnpickled)
     assert is_usable(shared)
 
 

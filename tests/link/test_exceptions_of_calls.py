@@ -20,6 +20,10 @@ class OwnError(Exception):
     """An exception that only this module has."""
 
 
+class Stop(BaseException):
+    """One that no ``except Exception`` stops."""
+
+
 def fail(*args: object) -> None:
     raise OwnError(*args)
 
@@ -69,7 +73,9 @@ def test_stop_iteration_is_raised_as_itself(shared: Peer) -> None:
 
 
 @pytest.mark.parametrize("verb", [Peer.call, lambda peer, *args: peer.submit(*args).result(LONG)])
-@pytest.mark.parametrize("ending", [SystemExit(3), KeyboardInterrupt("now"), GeneratorExit("over")])
+@pytest.mark.parametrize(
+    "ending", [SystemExit(3), KeyboardInterrupt("now"), GeneratorExit("over"), Stop("all")]
+)
 def test_exception_that_ends_programs_is_the_call_s(
     shared: Peer, verb: Callable[..., Any], ending: BaseException
 ) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -82,6 +84,19 @@ def test_frames_of_a_library(shared: Peer) -> None:
         shared.call(json.loads, "{")
     names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
     assert names[-3:] == ["loads", "decode", "raw_decode"]
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.13"])
+def test_frames_of_another_python(
+    peer_factory: Any, requires_python: Callable[[str], str], version: str
+) -> None:
+    peer = peer_factory(exec=requires_python(version))
+    with pytest.raises(ValueError, match="Expecting") as caught:
+        peer.call("json:loads", "{")
+    last = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert last.name == "raw_decode"
+    assert f"python{version}/json/decoder.py" in last.filename
+    assert last.line == "obj, end = self.scan_once(s, idx)"
 
 
 def test_report_shows_the_test_and_the_peer_and_nothing_between(shared: Peer) -> None:

@@ -8,7 +8,6 @@ import pytest
 COSTLY = [
     "execnet",
     "cloudpickle",
-    "tblib",
     "asyncio",
     "pytest_peer.aftermath",
     "pytest_peer.starter",

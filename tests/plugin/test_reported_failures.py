@@ -134,6 +134,63 @@ def test_outcome_raised_in_a_peer_is_that_of_the_test(inner):
     result.stdout.fnmatch_lines(["FAILED *no way there"])
 
 
+@pytest.mark.parametrize(
+    "way",
+    [
+        "peer.call(judge)",
+        "peer.submit(judge).result(30)",
+        "asyncio.run(peer.acall(judge))",
+        "asyncio.run(peer.acall(later, judge))",
+        "peer_factory.many(2).call(judge)",
+    ],
+)
+def test_outcome_is_that_of_the_test_whatever_the_way(inner, way):
+    inner.write(
+        f"""
+        import asyncio
+        import unittest
+
+        def skip(): pytest.skip("no disk there")
+        def import_or_skip(): pytest.importorskip("no_such_module", reason="no module there")
+        def skip_as_unittest(): raise unittest.SkipTest("no unit there")
+        def xfail(): pytest.xfail("no luck there")
+        def fail(): pytest.fail("no way there")
+
+        async def later(judge): judge()
+
+        @pytest.mark.parametrize("judge", [skip, import_or_skip, skip_as_unittest, xfail, fail])
+        def test_it(peer_factory, peer, judge):
+            {way}
+        """
+    )
+    result = inner.run("-ra")
+    result.assert_outcomes(skipped=3, xfailed=1, failed=1)
+    result.stdout.fnmatch_lines(["SKIPPED * test_inner.py:8: no disk there"])
+    result.stdout.fnmatch_lines(["SKIPPED * test_inner.py:9: no module there"])
+    result.stdout.fnmatch_lines(["SKIPPED * no unit there"])
+    result.stdout.fnmatch_lines(["XFAIL * no luck there"])
+    result.stdout.fnmatch_lines(["*Failed: no way there"])
+
+
+def test_member_that_skips_does_not_hide_one_that_fails(inner):
+    inner.write(
+        """
+        from pytest_peer import here
+
+        def judge():
+            if here.name == "rank-0":
+                pytest.skip("no disk there")
+            raise ValueError("broken")
+
+        def test_it(peer_factory):
+            peer_factory.many(2, name="rank").call(judge)
+        """
+    )
+    result = inner.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*ValueError: broken"])
+
+
 def test_exception_of_a_peer_can_be_expected_by_its_class(inner):
     inner.write(
         """
