@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import NoReturn
 from typing import final
 
 import pytest
@@ -82,9 +83,12 @@ class PeerFactory:
         """The mailbox into which this factory's peers put with ``here.origin.send(name, message)``."""
         return self._nursery().mailboxes[name]
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a factory of peers cannot be sent to another process")
+
     def _merged(self, options: dict[str, Any]) -> tuple[Nursery, dict[str, Any]]:
         marked = {name: value for name, value in self._marked.items() if name not in options}
-        settings.check_marked({name: value for name, value in marked.items() if name != "link"})
+        settings.check_marked(marked)
         merged = {**settings.read(self._config), **marked, **options}
         link = merged.pop("link", True)
         if not isinstance(link, bool):

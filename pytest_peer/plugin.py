@@ -37,6 +37,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "peer(**options): options of the fixture `peer`, defaults of `peer_factory`."
     )
+    config.addinivalue_line(
+        "markers",
+        "in_peer(**options): run the body of the test in a fresh peer with these options.",
+    )
     settings.read(config)
     settings.check_artifacts(config)
     warm_up.configure(config)
@@ -49,6 +53,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         settings.marked(item)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    for item in session.items:  # once more: a conftest may have added the marker
+        if item.get_closest_marker("in_peer") is not None:
+            warm_up.collected(item)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -183,17 +183,17 @@ def check_artifacts(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{where}: nothing can be written to {str(path)!r}: see {parent}")
 
 
-def marked(node: pytest.Item | pytest.Collector) -> dict[str, Any]:
-    """The options that `peer` markers give to a node; the closest marker wins option by option.
+def marked(node: pytest.Item | pytest.Collector, marker: str = "peer") -> dict[str, Any]:
+    """The options that markers of that name give to a node; the closest marker wins option by option.
 
     :raises pytest.UsageError: a positional argument or an unknown option.
     """
     merged: dict[str, Any] = {}
-    for mark in node.iter_markers("peer"):
+    for mark in node.iter_markers(marker):
         from .options import names_of_options
 
         known = [*names_of_options(), "link"]
-        where = f"{node.nodeid}: peer marker"
+        where = f"{node.nodeid}: {marker} marker"
         if mark.args:
             raise pytest.UsageError(f"{where}: takes keyword arguments only, got {mark.args!r}")
         for name, value in mark.kwargs.items():
@@ -205,7 +205,7 @@ def marked(node: pytest.Item | pytest.Collector) -> dict[str, Any]:
     return merged
 
 
-def check_marked(options: dict[str, Any]) -> None:
+def check_marked(options: dict[str, Any], marker: str = "peer") -> None:
     """Check the values of a marker's options; only when they are used, because a ``cwd`` may not exist before.
 
     :raises TypeError: a value of the wrong type; says that it came from the marker.
@@ -214,7 +214,9 @@ def check_marked(options: dict[str, Any]) -> None:
     from .options import check
 
     for name, value in options.items():
+        if name == "link":  # the factory's own
+            continue
         try:
             check(name, value)
         except (TypeError, ValueError) as exc:
-            raise type(exc)(f"peer marker: {exc}") from None
+            raise type(exc)(f"{marker} marker: {exc}") from None

@@ -47,7 +47,13 @@ def expect_peers(config: pytest.Config) -> None:
 
 def collected(item: pytest.Item) -> None:
     """A test has been found: start the fork server if it will need one and there is none."""
-    if FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) or item.config.option.collectonly:
+    in_peer = item.get_closest_marker("in_peer") is not None
+    if in_peer:
+        from .in_peer import prepare  # not at the top, as `phases`
+
+        prepare(item)
+    without = FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) and not in_peer
+    if without or item.config.option.collectonly:
         return
     expect_peers(item.config)
     controller.watch(item.config)

@@ -11,6 +11,7 @@ COSTLY = [
     "tblib",
     "asyncio",
     "pytest_peer.aftermath",
+    "pytest_peer.in_peer",
     "pytest_peer.starter",
     "pytest_peer.peer",
     "pytest_peer.watcher",
