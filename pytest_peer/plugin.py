@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from . import interpreters
 from . import settings
 from . import summary
 from . import warm_up
 from . import xdist
 from .fixtures import _lasting_peers
+from .fixtures import _peer_exec
 from .fixtures import aftermath_key
 from .fixtures import class_peer_factory
 from .fixtures import module_peer_factory
@@ -20,6 +22,7 @@ from .fixtures import session_peer_factory
 
 __all__ = [
     "_lasting_peers",
+    "_peer_exec",
     "class_peer_factory",
     "module_peer_factory",
     "package_peer_factory",
@@ -43,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     settings.read(config)
     settings.check_artifacts(config)
+    interpreters.configure(config)
     warm_up.configure(config)
 
 

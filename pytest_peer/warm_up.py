@@ -59,8 +59,9 @@ def collected(item: pytest.Item) -> None:
     controller.watch(item.config)
     if unsupported(sys.platform, sys.implementation.name):
         return  # without importing anything
-    given = settings.read(item.config)
-    if given.get("start_method") != SPAWN and given.get("exec") in (None, [sys.executable]):
+    programs = settings.programs(item.config)
+    serves = not programs or [sys.executable] in programs
+    if serves and settings.read(item.config).get("start_method") != SPAWN:
         from . import forkservers  # not at the top: a suite without peers does not pay for it
 
         if not forkservers.unavailable():

@@ -12,6 +12,7 @@ COSTLY = [
     "asyncio",
     "pytest_peer.aftermath",
     "pytest_peer.in_peer",
+    "pytest_peer.program_ids",
     "pytest_peer.starter",
     "pytest_peer.peer",
     "pytest_peer.watcher",
