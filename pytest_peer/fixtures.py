@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import NoReturn
 from typing import final
 
 import pytest
 
+from . import interpreters
 from . import settings
 from . import warm_up
 from . import xdist
@@ -42,13 +44,15 @@ class PeerFactory:
         self,
         nursery: Callable[[], Nursery],
         lasting: Callable[[], Nursery],
-        node: Any,
-        config: pytest.Config,
+        request: pytest.FixtureRequest,
+        program: list[str] | None,
     ) -> None:
         """:private: use the fixtures."""
+        node = request.node
         self._nursery = nursery
         self._lasting = lasting
-        self._config = config
+        self._config = request.config
+        self._program = {"exec": program} if program is not None else {}
         self._module, self._test = _words(node)
         self._marked = settings.marked(node) if hasattr(node, "iter_markers") else {}
 
@@ -82,10 +86,14 @@ class PeerFactory:
         """The mailbox into which this factory's peers put with ``here.origin.send(name, message)``."""
         return self._nursery().mailboxes[name]
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a factory of peers cannot be sent to another process")
+
     def _merged(self, options: dict[str, Any]) -> tuple[Nursery, dict[str, Any]]:
         marked = {name: value for name, value in self._marked.items() if name not in options}
-        settings.check_marked({name: value for name, value in marked.items() if name != "link"})
-        merged = {**settings.read(self._config), **marked, **options}
+        settings.check_marked(marked)
+        merged = {**settings.read(self._config), **self._program, **marked, **options}
+        interpreters.check_chosen(self._config, merged)
         link = merged.pop("link", True)
         if not isinstance(link, bool):
             raise TypeError(f"link: expected a bool, got {link!r}")
@@ -136,25 +144,30 @@ class _Open:
         self.nursery.warn_of_deaths()
 
 
-def _opened(request: pytest.FixtureRequest, directory: Callable[[], Path]) -> Iterator[PeerFactory]:
+def _opened(
+    request: pytest.FixtureRequest, program: list[str] | None, directory: Callable[[], Path]
+) -> Iterator[PeerFactory]:
     opened = _Open(request.config, directory)
     try:
-        yield _factory(request, lambda: opened.nursery)
+        yield _factory(request, program, lambda: opened.nursery)
     finally:
         opened.close()
 
 
-def _factory(request: pytest.FixtureRequest, nursery: Callable[[], Nursery]) -> PeerFactory:
-    return PeerFactory(
-        nursery, lambda: request.getfixturevalue("_lasting_peers"), request.node, request.config
-    )
+def _factory(
+    request: pytest.FixtureRequest, program: list[str] | None, nursery: Callable[[], Nursery]
+) -> PeerFactory:
+    return PeerFactory(nursery, lambda: request.getfixturevalue("_lasting_peers"), request, program)
 
 
 def _scoped(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    program: list[str] | None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[PeerFactory]:
     name = "-".join(filter(None, _words(request.node)))
-    yield from _opened(request, lambda: _once(tmp_path_factory, f"{request.scope}-{name}"[:60]))
+    place = f"{request.scope}-{name}"[:60]
+    yield from _opened(request, program, lambda: _once(tmp_path_factory, place))
 
 
 def _once(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:
@@ -163,10 +176,19 @@ def _once(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def _peer_exec(request: pytest.FixtureRequest) -> list[str] | None:
+    """The interpreter with which the test runs this time, if several are given."""
+    program: list[str] | None = getattr(request, "param", None)
+    return program
+
+
 @pytest.fixture
-def peer_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PeerFactory]:
+def peer_factory(
+    request: pytest.FixtureRequest, _peer_exec: list[str] | None, tmp_path: Path
+) -> Iterator[PeerFactory]:
     """A function that starts peers, which are stopped at the end of the test."""
-    yield from _opened(request, lambda: tmp_path / "peers")
+    yield from _opened(request, _peer_exec, lambda: tmp_path / "peers")
 
 
 @pytest.fixture
@@ -177,23 +199,29 @@ def peer(peer_factory: PeerFactory) -> Peer:
 
 @pytest.fixture(scope="class")
 def class_peer_factory(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    _peer_exec: list[str] | None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[PeerFactory]:
     """A function that starts peers, which are stopped at the end of the test class."""
-    yield from _scoped(request, tmp_path_factory)
+    yield from _scoped(request, _peer_exec, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def module_peer_factory(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    _peer_exec: list[str] | None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[PeerFactory]:
     """A function that starts peers, which are stopped at the end of the test module."""
-    yield from _scoped(request, tmp_path_factory)
+    yield from _scoped(request, _peer_exec, tmp_path_factory)
 
 
 @pytest.fixture(scope="package")
 def package_peer_factory(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    _peer_exec: list[str] | None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> PeerFactory:
     """A function that starts peers, which are stopped at the end of the package."""
     # To pytest the package of a plugin's fixture is the whole session. So this goes by the test that runs.
@@ -208,15 +236,17 @@ def package_peer_factory(
             package.addfinalizer(lambda: opened.pop(package).close())
         return opened[package].nursery
 
-    return _factory(request, nursery)
+    return _factory(request, _peer_exec, nursery)
 
 
 @pytest.fixture(scope="session")
 def session_peer_factory(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    _peer_exec: list[str] | None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[PeerFactory]:
     """A function that starts peers, which are stopped at the end of the session."""
-    yield from _scoped(request, tmp_path_factory)
+    yield from _scoped(request, _peer_exec, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

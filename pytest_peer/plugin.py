@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from . import conftests
+from . import interpreters
 from . import settings
 from . import summary
 from . import warm_up
 from . import xdist
 from .fixtures import _lasting_peers
+from .fixtures import _peer_exec
 from .fixtures import aftermath_key
 from .fixtures import class_peer_factory
 from .fixtures import module_peer_factory
@@ -21,6 +23,7 @@ from .fixtures import session_peer_factory
 
 __all__ = [
     "_lasting_peers",
+    "_peer_exec",
     "class_peer_factory",
     "module_peer_factory",
     "package_peer_factory",
@@ -38,8 +41,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "peer(**options): options of the fixture `peer`, defaults of `peer_factory`."
     )
+    config.addinivalue_line(
+        "markers",
+        "in_peer(**options): run the body of the test in a fresh peer with these options.",
+    )
     settings.read(config)
     settings.check_artifacts(config)
+    interpreters.configure(config)
     warm_up.configure(config)
 
 
@@ -54,6 +62,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         settings.marked(item)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    for item in session.items:  # once more: a conftest may have added the marker
+        if item.get_closest_marker("in_peer") is not None:
+            warm_up.collected(item)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from typing import Literal
 from typing import NamedTuple
 
 import pytest
@@ -71,15 +72,18 @@ ARTIFACTS = Setting(
     _directory,
 )
 
+EXEC = Setting(
+    "peer_exec",
+    "exec",
+    "CMD",
+    "Program that runs the peers, with leading arguments; quoted as for a shell. Given several times (ini: one a line), the"
+    " tests that use peers run once with each",
+    _program,
+)
+
 SETTINGS = (
     ARTIFACTS,
-    Setting(
-        "peer_exec",
-        "exec",
-        "CMD",
-        "Program that runs the peers, with leading arguments; quoted as for a shell",
-        _program,
-    ),
+    EXEC,
     Setting(
         "peer_boot_timeout",
         "wait_boot",
@@ -115,7 +119,8 @@ def add_options(parser: pytest.Parser) -> None:
             action="append",
             help=setting.help,
         )
-        parser.addini(setting.name, setting.help, default=None)
+        kind: Literal["linelist", "string"] = "linelist" if setting is EXEC else "string"
+        parser.addini(setting.name, setting.help, type=kind, default=None)
     parser.addini(
         "peer_preload",
         "Modules that the fork server imports once, for all peers",
@@ -125,35 +130,47 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def read(config: pytest.Config) -> dict[str, Any]:
-    """The options of peers that the command line and the ini file set.
+    """The options of peers that the command line and the ini file set; `exec` only if it is one for all, see `programs`.
 
     :raises pytest.UsageError: a bad value; says where it was written.
     """
     found: dict[str, Any] = {}
     for setting in SETTINGS:
         written = _written(config, setting)
-        if setting.option is not None and written is not None:
-            found[setting.option] = written[1]
+        if setting.option is not None and written is not None and len(written[1]) == 1:
+            found[setting.option] = written[1][0]
     return found
 
 
-def _written(config: pytest.Config, setting: Setting) -> tuple[str, Any] | None:
-    """Where the setting was written, and its value; ``None`` if it was not.
+def programs(config: pytest.Config) -> list[list[str]]:
+    """All values of ``--peer-exec``, or else of the ini file.
 
-    :raises pytest.UsageError: a bad value.
+    :raises pytest.UsageError: a bad value, or one that is there twice.
     """
-    given = config.getoption(setting.name) or []
-    if len(given) > 1:  # to take the last would leave out what the others ask for
-        raise pytest.UsageError(f"{setting.flag}: given more than once: {', '.join(given)}")
-    written = [(setting.flag, text) for text in given]
-    if config.getini(setting.name):
-        written.append((f"ini option {setting.name}", config.getini(setting.name)))
-    for where, text in written:
+    written = _written(config, EXEC)
+    return written[1] if written is not None else []
+
+
+def _written(config: pytest.Config, setting: Setting) -> tuple[str, list[Any]] | None:
+    """Where the setting was written, and its value or, of `EXEC`, values; ``None`` if it was not.
+
+    :raises pytest.UsageError: a bad value, or several where there can be but one.
+    """
+    where, given = setting.flag, config.getoption(setting.name) or []
+    if not given and (text := config.getini(setting.name)):
+        where = f"ini option {setting.name}"
+        given = text if setting is EXEC else [text]
+    values: list[Any] = []
+    for text in given:
         try:
-            return where, setting.parse(str(text))
+            value = setting.parse(str(text))
         except ValueError as exc:
             raise pytest.UsageError(f"{where}: {exc}, got {text!r}") from exc
-    return None
+        # To take the last would leave out what the others ask for.
+        if value in values or (values and setting is not EXEC):
+            raise pytest.UsageError(f"{where}: given more than once: {', '.join(given)}")
+        values.append(value)
+    return (where, values) if values else None
 
 
 def artifacts(config: pytest.Config) -> Path | None:
@@ -165,7 +182,7 @@ def artifacts(config: pytest.Config) -> Path | None:
     if "peer_artifacts" in given:  # of pytest-xdist's controller
         return Path(given["peer_artifacts"])
     written = _written(config, ARTIFACTS)
-    return config.invocation_params.dir / written[1] if written is not None else None
+    return config.invocation_params.dir / written[1][0] if written is not None else None
 
 
 def check_artifacts(config: pytest.Config) -> None:
@@ -183,17 +200,17 @@ def check_artifacts(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{where}: nothing can be written to {str(path)!r}: see {parent}")
 
 
-def marked(node: pytest.Item | pytest.Collector) -> dict[str, Any]:
-    """The options that `peer` markers give to a node; the closest marker wins option by option.
+def marked(node: pytest.Item | pytest.Collector, marker: str = "peer") -> dict[str, Any]:
+    """The options that markers of that name give to a node; the closest marker wins option by option.
 
     :raises pytest.UsageError: a positional argument or an unknown option.
     """
     merged: dict[str, Any] = {}
-    for mark in node.iter_markers("peer"):
+    for mark in node.iter_markers(marker):
         from .options import names_of_options
 
         known = [*names_of_options(), "link"]
-        where = f"{node.nodeid}: peer marker"
+        where = f"{node.nodeid}: {marker} marker"
         if mark.args:
             raise pytest.UsageError(f"{where}: takes keyword arguments only, got {mark.args!r}")
         for name, value in mark.kwargs.items():
@@ -205,7 +222,7 @@ def marked(node: pytest.Item | pytest.Collector) -> dict[str, Any]:
     return merged
 
 
-def check_marked(options: dict[str, Any]) -> None:
+def check_marked(options: dict[str, Any], marker: str = "peer") -> None:
     """Check the values of a marker's options; only when they are used, because a ``cwd`` may not exist before.
 
     :raises TypeError: a value of the wrong type; says that it came from the marker.
@@ -214,7 +231,9 @@ def check_marked(options: dict[str, Any]) -> None:
     from .options import check
 
     for name, value in options.items():
+        if name == "link":  # the factory's own
+            continue
         try:
             check(name, value)
         except (TypeError, ValueError) as exc:
-            raise type(exc)(f"peer marker: {exc}") from None
+            raise type(exc)(f"{marker} marker: {exc}") from None

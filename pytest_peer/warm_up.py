@@ -47,14 +47,21 @@ def expect_peers(config: pytest.Config) -> None:
 
 def collected(item: pytest.Item) -> None:
     """A test has been found: start the fork server if it will need one and there is none."""
-    if FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) or item.config.option.collectonly:
+    in_peer = item.get_closest_marker("in_peer") is not None
+    if in_peer:
+        from .in_peer import prepare  # not at the top, as `phases`
+
+        prepare(item)
+    without = FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) and not in_peer
+    if without or item.config.option.collectonly:
         return
     expect_peers(item.config)
     controller.watch(item.config)
     if unsupported(sys.platform, sys.implementation.name):
         return  # without importing anything
-    given = settings.read(item.config)
-    if given.get("start_method") != SPAWN and given.get("exec") in (None, [sys.executable]):
+    programs = settings.programs(item.config)
+    serves = not programs or [sys.executable] in programs
+    if serves and settings.read(item.config).get("start_method") != SPAWN:
         from . import forkservers  # not at the top: a suite without peers does not pay for it
 
         if not forkservers.unavailable():

@@ -163,9 +163,9 @@ def test_help_lists_the_settings(inner):
 
 def test_setting_given_twice_is_refused_rather_than_half_obeyed(inner):
     inner.write("def test(peer): pass")
-    result = inner.run(exec_option("one"), exec_option("two"))
+    result = inner.run("--peer-call-timeout=1", "--peer-call-timeout=2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--peer-exec: given more than once*"])
+    result.stderr.fnmatch_lines(["*--peer-call-timeout: given more than once: 1, 2*"])
 
 
 def test_empty_program_on_the_command_line_is_refused(inner):

@@ -10,6 +10,8 @@ COSTLY = [
     "cloudpickle",
     "asyncio",
     "pytest_peer.aftermath",
+    "pytest_peer.in_peer",
+    "pytest_peer.program_ids",
     "pytest_peer.starter",
     "pytest_peer.peer",
     "pytest_peer.watcher",

@@ -199,7 +199,8 @@ def test_help_tells_every_setting(pytester: pytest.Pytester) -> None:
     text = pytester.runpytest_inprocess("--help").stdout.str()
     for setting in settings.SETTINGS:
         assert setting.flag in text
-        assert f"{setting.name} (string)" in text
+        kind = "linelist" if setting.name == "peer_exec" else "string"
+        assert f"{setting.name} ({kind})" in text
 
 
 def test_marker_is_registered(pytester: pytest.Pytester) -> None:
