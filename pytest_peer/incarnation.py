@@ -63,7 +63,9 @@ class Incarnation:
         self.state: PeerState = PeerState.BOOTING
         self.body: Body = Body(options, self._process_ended)
         self.record: Record = Record(options, self.body)
-        self.calls: Calls = Calls(self.record.whom, mailboxes, self._hung)
+        self.calls: Calls = Calls(
+            self.record.whom, mailboxes, lambda: self.stacks.told("a call timed out")
+        )
         self.stacks: Stacks = Stacks(self.calls.ask_stacks, self.body.local_pid)
         #: Whether its end was asked for, by `stop` or a signal of ours, or expected.
         self.asked: bool = False
@@ -300,9 +302,6 @@ class Incarnation:
             body.link.close()
         self.calls.ready.set()
         self._finished.set()
-
-    def _hung(self) -> str:
-        return self.stacks.told("a call timed out")
 
     def disown(self, null_fd: int) -> None:
         """In a forked child: this life is the parent's. Nothing here can use it, end it, or hide its end from the parent.

@@ -6,6 +6,7 @@ For each layout and peer pytest runs once; a test here looks at one of the tests
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -104,7 +105,7 @@ def assert_as_if_called_here(words: str, kind: str, outcome: str, explained: boo
         assert "assert [1, 2, 4] == [1, 2, 3]" in words
         assert "At index 2 diff: 4 != 3" in words
     else:
-        assert ">   assert found == [1, 2, 3]" in words
+        assert re.search(r"^>\s+assert found == \[1, 2, 3\]", words, re.MULTILINE)
         assert "E   AssertionError\n" in words
 
 
