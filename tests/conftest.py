@@ -22,6 +22,10 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     gate.close()
 
 
+#: Now: `pytester` gives a test another home.
+_PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+
+
 @pytest.fixture(scope="session")
 def requires_python() -> Callable[[str], str]:
     """A function that finds the interpreter of a version like ``"3.8"``, or skips; in CI that is a failure."""
@@ -29,8 +33,7 @@ def requires_python() -> Callable[[str], str]:
 
 
 def _found_python(version: str) -> str:
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    found = sorted(pyenv.glob(f"versions/{version}.*/bin/python"))
+    found = sorted(_PYENV.glob(f"versions/{version}.*/bin/python"))
     program = str(found[-1]) if found else shutil.which(f"python{version}")
     if program is None:
         reason = f"no Python {version} on this machine"

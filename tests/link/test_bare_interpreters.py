@@ -47,6 +47,12 @@ def bare(request: pytest.FixtureRequest, module_peer_factory: Any, requires_pyth
     return module_peer_factory(exec=command)
 
 
+@pytest.fixture(scope="module", params=["3.8", "3.9"])
+def old(request: pytest.FixtureRequest, module_peer_factory: Any, requires_python: Any) -> Peer:
+    """Too old for the origin's pytest, which the others get."""
+    return module_peer_factory(exec=[requires_python(request.param), "-I"])
+
+
 def importable(name: str) -> bool:
     from importlib import machinery
 
@@ -156,7 +162,7 @@ def test_raises_wants_the_text(bare: Peer) -> None:
 
 def test_raises_lets_others_pass(bare: Peer) -> None:
     with pytest.raises(ValueError, match="no number"):
-        bare.call(catch, KeyError, "no number", "")
+        bare.call(catch, KeyError, "no number", "number")
 
 
 def catch_from(function: Any, *args: Any) -> str:
@@ -193,12 +199,12 @@ def warn() -> None:
     [(compare, "approx"), (store, "StashKey"), (visit, "Visitor.from_parent"), (warn, "warns")],
 )
 def test_what_else_is_pytests_says_that_it_is_not_there(
-    bare: Peer, function: Any, name: str
+    old: Peer, function: Any, name: str
 ) -> None:
     with pytest.raises(
         (RuntimeError, AttributeError), match=rf"{name} .*pytest is not installed there"
     ):
-        bare.call(function)
+        old.call(function)
 
 
 def tolerate() -> str:
@@ -284,7 +290,7 @@ def lineage(exc: PeerError) -> list[str]:
 
 def send_what_cannot_travel() -> str:
     try:
-        here.origin.send("doubled", sys.stdout)
+        here.origin.send("doubled", (number for number in range(3)))
     except pytest_peer.EncodeError as exc:
         return str(exc)
     return "sent"
