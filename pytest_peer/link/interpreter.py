@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import sys
 import sysconfig
@@ -57,17 +58,23 @@ class Interpreter:
     @property
     def same(self) -> bool:
         """Whether it is in the environment of this one, on this machine."""
-        return (
-            Path(self.prefix) == Path(sys.prefix)
-            and self.compiled
-            and self.place is not None
-            and self.place == place_of(self.library)
-        )
+        return self.compiled and _here(self.prefix, self.library, self.place)
 
     @property
     def by_value(self) -> str:
         """Why code cannot be sent to it by value; empty if it can."""
         return by_value_refusal(self.implementation, self.version)
+
+
+@functools.lru_cache(maxsize=16)  # those of one fork server say the same
+def _parsed(line: bytes) -> dict[str, Any]:
+    said: dict[str, Any] = ast.literal_eval(line.decode("ascii"))
+    return said
+
+
+@functools.lru_cache(maxsize=16)
+def _here(prefix: str, library: str, place: Place | None) -> bool:
+    return Path(prefix) == Path(sys.prefix) and place is not None and place == place_of(library)
 
 
 def said_hello(line: bytes) -> Interpreter:
@@ -76,7 +83,7 @@ def said_hello(line: bytes) -> Interpreter:
     :raises Unusable: it is not the line of one, or of one that is too old.
     """
     try:
-        interpreter = Interpreter(**ast.literal_eval(line.decode("ascii")))
+        interpreter = Interpreter(**_parsed(line))
     except (ValueError, SyntaxError, TypeError) as exc:
         raise Unusable(f"unexpected first line on the control link: {line!r}") from exc
     if interpreter.version < OLDEST:
