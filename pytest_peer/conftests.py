@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from collections.abc import Iterable
 from types import ModuleType
 from typing import TypeGuard
 
 
-def registered(plugin: object, plugins: Iterable[object]) -> None:
-    """A plugin is there; `plugins` are all."""
+def registered(plugin: object, plugins: Callable[[], Iterable[object]]) -> None:
+    """A plugin is there; `plugins` gives all."""
     if not _is_one(plugin):
         return
     loaded = {id(module) for module in list(sys.modules.values())}
-    for other in plugins:
+    for other in plugins():
         if _is_one(other) and id(other) not in loaded:
             number = 1
             while (name := f"{other.__name__}@{number}") in sys.modules:

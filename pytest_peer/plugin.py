@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
-    conftests.registered(plugin, manager.get_plugins())
+    conftests.registered(plugin, manager.get_plugins)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

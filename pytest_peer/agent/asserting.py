@@ -22,7 +22,7 @@ def loader():
             from _pytest.assertion import rewrite
 
             _loader.append(rewrite.AssertionRewritingHook(_config(rewrite)))
-        except Exception:
+        except Exception:  # not there, or not as expected
             _loader.append(None)
         watch()
     return _loader[0]
@@ -38,7 +38,7 @@ def rewritten(source, filename):
         code = compile(tree, filename, "exec", dont_inherit=True)
     except SyntaxError:
         raise
-    except Exception:
+    except Exception:  # as above
         return None
     watch()
     return code

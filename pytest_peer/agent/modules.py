@@ -49,7 +49,8 @@ class Modules:
         self._table.update(news)
         for name, entry in news.items():
             module = sys.modules.get(name)
-            known = getattr(module, "__file__", None)
+            # Not by `getattr`, which may make a lazy module import something, and who reads the link must not wait for that.
+            known = getattr(module, "__dict__", {}).get("__file__")
             if entry["first"] and known and entry["file"] and not _same_file(known, entry["file"]):
                 text = "the module %s is %s at the origin, but %s here; it was imported before"
                 codec.strangers[name] = module, text % (name, entry["file"], known)

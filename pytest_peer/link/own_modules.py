@@ -93,6 +93,7 @@ class OwnModules:
         modules = dict(sys.modules)
         loaded = len(modules), next(reversed(modules.items()))
         news: dict[str, Entry] = {}
+        looked_at: dict[str, tuple[int, str | None]] = {}
         for name, module in modules.items():
             if not isinstance(module, ModuleType) or name == "__main__":
                 continue
@@ -100,16 +101,18 @@ class OwnModules:
             seen = id(module), file
             if self._seen.get(name) == seen:
                 continue
-            self._seen[name] = seen
+            looked_at[name] = seen
             if entry := self._entry(name, module, file):
                 news[name] = entry
                 news.update(self._parents(name, modules))
         gone = self.table.keys() - modules.keys()
-        for name in gone:
-            self._seen.pop(name, None)
+        # Nothing of this before all is known, and the table first: an interrupt leaves it to be done again.
         self._ever |= news.keys()
         if news or gone:
             self.table = {k: v for k, v in self.table.items() if k not in gone} | news
+        self._seen.update(looked_at)
+        for name in gone:
+            self._seen.pop(name, None)
         self._loaded = loaded
 
     def _entry(self, name: str, module: ModuleType, file: str | None) -> Entry | None:
