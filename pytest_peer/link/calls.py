@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import wait
 from functools import partial
 from typing import Any
 
@@ -18,16 +16,16 @@ from ..waiting import Event
 from . import wire
 from .answers import outcome
 from .answers import value
+from .counterpart import Counterpart
 from .future import PeerFuture
 from .future import Waiting
 from .gateway import Link
 from .interpreter import Interpreter
 from .mailbox import Mailboxes
-from .own_modules import News
+from .pending import Pending
 from .pickling import decode
 from .pickling import encode
 from .pickling import encode_call
-from .questions import answer
 from .questions import answering
 from .segments import Parcel
 from .segments import Payload
@@ -61,26 +59,22 @@ class Calls:
         #: Set when the agent listens, or will never.
         self.ready: Event = Event()
         self._lock = threading.RLock()
-        self._pending: dict[int, PeerFuture | Waiting] = {}
-        self._ids = itertools.count(1)
+        self._pending = Pending()
         self._link: Link | None = None
         self._opening: Link | None = None
         # What turned out not to be sendable when the peer had booted; the next who says something is told.
         self._late: PeerError | None = None
         self._by_value = ""
-        self._interpreter: Interpreter
-        self._news: News
+        self._counterpart: Counterpart
         self._backlog: deque[Callable[[], object]] = deque()
-        self._error: Callable[[], PeerDown] | None = None
 
     def open(self, link: Link, interpreter: Interpreter) -> None:
         """The peer listens: say what has waited, in order.
 
         :param interpreter: the peer's.
         """
-        self._interpreter = interpreter
         self._by_value = interpreter.by_value
-        self._news = News(interpreter.path if interpreter.same else None)
+        self._counterpart = Counterpart(interpreter)
         while True:
             with self._lock:
                 if not self._backlog:
@@ -96,14 +90,10 @@ class Calls:
     def end(self, error: Callable[[], PeerDown]) -> None:
         """The peer is down: what is pending fails now, what comes later when it is said."""
         with self._lock:
-            self._error = error
+            self._pending.error = error
             self._backlog.clear()
             self._link = None
-        for ident in list(self._pending):
-            # Whoever takes it out answers it: who reads may be at it too.
-            future = self._pending.pop(ident, None)
-            if future is not None:
-                future.fail(error())
+        self._pending.fail()
 
     def call(
         self,
@@ -129,7 +119,7 @@ class Calls:
                 self.drop(future)
         waiting = Waiting()
         asked = encode_call(fn, args, kwargs, self._by_value)
-        ident = self._expect(waiting)
+        ident = self._pending.add(waiting)
         try:
             self._post(wire.CALL, ident, asked)
             if timeout == 0:
@@ -139,7 +129,7 @@ class Calls:
             assert timeout is not None
             raise self.timed_out(timeout) from None
         finally:
-            self._pending.pop(ident, None)
+            self._pending.take(ident)
             if isinstance(
                 asked, Parcel
             ):  # the caller goes on, and may change what was not yet sent
@@ -156,13 +146,13 @@ class Calls:
         :raises PeerDown: the peer has ended.
         """
         future = PeerFuture(self._outcome, self.timed_out)
-        ident = future.ident = self._expect(future)
+        ident = future.ident = self._pending.add(future)
 
         def encoded() -> Payload:
             return kept(encode_call(fn, args, kwargs, self._by_value))
 
         def failed(exc: Exception) -> None:
-            if self._pending.pop(ident, None) is not None:
+            if self._pending.take(ident) is not None:
                 future.set_exception(exc)
 
         try:
@@ -173,7 +163,7 @@ class Calls:
 
         def speak() -> None:
             with self._lock:
-                if self._error is not None:
+                if self._pending.error is not None:
                     return  # `end` tells the future
                 if not future.set_running_or_notify_cancel():
                     self.drop(future)
@@ -218,19 +208,19 @@ class Calls:
         :raises PeerDown: the peer has ended.
         """
         waiting = Waiting()
-        ident = self._expect(waiting)
+        ident = self._pending.add(waiting)
         try:
             self._post(wire.STACKS, ident, b"")
             link = self._link or self._opening
             assert link is not None
             return decoded_text(link.wait(waiting, ident, seconds)[1])
         finally:
-            self._pending.pop(ident, None)
+            self._pending.take(ident)
 
     def shut_down(self, how: str) -> None:
         """Tell the peer to end: ``"halt"`` or ``"finish"``; one that is at its end already needs no word."""
         with contextlib.suppress(PeerDown):
-            self._post(wire.SHUTDOWN, next(self._ids), how.encode())
+            self._post(wire.SHUTDOWN, self._pending.number(), how.encode())
 
     def received(self, kind: int, ident: int, payload: Payload) -> None:
         """A message has come; called by whoever reads the link, so this neither sends nor waits nor raises."""
@@ -242,7 +232,7 @@ class Calls:
             name, payload = split_address(payload)
             self._mailboxes[name].deliver(payload)
         elif kind == wire.WARNED:
-            future = self._pending.get(ident)
+            future = self._pending.look_at(ident)
             if future is not None:
                 future.warned = [*(future.warned or ()), payload]
         else:
@@ -254,31 +244,22 @@ class Calls:
 
     def _answered(self, kind: int, ident: int, payload: Payload) -> None:
         # One that nobody waits for is dropped.
-        future = self._pending.pop(ident, None)
+        future = self._pending.take(ident)
         if future is not None:
             future.deliver((kind, payload))
 
     def drop(self, future: PeerFuture) -> None:
         """Nobody waits for this answer any more."""
-        self._pending.pop(future.ident, None)
+        self._pending.take(future.ident)
 
     def wait_pending(self) -> None:
         """Wait until the calls that were submitted have their answers."""
-        wait([each for each in list(self._pending.values()) if isinstance(each, PeerFuture)])
-
-    def _expect(self, future: PeerFuture | Waiting) -> int:
-        ident = next(self._ids)
-        self._pending[ident] = future
-        # In this order, and without the lock: `end` sets the error before it looks who is pending.
-        if self._error is not None:
-            self._pending.pop(ident, None)
-            raise self._error()
-        return ident
+        self._pending.wait()
 
     def _say(self, speak: Callable[[], object]) -> None:
         with self._lock:
-            if self._error is not None:
-                raise self._error()
+            if self._pending.error is not None:
+                raise self._pending.error()
             if self._link is None:
                 self._backlog.append(speak)
                 return
@@ -292,7 +273,7 @@ class Calls:
         encoded = payload()
 
         def speak() -> None:
-            self._post(kind, next(self._ids), self._again(encoded, payload), True)
+            self._post(kind, self._pending.number(), self._again(encoded, payload), True)
 
         self._say(speak)
 
@@ -305,34 +286,19 @@ class Calls:
         if link is None:
             raise TimeoutError(f"{self._whom()} is still booting")
         try:
-            if kind in _SAID and self._news.any():
-                self._tell_news(link)
+            if kind in _SAID:
+                self._counterpart.tell_news(link.outbox)
             link.outbox.post(kind, ident, payload, in_order)
         except OSError:
             # The link is closed, and its end is about to be noticed. A pending call learns it there, with the reason.
-            if self._error is not None:
-                raise self._error() from None
+            if self._pending.error is not None:
+                raise self._pending.error() from None
             if kind in (wire.CAST, wire.MESSAGE):
                 raise PeerDown(f"{self._whom()} is going down") from None
 
-    def _tell_news(self, link: Link) -> None:
-        # Whatever refers to a module comes after the word of where that is.
-        with self._lock:
-            if news := self._news.take():
-                link.outbox.post(wire.MODULES, 0, news)
-            self._news.told()
-
     def _answer(self, ident: int, payload: Payload) -> None:
-        try:
-            what, args = decode(payload, "what the peer asks")
-            told = encode(answer(self._interpreter, what, args), self._by_value, "the answer")
-        except (
-            BaseException
-        ):  # a class that is not here, a hook of a conftest: nobody over there may wait for that
-            told = encode(None, self._by_value, "no answer")
         if (link := self._link or self._opening) is not None:  # else the peer is down meanwhile
-            with contextlib.suppress(OSError):
-                link.outbox.post(wire.ANSWER, ident, told)
+            self._counterpart.answer(link.outbox, ident, payload)
 
     def timed_out(self, limit: float) -> CallTimeout:
         """What a call raises that was not answered in time; looks where the peer is."""

@@ -39,8 +39,6 @@ SERVED = [
 ]
 SENT_TO_PEERS = [*sorted(AGENT.rglob("*.py")), *SHARED, *SERVED]
 MOST_LINES = 320
-#: To be split.
-LONGER = {"link/calls.py": 340}
 
 #: Top-level modules of the standard library that Python 3.8 does not have.
 LATER_THAN_3_8 = {"_zoneinfo", "annotationlib", "compression", "graphlib", "tomllib", "zoneinfo"}
@@ -99,9 +97,7 @@ def absolute_imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 def test_no_file_is_too_long() -> None:
     lengths = {relative(path): len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
-    assert not {
-        name: lines for name, lines in lengths.items() if lines > LONGER.get(name, MOST_LINES)
-    }
+    assert not {name: lines for name, lines in lengths.items() if lines > MOST_LINES}
 
 
 @pytest.mark.skipif(

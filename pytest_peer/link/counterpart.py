@@ -1,0 +1,49 @@
+"""The peer as the other side of a conversation: what it has to be told before anything else, and the answers to what it asks."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+from . import wire
+from .interpreter import Interpreter
+from .outbox import Outbox
+from .own_modules import News
+from .pickling import decode
+from .pickling import encode
+from .questions import answer
+from .segments import Payload
+
+
+class Counterpart:
+    """One life of a peer whose agent listens.
+
+    :param interpreter: the peer's.
+    """
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        self._news = News(interpreter.path if interpreter.same else None)
+        self._lock = threading.RLock()
+
+    def tell_news(self, outbox: Outbox) -> None:
+        """Say which modules are new here; before anything that may refer to one.
+
+        :raises OSError: the link is closed.
+        """
+        if self._news.any():
+            with self._lock:
+                if news := self._news.take():
+                    outbox.post(wire.MODULES, 0, news)
+                self._news.told()
+
+    def answer(self, outbox: Outbox, ident: int, payload: Payload) -> None:
+        """Answer a question, whatever happens here: nobody over there may wait for ever."""
+        by_value = self._interpreter.by_value
+        try:
+            what, args = decode(payload, "what the peer asks")
+            told = encode(answer(self._interpreter, what, args), by_value, "the answer")
+        except BaseException:  # a class that is not here, a hook of a conftest
+            told = encode(None, by_value, "no answer")
+        with contextlib.suppress(OSError):  # it is down meanwhile
+            outbox.post(wire.ANSWER, ident, told)

@@ -1,0 +1,64 @@
+"""The calls that have no answer yet."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from concurrent.futures import wait
+
+from ..errors import PeerDown
+from .future import PeerFuture
+from .future import Waiting
+
+Answered = PeerFuture | Waiting
+
+
+class Pending:
+    """By their numbers. After the end of the peer there are none.
+
+    Without a lock: each operation is one of the dictionary's, and what comes at the time of the end is found by the order of two of them.
+    """
+
+    def __init__(self) -> None:
+        self._ids = itertools.count(1)
+        self._calls: dict[int, Answered] = {}
+        #: What a call raises after the end; ``None`` before.
+        self.error: Callable[[], PeerDown] | None = None
+
+    def number(self) -> int:
+        """One that nothing else has, for what is not answered."""
+        return next(self._ids)
+
+    def add(self, call: Answered) -> int:
+        """Expect an answer, to the number that is returned.
+
+        :raises PeerDown: none will come.
+        """
+        ident = next(self._ids)
+        self._calls[ident] = call
+        # In this order: `error` is set before `fail` looks who is pending.
+        if self.error is not None:
+            self._calls.pop(ident, None)
+            raise self.error()
+        return ident
+
+    def take(self, ident: int) -> Answered | None:
+        """Whoever gets it from this answers it, or drops it; ``None`` if somebody else has it, or nobody waits any more."""
+        return self._calls.pop(ident, None)
+
+    def look_at(self, ident: int) -> Answered | None:
+        """The same, without taking it."""
+        return self._calls.get(ident)
+
+    def wait(self) -> None:
+        """Wait until the futures among them have their answers."""
+        wait([each for each in list(self._calls.values()) if isinstance(each, PeerFuture)])
+
+    def fail(self) -> None:
+        """Let all fail with `error`, which is set."""
+        assert self.error is not None
+        for ident in list(self._calls):
+            # Who reads may be at it too.
+            call = self._calls.pop(ident, None)
+            if call is not None:
+                call.fail(self.error())
