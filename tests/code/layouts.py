@@ -58,7 +58,6 @@ class Layout:
         (root / "checks/conftest.py").write_text(conftest)
         tests = KINDS.replace("from beside_it", "from .beside_it") if self.package else KINDS
         (root / "checks/test_kinds.py").write_text("import pytest\n" + tests)
-        (root / "checks/test_kinds_without_pytest.py").write_text(tests)
 
     @property
     def beside(self) -> bool:

@@ -61,7 +61,6 @@ OF_MODULES = [
     "zip",
     "zipped_package",
 ]
-IMPORT_PYTEST = ["conftest", "outer_conftest"]
 BY_VALUE = ["lambda", "closure", "local_function", "local_class", "main"]
 OUTCOMES = ["value", "exception", "skip", "assert"]
 
@@ -71,8 +70,6 @@ def cells() -> Iterator[Any]:
         for peer in peers:
             for kind in (*OF_TESTS, *OF_MODULES, *BY_VALUE):
                 for outcome in OUTCOMES:
-                    if peer == "python_3.8" and (outcome == "skip" or kind in IMPORT_PYTEST):
-                        continue  # where pytest does not run
                     words = layout, peer, kind, outcome
                     yield pytest.param(*words, id="-".join(map(str, words)))
 
@@ -84,8 +81,7 @@ def outcomes(layout, peer, requires_python, tmp_path_factory) -> dict[str, str]:
     if "PYTEST_XDIST_WORKER" in os.environ:
         together = together.parent
     place = together / f"{layout}-{peer}"
-    file = "test_kinds_without_pytest.py" if peer == "python_3.8" else "test_kinds.py"
-    return told(place, layout, file, _options(place, peer, requires_python))
+    return told(place, layout, "test_kinds.py", _options(place, peer, requires_python))
 
 
 def _options(place: Path, peer: str, python: Callable[[str], str]) -> dict[str, Any]:
