@@ -6,7 +6,6 @@ this is the one place that uses its private parts. If they are not as expected, 
 
 from __future__ import annotations
 
-import ast
 import sys
 import types
 
@@ -31,6 +30,8 @@ def loader():
 def rewritten(source, filename):
     """Code from source; ``None`` where there is no pytest."""
     try:
+        import ast  # here: a tenth of a spawned boot
+
         from _pytest.assertion import rewrite
 
         tree = ast.parse(source, filename=filename)

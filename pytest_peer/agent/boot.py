@@ -1,6 +1,7 @@
 """The first code of ours that runs in a peer: says which interpreter this is, takes the agent from the link, starts it.
 
-It is sent to whatever interpreter was started, so until it has said hello it is plain enough for very old ones.
+It is sent to whatever interpreter was started, so until it has said hello it is plain enough for very old ones. That one compiles
+it, so the rest of the start is in `loading`, which may come compiled.
 Given: `f`, the buffered reader of the link, and `w`, the descriptor to answer on.
 """
 
@@ -33,33 +34,4 @@ os.write(w, (repr(hello) + "\n").encode("ascii", "backslashreplace"))  # noqa: F
 line = f.readline()  # noqa: F821
 if not line:
     os._exit(1)  # refused
-payload = marshal.loads(f.read(int(line)))  # noqa: F821
-
-
-# execnet wants `traceback` for the text of errors that we never let happen; it costs a sixth of the boot.
-class LazyTraceback(type(sys)):
-    def format_exception(self, *args):
-        import traceback
-
-        return traceback.format_exception(*args)
-
-
-loaded = "traceback" in sys.modules
-if not loaded:
-    sys.modules["traceback"] = LazyTraceback("traceback")
-for name, filename, is_package, code in payload["modules"]:
-    module = type(sys)(name)
-    module.__file__ = filename
-    module.__package__ = name if is_package else name.rpartition(".")[0]
-    if is_package:
-        module.__path__ = []
-    sys.modules[name] = module
-    exec(
-        marshal.loads(code) if payload["compiled"] else compile(code, filename, "exec"),
-        module.__dict__,
-    )
-if not loaded:
-    del sys.modules["traceback"]
-module, _, function = payload["entry"].partition(":")
-entry = getattr(sys.modules["pytest_peer_agent." + module], function)
-entry(f, w, payload["config"])  # noqa: F821
+exec(marshal.loads(f.read(int(line))))  # noqa: F821

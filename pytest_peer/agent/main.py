@@ -50,7 +50,7 @@ def prepare(reader, write_fd, config):
             )  # the last words before a crash are in the pipe, not in a buffer
     _agent = Agent(reader, write_fd, config)
     if config["standins"]:
-        from . import standins  # not sent to others
+        from . import standins  # not sent to all others
 
         standins.install(config["standins"])  # behind what comes from the origin
     return _agent

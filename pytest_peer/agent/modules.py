@@ -6,16 +6,17 @@ knows: of an environment of its own a peer uses what is installed there.
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
 import marshal
 import os
 import sys
 import types
+from _frozen_importlib import ModuleSpec  # importlib's, which is not loaded for its name
+from _frozen_importlib_external import decode_source
+from _frozen_importlib_external import spec_from_file_location
 
 from . import asserting
 from . import codec
-from .resources import Resources
+from . import resources
 
 #: In front of the path of a package that came over the link: nothing here may be taken for a part of it.
 ELSEWHERE = "origin:"
@@ -77,7 +78,7 @@ class Modules:
 
     def _spec(self, name, entry):
         if entry["file"] is None:
-            spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
+            spec = ModuleSpec(name, None, is_package=True)
             spec.submodule_search_locations = _places(entry)
             return spec
         if _seen(entry):
@@ -93,7 +94,7 @@ class Modules:
                 name=name,
             )
         loader = SentLoader(name, entry, self._ask)
-        spec = importlib.machinery.ModuleSpec(
+        spec = ModuleSpec(
             name, loader, origin=entry["file"], is_package=entry["search"] is not None
         )
         spec.has_location = True
@@ -103,7 +104,7 @@ class Modules:
 
     def _spec_of_file(self, name, entry):
         loader = asserting.loader() if entry["rewritten"] else None
-        return importlib.util.spec_from_file_location(
+        return spec_from_file_location(
             entry["called"] or name,
             entry["file"],
             loader=loader,
@@ -167,7 +168,7 @@ class SentLoader:
 
     def get_source(self, name):  # noqa: ARG002
         source = self._entry["source"]
-        return None if source is None else importlib.util.decode_source(source)
+        return None if source is None else decode_source(source)
 
     def get_filename(self, name):  # noqa: ARG002
         return self._entry["file"]
@@ -185,7 +186,7 @@ class SentLoader:
     def get_resource_reader(self, name):  # noqa: ARG002
         if self._entry["search"] is None:
             return None
-        return Resources(self._entry["search"][0], self._ask)
+        return resources.Resources(self._entry["search"][0], self._ask)
 
 
 def place_of(path):

@@ -14,9 +14,9 @@ import warnings
 
 from . import codec
 from . import describing
+from . import sights
 from . import wire
 from .outbox import CHUNK
-from .sights import Sights
 
 #: Different warnings of one call that are told; more are dropped.
 _MOST = 1000
@@ -161,9 +161,9 @@ def _record(cause, message, category, filename, lineno):
         "of caller": not cause.inside and (cause.frame is not None or filename in ("sys", "<sys>")),
     }
     if cause.inside:
-        sights = Sights(_own_files, "")
-        told["frames"] = [sights.frame(cause.frame, lineno, cause.frame.f_lasti)]
-        told["sources"] = sights.sources
+        seen = sights.Sights(_own_files, "")
+        told["frames"] = [seen.frame(cause.frame, lineno, cause.frame.f_lasti)]
+        told["sources"] = seen.sources
         told["module"] = cause.frame.f_globals.get("__name__") or "<string>"
     kept[key] = message, told
 

@@ -6,7 +6,6 @@ which cloudpickle can do only between interpreters of the same minor version: el
 
 from __future__ import annotations
 
-import importlib
 import io
 import pickle
 import sys
@@ -302,7 +301,8 @@ def resolved(name: str) -> Any:
 
 def _imported(module: str) -> types.ModuleType:
     _refuse_stranger(module)
-    return importlib.import_module(module)
+    __import__(module)  # `importlib` would have to be imported for it
+    return sys.modules[module]
 
 
 def _refuse_stranger(name: str) -> None:

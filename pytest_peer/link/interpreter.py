@@ -116,22 +116,30 @@ def agent_config(
     :param evidence: for the agent's module `evidence`.
     :param lifeline: a descriptor it has inherited and nobody shall inherit from it; -1 for none.
     """
-    environment = sysconfig.get_path("purelib")
+    same = interpreter.same
     return {
         "name": name,
         "by_value": interpreter.by_value,
         "locals": tracebacks.shown_locals,
-        "path": list(interpreter.path) if interpreter.same else _portable_path(),
-        "replace_path": interpreter.same,
-        "environment": None if interpreter.same else (environment, place_of(environment)),
-        "standins": None if interpreter.same else parcel.standins(),
+        "path": list(interpreter.path) if same else _portable_path(),
+        "replace_path": same,
+        "environment": None if same else _environment(),
+        "standins": None if same else parcel.standins(),
         "own_files": parcel.own_files(),
         "lifeline": lifeline,
         "evidence": evidence,
     }
 
 
+def _environment() -> tuple[str, Place | None]:
+    """Where this one has what is installed for it."""
+    directory = sysconfig.get_path("purelib")
+    return directory, place_of(directory)
+
+
 def _absolute(entry: str) -> str:
+    if os.path.isabs(entry):
+        return entry
     # The peer's directory may be another. An entry that does not exist may be of an import hook, which knows it by these words.
     return os.path.abspath(entry) if os.path.exists(entry or ".") else entry
 

@@ -7,6 +7,7 @@ import marshal
 from importlib.machinery import PathFinder
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from .. import _HOMES
@@ -31,6 +32,8 @@ _SHARED = (
     "describing",
 )
 _AGENT_FOLDER = _HERE.parent / "agent"
+#: What most peers never use is run when it is used; none of these has a state.
+_LATER = frozenset({"code_by_value", "describing", "resources", "sights", "variables"})
 #: In the order in which they are loaded.
 _PEER_MODULES = (
     "__init__",
@@ -46,9 +49,11 @@ _PEER_MODULES = (
     "evidence",
     "main",
 )
-_TEMPLATE_MODULES = (*_PEER_MODULES, "afresh", "guardian", "rehearsal", "template")
+#: Loads them.
+_LOADING = "loading"
 #: Loaded where this package or pytest may be missing.
 _STANDINS = "standins"
+_TEMPLATE_MODULES = (*_PEER_MODULES, _STANDINS, "afresh", "guardian", "rehearsal", "template")
 _OURS = "pytest_peer"
 #: What a peer is told that imports these; of the others that have public names only the names are there.
 _SERVED = {
@@ -81,12 +86,12 @@ def peer(compiled: bool, config: dict[str, Any]) -> bytes:
     :param compiled: whether it can read our compiled code.
     """
     modules = (*_PEER_MODULES, _STANDINS) if config["standins"] else _PEER_MODULES
-    return _payload(compiled, "main:run", modules, config)
+    return _code(compiled, "main:run", modules, _LATER) + _framed(config)
 
 
 def template(config: dict[str, Any]) -> bytes:
     """The rest, for a fork server, which is an interpreter like this one."""
-    return _payload(True, "template:serve", _TEMPLATE_MODULES, config)
+    return _code(True, "template:serve", _TEMPLATE_MODULES, frozenset()) + _framed(config)
 
 
 @functools.cache
@@ -95,7 +100,7 @@ def own_files() -> list[str]:
     served = sorted({file for file in _SERVED.values() if file.startswith("agent/")})
     return [
         _base_loader().path,
-        *(_file(name) for name in (*_TEMPLATE_MODULES, _STANDINS)),
+        *(_file(name) for name in (_LOADING, *_TEMPLATE_MODULES)),
         *(str(_HERE.parent / file) for file in served),
     ]
 
@@ -107,22 +112,24 @@ def standins() -> dict[str, tuple[str, bool, str]]:
     return {name: _served(file) for name, file in files.items()}
 
 
-def _payload(compiled: bool, entry: str, modules: tuple[str, ...], config: dict[str, Any]) -> bytes:
-    data = marshal.dumps(
-        {
-            "compiled": compiled,
-            "modules": [_module(name, compiled) for name in (BASE_MODULE, *modules)],
-            "entry": entry,
-            "config": config,
-        },
-        2,
-    )
-    return b"%d\n" % len(data) + data
+def _framed(data: Any, version: int = 2) -> bytes:
+    marshalled = marshal.dumps(data, version)
+    return b"%d\n" % len(marshalled) + marshalled
 
 
 @functools.cache
-def _module(name: str, compiled: bool) -> tuple[str, str, bool, bytes | str]:
-    """What the peer loads of a module: its full name, file, whether it is a package, code."""
+def _code(compiled: bool, entry: str, modules: tuple[str, ...], later: frozenset[str]) -> bytes:
+    """Marshalled in one piece: every copy of it that the peer makes shows in its boot."""
+    every = [_module(name, compiled, name in later) for name in (BASE_MODULE, *modules)]
+    version = marshal.version if compiled else 2
+    *_, loading, _ = _module(_LOADING, compiled, False)
+    return _framed(loading, version) + _framed((every, entry), version)
+
+
+def _module(
+    name: str, compiled: bool, later: bool
+) -> tuple[str, str, bool, CodeType | bytes | str, bool]:
+    """What the peer loads of a module: its full name, file, whether it is a package, code, and whether that is run when it is used."""
     is_package = name == "__init__"
     if name == BASE_MODULE:
         full_name, loader = name, _base_loader()
@@ -130,9 +137,10 @@ def _module(name: str, compiled: bool) -> tuple[str, str, bool, bytes | str]:
         full_name = _AGENT if is_package else f"{_AGENT}.{name}"
         loader = SourceFileLoader(full_name, _file(name))
     # By its loader, which has most code compiled in a cache.
-    code = marshal.dumps(loader.get_code(full_name)) if compiled else loader.get_source(full_name)
+    code = loader.get_code(full_name) if compiled else loader.get_source(full_name)
     assert code is not None
-    return full_name, loader.path, is_package, code
+    packed = marshal.dumps(code) if later and isinstance(code, CodeType) else code
+    return full_name, loader.path, is_package, packed, later
 
 
 def _file(name: str) -> str:

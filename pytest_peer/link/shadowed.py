@@ -5,7 +5,6 @@ Such a module has a second name there, at both ends the same: pickle finds by th
 
 from __future__ import annotations
 
-import importlib
 import operator
 import sys
 import types
@@ -70,4 +69,6 @@ class Imported:
         self._module = module
 
     def __reduce__(self) -> Any:
+        import importlib  # here: few peers need it
+
         return importlib.import_module, (self._module,)

@@ -61,6 +61,22 @@ def test_asking_for_the_fork_server_is_then_an_error(peer_factory, monkeypatch):
         peer_factory(start_method="forkserver")
 
 
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_origin_that_was_started_without_site_has_peers_with_it(method):
+    """For which it is another environment, if there is a virtual one."""
+    program = (
+        f"import pytest_peer; print(pytest_peer.start(start_method={method!r}).call(len, 'abc'))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.stdout, ended.stderr) == ("3\n", "")
+
+
 def test_forked_peers_have_one_parent(peer_factory):
     peers = peer_factory.many(3, start_method="forkserver")
     (parent,) = set(peers.call(os.getppid))
