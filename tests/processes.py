@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable
+from typing import Any
 
 import psutil
 
@@ -33,9 +34,17 @@ def assert_gone(pids: Iterable[int], within: float = 2.0) -> None:
     eventually(gone, within)
 
 
+def start(*argv: str, **options: Any) -> subprocess.Popen[bytes]:
+    """Start a process that nobody waits for: it is to outlive the call, without a warning of that."""
+    _started.append(subprocess.Popen(argv, **options))
+    return _started[-1]
+
+
+_started: list[subprocess.Popen[bytes]] = []
+
+
 def start_child_and_grandchild() -> list[int]:
     """Start a process that starts another; return their ids."""
-    script = "sleep 600 & echo $!; wait"
-    child = subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE)
+    child = start("/bin/sh", "-c", "sleep 600 & echo $!; wait", stdout=subprocess.PIPE)
     assert child.stdout is not None
     return [child.pid, int(child.stdout.readline())]

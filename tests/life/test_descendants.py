@@ -13,6 +13,7 @@ import psutil
 import pytest
 from processes import assert_gone
 from processes import is_running
+from processes import start
 from processes import start_child_and_grandchild
 
 import pytest_peer
@@ -22,7 +23,7 @@ LIMIT = 20.0  # of what must come
 
 def start_daemon() -> int:
     """A process in a session of its own."""
-    return subprocess.Popen(["sleep", "600"], start_new_session=True).pid
+    return start("sleep", "600", start_new_session=True).pid
 
 
 @pytest.mark.parametrize("shutdown", ["halt", 5.0, None])
@@ -128,7 +129,7 @@ def multiply() -> None:
                 os._exit(0)
     """
     for _ in range(3):
-        subprocess.Popen([sys.executable, "-S", "-c", script])
+        start(sys.executable, "-S", "-c", script)
 
 
 @pytest.mark.parametrize("end", ENDS)
