@@ -22,6 +22,10 @@ from .segments import Parcel
 from .segments import kept
 
 
+#: What a module raises on its import to say that it is not for here: pytest's and unittest's.
+_SKIPS = ("Skipped", "SkipTest")
+
+
 class Dispatcher:
     """`accept` is called by who reads the link and must neither wait nor raise.
 
@@ -96,6 +100,8 @@ class Dispatcher:
                 if isinstance(fn, str):
                     fn = codec.resolved(fn)
             except BaseException as exc:
+                if type(exc).__name__ in _SKIPS:
+                    raise
                 raise codec.CannotDecode(
                     "the call cannot be rebuilt in the peer: %s: %s" % (type(exc).__name__, exc)
                 ) from exc

@@ -14,6 +14,8 @@ from .pickling import encode
 from .questions import answer
 from .segments import Payload
 
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
 
 class Counterpart:
     """One life of a peer whose agent listens.

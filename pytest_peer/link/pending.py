@@ -10,6 +10,8 @@ from ..errors import PeerDown
 from .future import PeerFuture
 from .future import Waiting
 
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
 Answered = PeerFuture | Waiting
 
 

@@ -172,6 +172,32 @@ def test_outcome_is_that_of_the_test_whatever_the_way(inner, way):
     result.stdout.fnmatch_lines(["*Failed: no way there"])
 
 
+@pytest.mark.parametrize("skip", ["pytest.skip", "pytest.importorskip", "unittest.SkipTest"])
+def test_module_that_skips_itself_in_the_peer_skips_the_test(inner, skip):
+    words = {
+        "pytest.skip": "pytest.skip('not for this node', allow_module_level=True)",
+        "pytest.importorskip": "pytest.importorskip('no_such_module', reason='not for this node')",
+        "unittest.SkipTest": "raise unittest.SkipTest('not for this node')",
+    }
+    inner.write(
+        f"""
+        import os
+        import unittest
+
+        if "SMALL" in os.environ:
+            {words[skip]}
+
+        def work(): return 1
+
+        def test_it(peer_factory):
+            peer_factory(env={{"SMALL": "1"}}).call(work)
+        """
+    )
+    result = inner.run("-ra")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED * not for this node"])
+
+
 def test_member_that_skips_does_not_hide_one_that_fails(inner):
     inner.write(
         """
