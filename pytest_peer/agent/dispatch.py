@@ -21,7 +21,6 @@ from .reading import Reading
 from .segments import Parcel
 from .segments import kept
 
-
 #: What a module raises on its import to say that it is not for here: pytest's and unittest's.
 _SKIPS = ("Skipped", "SkipTest")
 
