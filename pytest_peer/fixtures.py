@@ -14,6 +14,7 @@ from typing import final
 
 import pytest
 
+from . import hosts
 from . import interpreters
 from . import settings
 from . import warm_up
@@ -55,6 +56,7 @@ class PeerFactory:
         self._program = {"exec": program} if program is not None else {}
         self._module, self._test = _words(node)
         self._marked = settings.marked(node) if hasattr(node, "iter_markers") else {}
+        self._placement = hosts.Placement(settings.hosts(request.config))
 
     def __call__(self, **options: Any) -> Peer:
         """Start a peer.
@@ -66,7 +68,7 @@ class PeerFactory:
         :raises NameInUse: a peer of that name is alive.
         """
         nursery, merged = self._merged(options)
-        return nursery.start({"name": self.name(), **merged})
+        return nursery.start(self._placement.placed({"name": self.name(), **merged}))
 
     def many(self, count: int, **options: Any) -> PeerGroup:
         """Start `count` peers, which boot at the same time; ``name="rank"`` names them ``rank-0``, ``rank-1``...
@@ -74,7 +76,7 @@ class PeerFactory:
         :raises ExceptionGroup: some did not boot; the others are stopped.
         """
         nursery, merged = self._merged(options)
-        return nursery.start_many(count, merged, self.name)
+        return nursery.start_many(count, merged, self.name, self._placement.placed)
 
     def name(self, label: str | None = None) -> str:
         """A fresh name, ``<module>-<label or test>-<n>-<pid>``; ``?CT_PEER_NAME(label)``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from . import conftests
+from . import hosts
 from . import interpreters
 from . import settings
 from . import summary
@@ -47,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     settings.read(config)
     settings.check_artifacts(config)
+    hosts.check(config)
     interpreters.configure(config)
     warm_up.configure(config)
 

@@ -57,6 +57,15 @@ def _directory(text: str) -> str:
     return text
 
 
+def _hosts(text: str) -> list[str]:
+    from .options import check
+
+    found = [check("host", host.strip()) for host in text.split(",")]
+    if len(set(found)) < len(found):
+        raise ValueError("a host is there twice")
+    return found
+
+
 def _start_method(text: str) -> str | None:
     from .options import check
 
@@ -81,9 +90,18 @@ EXEC = Setting(
     _program,
 )
 
+HOSTS = Setting(
+    "peer_hosts",
+    None,
+    "HOST,...",
+    "Hosts that fill {host} in the program that runs the peers, peer by peer in turn",
+    _hosts,
+)
+
 SETTINGS = (
     ARTIFACTS,
     EXEC,
+    HOSTS,
     Setting(
         "peer_boot_timeout",
         "wait_boot",
@@ -149,6 +167,15 @@ def programs(config: pytest.Config) -> list[list[str]]:
     """
     written = _written(config, EXEC)
     return written[1] if written is not None else []
+
+
+def hosts(config: pytest.Config) -> list[str]:
+    """The hosts for peers, if some are named.
+
+    :raises pytest.UsageError: a bad value.
+    """
+    written = _written(config, HOSTS)
+    return written[1][0] if written is not None else []
 
 
 def _written(config: pytest.Config, setting: Setting) -> tuple[str, list[Any]] | None:

@@ -81,10 +81,16 @@ class Nursery:
         return peer
 
     def start_many(
-        self, count: int, options: Mapping[str, Any], name: Callable[[], str]
+        self,
+        count: int,
+        options: Mapping[str, Any],
+        name: Callable[[], str],
+        placed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     ) -> PeerGroup:
         """Start `count` peers that boot at the same time.
 
+        :param name: makes one up.
+        :param placed: gives each its own options.
         :raises ExceptionGroup: some did not boot; the others are stopped.
         """
         if isinstance(count, bool) or not isinstance(count, int):
@@ -95,7 +101,7 @@ class Nursery:
         if prefix is not None:
             names.checked(prefix)
         chosen = [f"{prefix}-{index}" if prefix is not None else name() for index in range(count)]
-        every = [checked({**options, "name": each}) for each in chosen]
+        every = [checked(placed({**options, "name": each})) for each in chosen]
         peers: list[Peer] = []
         failures: list[Exception] = []
         try:
