@@ -36,11 +36,14 @@ from .link.interpreter import Unusable
 from .link.segments import Payload
 from .options import PeerOptions
 from .start_methods import SPAWN
+from .states import ExitStatus
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
 #: A process that ends closes its link a moment before it can be reaped, or the other way round.
 SAME_END = 1.0
+#: What was killed is gone in milliseconds. Not if the machine itself hangs: its disk, or the host of a virtual one.
+KILLED = 20.0
 
 
 class Body:
@@ -218,6 +221,19 @@ class Body:
         """Send a signal to the process and all that it started."""
         if self.born:
             self.process.signal_group(number)
+
+    def end_without_link(self) -> ExitStatus | None:
+        """The link has ended: how the process has, too; ``None`` if it lived on and had to be killed, or if nobody knows."""
+        process = self.process
+        ended = process.exited.wait(SAME_END)
+        if not ended:
+            ended = process_status.ends(process.pid)  # and its parent is slow to tell how
+            self.kill()
+            process.exited.wait(KILLED)
+        status = process.exit_status if ended else None
+        if status is None:
+            self.kill()  # what it has started lives on
+        return status
 
     def kill(self) -> None:
         """Kill the process and all that it started, and return at once."""

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .body import KILLED
 from .body import SAME_END
 from .body import Body
 from .boot_limit import BootLimit
@@ -39,8 +40,6 @@ __tracebackhide__ = True  # a report shows the test and the peer, not what is be
 
 #: For a peer to notice that its link was cut, before it is killed.
 _NOTICE = 5.0
-#: What was killed is gone in milliseconds. Not if the machine itself hangs: its disk, or the host of a virtual one.
-_KILLED = 20.0
 
 
 class Incarnation:
@@ -139,7 +138,7 @@ class Incarnation:
         if not self._finishing:
             self.calls.open(body.link, body.interpreter)
         else:  # it may have been too early for `_finish` to close it
-            self._finished.wait(_KILLED)
+            self._finished.wait(KILLED)
             body.link.close()
         with self._changed:
             late = self._boot_limit.expired  # and about to be killed
@@ -148,7 +147,7 @@ class Incarnation:
                 self.state = PeerState.RUNNING
             self._changed.notify_all()
         if late:
-            self._finished.wait(_KILLED)
+            self._finished.wait(KILLED)
 
     def _boot_too_long(self) -> None:
         with self._changed:
@@ -194,9 +193,9 @@ class Incarnation:
         """After `ask_to_stop`: wait until the process and all that it started are gone; after `seconds`, kill them."""
         if not self._down.wait(seconds):
             self.kill()
-            self._down.wait(_KILLED)
-        if not self._finished.wait(_KILLED):
-            raise not_gone(self.record.whom(), _KILLED)
+            self._down.wait(KILLED)
+        if not self._finished.wait(KILLED):
+            raise not_gone(self.record.whom(), KILLED)
 
     def kill(self) -> None:
         """Kill it and all that it started, and return at once; `wait_stopped` waits."""
@@ -207,7 +206,7 @@ class Incarnation:
         if unborn:
             self._never_started()
             return
-        self._begun.wait(_KILLED)
+        self._begun.wait(KILLED)
         self.body.kill()
 
     def wait_down(self, timeout: float | None) -> DownReason:
@@ -233,7 +232,7 @@ class Incarnation:
             if not self._finishing:
                 self.expectations.append(expectation)
                 return
-        self._down.wait(_KILLED)
+        self._down.wait(KILLED)
         raise self.record.down_error()
 
     def _process_ended(self) -> None:
@@ -244,10 +243,7 @@ class Incarnation:
         self._down.begin(self._finish_without_link)  # who reads the link may not wait
 
     def _finish_without_link(self) -> None:
-        process = self.body.process
-        status = process.exit_status if process.exited.wait(SAME_END) else None
-        if status is None:
-            self.body.kill()  # a peer does not outlive its control link
+        status = self.body.end_without_link()
         self._finish(link_lost=status is None or status.code == wire.LINK_LOST)
 
     def _never_started(self) -> None:
@@ -270,7 +266,7 @@ class Incarnation:
                 if not self._stopping:  # `restart` stops; that is not what is waited for
                     expectation.life = self
         body = self.body
-        body.process.exited.wait(_KILLED)
+        body.process.exited.wait(KILLED)
         body.process.wait_group_gone(SAME_END)
         self._timers.close()
         body.streams.close()

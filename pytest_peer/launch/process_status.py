@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 #: Between a process and one that started it there are a few launchers.
 _MOST_ANCESTORS = 64
+#: Of the flags in ``stat``; include/linux/sched.h.
+_PF_EXITING = 0x4
 _STOPPED = {"T": "it is stopped (SIGSTOP)", "t": "it is stopped by a debugger"}
 _STATES = {
     **_STOPPED,
@@ -57,6 +59,16 @@ def parsed(text: str) -> ProcessStatus:
 def of_process(pid: int) -> ProcessStatus | None:
     """``None`` if there is no such process, or no way to know."""
     return _read(f"/proc/{pid}/status")
+
+
+def ends(pid: int) -> bool:
+    """Whether the kernel has begun to end it, or has: how, its parent will hear."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state, *fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return False
+    return state in (b"Z", b"X") or bool(int(fields[5]) & _PF_EXITING)
 
 
 def threads_blocking(pid: int, number: int) -> set[str]:

@@ -197,6 +197,25 @@ def test_stopped_fork_server_does_not_hang_the_end_of_a_peer(run):
     ]
 
 
+def test_exit_that_the_fork_server_tells_late_is_told(run):
+    """On a busy machine it may come to it a second after the end of the link."""
+    told = run(
+        """
+        peer = start()
+        server = peer.call(os.getppid)
+        os.kill(server, signal.SIGSTOP)
+        peer.cast(os._exit, 3)
+        try:
+            peer.wait_down(1.5)
+        except TimeoutError:
+            print("not told yet")
+        os.kill(server, signal.SIGCONT)
+        print(peer.wait_down(20))
+        """
+    )
+    assert told == ["not told yet", "exited with status 3"]
+
+
 def test_its_death_while_many_boot_leaves_nobody_behind(run):
     told = run(
         """
