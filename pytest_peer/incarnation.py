@@ -273,7 +273,7 @@ class Incarnation:
         body.process.exited.wait(_KILLED)
         body.process.wait_group_gone(SAME_END)
         self._timers.close()
-        body.streams.close()
+        body.close()
         self.record.close(killed=self._boot_limit.expired)
         with self._changed:
             booted = self.state is PeerState.RUNNING

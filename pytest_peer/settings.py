@@ -57,6 +57,12 @@ def _directory(text: str) -> str:
     return text
 
 
+def _connection(text: str) -> str | tuple[str, int]:
+    from .connections import connection_of_text
+
+    return connection_of_text(text)
+
+
 def _start_method(text: str) -> str | None:
     from .options import check
 
@@ -104,6 +110,13 @@ SETTINGS = (
         "METHOD",
         "How peers start: forkserver or spawn (default: the first where it can serve)",
         _start_method,
+    ),
+    Setting(
+        "peer_connection",
+        "connection",
+        "WHERE",
+        "Control link of the peers: stdio (default), or TCP: PORT (0: any), IP:PORT or [IPV6]:PORT",
+        _connection,
     ),
 )
 

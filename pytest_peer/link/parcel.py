@@ -18,6 +18,7 @@ _HERE = Path(__file__).parent
 _SHARED = (
     "wire",
     "stream",
+    "socket_stream",
     "frames",
     "segments",
     "intake",
