@@ -14,6 +14,7 @@ from strangers import Besieged
 
 import pytest_peer
 
+
 def require(connection: str) -> None:
     """Skip if the machine has no such connections; in CI that is a failure."""
     if connection != "ipv6":

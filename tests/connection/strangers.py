@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import socket
-import threading
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,24 +32,22 @@ class Besieged:
     def __init__(self, peer_factory: Any, gate: Gate, **options: Any) -> None:
         self._gate = gate
         self._sockets: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self.over = threading.Event()
+        self._attackers: list[subprocess.Popen[bytes]] = []
         options = {"connection": 0, "wait_boot": False, **options}
         self.peer: pytest_peer.Peer = peer_factory(exec=gate.launcher(), **options)
         gate.wait_reached()
-        assert self.peer.pid is not None
-        self.process = psutil.Process(self.peer.pid)
+        self.process = psutil.Process(eventually(lambda: self.peer.pid or False, LONG))
         self.address = address_of(self.process.cmdline())
 
     def __enter__(self) -> Besieged:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.over.set()
         for sock in self._sockets:
             sock.close()
-        for thread in self._threads:
-            thread.join(LONG)
+        for attacker in self._attackers:
+            attacker.kill()
+            attacker.communicate()
 
     def connect(self) -> socket.socket:
         """Somebody connects; with a limit for all that he does, and closed in the end."""
@@ -63,17 +61,13 @@ class Besieged:
         (value,) = (pair for pair in pairs if pair.startswith("PYTEST_PEER_SECRET="))
         return value.partition("=")[2].split()
 
-    def on_a_thread(self, action: Any) -> None:
-        """Have something done again and again until the test is over."""
-
-        def repeat() -> None:
-            while not self.over.is_set():
-                with contextlib.suppress(OSError):
-                    action()
-
-        thread = threading.Thread(target=repeat, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def attack(self, how: str) -> None:
+        """Have a process of its own do what `siege` says, again and again, until the test is over."""
+        words = [sys.executable, str(Path(__file__).with_name("siege.py")), how, *self.address]
+        attacker = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE)
+        self._attackers.append(attacker)
+        assert attacker.stdout is not None
+        assert attacker.stdout.readline() == b"at it\n"
 
     def boot(self) -> None:
         """Let the peer go on, and see that it boots."""

@@ -125,7 +125,7 @@ def test_messages_of_a_peer_that_does_not_read_wait(start):
 
 def test_call_that_takes_too_long_leaves_the_link_whole(start):
     peer = start()
-    with pytest.raises(pytest_peer.CallTimeout, match="time.sleep"):
+    with pytest.raises(pytest_peer.CallTimeout):
         peer.call_within(0.1, time.sleep, 60)
     assert peer.call(os.getpid) == peer.pid
 
@@ -134,8 +134,8 @@ def test_calls_that_a_signal_interrupts_leave_the_link_whole(start):
     """An exception of the handler, anywhere in the sending or the receiving."""
     peer = start()
 
-    class Interrupted(Exception):
-        pass
+    class Interrupted(BaseException):
+        """As Ctrl-C or a time limit."""
 
     def interrupt(*_: object) -> None:
         raise Interrupted
