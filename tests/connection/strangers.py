@@ -36,7 +36,11 @@ class Besieged:
         options = {"connection": 0, "wait_boot": False, **options}
         self.peer: pytest_peer.Peer = peer_factory(exec=gate.launcher(), **options)
         gate.wait_reached()
-        self.process = psutil.Process(eventually(lambda: self.peer.pid or False, LONG))
+        (self.process,) = (
+            each
+            for each in psutil.Process().children(recursive=True)
+            if each.cmdline()[-1:] == [self.peer.node]
+        )
         self.address = address_of(self.process.cmdline())
 
     def __enter__(self) -> Besieged:
