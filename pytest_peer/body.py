@@ -12,6 +12,7 @@ from typing import Any
 
 from .errors import BootError
 from .errors import BootTimeout
+from .evidence.detached import DetachedStreams
 from .evidence.streams import StandardStreams
 from .forkservers import Choice
 from .forkservers import choose
@@ -21,13 +22,18 @@ from .launch import lifeline
 from .launch import process_status
 from .launch.command import LIFELINE_NUMBER
 from .launch.command import LINK_NUMBERS
+from .launch.command import SECRET
 from .launch.command import Command
+from .launch.command import boot_words
 from .launch.command import command
+from .launch.command import connect_words
+from .launch.files import StandardFiles
 from .launch.forked import NotForked
 from .launch.pipes import StandardPipes
 from .launch.process import Child
 from .launch.process import Process
 from .launch.spawned import Spawned
+from .link.connection import Connection
 from .link.connection import LinkClosed
 from .link.connection import Pipes
 from .link.gateway import Link
@@ -59,7 +65,7 @@ class Body:
     def __init__(self, options: PeerOptions, on_exit: Callable[[], object]) -> None:
         self._options = options
         self._on_exit = on_exit
-        self._pipes: Pipes
+        self._connection: Connection
         self._lifeline = -1
         self.argv: list[str] = []
         #: Whether there is a process.
@@ -85,27 +91,30 @@ class Body:
         self.choice = choose(self._options)
         self._evidence = evidence
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
-            pipes = self._pipes = Pipes()
-            ours.callback(pipes.close)
-            theirs.callback(pipes.close_peer_ends)
-            standard = StandardPipes()
+            connection = self._connection = _connection(self._options)
+            ours.callback(connection.free)
+            ours.callback(connection.close)
+            theirs.callback(connection.close_peer_ends)
+            standard = StandardFiles(directory) if self._options.detached else StandardPipes()
             ours.callback(standard.close)
             theirs.callback(standard.close_theirs)
             self.started = time.time()
-            self.process = Process(self._made(pipes, standard), self._on_exit)
+            self.process = Process(self._made(connection, standard.theirs), self._on_exit)
             self.process.watch()
             ours.callback(self.process.kill_all)
-            self.streams = StandardStreams(*standard.ours, directory)
+            self.streams = _streams(standard, directory)
             self.born = True
             ours.pop_all()  # all went well
 
-    def _made(self, pipes: Pipes, standard: StandardPipes, *, again: bool = False) -> Child:
-        descriptors = (*standard.theirs, pipes.peer_read, pipes.peer_write)
+    def _made(
+        self, connection: Connection, standard: Sequence[int], *, again: bool = False
+    ) -> Child:
+        descriptors = (*standard, *connection.peer_ends)
         if self.choice.server is None:
-            return self._spawned(pipes, descriptors)
+            return self._spawned(connection, descriptors)
         try:
             if self.choice.start_method == SPAWN:
-                return self._executed(pipes, descriptors)
+                return self._executed(connection, descriptors)
             self.argv = [*self.choice.server.argv, f"{self._options.name}@{self._options.host}"]
             child, self.interpreter = fork(self.choice, self._options, descriptors, self._evidence)
             return child
@@ -113,47 +122,48 @@ class Body:
             unfit = self.choice.server.unfit and self.choice.start_method == SPAWN
             if unfit or (exc.lost and not again):
                 self.choice = choose(self._options)  # with another server, or none
-                return self._made(pipes, standard, again=True)
+                return self._made(connection, standard, again=True)
             error = BootTimeout if exc.late else BootError
             raise error(
                 f"peer {self._options.name!r} did not boot: {exc}", argv=self.argv
             ) from None
 
-    def _executed(self, pipes: Pipes, descriptors: Sequence[int]) -> Child:
-        line = self._line(*LINK_NUMBERS)
+    def _executed(self, connection: Connection, descriptors: Sequence[int]) -> Child:
+        line = self._line(connection, LINK_NUMBERS)
         self._lifeline = LIFELINE_NUMBER
         child = execute(self.choice, self._options, line, descriptors)
-        pipes.send_loader()
+        connection.send_loader()
         return child
 
-    def _spawned(self, pipes: Pipes, descriptors: Sequence[int]) -> Child:
-        *standard, read, write = descriptors
-        line = self._line(read, write)
+    def _spawned(self, connection: Connection, descriptors: Sequence[int]) -> Child:
+        line = self._line(connection, connection.peer_ends)
         self._lifeline = end = lifeline.open_end()
         with lifeline.closing(end):
-            keep = [fd for fd in (read, write, end) if fd >= 0]
-            child = Spawned(line, standard, keep)
+            keep = [fd for fd in (*connection.peer_ends, end) if fd >= 0]
+            child = Spawned(line, descriptors[:3], keep)
             lifeline.tie(end, child.pid)
-        pipes.send_loader()
+        connection.send_loader()
         return child
 
-    def _line(self, read: int, write: int) -> Command:
-        line = command(self._options, os.environ, read, write)
+    def _line(self, connection: Connection, numbers: Sequence[int]) -> Command:
+        address = connection.address
+        words = boot_words(*numbers) if address is None else connect_words(address)
+        line = command(self._options, os.environ, words)
         self.argv = line.argv
-        return line
+        return line if address is None else line.with_variable(SECRET, connection.secret)
 
     def connect(
         self, on_message: Callable[[int, int, Payload], object], on_end: Callable[[], object]
     ) -> bool:
-        """Shake hands and put a link on the pipes; return whether that went well. If not, the process has ended, or is killed."""
+        """Shake hands and put a link on the connection; return whether that went well. If not, the process has ended, or is killed."""
         try:
             if self.interpreter is None:  # it is not forked: nobody knows yet what it is
-                self.interpreter = self._pipes.hello(self.process.exited)
-                self._pipes.send_agent(
+                self.interpreter = self._connection.hello(self.process.exited)
+                self._connection.send_agent(
                     self.interpreter, self._options.name, self._evidence, self._lifeline
                 )
             link = Link(
-                *self._pipes.hand_over(),
+                *self._connection.hand_over(),
                 self._options.name,
                 on_message,
                 on_end,
@@ -162,7 +172,7 @@ class Body:
             )
         except (LinkClosed, Unusable, OSError) as exc:
             self.unusable = str(exc) if isinstance(exc, Unusable) else None
-            self._pipes.close()
+            self._connection.close()
             # Something may have closed the descriptors without being at its end, as sudo does: it is no use to us.
             if isinstance(exc, Unusable) or not self.process.exited.wait(SAME_END):
                 self.kill()
@@ -170,6 +180,11 @@ class Body:
         self.link = link
         link.listen()
         return True
+
+    def close(self) -> None:
+        """After the end of the process: take what is left of its output, and free what it had."""
+        self.streams.close()
+        self._connection.free()
 
     def facts(self) -> dict[str, Any]:
         """What the manifest says of it."""
@@ -239,3 +254,19 @@ class Body:
         """Kill the process and all that it started, and return at once."""
         if self.born:
             self.process.kill_all()
+
+
+def _connection(options: PeerOptions) -> Connection:
+    if options.address is None:
+        return Pipes()
+    from .link.tcp import (
+        Tcp,
+    )  # not at the top: with what it needs that takes milliseconds, and most suites never do
+
+    return Tcp(options.address, options.name)
+
+
+def _streams(standard: StandardPipes | StandardFiles, directory: Path) -> StandardStreams:
+    if isinstance(standard, StandardPipes):
+        return StandardStreams(*standard.ours, directory)
+    return DetachedStreams(standard.stdout, standard.stderr)

@@ -111,22 +111,24 @@ def execute(
 ) -> Forked:
     """Make a peer that is a program; it has its link as `LINK_NUMBERS`, and its lifeline as `LIFELINE_NUMBER`.
 
-    :param descriptors: as for `fork`.
+    :param descriptors: as for `fork`; without the link's for one that connects.
     :raises ExecNotFound: there is no such program.
     :raises NotForked: as for `fork`.
     """
     server, now, deadline = _ready(choice, options)
+    connects = len(descriptors) == 3
     request = _request(options, server, now) | {
         "variables": {},
         "argv": line.argv,
         "environ": line.env,
-        "numbers": [*LINK_NUMBERS, LIFELINE_NUMBER],
+        "numbers": [LIFELINE_NUMBER] if connects else [*LINK_NUMBERS, LIFELINE_NUMBER],
     }
     failed, theirs = os.pipe()
     with os.fdopen(failed, "rb", buffering=0) as failure:
         try:
             left = deadline - time.monotonic()
-            child = server.fork("execute", request, [*descriptors, theirs], left)
+            what = "execute_unlinked" if connects else "execute"
+            child = server.fork(what, request, [*descriptors, theirs], left)
         finally:
             os.close(theirs)
         try:

@@ -269,7 +269,7 @@ class Incarnation:
         body.process.exited.wait(KILLED)
         body.process.wait_group_gone(SAME_END)
         self._timers.close()
-        body.streams.close()
+        body.close()
         self.record.close(killed=self._boot_limit.expired)
         with self._changed:
             booted = self.state is PeerState.RUNNING

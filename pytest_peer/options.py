@@ -1,6 +1,7 @@
 """The options of a peer: what they may be, and the refusal of everything else before anything is started.
 
 The words are Erlang's (``peer:start_options()``), except ``cwd``, ``call_timeout``, ``link`` and multiprocessing's ``start_method``.
+Those of ``connection`` are checked in `connections`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 from typing import TypeAlias
 from typing import cast
 
+from . import connections
 from . import names
 from .start_methods import FORKSERVER
 from .start_methods import START_METHODS
@@ -62,6 +64,8 @@ class PeerOptions:
     post_process_args: Callable[[list[str]], Sequence[str]] | None = None
     env: Mapping[str, str | None] = field(default_factory=dict)
     cwd: str | None = None
+    connection: connections.Connection = connections.STDIO
+    detached: bool = False
     wait_boot: float | bool | Callable[[Peer], object] | None = BOOT_SECONDS
     shutdown: Shutdown = "halt"
     peer_down: str = "stop"
@@ -72,7 +76,14 @@ class PeerOptions:
     @property
     def not_forkable(self) -> str:
         """Why a fork server cannot serve; empty if it can."""
+        if self.address is not None:
+            return "connection is TCP, and a forked peer has its link from the fork server"
         return refusal(self.exec, self.args, self.post_process_args, self.env)
+
+    @property
+    def address(self) -> connections.Address | None:
+        """Where the peer connects to its origin; ``None``: it has pipes."""
+        return None if isinstance(self.connection, str) else self.connection
 
     @property
     def awaits_boot(self) -> bool:
@@ -118,6 +129,8 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
     made = PeerOptions(**values)
     if made.start_method == FORKSERVER and (why := made.not_forkable):
         raise ValueError(f"start_method: the fork server cannot serve: {why}")
+    if why := connections.refusal(made.connection, detached=made.detached):
+        raise ValueError(f"detached: {why}")
     return made
 
 
@@ -213,9 +226,9 @@ def _host(value: object) -> str:
     return value
 
 
-def _longnames(value: object) -> bool:
+def _bool(option: str, value: object) -> bool:
     if not isinstance(value, bool):
-        raise TypeError(f"longnames: expected a bool, got {value!r}")
+        raise TypeError(f"{option}: expected a bool, got {value!r}")
     return value
 
 
@@ -246,12 +259,14 @@ def _start_method(value: object) -> str | None:
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "name": names.checked,
     "host": _host,
-    "longnames": _longnames,
+    "longnames": lambda value: _bool("longnames", value),
     "exec": _exec,
     "args": lambda value: command_words("args", value),
     "post_process_args": _post_process_args,
     "env": _env,
     "cwd": _cwd,
+    "connection": connections.connection,
+    "detached": lambda value: _bool("detached", value),
     "wait_boot": _wait_boot,
     "shutdown": _shutdown,
     "peer_down": _peer_down,

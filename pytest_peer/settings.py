@@ -66,6 +66,12 @@ def _hosts(text: str) -> list[str]:
     return found
 
 
+def _connection(text: str) -> str | tuple[str, int]:
+    from .connections import connection_of_text
+
+    return connection_of_text(text)
+
+
 def _start_method(text: str) -> str | None:
     from .options import check
 
@@ -122,6 +128,13 @@ SETTINGS = (
         "METHOD",
         "How peers start: forkserver or spawn (default: the first where it can serve)",
         _start_method,
+    ),
+    Setting(
+        "peer_connection",
+        "connection",
+        "WHERE",
+        "Control link of the peers: stdio (default), or TCP: PORT (0: any), IP:PORT or [IPV6]:PORT",
+        _connection,
     ),
 )
 

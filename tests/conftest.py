@@ -22,6 +22,19 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     gate.close()
 
 
+@pytest.fixture
+def program(tmp_path: Path) -> Callable[[str], Path]:
+    """A function that makes a shell script."""
+
+    def make(script: str) -> Path:
+        path = tmp_path / "program"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        return path
+
+    return make
+
+
 #: Now: `pytester` gives a test another home.
 _PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
 

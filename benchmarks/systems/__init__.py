@@ -8,6 +8,7 @@ from .erlang import Erlang
 from .floor import Floor
 from .isolation import Isolation
 from .peers import Peers
+from .peers import PeersOverTcp
 from .processes import Processes
 from .raw_execnet import Execnet
 from .rpyc_server import Rpyc
@@ -17,6 +18,7 @@ from .system import System
 COLUMNS: dict[str, list[System]] = {
     "peer forkserver": [Peers("forkserver")],
     "peer spawn": [Peers("spawn")],
+    "peer TCP": [PeersOverTcp()],
     "execnet": [Execnet()],
     "multiprocessing forkserver": [Processes("forkserver")],
     "multiprocessing spawn": [Processes("spawn")],

@@ -28,10 +28,12 @@ OFFERS = frozenset(
         "suite",
     ]
 )
+#: Where another connection makes a difference.
+OFFERS_TCP = frozenset(["boot", "trips", "pipelined", "payload"])
 
 
 class Peers(System):
-    """Peers with one `start_method`."""
+    """Peers with one `start_method`, on pipes."""
 
     def __init__(self, start_method: str) -> None:
         self.start_method = start_method
@@ -41,7 +43,7 @@ class Peers(System):
             self.offers |= {"plugin"}  # what that costs depends on no peer: once is enough
 
     @cached_property
-    def options(self) -> dict[str, str]:
+    def options(self) -> dict[str, object]:
         """Options of `pytest_peer.start`.
 
         :raises Missing: it has no such option.
@@ -81,6 +83,19 @@ class Peers(System):
     def line(self) -> Iterator[Line]:
         with pytest_peer.start(**self.options) as peer:
             yield _Line(peer)
+
+
+class PeersOverTcp(Peers):
+    """Spawned ones that connect to their origin."""
+
+    def __init__(self) -> None:
+        super().__init__("spawn")
+        self.name = "peer TCP"
+        self.offers = OFFERS_TCP
+
+    @cached_property
+    def options(self) -> dict[str, object]:
+        return {"connection": 0}
 
 
 class _Line(Line):

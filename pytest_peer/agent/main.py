@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import errno
 import os
 import sys
 
@@ -21,7 +22,13 @@ from .modules import place_of
 from .outbox import SMALL
 from .outbox import Outbox
 from .segments import split_address
-from .stream import PipeStream
+from .socket_stream import stream_over
+
+#: How a connection over a network ends, besides those that have a class of their own.
+_UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH)
+
+#: What the origin's module `command` leaves in ``__main__``, secrets included.
+_NAMES_OF_THE_COMMAND = ("a", "b", "f", "os", "r", "s", "sys", "w", "_socket")
 
 _agent = None
 
@@ -58,7 +65,7 @@ def prepare(reader, write_fd, config):
 
 def _set_up_paths(config):
     main = sys.modules["__main__"].__dict__
-    for name in ("os", "f", "w"):
+    for name in _NAMES_OF_THE_COMMAND:
         main.pop(name, None)
     sys.argv[:] = sys.argv[:1]
     if config["replace_path"]:
@@ -81,7 +88,7 @@ class Agent:
         self._execnet = sys.modules["execnet.gateway_base"]
         read_fd = reader.fileno()
         self._reader = reader
-        self._stream = PipeStream(read_fd, write_fd, self._execnet.get_execmodel("thread"))
+        self._stream = stream_over(read_fd, write_fd, self._execnet.get_execmodel("thread"))
         self._intake = Intake(read_fd, frames.FIRST_CHANNEL, self._received, self._frame)
         self._own_files = frozenset(config["own_files"])
         self._runtime = here.runtime = here.Runtime(
@@ -121,6 +128,7 @@ class Agent:
         self._gateway = Gateway(self._stream, self._runtime.name)
         # What the reader has in its buffer; nothing else is read by it.
         self._intake.chunks.append(self._reader.read(len(self._reader.peek())))
+        self._stream.look_while_reading()
         self._guarded(self._intake.take)
 
     def rehearse(self):
@@ -143,6 +151,8 @@ class Agent:
     def _guarded(self, step):
         try:
             step()
+        except BlockingIOError:
+            pass  # the look of `look_while_reading`
         except (EOFError, OSError) as exc:
             self._link_lost(exc)
 
@@ -178,7 +188,9 @@ class Agent:
         # A peer does not outlive its control link, and neither does anything it started.
         if os.getpid() != self._pid:
             os._exit(0)  # a forked child that has returned from the call, and has no link
-        if not isinstance(error, EOFError):
+        if not isinstance(error, (EOFError, ConnectionError, TimeoutError)) and (
+            error.errno not in _UNREACHABLE
+        ):
             # Something here has closed our descriptor. The origin lives, ends the rest, and tells what this status means.
             os._exit(wire.LINK_LOST)
         if os.getpgrp() == self._pid:

@@ -34,13 +34,16 @@ _OVERLAP = 1 << 16
 
 
 class OutputStream:
-    """What the peer wrote to its stdout or stderr."""
+    """What the peer wrote to its stdout or stderr.
 
-    def __init__(self, pipe: IO[bytes], log: Path) -> None:
+    :param logged: whether what is read is written to `log`.
+    """
+
+    def __init__(self, pipe: IO[bytes], log: Path, *, logged: bool = True) -> None:
         self._pipe = pipe
         self._fd = pipe.fileno()
         os.set_blocking(self._fd, False)
-        self._log = log.open("ab", buffering=0)
+        self._log = log.open("ab", buffering=0) if logged else None
         self._changed = Condition()
         self._kept = bytearray()
         self._dropped = 0
@@ -108,7 +111,10 @@ class OutputStream:
                         f"{regex.pattern!r} was not written: {why}\n{quoted('last output', self._tail())}"
                     )
                 if self._dropped + len(self._kept) == end and not self._closed:
-                    self._changed.wait(left)
+                    self._changed.wait(self._nap(left))
+
+    def _nap(self, left: float | None) -> float | None:
+        return left
 
     def _tail(self) -> str:
         return _decoded(bytes(self._kept[-8192:]))
@@ -133,10 +139,10 @@ class OutputStream:
         except BlockingIOError:
             return -1
         if data:
-            with contextlib.suppress(
-                OSError
-            ):  # a full disk must not take the link down; what was written is kept here too
-                self._log.write(data)
+            if self._log is not None:
+                # A full disk must not take the link down; what was written is kept here too.
+                with contextlib.suppress(OSError):
+                    self._log.write(data)
             self._kept += data
             if len(self._kept) > 2 * KEPT_BYTES:  # twice, so that the copy is rare
                 self._dropped += len(self._kept) - KEPT_BYTES
@@ -158,7 +164,8 @@ class OutputStream:
             if not self._closed:
                 self._closed = True
                 self._pipe.close()
-                self._log.close()
+                if self._log is not None:
+                    self._log.close()
                 self._changed.notify_all()
 
 
@@ -201,7 +208,8 @@ class InputStream:
 
     def disown(self, null_fd: int) -> None:
         """In a forked child: it is not ours to close."""
-        os.dup2(null_fd, self._fd, inheritable=False)
+        if not self._pipe.closed:  # else the number may be another's
+            os.dup2(null_fd, self._fd, inheritable=False)
         self._lock = threading.RLock()
         self._waiting.clear()
         self._ending = True

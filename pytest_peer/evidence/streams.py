@@ -20,7 +20,7 @@ class StandardStreams:
         self.stdout: OutputStream = OutputStream(stdout, directory / "stdout.log")
         self.stderr: OutputStream = OutputStream(stderr, directory / "stderr.log")
         #: Of stdout and stderr.
-        self.descriptors: tuple[int, int] = (stdout.fileno(), stderr.fileno())
+        self.descriptors: tuple[int, ...] = (stdout.fileno(), stderr.fileno())
         self._poll = select.poll()
         for fd in self.descriptors:
             self._poll.register(fd, select.POLLIN)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 
 from ..options import PeerOptions
 from ..options import command_words
@@ -11,6 +13,17 @@ from ..options import command_words
 #: Reads the loader from the link and runs it. Everything else comes through the link, so that the command line stays
 #: readable in ``ps``. The reader is buffered: one system call instead of one for each byte of the first line.
 _BOOT = "import os;f=os.fdopen({read},'rb');exec(f.read(int(f.readline())),{{'f':f,'w':{write}}})"
+
+#: The same over a connection that the peer opens. Of the two secrets of `SECRET`, which nobody inherits, it says the first, and runs
+#: nothing before it has heard the second.
+_CONNECT = (
+    "import os,sys,_socket;a,b=os.environ.pop('{secret}').encode().split();"
+    "s=_socket.socket(_socket.{family});s.connect({address});r,w=os.dup(s.fileno()),os.dup(s.fileno());s.close();"
+    "os.write(w,a);f=os.fdopen(r,'rb');f.read(len(b))==b or sys.exit('this is not the origin of this peer');"
+    "exec(f.read(int(f.readline())),{{'f':f,'w':w}})"
+)
+#: The variable with the secrets.
+SECRET = "PYTEST_PEER_SECRET"
 
 #: The descriptors of a peer that a fork server executes: the link's for reading and writing, and the lifeline's. A shell keeps its
 #: own from 10 on, and scripts number theirs from 3 on, or use 9, as flock(1) has it.
@@ -25,6 +38,15 @@ def boot_words(read_fd: int, write_fd: int) -> list[str]:
     return ["-c", _BOOT.format(read=read_fd, write=write_fd)]
 
 
+def connect_words(address: Sequence[object]) -> list[str]:
+    """What makes an interpreter connect to that address, and read our code and answer there.
+
+    :param address: as the module `socket` has it.
+    """
+    family = "AF_INET" if len(address) == 2 else "AF_INET6"
+    return ["-c", _CONNECT.format(secret=SECRET, family=family, address=tuple(address))]
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """What to execute, and in which environment and directory."""
@@ -33,18 +55,19 @@ class Command:
     env: dict[str, str]
     cwd: str | None
 
+    def with_variable(self, name: str, value: str) -> Command:
+        """The same with one more in its environment."""
+        return replace(self, env={**self.env, name: value})
 
-def command(
-    options: PeerOptions, environ: Mapping[str, str], read_fd: int, write_fd: int
-) -> Command:
+
+def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[str]) -> Command:
     """Build the command line: ``exec``, ``args``, then our own words, as Erlang's ``peer`` does.
 
     :param environ: the inherited environment.
-    :param read_fd: the descriptor on which the peer hears its origin; `write_fd` is the one on which it answers.
+    :param words: `boot_words` or `connect_words`.
     :raises TypeError: ``post_process_args`` returned something else than a list of ``str``, or an empty one.
     :raises ValueError: it returned a word with a NUL character.
     """
-    words = boot_words(read_fd, write_fd)
     argv = [*options.exec, *options.args, *words, f"{options.name}@{options.host}"]
     if options.post_process_args is not None:
         argv = list(command_words("post_process_args", options.post_process_args(list(argv))))

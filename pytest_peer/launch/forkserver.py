@@ -120,9 +120,9 @@ class ForkServer:
     ) -> Forked:
         """Make a peer.
 
-        :param what: ``"fork"``, or ``"execute"`` for one that is a program.
+        :param what: ``"fork"``, or ``"execute"`` for one that is a program, ``"execute_unlinked"`` for one that connects.
         :param request: for the agent's module `template`.
-        :param descriptors: stdin, stdout, stderr, and the link's for reading and writing, as the peer has them.
+        :param descriptors: stdin, stdout, stderr, and the link's for reading and writing, as the peer has them, if it has.
         :param limit: seconds.
         :raises NotForked: it was not possible, or not in time.
         """

@@ -1,4 +1,4 @@
-"""Two pipes to a new process, and the handshake over them."""
+"""The way to a new process before there is a link: two pipes, and the handshake over them, which is that of other ways as well."""
 
 from __future__ import annotations
 
@@ -20,24 +20,26 @@ class LinkClosed(Exception):
     """The other end closed the link before it had said what was expected."""
 
 
-class Pipes:
-    """The control link of a local peer: nothing else is on it, so nothing that the peer prints can be mistaken for it."""
+class Connection:
+    """The origin's ends of a connection to a new process, from before its start to the link."""
 
-    def __init__(self) -> None:
-        #: The ends of the peer, which inherits them.
-        self.peer_read: int
-        self.peer_write: int
-        self._read, self.peer_write = os.pipe()
-        self.peer_read, self._write = os.pipe()
+    #: The descriptors that the peer inherits for it: on which it hears us, and on which it answers.
+    peer_ends: tuple[int, ...] = ()
+    #: Where the peer connects to instead, if it does.
+    address: tuple[Any, ...] | None = None
+    #: What the peer has to know for that, and nobody else.
+    secret: str = ""
+    _read: int = -1
+    _write: int = -1
 
     def send_loader(self) -> None:
-        """What the interpreter reads first; it fits into an empty pipe, so this does not wait for a reader."""
-        os.write(self._write, parcel.loader())
+        """Send what the interpreter reads first, if that is possible before it has started."""
 
     def close_peer_ends(self) -> None:
         """After the process was started: its end of file must reach us."""
-        os.close(self.peer_read)
-        os.close(self.peer_write)
+
+    def free(self) -> None:
+        """After the end of the peer: what others may have now."""
 
     def close(self) -> None:
         """Give up our ends, unless `hand_over` has given them away."""
@@ -82,3 +84,21 @@ class Pipes:
         view = memoryview(code)
         while view:
             view = view[os.write(self._write, view) :]
+
+
+class Pipes(Connection):
+    """That of a local peer: nothing else is on it, so nothing that the peer prints can be mistaken for it."""
+
+    def __init__(self) -> None:
+        self._read, answers = os.pipe()
+        hears, self._write = os.pipe()
+        self.peer_ends: tuple[int, ...] = (hears, answers)
+
+    def send_loader(self) -> None:
+        """It fits into an empty pipe, so this does not wait for a reader."""
+        os.write(self._write, parcel.loader())
+
+    def close_peer_ends(self) -> None:
+        """Both: they belong to the peer now."""
+        for fd in self.peer_ends:
+            os.close(fd)

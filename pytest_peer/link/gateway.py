@@ -25,7 +25,7 @@ from .outbox import SMALL
 from .outbox import Outbox
 from .reader import Reader
 from .segments import Payload
-from .stream import PipeStream
+from .socket_stream import stream_over
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -62,7 +62,7 @@ class Link:
     ) -> None:
         self._on_end = on_end
         self._open = [True]  # empty when somebody has begun to close it
-        self._stream = PipeStream(read_fd, write_fd, get_execmodel("thread"))
+        self._stream = stream_over(read_fd, write_fd, get_execmodel("thread"))
         self._gateway = _Gateway(self._stream, XSpec(f"popen//id={name}"))
         try:
             self._channel = self._gateway.remote_exec(_TASK)

@@ -19,6 +19,7 @@ _HERE = Path(__file__).parent
 _SHARED = (
     "wire",
     "stream",
+    "socket_stream",
     "frames",
     "segments",
     "intake",

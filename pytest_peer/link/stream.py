@@ -36,9 +36,12 @@ class PipeStream:
         self._writing = threading.RLock()
         self._closing = False
         self._widened = not sys.platform.startswith("linux")
-        os.set_blocking(write_fd, False)
         self._poll = select.poll()
         self._poll.register(write_fd, select.POLLOUT)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        os.set_blocking(self._write_fd, False)
 
     def read(self, size: int) -> bytes:
         raise NotImplementedError("execnet does not read this link")
@@ -90,6 +93,9 @@ class PipeStream:
                 written -= len(parts.pop(0))
             if written:
                 parts[0] = memoryview(parts[0])[written:]
+
+    def look_while_reading(self) -> None:
+        """A pipe whose descriptors were closed is closed: the other end notices."""
 
     def wait_writable(self) -> None:
         """Wait until there is room for PIPE_BUF bytes, or the stream is closed, or a moment has passed."""

@@ -29,6 +29,7 @@ SHARED_NAMES = (
     "outbox",
     "segments",
     "shadowed",
+    "socket_stream",
     "stream",
     "wire",
 )

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from pytest_peer.launch.command import Command
+from pytest_peer.launch.command import boot_words
 from pytest_peer.launch.command import command
 from pytest_peer.options import checked
 
 
 def built(environ: Mapping[str, str] | None = None, **options: Any) -> Command:
     options = {"name": "db", "host": "box", "exec": "python3", **options}
-    return command(checked(options), environ or {}, 7, 8)
+    return command(checked(options), environ or {}, boot_words(7, 8))
 
 
 def variables(environ: Mapping[str, str] | None = None, **options: Any) -> dict[str, str]:

@@ -1,0 +1,41 @@
+"""A program that has peers over TCP, at everything that may keep them from ending, and is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import occupations
+
+import pytest_peer
+
+LONG = 40.0
+BUSY = {
+    "idle": None,
+    "looping": occupations.loop,
+    "in_C_with_the_GIL": occupations.sleep_in_c,
+    "stopped": None,
+}
+
+
+def main(options: dict[str, object]) -> None:
+    peers = {
+        name: pytest_peer.start(wait_boot=False, peer_down="continue", **options) for name in BUSY
+    }
+    told = {}
+    for name, peer in peers.items():
+        peer.wait_boot(LONG)
+        told[name] = [peer.pid, *peer.call(occupations.start_subprocess)]
+        busy = BUSY[name]
+        if busy is not None:
+            peer.cast(busy)
+            peer.stdout.wait_for("waiting", LONG)
+    peers["stopped"].pause()
+    print(json.dumps(told), flush=True)
+    sys.stdin.read()  # until it is killed
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

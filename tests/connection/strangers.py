@@ -1,0 +1,101 @@
+"""Who connects to the port of a peer that boots, and is not that peer."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+from gates import Gate
+
+import pytest_peer
+from pytest_peer import eventually
+
+LONG = 40.0  # seconds, for what has to come, on a busy machine too
+_ADDRESS = re.compile(r"connect\(\('([0-9a-f.:]+)', (\d+)")
+
+
+def address_of(argv: list[str]) -> tuple[str, int]:
+    """Where a peer with that command line connects."""
+    (found,) = (match for word in argv if (match := _ADDRESS.search(word)))
+    return found[1], int(found[2])
+
+
+class Besieged:
+    """A peer that is held before its interpreter starts, while its origin listens."""
+
+    def __init__(self, peer_factory: Any, gate: Gate, **options: Any) -> None:
+        self._gate = gate
+        self._sockets: list[socket.socket] = []
+        self._attackers: list[subprocess.Popen[bytes]] = []
+        options = {"connection": 0, "wait_boot": False, **options}
+        self.peer: pytest_peer.Peer = peer_factory(exec=gate.launcher(), **options)
+        gate.wait_reached()
+        (self.process,) = (
+            each
+            for each in psutil.Process().children(recursive=True)
+            if each.cmdline()[-1:] == [self.peer.node]
+        )
+        self.address = address_of(self.process.cmdline())
+
+    def __enter__(self) -> Besieged:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for sock in self._sockets:
+            sock.close()
+        for attacker in self._attackers:
+            attacker.kill()
+            attacker.communicate()
+
+    def connect(self) -> socket.socket:
+        """Somebody connects; with a limit for all that he does, and closed in the end."""
+        sock = socket.create_connection(self.address, timeout=LONG)
+        self._sockets.append(sock)
+        return sock
+
+    def secrets(self) -> list[str]:
+        """What only the peer has been told; a stranger with the rights of its user can see it, too."""
+        pairs = Path(f"/proc/{self.process.pid}/environ").read_text().split("\0")
+        (value,) = (pair for pair in pairs if pair.startswith("PYTEST_PEER_SECRET="))
+        return value.partition("=")[2].split()
+
+    def attack(self, how: str) -> None:
+        """Have a process of its own do what `siege` says, again and again, until the test is over."""
+        words = [sys.executable, str(Path(__file__).with_name("siege.py")), how, *self.address]
+        attacker = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE)
+        self._attackers.append(attacker)
+        assert attacker.stdout is not None
+        assert attacker.stdout.readline() == b"at it\n"
+
+    def boot(self) -> None:
+        """Let the peer go on, and see that it boots."""
+        self._gate.open()
+        self.peer.wait_boot(LONG)
+        assert self.peer.call(os.getpid) == self.peer.pid
+
+
+def is_closed(sock: socket.socket) -> bool:
+    """Wait until the other end has closed it; whatever it has said first is no answer."""
+    try:
+        return sock.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
+def assert_refused(address: tuple[str, int]) -> None:
+    """Nobody listens there."""
+
+    def refused() -> bool:
+        try:
+            socket.create_connection(address, timeout=LONG).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    eventually(refused, LONG)

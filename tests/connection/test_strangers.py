@@ -1,0 +1,212 @@
+"""Whoever else connects to the port of a peer neither gets in, nor keeps the peer out, nor costs much."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import socket
+import struct
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from strangers import LONG
+from strangers import Besieged
+from strangers import is_closed
+
+import pytest_peer
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="secrets of processes are read in /proc"
+)
+
+MUCH = 1 << 30
+#: What a flood may cost at most.
+MEMORY = 64 << 20
+
+
+class Opens:
+    """Unpickled, it leaves a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def __reduce__(self) -> Any:
+        return open, (self.path, "w")
+
+
+def memory() -> int:
+    return psutil.Process().memory_info().rss
+
+
+# What does not get in
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"x" * 64,
+        b"0" * 64,
+        b"\0" * 64,
+        b"\xff" * 10_000,
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: a-scanner-of-ports/1.0\r\n\r\n",
+    ],
+    ids=["wrong", "zeros", "NULs", "too_long", "HTTP"],
+)
+def test_wrong_secret_closes_the_connection(besieged, said):
+    stranger = besieged.connect()
+    stranger.sendall(said)
+    assert is_closed(stranger)
+    besieged.boot()
+
+
+def test_secret_with_one_digit_wrong_closes_the_connection(besieged):
+    right, _ = besieged.secrets()
+    stranger = besieged.connect()
+    stranger.sendall((right[:-1] + ("0" if right[-1] != "0" else "1")).encode())
+    assert is_closed(stranger)
+    besieged.boot()
+
+
+def test_secret_of_the_origin_is_not_that_of_the_peer(besieged):
+    _, origins = besieged.secrets()
+    stranger = besieged.connect()
+    stranger.sendall(origins.encode())
+    assert is_closed(stranger)
+    besieged.boot()
+
+
+def test_nothing_that_a_stranger_says_is_unpickled(besieged, tmp_path):
+    evidence = tmp_path / "unpickled"
+    for pickled in (pickle.dumps(Opens(evidence)), pickle.dumps(Opens(evidence)) * 100):
+        stranger = besieged.connect()
+        stranger.sendall(pickled)
+        with contextlib.suppress(OSError):  # it has been closed by now, perhaps
+            stranger.shutdown(socket.SHUT_WR)
+        assert is_closed(stranger)
+    besieged.boot()
+    assert not evidence.exists()
+
+
+def test_stranger_is_told_nothing(besieged):
+    stranger = besieged.connect()
+    stranger.sendall(b"x" * 64)
+    with pytest.raises((ConnectionError, EOFError)):
+        if not stranger.recv(1):
+            raise EOFError
+    besieged.boot()
+
+
+# What does not keep the peer out
+
+
+def test_stranger_who_connects_and_holds(besieged):
+    besieged.connect()
+    besieged.boot()
+
+
+def test_stranger_who_says_half_of_the_right_secret_and_holds(besieged):
+    right, _ = besieged.secrets()
+    besieged.connect().sendall(right[:32].encode())
+    besieged.boot()
+
+
+def test_stranger_who_says_a_byte_now_and_then(besieged):
+    besieged.attack("dribbles")
+    besieged.boot()
+
+
+def test_strangers_who_leave_at_once(besieged):
+    for _ in range(100):
+        besieged.connect().close()
+    besieged.boot()
+
+
+def test_strangers_who_reset_the_connection(besieged):
+    for _ in range(100):
+        stranger = besieged.connect()
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        stranger.close()
+    besieged.boot()
+
+
+def test_a_thousand_strangers_who_hold(besieged):
+    limit = psutil.Process().rlimit(psutil.RLIMIT_NOFILE)
+    if limit[1] < 3000:
+        pytest.skip("a process here can have less than 3000 descriptors")
+    before = memory()
+    psutil.Process().rlimit(psutil.RLIMIT_NOFILE, (3000, limit[1]))
+    try:
+        for _ in range(1000):
+            besieged.connect()
+        besieged.boot()
+    finally:
+        psutil.Process().rlimit(psutil.RLIMIT_NOFILE, limit)
+    assert memory() - before < MEMORY
+
+
+@pytest.mark.parametrize("how", ["lies", "holds"])
+def test_strangers_who_come_all_the_time(besieged, how):
+    besieged.attack(how)
+    besieged.boot()
+
+
+def test_a_gigabyte_of_garbage(besieged):
+    garbage = bytes(1 << 20)
+    before, sent = memory(), 0
+    while sent < MUCH:
+        stranger = besieged.connect()
+        try:
+            while sent < MUCH:
+                stranger.sendall(garbage)
+                sent += len(garbage)
+        except ConnectionError:  # nobody has listened to more than the first bytes
+            sent += 16 << 20
+        finally:
+            stranger.close()
+    besieged.boot()
+    assert memory() - before < MEMORY
+
+
+def test_strangers_do_not_prolong_a_boot(peer_factory, gate):
+    """It ends when its time is over, whoever is there."""
+    with Besieged(peer_factory, gate, wait_boot=print) as besieged:
+        besieged.attack("dribbles")
+        began = time.monotonic()
+        with pytest.raises(pytest_peer.BootTimeout):
+            besieged.peer.wait_boot(LONG)
+        assert time.monotonic() - began < LONG / 2 + 5
+
+
+def test_strangers_do_not_hide_that_the_program_has_ended(besieged):
+    stranger = besieged.connect()
+    besieged.attack("lies")
+    besieged.process.kill()
+    with pytest.raises(pytest_peer.BootError, match="SIGKILL"):
+        besieged.peer.wait_boot(LONG)
+    assert is_closed(stranger)
+
+
+def test_several_boots_under_siege(peer_factory, tmp_path):
+    from gates import Gate
+
+    gates = [Gate(tmp_path / f"gate{number}") for number in range(3)]
+    every = [Besieged(peer_factory, gate) for gate in gates]
+    try:
+        for besieged in every:
+            for _ in range(20):
+                besieged.connect()
+        threads = [threading.Thread(target=besieged.boot) for besieged in every]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LONG)
+        assert all(besieged.peer.state == "running" for besieged in every)
+    finally:
+        for besieged, gate in zip(every, gates, strict=True):
+            besieged.__exit__()
+            gate.close()
