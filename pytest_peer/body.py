@@ -19,6 +19,7 @@ from .forkservers import execute
 from .forkservers import fork
 from .launch import lifeline
 from .launch import process_status
+from .launch.command import CONTROL_NUMBER
 from .launch.command import LIFELINE_NUMBER
 from .launch.command import LINK_NUMBERS
 from .launch.command import Command
@@ -27,6 +28,9 @@ from .launch.forked import NotForked
 from .launch.pipes import StandardPipes
 from .launch.process import Child
 from .launch.process import Process
+from .launch.relayed import Control
+from .launch.relayed import RelayedProcess
+from .launch.relayed import near_end
 from .launch.spawned import Spawned
 from .link.connection import LinkClosed
 from .link.connection import Pipes
@@ -58,6 +62,8 @@ class Body:
         self._on_exit = on_exit
         self._pipes: Pipes
         self._lifeline = -1
+        #: Of the near end of a relay, if there is a launcher that passes nothing on but stdin and stdout.
+        self._control: Control | None = None
         self.argv: list[str] = []
         #: Whether there is a process.
         self.born: bool = False
@@ -89,12 +95,22 @@ class Body:
             ours.callback(standard.close)
             theirs.callback(standard.close_theirs)
             self.started = time.time()
-            self.process = Process(self._made(pipes, standard), self._on_exit)
+            theirs.callback(self._close_theirs)
+            self.process = self._process(self._made(pipes, standard))
             self.process.watch()
             ours.callback(self.process.kill_all)
             self.streams = StandardStreams(*standard.ours, directory)
             self.born = True
             ours.pop_all()  # all went well
+
+    def _close_theirs(self) -> None:
+        if self._control is not None:
+            self._control.close_theirs()
+
+    def _process(self, child: Child) -> Process:
+        if self._control is None:
+            return Process(child, self._on_exit)
+        return RelayedProcess(child, self._on_exit, self._control)
 
     def _made(self, pipes: Pipes, standard: StandardPipes, *, again: bool = False) -> Child:
         descriptors = (*standard.theirs, pipes.peer_read, pipes.peer_write)
@@ -117,8 +133,11 @@ class Body:
             ) from None
 
     def _executed(self, pipes: Pipes, descriptors: Sequence[int]) -> Child:
-        line = self._line(*LINK_NUMBERS)
-        self._lifeline = LIFELINE_NUMBER
+        line = self._line(*LINK_NUMBERS, CONTROL_NUMBER)
+        if self._control is None:
+            self._lifeline = LIFELINE_NUMBER
+        else:
+            descriptors = [*descriptors, self._control.theirs]
         child = execute(self.choice, self._options, line, descriptors)
         pipes.send_loader()
         return child
@@ -126,18 +145,26 @@ class Body:
     def _spawned(self, pipes: Pipes, descriptors: Sequence[int]) -> Child:
         *standard, read, write = descriptors
         line = self._line(read, write)
-        self._lifeline = end = lifeline.open_end()
+        end = lifeline.open_end()
         with lifeline.closing(end):
-            keep = [fd for fd in (read, write, end) if fd >= 0]
+            control = -1 if self._control is None else self._control.theirs
+            self._lifeline = end if control < 0 else -1
+            keep = [fd for fd in (read, write, end, control) if fd >= 0]
             child = Spawned(line, standard, keep)
             lifeline.tie(end, child.pid)
         pipes.send_loader()
         return child
 
-    def _line(self, read: int, write: int) -> Command:
-        line = command(self._options, os.environ, read, write)
+    def _line(self, read: int, write: int, control: int | None = None) -> Command:
+        options = self._options
+        line = command(options, os.environ, read, write)
         self.argv = line.argv
-        return line
+        if not line.carried:
+            return line
+        if self._control is not None:
+            self._control.close()  # of a first try
+        self._control = Control()
+        return near_end(line, options, read, write, control or self._control.theirs)
 
     def connect(
         self, on_message: Callable[[int, int, Payload], object], on_end: Callable[[], object]
@@ -146,6 +173,8 @@ class Body:
         try:
             if self.interpreter is None:  # it is not forked: nobody knows yet what it is
                 self.interpreter = self._pipes.hello(self.process.exited)
+                if self._control is not None:
+                    self._control.listen()
                 self._pipes.send_agent(
                     self.interpreter, self._options.name, self._evidence, self._lifeline
                 )
@@ -179,6 +208,7 @@ class Body:
             "pid": self.interpreter.pid if self.interpreter else None,
             "launcher_pid": self.process.pid if self.born else None,
             "started": self.started,
+            **(self._control.told if self._control is not None else {}),
         }
 
     @property
@@ -202,10 +232,15 @@ class Body:
             return self.interpreter.pid
         return self.process.pid if self.born else None
 
+    @property
+    def far(self) -> bool:
+        """Whether its process id is a number of another machine, or a container."""
+        return self._control is not None and not self._control.local
+
     def local_pid(self) -> int | None:
         """`pid`, while it runs, if that is a number of this machine: not in a container, nor behind ssh."""
         pid = self.pid
-        if pid is None or self.process.exited.is_set():
+        if pid is None or self.far or self.process.exited.is_set():
             return None
         return pid if process_status.descends(pid, self.process.pid) else None
 

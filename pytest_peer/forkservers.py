@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import preload
+from .launch.command import CONTROL_NUMBER
 from .launch.command import LIFELINE_NUMBER
 from .launch.command import LINK_NUMBERS
 from .launch.command import Command
@@ -98,7 +99,7 @@ def fork(
     server, now, deadline = _ready(choice, options)
     interpreter = said_hello(server.hello)
     environ = environment(options, now.environ)
-    request = _request(options, server, now) | {
+    request = _request(server, now, options, options.cwd) | {
         "variables": variable_changes(server.inheritance.environ, environ),
         "config": agent_config(interpreter, options.name, evidence),
     }
@@ -111,22 +112,23 @@ def execute(
 ) -> Forked:
     """Make a peer that is a program; it has its link as `LINK_NUMBERS`, and its lifeline as `LIFELINE_NUMBER`.
 
-    :param descriptors: as for `fork`.
+    :param descriptors: as for `fork`; behind them the one that shall be `CONTROL_NUMBER`, if it is the near end of a relay.
     :raises ExecNotFound: there is no such program.
     :raises NotForked: as for `fork`.
     """
     server, now, deadline = _ready(choice, options)
-    request = _request(options, server, now) | {
+    what, more = ("relay", [CONTROL_NUMBER]) if len(descriptors) > 5 else ("execute", [])
+    request = _request(server, now, options, line.cwd) | {
         "variables": {},
         "argv": line.argv,
         "environ": line.env,
-        "numbers": [*LINK_NUMBERS, LIFELINE_NUMBER],
+        "numbers": [*LINK_NUMBERS, *more, LIFELINE_NUMBER],
     }
     failed, theirs = os.pipe()
     with os.fdopen(failed, "rb", buffering=0) as failure:
         try:
             left = deadline - time.monotonic()
-            child = server.fork("execute", request, [*descriptors, theirs], left)
+            child = server.fork(what, request, [*descriptors, theirs], left)
         finally:
             os.close(theirs)
         try:
@@ -147,9 +149,11 @@ def _ready(choice: Choice, options: PeerOptions) -> tuple[ForkServer, Inheritanc
     return server, now, deadline
 
 
-def _request(options: PeerOptions, server: ForkServer, now: Inheritance) -> dict[str, Any]:
+def _request(
+    server: ForkServer, now: Inheritance, options: PeerOptions, cwd: str | None
+) -> dict[str, Any]:
     # Also where it has the same name as the template's: it may be another one by now.
-    cwd = os.path.join(now.settable["cwd"], options.cwd or "")
+    cwd = os.path.join(now.settable["cwd"], cwd or "")
     return {
         "node": f"{options.name}@{options.host}",
         "changes": now.changes(server.inheritance) | {"cwd": cwd},

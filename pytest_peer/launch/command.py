@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .. import launchers
 from ..options import PeerOptions
 from ..options import command_words
 
@@ -12,10 +13,15 @@ from ..options import command_words
 #: readable in ``ps``. The reader is buffered: one system call instead of one for each byte of the first line.
 _BOOT = "import os;f=os.fdopen({read},'rb');exec(f.read(int(f.readline())),{{'f':f,'w':{write}}})"
 
+#: The same for a peer that has nothing but stdin and stdout, on which a relay sends the loader of its far end.
+_BOOT_IN_BAND = "f=open(0,'rb',closefd=False);exec(f.read(int(f.readline() or 0)),{})"
+
 #: The descriptors of a peer that a fork server executes: the link's for reading and writing, and the lifeline's. A shell keeps its
 #: own from 10 on, and scripts number theirs from 3 on, or use 9, as flock(1) has it.
 LINK_NUMBERS = (7, 8)
 LIFELINE_NUMBER = 6
+#: Of the near end of a relay.
+CONTROL_NUMBER = 5
 #: With a value that nobody else gives it, by which the agent knows that it is not the user's.
 FAULTHANDLER = ("PYTHONFAULTHANDLER", "pytest-peer")
 
@@ -32,6 +38,8 @@ class Command:
     argv: list[str]
     env: dict[str, str]
     cwd: str | None
+    #: Whether there is a launcher that passes on nothing but stdin, stdout and stderr.
+    carried: bool = False
 
 
 def command(
@@ -44,12 +52,16 @@ def command(
     :raises TypeError: ``post_process_args`` returned something else than a list of ``str``, or an empty one.
     :raises ValueError: it returned a word with a NUL character.
     """
-    words = boot_words(read_fd, write_fd)
-    argv = [*options.exec, *options.args, *words, f"{options.name}@{options.host}"]
+    carried = launchers.in_band(options.exec) is not None
+    words = ["-c", _BOOT_IN_BAND] if carried else boot_words(read_fd, write_fd)
+    program = launchers.command_line(options.exec, options.env) if carried else options.exec
+    argv = [*program, *options.args, *words, f"{options.name}@{options.host}"]
     if options.post_process_args is not None:
         argv = list(command_words("post_process_args", options.post_process_args(list(argv))))
         if not argv:
             raise TypeError("post_process_args: expected a list of str, got an empty one")
+    if carried:  # the options are for the other end of the launcher
+        return Command(launchers.carried(argv), dict(environ), None, carried=True)
     # For an interpreter that hangs before our code runs; which takes it out again.
     known = FAULTHANDLER[0] in options.env or FAULTHANDLER[0] in environ
     own = {} if known else dict([FAULTHANDLER])

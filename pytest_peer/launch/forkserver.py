@@ -120,7 +120,7 @@ class ForkServer:
     ) -> Forked:
         """Make a peer.
 
-        :param what: ``"fork"``, or ``"execute"`` for one that is a program.
+        :param what: ``"fork"``, or ``"execute"`` for one that is a program, or ``"relay"``, with one descriptor more.
         :param request: for the agent's module `template`.
         :param descriptors: stdin, stdout, stderr, and the link's for reading and writing, as the peer has them.
         :param limit: seconds.
