@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,7 @@ class Body:
                 self.interpreter = self._pipes.hello(self.process.exited)
                 if self._control is not None:
                     self._control.listen()
+                    self.interpreter = replace(self.interpreter, elsewhere=self.far)
                 self._pipes.send_agent(
                     self.interpreter, self._options.name, self._evidence, self._lifeline
                 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import uuid
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -12,24 +10,11 @@ from pathlib import Path
 import pytest
 import ways
 from traces import Trace
-from ways import Missing
+from ways import BOOT_SECONDS
 from ways import Way
+from ways import available
 
 import pytest_peer
-
-#: The most that a boot may take on a busy machine, where a container is made for it.
-BOOT_SECONDS = 40.0
-
-
-@contextlib.contextmanager
-def available() -> Iterator[None]:
-    """What the machine lacks skips; in CI that is a failure."""
-    try:
-        yield
-    except Missing as exc:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(exc))
-        pytest.skip(str(exc))
 
 
 def directory(factory: pytest.TempPathFactory, name: str) -> Path:
