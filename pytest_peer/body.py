@@ -97,12 +97,17 @@ class Body:
             theirs.callback(standard.close_theirs)
             self.started = time.time()
             theirs.callback(self._close_theirs)
+            ours.callback(self._close_control)
             self.process = self._process(self._made(pipes, standard))
             self.process.watch()
             ours.callback(self.process.kill_all)
             self.streams = StandardStreams(*standard.ours, directory)
             self.born = True
             ours.pop_all()  # all went well
+
+    def _close_control(self) -> None:
+        if self._control is not None:
+            self._control.close()
 
     def _close_theirs(self) -> None:
         if self._control is not None:
@@ -160,10 +165,9 @@ class Body:
         options = self._options
         line = command(options, os.environ, read, write)
         self.argv = line.argv
-        if not line.carried:
+        if line.launcher is None:
             return line
-        if self._control is not None:
-            self._control.close()  # of a first try
+        self._close_control()  # of a first try
         self._control = Control()
         return near_end(line, options, read, write, control or self._control.theirs)
 

@@ -19,6 +19,7 @@ class Launcher:
     :param shell: its words go to a shell over there, which splits them anew; those behind its first operand are the program.
     :param arguments: its options of one letter that have an argument, by which the first operand is found.
     :param extra: words that are put behind its name.
+    :param silent: killed, it does not close what the program has as stdin.
     """
 
     verbs: tuple[str, ...] = ()
@@ -26,6 +27,7 @@ class Launcher:
     shell: bool = False
     arguments: str = ""
     extra: tuple[str, ...] = ()
+    silent: bool = False
 
 
 _CONTAINERS = Launcher(verbs=("run", "exec"), stdin=("i", "interactive", "stdin"))
@@ -42,7 +44,7 @@ LAUNCHERS: Mapping[str, Launcher] = {
     "nerdctl": _CONTAINERS,
     "kubectl": _CONTAINERS,
     "oc": _CONTAINERS,
-    "srun": Launcher(),
+    "srun": Launcher(silent=True),
     "sudo": Launcher(),
     "doas": Launcher(),
 }

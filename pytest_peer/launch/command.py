@@ -38,8 +38,8 @@ class Command:
     argv: list[str]
     env: dict[str, str]
     cwd: str | None
-    #: Whether there is a launcher that passes on nothing but stdin, stdout and stderr.
-    carried: bool = False
+    #: The launcher, if there is one that passes on nothing but stdin, stdout and stderr.
+    launcher: launchers.Launcher | None = None
 
 
 def command(
@@ -52,7 +52,7 @@ def command(
     :raises TypeError: ``post_process_args`` returned something else than a list of ``str``, or an empty one.
     :raises ValueError: it returned a word with a NUL character.
     """
-    carried = launchers.in_band(options.exec) is not None
+    carried = launchers.in_band(options.exec)
     words = ["-c", _BOOT_IN_BAND] if carried else boot_words(read_fd, write_fd)
     program = launchers.command_line(options.exec, options.env) if carried else options.exec
     argv = [*program, *options.args, *words, f"{options.name}@{options.host}"]
@@ -61,7 +61,7 @@ def command(
         if not argv:
             raise TypeError("post_process_args: expected a list of str, got an empty one")
     if carried:  # the options are for the other end of the launcher
-        return Command(launchers.carried(argv), dict(environ), None, carried=True)
+        return Command(launchers.carried(argv), dict(environ), None, carried.launcher)
     # For an interpreter that hangs before our code runs; which takes it out again.
     known = FAULTHANDLER[0] in options.env or FAULTHANDLER[0] in environ
     own = {} if known else dict([FAULTHANDLER])

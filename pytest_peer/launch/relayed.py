@@ -42,16 +42,17 @@ def near_end(line: Command, options: PeerOptions, read: int, write: int, control
     :param control: that of the control socket.
     :raises ExecNotFound: there is no such launcher.
     """
-    launcher = line.argv[0]
-    if shutil.which(launcher, path=line.env.get("PATH")) is None:
-        why = "Permission denied" if os.path.exists(launcher) else "No such file or directory"
-        raise ExecNotFound(f"cannot run {launcher!r}: {why}", argv=line.argv)
+    program = line.argv[0]
+    if shutil.which(program, path=line.env.get("PATH")) is None:
+        why = "Permission denied" if os.path.exists(program) else "No such file or directory"
+        raise ExecNotFound(f"cannot run {program!r}: {why}", argv=line.argv)
     # Nothing that starts with an interpreter of the user's: this is none of the user's.
-    program = _PROGRAM.format(path=str(Path(__file__).parent))
-    start = [sys.executable, "-S", "-E", "-s", "-c", program]
+    code = _PROGRAM.format(path=str(Path(__file__).parent))
+    start = [sys.executable, "-S", "-E", "-s", "-c", code]
     numbers = map(str, (read, write, control))
     node = f"{options.name}@{options.host}"  # for who looks at ``ps``
-    argv = [*start, *numbers, options.cwd or "", node, *line.argv]
+    pulse = "pulse" if line.launcher is not None and line.launcher.silent else ""
+    argv = [*start, *numbers, options.cwd or "", pulse, node, *line.argv]
     return dataclasses.replace(line, argv=argv)
 
 

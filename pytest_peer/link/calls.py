@@ -325,7 +325,8 @@ class Calls:
     def _answer(self, ident: int, payload: Payload) -> None:
         try:
             what, args = decode(payload, "what the peer asks")
-            told = encode(answer(self._interpreter, what, args), self._by_value, "the answer")
+            # By value: nothing in it is code, and the source of a module may well speak of ``__main__``.
+            told = encode(answer(self._interpreter, what, args), "", "the answer")
         except (
             BaseException
         ):  # a class that is not here, a hook of a conftest: nobody over there may wait for that

@@ -34,7 +34,8 @@ def test_launcher_that_is_no_program(peer_factory, tmp_path):
 def test_interpreter_that_is_not_there(way, peer_factory):
     error = failure(peer_factory, *way.before, "/no/such/python", wait_boot=40)
     assert error.exit_status != 0
-    assert "/no/such/python" in error.output
+    assert "/no/such/python" in str(error)
+    assert error.output
 
 
 def test_directory_that_is_not_there(way, peer_factory):

@@ -47,9 +47,9 @@ def occupied(request: pytest.FixtureRequest, far: pytest_peer.Peer) -> pytest_pe
     return far
 
 
-def test_peer_ends_with_its_launcher(occupied, trace):
+def test_peer_ends_with_its_launcher(way, occupied, trace):
     os.kill(manifest(occupied)["launcher_pid"], signal.SIGKILL)
-    trace.assert_gone()
+    trace.assert_gone(way.patience)
     assert occupied.wait_down(5).kind == "link lost"
 
 
@@ -93,8 +93,8 @@ def origin(way, trace, tmp_path) -> Iterator[Callable[[str], subprocess.Popen[st
 
 
 @pytest.mark.parametrize("occupation", ["idle", "sleep_in_c", "stopped", "with_children"])
-def test_peer_ends_with_its_killed_origin(origin, trace, occupation):
+def test_peer_ends_with_its_killed_origin(way, origin, trace, occupation):
     process = origin(occupation)
     assert trace.pids()
     process.kill()
-    trace.assert_gone()
+    trace.assert_gone(way.patience)

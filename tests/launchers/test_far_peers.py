@@ -146,13 +146,13 @@ def test_stopped_peer_ends_in_order_with_its_launcher(way, started, trace, shutd
     far.stop()
     assert far.down_reason.kind == "stopped"
     assert far.down_reason.exit_status == 0
-    trace.assert_gone()
+    trace.assert_gone(way.patience)
     assert not os.path.exists(f"/proc/{launcher}")
 
 
 def test_peer_notices_that_its_link_was_closed(way, started, trace):
     started(way, shutdown="close").stop()
-    trace.assert_gone()
+    trace.assert_gone(way.patience)
 
 
 # Faults

@@ -125,4 +125,4 @@ def test_lost_connection_is_told(ssh, started, trace):
     os.kill(remote, signal.SIGKILL)
     assert peer.wait_down(20).kind == "link lost"
     assert "the connection through" in peer.stderr.text
-    trace.assert_gone()
+    trace.assert_gone(ssh.patience)

@@ -9,8 +9,6 @@ from pathlib import Path
 from pytest_peer import eventually
 
 NAME = "PEER_TEST_TRACE"
-#: The contract says a second; a busy machine may need some more.
-SECONDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Trace:
                 continue
         return [pid for pid in found if pid != os.getpid()]
 
-    def assert_gone(self, within: float = SECONDS) -> None:
+    def assert_gone(self, within: float) -> None:
         """None of them runs any more, or will after `within` seconds."""
 
         def gone() -> None:

@@ -35,11 +35,12 @@ _TAKEN_SECONDS = 2.0
 _STOPPING_MS = 5
 
 
-def begin(magic: bytes, cwd: str) -> tuple[BinaryIO, int]:
+def begin(magic: bytes, cwd: str, pulse: bool) -> tuple[BinaryIO, int]:
     """Fork; returned are the link's reader and writer in the peer. In the other process, which is the relay, this does not return.
 
     :param magic: what the near end waits for: everything before it is somebody else's.
     :param cwd: where the peer starts; empty for where this is.
+    :param pulse: whether a near end from which nothing is heard is one that has ended.
     """
     # Out of the way of what the peer has, and of what prints here.
     incoming, outgoing = _high(0), _high(1)
@@ -74,7 +75,7 @@ def begin(magic: bytes, cwd: str) -> tuple[BinaryIO, int]:
         outlets = {frames.STDOUT: stdout[0], frames.STDERR: stderr[0]}
         relay = Relay(incoming, outgoing, wake, offspring, inlets, outlets, link_out[0])
         os.write(outgoing, magic)
-        os._exit(relay.run(cwd))
+        os._exit(relay.run(cwd, frames.SILENT_SECONDS if pulse else None))
     except BaseException:
         sys.excepthook(*sys.exc_info())
         sys.stderr.flush()
@@ -119,6 +120,7 @@ class Relay:
         self._offspring = offspring
         self._wake, woken = wake
         self._inlets = {kind: frames.Inlet(fd) for kind, fd in inlets.items()}
+        self._taken = dict.fromkeys(inlets, 0)  # and not told yet
         self._outlets = outlets
         self._link = link
         self._signals: list[int] = []
@@ -133,13 +135,18 @@ class Relay:
         if number != _signal.SIGCHLD:
             self._signals.append(number)
 
-    def run(self, cwd: str) -> int:
+    def run(self, cwd: str, patience: float | None) -> int:
         """Until the peer has ended, or the connection; returned is a status for the end of this process."""
         self._out.add(
             frames.BORN, repr(self._offspring.facts(cwd)).encode("ascii", "backslashreplace")
         )
-        while True:
-            ready = self._ready(None if self._stopping is None else _STOPPING_MS)
+        heard = time.monotonic()
+        while patience is None or time.monotonic() < heard + patience:
+            ready = self._ready(
+                _STOPPING_MS if self._stopping is not None else patience and 1000 * patience
+            )
+            if patience is not None and self._incoming in ready:
+                heard = time.monotonic()
             while self._signals:
                 self._offspring.signal(self._signals.pop(0), group=False)
             if self._offspring.ended():
@@ -148,9 +155,10 @@ class Relay:
                 self._out.add(frames.STOPPED, self._stopping, urgent=True)
                 self._stopping = None
             if not self._carry(ready):
-                return self._lost()
+                break
+        return self._lost()
 
-    def _ready(self, milliseconds: int | None) -> set[int]:
+    def _ready(self, milliseconds: float | None) -> set[int]:
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
         poll.register(self._incoming, select.POLLIN)
@@ -178,8 +186,9 @@ class Relay:
                 self._received(kind, payload)
         for kind, inlet in self._inlets.items():
             if inlet.waits:
-                taken = inlet.write()
-                if taken:
+                self._taken[kind] += inlet.write()
+                if self._taken[kind] >= frames.WINDOWS[kind] // 4:  # not for every call
+                    taken, self._taken[kind] = self._taken[kind], 0
                     self._out.add(frames.TAKEN, kind + frames.packed(taken), urgent=True)
         if self._link in ready:
             self._take_link()
@@ -198,7 +207,7 @@ class Relay:
             self._offspring.signal(number, group=bool(group))
             if group and number == _signal.SIGSTOP:
                 self._stopping = frames.packed(ticket)
-        else:
+        elif kind != frames.ALIVE:
             self._inlets[kind].add(payload)
 
     def _take_link(self) -> None:

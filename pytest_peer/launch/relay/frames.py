@@ -6,12 +6,16 @@ Sent to the far end as source, so it is Python 3.8 and standard library.
 from __future__ import annotations
 
 import os
-from collections import deque
 
 #: From the near end: bytes for the peer's link and stdin, none at the end of it.
 LINK, STDIN = b"L", b"I"
 #: A signal: its number, 1 if it is for the group, and a number that comes back in STOPPED.
 SIGNAL = b"S"
+#: That the near end is still there, so often.
+ALIVE = b"A"
+PULSE_SECONDS = 0.25
+#: After so long without a word there is no near end any more: a busy machine must not kill what is well.
+SILENT_SECONDS = 3.0
 #: From the far end: what the peer says on its link, stdout and stderr; who it is; that it has stopped; how it ended.
 STDOUT, STDERR, BORN, STOPPED, EXIT = b"O", b"E", b"B", b"T", b"X"
 #: So many bytes of LINK or STDIN have been taken over there, and there is room for as many more.
@@ -48,8 +52,8 @@ class Outgoing:
         #: Bytes that wait.
         self.size: int = 0
         self._begun = b""
-        self._urgent: deque[bytes] = deque()
-        self._waiting: deque[bytes] = deque()
+        self._urgent: list[bytes] = []
+        self._waiting: list[bytes] = []
 
     def add(self, kind: bytes, data: bytes = b"", *, urgent: bool = False) -> None:
         """Put a frame behind the others; an urgent one before those that have not been begun."""
@@ -64,7 +68,7 @@ class Outgoing:
         """
         while self.size:
             if not self._begun:
-                self._begun = (self._urgent or self._waiting).popleft()
+                self._begun = (self._urgent or self._waiting).pop(0)
             try:
                 written = os.write(self.fd, self._begun)
             except BlockingIOError:
@@ -90,7 +94,7 @@ class Incoming:
         while len(self._data) - begin >= _HEAD:
             kind = bytes(self._data[begin : begin + 1])
             size = number(self._data[begin + 1 : begin + _HEAD])
-            if kind not in b"LISOEBTXC" or size > _LIMIT:
+            if kind not in b"LISAOEBTXC" or size > _LIMIT:
                 raise Noise(bytes(self._data[begin : begin + 200]))
             end = begin + _HEAD + size
             if len(self._data) < end:
@@ -106,7 +110,7 @@ class Inlet:
 
     def __init__(self, fd: int) -> None:
         self.fd: int = fd
-        self._parts: deque[bytes] = deque()
+        self._parts: list[bytes] = []
         self._ending = False
 
     def add(self, data: bytes) -> None:
@@ -134,9 +138,9 @@ class Inlet:
                 self.close()
                 continue
             done += written
-            self._parts.popleft()
+            self._parts.pop(0)
             if written < len(part):
-                self._parts.appendleft(part[written:])
+                self._parts.insert(0, part[written:])
         if self._ending:
             self.close()
         return done

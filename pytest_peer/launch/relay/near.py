@@ -1,6 +1,6 @@
 """The near end of a relay: is to the origin the process of a peer, whatever carries it.
 
-A program of its own, on the origin's machine: ``near.main([read, write, control, cwd, name, *command])``. It has what a spawned peer has: stdin,
+A program of its own, on the origin's machine: ``near.main([read, write, control, cwd, pulse, name, *command])``. It has what a spawned peer has: stdin,
 stdout, stderr, and the descriptors `read` and `write` of the control link. It executes the launcher's command, which shares its
 process group and its stderr, and passes everything on. It ends as the peer does.
 
@@ -40,9 +40,9 @@ _SAID_SECONDS = 0.3
 def main(words: list[str]) -> NoReturn:
     """Carry until the peer has ended, or its launcher."""
     read, write, control = map(int, words[:3])
-    cwd, _, *command = words[3:]
+    cwd, pulse, _, *command = words[3:]
     try:
-        near = Near(read, write, control, cwd, command)
+        near = Near(read, write, control, cwd, command, pulse=bool(pulse))
         near.run()
         status = near.status()
     except BaseException:
@@ -56,9 +56,17 @@ class Near:
     """The launcher is started when this is made."""
 
     def __init__(
-        self, link_in: int, link_out: int, control: int, cwd: str, command: list[str]
+        self,
+        link_in: int,
+        link_out: int,
+        control: int,
+        cwd: str,
+        command: list[str],
+        *,
+        pulse: bool,
     ) -> None:
         self._command = command
+        self._pulse = pulse
         self._control = control
         self._heard = b""
         self._inputs = {frames.LINK: link_in, frames.STDIN: 0}
@@ -76,7 +84,7 @@ class Near:
             os.set_blocking(fd, False)
         _signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         _signal.signal(_signal.SIGCHLD, lambda *_: None)
-        self._magic, loader = far_end(cwd)
+        self._magic, loader = far_end(cwd, pulse=pulse)
         self._launcher, self._said, write = start(command)
         self._out = frames.Outgoing(write)
         self._loader = frames.Inlet(write)
@@ -124,6 +132,10 @@ class Near:
                 if fd >= 0 and self._under_way[kind] < frames.WINDOWS[kind]:
                     poll.register(fd, select.POLLIN)
         patience = None
+        if self._pulse and self._noise is None:
+            patience = frames.PULSE_SECONDS * 1000
+            if self._out.size == 0:
+                self._out.add(frames.ALIVE)
         if self._deadline is not None and not self._output.size:
             patience = max(0.0, self._deadline - time.monotonic()) * 1000
         return {fd for fd, _ in poll.poll(patience)}
@@ -194,6 +206,9 @@ class Near:
             return
         if self._noise is not None:
             data = self._skip(data)
+        if self._exit is not None:  # the launcher's, at its own end
+            self._output.add(frames.STDOUT, data)
+            return
         try:
             for kind, payload in self._frames.feed(data):
                 self._received(kind, payload)

@@ -21,7 +21,7 @@ for name, path, source in MODULES:
         module.__path__ = []
     sys.modules[name] = module
     exec(compile(source, path, "exec"), module.__dict__)
-reader, writer = sys.modules[PACKAGE + ".far"].begin(MAGIC[::-1], CWD)
+reader, writer = sys.modules[PACKAGE + ".far"].begin(MAGIC[::-1], CWD, PULSE)
 for name, _, _ in MODULES:
     del sys.modules[name]
 link = {"f": reader, "w": writer}
@@ -30,10 +30,11 @@ exec(link["f"].read(int(link["f"].readline())), link)
 """
 
 
-def far_end(cwd: str) -> tuple[bytes, bytes]:
+def far_end(cwd: str, *, pulse: bool) -> tuple[bytes, bytes]:
     """What the far end says first, and what makes it say that: a line with a number, and so many bytes of code.
 
     :param cwd: where the peer starts; empty for where its launcher has it start.
+    :param pulse: whether the near end says again and again that it is there.
     """
     # Read backwards over there: a launcher that shows what it is given does not say it.
     word = os.urandom(12).hex()
@@ -43,7 +44,7 @@ def far_end(cwd: str) -> tuple[bytes, bytes]:
         with open(path, encoding="utf-8") as file:
             modules.append((f"{_PACKAGE}.{name}", path, file.read()))
     magic = f"pytest-peer {word}\n".encode()
-    given = f"MODULES={modules!r}\nPACKAGE={_PACKAGE!r}\nMAGIC={magic[::-1]!r}\nCWD={cwd!r}\n"
+    given = f"MODULES={modules!r}\nPACKAGE={_PACKAGE!r}\nMAGIC={magic[::-1]!r}\nCWD={cwd!r}\nPULSE={pulse}\n"
     # Anything but ASCII is written as an escape in `repr`'s sense, so that its length is the same everywhere.
     code = (given + _LOADER).encode("ascii", "backslashreplace")
     return magic, b"%d\n" % len(code) + code
