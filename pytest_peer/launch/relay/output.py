@@ -9,7 +9,7 @@ class Output:
     """Everything for the origin, in the order in which it came: what a peer has printed is there before its answer."""
 
     def __init__(self, descriptors: dict[bytes, int]) -> None:
-        self.size = 0
+        self.size: int = 0
         self._descriptors = descriptors
         self._waiting: list[tuple[bytes, bytes]] = []
 
