@@ -7,9 +7,11 @@ import os
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from . import launchers
 from .errors import BootError
 from .errors import BootTimeout
 from .evidence.detached import DetachedStreams
@@ -20,6 +22,7 @@ from .forkservers import execute
 from .forkservers import fork
 from .launch import lifeline
 from .launch import process_status
+from .launch.command import CONTROL_NUMBER
 from .launch.command import LIFELINE_NUMBER
 from .launch.command import LINK_NUMBERS
 from .launch.command import SECRET
@@ -27,11 +30,15 @@ from .launch.command import Command
 from .launch.command import boot_words
 from .launch.command import command
 from .launch.command import connect_words
+from .launch.command import in_band_words
 from .launch.files import StandardFiles
 from .launch.forked import NotForked
 from .launch.pipes import StandardPipes
 from .launch.process import Child
 from .launch.process import Process
+from .launch.relayed import Control
+from .launch.relayed import RelayedProcess
+from .launch.relayed import near_end
 from .launch.spawned import Spawned
 from .link.connection import Connection
 from .link.connection import LinkClosed
@@ -67,6 +74,8 @@ class Body:
         self._on_exit = on_exit
         self._connection: Connection
         self._lifeline = -1
+        #: Of the near end of a relay, if there is a launcher that passes nothing on but stdin and stdout.
+        self._control: Control | None = None
         self.argv: list[str] = []
         #: Whether there is a process.
         self.born: bool = False
@@ -99,12 +108,27 @@ class Body:
             ours.callback(standard.close)
             theirs.callback(standard.close_theirs)
             self.started = time.time()
-            self.process = Process(self._made(connection, standard.theirs), self._on_exit)
+            theirs.callback(self._close_theirs)
+            ours.callback(self._close_control)
+            self.process = self._process(self._made(connection, standard.theirs))
             self.process.watch()
             ours.callback(self.process.kill_all)
             self.streams = _streams(standard, directory)
             self.born = True
             ours.pop_all()  # all went well
+
+    def _close_control(self) -> None:
+        if self._control is not None:
+            self._control.close()
+
+    def _close_theirs(self) -> None:
+        if self._control is not None:
+            self._control.close_theirs()
+
+    def _process(self, child: Child) -> Process:
+        if self._control is None:
+            return Process(child, self._on_exit)
+        return RelayedProcess(child, self._on_exit, self._control)
 
     def _made(
         self, connection: Connection, standard: Sequence[int], *, again: bool = False
@@ -129,28 +153,45 @@ class Body:
             ) from None
 
     def _executed(self, connection: Connection, descriptors: Sequence[int]) -> Child:
-        line = self._line(connection, LINK_NUMBERS)
-        self._lifeline = LIFELINE_NUMBER
+        line = self._line(connection, LINK_NUMBERS, CONTROL_NUMBER)
+        if self._control is None:
+            self._lifeline = LIFELINE_NUMBER
+        else:
+            descriptors = [*descriptors, self._control.theirs]
         child = execute(self.choice, self._options, line, descriptors)
         connection.send_loader()
         return child
 
     def _spawned(self, connection: Connection, descriptors: Sequence[int]) -> Child:
         line = self._line(connection, connection.peer_ends)
-        self._lifeline = end = lifeline.open_end()
+        end = lifeline.open_end()
         with lifeline.closing(end):
-            keep = [fd for fd in (*connection.peer_ends, end) if fd >= 0]
+            control = -1 if self._control is None else self._control.theirs
+            self._lifeline = end if control < 0 else -1
+            keep = [fd for fd in (*connection.peer_ends, end, control) if fd >= 0]
             child = Spawned(line, descriptors[:3], keep)
             lifeline.tie(end, child.pid)
         connection.send_loader()
         return child
 
-    def _line(self, connection: Connection, numbers: Sequence[int]) -> Command:
-        address = connection.address
-        words = boot_words(*numbers) if address is None else connect_words(address)
-        line = command(self._options, os.environ, words)
+    def _line(
+        self, connection: Connection, numbers: Sequence[int], control: int | None = None
+    ) -> Command:
+        options = self._options
+        if connection.address is not None:
+            line = command(options, os.environ, connect_words(connection.address))
+            self.argv = line.argv
+            return line.with_variable(SECRET, connection.secret)
+        relayed = launchers.in_band(options.exec) is not None
+        words = in_band_words() if relayed else boot_words(*numbers)
+        line = command(options, os.environ, words)
         self.argv = line.argv
-        return line if address is None else line.with_variable(SECRET, connection.secret)
+        if not relayed:
+            return line
+        self._close_control()  # of a first try
+        self._control = Control()
+        read, write = numbers
+        return near_end(line, options, read, write, control or self._control.theirs)
 
     def connect(
         self, on_message: Callable[[int, int, Payload], object], on_end: Callable[[], object]
@@ -159,6 +200,9 @@ class Body:
         try:
             if self.interpreter is None:  # it is not forked: nobody knows yet what it is
                 self.interpreter = self._connection.hello(self.process.exited)
+                if self._control is not None:
+                    self._control.listen()
+                    self.interpreter = replace(self.interpreter, elsewhere=self.far)
                 self._connection.send_agent(
                     self.interpreter, self._options.name, self._evidence, self._lifeline
                 )
@@ -197,6 +241,7 @@ class Body:
             "pid": self.interpreter.pid if self.interpreter else None,
             "launcher_pid": self.process.pid if self.born else None,
             "started": self.started,
+            **(self._control.told if self._control is not None else {}),
         }
 
     @property
@@ -220,10 +265,15 @@ class Body:
             return self.interpreter.pid
         return self.process.pid if self.born else None
 
+    @property
+    def far(self) -> bool:
+        """Whether its process id is a number of another machine, or a container."""
+        return self._control is not None and not self._control.local
+
     def local_pid(self) -> int | None:
         """`pid`, while it runs, if that is a number of this machine: not in a container, nor behind ssh."""
         pid = self.pid
-        if pid is None or self.process.exited.is_set():
+        if pid is None or self.far or self.process.exited.is_set():
             return None
         return pid if process_status.descends(pid, self.process.pid) else None
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import preload
+from .launch.command import CONTROL_NUMBER
 from .launch.command import LIFELINE_NUMBER
 from .launch.command import LINK_NUMBERS
 from .launch.command import Command
@@ -37,6 +38,13 @@ from .start_methods import unsupported
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
+#: By the number of descriptors that a program is given: what the fork server calls that, and as which numbers it has the others than
+#: stdin, stdout and stderr.
+_EXECUTIONS: dict[int, tuple[str, tuple[int, ...]]] = {
+    3: ("execute_unlinked", ()),
+    5: ("execute", LINK_NUMBERS),
+    6: ("relay", (*LINK_NUMBERS, CONTROL_NUMBER)),
+}
 _lock = threading.Lock()
 _servers: dict[tuple[str, ...], ForkServer] = {}
 
@@ -98,7 +106,7 @@ def fork(
     server, now, deadline = _ready(choice, options)
     interpreter = said_hello(server.hello)
     environ = environment(options, now.environ)
-    request = _request(options, server, now) | {
+    request = _request(server, now, options, options.cwd) | {
         "variables": variable_changes(server.inheritance.environ, environ),
         "config": agent_config(interpreter, options.name, evidence),
     }
@@ -111,23 +119,23 @@ def execute(
 ) -> Forked:
     """Make a peer that is a program; it has its link as `LINK_NUMBERS`, and its lifeline as `LIFELINE_NUMBER`.
 
-    :param descriptors: as for `fork`; without the link's for one that connects.
+    :param descriptors: as for `fork`; without the link's for one that connects, and with that which shall be `CONTROL_NUMBER` behind
+        them for the near end of a relay.
     :raises ExecNotFound: there is no such program.
     :raises NotForked: as for `fork`.
     """
     server, now, deadline = _ready(choice, options)
-    connects = len(descriptors) == 3
-    request = _request(options, server, now) | {
+    what, numbers = _EXECUTIONS[len(descriptors)]
+    request = _request(server, now, options, line.cwd) | {
         "variables": {},
         "argv": line.argv,
         "environ": line.env,
-        "numbers": [LIFELINE_NUMBER] if connects else [*LINK_NUMBERS, LIFELINE_NUMBER],
+        "numbers": [*numbers, LIFELINE_NUMBER],
     }
     failed, theirs = os.pipe()
     with os.fdopen(failed, "rb", buffering=0) as failure:
         try:
             left = deadline - time.monotonic()
-            what = "execute_unlinked" if connects else "execute"
             child = server.fork(what, request, [*descriptors, theirs], left)
         finally:
             os.close(theirs)
@@ -149,9 +157,11 @@ def _ready(choice: Choice, options: PeerOptions) -> tuple[ForkServer, Inheritanc
     return server, now, deadline
 
 
-def _request(options: PeerOptions, server: ForkServer, now: Inheritance) -> dict[str, Any]:
+def _request(
+    server: ForkServer, now: Inheritance, options: PeerOptions, cwd: str | None
+) -> dict[str, Any]:
     # Also where it has the same name as the template's: it may be another one by now.
-    cwd = os.path.join(now.settable["cwd"], options.cwd or "")
+    cwd = os.path.join(now.settable["cwd"], cwd or "")
     return {
         "node": f"{options.name}@{options.host}",
         "changes": now.changes(server.inheritance) | {"cwd": cwd},

@@ -22,6 +22,7 @@ from typing import TypeAlias
 from typing import cast
 
 from . import connections
+from . import launchers
 from . import names
 from .start_methods import FORKSERVER
 from .start_methods import START_METHODS
@@ -127,6 +128,15 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
     if not values.get("host"):
         values["host"] = names.full_host() if values.get("longnames") else names.short_host()
     made = PeerOptions(**values)
+    if launchers.in_band(made.exec) is not None:
+        if made.address is not None and made.cwd is not None:
+            raise ValueError(
+                "cwd: cannot be said to a launcher; with connection='stdio' it can to the peer"
+            )
+        if made.address is None and (why := launchers.refusal(made.exec)):
+            raise ValueError(f"exec: {why}")
+    elif made.cwd is not None and not os.path.isdir(made.cwd):
+        raise ValueError(f"cwd: not a directory: {made.cwd!r}")
     if made.start_method == FORKSERVER and (why := made.not_forkable):
         raise ValueError(f"start_method: the fork server cannot serve: {why}")
     if why := connections.refusal(made.connection, detached=made.detached):
@@ -181,8 +191,6 @@ def _cwd(value: object) -> str | None:
         return None
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"cwd: expected a path, got {value!r}")
-    if not os.path.isdir(value):
-        raise ValueError(f"cwd: not a directory: {os.fspath(value)!r}")
     return os.fspath(value)
 
 

@@ -82,6 +82,8 @@ def crash(body: Body, status: ExitStatus | None, directory: Path) -> Crash:
     number = status.signal if status is not None else None
     if number is None or number not in core.DUMPING or pid is None:
         return Crash()
+    if body.far:
+        return Crash(crash_text.read(directory), "none looked for: the peer was on another machine")
     process = core.Crashed(
         pid,
         number,

@@ -1,7 +1,7 @@
 """What a peer writes when it can do nothing else: where its threads are, in C, without the GIL.
 
 On a crash into one file, on a signal into another. Both are in the origin's directory of artifacts; where that cannot be
-written, the peer does without.
+written, the crash is told on stderr, and the other not at all.
 """
 
 from __future__ import annotations
@@ -37,7 +37,11 @@ def begin(config):
             for number in _CRASHES:
                 # `signal` has found a handler that is not Python's, and would tell the user so.
                 _signal.signal(number, _signal.SIG_DFL)
-        faulthandler.enable(file=_opened(config["crash"]), all_threads=True)
+        try:
+            crash = _opened(config["crash"])
+        except OSError:
+            crash = 2  # on another machine, or another user's: it is told among its last words
+        faulthandler.enable(file=crash, all_threads=True)
         if config["signal"] is not None:
             # Not chained: the signal is blocked in the thread that writes, by which the origin knows that it has not finished.
             faulthandler.register(

@@ -30,8 +30,9 @@ from . import rehearsal
 from .guardian import Guardian
 
 LENGTH = struct.Struct("!I")
-#: stdin, stdout, stderr, and the link's two, unless it connects; for a program one more, on which to say why it cannot be executed.
-_DESCRIPTORS = {"fork": 5, "execute": 6, "execute_unlinked": 4}
+#: stdin, stdout, stderr, and the link's two, unless it connects; for a program one more, on which to say why it cannot be executed, and
+#: for the near end of a relay before that its control socket.
+_DESCRIPTORS = {"fork": 5, "execute": 6, "execute_unlinked": 4, "relay": 7}
 #: After a spare was used and before the next is made: the boot of the peer needs the processors more.
 _PAUSE = 0.003
 

@@ -120,7 +120,8 @@ class ForkServer:
     ) -> Forked:
         """Make a peer.
 
-        :param what: ``"fork"``, or ``"execute"`` for one that is a program, ``"execute_unlinked"`` for one that connects.
+        :param what: ``"fork"``, or ``"execute"`` for one that is a program, ``"execute_unlinked"`` for one that connects, ``"relay"``
+            for one with a control socket.
         :param request: for the agent's module `template`.
         :param descriptors: stdin, stdout, stderr, and the link's for reading and writing, as the peer has them, if it has.
         :param limit: seconds.

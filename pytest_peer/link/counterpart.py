@@ -41,11 +41,11 @@ class Counterpart:
 
     def answer(self, outbox: Outbox, ident: int, payload: Payload) -> None:
         """Answer a question, whatever happens here: nobody over there may wait for ever."""
-        by_value = self._interpreter.by_value
         try:
             what, args = decode(payload, "what the peer asks")
-            told = encode(answer(self._interpreter, what, args), by_value, "the answer")
+            # As if code could go by value: there is none in it, and the source of a module may well speak of ``__main__``.
+            told = encode(answer(self._interpreter, what, args), "", "the answer")
         except BaseException:  # a class that is not here, a hook of a conftest
-            told = encode(None, by_value, "no answer")
+            told = encode(None, "", "no answer")
         with contextlib.suppress(OSError):  # it is down meanwhile
             outbox.post(wire.ANSWER, ident, told)

@@ -47,6 +47,9 @@ class Interpreter:
     #: What it has as ``sys.path`` if it is in the environment of this one.
     path: tuple[str, ...] = field(default_factory=lambda: tuple(map(_absolute, sys.path)))
 
+    #: Whether it is in a container, or on another machine, which may have nothing of this one but the environment.
+    elsewhere: bool = False
+
     def __str__(self) -> str:
         return f"{self.implementation} {'.'.join(map(str, self.version))}"
 
@@ -58,7 +61,7 @@ class Interpreter:
     @property
     def same(self) -> bool:
         """Whether it is in the environment of this one, on this machine."""
-        return self.compiled and _here(self.prefix, self.library, self.place)
+        return self.compiled and not self.elsewhere and _here(self.prefix, self.library, self.place)
 
     @property
     def by_value(self) -> str:

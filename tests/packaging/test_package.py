@@ -38,7 +38,9 @@ SHARED = [PACKAGE / "link" / f"{name}.py" for name in SHARED_NAMES]
 SERVED = [
     PACKAGE / f"{name}.py" for name in ("errors", "eventually", "here", "states", "time_limits")
 ]
-SENT_TO_PEERS = [*sorted(AGENT.rglob("*.py")), *SHARED, *SERVED]
+#: What starts a peer behind a launcher.
+RELAY = [PACKAGE / "launch" / "relay" / f"{name}.py" for name in ("far", "frames", "offspring")]
+SENT_TO_PEERS = [*sorted(AGENT.rglob("*.py")), *SHARED, *SERVED, *RELAY]
 MOST_LINES = 320
 
 #: Top-level modules of the standard library that Python 3.8 does not have.

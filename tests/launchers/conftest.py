@@ -1,0 +1,95 @@
+"""Peers behind launchers that pass on nothing but stdin, stdout and stderr."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ways
+from traces import Trace
+from ways import BOOT_SECONDS
+from ways import Way
+from ways import available
+
+import pytest_peer
+
+
+def directory(factory: pytest.TempPathFactory, name: str) -> Path:
+    return factory.mktemp(name)
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Way:
+    return ways.bare(directory(tmp_path_factory, "bare"))
+
+
+@pytest.fixture(scope="session")
+def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Way:
+    return ways.kubectl(directory(tmp_path_factory, "kubectl"))
+
+
+@pytest.fixture(scope="session")
+def sudo(tmp_path_factory: pytest.TempPathFactory) -> Way:
+    with available():
+        return ways.sudo(directory(tmp_path_factory, "sudo"))
+
+
+@pytest.fixture(scope="session")
+def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
+    with available(), ways.ssh(directory(tmp_path_factory, "ssh")) as way:
+        yield way
+
+
+@pytest.fixture(scope="session")
+def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    with available(), ways.dockerd(directory(tmp_path_factory, "docker")) as docker:
+        yield docker
+
+
+@pytest.fixture(scope="session")
+def docker_run(dockerd: list[str]) -> Way:
+    return Way(ways.run_options(dockerd), container=True)
+
+
+@pytest.fixture(scope="session")
+def docker_exec(dockerd: list[str]) -> Iterator[Way]:
+    with ways.container(dockerd) as ident:
+        yield Way((*dockerd, "exec", "-i", ident), container=True)
+
+
+@pytest.fixture(scope="session")
+def srun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
+    with available(), ways.slurm(directory(tmp_path_factory, "slurm")) as way:
+        yield way
+
+
+@pytest.fixture(params=["bare", "ssh", "docker_run", "docker_exec", "srun", "sudo", "kubectl"])
+def way(request: pytest.FixtureRequest) -> Way:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def trace() -> Trace:
+    """What a peer and all that it starts have in their environment, wherever they run."""
+    return Trace(uuid.uuid4().hex)
+
+
+@pytest.fixture
+def started(peer_factory, trace: Trace) -> Callable[..., pytest_peer.Peer]:
+    """A function that starts a peer a given way, whose death is nobody's fault."""
+
+    def start(way: Way, **options: object) -> pytest_peer.Peer:
+        env = {**trace.env, **options.pop("env", {})}
+        options = {"peer_down": "continue", "wait_boot": BOOT_SECONDS, **options}
+        return peer_factory(exec=way.exec, env=env, **options)
+
+    return start
+
+
+@pytest.fixture
+def far(way: Way, started: Callable[..., pytest_peer.Peer]) -> pytest_peer.Peer:
+    """A peer behind each of them."""
+    return started(way)

@@ -1,0 +1,192 @@
+"""What every peer can do, behind each launcher."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+from manifests import manifest
+
+import pytest_peer
+
+#: More than pipes, sockets and windows hold.
+BIG = 20_000_000
+
+
+class Refused(Exception):
+    pass
+
+
+def refuse() -> None:
+    raise Refused("not over there")
+
+
+def shout(word: str) -> str:
+    print(word)
+    print(word, file=sys.stderr)
+    return word.upper()
+
+
+def last_words() -> None:
+    os.write(1, b"out" * 10_000)
+    os.write(2, b"my last words\n")
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def flood(size: int) -> None:
+    block = b"x" * 99 + b"\n"
+    while size > 0:
+        size -= os.write(1, block * 1000)
+
+
+def test_peer_knows_its_own_pid(far):
+    assert far.call(os.getpid) == far.pid
+
+
+def test_exception_arrives_as_itself(far):
+    with pytest.raises(Refused, match="not over there"):
+        far.call(refuse)
+
+
+def test_printed_is_there_when_the_call_returns(far):
+    for number in range(20):
+        word = f"word {number}"
+        assert far.call(shout, word) == word.upper()
+        assert far.stdout.text.endswith(f"{word}\n")
+        assert far.stderr.text.endswith(f"{word}\n")
+
+
+def test_stdin_reaches_the_peer_and_ends(far):
+    far.stdin.write("one\ntwo\n")
+    assert far.call(input) == "one"
+    far.stdin.close()
+    assert far.call("sys:stdin.read") == "two\n"
+
+
+def test_stdin_that_is_not_read_is_in_nobodys_way(far):
+    far.stdin.write("x" * 1_000_000)
+    assert far.call(os.getpid) == far.pid
+    assert far.call("sys:stdin.read", 1_000_000) == "x" * 1_000_000
+
+
+def test_big_data_both_ways(far):
+    data = os.urandom(1000) * (BIG // 1000)
+    assert far.call(bytes.upper, data) == data.upper()
+
+
+def test_flood_of_output_is_complete_and_keeps_no_call_waiting(far):
+    flooding = far.submit(flood, BIG)
+    assert far.call(os.getpid) == far.pid
+    flooding.result(60)
+    assert far.stdout.text.count("x" * 99 + "\n") == BIG // 100
+
+
+def test_environment_is_there_when_the_interpreter_starts(way, started):
+    far = started(way, env={"COLOUR": "red 'or' \"blue\" $HOME\n", "PYTHONHASHSEED": "7"})
+    assert far.call(os.getenv, "COLOUR") == "red 'or' \"blue\" $HOME\n"
+    assert far.call("sys:flags.__getattribute__", "hash_randomization") == 1
+
+
+def test_variable_can_be_removed(way, started):
+    assert started(way, env={"PATH": None}).call(os.getenv, "PATH") is None
+
+
+def test_arguments_reach_the_interpreter(way, started):
+    far = started(way, args=["-X", "of=a b'c", "-O"])
+    assert far.call("sys:_xoptions.get", "of") == "a b'c"
+
+
+def test_isolated_interpreter_without_site(way, started):
+    assert started(way, args=["-I", "-S"]).call(os.getpid)
+
+
+def test_cwd_is_over_there(way, started):
+    far = started(way, cwd="/proc")
+    assert far.call(os.getcwd) == "/proc" == manifest(far)["cwd"]
+
+
+def test_manifest_names_the_command_and_both_processes(way, far):
+    told = manifest(far)
+    assert told["argv"][: len(way.before)] == list(way.before) or way.before[0].endswith("ssh")
+    assert told["pid"] == far.pid
+    assert os.path.exists(f"/proc/{told['launcher_pid']}")
+
+
+def test_stacks_are_told(far):
+    assert "thread" in far.dump_stacks().lower()
+
+
+# Ends
+
+
+def test_status_of_the_end_is_told(far):
+    far.cast(os._exit, 7)
+    assert far.wait_down(20).exit_status == 7
+
+
+def test_last_words_and_signal_are_told(far):
+    with pytest.raises(pytest_peer.PeerDown, match="SIGSEGV"):
+        far.call(last_words)
+    assert far.down_reason.signal is signal.SIGSEGV
+    assert "out" * 10_000 in far.stdout.text
+    assert "my last words\n" in far.stderr.text
+
+
+def test_crash_shows_the_stack(far):
+    with pytest.raises(pytest_peer.PeerDown, match="last_words"):
+        far.call(last_words)
+
+
+@pytest.mark.parametrize("shutdown", ["halt", None, 10])
+def test_stopped_peer_ends_in_order_with_its_launcher(way, started, trace, shutdown):
+    far = started(way, shutdown=shutdown)
+    launcher = manifest(far)["launcher_pid"]
+    far.stop()
+    assert far.down_reason.kind == "stopped"
+    assert far.down_reason.exit_status == 0
+    trace.assert_gone(way.patience)
+    assert not os.path.exists(f"/proc/{launcher}")
+
+
+def test_peer_notices_that_its_link_was_closed(way, started, trace):
+    started(way, shutdown="close").stop()
+    trace.assert_gone(way.patience)
+
+
+# Faults
+
+
+def test_killed_peer_is_gone_when_kill_returns(far, trace):
+    far.kill()
+    assert far.down_reason.kind == "stopped" or far.down_reason.signal is signal.SIGKILL
+    trace.assert_gone(0.5)
+
+
+def test_signal_reaches_the_peer(far):
+    far.kill(signal.SIGTERM)
+    assert far.wait_down(20).signal is signal.SIGTERM
+
+
+def test_paused_peer_does_not_answer_and_goes_on(far):
+    far.pause()
+    with pytest.raises(pytest_peer.CallTimeout):
+        far.call_within(0.1, os.getpid)
+    answer = far.submit(os.getpid)
+    far.resume()
+    assert answer.result(20) == far.pid
+
+
+def test_peer_that_was_sent_more_than_it_can_take_goes_on(far):
+    far.pause()
+    sent = far.submit(len, bytes(BIG))
+    far.resume()
+    assert sent.result(40) == BIG
+
+
+def test_restarted_peer_is_another_process(far, trace):
+    before = trace.pids()
+    far.restart()
+    assert far.call(os.getpid) == far.pid
+    assert not set(before) & set(trace.pids())
