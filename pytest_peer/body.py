@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +36,7 @@ from .link.segments import Payload
 from .options import PeerOptions
 from .start_methods import SPAWN
 from .states import ExitStatus
+from .unpatched import now
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -69,7 +69,7 @@ class Body:
         self._evidence: dict[str, Any] = {}
         #: What is wrong with what answered, if that is why there is no link.
         self.unusable: str | None = None
-        self.started: float = time.time()
+        self.started: float = now()
         #: Where a process without the option ``cwd`` starts.
         self.inherited_cwd: str = os.getcwd()
 
@@ -91,7 +91,7 @@ class Body:
             standard = StandardPipes()
             ours.callback(standard.close)
             theirs.callback(standard.close_theirs)
-            self.started = time.time()
+            self.started = now()
             self.process = Process(self._made(pipes, standard), self._on_exit)
             self.process.watch()
             ours.callback(self.process.kill_all)

@@ -6,7 +6,6 @@ that of the link. The end is dealt with once, in `_finish`, on a thread that is 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from .end import End
 from .errors import PeerDown
 from .evidence.artifacts import Artifacts
 from .evidence.stacks import Stacks
+from .faults import attempt
 from .link import wire
 from .link.calls import Calls
 from .link.mailbox import Mailboxes
@@ -29,6 +29,7 @@ from .record import Record
 from .states import DownReason
 from .states import PeerState
 from .states import down_reason
+from .unpatched import Thread
 from .waiting import Condition
 from .waiting import Event
 from .watcher import Timers
@@ -90,7 +91,7 @@ class Incarnation:
         """
         name = f"pytest-peer-boot-{self.options.name}"
         # All of it on a thread: an exception that a signal's handler raises here, Ctrl-C or a timeout, cannot lose a process.
-        thread = threading.Thread(target=self._begin, args=(booted,), name=name, daemon=True)
+        thread = Thread(target=self._begin, args=(booted,), name=name, daemon=True)
         try:
             thread.start()
             self._begun.wait()
@@ -267,9 +268,7 @@ class Incarnation:
                     expectation.life = self
         body = self.body
         body.process.exited.wait(KILLED)
-        body.process.wait_group_gone(SAME_END)
         self._timers.close()
-        body.streams.close()
         self.record.close(killed=self._boot_limit.expired)
         with self._changed:
             booted = self.state is PeerState.RUNNING
@@ -295,7 +294,7 @@ class Incarnation:
         self._down.set()
         self.calls.end(self.record.down_error)
         if body.link is not None:
-            body.link.close()
+            attempt(body.link.close)
         self.calls.ready.set()
         self._finished.set()
 

@@ -35,7 +35,8 @@ SHARED_NAMES = (
 SHARED = [PACKAGE / "link" / f"{name}.py" for name in SHARED_NAMES]
 #: What a peer imports that has no pytest_peer; __init__.py is left out, which names all the rest.
 SERVED = [
-    PACKAGE / f"{name}.py" for name in ("errors", "eventually", "here", "states", "time_limits")
+    PACKAGE / f"{name}.py"
+    for name in ("errors", "eventually", "here", "states", "time_limits", "unpatched")
 ]
 SENT_TO_PEERS = [*sorted(AGENT.rglob("*.py")), *SHARED, *SERVED]
 MOST_LINES = 320
