@@ -14,6 +14,7 @@ from .body import SAME_END
 from .body import Body
 from .boot_limit import BootLimit
 from .end import End
+from .errors import BootError
 from .errors import PeerDown
 from .evidence.artifacts import Artifacts
 from .evidence.stacks import Stacks
@@ -104,8 +105,10 @@ class Incarnation:
 
     def _begin(self, booted: Callable[[], object] | None) -> None:
         with self._changed:
-            if self._finishing:
-                return  # killed before it had begun
+            if self._finishing:  # killed before it had begun
+                self._failure = BootError(f"peer {self.options.name!r} was stopped before its boot")
+                self._begun.set()
+                return
             self._launched = True
         try:
             self.record.artifacts = self._prepare()
