@@ -167,8 +167,8 @@ class Incarnation:
         """
         with self._changed:
             self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, timeout)
-            if self.record.boot_error is not None:
-                raise self.record.boot_error
+            if error := self.record.boot_error or self._failure:
+                raise error
             if self.state is PeerState.BOOTING:
                 output = self.body.streams.text()
                 raise boot_timeout(self.record.whom(), self.body.argv, output, timeout)
@@ -256,7 +256,9 @@ class Incarnation:
         if hasattr(self.record, "artifacts"):
             self._on_down(self)
             self.record.artifacts.discard()
-        self.state = PeerState.DOWN
+        with self._changed:
+            self.state = PeerState.DOWN
+            self._changed.notify_all()
         self._down.set()
         self._finished.set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import shutil
 import signal
@@ -156,4 +157,19 @@ def test_start_of_a_peer_that_another_thread_kills_before_its_boot_is_a_boot_err
     ):
         peer.restart()
     assert not kills
+    assert peer.restart().call(int) == 0
+
+
+def test_threads_that_stop_kill_and_restart_a_peer_at_once_all_come_to_an_end(peer_factory):
+    peer = peer_factory(peer_down="continue")
+
+    def use(verb: str) -> None:
+        for _ in range(20):
+            with contextlib.suppress(pytest_peer.PeerError):  # another one was faster
+                getattr(peer, verb)()
+
+    with ThreadPoolExecutor() as threads:
+        for done in [threads.submit(use, verb) for verb in ("stop", "kill", "restart")]:
+            done.result(4 * LIMIT)
+    peer.stop()
     assert peer.restart().call(int) == 0
