@@ -4,42 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import launchers
-from .errors import BootError
-from .errors import BootTimeout
+from .birth import Birth
 from .evidence.detached import DetachedStreams
 from .evidence.streams import StandardStreams
-from .forkservers import Choice
-from .forkservers import choose
-from .forkservers import execute
-from .forkservers import fork
-from .launch import lifeline
 from .launch import process_status
-from .launch.command import CONTROL_NUMBER
-from .launch.command import LIFELINE_NUMBER
-from .launch.command import LINK_NUMBERS
-from .launch.command import SECRET
-from .launch.command import Command
-from .launch.command import boot_words
-from .launch.command import command
-from .launch.command import connect_words
-from .launch.command import in_band_words
 from .launch.files import StandardFiles
-from .launch.forked import NotForked
 from .launch.pipes import StandardPipes
 from .launch.process import Child
 from .launch.process import Process
 from .launch.relayed import Control
 from .launch.relayed import RelayedProcess
-from .launch.relayed import near_end
-from .launch.spawned import Spawned
 from .link.connection import Connection
 from .link.connection import LinkClosed
 from .link.connection import Pipes
@@ -48,8 +27,8 @@ from .link.interpreter import Interpreter
 from .link.interpreter import Unusable
 from .link.segments import Payload
 from .options import PeerOptions
-from .start_methods import SPAWN
 from .states import ExitStatus
+from .unpatched import now
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -65,7 +44,6 @@ class Body:
     :param on_exit: called by the watcher when the process has ended.
     """
 
-    choice: Choice
     process: Process
     streams: StandardStreams
 
@@ -73,18 +51,15 @@ class Body:
         self._options = options
         self._on_exit = on_exit
         self._connection: Connection
-        self._lifeline = -1
-        #: Of the near end of a relay, if there is a launcher that passes nothing on but stdin and stdout.
-        self._control: Control | None = None
-        self.argv: list[str] = []
+        self._birth: Birth | None = None
+        self._evidence: dict[str, Any] = {}
         #: Whether there is a process.
         self.born: bool = False
         self.interpreter: Interpreter | None = None
         self.link: Link | None = None
-        self._evidence: dict[str, Any] = {}
         #: What is wrong with what answered, if that is why there is no link.
         self.unusable: str | None = None
-        self.started: float = time.time()
+        self.started: float = now()
         #: Where a process without the option ``cwd`` starts.
         self.inherited_cwd: str = os.getcwd()
 
@@ -97,8 +72,8 @@ class Body:
         :raises BootError: the fork server could not make it.
         :raises ValueError: the option ``start_method`` asks for what cannot be.
         """
-        self.choice = choose(self._options)
         self._evidence = evidence
+        birth = self._birth = Birth(self._options, evidence)
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             connection = self._connection = _connection(self._options)
             ours.callback(connection.free)
@@ -107,91 +82,31 @@ class Body:
             standard = StandardFiles(directory) if self._options.detached else StandardPipes()
             ours.callback(standard.close)
             theirs.callback(standard.close_theirs)
-            self.started = time.time()
-            theirs.callback(self._close_theirs)
-            ours.callback(self._close_control)
-            self.process = self._process(self._made(connection, standard.theirs))
+            self.started = now()
+            theirs.callback(birth.close_theirs)
+            ours.callback(birth.close_control)
+            child = birth.child(connection, standard.theirs)
+            self.interpreter = birth.interpreter
+            self.process = self._process(child)
             self.process.watch()
             ours.callback(self.process.kill_all)
             self.streams = _streams(standard, directory)
             self.born = True
             ours.pop_all()  # all went well
 
-    def _close_control(self) -> None:
-        if self._control is not None:
-            self._control.close()
-
-    def _close_theirs(self) -> None:
-        if self._control is not None:
-            self._control.close_theirs()
-
     def _process(self, child: Child) -> Process:
         if self._control is None:
             return Process(child, self._on_exit)
         return RelayedProcess(child, self._on_exit, self._control)
 
-    def _made(
-        self, connection: Connection, standard: Sequence[int], *, again: bool = False
-    ) -> Child:
-        descriptors = (*standard, *connection.peer_ends)
-        if self.choice.server is None:
-            return self._spawned(connection, descriptors)
-        try:
-            if self.choice.start_method == SPAWN:
-                return self._executed(connection, descriptors)
-            self.argv = [*self.choice.server.argv, f"{self._options.name}@{self._options.host}"]
-            child, self.interpreter = fork(self.choice, self._options, descriptors, self._evidence)
-            return child
-        except NotForked as exc:
-            unfit = self.choice.server.unfit and self.choice.start_method == SPAWN
-            if unfit or (exc.lost and not again):
-                self.choice = choose(self._options)  # with another server, or none
-                return self._made(connection, standard, again=True)
-            error = BootTimeout if exc.late else BootError
-            raise error(
-                f"peer {self._options.name!r} did not boot: {exc}", argv=self.argv
-            ) from None
+    @property
+    def _control(self) -> Control | None:
+        return self._birth.control if self._birth is not None else None
 
-    def _executed(self, connection: Connection, descriptors: Sequence[int]) -> Child:
-        line = self._line(connection, LINK_NUMBERS, CONTROL_NUMBER)
-        if self._control is None:
-            self._lifeline = LIFELINE_NUMBER
-        else:
-            descriptors = [*descriptors, self._control.theirs]
-        child = execute(self.choice, self._options, line, descriptors)
-        connection.send_loader()
-        return child
-
-    def _spawned(self, connection: Connection, descriptors: Sequence[int]) -> Child:
-        line = self._line(connection, connection.peer_ends)
-        end = lifeline.open_end()
-        with lifeline.closing(end):
-            control = -1 if self._control is None else self._control.theirs
-            self._lifeline = end if control < 0 else -1
-            keep = [fd for fd in (*connection.peer_ends, end, control) if fd >= 0]
-            child = Spawned(line, descriptors[:3], keep)
-            lifeline.tie(end, child.pid)
-        connection.send_loader()
-        return child
-
-    def _line(
-        self, connection: Connection, numbers: Sequence[int], control: int | None = None
-    ) -> Command:
-        options = self._options
-        if connection.address is not None:
-            line = command(options, os.environ, connect_words(connection.address))
-            self.argv = line.argv
-            return line.with_variable(SECRET, connection.secret)
-        relayed = launchers.in_band(options.exec) is not None
-        words = in_band_words() if relayed else boot_words(*numbers)
-        line = command(options, os.environ, words)
-        self.argv = line.argv
-        if not relayed:
-            return line
-        self._close_control()  # of a first try
-        self._control = Control()
-        read, write = numbers
-        return near_end(line, options, read, write, control or self._control.theirs)
+    @property
+    def argv(self) -> list[str]:
+        """The command line as the user has asked for it; empty before there is one."""
+        return self._birth.argv if self._birth is not None else []
 
     def connect(
         self, on_message: Callable[[int, int, Payload], object], on_end: Callable[[], object]
@@ -200,11 +115,12 @@ class Body:
         try:
             if self.interpreter is None:  # it is not forked: nobody knows yet what it is
                 self.interpreter = self._connection.hello(self.process.exited)
+                assert self._birth is not None
                 if self._control is not None:
                     self._control.listen()
                     self.interpreter = replace(self.interpreter, elsewhere=self.far)
                 self._connection.send_agent(
-                    self.interpreter, self._options.name, self._evidence, self._lifeline
+                    self.interpreter, self._options.name, self._evidence, self._birth.lifeline
                 )
             link = Link(
                 *self._connection.hand_over(),
@@ -232,16 +148,18 @@ class Body:
 
     def facts(self) -> dict[str, Any]:
         """What the manifest says of it."""
+        assert self._birth is not None
+        choice, control = self._birth.choice, self._control
         return {
             "argv": self.argv,
-            "start_method": self.choice.start_method,
-            "start_method_reason": self.choice.reason,
+            "start_method": choice.start_method,
+            "start_method_reason": choice.reason,
             "cwd": self.cwd,
             "python": str(self.interpreter) if self.interpreter else None,
             "pid": self.interpreter.pid if self.interpreter else None,
             "launcher_pid": self.process.pid if self.born else None,
             "started": self.started,
-            **(self._control.told if self._control is not None else {}),
+            **(control.told if control is not None else {}),
         }
 
     @property

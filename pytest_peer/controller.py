@@ -7,9 +7,10 @@ it 5 or 15 seconds later.
 from __future__ import annotations
 
 import os
-import threading
 
 import pytest
+
+from .unpatched import Thread
 
 _watched_key = pytest.StashKey[int]()
 
@@ -29,7 +30,7 @@ def watch(config: pytest.Config) -> None:
     def ended() -> None:
         watcher.remove(fd)
         # On a thread: who watches must not wait for a peer that is just being started.
-        threading.Thread(target=_abandon, name="pytest-peer-end", daemon=True).start()
+        Thread(target=_abandon, name="pytest-peer-end", daemon=True).start()
 
     def stop() -> None:
         watcher.remove(fd)

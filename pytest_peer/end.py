@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
+from .unpatched import Thread
 from .waiting import Condition
 
 
@@ -19,7 +19,7 @@ class End:
     def begin(self, work: Callable[[], object]) -> None:
         """Do it on a thread; where an interpreter that is ending starts none any more, on that of somebody who waits."""
         try:
-            threading.Thread(target=work, name="pytest-peer-end", daemon=True).start()
+            Thread(target=work, name="pytest-peer-end", daemon=True).start()
         except RuntimeError:
             with self._changed:
                 self._work = work

@@ -5,12 +5,12 @@ Without threads, because an interpreter that is ending cannot start any.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from collections.abc import Sequence
 from functools import partial
 
 from .incarnation import Incarnation
+from .unpatched import monotonic
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -20,12 +20,12 @@ def stop(lives: Sequence[Incarnation]) -> None:
 
     :raises PeerError: one is not gone although it was killed; several: ``ExceptionGroup``.
     """
-    started = time.monotonic()
+    started = monotonic()
     asked = [life.ask_to_stop() for life in lives]
 
     def wait_until_its_time(life: Incarnation) -> None:
         limit = life.options.shutdown_plan.seconds
-        life.wait_stopped(None if limit is None else max(0.0, started + limit - time.monotonic()))
+        life.wait_stopped(None if limit is None else max(0.0, started + limit - monotonic()))
 
     _all(
         [

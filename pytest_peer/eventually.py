@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from .time_limits import seconds
+from .unpatched import monotonic
+from .unpatched import sleep
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -27,11 +28,11 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
     :raises Exception: it raised to the end: the last exception itself, with a note.
     """
     limit = seconds("timeout", timeout)
-    started = time.monotonic()
+    started = monotonic()
     pause = _FIRST_PAUSE
     attempts = 0
     while True:
-        last = limit is not None and time.monotonic() - started >= limit
+        last = limit is not None and monotonic() - started >= limit
         attempts += 1
         try:
             value = fn()
@@ -46,10 +47,8 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
                 raise AssertionError(
                     f"{fn!r} still returned {value!r} after {limit:g} s and {attempts} attempts"
                 )
-        left = (
-            pause if limit is None else min(pause, max(0.0, limit - (time.monotonic() - started)))
-        )
-        time.sleep(left)  # nothing to wait on: what becomes true is somewhere else
+        left = pause if limit is None else min(pause, max(0.0, limit - (monotonic() - started)))
+        sleep(left)  # nothing to wait on: what becomes true is somewhere else
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 

@@ -9,7 +9,6 @@ import importlib
 import os
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +34,7 @@ from .options import PeerOptions
 from .start_methods import FORKSERVER
 from .start_methods import SPAWN
 from .start_methods import unsupported
+from .unpatched import monotonic
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -110,7 +110,7 @@ def fork(
         "variables": variable_changes(server.inheritance.environ, environ),
         "config": agent_config(interpreter, options.name, evidence),
     }
-    child = server.fork("fork", request, descriptors, deadline - time.monotonic())
+    child = server.fork("fork", request, descriptors, deadline - monotonic())
     return child, dataclasses.replace(interpreter, pid=child.pid)
 
 
@@ -135,7 +135,7 @@ def execute(
     failed, theirs = os.pipe()
     with os.fdopen(failed, "rb", buffering=0) as failure:
         try:
-            left = deadline - time.monotonic()
+            left = deadline - monotonic()
             child = server.fork(what, request, [*descriptors, theirs], left)
         finally:
             os.close(theirs)
@@ -152,7 +152,7 @@ def _ready(choice: Choice, options: PeerOptions) -> tuple[ForkServer, Inheritanc
     server, now = choice.server, choice.inheritance
     assert server is not None and now is not None
     limit = BOOT_SECONDS if options.boot_limit is None else options.boot_limit
-    deadline = time.monotonic() + limit
+    deadline = monotonic() + limit
     server.wait_ready(limit)
     return server, now, deadline
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from collections.abc import Sequence
 from functools import partial
@@ -14,6 +13,7 @@ from . import ending
 from .errors import PeerError
 from .link.future import PeerFuture
 from .peer import Peer
+from .unpatched import monotonic
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -98,7 +98,7 @@ class PeerGroup(Sequence[Peer]):
             )
 
     def _results(self, submits: list[Callable[[], PeerFuture]]) -> list[Any]:
-        started = time.monotonic()
+        started = monotonic()
         futures: list[PeerFuture | Exception] = []
         for submit in submits:
             try:
@@ -109,7 +109,7 @@ class PeerGroup(Sequence[Peer]):
         failures: list[tuple[Peer, BaseException]] = []
         for peer, future in zip(self._peers, futures, strict=True):
             limit = peer.options.call_timeout
-            left = None if limit is None else max(0.0, limit - (time.monotonic() - started))
+            left = None if limit is None else max(0.0, limit - (monotonic() - started))
             value: Any = None
             failed: BaseException | None
             if isinstance(future, Exception):

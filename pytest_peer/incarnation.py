@@ -6,7 +6,6 @@ that of the link. The end is dealt with once, in `_finish`, on a thread that is 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,11 @@ from .body import SAME_END
 from .body import Body
 from .boot_limit import BootLimit
 from .end import End
+from .errors import BootError
 from .errors import PeerDown
 from .evidence.artifacts import Artifacts
 from .evidence.stacks import Stacks
+from .faults import attempt
 from .link import wire
 from .link.calls import Calls
 from .link.mailbox import Mailboxes
@@ -29,6 +30,7 @@ from .record import Record
 from .states import DownReason
 from .states import PeerState
 from .states import down_reason
+from .unpatched import Thread
 from .waiting import Condition
 from .waiting import Event
 from .watcher import Timers
@@ -90,7 +92,7 @@ class Incarnation:
         """
         name = f"pytest-peer-boot-{self.options.name}"
         # All of it on a thread: an exception that a signal's handler raises here, Ctrl-C or a timeout, cannot lose a process.
-        thread = threading.Thread(target=self._begin, args=(booted,), name=name, daemon=True)
+        thread = Thread(target=self._begin, args=(booted,), name=name, daemon=True)
         try:
             thread.start()
             self._begun.wait()
@@ -103,8 +105,10 @@ class Incarnation:
 
     def _begin(self, booted: Callable[[], object] | None) -> None:
         with self._changed:
-            if self._finishing:
-                return  # killed before it had begun
+            if self._finishing:  # killed before it had begun
+                self._failure = BootError(f"peer {self.options.name!r} was stopped before its boot")
+                self._begun.set()
+                return
             self._launched = True
         try:
             self.record.artifacts = self._prepare()
@@ -163,8 +167,8 @@ class Incarnation:
         """
         with self._changed:
             self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, timeout)
-            if self.record.boot_error is not None:
-                raise self.record.boot_error
+            if error := self.record.boot_error or self._failure:
+                raise error
             if self.state is PeerState.BOOTING:
                 output = self.body.streams.text()
                 raise boot_timeout(self.record.whom(), self.body.argv, output, timeout)
@@ -252,7 +256,9 @@ class Incarnation:
         if hasattr(self.record, "artifacts"):
             self._on_down(self)
             self.record.artifacts.discard()
-        self.state = PeerState.DOWN
+        with self._changed:
+            self.state = PeerState.DOWN
+            self._changed.notify_all()
         self._down.set()
         self._finished.set()
 
@@ -267,9 +273,7 @@ class Incarnation:
                     expectation.life = self
         body = self.body
         body.process.exited.wait(KILLED)
-        body.process.wait_group_gone(SAME_END)
         self._timers.close()
-        body.close()
         self.record.close(killed=self._boot_limit.expired)
         with self._changed:
             booted = self.state is PeerState.RUNNING
@@ -295,7 +299,7 @@ class Incarnation:
         self._down.set()
         self.calls.end(self.record.down_error)
         if body.link is not None:
-            body.link.close()
+            attempt(body.link.close)
         self.calls.ready.set()
         self._finished.set()
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import time
+from functools import partial
 
+from .body import SAME_END
 from .body import Body
 from .errors import BootError
 from .errors import PeerDown
 from .evidence.artifacts import Artifacts
 from .evidence.crash_text import tidy
 from .evidence.manifest import manifest_text
+from .faults import attempt
 from .options import PeerOptions
 from .postmortem import Crash
 from .postmortem import crash
 from .postmortem import peer_down
 from .states import DownReason
 from .states import PeerState
+from .unpatched import now
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -37,14 +40,20 @@ class Record:
         self.ended: float = 0.0
 
     def close(self, *, killed: bool) -> None:
-        """The process is gone: secure what it has left.
+        """The process has ended: wait for its group, take its last words, secure what it has left.
 
         :param killed: by us, so that it is no crash.
         """
-        if not killed:
-            self._crash = crash(self._body, self._body.process.exit_status, self.artifacts.path)
-        tidy(self.artifacts.path)
-        self.ended = time.time()
+        process = self._body.process
+
+        def secure() -> None:
+            if not killed:
+                self._crash = crash(self._body, process.exit_status, self.artifacts.path)
+            tidy(self.artifacts.path)
+
+        # What a test does to descriptors of its own process must not keep the end from being told.
+        attempt(partial(process.wait_group_gone, SAME_END), self._body.close, secure)
+        self.ended = now()
 
     def manifest(self, state: PeerState, last_state: PeerState | None = None) -> str:
         """The manifest of a peer in that state."""

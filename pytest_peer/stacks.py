@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Sequence
 
 from .incarnation import Incarnation
+from .unpatched import Thread
+from .unpatched import monotonic
 
 #: For each. Enough to look at one or a few from outside; what many tell on a signal takes a fraction of it.
 _SECONDS = 3.0
@@ -24,13 +24,13 @@ def told(lives: Sequence[Incarnation], occasion: str) -> list[str]:
     def take(index: int) -> None:
         found[index] = lives[index].stacks.told(occasion, _SECONDS)
 
-    deadline = time.monotonic() + _SECONDS + _MORE
+    deadline = monotonic() + _SECONDS + _MORE
     threads = [
-        threading.Thread(target=take, args=(index,), name="pytest-peer-stacks", daemon=True)
+        Thread(target=take, args=(index,), name="pytest-peer-stacks", daemon=True)
         for index in range(len(lives))
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
+        thread.join(max(0.0, deadline - monotonic()))
     return list(found)

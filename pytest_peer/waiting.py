@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import _thread
 import threading
-import time
 from collections.abc import Callable
+
+from .unpatched import monotonic
 
 _Lock = _thread.LockType
 
@@ -61,9 +62,9 @@ class Condition(_thread.RLock):  # type: ignore[misc]  # for the type checker on
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
         """Wait until that is so; return whether it is."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else monotonic() + timeout
         while not predicate():
-            left = None if deadline is None else deadline - time.monotonic()
+            left = None if deadline is None else deadline - monotonic()
             if left is not None and left <= 0:
                 return False
             self.wait(left)

@@ -11,9 +11,16 @@ import itertools
 import os
 import selectors
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
+
+from .faults import tell
+from .unpatched import Thread
+from .unpatched import monotonic
+from .unpatched import sleep
+
+#: Before anything is called again after a callback has raised: it may be the same one at once.
+_AFTER_FAILURE = 0.01
 
 Callback = Callable[[], object]
 Timer = tuple[float, int, Callback]
@@ -31,6 +38,7 @@ class Watcher:
         self._timers: list[Timer] = []
         self._ids = itertools.count()
         self._thread: threading.Thread | None = None
+        self._told = ""
 
     def runs_here(self) -> bool:
         """Whether this is its thread."""
@@ -78,7 +86,7 @@ class Watcher:
         """Call `callback` once, `seconds` from now; what is returned is for `cancel`."""
         with self._lock:
             self._started()
-            timer = (time.monotonic() + seconds, next(self._ids), callback)
+            timer = (monotonic() + seconds, next(self._ids), callback)
             heapq.heappush(self._timers, timer)
             self._poke()
             return timer
@@ -99,9 +107,7 @@ class Watcher:
             for fd in self._wake:
                 os.set_blocking(fd, False)
             self._selector.register(self._wake[0], selectors.EVENT_READ, None)
-            self._thread = threading.Thread(
-                target=self._run, name="pytest-peer-watcher", daemon=True
-            )
+            self._thread = Thread(target=self._run, name="pytest-peer-watcher", daemon=True)
             self._thread.start()
         return self._selector
 
@@ -123,7 +129,7 @@ class Watcher:
                     for fd in wake:
                         os.close(fd)
                     return
-                timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+                timeout = max(0.0, self._timers[0][0] - monotonic()) if self._timers else None
             for key, _ in selector.select(timeout):
                 self._dispatch(key)
             self._run_timers()
@@ -139,15 +145,25 @@ class Watcher:
             # An earlier callback of this round may have removed it, and the number may have a new owner.
             current: Any = self._selector and self._selector.get_map().get(key.fd)
             if current is not None and current.data is key.data:
-                key.data()
+                self._call(key.data)
 
     def _run_timers(self) -> None:
         while True:
             with self._lock:
-                if not self._timers or self._timers[0][0] > time.monotonic():
+                if not self._timers or self._timers[0][0] > monotonic():
                     return
                 callback = heapq.heappop(self._timers)[2]
+            self._call(callback)
+
+    def _call(self, callback: Callback) -> None:
+        """What one raises, for a fault of ours or for what a test has patched, is told and does not end the watching of all others."""
+        try:
             callback()
+        except Exception as exc:
+            if repr(exc) != self._told:  # what is still ready calls back again
+                self._told = repr(exc)
+                tell(exc)
+            sleep(_AFTER_FAILURE)
 
     def forget_everything(self) -> None:
         """In a forked child: the thread is not here, and the descriptors are the parent's business."""

@@ -114,6 +114,10 @@ class Template:
         self._reader = reader  # has the same descriptor, which its finalizer closes
         self._poll = select.epoll()
         self._poll.register(origin, select.EPOLLIN)
+        # The connection's end is the origin's, unless C code has forked that, which runs no hooks of Python's.
+        self._parent = _parent()
+        if self._parent >= 0:
+            self._poll.register(self._parent, select.EPOLLIN)
         self._title = afresh.Title()
         self._pid = os.getpid()
         self._spare = None  # (socket, process descriptor, pid)
@@ -147,6 +151,8 @@ class Template:
                 except OSError:
                     pass  # no more processes or descriptors just now; who asks for a peer is told
             for fd, _ in self._poll.poll(self._guardian.patience()):
+                if fd == self._parent:
+                    self.end(0)
                 if fd != self._origin.fileno():
                     self._ended(fd)
                     continue
@@ -224,6 +230,8 @@ class Template:
         self._poll.close()
         self._origin.detach()
         self._reader.close()
+        if self._parent >= 0:
+            os.close(self._parent)
         self._guardian.close_descriptors()
         self._title.set("pytest-peer-spare")
         self.lifeline = afresh.begin(self._pid, self.lifeline)
@@ -255,6 +263,15 @@ class Template:
         """End with all peers and all that they have started."""
         self._guardian.end_all()
         os._exit(status)
+
+
+def _parent():
+    """A process descriptor of it; -1 where it has no number here."""
+    pid = os.getppid()
+    try:
+        return os.pidfd_open(pid) if pid > 1 else -1
+    except OSError:
+        return -1
 
 
 def receive(connection):

@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
+
+from ..unpatched import monotonic
 
 #: In the order in which they are tried.
 _TOOLS = (("py-spy", "dump", "--native", "--pid"), ("pystack", "remote", "--native-all"))
@@ -26,11 +27,11 @@ def native(pid: int, deadline: float) -> tuple[bool, str]:
     if command is None:
         return False, ""
     name = os.path.basename(command[0])
-    limit = min(_SECONDS, deadline - time.monotonic())
+    limit = min(_SECONDS, deadline - monotonic())
     if limit <= 0 or not _turns.acquire(timeout=limit):
         return False, f"{name}: no time left"
     try:
-        limit = max(0.0, min(_SECONDS, deadline - time.monotonic()))
+        limit = max(0.0, min(_SECONDS, deadline - monotonic()))
         done = subprocess.run(
             [*command, str(pid)],
             stdin=subprocess.DEVNULL,

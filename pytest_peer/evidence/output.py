@@ -13,14 +13,15 @@ import re
 import struct
 import termios
 import threading
-import time
 from collections import deque
 from pathlib import Path
 from selectors import EVENT_WRITE
 from typing import IO
 
 from ..errors import quoted
+from ..faults import attempt
 from ..time_limits import seconds
+from ..unpatched import monotonic
 from ..waiting import Condition
 from ..watcher import watcher
 
@@ -92,7 +93,7 @@ class OutputStream:
         :raises TimeoutError: it did not come, or cannot come any more because the peer is down; shows the last lines.
         """
         limit = seconds("timeout", timeout)
-        deadline = None if limit is None else time.monotonic() + limit
+        deadline = None if limit is None else monotonic() + limit
         regex = re.compile(pattern)
         seen = 0
         while True:
@@ -104,7 +105,7 @@ class OutputStream:
                 return match
             seen = end
             with self._changed:
-                left = None if deadline is None else deadline - time.monotonic()
+                left = None if deadline is None else deadline - monotonic()
                 if closed or (left is not None and left <= 0):
                     why = "the peer is down" if closed else f"not within {limit:g} s"
                     raise TimeoutError(
@@ -124,9 +125,11 @@ class OutputStream:
         with self._changed:
             if self._closed:
                 return
-            waiting = struct.unpack("i", fcntl.ioctl(self._fd, termios.FIONREAD, b"\0\0\0\0"))[0]
-            while waiting > 0:
-                waiting -= self._read(min(waiting, _READ_SIZE)) or waiting
+            with contextlib.suppress(OSError):  # something in this process has closed it
+                count = fcntl.ioctl(self._fd, termios.FIONREAD, b"\0\0\0\0")
+                waiting = struct.unpack("i", count)[0]
+                while waiting > 0:
+                    waiting -= self._read(min(waiting, _READ_SIZE)) or waiting
 
     def _ready(self) -> None:
         with self._changed:
@@ -163,10 +166,8 @@ class OutputStream:
         with self._changed:
             if not self._closed:
                 self._closed = True
-                self._pipe.close()
-                if self._log is not None:
-                    self._log.close()
                 self._changed.notify_all()
+                attempt(self._pipe.close, *([self._log.close] if self._log is not None else []))
 
 
 class InputStream:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import threading
-import time
 from pathlib import Path
 
 from ..launch import process_status
+from ..unpatched import monotonic
+from ..unpatched import sleep
 
 #: One that nobody else uses, hopefully; none on systems without such signals.
 NUMBER: int | None = signal.SIGRTMAX - 2 if hasattr(signal, "SIGRTMAX") else None
@@ -78,7 +78,7 @@ def _wait_written(pid: int, number: int, blocking: set[str], path: Path, deadlin
     no thread, and none blocks it that did not before.
     """
     size, changed = path.stat().st_size, 0.0
-    while (now := time.monotonic()) < deadline:
+    while (now := monotonic()) < deadline:
         status = process_status.of_process(pid)
         if status is None or status.state in "ZX":
             return
@@ -90,4 +90,4 @@ def _wait_written(pid: int, number: int, blocking: set[str], path: Path, deadlin
             size, changed = grown, now
         elif changed and now - changed > _QUIET:
             return  # a thread that blocks it for another reason
-        threading.Event().wait(_POLL)
+        sleep(_POLL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import Any
 from ..errors import PeerDown
 from ..launch import process_status
 from ..link.parcel import own_files
+from ..unpatched import monotonic
 from ..waiting import Event
 from .crash_text import CRASH
 from .crash_text import THREADS
@@ -65,7 +65,7 @@ class Stacks:
         :raises TimeoutError: there was nothing to be found within `seconds`; says in which state the process is.
         :raises PeerDown: it has ended.
         """
-        deadline = time.monotonic() + seconds
+        deadline = monotonic() + seconds
         pid = self._local_pid()
         status = process_status.of_process(pid) if pid is not None else None
         if status is not None and status.stopped:
@@ -78,7 +78,7 @@ class Stacks:
             raise TimeoutError(silent)
         # First, because a signal may end what it waits for in C.
         seen, text = native(pid, deadline - _SIGNAL_SECONDS)
-        signalled = self._by_signal(min(_SIGNAL_SECONDS, deadline - time.monotonic()))
+        signalled = self._by_signal(min(_SIGNAL_SECONDS, deadline - monotonic()))
         if signalled or seen:
             return "\n\n".join(filter(None, [signalled, text]))
         status = process_status.of_process(pid)
@@ -112,7 +112,7 @@ class Stacks:
 
     def _by_signal(self, seconds: float) -> str:
         pid, directory = self._local_pid(), self._directory
-        deadline = time.monotonic() + seconds
+        deadline = monotonic() + seconds
         if (
             pid is None
             or directory is None

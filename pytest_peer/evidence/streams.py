@@ -6,6 +6,7 @@ import select
 from pathlib import Path
 from typing import IO
 
+from ..faults import attempt
 from .output import InputStream
 from .output import OutputStream
 
@@ -48,6 +49,4 @@ class StandardStreams:
 
     def close(self) -> None:
         """Take what is left, and close."""
-        self.stdin.abandon()
-        self.stdout.close()
-        self.stderr.close()
+        attempt(self.stdin.abandon, self.stdout.close, self.stderr.close)

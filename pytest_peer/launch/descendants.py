@@ -9,8 +9,9 @@ import contextlib
 import os
 import select
 import signal
-import time
 from pathlib import Path
+
+from ..unpatched import monotonic
 
 
 def outside_group(pid: int) -> list[int]:
@@ -44,11 +45,11 @@ def kill(fds: list[int]) -> None:
 
 def wait_gone(fds: list[int], seconds: float) -> None:
     """Wait until the killed processes are gone, and close their descriptors."""
-    deadline = time.monotonic() + seconds
+    deadline = monotonic() + seconds
     for fd in fds:
         poll = select.poll()
         poll.register(fd, select.POLLIN)
-        poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+        poll.poll(max(0.0, deadline - monotonic()) * 1000)
         os.close(fd)
 
 

@@ -8,13 +8,13 @@ import os
 import select
 import signal
 import threading
-import time
 from collections.abc import Callable
 from typing import IO
 from typing import TYPE_CHECKING
 
 from ..errors import ExecNotFound
 from ..states import ExitStatus
+from ..unpatched import monotonic
 from ..waiting import Event
 from ..watcher import Timers
 from . import process_status
@@ -49,7 +49,7 @@ def executed(failure: IO[bytes], argv: list[str], deadline: float) -> None:
     """
     poll = select.poll()
     poll.register(failure, select.POLLIN)
-    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+    if not poll.poll(max(0.0, deadline - monotonic()) * 1000):
         raise NotForked(f"{argv[0]} is not executed yet", late=True)
     if said := failure.read():
         number, text = marshal.loads(said)
@@ -82,7 +82,7 @@ class Forked:
 
         :raises NotForked: there will be none.
         """
-        if not self._answered.wait(max(0.0, deadline - time.monotonic())):
+        if not self._answered.wait(max(0.0, deadline - monotonic())):
             self.abandon()
             raise NotForked("the fork server did not answer in time", late=True)
         if self._refused:

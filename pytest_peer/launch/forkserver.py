@@ -11,13 +11,14 @@ import itertools
 import socket
 import subprocess
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
 from ..states import ExitStatus
+from ..unpatched import Thread
+from ..unpatched import monotonic
 from ..waiting import Event
 from ..watcher import watcher
 from . import lifeline
@@ -28,6 +29,8 @@ from .inheritance import Inheritance
 from .messages import Broken
 from .messages import send
 from .messages import whole
+from .reaping import UNHEARD
+from .reaping import reap
 
 #: The last word of its command line. A peer writes its own name over it.
 _TITLE = "pytest-peer-forkserver".ljust(100)
@@ -82,7 +85,7 @@ class ForkServer:
         assert self._popen.stdin is not None and self._popen.stdout is not None
         self._popen.stdin.close()
         self._complaints = Complaints(self._popen.stdout)
-        threading.Thread(target=self._begin, name="pytest-peer-forkserver", daemon=True).start()
+        Thread(target=self._begin, name="pytest-peer-forkserver", daemon=True).start()
 
     def _begin(self) -> None:
         """On a thread: the code may not fit into the socket before the other side reads."""
@@ -127,7 +130,7 @@ class ForkServer:
         :param limit: seconds.
         :raises NotForked: it was not possible, or not in time.
         """
-        deadline = time.monotonic() + limit
+        deadline = monotonic() + limit
         with self._lock:
             if self.dead:
                 raise NotForked(self.dead, lost=True)
@@ -170,7 +173,7 @@ class ForkServer:
             try:
                 while self._reapable:
                     # So short that it goes whole or not at all.
-                    self._say(("reap", self._reapable[0]), (), time.monotonic())
+                    self._say(("reap", self._reapable[0]), (), monotonic())
                     self._reapable.popleft()
             except TimeoutError:
                 watcher.call_later(_AGAIN_SECONDS, self._send_reapable)
@@ -232,19 +235,17 @@ class ForkServer:
             child.gone()
 
     def _gone(self, how: str) -> None:
-        threading.Thread(
-            target=self._bury, args=(how,), name="pytest-peer-forkserver", daemon=True
-        ).start()
+        Thread(target=self._bury, args=(how,), name="pytest-peer-forkserver", daemon=True).start()
 
     def _bury(self, how: str) -> None:
         try:
-            how = str(ExitStatus.from_returncode(self._popen.wait(_END_SECONDS)))
+            how = str(reap(self._popen, _END_SECONDS) or UNHEARD)
         except subprocess.TimeoutExpired:
             self._popen.kill()
             with contextlib.suppress(
                 subprocess.TimeoutExpired
             ):  # a kernel that waits for something
-                self._popen.wait(_END_SECONDS)
+                reap(self._popen, _END_SECONDS)
         with self._lock:
             self._complaints.close()
             self.dead = (self.dead or f"the fork server died ({how})") + self._complaints.told()
@@ -270,11 +271,11 @@ class ForkServer:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         try:
-            self._popen.wait(_END_SECONDS)
+            reap(self._popen, _END_SECONDS)
         except subprocess.TimeoutExpired:
             self._popen.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._popen.wait(_END_SECONDS)
+                reap(self._popen, _END_SECONDS)
 
     def disown(self) -> None:
         """In a forked child: the server is the parent's, and must not live on for a connection that is open here."""

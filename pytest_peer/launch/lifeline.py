@@ -50,7 +50,10 @@ def tie(fd: int, group: int) -> None:
         another's one day.
     """
     if fd >= 0:
-        fcntl.fcntl(fd, fcntl.F_SETOWN, -group)
+        with contextlib.suppress(
+            ProcessLookupError
+        ):  # it has ended, where nobody has to hear of that
+            fcntl.fcntl(fd, fcntl.F_SETOWN, -group)
         fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(fd, fcntl.F_SETFL, os.O_ASYNC)
 

@@ -6,10 +6,11 @@ import marshal
 import select
 import socket
 import struct
-import time
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
+
+from ..unpatched import monotonic
 
 _LENGTH = struct.Struct("!I")
 
@@ -39,7 +40,7 @@ def send(
             else:
                 sent = connection.send(view, socket.MSG_NOSIGNAL)
         except BlockingIOError:
-            left = deadline - time.monotonic()
+            left = deadline - monotonic()
             if left <= 0:
                 raise (Broken if len(view) < len(whole) else TimeoutError) from None
             poll = select.poll()

@@ -6,12 +6,13 @@ import contextlib
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from ..states import ExitStatus
+from ..unpatched import monotonic
+from ..unpatched import sleep
 from ..waiting import Event
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
@@ -134,24 +135,24 @@ class Process:
 
     def wait_stopped(self, seconds: float) -> bool:
         """After SIGSTOP: wait until it has stopped."""
-        deadline = time.monotonic() + seconds
+        deadline = monotonic() + seconds
         while not self.exited.is_set():
             if self._child.stopped():
                 return True
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 return False
-            threading.Event().wait(_GROUP_POLL)
+            sleep(_GROUP_POLL)
         return False
 
     def wait_group_gone(self, seconds: float) -> bool:
         """Wait until nothing that belonged to the group runs any more."""
-        deadline = time.monotonic() + seconds
+        deadline = monotonic() + seconds
         self._child.wait_reaped(seconds)  # a zombie is a member of its group
         self._child.wait_descendants_gone(seconds)
         while self._group_runs():
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 return False
-            threading.Event().wait(_GROUP_POLL)
+            sleep(_GROUP_POLL)
         return True
 
     def _group_runs(self) -> bool:

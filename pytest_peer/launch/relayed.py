@@ -13,13 +13,13 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..errors import ExecNotFound
 from ..options import PeerOptions
+from ..unpatched import monotonic
 from ..watcher import Timer
 from ..watcher import watcher
 from .command import Command
@@ -98,7 +98,7 @@ class Control:
             ended = not self.listen()
             if ticket in self._stopped:
                 return True
-            left = deadline - time.monotonic()
+            left = deadline - monotonic()
             if ended or left <= 0:
                 return False
             with contextlib.suppress(ValueError):  # closed just now
@@ -170,7 +170,7 @@ class RelayedProcess(Process):
 
     def wait_stopped(self, seconds: float) -> bool:
         """After SIGSTOP: wait until the peer has stopped."""
-        return self.control.wait_stopped(self._ticket, time.monotonic() + seconds)
+        return self.control.wait_stopped(self._ticket, monotonic() + seconds)
 
     def disown(self) -> None:
         """In a forked child: this process cannot signal it any more."""

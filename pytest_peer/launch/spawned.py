@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
-import threading
 from collections.abc import Callable
 from collections.abc import Sequence
 
 from ..errors import ExecNotFound
 from ..states import ExitStatus
+from ..unpatched import Thread
 from ..watcher import watcher
 from . import descendants
 from .command import Command
+from .reaping import UNHEARD
+from .reaping import reap
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+
+#: It has ended before; a kernel may take a moment.
+_REAP_SECONDS = 5.0
 
 
 class Spawned:
@@ -25,7 +32,7 @@ class Spawned:
     :raises ExecNotFound: there is no such program.
     """
 
-    #: Its end is always known.
+    #: Set when somebody else has taken what the kernel tells of its end.
     orphaned: str = ""
 
     def __init__(self, command: Command, standard: Sequence[int], keep: Sequence[int]) -> None:
@@ -54,14 +61,17 @@ class Spawned:
         try:
             self._pidfd = os.pidfd_open(self.pid)
         except (AttributeError, OSError):  # not Linux, or a kernel before 5.3
-            threading.Thread(
+            Thread(
                 target=self._wait, args=(ended,), name=f"pytest-peer-wait-{self.pid}", daemon=True
             ).start()
         else:
             watcher.add(self._pidfd, ended)
 
     def _wait(self, ended: Callable[[], object]) -> None:
-        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        with contextlib.suppress(
+            ChildProcessError
+        ):  # somebody else in this process has heard of it
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         ended()
 
     def expect_end(self) -> None:
@@ -80,12 +90,14 @@ class Spawned:
         escaped, self._escaped = self._escaped, []
         descendants.wait_gone(escaped, seconds)
 
-    def reap(self) -> ExitStatus:
-        """After its end: let it go, and tell how it ended."""
+    def reap(self) -> ExitStatus | None:
+        """After its end: let it go, and tell how it ended; ``None`` if nobody knows."""
         if self._pidfd >= 0:
             watcher.remove(self._pidfd)
             os.close(self._pidfd)
-        return ExitStatus.from_returncode(self._popen.wait())
+        status = reap(self._popen, _REAP_SECONDS)
+        self.orphaned = "" if status is not None else UNHEARD
+        return status
 
     def wait_reaped(self, seconds: float) -> None:
         """`reap` has done it."""

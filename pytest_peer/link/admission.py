@@ -9,8 +9,8 @@ from __future__ import annotations
 import hmac
 import select
 import socket
-import time
 
+from ..unpatched import monotonic
 from ..waiting import Event
 
 #: One who connects speaks at once. A peer that was stopped between the two, or runs on a busy machine, may take longer.
@@ -61,14 +61,14 @@ class Admission:
                         return right
                 if last:
                     return None
-                self._dismiss_late(time.monotonic())
+                self._dismiss_late(monotonic())
         finally:
             for fd in list(self._strangers):
                 self._dismiss(fd)
 
     def _let_in(self) -> socket.socket | None:
         for _ in range(_AT_ONCE):
-            now = time.monotonic()
+            now = monotonic()
             if len(self._strangers) >= _MOST and not self._make_room(now):
                 return None
             try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+
+from ..faults import tell
+from ..unpatched import Thread
 
 
 class Callbacks:
@@ -26,7 +28,7 @@ class Callbacks:
         """Have it run soon; here where an interpreter that is ending starts no thread any more."""
         with self._lock:
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                thread = Thread(target=self._run, name=self._name, daemon=True)
                 try:
                     # It waits for the lock, and ends at once if a signal's handler raises before it is known.
                     thread.start()
@@ -47,10 +49,8 @@ class Callbacks:
                 callback = self._waiting.popleft()
             try:
                 callback()
-            except BaseException:
-                threading.excepthook(
-                    threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread()))
-                )
+            except BaseException as exc:
+                tell(exc)
 
 
 callbacks: Callbacks = Callbacks()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from ..errors import CallTimeout
 from ..time_limits import seconds
+from ..unpatched import monotonic
 from ..waiting import Condition
 from .callbacks import callbacks
 from .segments import Payload
@@ -168,10 +168,10 @@ class PeerFuture(Future[Any]):
 
 def results(futures: Sequence[PeerFuture], timeout: float | None) -> Iterator[Any]:
     """The results in order, as ``Executor.map`` gives them; `timeout` is for all of them together."""
-    deadline = None if timeout is None else time.monotonic() + timeout
+    deadline = None if timeout is None else monotonic() + timeout
     try:
         for future in futures:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            left = None if deadline is None else max(0.0, deadline - monotonic())
             value, exc = future.outcome(left, timeout)
             if exc is not None:
                 raise exc

@@ -17,6 +17,7 @@ from execnet.gateway_base import Message
 from execnet.gateway_base import get_execmodel
 from execnet.xspec import XSpec
 
+from ..faults import attempt
 from .frames import Sender
 from .future import Answer
 from .future import Waiting
@@ -112,8 +113,7 @@ class Link:
         except IndexError:  # closed before: the numbers may be those of another link by now, which would not be read any more
             return
         self._reader.stop()
-        self._stream.close_read()
-        self._stream.close_write()
+        attempt(self._stream.close_read, self._stream.close_write)
 
     def disown(self, null_fd: int) -> None:
         """In a forked child: let go of the link without disturbing it."""

@@ -68,6 +68,7 @@ _SERVED = {
     f"{_OURS}.starter": "agent/served/starter.py",
     f"{_OURS}.states": "states.py",
     f"{_OURS}.time_limits": "time_limits.py",
+    f"{_OURS}.unpatched": "unpatched.py",
     f"{_AGENT}.served": "agent/served/__init__.py",
     f"{_AGENT}.served.home": "agent/served/home.py",
     f"{_AGENT}.served.placeholder": "agent/served/placeholder.py",

@@ -12,13 +12,15 @@ from __future__ import annotations
 import os
 import select
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Sequence
 from selectors import EVENT_READ
 
 from ..errors import PeerError
+from ..faults import tell
+from ..unpatched import monotonic
+from ..unpatched import sleep
 from ..watcher import watcher
 from .future import Answer
 from .future import Waiting
@@ -85,7 +87,7 @@ class Reader:
         :raises TimeoutError: it did not come in time.
         :raises PeerError: this very thread would have to read it, and is in the middle of that.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else monotonic() + timeout
         if threading.get_ident() != threading.main_thread().ident:
             self._follow(waiting, deadline)
         elif (answer := self._try_main(waiting, ident, deadline)) is not None:
@@ -124,8 +126,8 @@ class Reader:
         try:
             # With several, each turn would end with waking the next to read; the watcher takes many answers at one reading.
             if len(self._callers) > 1:
-                self._crowded = time.monotonic()
-            elif time.monotonic() - self._crowded > _CROWD_SECONDS and _move(self._free, hand):
+                self._crowded = monotonic()
+            elif monotonic() - self._crowded > _CROWD_SECONDS and _move(self._free, hand):
                 _each(self._watch, hand, _UNWATCHED)
                 # First what the main thread has read and left: nothing in the pipe tells of it.
                 while hand and (
@@ -141,12 +143,12 @@ class Reader:
     def stop(self) -> None:
         """Read no more: when this returns the descriptor may be closed. All who wait must have been told before."""
         hand: Hand = deque()
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = monotonic() + _STOP_SECONDS
         while not self._ended and not _move(self._free, hand):
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 self._main.clear()  # a handler holds up the main thread; it cannot read when that returns
                 break
-            time.sleep(_STOP_POLL)
+            sleep(_STOP_POLL)
         self._ended = True
         watcher.remove(self._fd)
 
@@ -228,10 +230,7 @@ class Reader:
             self._end(hand)
         except Exception as exc:  # a fault of ours must not leave anybody waiting
             self._end(hand)
-            thread = threading.current_thread()
-            threading.excepthook(
-                threading.ExceptHookArgs((type(exc), exc, exc.__traceback__, thread))
-            )
+            tell(exc)
 
     def _end(self, hand: Hand) -> None:
         self._ended = True
@@ -241,7 +240,7 @@ class Reader:
 
 
 def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
+    return None if deadline is None else max(0.0, deadline - monotonic())
 
 
 def _move(source: Hand, target: Hand) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import shutil
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import pytest
 from occupations import sleep_in_c
@@ -15,6 +18,8 @@ from processes import is_running
 from stopping import AT_ONCE
 from stopping import assert_stopped
 from stopping import taking_less_than
+
+import pytest_peer
 
 LIMIT = 20.0  # of what must come
 
@@ -135,3 +140,36 @@ def test_stop_when_the_artifacts_have_been_removed(peer):
         peer.stop()
     assert peer.state == "down"
     assert peer.down_reason.exit_status == 0
+
+
+def test_start_of_a_peer_that_another_thread_kills_before_its_boot_is_a_boot_error(peer_factory):
+    peer = peer_factory(peer_down="continue")
+    start, kills = threading.Thread.start, [peer.kill]
+
+    def kill_and_start(thread: threading.Thread) -> None:
+        if thread.name.startswith("pytest-peer-boot") and kills:
+            kills.pop()()
+        start(thread)
+
+    with (
+        mock.patch.object(threading.Thread, "start", kill_and_start),
+        pytest.raises(pytest_peer.BootError, match="stopped"),
+    ):
+        peer.restart()
+    assert not kills
+    assert peer.restart().call(int) == 0
+
+
+def test_threads_that_stop_kill_and_restart_a_peer_at_once_all_come_to_an_end(peer_factory):
+    peer = peer_factory(peer_down="continue")
+
+    def use(verb: str) -> None:
+        for _ in range(20):
+            with contextlib.suppress(pytest_peer.PeerError):  # another one was faster
+                getattr(peer, verb)()
+
+    with ThreadPoolExecutor() as threads:
+        for done in [threads.submit(use, verb) for verb in ("stop", "kill", "restart")]:
+            done.result(4 * LIMIT)
+    peer.stop()
+    assert peer.restart().call(int) == 0

@@ -36,7 +36,8 @@ SHARED_NAMES = (
 SHARED = [PACKAGE / "link" / f"{name}.py" for name in SHARED_NAMES]
 #: What a peer imports that has no pytest_peer; __init__.py is left out, which names all the rest.
 SERVED = [
-    PACKAGE / f"{name}.py" for name in ("errors", "eventually", "here", "states", "time_limits")
+    PACKAGE / f"{name}.py"
+    for name in ("errors", "eventually", "here", "states", "time_limits", "unpatched")
 ]
 #: What starts a peer behind a launcher.
 RELAY = [PACKAGE / "launch" / "relay" / f"{name}.py" for name in ("far", "frames", "offspring")]

@@ -1,0 +1,19 @@
+"""Clock and threads as they were when this was imported.
+
+A test may freeze or replace `time.monotonic`, `time.sleep`, `threading.Thread` while peers live, boot and die: freezegun, `unittest.mock`.
+That is for the code under test; time limits and deaths here go on. Partial objects, because freezegun also replaces the functions
+themselves wherever a module has them under a name of its own.
+"""
+
+import threading
+import time
+from functools import partial
+
+#: `time.monotonic`.
+monotonic = partial(time.monotonic)
+#: `time.time`.
+now = partial(time.time)
+#: `time.sleep`.
+sleep = partial(time.sleep)
+#: `threading.Thread`.
+Thread = threading.Thread
