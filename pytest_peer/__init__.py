@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .errors import RemoteError
     from .eventually import eventually
     from .group import PeerGroup
+    from .launchers import over_stdio
     from .link.mailbox import Mailbox
     from .names import random_name
     from .options import PeerOptions
@@ -57,6 +58,7 @@ __all__ = [
     "eventually",
     "here",
     "mailbox",
+    "over_stdio",
     "random_name",
     "start",
     "start_link",
@@ -72,6 +74,7 @@ _HOMES = {
     "PeerState": "states",
     "eventually": "eventually",
     "mailbox": "starter",
+    "over_stdio": "launchers",
     "random_name": "names",
     "start": "starter",
     "start_link": "starter",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -56,6 +59,7 @@ class PeerFactory:
         self._program = {"exec": program} if program is not None else {}
         self._module, self._test = _words(node)
         self._marked = settings.marked(node) if hasattr(node, "iter_markers") else {}
+        self._hooks = node.ihook  # those of the conftests above the test
         self._placement = hosts.Placement(settings.hosts(request.config))
 
     def __call__(self, **options: Any) -> Peer:
@@ -68,7 +72,7 @@ class PeerFactory:
         :raises NameInUse: a peer of that name is alive.
         """
         nursery, merged = self._merged(options)
-        return nursery.start(self._placement.placed({"name": self.name(), **merged}))
+        return nursery.start(self._settled(nursery, {"name": self.name(), **merged}))
 
     def many(self, count: int, **options: Any) -> PeerGroup:
         """Start `count` peers, which boot at the same time; ``name="rank"`` names them ``rank-0``, ``rank-1``...
@@ -76,7 +80,7 @@ class PeerFactory:
         :raises ExceptionGroup: some did not boot; the others are stopped.
         """
         nursery, merged = self._merged(options)
-        return nursery.start_many(count, merged, self.name, self._placement.placed)
+        return nursery.start_many(count, merged, self.name, partial(self._settled, nursery))
 
     def name(self, label: str | None = None) -> str:
         """A fresh name, ``<module>-<label or test>-<n>-<pid>``; ``?CT_PEER_NAME(label)``."""
@@ -90,6 +94,18 @@ class PeerFactory:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a factory of peers cannot be sent to another process")
+
+    def _settled(self, nursery: Nursery, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of the next peer: placed on a host, and as a hook has it started."""
+        placed = self._placement.placed(options)
+        from .options import check
+
+        words = check("exec", placed.get("exec", sys.executable))
+        asked = {**placed, "exec": list(words)}
+        found = self._hooks.pytest_peer_launcher(config=self._config, options=asked)
+        if found is None:
+            return placed
+        return {**placed, "exec": nursery.surroundings.enter_context(found)}
 
     def _merged(self, options: dict[str, Any]) -> tuple[Nursery, dict[str, Any]]:
         marked = {name: value for name, value in self._marked.items() if name not in options}

@@ -76,11 +76,35 @@ class InBand:
     """A command that has a launcher in it.
 
     :param at: the index of its word.
+    :param given: how many words are for a shell as they are; -1 if that has to be found.
     """
 
     name: str
     at: int
     launcher: Launcher = field(repr=False)
+    given: int = -1
+
+
+class OverStdio(tuple[str, ...]):
+    """A command that is not known for passing on nothing but stdin, stdout and stderr; made by `over_stdio`."""
+
+    shell: bool
+
+
+def over_stdio(words: Sequence[str], *, shell: bool = False) -> OverStdio:
+    """For the option ``exec``: a launcher, with the interpreter as its last word, that passes on nothing but stdin, stdout and stderr.
+
+    The control link then shares these. For ``ssh``, ``docker`` and other well-known ones this is done without being asked for.
+
+    :param shell: whether a shell over there splits the words anew. Those given here are for it as they are, but the last; what
+        this package adds is quoted.
+    :raises TypeError: not words.
+    """
+    if isinstance(words, str | bytes) or not all(isinstance(word, str) for word in words):
+        raise TypeError(f"over_stdio: expected a list of str, got {words!r}")
+    made = OverStdio(words)
+    made.shell = shell
+    return made
 
 
 def in_band(words: Sequence[str], launchers: Mapping[str, Launcher] = LAUNCHERS) -> InBand | None:
@@ -88,6 +112,8 @@ def in_band(words: Sequence[str], launchers: Mapping[str, Launcher] = LAUNCHERS)
 
     :param words: the option ``exec``.
     """
+    if isinstance(words, OverStdio):
+        return InBand(words[0], 0, Launcher(shell=words.shell), given=len(words) - 1)
     for at, word in enumerate(words[:-1]):  # the last word is the interpreter
         name = os.path.basename(word)
         launcher = launchers.get(name)
@@ -130,17 +156,19 @@ def command_line(words: Sequence[str], env: Mapping[str, str | None]) -> list[st
     return [*words[:-1], "env", *removed, *added, words[-1]]
 
 
-def carried(words: Sequence[str]) -> list[str]:
-    """The command as it is executed, so that each of its words is one word over there, too."""
-    found = in_band(words)
-    if found is None:
-        return list(words)
+def carried(words: Sequence[str], found: InBand) -> list[str]:
+    """The command as it is executed, so that each of its words is one word over there, too.
+
+    :param found: its launcher.
+    """
     end = found.at + 1
     head, rest = [*words[:end], *found.launcher.extra], words[end:]
     if not found.launcher.shell:
         return [*head, *rest]
-    operand = _first_operand(rest, found.launcher.arguments)
-    return [*head, *rest[: operand + 1], *map(shlex.quote, rest[operand + 1 :])]
+    plain = found.given - end
+    if found.given < 0:
+        plain = _first_operand(rest, found.launcher.arguments) + 1
+    return [*head, *rest[:plain], *map(shlex.quote, rest[plain:])]
 
 
 def _first_operand(words: Sequence[str], arguments: str) -> int:

@@ -172,7 +172,7 @@ def _exec(value: object) -> tuple[str, ...]:
     program = command_words("exec", words)
     if not program or not program[0]:
         raise ValueError(f"exec: expected a program, got {value!r}")
-    return program
+    return value if isinstance(value, launchers.OverStdio) else program
 
 
 def _env(value: object) -> dict[str, str | None]:

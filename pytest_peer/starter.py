@@ -67,6 +67,8 @@ class Nursery:
         self._observer = observer
         self.mailboxes: Mailboxes = Mailboxes(lambda payload: decode(payload, "the message"))
         self.peers: list[Peer] = []
+        #: What the peers have been started in; left after them.
+        self.surroundings: contextlib.ExitStack = contextlib.ExitStack()
         self._unasked: list[tuple[Incarnation, DownReason]] = []
 
     def start(self, options: Mapping[str, Any]) -> Peer:
@@ -199,9 +201,10 @@ class Nursery:
         :raises PeerError: one is not gone although it was killed; several: ExceptionGroup.
         """
         peers, self.peers = self.peers, []
-        ending.stop([peer.incarnation for peer in peers])
-        # Those with shutdown="close" die by themselves, but not after the end of their scope.
-        ending.stop([peer.incarnation for peer in peers if peer.options.shutdown == "close"])
+        with self.surroundings:
+            ending.stop([peer.incarnation for peer in peers])
+            # Those with shutdown="close" die by themselves, but not after the end of their scope.
+            ending.stop([peer.incarnation for peer in peers if peer.options.shutdown == "close"])
 
 
 class _Library(Nursery):

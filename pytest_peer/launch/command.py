@@ -89,7 +89,7 @@ def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[st
         if not argv:
             raise TypeError("post_process_args: expected a list of str, got an empty one")
     if carried:  # the options are for the other end of the launcher
-        return Command(launchers.carried(argv), dict(environ), None, carried.launcher)
+        return Command(launchers.carried(argv, carried), dict(environ), None, carried.launcher)
     # For an interpreter that hangs before our code runs; which takes it out again.
     known = FAULTHANDLER[0] in options.env or FAULTHANDLER[0] in environ
     own = {} if known else dict([FAULTHANDLER])

@@ -7,10 +7,17 @@ import shlex
 import pytest
 
 from pytest_peer.launchers import Launcher
-from pytest_peer.launchers import carried
+from pytest_peer.launchers import carried as carried_by
 from pytest_peer.launchers import command_line
 from pytest_peer.launchers import in_band
+from pytest_peer.launchers import over_stdio
 from pytest_peer.launchers import refusal
+
+
+def carried(words: list[str]) -> list[str]:
+    found = in_band(words)
+    assert found is not None
+    return carried_by(words, found)
 
 
 @pytest.mark.parametrize(
@@ -122,3 +129,10 @@ def test_commands_with_a_stdin_are_not_refused(line: str) -> None:
 )
 def test_commands_without_a_stdin_are_refused(line: str) -> None:
     assert "needs the option -i" in refusal(line.split())
+
+
+def test_words_given_for_a_shell_are_left_as_they_are() -> None:
+    found = in_band(over_stdio(["mycloud", "vm", "cd '/my dir';", "python3"], shell=True))
+    assert found is not None
+    words = ["mycloud", "vm", "cd '/my dir';", "env", "A=b c", "python3", "-c", "1;2"]
+    assert carried_by(words, found) == [*words[:4], "'A=b c'", "python3", "-c", "'1;2'"]

@@ -1,0 +1,25 @@
+"""The plugin's own hooks, for conftest files and other plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_peer_launcher(
+    config: pytest.Config, options: Mapping[str, Any]
+) -> AbstractContextManager[Sequence[str]] | None:
+    """Make what a peer starts in, and say by which command it is started there: for what a prefix in ``exec`` cannot say.
+
+    Called for every peer of the factories, before its options are checked. The first hook that returns something wins.
+
+    :param options: the peer's, from call, marker, command line and ini file; ``name`` and ``exec`` (a list of words) are always there.
+    :return: a context manager that gives the words of ``exec``, of `pytest_peer.over_stdio` if the control link has to share
+        stdin and stdout. It is entered before the peer starts, and left when all peers of the factory's scope have been stopped; a
+        restarted peer is started by the same words. ``None`` for a peer that starts as its options say.
+    """
