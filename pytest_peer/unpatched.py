@@ -5,15 +5,17 @@ That is for the code under test; time limits and deaths here go on. Partial obje
 themselves wherever a module has them under a name of its own.
 """
 
+from __future__ import annotations
+
 import threading
 import time
 from functools import partial
 
 #: `time.monotonic`.
-monotonic = partial(time.monotonic)
+monotonic: partial[float] = partial(time.monotonic)
 #: `time.time`.
-now = partial(time.time)
+now: partial[float] = partial(time.time)
 #: `time.sleep`.
-sleep = partial(time.sleep)
+sleep: partial[None] = partial(time.sleep)
 #: `threading.Thread`.
 Thread = threading.Thread
