@@ -50,6 +50,19 @@ def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="session")
+def networked_dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    place = directory(tmp_path_factory, "networked")
+    with available(), ways.networked_dockerd(place) as docker:
+        yield docker
+
+
+@pytest.fixture(scope="session")
+def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
+    with available(), ways.podman(directory(tmp_path_factory, "podman")) as way:
+        yield way
+
+
+@pytest.fixture(scope="session")
 def docker_run(dockerd: list[str]) -> Way:
     return Way(ways.run_options(dockerd), container=True)
 

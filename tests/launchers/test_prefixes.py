@@ -21,6 +21,7 @@ PREFIXES = {
     "stdbuf": ["-oL"],
     "timeout": ["300"],
     "unshare": ["--fork"],
+    "faketime": ["-f", "+1y"],
     "strace": ["-f", "-o", "/dev/null"],
     "uv": ["run", "--no-project", "--python", sys.executable],
     "valgrind": ["-q", "--tool=none"],

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -218,28 +219,74 @@ def unmount(directory: Path) -> None:
             subprocess.run(["umount", "-l", place], check=False, capture_output=True)
 
 
+_NO_NETWORK = ("--iptables=false", "--ip6tables=false", "--bridge=none")
+
+
 @contextlib.contextmanager
-def dockerd(directory: Path) -> Iterator[list[str]]:
-    """The words with which a command of its client begins; with an image that is empty."""
+def dockerd(
+    directory: Path, before: Sequence[str] = (), options: Sequence[str] = _NO_NETWORK
+) -> Iterator[list[str]]:
+    """The words with which a command of its client begins; with an image that is empty.
+
+    :param before: what starts the daemon.
+    :param options: of the daemon.
+    """
     needs_root("dockerd")
     server, client = found("dockerd"), found("docker")
     address = f"unix://{directory}/d.sock"
-    argv = [server, "--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"]
-    argv += ["--pidfile", f"{directory}/d.pid", "-H", address]
-    argv += ["--iptables=false", "--ip6tables=false", "--bridge=none"]
+    argv = [*before, server, "--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"]
+    argv += ["--pidfile", f"{directory}/d.pid", "-H", address, *options]
     docker = [client, "-H", address]
     with contextlib.ExitStack() as stack:
         stack.callback(unmount, directory)  # what a killed one leaves
         log = directory / "dockerd.log"
         stack.enter_context(daemon(argv, log, lambda: succeeds(*docker, "version")))
-        empty = directory / "empty"
-        for name in (*_MOUNTS[:-1], "/etc", "/dev", "/proc", "/root", "/sys", "/tmp"):
-            os.makedirs(f"{empty}{name}", exist_ok=True)
-        tar = subprocess.run(["tar", "-C", empty, "-cf", "-", "."], check=True, capture_output=True)
-        subprocess.run(
-            [*docker, "import", "-", IMAGE], input=tar.stdout, check=True, capture_output=True
-        )
+        _import(docker, directory / "empty")
         yield docker
+
+
+def _import(engine: Sequence[str], empty: Path) -> None:
+    """Make the image: directories for what is mounted."""
+    for name in (*_MOUNTS[:-1], "/etc", "/dev", "/proc", "/root", "/sys", "/tmp"):
+        os.makedirs(f"{empty}{name}", exist_ok=True)
+    tar = subprocess.run(["tar", "-C", empty, "-cf", "-", "."], check=True, capture_output=True)
+    subprocess.run(
+        [*engine, "import", "-", IMAGE], input=tar.stdout, check=True, capture_output=True
+    )
+
+
+@contextlib.contextmanager
+def networked_dockerd(directory: Path) -> Iterator[list[str]]:
+    """A daemon that can make networks: in a space of its own, so that this machine's rules and routes stay as they are."""
+    needs_root("dockerd with networks")
+    ip, nsenter = found("ip"), found("nsenter")
+    found("iptables")
+    space = f"peers{os.getpid()}"
+    if not succeeds(ip, "netns", "add", space):
+        raise Missing("no network namespaces on this machine")
+    try:
+        subprocess.run([ip, "-n", space, "link", "set", "lo", "up"], check=True)
+        pools = "base=10.98.0.0/16,size=24"
+        options = ["--bip", "10.99.0.1/24", "--default-address-pool", pools]
+        with dockerd(directory, [nsenter, f"--net=/run/netns/{space}"], options) as docker:
+            yield docker
+    finally:
+        subprocess.run([ip, "netns", "delete", space], check=False)
+
+
+@contextlib.contextmanager
+def podman(directory: Path) -> Iterator[Way]:
+    """Without a daemon."""
+    needs_root("podman with files of its own")
+    engine = [found("podman"), "--root", f"{directory}/root", "--runroot", f"{directory}/run"]
+    engine += ["--cgroup-manager=cgroupfs", "--events-backend=file", f"--runtime={found('runc')}"]
+    try:
+        _import(engine, directory / "empty")
+        limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"]
+        options = ["--rm", "--network", "none", *limits, *mounts(sys.executable)]
+        yield Way((*engine, "run", "-i", *options, f"localhost/{IMAGE}"), container=True)
+    finally:
+        unmount(directory)
 
 
 def mounts(*python: str) -> list[str]:
