@@ -126,3 +126,22 @@ def test_lost_connection_is_told(ssh, started, trace):
     assert peer.wait_down(20).kind == "link lost"
     assert "the connection through" in peer.stderr.text
     trace.assert_gone(ssh.patience)
+
+
+def test_peers_of_an_xdist_worker_behind_ssh_start_on_its_host(ssh, pytester, tmp_path):
+    """pytest-xdist copies the tests there; the peers' origin is the worker."""
+    pytester.makepyfile(
+        """
+        import os
+
+        def test(peer):
+            here = os.environ["SSH_CONNECTION"]
+            assert peer.call(os.getenv, "SSH_CONNECTION") == here
+            assert peer.call(os.getcwd) == os.getcwd()
+        """
+    )
+    worker = f"ssh=far//ssh_config={ssh.before[2]}//python={sys.executable}//chdir={tmp_path}"
+    result = pytester.runpytest_subprocess(
+        "-d", f"--tx={worker}", f"--rsyncdir={pytester.path}", "-p", "no:randomly", "-W", "ignore"
+    )
+    result.assert_outcomes(passed=1)
