@@ -44,6 +44,12 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
 
 
 @pytest.fixture(scope="session")
+def three_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with available(), ways.three_hosts(directory(tmp_path_factory, "hosts")) as config:
+        yield config
+
+
+@pytest.fixture(scope="session")
 def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     with available(), ways.dockerd(directory(tmp_path_factory, "docker")) as docker:
         yield docker

@@ -70,9 +70,15 @@ def needs_root(what: str) -> None:
         raise Missing(f"{what} needs root")
 
 
-def free_port() -> int:
+LOCALHOST = "127.0.0.1"
+
+
+def free_port(address: str = LOCALHOST) -> int:
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        try:
+            listener.bind((address, 0))
+        except OSError as exc:  # macOS has only one address of the loopback range
+            raise Missing(f"no address {address} on this machine") from exc
         return listener.getsockname()[1]
 
 
@@ -100,8 +106,8 @@ def daemon(argv: list[str], log: Path, ready: Callable[[], bool]) -> Iterator[No
             process.wait(20)
 
 
-def listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+def listens(port: int, address: str = LOCALHOST) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((address, port), 1):
         return True
     return False
 
@@ -152,13 +158,13 @@ def sudo(_: Path) -> Way:
 
 
 @contextlib.contextmanager
-def sshd(directory: Path) -> Iterator[Path]:
-    """The client's configuration, for the host ``far``."""
+def sshd(directory: Path, host: str = "far", address: str = LOCALHOST) -> Iterator[Path]:
+    """The client's configuration, for that host."""
     server, keygen = found("sshd"), found("ssh-keygen")
     found("ssh")
     if os.geteuid() == 0:
         os.makedirs("/run/sshd", exist_ok=True)
-    port = free_port()
+    port = free_port(address)
     for name in ("host", "id"):
         subprocess.run(
             [keygen, "-q", "-t", "ed25519", "-N", "", "-f", directory / name], check=True
@@ -167,7 +173,7 @@ def sshd(directory: Path) -> Iterator[Path]:
     (directory / "sshd_config").write_text(
         f"""\
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {address}
 HostKey {directory}/host
 PidFile none
 AuthorizedKeysFile {directory}/authorized_keys
@@ -185,8 +191,8 @@ Banner {directory}/banner
     config = directory / "ssh_config"
     config.write_text(
         f"""\
-Host far refused
-  HostName 127.0.0.1
+Host {host}
+  HostName {address}
   Port {port}
   IdentityFile {directory}/id
   IdentitiesOnly yes
@@ -196,7 +202,7 @@ Host far refused
 """
     )
     argv = [server, "-D", "-e", "-f", str(directory / "sshd_config")]
-    with daemon(argv, directory / "sshd.log", lambda: listens(port)):
+    with daemon(argv, directory / "sshd.log", lambda: listens(port, address)):
         yield config
 
 
@@ -205,6 +211,23 @@ def ssh(directory: Path) -> Iterator[Way]:
     with sshd(directory) as config:
         yield Way((found("ssh"), "-F", str(config), "far"))
 
+
+@contextlib.contextmanager
+def three_hosts(directory: Path) -> Iterator[Path]:
+    """The client's configuration, for `HOSTS`: each has an address and an sshd of its own."""
+    with contextlib.ExitStack() as stack:
+        lines = []
+        for number, host in enumerate(HOSTS, start=2):
+            own = directory / host
+            own.mkdir()
+            config = stack.enter_context(sshd(own, host, f"127.0.0.{number}"))
+            lines.append(f"Include {config}\n")
+        everywhere = directory / "ssh_config"
+        everywhere.write_text("Host *\n".join(["", *lines]))
+        yield everywhere
+
+
+HOSTS = ("alpha", "beta", "gamma")
 
 #: The peer has this machine's files, each at its place.
 _MOUNTS = ("/bin", "/lib", "/lib64", "/usr", "/etc/passwd")
