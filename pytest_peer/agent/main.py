@@ -177,12 +177,20 @@ class Agent:
         elif kind == wire.MODULES:
             self._modules.announce(payload)
         elif kind == wire.STACKS:
-            text = dispatch.stacks(self._own_files, self._dispatcher.main_busy()).encode(
-                "utf-8", "backslashreplace"
-            )
-            self._outbox.post(wire.STACKS, ident, text, direct=False)
+            # Not here, as it imports: a finder holds the import lock while it waits for an answer that is to be read here.
+            try:
+                _thread.start_new_thread(self._tell_stacks, (ident,))
+            except RuntimeError:
+                pass  # no more threads: the origin, which gets no answer, sends the signal
         elif kind == wire.SHUTDOWN:
             self._shut_down(payload)
+
+    def _tell_stacks(self, ident):
+        text = dispatch.stacks(self._own_files, self._dispatcher.main_busy())
+        try:
+            self._outbox.post(wire.STACKS, ident, text.encode("utf-8", "backslashreplace"))
+        except OSError:
+            pass  # the link is gone, and this process with it
 
     def _link_lost(self, error):
         # A peer does not outlive its control link, and neither does anything it started.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ from occupations import hold_the_gil
 from pytest_peer import CallTimeout
 from pytest_peer import Peer
 from pytest_peer import PeerDown
+from pytest_peer import here
 
 LONG = 30.0  # for what has to come, on a busy machine too
 #: In a second or two there is all that can be had without a program that looks from outside; this is more.
@@ -70,6 +72,30 @@ def test_every_call_is_shown_with_its_thread(peer: Peer, peer_factory: Any) -> N
     text = peer.dump_stacks()
     assert text.count("in report_and_take") == 2
     assert "MainThread" in text
+
+
+class Slow:
+    """A finder that waits for what comes over the link, as that for the origin's modules does."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "no_such_module":
+            here.origin.send("asked", name)
+            here.mailbox("told").get(LONG)
+
+
+def import_slowly() -> None:
+    sys.modules.pop("traceback", None)  # as in a peer that has not needed it yet
+    sys.meta_path.insert(0, Slow())
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("no_such_module")
+
+
+def test_import_that_waits_for_the_origin_goes_on(peer: Peer, peer_factory: Any) -> None:
+    imported = peer.submit(import_slowly)
+    peer_factory.mailbox("asked").get(LONG)
+    peer.dump_stacks()
+    peer.send("told", "it is nowhere")
+    imported.result(SOON)
 
 
 def test_dead_peer_has_none(dead: Peer) -> None:
