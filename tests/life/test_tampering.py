@@ -44,6 +44,9 @@ def run(tmp_path):
             def kill_parent():
                 os.kill(os.getppid(), signal.SIGSEGV)
                 time.sleep(100)
+            def descriptors():  # without that of the listing
+                listed = [int(fd) for fd in os.listdir("/proc/self/fd")]
+                return {fd for fd in listed if fd > 2 and os.path.exists(f"/proc/self/fd/{fd}")}
             def told(function, *arguments):
                 try: return function(*arguments)
                 except Exception as exc: return repr(exc)
@@ -144,12 +147,11 @@ def test_a_peer_whose_descriptors_were_closed_in_the_origin_is_stopped_all_the_s
     said = run("""
         threading.excepthook = lambda args: None  # it tells of each
         start()  # and with it what is there for all peers
-        def descriptors(): return {int(fd) for fd in os.listdir("/proc/self/fd") if int(fd) > 2}
         index = 0
         while True:
             before = descriptors()
             peer = start()
-            own = sorted(fd for fd in descriptors() - before if os.path.exists(f"/proc/self/fd/{fd}"))
+            own = sorted(descriptors() - before)
             if index == len(own):
                 break
             os.close(own[index])
@@ -160,6 +162,60 @@ def test_a_peer_whose_descriptors_were_closed_in_the_origin_is_stopped_all_the_s
     """)
     assert len(said) >= 5
     assert set(said) == {"None down True"}
+
+
+CALLS = {
+    "before": """
+        def outcome():
+            os.close(own)
+            return told(peer.call_within, 20, int)
+    """,
+    "before, from a thread": """
+        def outcome():
+            os.close(own)
+            said = []
+            thread = threading.Thread(target=lambda: said.append(told(peer.call_within, 20, int)))
+            thread.start()
+            thread.join()
+            return said[0]
+    """,
+    "while it waits": """
+        def answer_later():
+            print("waiting", flush=True)
+            time.sleep(0.5)
+            return 0
+        def outcome():
+            threading.Timer(0.1, os.close, [own]).start()
+            return told(peer.call_within, 20, answer_later)
+    """,
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_call_has_its_answer_or_is_told_of_the_end_when_the_origin_closes_a_descriptor(run, call):
+    said = run(
+        """
+        threading.excepthook = lambda args: None  # it tells of each
+        start()  # and with it what is there for all peers
+        """,
+        call,
+        """
+        index = 0
+        while True:
+            before = descriptors()
+            peer = start()
+            owned = sorted(descriptors() - before)
+            if index == len(owned):
+                break
+            own = owned[index]
+            answer = outcome()
+            print(str(answer).partition("(")[0], flush=True)
+            told(peer.stop)
+            index += 1
+        """,
+    )
+    assert len(said) >= 5
+    assert set(said) == {"0", "PeerDown"}
 
 
 # Ends that somebody else hears of
