@@ -108,8 +108,20 @@ class Watcher:
                 os.set_blocking(fd, False)
             self._selector.register(self._wake[0], selectors.EVENT_READ, None)
             self._thread = Thread(target=self._run, name="pytest-peer-watcher", daemon=True)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except BaseException:  # there may be one another time
+                self._close()
+                raise
         return self._selector
+
+    def _close(self) -> None:
+        selector, wake = self._selector, self._wake
+        self._selector = self._wake = None
+        if selector is not None:
+            selector.close()
+        for fd in wake or ():
+            os.close(fd)
 
     def _poke(self) -> None:
         if self._wake is not None:
@@ -119,15 +131,12 @@ class Watcher:
                 pass  # a full pipe wakes it as well
 
     def _run(self) -> None:
-        selector, wake = self._selector, self._wake
-        assert selector is not None and wake is not None
+        selector = self._selector
+        assert selector is not None
         while True:
             with self._lock:
                 if len(selector.get_map()) == 1 and not self._timers and not self._unwatched:
-                    self._selector = self._wake = None
-                    selector.close()
-                    for fd in wake:
-                        os.close(fd)
+                    self._close()
                     return
                 timeout = max(0.0, self._timers[0][0] - monotonic()) if self._timers else None
             for key, _ in selector.select(timeout):
@@ -167,12 +176,8 @@ class Watcher:
 
     def forget_everything(self) -> None:
         """In a forked child: the thread is not here, and the descriptors are the parent's business."""
-        selector, wake = self._selector, self._wake
+        self._close()
         self.__init__()  # type: ignore[misc]
-        if selector is not None:
-            selector.close()
-        for fd in wake or ():
-            os.close(fd)
 
 
 class Timers:

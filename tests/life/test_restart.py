@@ -18,6 +18,7 @@ from processes import assert_gone
 from processes import is_running
 
 import pytest_peer
+from pytest_peer.unpatched import Thread
 
 LIMIT = 20.0  # seconds, of what must come
 
@@ -204,7 +205,7 @@ def test_threads_that_stop_kill_and_restart_at_random_lose_no_life_of_a_peer(pee
 
 def test_restart_that_cannot_begin_leaves_alone_what_another_one_has_begun_meanwhile(peer):
     """As a signal's handler does that comes in the middle of a restart, and restarts the peer itself."""
-    start, handlers = threading.Thread.start, [peer.restart]
+    start, handlers = Thread.start, [peer.restart]
 
     def interrupted(thread: threading.Thread) -> None:
         if thread.name.startswith("pytest-peer-boot") and handlers:
@@ -212,7 +213,7 @@ def test_restart_that_cannot_begin_leaves_alone_what_another_one_has_begun_meanw
         start(thread)
 
     with (
-        mock.patch.object(threading.Thread, "start", interrupted),
+        mock.patch.object(Thread, "start", interrupted),
         contextlib.suppress(pytest_peer.PeerError),
     ):
         peer.restart()
@@ -232,7 +233,7 @@ def test_a_restart_that_hangs_in_its_boot_holds_nobody_up(peer_factory, gate, ve
 
 
 def test_a_forked_child_can_restart_a_peer_that_another_thread_restarts_at_that_moment(peer):
-    start, held, go_on = threading.Thread.start, threading.Event(), threading.Event()
+    start, held, go_on = Thread.start, threading.Event(), threading.Event()
 
     def hold(thread: threading.Thread) -> None:
         if thread.name.startswith("pytest-peer-boot") and not held.is_set():
@@ -241,7 +242,7 @@ def test_a_forked_child_can_restart_a_peer_that_another_thread_restarts_at_that_
         start(thread)
 
     read, write = os.pipe()
-    with ThreadPoolExecutor() as threads, mock.patch.object(threading.Thread, "start", hold):
+    with ThreadPoolExecutor() as threads, mock.patch.object(Thread, "start", hold):
         restarting = threads.submit(peer.restart)
         assert held.wait(LIMIT)
         if (child := os.fork()) == 0:

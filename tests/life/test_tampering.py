@@ -123,6 +123,44 @@ def test_a_death_is_told_while_there_is_a_mock_for_threads(mortal):
     assert caught.value.reason.signal == signal.SIGKILL
 
 
+def test_a_death_is_told_while_threads_of_others_cannot_be_started(mortal):
+    refused = RuntimeError("can't start new thread")
+    with (
+        mock.patch("threading.Thread.start", side_effect=refused),
+        pytest.raises(pytest_peer.PeerDown) as caught,
+    ):
+        mortal.call_within(TOLD, die)
+    assert caught.value.reason.signal == signal.SIGKILL
+
+
+@pytest.fixture
+def no_more_threads():
+    """Whoever starts one is refused: no system has so large a stack for it."""
+    threading.stack_size(1 << 47)
+    with pytest.raises(RuntimeError):
+        threading.Thread(target=print).start()
+    yield
+    threading.stack_size(0)
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_a_death_is_told_while_the_system_has_no_more_threads(peer_factory, start_method, request):
+    mortal = peer_factory(peer_down="continue", start_method=start_method)
+    assert mortal.call(int) == 0
+    request.getfixturevalue("no_more_threads")
+    with pytest.raises(pytest_peer.PeerDown) as caught:
+        mortal.call_within(TOLD, die)
+    assert caught.value.reason.signal == signal.SIGKILL
+
+
+def test_a_lost_link_is_told_while_the_system_has_no_more_threads(peer_factory, request):
+    mortal = peer_factory(peer_down="continue")
+    request.getfixturevalue("no_more_threads")
+    with pytest.raises(pytest_peer.PeerDown) as caught:
+        mortal.call_within(3 * TOLD, os.closerange, 3, 256)
+    assert caught.value.reason.kind == "link lost"
+
+
 # Functions and descriptors
 
 
