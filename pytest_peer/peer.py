@@ -26,8 +26,8 @@ from .incarnation import Incarnation
 from .link.awaiting import awaited
 from .link.future import PeerFuture
 from .link.future import results
+from .lives import Lives
 from .options import PeerOptions
-from .options import checked
 from .states import DEADLY
 from .states import DownReason
 from .states import PeerState
@@ -52,14 +52,20 @@ class Peer(Executor):
 
     def __init__(self, live: Callable[[PeerOptions], Incarnation], options: PeerOptions) -> None:
         """:private: made by `starter`, which gives a function that makes a life with given options; `begin` begins it."""
-        self._live = live
-        #: Its present life; not for users.
-        self.incarnation: Incarnation = live(options)
+        self._lives = Lives(live, self._start, options)
+
+    @property
+    def incarnation(self) -> Incarnation:
+        """:private: its present life."""
+        return self._lives.present
 
     def begin(self) -> None:
         """:private: start the process."""
-        wait = self.options.wait_boot
-        self.incarnation.start(functools.partial(wait, self) if callable(wait) else None)
+        self._start(self.incarnation)
+
+    def _start(self, life: Incarnation) -> None:
+        wait = life.options.wait_boot
+        life.start(functools.partial(wait, self) if callable(wait) else None)
 
     # What it is
 
@@ -103,7 +109,8 @@ class Peer(Executor):
     @property
     def down_reason(self) -> DownReason | None:
         """Why it is down; ``None`` while it is not."""
-        return self.incarnation.record.reason if self.incarnation.state is PeerState.DOWN else None
+        life = self.incarnation
+        return life.record.reason if life.state is PeerState.DOWN else None
 
     @property
     def artifacts(self) -> Path:
@@ -253,11 +260,12 @@ class Peer(Executor):
 
     def kill(self, signal: int = SIGKILL) -> None:
         """Send a signal to the peer, which may be deadly. With SIGKILL it is gone when this returns, and all it started."""
+        life = self.incarnation
         if signal == SIGKILL:
-            ending.kill([self.incarnation])
+            ending.kill([life])
         else:
-            self.incarnation.asked = self.incarnation.asked or signal in DEADLY
-            self.incarnation.body.signal(signal)
+            life.asked = life.asked or signal in DEADLY
+            life.body.signal(signal)
 
     def pause(self) -> None:
         """Stop the peer's process and those it started (SIGSTOP), as if their machine hung; `resume` lets them go on."""
@@ -272,21 +280,12 @@ class Peer(Executor):
     def restart(self, **changes: Any) -> Peer:
         """Stop it if necessary, start it again under its name and options, with `changes`, and return it.
 
-        The same handle has a new process; ``down_reason`` is cleared, output and artifacts begin anew in another directory.
+        The same handle has a new process; ``down_reason`` is cleared, output and artifacts begin anew in another directory. Of
+        several threads that restart it at once, each stops what the one before has started, be it only booting.
         """
-        options = {name: getattr(self.options, name) for name in PeerOptions.__slots__}
-        new = checked({**options, **changes})
-        self.stop()
-        ended, self.incarnation = self.incarnation, self._live(new)
-        self.incarnation.expectations = ended.expectations
-        try:
-            self.begin()
-        except BaseException:
-            if not self.incarnation.body.born:
-                self.incarnation = ended  # which tells of its end
-            raise
-        if self.options.awaits_boot:
-            self.wait_boot()
+        life = self._lives.renew(changes)
+        if life.options.awaits_boot:
+            life.wait_boot(None)
         return self
 
     @contextlib.contextmanager

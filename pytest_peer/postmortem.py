@@ -21,6 +21,7 @@ from .evidence import crash_text
 from .evidence.thread_dump import aborted
 from .states import DownReason
 from .states import ExitStatus
+from .states import signal_name
 
 
 def boot_error(
@@ -115,7 +116,7 @@ def not_gone(who: str, seconds: float) -> PeerDown:
 
 def _how(reason: DownReason) -> str:
     if reason.signal is not None:
-        return f"was killed by {reason.signal.name}"
+        return f"was killed by {signal_name(reason.signal)}"
     return (
         f"exited with status {reason.exit_status}"
         if reason.exit_status is not None

@@ -41,7 +41,15 @@ DEADLY = {
         "XCPU",
         "XFSZ",
     ]
-}
+} | set(range(getattr(signal, "SIGRTMIN", 0), getattr(signal, "SIGRTMAX", -1) + 1))
+
+
+def signal_name(number: int) -> str:
+    """``"SIGTERM"``, or ``"signal 40"`` for a real-time signal, of which only the first and the last have names."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 class PeerState(StrEnum):
@@ -57,7 +65,7 @@ class ExitStatus:
     """How a process ended: a code it returned, or the signal that killed it."""
 
     code: int | None = None
-    signal: signal.Signals | None = None
+    signal: signal.Signals | int | None = None
 
     @classmethod
     def from_returncode(cls, returncode: int) -> ExitStatus:
@@ -67,11 +75,11 @@ class ExitStatus:
         try:
             return cls(signal=signal.Signals(-returncode))
         except ValueError:  # a real-time signal between the named ones
-            return cls(code=128 - returncode)
+            return cls(signal=-returncode)
 
     def __str__(self) -> str:
         if self.signal is not None:
-            return f"killed by {self.signal.name}"
+            return f"killed by {signal_name(self.signal)}"
         return f"exited with status {self.code}"
 
 
@@ -83,8 +91,8 @@ class DownReason:
     kind: str
     #: What the process returned, ``None`` after a death by signal.
     exit_status: int | None = None
-    #: The signal that ended it.
-    signal: signal.Signals | None = None
+    #: The signal that ended it; a mere number for a real-time signal without a name.
+    signal: signal.Signals | int | None = None
     #: What else there is to say, for a reader.
     detail: str = ""
 
@@ -93,7 +101,7 @@ class DownReason:
             return f"{self.kind}: {self.detail}"
         ended = ""
         if self.signal is not None:
-            ended = f"killed by {self.signal.name}"
+            ended = f"killed by {signal_name(self.signal)}"
         elif self.exit_status is not None:
             ended = f"exited with status {self.exit_status}"
         if self.kind in ("exited", "signaled"):

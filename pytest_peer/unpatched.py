@@ -17,5 +17,9 @@ monotonic: partial[float] = partial(time.monotonic)
 now: partial[float] = partial(time.time)
 #: `time.sleep`.
 sleep: partial[None] = partial(time.sleep)
-#: `threading.Thread`.
-Thread = threading.Thread
+
+
+class Thread(threading.Thread):
+    """`threading.Thread`, whose ``start`` a test may replace."""
+
+    start = threading.Thread.start

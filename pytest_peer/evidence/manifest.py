@@ -12,6 +12,7 @@ from typing import Any
 from ..options import PeerOptions
 from ..states import DownReason
 from ..states import PeerState
+from ..states import signal_name
 
 
 def manifest_text(options: PeerOptions, **facts: Any) -> str:
@@ -65,7 +66,7 @@ def manifest(
         "last_state": str(last_state) if last_state else None,
         "kind": reason.kind if reason else None,
         "exit_status": reason.exit_status if reason else None,
-        "signal": reason.signal.name if reason and reason.signal else None,
+        "signal": signal_name(reason.signal) if reason and reason.signal else None,
         "core": core,
     }
 

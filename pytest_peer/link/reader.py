@@ -61,6 +61,7 @@ class Reader:
     ) -> None:
         os.set_blocking(fd, False)
         self._fd = fd
+        self._file = os.fstat(fd)
         self._intake = intake
         self._outputs = outputs
         self._on_end = on_end
@@ -75,10 +76,12 @@ class Reader:
         self._inside: set[int] = set()  # the threads that are in `_follow` or `_ready`
         self._watch: Callable[[int, int], object]
         self._ended = False
+        #: Whether that is why nothing more comes.
+        self.closed_by_others: bool = False
 
     def start(self) -> None:
         """Begin to read."""
-        watcher.add(self._fd, self._ready)
+        watcher.add(self._fd, self._ready, lost=self._lost)
         self._watch = watcher.events_setter()
 
     def wait(self, waiting: Waiting, ident: int, timeout: float | None) -> Answer:
@@ -95,7 +98,8 @@ class Reader:
         else:
             # Not at once: a signal that comes just before a wait does not end it, and Ctrl-C would come after the call.
             while not waiting.settled and (left := _left(deadline)) != 0:
-                waiting.pause(_LOOK_SECONDS if left is None else min(_LOOK_SECONDS, left))
+                if not waiting.pause(_LOOK_SECONDS if left is None else min(_LOOK_SECONDS, left)):
+                    self._look()
         return waiting.wait(_left(deadline))
 
     def _try_main(self, waiting: Waiting, ident: int, deadline: float | None) -> Answer | None:
@@ -127,8 +131,11 @@ class Reader:
             # With several, each turn would end with waking the next to read; the watcher takes many answers at one reading.
             if len(self._callers) > 1:
                 self._crowded = monotonic()
-            elif monotonic() - self._crowded > _CROWD_SECONDS and _move(self._free, hand):
-                _each(self._watch, hand, _UNWATCHED)
+            elif (
+                monotonic() - self._crowded > _CROWD_SECONDS
+                and _move(self._free, hand)
+                and self._is_ours(hand, _UNWATCHED)
+            ):
                 # First what the main thread has read and left: nothing in the pipe tells of it.
                 while hand and (
                     self._intake.chunks or self._poll(self._polls, (self._fd,), waiting, deadline)
@@ -156,7 +163,8 @@ class Reader:
         intake, hand = self._intake, self._main
         if not intake.between_frames():
             return None
-        _each(self._watch, hand, _UNWATCHED)
+        if not self._is_ours(hand, _UNWATCHED):
+            return None
         # What was written before the answer is there when the answer is, and so found by the same poll.
         found = self._poll(self._main_polls, (self._fd, *self._outputs), waiting, deadline)
         if [fd for fd, _ in found] != [self._fd]:
@@ -203,10 +211,34 @@ class Reader:
 
     def _leave(self, hand: Hand) -> None:
         """Let the watcher read; a step that may be repeated."""
-        _each(self._watch, hand, _WATCHED)
+        if not self._is_ours(hand, _WATCHED):
+            watcher.call_later(0, self._lost)
         _move(hand, self._free)
         if self._intake.chunks and not self._ended:
             watcher.call_later(0, self._ready)  # it sees only what is still in the pipe
+
+    def _is_ours(self, hand: Hand, events: tuple[int]) -> bool:
+        """Set the events; return whether the watcher knows the descriptor. Not if code under test has closed it: then it tells nobody."""
+        try:
+            _each(self._watch, hand, events)
+        except OSError:
+            return False
+        return True
+
+    def _look(self) -> None:
+        # Where there is epoll it forgets, and does not tell, what code under test has closed.
+        try:
+            if os.path.samestat(os.fstat(self._fd), self._file):
+                return
+        except OSError:
+            pass
+        watcher.call_later(0, self._lost)
+
+    def _lost(self) -> None:
+        hand: Hand = deque()
+        if not self._ended and _move(self._free, hand):
+            self.closed_by_others = True
+            self._end(hand)  # without a last look: what has that number now is somebody else's
 
     def _ready(self) -> None:
         hand: Hand = deque()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -79,6 +80,26 @@ def test_signal_nobody_asked_for(mortal, number):
     reason = mortal.wait_down(LIMIT)
     assert (reason.kind, reason.exit_status, reason.signal) == ("signaled", None, number)
     assert number.name in str(reason)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="macOS: no real-time signals")
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_real_time_signal_nobody_asked_for(peer_factory, start_method):
+    mortal = peer_factory(peer_down="continue", start_method=start_method)
+    number = signal.SIGRTMIN + 6
+    mortal.cast(signal.raise_signal, number)
+    reason = mortal.wait_down(LIMIT)
+    assert (reason.kind, reason.signal, reason.exit_status) == ("signaled", number, None)
+    assert str(reason) == f"killed by signal {number}"
+    manifest = json.loads((mortal.artifacts / "manifest.json").read_text())
+    assert manifest["signal"] == f"signal {number}"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="macOS: no real-time signals")
+def test_real_time_signal_that_is_sent_by_the_handle_was_asked_for(peer_factory):
+    peer = peer_factory(peer_down="crash")
+    peer.kill(signal.SIGRTMIN + 6)
+    assert peer.wait_down(LIMIT).signal == signal.SIGRTMIN + 6
 
 
 def test_signal_from_outside(mortal):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import re
+import signal
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import pytest
 from occupations import wait_forever
@@ -12,6 +18,7 @@ from processes import assert_gone
 from processes import is_running
 
 import pytest_peer
+from pytest_peer.unpatched import Thread
 
 LIMIT = 20.0  # seconds, of what must come
 
@@ -157,3 +164,97 @@ def test_restarted_peer_ends_with_its_factory(pytester):
     result.assert_outcomes(passed=1)
     (pid,) = re.findall(r"pid (\d+)", result.stdout.str())
     assert_gone([int(pid)], within=0)
+
+
+# Several threads
+
+
+def test_threads_that_restart_a_peer_at_once_lose_no_life_of_it(peer_factory):
+    peer = peer_factory(peer_down="continue", wait_boot=False)
+
+    def restart() -> None:
+        for _ in range(10):
+            peer.restart()  # NameInUse, if a life that another one has begun is still there
+
+    with ThreadPoolExecutor() as threads:
+        for done in [threads.submit(restart) for _ in range(3)]:
+            done.result(4 * LIMIT)
+    peer.wait_boot(LIMIT)
+    assert peer.call_within(LIMIT, os.getpid) == peer.pid
+
+
+def test_threads_that_stop_kill_and_restart_at_random_lose_no_life_of_a_peer(peer_factory):
+    peer = peer_factory(peer_down="continue")
+
+    def use(seed: int) -> list[str]:
+        choice, lost = random.Random(seed), []
+        for _ in range(15):
+            try:
+                getattr(peer, choice.choice(["stop", "kill", "restart"]))()
+            except pytest_peer.NameInUse as exc:
+                lost.append(str(exc))
+            except pytest_peer.BootError:
+                pass  # another one has stopped it
+        return lost
+
+    with ThreadPoolExecutor() as threads:
+        lost = list(threads.map(use, range(3), timeout=4 * LIMIT))
+    assert lost == [[], [], []]
+    assert peer.restart().call_within(LIMIT, os.getpid) == peer.pid
+
+
+def test_restart_that_cannot_begin_leaves_alone_what_another_one_has_begun_meanwhile(peer):
+    """As a signal's handler does that comes in the middle of a restart, and restarts the peer itself."""
+    start, handlers = Thread.start, [peer.restart]
+
+    def interrupted(thread: threading.Thread) -> None:
+        if thread.name.startswith("pytest-peer-boot") and handlers:
+            handlers.pop()()
+        start(thread)
+
+    with (
+        mock.patch.object(Thread, "start", interrupted),
+        contextlib.suppress(pytest_peer.PeerError),
+    ):
+        peer.restart()
+    assert peer.call_within(LIMIT, os.getpid) == peer.pid
+
+
+@pytest.mark.parametrize("verb", ["stop", "kill", "restart"])
+def test_a_restart_that_hangs_in_its_boot_holds_nobody_up(peer_factory, gate, verb):
+    peer = peer_factory(peer_down="continue")
+    with ThreadPoolExecutor() as threads:
+        hangs = threads.submit(peer.restart, exec=gate.launcher(), wait_boot=None)
+        gate.wait_reached()
+        changes = {"exec": sys.executable} if verb == "restart" else {}
+        threads.submit(getattr(peer, verb), **changes).result(LIMIT)
+        with pytest.raises(pytest_peer.BootError):
+            hangs.result(LIMIT)
+
+
+def test_a_forked_child_can_restart_a_peer_that_another_thread_restarts_at_that_moment(peer):
+    start, held, go_on = Thread.start, threading.Event(), threading.Event()
+
+    def hold(thread: threading.Thread) -> None:
+        if thread.name.startswith("pytest-peer-boot") and not held.is_set():
+            held.set()
+            go_on.wait(LIMIT)
+        start(thread)
+
+    read, write = os.pipe()
+    with ThreadPoolExecutor() as threads, mock.patch.object(Thread, "start", hold):
+        restarting = threads.submit(peer.restart)
+        assert held.wait(LIMIT)
+        if (child := os.fork()) == 0:
+            signal.alarm(int(LIMIT))  # the end of one that hangs
+            try:
+                os.write(write, str(peer.restart().call_within(LIMIT, int, "42")).encode())
+                peer.stop()
+            finally:
+                os._exit(0)
+        go_on.set()
+        os.close(write)
+        restarting.result(LIMIT)
+    with os.fdopen(read) as answer:
+        assert answer.read() == "42"
+    os.waitpid(child, 0)

@@ -20,6 +20,7 @@ from stopping import assert_stopped
 from stopping import taking_less_than
 
 import pytest_peer
+from pytest_peer.unpatched import Thread
 
 LIMIT = 20.0  # of what must come
 
@@ -144,7 +145,7 @@ def test_stop_when_the_artifacts_have_been_removed(peer):
 
 def test_start_of_a_peer_that_another_thread_kills_before_its_boot_is_a_boot_error(peer_factory):
     peer = peer_factory(peer_down="continue")
-    start, kills = threading.Thread.start, [peer.kill]
+    start, kills = Thread.start, [peer.kill]
 
     def kill_and_start(thread: threading.Thread) -> None:
         if thread.name.startswith("pytest-peer-boot") and kills:
@@ -152,7 +153,7 @@ def test_start_of_a_peer_that_another_thread_kills_before_its_boot_is_a_boot_err
         start(thread)
 
     with (
-        mock.patch.object(threading.Thread, "start", kill_and_start),
+        mock.patch.object(Thread, "start", kill_and_start),
         pytest.raises(pytest_peer.BootError, match="stopped"),
     ):
         peer.restart()

@@ -44,6 +44,9 @@ def run(tmp_path):
             def kill_parent():
                 os.kill(os.getppid(), signal.SIGSEGV)
                 time.sleep(100)
+            def descriptors():  # without that of the listing
+                listed = [int(fd) for fd in os.listdir("/proc/self/fd")]
+                return {fd for fd in listed if fd > 2 and os.path.exists(f"/proc/self/fd/{fd}")}
             def told(function, *arguments):
                 try: return function(*arguments)
                 except Exception as exc: return repr(exc)
@@ -120,6 +123,44 @@ def test_a_death_is_told_while_there_is_a_mock_for_threads(mortal):
     assert caught.value.reason.signal == signal.SIGKILL
 
 
+def test_a_death_is_told_while_threads_of_others_cannot_be_started(mortal):
+    refused = RuntimeError("can't start new thread")
+    with (
+        mock.patch("threading.Thread.start", side_effect=refused),
+        pytest.raises(pytest_peer.PeerDown) as caught,
+    ):
+        mortal.call_within(TOLD, die)
+    assert caught.value.reason.signal == signal.SIGKILL
+
+
+@pytest.fixture
+def no_more_threads():
+    """Whoever starts one is refused: no system has so large a stack for it."""
+    threading.stack_size(1 << 47)
+    with pytest.raises(RuntimeError):
+        threading.Thread(target=print).start()
+    yield
+    threading.stack_size(0)
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_a_death_is_told_while_the_system_has_no_more_threads(peer_factory, start_method, request):
+    mortal = peer_factory(peer_down="continue", start_method=start_method)
+    assert mortal.call(int) == 0
+    request.getfixturevalue("no_more_threads")
+    with pytest.raises(pytest_peer.PeerDown) as caught:
+        mortal.call_within(TOLD, die)
+    assert caught.value.reason.signal == signal.SIGKILL
+
+
+def test_a_lost_link_is_told_while_the_system_has_no_more_threads(peer_factory, request):
+    mortal = peer_factory(peer_down="continue")
+    request.getfixturevalue("no_more_threads")
+    with pytest.raises(pytest_peer.PeerDown) as caught:
+        mortal.call_within(3 * TOLD, os.closerange, 3, 256)
+    assert caught.value.reason.kind == "link lost"
+
+
 # Functions and descriptors
 
 
@@ -144,12 +185,11 @@ def test_a_peer_whose_descriptors_were_closed_in_the_origin_is_stopped_all_the_s
     said = run("""
         threading.excepthook = lambda args: None  # it tells of each
         start()  # and with it what is there for all peers
-        def descriptors(): return {int(fd) for fd in os.listdir("/proc/self/fd") if int(fd) > 2}
         index = 0
         while True:
             before = descriptors()
             peer = start()
-            own = sorted(fd for fd in descriptors() - before if os.path.exists(f"/proc/self/fd/{fd}"))
+            own = sorted(descriptors() - before)
             if index == len(own):
                 break
             os.close(own[index])
@@ -160,6 +200,94 @@ def test_a_peer_whose_descriptors_were_closed_in_the_origin_is_stopped_all_the_s
     """)
     assert len(said) >= 5
     assert set(said) == {"None down True"}
+
+
+CALLS = {
+    "before": """
+        def outcome():
+            os.close(own)
+            return told(peer.call_within, 20, int)
+    """,
+    "before, from a thread": """
+        def outcome():
+            os.close(own)
+            said = []
+            thread = threading.Thread(target=lambda: said.append(told(peer.call_within, 20, int)))
+            thread.start()
+            thread.join()
+            return said[0]
+    """,
+    "while it waits": """
+        def answer_later():
+            print("waiting", flush=True)
+            time.sleep(0.5)
+            return 0
+        def outcome():
+            threading.Timer(0.1, os.close, [own]).start()
+            return told(peer.call_within, 20, answer_later)
+    """,
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_call_has_its_answer_or_is_told_of_the_end_when_the_origin_closes_a_descriptor(run, call):
+    said = run(
+        """
+        threading.excepthook = lambda args: None  # it tells of each
+        start()  # and with it what is there for all peers
+        """,
+        call,
+        """
+        index = 0
+        while True:
+            before = descriptors()
+            peer = start()
+            owned = sorted(descriptors() - before)
+            if index == len(owned):
+                break
+            own = owned[index]
+            answer = outcome()
+            print(str(answer).partition("(")[0], flush=True)
+            told(peer.stop)
+            index += 1
+        """,
+    )
+    assert len(said) >= 5
+    assert set(said) == {"0", "PeerDown"}
+
+
+@pytest.mark.parametrize("server", ["", WITHOUT_GUARDIAN], ids=["fork server", "none"])
+@pytest.mark.parametrize("call", ["wait_down, 20", "call_within, 20, int", "stop"])
+def test_all_peers_are_told_down_when_the_origin_has_closed_all_descriptors(run, server, call):
+    said = run(
+        server,
+        f"""
+        threading.excepthook = lambda args: None  # it tells of each
+        peers = [start(), start(), start(start_method="spawn")]
+        os.closerange(3, 256)
+        for peer in peers:
+            told(peer.{call})
+        for peer in peers:
+            reason = peer.wait_down(20)
+            print(reason.kind in ("stopped", "link lost"), "in the origin closed" in str(reason) or reason.kind)
+        for options in ({{}}, {{"start_method": "spawn"}}):
+            peer = start(**options)
+            print(peer.call_within(20, int), peer.stop(), peer.down_reason)
+        """,
+    )
+    assert set(said[:3]) <= {"True True", "True stopped"}
+    assert said[3:] == ["0 None stopped (exited with status 0)"] * 2
+
+
+def test_a_future_is_told_that_the_origin_has_closed_all_descriptors(run):
+    said = run("""
+        threading.excepthook = lambda args: None  # it tells of each
+        peer = start()
+        answer = peer.submit(time.sleep, 100)
+        os.closerange(3, 256)
+        print(told(answer.result, 20).partition("(")[0])
+    """)
+    assert said == ["PeerDown"]
 
 
 # Ends that somebody else hears of

@@ -34,8 +34,10 @@ def test_negative_returncode_is_a_signal(number: signal.Signals) -> None:
     assert str(status) == f"killed by {number.name}"
 
 
-def test_signal_without_a_name_is_the_code_of_a_shell() -> None:
-    assert ExitStatus.from_returncode(-NAMELESS_SIGNAL).code == 128 + NAMELESS_SIGNAL
+def test_signal_without_a_name_is_its_number() -> None:
+    status = ExitStatus.from_returncode(-NAMELESS_SIGNAL)
+    assert (status.code, status.signal) == (None, NAMELESS_SIGNAL)
+    assert str(status) == f"killed by signal {NAMELESS_SIGNAL}"
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,7 @@ def test_signal_without_a_name_is_the_code_of_a_shell() -> None:
         (DownReason("exited", 3), "exited with status 3"),
         (DownReason("exited", 0), "exited with status 0"),
         (DownReason("signaled", signal=signal.SIGSEGV), "killed by SIGSEGV"),
+        (DownReason("signaled", signal=NAMELESS_SIGNAL), "killed by signal 40"),
         (DownReason("stopped", 0), "stopped (exited with status 0)"),
         (DownReason("stopped", signal=signal.SIGKILL), "stopped (killed by SIGKILL)"),
         (DownReason("link lost", signal=signal.SIGKILL), "link lost (killed by SIGKILL)"),

@@ -1,0 +1,65 @@
+"""The lives of a peer: which is the present one, and how the next follows it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+from . import ending
+from .incarnation import Incarnation
+from .options import PeerOptions
+from .options import checked
+from .waiting import Condition
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+
+class Lives:
+    """One at a time.
+
+    :param make: makes one with given options.
+    :param begin: starts its process, and returns when that is there.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[PeerOptions], Incarnation],
+        begin: Callable[[Incarnation], object],
+        options: PeerOptions,
+    ) -> None:
+        self._make = make
+        self._begin = begin
+        self.present: Incarnation = make(options)
+        # One for each process: a thread that is not in a forked child may have held the parent's.
+        self._turns: dict[int, Condition] = {}
+
+    def renew(self, changes: Mapping[str, Any]) -> Incarnation:
+        """Stop the present one, begin the next, and return it; if it cannot be begun, the present one stays.
+
+        Threads that do so at the same time do it one after the other, but no thread waits for the boot that another one has begun.
+
+        :param changes: in the options of the present one.
+        """
+        while True:
+            ended = self.present
+            values = {name: getattr(ended.options, name) for name in PeerOptions.__slots__}
+            options = checked({**values, **changes})  # before anything is stopped
+            ending.stop([ended])
+            with self._turns.setdefault(os.getpid(), Condition()):
+                if self.present is ended:
+                    return self._follow(ended, options)
+
+    def _follow(self, ended: Incarnation, options: PeerOptions) -> Incarnation:
+        life = self._make(options)
+        life.expectations = ended.expectations
+        try:
+            self.present = life
+            self._begin(life)
+        except BaseException:
+            # A signal's handler may have restarted it meanwhile, in this thread.
+            if not life.body.born and self.present is life:
+                self.present = ended  # which tells of its end
+            raise
+        return life
