@@ -17,9 +17,12 @@ monotonic: partial[float] = partial(time.monotonic)
 now: partial[float] = partial(time.time)
 #: `time.sleep`.
 sleep: partial[None] = partial(time.sleep)
+_start = threading.Thread.start
 
 
 class Thread(threading.Thread):
     """`threading.Thread`, whose ``start`` a test may replace."""
 
-    start = threading.Thread.start
+    def start(self) -> None:
+        """As it was."""
+        _start(self)
