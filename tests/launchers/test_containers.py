@@ -125,6 +125,17 @@ def test_daemon_that_is_not_there(dockerd, peer_factory, tmp_path):
 # kubectl, whose cluster is a stand-in
 
 
+RUN = "run db -i --rm --quiet --restart=Never --image=python:3.12 --".split()
+
+
+def test_pod_of_its_own(kubectl, peer_factory):
+    program = kubectl.before[0]
+    peer = peer_factory(exec=[program, *RUN, sys.executable], env={"WORD": "a b"})
+    assert peer.call(os.getenv, "WORD") == "a b"
+    peer.stop()
+    assert peer.down_reason.exit_status == 0
+
+
 def test_kubectl_gets_its_words_as_they_are(kubectl, peer_factory):
     peer = peer_factory(exec=kubectl.exec, env={"WORD": "a b"}, name="db")
     record = os.path.join(os.path.dirname(kubectl.before[0]), "record")
