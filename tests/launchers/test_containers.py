@@ -125,7 +125,7 @@ def test_daemon_that_is_not_there(dockerd, peer_factory, tmp_path):
 # kubectl, whose cluster is a stand-in
 
 
-RUN = "run db -i --rm --quiet --restart=Never --image=python:3.12 --".split()
+RUN = ["run", "db", "-i", "--rm", "--quiet", "--restart=Never", "--image=python:3.12", "--"]
 
 
 def test_pod_of_its_own(kubectl, peer_factory):
