@@ -141,13 +141,6 @@ class Body:
         link.listen()
         return True
 
-    @property
-    def orphaned(self) -> str:
-        """What kept us from seeing how it ended; empty if nothing did."""
-        if self.link is not None and self.link.closed_by_others:
-            return "something in the origin closed its link"
-        return self.process.orphaned
-
     def close(self) -> None:
         """After the end of the process: take what is left of its output, and free what it had."""
         self.streams.close()
@@ -220,8 +213,7 @@ class Body:
             ended = process_status.ends(process.pid)  # and its parent is slow to tell how
             self.kill()
             process.exited.wait(KILLED)
-        told = ended and not (self.link is not None and self.link.closed_by_others)
-        status = process.exit_status if told else None
+        status = process.exit_status if ended else None
         if status is None:
             self.kill()  # what it has started lives on
         return status

@@ -2,13 +2,10 @@
 
 It starts with the first descriptor and ends with the last. Callbacks run on it and must be short; while one runs, `remove`
 waits, so that a descriptor may be closed right after it was removed.
-
-Code under test may close descriptors that are not its own, all of them even. Nothing tells of that, so it looks now and then.
 """
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import itertools
 import os
@@ -24,8 +21,6 @@ from .unpatched import sleep
 
 #: Before anything is called again after a callback has raised: it may be the same one at once.
 _AFTER_FAILURE = 0.01
-#: Between looks whether the descriptors are still what they were.
-_LOOK_SECONDS = 1.0
 
 Callback = Callable[[], object]
 Timer = tuple[float, int, Callback]
@@ -38,48 +33,29 @@ class Watcher:
         self._lock = threading.RLock()
         self._selector: selectors.BaseSelector | None = None
         self._wake: tuple[int, int] | None = None
-        # What the descriptors of both are, and those of others, with whom to call when one is that no more.
-        self._own: dict[int, os.stat_result] = {}
         # Where a selector knows no descriptor without events.
         self._unwatched: dict[int, Callback] = {}
         self._timers: list[Timer] = []
         self._ids = itertools.count()
         self._thread: threading.Thread | None = None
         self._told = ""
-        self._files: dict[int, tuple[os.stat_result, Callback | None]] = {}
-        # Selectors whose descriptor is another's now, which it must not be closed by.
-        self._stale: list[selectors.BaseSelector] = []
 
     def runs_here(self) -> bool:
         """Whether this is its thread."""
         return self._thread is not None and self._thread.ident == threading.get_ident()
 
-    def add(
-        self,
-        fd: int,
-        callback: Callback,
-        events: int = selectors.EVENT_READ,
-        lost: Callback | None = None,
-    ) -> None:
-        """Call `callback` whenever `fd` is ready.
-
-        :param lost: called instead, once, when somebody else has closed it; it is forgotten then, and its number may be another's.
-        """
+    def add(self, fd: int, callback: Callback, events: int = selectors.EVENT_READ) -> None:
+        """Call `callback` whenever `fd` is ready."""
         with self._lock:
-            self._started()
-            if fd in self._files:
-                self._look()
             self._started().register(fd, events, callback)
-            self._files[fd] = os.fstat(fd), lost
             self._poke()
 
     def remove(self, fd: int) -> None:
         """Forget `fd`; when this returns, its callback is not running. Unknown descriptors are ignored."""
         with self._lock:
-            if self._selector is None or fd in self._own:  # a number that was another's once
+            if self._selector is None:
                 return
             self._unwatched.pop(fd, None)
-            self._files.pop(fd, None)
             try:
                 self._selector.unregister(fd)
             except KeyError:
@@ -126,60 +102,26 @@ class Watcher:
 
     def _started(self) -> selectors.BaseSelector:
         if self._selector is None:
-            self._open()
+            self._selector = selectors.DefaultSelector()
+            self._wake = os.pipe()
+            for fd in self._wake:
+                os.set_blocking(fd, False)
+            self._selector.register(self._wake[0], selectors.EVENT_READ, None)
             self._thread = Thread(target=self._run, name="pytest-peer-watcher", daemon=True)
             try:
                 self._thread.start()
             except BaseException:  # there may be one another time
                 self._close()
                 raise
-        elif not self._is_intact():
-            self._look()
-        assert self._selector is not None
         return self._selector
-
-    def _open(self) -> None:
-        self._selector = selectors.DefaultSelector()
-        self._wake = os.pipe()
-        for fd in self._wake:
-            os.set_blocking(fd, False)
-        self._selector.register(self._wake[0], selectors.EVENT_READ, None)
-        fileno = getattr(self._selector, "fileno", None)  # not of every kind
-        own = [*self._wake, *([fileno()] if fileno is not None else [])]
-        self._own = {fd: os.fstat(fd) for fd in own}
-
-    def _is_intact(self) -> bool:
-        return all(_is(fd, file) for fd, file in self._own.items())
 
     def _close(self) -> None:
         selector, wake = self._selector, self._wake
         self._selector = self._wake = None
-        self._own = {}
         if selector is not None:
             selector.close()
         for fd in wake or ():
             os.close(fd)
-
-    def _look(self) -> None:
-        """Forget what others have closed, and call those who want to know it."""
-        selector = self._selector
-        if selector is None:
-            return
-        lost = [fd for fd, (file, _) in self._files.items() if not _is(fd, file)]
-        for fd in lost:
-            _, callback = self._files.pop(fd)
-            self._unwatched.pop(fd, None)
-            if callback is not None:
-                heapq.heappush(self._timers, (monotonic(), next(self._ids), callback))
-            with contextlib.suppress(KeyError, OSError):
-                selector.unregister(fd)
-        if not self._is_intact():
-            self._stale.append(selector)
-            watched = [key for key in selector.get_map().values() if key.data is not None]
-            self._open()
-            assert self._selector is not None
-            for key in watched:
-                self._selector.register(key.fd, key.events, key.data)
 
     def _poke(self) -> None:
         if self._wake is not None:
@@ -187,30 +129,17 @@ class Watcher:
                 os.write(self._wake[1], b"!")
             except BlockingIOError:
                 pass  # a full pipe wakes it as well
-            except OSError:
-                self._look()  # it is closed; the thread looks too, soon
 
     def _run(self) -> None:
-        next_look = monotonic() + _LOOK_SECONDS
+        selector = self._selector
+        assert selector is not None
         while True:
             with self._lock:
-                selector = self._selector
-                if selector is None:
-                    return
                 if len(selector.get_map()) == 1 and not self._timers and not self._unwatched:
-                    self._look()  # what it closes is to be its own
                     self._close()
                     return
-                timeout = self._timers[0][0] - monotonic() if self._timers else _LOOK_SECONDS
-            try:
-                ready = selector.select(max(0.0, min(timeout, _LOOK_SECONDS)))
-            except OSError:
-                ready, next_look = [], 0.0
-            if monotonic() >= next_look:
-                with self._lock:
-                    self._look()
-                next_look = monotonic() + _LOOK_SECONDS
-            for key, _ in ready:
+                timeout = max(0.0, self._timers[0][0] - monotonic()) if self._timers else None
+            for key, _ in selector.select(timeout):
                 self._dispatch(key)
             self._run_timers()
 
@@ -219,7 +148,7 @@ class Watcher:
             if key.data is None:
                 try:
                     os.read(key.fd, 4096)
-                except OSError:
+                except BlockingIOError:
                     pass
                 return
             # An earlier callback of this round may have removed it, and the number may have a new owner.
@@ -248,16 +177,7 @@ class Watcher:
     def forget_everything(self) -> None:
         """In a forked child: the thread is not here, and the descriptors are the parent's business."""
         self._close()
-        stale = self._stale
         self.__init__()  # type: ignore[misc]
-        self._stale = stale
-
-
-def _is(fd: int, file: os.stat_result) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), file)
-    except OSError:
-        return False
 
 
 class Timers:

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
-from ..faults import attempt
 from ..states import ExitStatus
 from ..unpatched import Thread
 from ..unpatched import monotonic
@@ -96,7 +95,7 @@ class ForkServer:
             pass  # it has ended, and that is noticed below
         self._socket.setblocking(False)
         self._complaints.watch()
-        watcher.add(self._socket.fileno(), self._readable, lost=self._lost)
+        watcher.add(self._socket.fileno(), self._readable)
 
     def wait_ready(self, limit: float) -> None:
         """Wait until it has started; after `limit` seconds, no more.
@@ -235,14 +234,6 @@ class ForkServer:
             del self._children[rest[0]]
             child.gone()
 
-    def _lost(self) -> None:
-        self._socket.detach()  # its number may be another's
-        with self._lock:
-            self.dead = (
-                self.dead or "something in the origin closed the connection with the fork server"
-            )
-        self._gone("it lost the connection")
-
     def _gone(self, how: str) -> None:
         Thread(target=self._bury, args=(how,), name="pytest-peer-forkserver", daemon=True).start()
 
@@ -256,7 +247,7 @@ class ForkServer:
             ):  # a kernel that waits for something
                 reap(self._popen, _END_SECONDS)
         with self._lock:
-            attempt(self._complaints.close)
+            self._complaints.close()
             self.dead = (self.dead or f"the fork server died ({how})") + self._complaints.told()
             self._ready.set()
             children, self._children = list(self._children.values()), {}

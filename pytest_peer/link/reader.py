@@ -76,12 +76,10 @@ class Reader:
         self._inside: set[int] = set()  # the threads that are in `_follow` or `_ready`
         self._watch: Callable[[int, int], object]
         self._ended = False
-        #: Whether that is why nothing more comes.
-        self.closed_by_others: bool = False
 
     def start(self) -> None:
         """Begin to read."""
-        watcher.add(self._fd, self._ready, lost=self._lost)
+        watcher.add(self._fd, self._ready)
         self._watch = watcher.events_setter()
 
     def wait(self, waiting: Waiting, ident: int, timeout: float | None) -> Answer:
@@ -237,7 +235,6 @@ class Reader:
     def _lost(self) -> None:
         hand: Hand = deque()
         if not self._ended and _move(self._free, hand):
-            self.closed_by_others = True
             self._end(hand)  # without a last look: what has that number now is somebody else's
 
     def _ready(self) -> None:

@@ -256,40 +256,6 @@ def test_a_call_has_its_answer_or_is_told_of_the_end_when_the_origin_closes_a_de
     assert set(said) == {"0", "PeerDown"}
 
 
-@pytest.mark.parametrize("server", ["", WITHOUT_GUARDIAN], ids=["fork server", "none"])
-@pytest.mark.parametrize("call", ["wait_down, 20", "call_within, 20, int", "stop"])
-def test_all_peers_are_told_down_when_the_origin_has_closed_all_descriptors(run, server, call):
-    said = run(
-        server,
-        f"""
-        threading.excepthook = lambda args: None  # it tells of each
-        peers = [start(), start(), start(start_method="spawn")]
-        os.closerange(3, 256)
-        for peer in peers:
-            told(peer.{call})
-        for peer in peers:
-            reason = peer.wait_down(20)
-            print(reason.kind in ("stopped", "link lost"), "in the origin closed" in str(reason) or reason.kind)
-        for options in ({{}}, {{"start_method": "spawn"}}):
-            peer = start(**options)
-            print(peer.call_within(20, int), peer.stop(), peer.down_reason)
-        """,
-    )
-    assert set(said[:3]) <= {"True True", "True stopped"}
-    assert said[3:] == ["0 None stopped (exited with status 0)"] * 2
-
-
-def test_a_future_is_told_that_the_origin_has_closed_all_descriptors(run):
-    said = run("""
-        threading.excepthook = lambda args: None  # it tells of each
-        peer = start()
-        answer = peer.submit(time.sleep, 100)
-        os.closerange(3, 256)
-        print(told(answer.result, 20).partition("(")[0])
-    """)
-    assert said == ["PeerDown"]
-
-
 # Ends that somebody else hears of
 
 
