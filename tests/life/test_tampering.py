@@ -133,32 +133,39 @@ def test_a_death_is_told_while_threads_of_others_cannot_be_started(mortal):
     assert caught.value.reason.signal == signal.SIGKILL
 
 
-@pytest.fixture
-def no_more_threads():
-    """Whoever starts one is refused: no system has so large a stack for it."""
-    threading.stack_size(1 << 47)
-    with pytest.raises(RuntimeError):
-        threading.Thread(target=print).start()
-    yield
-    threading.stack_size(0)
+#: From now on. No system has so large a stack; in a program of its own, since pytest's may want a thread, too.
+NO_MORE_THREADS = """
+threading.stack_size(1 << 47)
+try:
+    threading.Thread(target=print).start()
+except RuntimeError:
+    print("no more threads")
+"""
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
-def test_a_death_is_told_while_the_system_has_no_more_threads(peer_factory, start_method, request):
-    mortal = peer_factory(peer_down="continue", start_method=start_method)
-    assert mortal.call(int) == 0
-    request.getfixturevalue("no_more_threads")
-    with pytest.raises(pytest_peer.PeerDown) as caught:
-        mortal.call_within(TOLD, die)
-    assert caught.value.reason.signal == signal.SIGKILL
+def test_a_death_is_told_while_the_system_has_no_more_threads(run, start_method):
+    said = run(
+        f"peer = start(start_method={start_method!r})",
+        NO_MORE_THREADS,
+        "print(told(peer.call_within, 20, die))",
+        "threading.stack_size(0)",
+    )
+    assert said[0] == "no more threads"
+    assert "PeerDown" in said[1]
+    assert "killed by SIGKILL" in said[1]
 
 
-def test_a_lost_link_is_told_while_the_system_has_no_more_threads(peer_factory, request):
-    mortal = peer_factory(peer_down="continue")
-    request.getfixturevalue("no_more_threads")
-    with pytest.raises(pytest_peer.PeerDown) as caught:
-        mortal.call_within(3 * TOLD, os.closerange, 3, 256)
-    assert caught.value.reason.kind == "link lost"
+def test_a_lost_link_is_told_while_the_system_has_no_more_threads(run):
+    said = run(
+        "peer = start()",
+        NO_MORE_THREADS,
+        "print(told(peer.call_within, 60, os.closerange, 3, 256))",
+        "threading.stack_size(0)",
+    )
+    assert said[0] == "no more threads"
+    assert "PeerDown" in said[1]
+    assert "link lost" in said[1]
 
 
 # Functions and descriptors
