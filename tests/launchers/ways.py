@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -301,15 +302,18 @@ def networked_dockerd(directory: Path) -> Iterator[list[str]]:
 def podman(directory: Path) -> Iterator[Way]:
     """Without a daemon."""
     needs_root("podman with files of its own")
-    engine = [found("podman"), "--root", f"{directory}/root", "--runroot", f"{directory}/run"]
-    engine += ["--cgroup-manager=cgroupfs", "--events-backend=file", f"--runtime={found('runc')}"]
-    try:
-        _import(engine, directory / "empty")
-        limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"]
-        options = ["--rm", "--network", "none", *limits, *mounts(sys.executable)]
-        yield Way((*engine, "run", "-i", *options, f"localhost/{IMAGE}"), container=True)
-    finally:
-        unmount(directory)
+    engine = [found("podman"), "--cgroup-manager=cgroupfs", "--events-backend=file"]
+    engine += [f"--runtime={found('runc')}", "--root", f"{directory}/root", "--runroot"]
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # it takes no more than 50 characters
+        engine.append(short)
+        try:
+            _import(engine, directory / "empty")
+            limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"]
+            options = ["--rm", "--network", "none", *limits, *mounts(sys.executable)]
+            yield Way((*engine, "run", "-i", *options, f"localhost/{IMAGE}"), container=True)
+        finally:
+            unmount(directory)
+            unmount(Path(short))
 
 
 def mounts(*python: str) -> list[str]:
