@@ -29,6 +29,7 @@ from .link.segments import Payload
 from .options import PeerOptions
 from .states import ExitStatus
 from .unpatched import now
+from .watcher import watcher
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -73,6 +74,7 @@ class Body:
         :raises ValueError: the option ``start_method`` asks for what cannot be.
         """
         self._evidence = evidence
+        watcher.look()
         birth = self._birth = Birth(self._options, evidence)
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             connection = self._connection = _connection(self._options)
@@ -140,6 +142,13 @@ class Body:
         self.link = link
         link.listen()
         return True
+
+    @property
+    def orphaned(self) -> str:
+        """What kept us from seeing how it ended; empty if nothing did."""
+        if self.link is not None and self.link.closed_by_others:
+            return "something in the process that started it has closed its descriptors"
+        return self.process.orphaned
 
     def close(self) -> None:
         """After the end of the process: take what is left of its output, and free what it had."""
@@ -213,7 +222,8 @@ class Body:
             ended = process_status.ends(process.pid)  # and its parent is slow to tell how
             self.kill()
             process.exited.wait(KILLED)
-        status = process.exit_status if ended else None
+        told = ended and not (self.link is not None and self.link.closed_by_others)
+        status = process.exit_status if told else None
         if status is None:
             self.kill()  # what it has started lives on
         return status

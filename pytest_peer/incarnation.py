@@ -282,7 +282,7 @@ class Incarnation:
                 booted=booted,
                 link_lost=link_lost,
                 exit_status=body.process.exit_status,
-                orphaned=body.process.orphaned,
+                orphaned=body.orphaned,
             )
             if not booted:
                 self.record.boot_error = boot_error(

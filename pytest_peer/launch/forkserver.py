@@ -16,6 +16,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
+from ..faults import attempt
 from ..states import ExitStatus
 from ..unpatched import Thread
 from ..unpatched import monotonic
@@ -95,7 +96,7 @@ class ForkServer:
             pass  # it has ended, and that is noticed below
         self._socket.setblocking(False)
         self._complaints.watch()
-        watcher.add(self._socket.fileno(), self._readable)
+        watcher.add(self._socket.fileno(), self._readable, lost=self._lost)
 
     def wait_ready(self, limit: float) -> None:
         """Wait until it has started; after `limit` seconds, no more.
@@ -234,6 +235,16 @@ class ForkServer:
             del self._children[rest[0]]
             child.gone()
 
+    def _lost(self) -> None:
+        with self._lock:
+            self.dead = (
+                self.dead
+                or "something in this process has closed the connection with the fork server"
+            )
+        with self._sending:
+            self._socket.detach()
+        self._gone("it lost the connection")
+
     def _gone(self, how: str) -> None:
         Thread(target=self._bury, args=(how,), name="pytest-peer-forkserver", daemon=True).start()
 
@@ -247,7 +258,7 @@ class ForkServer:
             ):  # a kernel that waits for something
                 reap(self._popen, _END_SECONDS)
         with self._lock:
-            self._complaints.close()
+            attempt(self._complaints.close)
             self.dead = (self.dead or f"the fork server died ({how})") + self._complaints.told()
             self._ready.set()
             children, self._children = list(self._children.values()), {}

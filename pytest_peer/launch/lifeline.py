@@ -14,18 +14,25 @@ import signal
 import threading
 from collections.abc import Iterator
 
+from ..descriptors import Identity
+from ..descriptors import identity
+
 _lock = threading.Lock()
 _ends: tuple[int, int] | None = None
+_files: list[Identity | None] = []
 
 
 def open_end() -> int:
     """A file of its own at the end that peers have; the caller closes it when the process has got it. -1 where there is no such thing."""
-    global _ends
+    global _ends, _files
     if not hasattr(fcntl, "F_SETSIG"):
         return -1
     with _lock:
-        if _ends is None:
+        if (
+            _ends is None or [identity(fd) for fd in _ends] != _files
+        ):  # code under test has closed it
             _ends = os.pipe()
+            _files = [identity(fd) for fd in _ends]
     try:
         # Not `dup`: owner and signal belong to the open file, and that would be the same.
         return os.open(f"/proc/self/fd/{_ends[0]}", os.O_RDONLY | os.O_CLOEXEC)

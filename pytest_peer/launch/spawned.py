@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from collections.abc import Sequence
+from functools import partial
 
 from ..errors import ExecNotFound
 from ..states import ExitStatus
@@ -61,11 +62,14 @@ class Spawned:
         try:
             self._pidfd = os.pidfd_open(self.pid)
         except (AttributeError, OSError):  # not Linux, or a kernel before 5.3
-            Thread(
-                target=self._wait, args=(ended,), name=f"pytest-peer-wait-{self.pid}", daemon=True
-            ).start()
+            self._watch_without(ended)
         else:
-            watcher.add(self._pidfd, ended)
+            watcher.add(self._pidfd, ended, lost=partial(self._watch_without, ended))
+
+    def _watch_without(self, ended: Callable[[], object]) -> None:
+        self._pidfd = -1
+        name = f"pytest-peer-wait-{self.pid}"
+        Thread(target=self._wait, args=(ended,), name=name, daemon=True).start()
 
     def _wait(self, ended: Callable[[], object]) -> None:
         with contextlib.suppress(

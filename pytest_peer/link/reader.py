@@ -61,7 +61,6 @@ class Reader:
     ) -> None:
         os.set_blocking(fd, False)
         self._fd = fd
-        self._file = os.fstat(fd)
         self._intake = intake
         self._outputs = outputs
         self._on_end = on_end
@@ -76,10 +75,12 @@ class Reader:
         self._inside: set[int] = set()  # the threads that are in `_follow` or `_ready`
         self._watch: Callable[[int, int], object]
         self._ended = False
+        #: Whether that is why nothing more comes.
+        self.closed_by_others: bool = False
 
     def start(self) -> None:
         """Begin to read."""
-        watcher.add(self._fd, self._ready)
+        watcher.add(self._fd, self._ready, lost=self._lost)
         self._watch = watcher.events_setter()
 
     def wait(self, waiting: Waiting, ident: int, timeout: float | None) -> Answer:
@@ -96,8 +97,7 @@ class Reader:
         else:
             # Not at once: a signal that comes just before a wait does not end it, and Ctrl-C would come after the call.
             while not waiting.settled and (left := _left(deadline)) != 0:
-                if not waiting.pause(_LOOK_SECONDS if left is None else min(_LOOK_SECONDS, left)):
-                    self._look()
+                waiting.pause(_LOOK_SECONDS if left is None else min(_LOOK_SECONDS, left))
         return waiting.wait(_left(deadline))
 
     def _try_main(self, waiting: Waiting, ident: int, deadline: float | None) -> Answer | None:
@@ -223,18 +223,10 @@ class Reader:
             return False
         return True
 
-    def _look(self) -> None:
-        # Where there is epoll it forgets, and does not tell, what code under test has closed.
-        try:
-            if os.path.samestat(os.fstat(self._fd), self._file):
-                return
-        except OSError:
-            pass
-        watcher.call_later(0, self._lost)
-
     def _lost(self) -> None:
         hand: Hand = deque()
         if not self._ended and _move(self._free, hand):
+            self.closed_by_others = True
             self._end(hand)  # without a last look: what has that number now is somebody else's
 
     def _ready(self) -> None:

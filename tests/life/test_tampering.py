@@ -5,9 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
-import subprocess
 import sys
-import textwrap
 import threading
 from unittest import mock
 
@@ -17,7 +15,6 @@ from processes import assert_gone
 
 import pytest_peer
 
-LIMIT = 100.0  # seconds, of a program that must end
 TOLD = 20.0  # of what must come; far from the minute that a call has
 WITHOUT_GUARDIAN = "import pytest_peer.forkservers as s; s.unavailable = lambda: 'a test'"
 
@@ -28,44 +25,6 @@ def die() -> None:
 
 def hang_at_exit() -> None:
     atexit.register(wait_forever)
-
-
-@pytest.fixture
-def run(tmp_path):
-    """A function that runs a program as the origin, and returns its output in lines."""
-
-    def run(*lines: str) -> list[str]:
-        program = tmp_path / "origin.py"
-        common = """
-            import ctypes, os, signal, sys, threading, time
-            import pytest_peer
-            def start(**options): return pytest_peer.start(peer_down="continue", **options)
-            def die(): os.kill(os.getpid(), signal.SIGKILL)
-            def kill_parent():
-                os.kill(os.getppid(), signal.SIGSEGV)
-                time.sleep(100)
-            def descriptors():  # without that of the listing
-                listed = [int(fd) for fd in os.listdir("/proc/self/fd")]
-                return {fd for fd in listed if fd > 2 and os.path.exists(f"/proc/self/fd/{fd}")}
-            def told(function, *arguments):
-                try: return function(*arguments)
-                except Exception as exc: return repr(exc)
-        """
-        parts = [textwrap.dedent(text) for text in (common, *lines)]
-        program.write_text("\n".join(parts))
-        # Into a file: what holds a pipe open longer would be waited for.
-        with (tmp_path / "output").open("w+") as output:
-            subprocess.run(
-                [sys.executable, program],
-                stdout=output,
-                timeout=LIMIT,
-                env={**os.environ, "TMPDIR": str(tmp_path)},  # for the artifacts that are kept
-                check=False,
-            )
-            output.seek(0)
-            return output.read().splitlines()
-
-    return run
 
 
 @pytest.fixture
@@ -168,7 +127,7 @@ def test_a_lost_link_is_told_while_the_system_has_no_more_threads(run):
     assert "link lost" in said[1]
 
 
-# Functions and descriptors
+# Functions
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -186,81 +145,6 @@ def test_a_function_that_was_patched_for_a_moment_costs_later_peers_nothing(peer
         first.cast(print, "something to read")
         assert asked.wait(TOLD)
     assert peer_factory().call_within(TOLD, int) == 0
-
-
-def test_a_peer_whose_descriptors_were_closed_in_the_origin_is_stopped_all_the_same(run):
-    said = run("""
-        threading.excepthook = lambda args: None  # it tells of each
-        start()  # and with it what is there for all peers
-        index = 0
-        while True:
-            before = descriptors()
-            peer = start()
-            own = sorted(descriptors() - before)
-            if index == len(own):
-                break
-            os.close(own[index])
-            begun = time.monotonic()
-            failed = told(peer.stop)
-            print(failed, peer.state, time.monotonic() - begun < 15, flush=True)
-            index += 1
-    """)
-    assert len(said) >= 5
-    assert set(said) == {"None down True"}
-
-
-CALLS = {
-    "before": """
-        def outcome():
-            os.close(own)
-            return told(peer.call_within, 20, int)
-    """,
-    "before, from a thread": """
-        def outcome():
-            os.close(own)
-            said = []
-            thread = threading.Thread(target=lambda: said.append(told(peer.call_within, 20, int)))
-            thread.start()
-            thread.join()
-            return said[0]
-    """,
-    "while it waits": """
-        def answer_later():
-            print("waiting", flush=True)
-            time.sleep(0.5)
-            return 0
-        def outcome():
-            threading.Timer(0.1, os.close, [own]).start()
-            return told(peer.call_within, 20, answer_later)
-    """,
-}
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_call_has_its_answer_or_is_told_of_the_end_when_the_origin_closes_a_descriptor(run, call):
-    said = run(
-        """
-        threading.excepthook = lambda args: None  # it tells of each
-        start()  # and with it what is there for all peers
-        """,
-        call,
-        """
-        index = 0
-        while True:
-            before = descriptors()
-            peer = start()
-            owned = sorted(descriptors() - before)
-            if index == len(owned):
-                break
-            own = owned[index]
-            answer = outcome()
-            print(str(answer).partition("(")[0], flush=True)
-            told(peer.stop)
-            index += 1
-        """,
-    )
-    assert len(said) >= 5
-    assert set(said) == {"0", "PeerDown"}
 
 
 # Ends that somebody else hears of
