@@ -117,8 +117,8 @@ def test_orphan_that_ends_is_no_matter(peer_factory):
     assert_gone([orphan.pid], within=0)
 
 
-def multiply() -> None:
-    """Children in sessions of their own that start others faster than one can look."""
+def multiply(mark: str) -> None:
+    """Children in sessions of their own that start others faster than one can look; all have `mark` in their command lines."""
     script = """if True:
         import os, time
         end = time.monotonic() + 20
@@ -129,16 +129,18 @@ def multiply() -> None:
                 os._exit(0)
     """
     for _ in range(3):
-        start(sys.executable, "-S", "-c", script)
+        start(sys.executable, "-S", "-c", script, mark)
 
 
 @pytest.mark.parametrize("end", ENDS)
 def test_descendants_that_multiply_are_gone_after(peer_factory, end):
     peer = peer_factory(peer_down="continue")
-    peer.call(multiply)
+    peer.call(multiply, peer.name)
     ENDS[end](peer)
     assert not [
         process.pid
         for process in psutil.process_iter(["cmdline"])
-        if "os.setsid()" in str(process.info["cmdline"]) and is_running(process.pid)
+        if process.info["cmdline"] is not None
+        and process.info["cmdline"][-1:] == [peer.name]
+        and is_running(process.pid)
     ]
