@@ -7,8 +7,11 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
+import engines
+import prefixes
 import pytest
-import ways
+import slurm_cluster
+import sshds
 from traces import Trace
 from ways import BOOT_SECONDS
 from ways import Way
@@ -23,65 +26,65 @@ def directory(factory: pytest.TempPathFactory, name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Way:
-    return ways.bare(directory(tmp_path_factory, "bare"))
+    return prefixes.bare(directory(tmp_path_factory, "bare"))
 
 
 @pytest.fixture(scope="session")
 def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Way:
-    return ways.kubectl(directory(tmp_path_factory, "kubectl"))
+    return prefixes.kubectl(directory(tmp_path_factory, "kubectl"))
 
 
 @pytest.fixture(scope="session")
 def sudo(tmp_path_factory: pytest.TempPathFactory) -> Way:
     with available():
-        return ways.sudo(directory(tmp_path_factory, "sudo"))
+        return prefixes.sudo(directory(tmp_path_factory, "sudo"))
 
 
 @pytest.fixture(scope="session")
 def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
-    with available(), ways.ssh(directory(tmp_path_factory, "ssh")) as way:
+    with available(), sshds.ssh(directory(tmp_path_factory, "ssh")) as way:
         yield way
 
 
 @pytest.fixture(scope="session")
 def three_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with available(), ways.three_hosts(directory(tmp_path_factory, "hosts")) as config:
+    with available(), sshds.three_hosts(directory(tmp_path_factory, "hosts")) as config:
         yield config
 
 
 @pytest.fixture(scope="session")
 def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    with available(), ways.dockerd(directory(tmp_path_factory, "docker")) as docker:
+    with available(), engines.dockerd(directory(tmp_path_factory, "docker")) as docker:
         yield docker
 
 
 @pytest.fixture(scope="session")
 def networked_dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     place = directory(tmp_path_factory, "networked")
-    with available(), ways.networked_dockerd(place) as docker:
+    with available(), engines.networked_dockerd(place) as docker:
         yield docker
 
 
 @pytest.fixture(scope="session")
 def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
-    with available(), ways.podman(directory(tmp_path_factory, "podman")) as way:
+    with available(), engines.podman(directory(tmp_path_factory, "podman")) as way:
         yield way
 
 
 @pytest.fixture(scope="session")
 def docker_run(dockerd: list[str]) -> Way:
-    return Way(ways.run_options(dockerd), container=True)
+    return Way(engines.run_options(dockerd), container=True)
 
 
 @pytest.fixture(scope="session")
 def docker_exec(dockerd: list[str]) -> Iterator[Way]:
-    with ways.container(dockerd) as ident:
+    with engines.container(dockerd) as ident:
         yield Way((*dockerd, "exec", "-i", ident), container=True)
 
 
 @pytest.fixture(scope="session")
 def srun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
-    with available(), ways.slurm(directory(tmp_path_factory, "slurm")) as way:
+    with available(), slurm_cluster.slurm(directory(tmp_path_factory, "slurm")) as way:
         yield way
 
 

@@ -10,8 +10,8 @@ import sys
 import uuid
 
 import pytest
-from ways import IMAGE
-from ways import mounts
+from engines import IMAGE
+from engines import mounts
 
 import pytest_peer
 

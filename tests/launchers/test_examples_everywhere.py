@@ -13,7 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+import engines
 import pytest
+import sshds
 import ways
 from ways import available
 
@@ -97,16 +99,16 @@ def test_examples_pass_behind(examples, request, launcher):
 def test_examples_pass_in_containers(examples, dockerd, tmp_path):
     """They need what several machines of one cluster have: a network, and a directory for all."""
     shared = ["--network", "host", "-v", f"{tmp_path}:{tmp_path}"]
-    options = ["--rm", *ways.mounts(sys.executable), *shared]
-    words = [*dockerd, "run", "-i", *options, ways.IMAGE, sys.executable]
+    options = ["--rm", *engines.mounts(sys.executable), *shared]
+    words = [*dockerd, "run", "-i", *options, engines.IMAGE, sys.executable]
     peers = examples(f"--peer-exec={shlex.join(words)}", f"--peer-boot-timeout={ways.BOOT_SECONDS}")
     assert programs(peers) == {tuple(words)}
 
 
 def test_examples_pass_on_three_hosts(examples, three_hosts):
     words = [ways.found("ssh"), "-F", str(three_hosts), "{host}", sys.executable]
-    peers = examples(f"--peer-exec={shlex.join(words)}", f"--peer-hosts={','.join(ways.HOSTS)}")
-    assert {peer["options"]["host"] for peer in peers} == set(ways.HOSTS)
+    peers = examples(f"--peer-exec={shlex.join(words)}", f"--peer-hosts={','.join(sshds.HOSTS)}")
+    assert {peer["options"]["host"] for peer in peers} == set(sshds.HOSTS)
     assert programs(peers) == {
-        tuple(word.format(host=host) for word in words) for host in ways.HOSTS
+        tuple(word.format(host=host) for word in words) for host in sshds.HOSTS
     }

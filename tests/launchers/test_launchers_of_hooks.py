@@ -7,7 +7,7 @@ import shutil
 import sys
 
 import pytest
-from ways import mounts
+from engines import mounts
 
 import pytest_peer
 from pytest_peer import over_stdio

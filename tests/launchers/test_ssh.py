@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import daemons
 import pytest
 import ways
 
@@ -79,7 +80,7 @@ def test_refused_key(ssh, peer_factory, tmp_path):
 
 
 def test_port_on_which_nobody_listens(ssh, peer_factory):
-    words = (*ssh.before[:-1], "-p", str(ways.free_port()), ssh.before[-1])
+    words = (*ssh.before[:-1], "-p", str(daemons.free_port()), ssh.before[-1])
     assert "Connection refused" in failure(peer_factory, *words).output
 
 
