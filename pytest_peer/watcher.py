@@ -48,6 +48,8 @@ class Watcher:
         self._files: dict[int, tuple[Identity | None, Callback | None]] = {}
         # Selectors whose number is another's now, and would be closed if they were collected.
         self._abandoned: list[selectors.BaseSelector] = []
+        # Whether the selector notices a change while it waits, as epoll and kqueue do.
+        self._notices = False
         # Where a selector knows no descriptor without events.
         self._unwatched: dict[int, Callback] = {}
         self._timers: list[Timer] = []
@@ -75,7 +77,7 @@ class Watcher:
                 self._look()
             self._started().register(fd, events, callback)
             self._files[fd] = identity(fd), lost
-            self._poke()
+            self._tell_changed()
 
     def remove(self, fd: int) -> None:
         """Forget `fd`; when this returns, its callback is not running. Unknown descriptors are ignored."""
@@ -83,7 +85,8 @@ class Watcher:
             if self._selector is None:
                 return
             self._forget(fd)
-            self._poke()
+            if self._is_idle():
+                self._poke()
 
     def _forget(self, fd: int) -> None:
         self._unwatched.pop(fd, None)
@@ -94,7 +97,7 @@ class Watcher:
     def look(self) -> None:
         """Before numbers are given to new files: see whether those of old ones were taken from under them."""
         with self._lock:
-            if not self._is_intact():
+            if self._wake is not None and identity(self._wake[1]) != self._own[self._wake[1]]:
                 self._look()
 
     def events_setter(self) -> Callable[[int, int], object]:
@@ -115,7 +118,7 @@ class Watcher:
                 selector.register(fd, events, self._unwatched.pop(fd))
             elif not events and fd not in self._unwatched:
                 self._unwatched[fd] = selector.unregister(fd).data
-            self._poke()
+            self._tell_changed()
 
     def call_later(self, seconds: float, callback: Callback) -> Timer:
         """Call `callback` once, `seconds` from now; what is returned is for `cancel`."""
@@ -123,7 +126,8 @@ class Watcher:
             self._started()
             timer = (monotonic() + seconds, next(self._ids), callback)
             heapq.heappush(self._timers, timer)
-            self._poke()
+            if self._timers[0] is timer:
+                self._poke()
             return timer
 
     def cancel(self, *timers: Timer) -> None:
@@ -133,7 +137,8 @@ class Watcher:
                 if timer in self._timers:
                     self._timers.remove(timer)
                     heapq.heapify(self._timers)
-                    self._poke()
+            if self._is_idle():
+                self._poke()
 
     def _started(self) -> selectors.BaseSelector:
         self.look()
@@ -146,6 +151,7 @@ class Watcher:
             number = getattr(self._selector, "fileno", None)  # not of every kind
             own = (*self._wake, *([number()] if number is not None else []))
             self._own = {fd: identity(fd) for fd in own}
+            self._notices = number is not None
             self._thread = Thread(target=self._run, name="pytest-peer-watcher", daemon=True)
             try:
                 self._thread.start()
@@ -185,6 +191,15 @@ class Watcher:
             self._selector, self._wake, self._own = None, None, {}
             self._started()  # another thread; the old one ends
 
+    def _is_idle(self) -> bool:
+        """Whether there is nothing to wait for, so that its thread ends."""
+        watched = 0 if self._selector is None else len(self._selector.get_map())
+        return watched == 1 and not self._timers and not self._unwatched
+
+    def _tell_changed(self) -> None:
+        if not self._notices:
+            self._poke()
+
     def _poke(self) -> None:
         self.look()
         if self._wake is not None:
@@ -204,7 +219,7 @@ class Watcher:
                     next_look = monotonic() + _LOOK_SECONDS
                 if selector is None or self._selector is not selector:
                     return
-                if len(selector.get_map()) == 1 and not self._timers and not self._unwatched:
+                if self._is_idle():
                     self._close()
                     return
                 times = (next_look, *(timer[0] for timer in self._timers[:1]))
