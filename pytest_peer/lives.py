@@ -58,6 +58,8 @@ class Lives:
             self.present = life
             self._begin(life)
         except BaseException:
+            if not life.body.born:
+                life.kill()  # else an interrupt that came twice would leave one that is born later, and known to nobody
             # A signal's handler may have restarted it meanwhile, in this thread.
             if not life.body.born and self.present is life:
                 self.present = ended  # which tells of its end
