@@ -267,6 +267,7 @@ class Incarnation:
         self.state = PeerState.DOWN
         self._settled.set()
         self._down.set()
+        self.calls.end(self.record.down_error)  # others may have seen it as the present life
         self._finished.set()
 
     def _finish(self, *, link_lost: bool = False) -> None:

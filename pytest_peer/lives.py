@@ -11,6 +11,7 @@ from . import ending
 from .incarnation import Incarnation
 from .options import PeerOptions
 from .options import checked
+from .states import PeerState
 from .waiting import Condition
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
@@ -60,8 +61,9 @@ class Lives:
         except BaseException:
             if not life.body.born:
                 life.kill()  # else an interrupt that came twice would leave one that is born later, and known to nobody
+            never = life.state is PeerState.DOWN and not life.body.born  # else it is to be stopped before the next
             # A signal's handler may have restarted it meanwhile, in this thread.
-            if not life.body.born and self.present is life:
+            if never and self.present is life:
                 self.present = ended  # which tells of its end
             raise
         return life

@@ -131,9 +131,10 @@ class Nursery:
         try:
             peer.begin()
         except BaseException:
-            if not peer.incarnation.body.born:
-                peer.incarnation.kill()  # an interrupt may have come twice; after a third one `close` knows it
-            if not peer.incarnation.body.born:  # there is nothing to be told of it
+            life = peer.incarnation
+            if not life.body.born:
+                life.kill()  # an interrupt may have come twice
+            if life.state is PeerState.DOWN and not life.body.born:  # there is nothing to be told of it
                 self.peers = [other for other in self.peers if other is not peer]
             raise
         return peer

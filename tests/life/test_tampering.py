@@ -130,8 +130,9 @@ def test_peers_that_come_after_nothing_could_be_read_live_and_die_as_ever(run):
         """
         from unittest import mock
         threading.excepthook = lambda args: None
+        peer = start()
         with mock.patch("os.read", side_effect=OSError("patched")):
-            told(start)
+            told(peer.call_within, 20, int)
         peer = start()
         print(told(peer.call_within, 20, int))
         print(told(peer.call_within, 20, die))
