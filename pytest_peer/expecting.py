@@ -35,9 +35,8 @@ def death(present: Callable[[], Incarnation], timeout: float | None) -> Iterator
     expectations = present().expectations  # of all lives
     stacks = ""
     try:
-        present().expect(
-            expectation
-        )  # in here: an interrupt that comes when it is known must not leave it there
+        # In here: an interrupt that comes when it is known must not leave it there.
+        present().expect(expectation)
         yield
         stacks = _survived(present, expectation, timeout)
     except BaseException as exc:

@@ -61,9 +61,8 @@ class Lives:
         except BaseException:
             if not life.body.born:
                 life.kill()  # else an interrupt that came twice would leave one that is born later, and known to nobody
-            never = (
-                life.state is PeerState.DOWN and not life.body.born
-            )  # else it is to be stopped before the next
+            # If that is not decided yet, it is to be stopped before the next.
+            never = life.state is PeerState.DOWN and not life.body.born
             # A signal's handler may have restarted it meanwhile, in this thread.
             if never and self.present is life:
                 self.present = ended  # which tells of its end

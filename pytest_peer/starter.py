@@ -134,9 +134,8 @@ class Nursery:
             life = peer.incarnation
             if not life.body.born:
                 life.kill()  # an interrupt may have come twice
-            if (
-                life.state is PeerState.DOWN and not life.body.born
-            ):  # there is nothing to be told of it
+            never = life.state is PeerState.DOWN and not life.body.born
+            if never:  # there is nothing to be told of it
                 self.peers = [other for other in self.peers if other is not peer]
             raise
         return peer

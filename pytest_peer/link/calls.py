@@ -118,9 +118,7 @@ class Calls:
                 self.drop(future)
         waiting = Waiting()
         asked = encode_call(fn, args, kwargs, self._by_value)
-        ident = (
-            self._pending.number()
-        )  # known before `add`, so that an interrupt leaves nothing there
+        ident = self._pending.number()  # before `add`: an interrupt leaves nothing there
         try:
             self._pending.add(ident, waiting)
             self._post(wire.CALL, ident, asked)
@@ -179,9 +177,7 @@ class Calls:
                 failed(exc)
             else:
                 self._say(speak)
-        except (
-            BaseException
-        ):  # an interrupt: `wait_pending` is not to wait for what nobody has said
+        except BaseException:  # `wait_pending` is not to wait for what an interrupt left unsaid
             self._pending.take(ident)
             raise
         return future
