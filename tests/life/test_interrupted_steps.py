@@ -137,6 +137,7 @@ def test_a_boot_that_is_interrupted_before_there_is_a_process_leaves_none(tmp_pa
 @pytest.mark.parametrize("say", ["call", "call_within", "submit", "cast", "send", "stop"])
 def test_what_is_said_at_the_moment_of_the_death_is_told_of_it(tmp_path, say):
     peer = pytest_peer.start(artifacts=tmp_path, peer_down="continue")
+    peer.call(operator.add, 1, 2)  # what it has to know of modules goes before, and need not go now
 
     def die() -> None:
         os.kill(peer.pid, signal.SIGKILL)
