@@ -32,9 +32,11 @@ def death(present: Callable[[], Incarnation], timeout: float | None) -> Iterator
     :param present: returns the peer's present life, which `restart` exchanges.
     """
     expectation = Expectation()
-    present().expect(expectation)
+    expectations = present().expectations  # of all lives
     stacks = ""
     try:
+        # In here: an interrupt that comes when it is known must not leave it there.
+        present().expect(expectation)
         yield
         stacks = _survived(present, expectation, timeout)
     except BaseException as exc:
@@ -42,7 +44,7 @@ def death(present: Callable[[], Incarnation], timeout: float | None) -> Iterator
             present().await_down(_NOTICED)
         raise
     finally:
-        present().expectations.remove(expectation)
+        expectations.discard(expectation)
     # Asked once more, now that nothing excuses it any more: what came meanwhile has been excused, so it has come.
     if expectation.life is not None:
         expectation.life.await_down(_GONE)  # it has perhaps only begun to be

@@ -6,7 +6,9 @@ that of the link. The end is dealt with once, in `_finish`, on a thread that is 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .body import KILLED
@@ -23,17 +25,15 @@ from .link import wire
 from .link.calls import Calls
 from .link.mailbox import Mailboxes
 from .options import PeerOptions
-from .postmortem import boot_error
 from .postmortem import boot_timeout
 from .postmortem import not_gone
 from .record import Record
 from .states import DownReason
 from .states import PeerState
-from .states import down_reason
 from .unpatched import Thread
-from .waiting import Condition
 from .waiting import Event
 from .watcher import Timers
+from .watcher import watcher
 
 if TYPE_CHECKING:
     from .expecting import Expectation
@@ -71,14 +71,18 @@ class Incarnation:
         #: Whether its end was asked for, by `stop` or a signal of ours, or expected.
         self.asked: bool = False
         #: What excuses its end, if that comes now; `restart` hands it on.
-        self.expectations: list[Expectation] = []
+        self.expectations: set[Expectation] = set()
         self._stopping = False
+        self._told = False  # by us that it is to end
         self._launched = False
+        self._doomed = False  # by `kill`, perhaps before there is a process
         self._failure: BaseException | None = None
         self._begun = Event()
         self._down = End()
         self._finished = End()
-        self._changed = Condition()
+        self._settled = Event()  # it runs, or never will
+        # Between threads of ours. Who stops, kills or waits takes no lock: the handler of a signal that interrupts that may do the same.
+        self._deciding = threading.RLock()
         self._finishing = False
         self._timers = Timers()
         self._boot_limit = BootLimit(self.body, self.stacks)
@@ -98,24 +102,26 @@ class Incarnation:
             self._begun.wait()
         except BaseException:
             self.kill()
-            self.wait_stopped(None)
+            # Not longer, if a fork server has not even started: the process is killed when it is there.
+            if self._down.wait(KILLED):
+                self._finished.wait(KILLED)
             raise
         if self._failure is not None:
             raise self._failure.with_traceback(None)
 
     def _begin(self, booted: Callable[[], object] | None) -> None:
-        with self._changed:
-            if self._finishing:  # killed before it had begun
-                self._failure = BootError(f"peer {self.options.name!r} was stopped before its boot")
-                self._begun.set()
-                return
-            self._launched = True
+        self._launched = True
+        if self._doomed:  # in this order, and `kill` in the other: one of both sees it, or both do
+            self._failure = BootError(f"peer {self.options.name!r} was stopped before its boot")
+            self._never_started()
+            self._begun.set()
+            return
         try:
             self.record.artifacts = self._prepare()
             directory = self.record.artifacts.path
             self.body.start(directory, self.stacks.begin(directory))
-            if (limit := self.options.boot_limit) is not None:
-                self._timers.call_later(limit, self._boot_too_long)
+            if self._doomed:
+                self.body.kill()
         except BaseException as exc:
             self._failure = exc
             self._never_started()
@@ -123,6 +129,8 @@ class Incarnation:
         finally:
             self._begun.set()
         try:
+            if (limit := self.options.boot_limit) is not None:
+                self._timers.call_later(limit, self._boot_too_long)
             self._boot()
         except BaseException:
             self.body.kill()  # a fault of ours must not leave somebody waiting
@@ -144,17 +152,17 @@ class Incarnation:
         else:  # it may have been too early for `_finish` to close it
             self._finished.wait(KILLED)
             body.link.close()
-        with self._changed:
+        with self._deciding:
             late = self._boot_limit.expired  # and about to be killed
             if self.state is PeerState.BOOTING and not self._finishing and not late:
                 self.record.write(running)
                 self.state = PeerState.RUNNING
-            self._changed.notify_all()
+                self._settled.set()
         if late:
             self._finished.wait(KILLED)
 
     def _boot_too_long(self) -> None:
-        with self._changed:
+        with self._deciding:
             if self.state is not PeerState.BOOTING:
                 return
             self._boot_limit.expired = True
@@ -165,36 +173,41 @@ class Incarnation:
 
         :raises BootError: it will not; or, as `BootTimeout`, it does not yet.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, timeout)
-            if error := self.record.boot_error or self._failure:
-                raise error
-            if self.state is PeerState.BOOTING:
-                output = self.body.streams.text()
-                raise boot_timeout(self.record.whom(), self.body.argv, output, timeout)
+        settled = self._settled.wait(timeout)
+        if error := self.record.boot_error or self._failure:
+            raise error.with_traceback(None)  # else it would keep the frames of all who have waited
+        if not settled:
+            output = self.body.streams.text() if self.body.born else ""
+            raise boot_timeout(self.record.whom(), self.body.argv, output, timeout)
 
     def ask_to_stop(self) -> bool:
         """Begin to end it as the option ``shutdown`` says; return whether its end is to be waited for."""
         plan = self.options.shutdown_plan
-        with self._changed:
-            first, self._stopping, self.asked = not self._stopping, True, True
-            state = self.state
+        self._stopping = self.asked = True
+        state = self.state
         if state is PeerState.DOWN:
             return True
         if state is PeerState.BOOTING:
             self.kill()
-        elif first and plan.how == "close":
-            assert self.body.link is not None
-            self.body.link.cut()
-            self._timers.call_later(_NOTICE, self.body.kill)  # it may be stuck in C, and not notice
-            return False
-        elif first:
-            self.body.process.remember_descendants()
-            self.calls.shut_down(plan.how)
+        elif not self._told:
+            if plan.how == "close":
+                assert self.body.link is not None
+                self.body.link.cut()
+                self._timers.call_later(
+                    _NOTICE, self.body.kill
+                )  # it may be stuck in C, and not notice
+            else:
+                self.body.process.remember_descendants()
+                self.calls.shut_down(plan.how)
+            self._told = True  # not before: an interrupt leaves it to whoever stops it next
+            return plan.how != "close"
         return True
 
     def wait_stopped(self, seconds: float | None) -> None:
         """After `ask_to_stop`: wait until the process and all that it started are gone; after `seconds`, kill them."""
+        if watcher.runs_here():  # in a finalizer, below which nobody would be told of the end
+            self._down.begin(partial(self.wait_stopped, seconds))
+            return
         if not self._down.wait(seconds):
             self.kill()
             self._down.wait(KILLED)
@@ -203,15 +216,11 @@ class Incarnation:
 
     def kill(self) -> None:
         """Kill it and all that it started, and return at once; `wait_stopped` waits."""
-        self.asked = True
-        with self._changed:
-            unborn = not self._launched and not self._finishing
-            self._finishing = self._finishing or unborn
-        if unborn:
+        self.asked = self._doomed = True
+        if self._launched:
+            self.body.kill()  # or `_begin`, when there is a process
+        else:
             self._never_started()
-            return
-        self._begun.wait(KILLED)
-        self.body.kill()
 
     def wait_down(self, timeout: float | None) -> DownReason:
         """Wait for the end, whoever causes it.
@@ -232,12 +241,11 @@ class Incarnation:
 
         :raises PeerDown: it has come already.
         """
-        with self._changed:  # `_finish` looks at them in the same step in which it begins
-            if not self._finishing:
-                self.expectations.append(expectation)
-                return
-        self._down.wait(KILLED)
-        raise self.record.down_error()
+        self.expectations.add(expectation)
+        if self._finishing:  # which is so before `_finish` looks at them
+            self._down.wait(KILLED)
+            if expectation.life is None:
+                raise self.record.down_error()
 
     def _process_ended(self) -> None:
         # Nearly always the link's end comes at the same moment and is dealt with. Not if somebody holds the pipe.
@@ -251,19 +259,19 @@ class Incarnation:
         self._finish(link_lost=status is None or status.code == wire.LINK_LOST)
 
     def _never_started(self) -> None:
+        # May be done twice at the same time, but only before there is anything to be told.
         self._finishing = True
         self.record.reason = DownReason("boot failed")
         if hasattr(self.record, "artifacts"):
-            self._on_down(self)
-            self.record.artifacts.discard()
-        with self._changed:
-            self.state = PeerState.DOWN
-            self._changed.notify_all()
+            attempt(partial(self._on_down, self), self.record.artifacts.discard)
+        self.state = PeerState.DOWN
+        self._settled.set()
         self._down.set()
+        self.calls.end(self.record.down_error)  # others may have seen it as the present life
         self._finished.set()
 
     def _finish(self, *, link_lost: bool = False) -> None:
-        with self._changed:
+        with self._deciding:
             if self._finishing:
                 return
             self._finishing = True
@@ -275,27 +283,13 @@ class Incarnation:
         body.process.exited.wait(KILLED)
         self._timers.close()
         self.record.close(killed=self._boot_limit.expired)
-        with self._changed:
-            booted = self.state is PeerState.RUNNING
-            self.record.reason = reason = down_reason(
-                stopped=self._stopping,
-                booted=booted,
-                link_lost=link_lost,
-                exit_status=body.process.exit_status,
-                orphaned=body.orphaned,
+        with self._deciding:
+            self.record.conclude(
+                self.state, stopped=self._stopping, link_lost=link_lost, limit=self._boot_limit
             )
-            if not booted:
-                self.record.boot_error = boot_error(
-                    f"peer {self.options.name!r}",
-                    body,
-                    reason,
-                    self._boot_limit if self._boot_limit.expired else None,
-                    stopped=self._stopping,
-                )
-            self.record.write(self.record.manifest(PeerState.DOWN, self.state))
-            self._on_down(self)
+            attempt(partial(self._on_down, self))
             self.state = PeerState.DOWN
-            self._changed.notify_all()
+        self._settled.set()
         self._down.set()
         self.calls.end(self.record.down_error)
         if body.link is not None:
@@ -314,7 +308,5 @@ class Incarnation:
         self.body.disown(null_fd)
         self.record.reason = DownReason("link lost")
         self.state = PeerState.DOWN
-        self._changed = Condition()
-        self._down, self._finished = End(), End()  # with locks of their own
-        self._down.set()
-        self._finished.set()
+        for event in (self._settled, self._down, self._finished):
+            event.set()

@@ -11,6 +11,7 @@ from . import ending
 from .incarnation import Incarnation
 from .options import PeerOptions
 from .options import checked
+from .states import PeerState
 from .waiting import Condition
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
@@ -58,8 +59,12 @@ class Lives:
             self.present = life
             self._begin(life)
         except BaseException:
+            if not life.body.born:
+                life.kill()  # else an interrupt that came twice would leave one that is born later, and known to nobody
+            # If that is not decided yet, it is to be stopped before the next.
+            never = life.state is PeerState.DOWN and not life.body.born
             # A signal's handler may have restarted it meanwhile, in this thread.
-            if not life.body.born and self.present is life:
+            if never and self.present is life:
                 self.present = ended  # which tells of its end
             raise
         return life

@@ -7,6 +7,7 @@ from functools import partial
 
 from .body import SAME_END
 from .body import Body
+from .boot_limit import BootLimit
 from .errors import BootError
 from .errors import PeerDown
 from .evidence.artifacts import Artifacts
@@ -15,10 +16,12 @@ from .evidence.manifest import manifest_text
 from .faults import attempt
 from .options import PeerOptions
 from .postmortem import Crash
+from .postmortem import boot_error
 from .postmortem import crash
 from .postmortem import peer_down
 from .states import DownReason
 from .states import PeerState
+from .states import down_reason
 from .unpatched import now
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
@@ -54,6 +57,34 @@ class Record:
         # What a test does to descriptors of its own process must not keep the end from being told.
         attempt(partial(process.wait_group_gone, SAME_END), self._body.close, secure)
         self.ended = now()
+
+    def conclude(
+        self, state: PeerState, *, stopped: bool, link_lost: bool, limit: BootLimit
+    ) -> None:
+        """After `close`: why it ended.
+
+        :param state: in which it was until then.
+        :param stopped: whether it was told to stop.
+        :param link_lost: whether its link ended before its process did.
+        :param limit: of its boot.
+        """
+        booted, process = state is PeerState.RUNNING, self._body.process
+        self.reason = down_reason(
+            stopped=stopped,
+            booted=booted,
+            link_lost=link_lost,
+            exit_status=process.exit_status,
+            orphaned=self._body.orphaned,
+        )
+        if not booted:
+            self.boot_error = boot_error(
+                f"peer {self._options.name!r}",
+                self._body,
+                self.reason,
+                limit if limit.expired else None,
+                stopped=stopped,
+            )
+        attempt(lambda: self.write(self.manifest(PeerState.DOWN, state)))
 
     def manifest(self, state: PeerState, last_state: PeerState | None = None) -> str:
         """The manifest of a peer in that state."""

@@ -131,7 +131,11 @@ class Nursery:
         try:
             peer.begin()
         except BaseException:
-            if not peer.incarnation.body.born:  # there is nothing to be told of it
+            life = peer.incarnation
+            if not life.body.born:
+                life.kill()  # an interrupt may have come twice
+            never = life.state is PeerState.DOWN and not life.body.born
+            if never:  # there is nothing to be told of it
                 self.peers = [other for other in self.peers if other is not peer]
             raise
         return peer

@@ -56,9 +56,15 @@ class Condition(_thread.RLock):  # type: ignore[misc]  # for the type checker on
             self.release()
             return _acquired(waiter, timeout)
         finally:
-            self._waiters.discard(waiter)
-            if not self._is_owned():  # type: ignore[attr-defined]
-                self.acquire()
+            try:
+                self._own()
+            finally:  # again, if that was interrupted: else the caller's `with` would fail, and hide what has interrupted it
+                self._own()
+                self._waiters.discard(waiter)
+
+    def _own(self) -> None:
+        if not self._is_owned():  # type: ignore[attr-defined]
+            self.acquire()
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
         """Wait until that is so; return whether it is."""
@@ -76,7 +82,7 @@ class Condition(_thread.RLock):  # type: ignore[misc]  # for the type checker on
 
 
 class Event:
-    """As `threading.Event`, without ``clear``."""
+    """As `threading.Event`, without ``clear``. There is no lock, so the handler of a signal that interrupts who waits may wait, too."""
 
     def __init__(self) -> None:
         self._is_set = False
@@ -91,16 +97,27 @@ class Event:
         self._is_set = True
         self._waiters.wake()
 
+    def wake(self) -> None:
+        """Let those who wait for something else than that look again."""
+        self._waiters.wake()
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has happened; return whether it has within so many seconds."""
-        if self._is_set:
-            return True
-        waiter = self._waiters.add()
-        try:
-            # Looked at after we are known: who sets it does so before it looks who waits.
-            return self._is_set or _acquired(waiter, timeout) or self._is_set
-        finally:
-            self._waiters.discard(waiter)
+        return self.wait_for(self.is_set, timeout)
+
+    def wait_for(self, predicate: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait until that is so; return whether it is. Who makes it so calls `wake`."""
+        deadline = None if timeout is None else monotonic() + timeout
+        while not predicate():
+            left = None if deadline is None else deadline - monotonic()
+            waiter = self._waiters.add()
+            try:
+                # Looked at after we are known: who makes it so does that before it looks who waits.
+                if not predicate() and not _acquired(waiter, left):
+                    return predicate()
+            finally:
+                self._waiters.discard(waiter)
+        return True
 
     def _at_fork_reinit(self) -> None:
         self._waiters = _Waiters()  # `threading` wants it in a forked child

@@ -147,7 +147,7 @@ class Watcher:
             self._wake = os.pipe()
             for fd in self._wake:
                 os.set_blocking(fd, False)
-            self._selector.register(self._wake[0], selectors.EVENT_READ, None)
+            self._selector.register(self._wake[0], selectors.EVENT_READ, self._woken)
             number = getattr(self._selector, "fileno", None)  # not of every kind
             own = (*self._wake, *([number()] if number is not None else []))
             self._own = {fd: identity(fd) for fd in own}
@@ -234,16 +234,14 @@ class Watcher:
 
     def _dispatch(self, key: selectors.SelectorKey) -> None:
         with self._lock:
-            if key.data is None:
-                try:
-                    os.read(key.fd, 4096)
-                except BlockingIOError:
-                    pass
-                return
             # An earlier callback of this round may have removed it, and the number may have a new owner.
             current: Any = self._selector and self._selector.get_map().get(key.fd)
             if current is not None and current.data is key.data:
                 self._call(key.data)
+
+    def _woken(self) -> None:
+        if self._wake is not None:
+            os.read(self._wake[0], 4096)
 
     def _run_timers(self) -> None:
         while True:

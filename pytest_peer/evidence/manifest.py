@@ -14,10 +14,13 @@ from ..states import DownReason
 from ..states import PeerState
 from ..states import signal_name
 
+# Now: a test may replace `json.dumps` while peers boot and die.
+_encode = json.JSONEncoder(indent=2, default=repr).encode
+
 
 def manifest_text(options: PeerOptions, **facts: Any) -> str:
     """`manifest` as it stands in the file."""
-    return json.dumps(manifest(options, **facts), indent=2, default=repr) + "\n"
+    return _encode(manifest(options, **facts)) + "\n"
 
 
 def manifest(

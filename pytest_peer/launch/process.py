@@ -19,6 +19,8 @@ __tracebackhide__ = True  # a report shows the test and the peer, not what is be
 
 #: Between looks at a process group whose members have been killed but are not gone yet.
 _GROUP_POLL = 0.002
+#: For who sends a signal to have done it. The handler of another signal may have interrupted that, and wait for this very end.
+_HELD_SECONDS = 0.5
 
 
 class Child(Protocol):
@@ -64,7 +66,10 @@ class Process:
         #: Set when the process has been reaped.
         self.exited: Event = Event()
         self.exit_status: ExitStatus | None = None
-        self._reaping = threading.Lock()
+        # Reentrant: the handler of a signal that comes in here may signal the peer, too.
+        self._reaping = threading.RLock()
+        # Looked at just before the number is used: no handler comes between.
+        self._reaped = False
         self._child = child
         self.pid: int = child.pid
 
@@ -78,13 +83,18 @@ class Process:
         return self._child.orphaned
 
     def _ended(self) -> None:
-        # The group is killed before its leader is reaped: until then the number cannot belong to anybody else.
-        self.signal_group(signal.SIGKILL)
-        self._child.kill_descendants()
-        with self._reaping:
+        held = self._reaping.acquire(timeout=_HELD_SECONDS)
+        try:
+            # The group is killed before its leader is reaped: until then the number cannot belong to anybody else.
+            self._signal_group(signal.SIGKILL)
+            self._child.kill_descendants()
+            self._reaped = True
             self.exit_status = self._child.reap()
             self._on_exit()
             self.exited.set()
+        finally:
+            if held:
+                self._reaping.release()
 
     def kill_all(self) -> None:
         """Kill the process and what it started, also what has left its group, and return at once."""
@@ -101,8 +111,9 @@ class Process:
     def signal(self, number: int, pid: int | None = None) -> None:
         """Send a signal to `pid`, if it belongs to this session, else to the process itself."""
         with self._reaping:
-            if not self.exited.is_set():
-                os.kill(pid if pid is not None and self._owns(pid) else self.pid, number)
+            target = pid if pid is not None and self._owns(pid) else self.pid
+            if not self._reaped:
+                os.kill(target, number)
 
     def _owns(self, pid: int) -> bool:
         try:
@@ -113,22 +124,25 @@ class Process:
     def signal_group(self, number: int) -> None:
         """Send a signal to the process and to all that it started and that has not left its group."""
         with self._reaping:
-            if self.exited.is_set():
-                return
-            try:
+            self._signal_group(number)
+
+    def _signal_group(self, number: int) -> None:
+        try:
+            if not self._reaped:
                 os.killpg(self.pid, number)
-            except PermissionError:  # macOS: when only zombies are left
-                pass
-            except ProcessLookupError:
-                # A forked process that has not come to make itself a group. It is there, since nobody has reaped it: unless
-                # its server has died, when anybody may have its number.
-                if not self._child.orphaned:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(self.pid, number)
+        except PermissionError:  # macOS: when only zombies are left
+            pass
+        except ProcessLookupError:
+            # A forked process that has not come to make itself a group. It is there, since nobody has reaped it: unless its
+            # server has died, when anybody may have its number.
+            if not self._child.orphaned and not self._reaped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, number)
 
     def disown(self) -> None:
         """In a forked child: this process cannot signal it any more."""
-        self._reaping = threading.Lock()
+        self._reaping = threading.RLock()
+        self._reaped = True
         self.exited = Event()
         self.exited.set()
         self._child.disown()

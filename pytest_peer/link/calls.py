@@ -92,7 +92,6 @@ class Calls:
         with self._lock:
             self._pending.error = error
             self._backlog.clear()
-            self._link = None
         self._pending.fail()
 
     def call(
@@ -109,7 +108,7 @@ class Calls:
         :raises EncodeError: the call or its result cannot be sent.
         """
         link = self._link
-        if link is None:  # booting, or down
+        if link is None:  # booting
             future = self.submit(fn, args, kwargs)
             try:
                 if timeout == 0:
@@ -119,8 +118,9 @@ class Calls:
                 self.drop(future)
         waiting = Waiting()
         asked = encode_call(fn, args, kwargs, self._by_value)
-        ident = self._pending.add(waiting)
+        ident = self._pending.number()  # before `add`: an interrupt leaves nothing there
         try:
+            self._pending.add(ident, waiting)
             self._post(wire.CALL, ident, asked)
             if timeout == 0:
                 raise TimeoutError  # at once, however fast the peer is
@@ -146,7 +146,7 @@ class Calls:
         :raises PeerDown: the peer has ended.
         """
         future = PeerFuture(self._outcome, self.timed_out)
-        ident = future.ident = self._pending.add(future)
+        ident = future.ident = self._pending.number()
 
         def encoded() -> Payload:
             return kept(encode_call(fn, args, kwargs, self._by_value))
@@ -154,12 +154,6 @@ class Calls:
         def failed(exc: Exception) -> None:
             if self._pending.take(ident) is not None:
                 future.set_exception(exc)
-
-        try:
-            first = encoded()
-        except Exception as exc:
-            failed(exc)
-            return future
 
         def speak() -> None:
             with self._lock:
@@ -175,7 +169,17 @@ class Calls:
             except Exception as exc:
                 failed(exc)
 
-        self._say(speak)
+        try:
+            self._pending.add(ident, future)
+            try:
+                first = encoded()
+            except Exception as exc:
+                failed(exc)
+            else:
+                self._say(speak)
+        except BaseException:  # `wait_pending` is not to wait for what an interrupt left unsaid
+            self._pending.take(ident)
+            raise
         return future
 
     def cast(
@@ -208,8 +212,9 @@ class Calls:
         :raises PeerDown: the peer has ended.
         """
         waiting = Waiting()
-        ident = self._pending.add(waiting)
+        ident = self._pending.number()
         try:
+            self._pending.add(ident, waiting)
             self._post(wire.STACKS, ident, b"")
             link = self._link or self._opening
             assert link is not None

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from ..errors import CallTimeout
 from ..time_limits import seconds
 from ..unpatched import monotonic
 from ..waiting import Condition
+from ..waiting import Event
 from .callbacks import callbacks
 from .segments import Payload
 
@@ -92,6 +94,9 @@ class PeerFuture(Future[Any]):
     ) -> None:
         super().__init__()
         self._condition = Condition()  # type: ignore[assignment]  # else an interrupted `result` may hang who answers
+        # Who waits here holds no lock: the handler of a signal that interrupts that may wait for the peer's end, and so for who answers.
+        self._answered = Event()
+        super().add_done_callback(partial(_set, self._answered))
         #: The id of the call.
         self.ident: int = 0
         #: Warnings of the call, still encoded; issued by whoever asks for the answer first.
@@ -149,11 +154,10 @@ class PeerFuture(Future[Any]):
     def _settled(self, timeout: float | None, told: float | None = None) -> Outcome:
         limit = seconds("timeout", timeout)
         if self._outcome is None:
-            try:
-                failed = super().exception(limit)
-            except TimeoutError:
+            if not self._answered.wait(limit):
                 assert limit is not None
-                raise self._timed_out(limit if told is None else told) from None
+                raise self._timed_out(limit if told is None else told)
+            failed = super().exception(0)
             with self._decoding:
                 if self._outcome is None:
                     if failed is not None:
@@ -164,6 +168,10 @@ class PeerFuture(Future[Any]):
                     exc = self._outcome[1]
                     self._remote_traceback = exc.__traceback__ if exc is not None else None
         return self._outcome
+
+
+def _set(event: Event, _: object) -> None:
+    event.set()
 
 
 def results(futures: Sequence[PeerFuture], timeout: float | None) -> Iterator[Any]:

@@ -73,7 +73,8 @@ class OwnModules:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._lock = threading.Lock()
+        # Reentrant: a signal's handler, or a finalizer, that comes in the middle of a look may say something to a peer.
+        self._lock = threading.RLock()
         self._seen: dict[str, tuple[int, str | None]] = {}
         self._loaded: tuple[int, tuple[str, object]] = (0, ("", None))
         #: Names that have been in the table once: there may be a peer that has been told of another module.
@@ -235,7 +236,7 @@ class News:
 
 def _forked() -> None:
     for each in (_for_others, *_by_path.values()):
-        each._lock = threading.Lock()
+        each._lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_forked)

@@ -31,18 +31,16 @@ class Pending:
         """One that nothing else has, for what is not answered."""
         return next(self._ids)
 
-    def add(self, call: Answered) -> int:
-        """Expect an answer, to the number that is returned.
+    def add(self, ident: int, call: Answered) -> None:
+        """Expect an answer to that number.
 
         :raises PeerDown: none will come.
         """
-        ident = next(self._ids)
         self._calls[ident] = call
         # In this order: `error` is set before `fail` looks who is pending.
         if self.error is not None:
             self._calls.pop(ident, None)
             raise self.error()
-        return ident
 
     def take(self, ident: int) -> Answered | None:
         """Whoever gets it from this answers it, or drops it; ``None`` if somebody else has it, or nobody waits any more."""

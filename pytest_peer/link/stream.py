@@ -14,6 +14,8 @@ from typing import Union
 
 #: A blocked writer looks this often whether the stream is being closed under it.
 _CLOSING_POLL_MS = 100
+#: For who writes to see that it is closed. If a signal's handler has interrupted it, and waits for this, it sees it before it writes.
+_HELD_SECONDS = 1.0
 #: Linux: the capacity of a pipe. Python knows the name since 3.10.
 _F_SETPIPE_SZ = 1031
 _WIDE = 1 << 20
@@ -108,10 +110,14 @@ class PipeStream:
 
     def close_write(self) -> None:
         self._closing = True
-        with self._writing:
+        held = self._writing.acquire(timeout=_HELD_SECONDS)
+        try:
             if self._write_fd >= 0:
                 os.close(self._write_fd)
                 self._write_fd = -1
+        finally:
+            if held:
+                self._writing.release()
 
     def disown(self, null_fd: int) -> None:
         """In a forked child: let go of the link without disturbing it; the process that owns it goes on."""

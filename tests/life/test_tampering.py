@@ -73,6 +73,34 @@ def test_a_death_is_told_while_the_clock_raises(peer_factory):
     assert peer_factory().call_within(TOLD, int) == 0
 
 
+# What the end needs
+
+
+def test_a_death_is_told_while_nothing_can_be_dumped(mortal):
+    with mock.patch("json.dumps", side_effect=ZeroDivisionError):
+        with pytest.raises(pytest_peer.PeerDown) as caught:
+            mortal.call_within(TOLD, die)
+        assert mortal.restart().call_within(TOLD, int) == 0
+    assert caught.value.reason.signal == signal.SIGKILL
+
+
+def test_peers_that_come_after_nothing_could_be_read_live_and_die_as_ever(run):
+    output = run(
+        """
+        from unittest import mock
+        threading.excepthook = lambda args: None
+        peer = start()
+        with mock.patch("os.read", side_effect=OSError("patched")):
+            told(peer.call_within, 20, int)
+        peer = start()
+        print(told(peer.call_within, 20, int))
+        print(told(peer.call_within, 20, die))
+        """
+    )
+    assert output[0] == "0"
+    assert "killed by SIGKILL" in output[1]
+
+
 # Threads
 
 

@@ -1,0 +1,159 @@
+"""An exception of a signal's handler at moments that a signal hardly ever meets: what was begun is known to somebody, or undone."""
+
+from __future__ import annotations
+
+import operator
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from steps import Interrupted
+from steps import at
+from steps import interrupt
+
+import pytest_peer
+
+LIMIT = 20.0  # seconds, of what must come
+
+
+def run(program: str, tmp_path: Path, *words: str) -> str:
+    """What the program prints; in a process of its own, which can be ended when it hangs."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words],
+        stdout=subprocess.PIPE,
+        timeout=LIMIT,
+        env={
+            **os.environ,
+            "TMPDIR": str(tmp_path),
+            "PYTHONPATH": str(Path(__file__).parent.parent),
+        },
+        check=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def test_an_interrupted_expectation_excuses_nothing(tmp_path):
+    peer = pytest_peer.start(artifacts=tmp_path)
+    with (
+        pytest.raises(Interrupted),
+        at(("incarnation.py", "expect", "return"), do=interrupt),
+        peer.expect_death(),
+    ):
+        pass
+    os.kill(peer.pid, signal.SIGKILL)
+    peer.wait_down(LIMIT)
+    with pytest.warns(pytest_peer.PeerDownWarning, match="SIGKILL"):
+        pytest_peer.start().stop()
+
+
+def test_an_interrupted_wait_tells_of_the_interrupt(peer):
+    """And not of a lock."""
+    future = peer.submit(operator.add, 1, 2)
+    with (
+        pytest.raises(Interrupted),
+        at(("waiting.py", "discard", "call"), do=interrupt),
+    ):
+        while True:  # it may be answered before it is waited for
+            future.result(LIMIT)
+            future = peer.submit(operator.add, 1, 2)
+
+
+def test_calls_whose_submit_was_interrupted_are_not_waited_for(tmp_path):
+    program = """
+import operator, steps, pytest_peer
+peer = pytest_peer.start()
+try:
+    with steps.at(("link/pending.py", "add", "return"), do=steps.interrupt):
+        peer.submit(operator.add, 1, 2)
+except steps.Interrupted:
+    peer.shutdown()
+print(peer.state)
+"""
+    assert run(program, tmp_path) == "down"
+
+
+def test_a_stop_that_was_interrupted_before_the_peer_was_told_may_be_repeated(tmp_path):
+    """It may take as long as it likes, so nobody kills it."""
+    program = """
+import steps, pytest_peer
+peer = pytest_peer.start(shutdown=None)
+try:
+    with steps.at(("link/calls.py", "shut_down", "call"), do=steps.interrupt):
+        peer.stop()
+except steps.Interrupted:
+    peer.stop()
+print(peer.down_reason.kind)
+"""
+    assert run(program, tmp_path) == "stopped"
+
+
+#: A signal comes while a fork server imports something, or two, the second when the first is dealt with.
+NOT_YET = """
+import os, sys
+import pytest_peer, pytest_peer.incarnation, pytest_peer.preload, steps
+pytest_peer.incarnation.KILLED = 0.2  # and not 20
+gate, verb, *moments = sys.argv[1:]
+peer = pytest_peer.start(name="db")
+if verb == "start":
+    peer.stop()
+pytest_peer.preload.modules = ("slow",)
+sys.path.insert(0, os.path.dirname(gate))
+signals = [("waiting.py", "wait", "call"), ("incarnation.py", "kill", "call")][:int(moments[0])]
+try:
+    with steps.at(*signals, do=steps.interrupt):
+        if verb == "start":
+            pytest_peer.start(name="db", wait_boot=60)
+        else:
+            peer.restart(wait_boot=60)
+except steps.Interrupted:
+    open(gate, "w").close()  # the process comes into being now
+peer.stop()
+started = []
+
+def begin():
+    started.append(pytest_peer.start(name="db"))
+    return True
+
+print(pytest_peer.eventually(begin, 10))
+"""
+
+
+@pytest.mark.parametrize("verb", ["start", "restart"])
+@pytest.mark.parametrize("times", ["1", "2"])
+def test_a_boot_that_is_interrupted_before_there_is_a_process_leaves_none(tmp_path, verb, times):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    (tmp_path / "slow.py").write_text(f"open({str(gate)!r}).read()")
+    assert run(NOT_YET, tmp_path, str(gate), verb, times) == "True"
+
+
+# A death at such a moment
+
+
+@pytest.mark.parametrize("say", ["call", "call_within", "submit", "cast", "send", "stop"])
+def test_what_is_said_at_the_moment_of_the_death_is_told_of_it(tmp_path, say):
+    peer = pytest_peer.start(artifacts=tmp_path, peer_down="continue")
+    peer.call(operator.add, 1, 2)  # what it has to know of modules goes before, and need not go now
+
+    def die() -> None:
+        os.kill(peer.pid, signal.SIGKILL)
+        peer.wait_down(LIMIT)
+        peer.stop()  # all is told
+
+    says = {
+        "call": lambda: peer.call(operator.add, 1, 2),
+        "call_within": lambda: peer.call_within(None, operator.add, 1, 2),
+        "submit": lambda: peer.submit(operator.add, 1, 2).result(LIMIT),
+        "cast": lambda: peer.cast(operator.add, 1, 2),
+        "send": lambda: peer.send("box", 1),
+    }
+    with at(("link/calls.py", "_post", "call"), do=die):
+        if say == "stop":
+            peer.stop()
+        else:
+            with pytest.raises(pytest_peer.PeerDown):
+                says[say]()

@@ -1,0 +1,153 @@
+"""A signal's handler, or a finalizer, that uses peers in the middle of anything: nobody waits for himself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LIMIT = 15.0  # seconds; who waits for himself does so for 20, or for ever
+
+HEAD = """
+import gc, operator, os, signal, sys, threading, time, types
+from unittest import mock
+import pytest_peer, steps
+peer = pytest_peer.start(name="db", peer_down="continue")
+peer.call(operator.add, 1, 2)
+
+def in_the_middle_of(name, handler):
+    real, handlers = operator.attrgetter(name)(os), [handler]
+    def function(*args):
+        done = real(*args)
+        if handlers and threading.current_thread() is threading.main_thread():
+            handlers.pop()()
+        return done
+    return mock.patch.object(os, name, function)
+"""
+
+
+def run(program: str, tmp_path: Path) -> str:
+    """What the program prints; in a process of its own, which can be ended when it hangs."""
+    done = subprocess.run(
+        [sys.executable, "-c", HEAD + program],
+        stdout=subprocess.PIPE,
+        timeout=LIMIT,
+        env={
+            **os.environ,
+            "TMPDIR": str(tmp_path),
+            "PYTHONPATH": str(Path(__file__).parent.parent),
+        },
+        check=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("does", ["peer.kill(signal.SIGCONT)", "peer.kill()", "peer.stop()"])
+def test_handler_that_comes_while_a_peer_is_signalled(tmp_path, does):
+    program = f"""
+with in_the_middle_of("kill", lambda: {does}):
+    peer.kill(signal.SIGCONT)
+peer.stop()
+print(peer.state)
+"""
+    assert run(program, tmp_path) == "down"
+
+
+@pytest.mark.parametrize("does", ["peer.kill()", "peer.stop()"])
+def test_handler_that_ends_a_peer_while_something_is_said_to_it(tmp_path, does):
+    program = f"""
+with in_the_middle_of("write", lambda: {does}):
+    peer.cast(operator.add, 1, 2)
+print(peer.state)
+"""
+    assert run(program, tmp_path) == "down"
+
+
+@pytest.mark.parametrize("does", ["peer.kill()", "peer.stop()"])
+def test_handler_that_ends_a_peer_while_its_end_is_waited_for(tmp_path, does):
+    program = f"""
+with steps.at(("waiting.py", "wait_for", "call"), do=lambda: {does}):
+    peer.wait_down()
+print(peer.state)
+"""
+    assert run(program, tmp_path) == "down"
+
+
+@pytest.mark.parametrize("does", ["peer.kill()", "peer.stop()", "peer.wait_boot()"])
+def test_handler_that_comes_while_the_boot_is_waited_for(tmp_path, does):
+    program = f"""
+second = pytest_peer.start(wait_boot=False)
+peer, first = second, peer
+with steps.at(("waiting.py", "wait_for", "call"), do=lambda: {does}):
+    try:
+        second.wait_boot()
+    except pytest_peer.BootError:
+        pass
+print(first.call(operator.add, 1, 2))
+"""
+    assert run(program, tmp_path) == "3"
+
+
+@pytest.mark.parametrize("does", ["peer.kill()", "peer.stop()"])
+def test_handler_that_ends_a_peer_while_an_answer_is_waited_for(tmp_path, does):
+    program = f"""
+future = peer.submit(time.sleep, 0.3)
+with steps.at(("waiting.py", "add", "return"), do=lambda: {does}):
+    try:
+        future.result(10)
+    except pytest_peer.PeerDown as exc:
+        print(exc.reason.kind if "{does}" == "peer.stop()" else exc.reason.signal.name)
+"""
+    assert run(program, tmp_path) == {"peer.stop()": "stopped", "peer.kill()": "SIGKILL"}[does]
+
+
+def test_handler_that_says_something_while_new_modules_are_looked_for(tmp_path):
+    program = """
+class Path:
+    def __fspath__(self):  # called by who looks
+        if handlers:
+            handlers.pop()()
+        return "/nowhere"
+
+handlers = [lambda: peer.cast(operator.add, 1, 2)]
+module = types.ModuleType("package")
+module.__path__ = [Path()]
+sys.modules["package"] = module
+print(peer.call(operator.add, 1, 2))
+"""
+    assert run(program, tmp_path) == "3"
+
+
+@pytest.mark.parametrize("does", ["stop", "kill"])
+def test_finalizer_that_ends_a_peer_on_the_thread_that_hears_of_all_ends(tmp_path, does):
+    """The collector comes on any thread."""
+    program = f"""
+class Owner:
+    def __init__(self):
+        self.peer, self.itself = pytest_peer.start(name="owned"), self
+
+    def __del__(self):
+        self.peer.{does}()
+        finalized.append(threading.current_thread().name)
+
+finalized, read = [], os.read
+
+def collecting(*args):
+    if threading.current_thread().name == "pytest-peer-watcher":
+        gc.collect()
+    return read(*args)
+
+gc.disable()
+Owner()
+with mock.patch("os.read", collecting):
+    while not finalized:
+        peer.submit(operator.add, 1, 2).result(5)
+peer.submit(os._exit, 3)
+print(*finalized, peer.wait_down(5))
+pytest_peer.eventually(lambda: pytest_peer.start(name="owned").stop(), 5)
+"""
+    assert run(program, tmp_path) == "pytest-peer-watcher exited with status 3"
