@@ -40,7 +40,7 @@ def kill(lives: Sequence[Incarnation]) -> None:
     """Kill all; limits as for `stop`."""
     for life in lives:
         life.kill()
-    _all([partial(life.wait_stopped, None) for life in lives])
+    _all([life.wait_killed for life in lives])
 
 
 def _all(actions: Sequence[Callable[[], None]]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from . import postmortem
 from .body import KILLED
 from .body import SAME_END
 from .body import Body
@@ -23,9 +24,6 @@ from .link import wire
 from .link.calls import Calls
 from .link.mailbox import Mailboxes
 from .options import PeerOptions
-from .postmortem import boot_error
-from .postmortem import boot_timeout
-from .postmortem import not_gone
 from .record import Record
 from .states import DownReason
 from .states import PeerState
@@ -96,10 +94,10 @@ class Incarnation:
         try:
             thread.start()
             self._begun.wait()
-        except BaseException:
+        except BaseException as exc:
             self.kill()
-            self.wait_stopped(None)
-            raise
+            self.wait_killed()
+            raise postmortem.never_started(self.options.name, exc) from exc.__cause__
         if self._failure is not None:
             raise self._failure.with_traceback(None)
 
@@ -117,7 +115,7 @@ class Incarnation:
             if (limit := self.options.boot_limit) is not None:
                 self._timers.call_later(limit, self._boot_too_long)
         except BaseException as exc:
-            self._failure = exc
+            self._failure = postmortem.never_started(self.options.name, exc)
             self._never_started()
             return
         finally:
@@ -170,8 +168,7 @@ class Incarnation:
             if error := self.record.boot_error or self._failure:
                 raise error
             if self.state is PeerState.BOOTING:
-                output = self.body.streams.text()
-                raise boot_timeout(self.record.whom(), self.body.argv, output, timeout)
+                raise postmortem.boot_timeout(self.record.whom(), self.body, timeout)
 
     def ask_to_stop(self) -> bool:
         """Begin to end it as the option ``shutdown`` says; return whether its end is to be waited for."""
@@ -197,12 +194,15 @@ class Incarnation:
         """After `ask_to_stop`: wait until the process and all that it started are gone; after `seconds`, kill them."""
         if not self._down.wait(seconds):
             self.kill()
-            self._down.wait(KILLED)
-        if not self._finished.wait(KILLED):
-            raise not_gone(self.record.whom(), KILLED)
+        self.wait_killed()
+
+    def wait_killed(self) -> None:
+        """After `kill`, or its end: wait until the process and all that it started are gone."""
+        if not (self._down.wait(KILLED) and self._finished.wait(KILLED)):
+            raise postmortem.not_gone(self.record.whom(), KILLED, self.body.process_state())
 
     def kill(self) -> None:
-        """Kill it and all that it started, and return at once; `wait_stopped` waits."""
+        """Kill it and all that it started, and return at once; `wait_killed` waits."""
         self.asked = True
         with self._changed:
             unborn = not self._launched and not self._finishing
@@ -285,7 +285,7 @@ class Incarnation:
                 orphaned=body.process.orphaned,
             )
             if not booted:
-                self.record.boot_error = boot_error(
+                self.record.boot_error = postmortem.boot_error(
                     f"peer {self.options.name!r}",
                     body,
                     reason,

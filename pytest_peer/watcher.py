@@ -102,15 +102,15 @@ class Watcher:
 
     def _started(self) -> selectors.BaseSelector:
         if self._selector is None:
-            self._selector = selectors.DefaultSelector()
-            self._wake = os.pipe()
-            for fd in self._wake:
-                os.set_blocking(fd, False)
-            self._selector.register(self._wake[0], selectors.EVENT_READ, None)
-            self._thread = Thread(target=self._run, name="pytest-peer-watcher", daemon=True)
             try:
+                self._selector = selectors.DefaultSelector()
+                self._wake = os.pipe()
+                for fd in self._wake:
+                    os.set_blocking(fd, False)
+                self._selector.register(self._wake[0], selectors.EVENT_READ, None)
+                self._thread = Thread(target=self._run, name="pytest-peer-watcher", daemon=True)
                 self._thread.start()
-            except BaseException:  # there may be one another time
+            except BaseException:  # no more descriptors, or threads; there may be one another time
                 self._close()
                 raise
         return self._selector
