@@ -204,6 +204,11 @@ class Body:
             return None
         return pid if process_status.descends(pid, self.process.pid) else None
 
+    def process_state(self) -> str:
+        """What the kernel says of the process, in words; empty if there is none, or no way to know."""
+        status = process_status.of_process(self.process.pid) if self.born else None
+        return str(status or "")
+
     def signal(self, number: int) -> None:
         """Send a signal to the interpreter, also when a launcher is between."""
         if self.born:

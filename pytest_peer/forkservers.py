@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import dataclasses
+import errno
 import functools
 import importlib
 import os
@@ -45,6 +46,8 @@ _EXECUTIONS: dict[int, tuple[str, tuple[int, ...]]] = {
     5: ("execute", LINK_NUMBERS),
     6: ("relay", (*LINK_NUMBERS, CONTROL_NUMBER)),
 }
+#: Of descriptors, memory, processes there may be more another time.
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 _lock = threading.Lock()
 _servers: dict[tuple[str, ...], ForkServer] = {}
 
@@ -178,6 +181,8 @@ def unavailable() -> str:
         importlib.import_module("ctypes")
         Inheritance.now()
     except (AttributeError, ImportError, OSError, KeyError) as exc:
+        if getattr(exc, "errno", None) in _PASSING:
+            raise
         return f"this system lacks what a fork server needs: {exc!r}"
     return ""
 

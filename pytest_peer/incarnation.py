@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from . import postmortem
 from .body import KILLED
 from .body import SAME_END
 from .body import Body
@@ -25,8 +26,6 @@ from .link import wire
 from .link.calls import Calls
 from .link.mailbox import Mailboxes
 from .options import PeerOptions
-from .postmortem import boot_timeout
-from .postmortem import not_gone
 from .record import Record
 from .states import DownReason
 from .states import PeerState
@@ -100,12 +99,12 @@ class Incarnation:
         try:
             thread.start()
             self._begun.wait()
-        except BaseException:
+        except BaseException as exc:
             self.kill()
             # Not longer, if a fork server has not even started: the process is killed when it is there.
             if self._down.wait(KILLED):
                 self._finished.wait(KILLED)
-            raise
+            raise postmortem.never_started(self.options.name, exc) from exc.__cause__
         if self._failure is not None:
             raise self._failure.with_traceback(None)
 
@@ -123,7 +122,7 @@ class Incarnation:
             if self._doomed:
                 self.body.kill()
         except BaseException as exc:
-            self._failure = exc
+            self._failure = postmortem.never_started(self.options.name, exc)
             self._never_started()
             return
         finally:
@@ -177,8 +176,7 @@ class Incarnation:
         if error := self.record.boot_error or self._failure:
             raise error.with_traceback(None)  # else it would keep the frames of all who have waited
         if not settled:
-            output = self.body.streams.text() if self.body.born else ""
-            raise boot_timeout(self.record.whom(), self.body.argv, output, timeout)
+            raise postmortem.boot_timeout(self.record.whom(), self.body, timeout)
 
     def ask_to_stop(self) -> bool:
         """Begin to end it as the option ``shutdown`` says; return whether its end is to be waited for."""
@@ -210,9 +208,8 @@ class Incarnation:
             return
         if not self._down.wait(seconds):
             self.kill()
-            self._down.wait(KILLED)
-        if not self._finished.wait(KILLED):
-            raise not_gone(self.record.whom(), KILLED)
+        if not (self._down.wait(KILLED) and self._finished.wait(KILLED)):
+            raise postmortem.not_gone(self.record.whom(), KILLED, self.body.process_state())
 
     def kill(self) -> None:
         """Kill it and all that it started, and return at once; `wait_stopped` waits."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,20 +98,45 @@ def crash(body: Body, status: ExitStatus | None, directory: Path) -> Crash:
     return Crash(crash_text.read(directory), found)
 
 
-def boot_timeout(who: str, argv: Sequence[str], output: str, seconds: float | None) -> BootTimeout:
+def boot_timeout(who: str, body: Body, seconds: float | None) -> BootTimeout:
     """It has not booted yet, and goes on."""
-    return BootTimeout(f"{who} is still booting after {seconds:g} s", argv=argv, output=output)
+    what = f"{who} is still booting after {seconds:g} s"
+    return BootTimeout(what, argv=body.argv, output=body.streams.text() if body.born else "")
 
 
-def not_gone(who: str, seconds: float) -> PeerDown:
-    """Something that was killed does not end: a kernel's wait, or a fault of ours. Shows what this process does meanwhile."""
+#: What a system that refuses something lacks, by the number of its error.
+_LACKING = {
+    errno.EMFILE: "the origin has no descriptors left; raise RLIMIT_NOFILE (ulimit -n), a peer takes 7",
+    errno.ENFILE: "the system has no descriptors left (fs.file-max)",
+    errno.EAGAIN: "no more processes or threads for this user, or in this container (ulimit -u, pids.max)",
+    errno.ENOMEM: "no memory left (RLIMIT_AS, or the system's)",
+    errno.ENOSPC: "no room for the peer's artifacts; empty the disk, or give the option `artifacts`",
+}
+
+
+def never_started(name: str, exc: BaseException) -> BaseException:
+    """Why there is no process: `exc`, or what that means, if the system refuses what a peer needs at the origin."""
+    threadless = isinstance(exc, RuntimeError) and str(exc) == "can't start new thread"
+    if isinstance(exc, BootError) or not (isinstance(exc, OSError) or threadless):
+        return exc
+    number = errno.EAGAIN if threadless else getattr(exc, "errno", None)
+    advice = f"; {_LACKING[number]}" if number in _LACKING else ""
+    return BootError(f"peer {name!r} could not be started: {exc}{advice}")
+
+
+def not_gone(who: str, seconds: float, state: str) -> PeerDown:
+    """Something that was killed does not end: a kernel's wait, a debugger, or a fault of ours. Shows what this process does meanwhile.
+
+    :param state: of the process, in words; empty if nobody knows.
+    """
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     stacks = [
         f"thread {names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
         for ident, frame in sys._current_frames().items()
         if ident != threading.get_ident()
     ]
-    return PeerDown(f"{who} was killed and is not gone after {seconds:g} s\n" + "\n".join(stacks))
+    what = f"{who} was killed and is not gone after {seconds:g} s" + (f": {state}" if state else "")
+    return PeerDown("\n".join([what, *stacks]))
 
 
 def _how(reason: DownReason) -> str:

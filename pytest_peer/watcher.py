@@ -143,19 +143,19 @@ class Watcher:
     def _started(self) -> selectors.BaseSelector:
         self.look()
         if self._selector is None:
-            self._selector = selectors.DefaultSelector()
-            self._wake = os.pipe()
-            for fd in self._wake:
-                os.set_blocking(fd, False)
-            self._selector.register(self._wake[0], selectors.EVENT_READ, self._woken)
-            number = getattr(self._selector, "fileno", None)  # not of every kind
-            own = (*self._wake, *([number()] if number is not None else []))
-            self._own = {fd: identity(fd) for fd in own}
-            self._notices = number is not None
-            self._thread = Thread(target=self._run, name="pytest-peer-watcher", daemon=True)
             try:
+                self._selector = selectors.DefaultSelector()
+                self._wake = os.pipe()
+                for fd in self._wake:
+                    os.set_blocking(fd, False)
+                self._selector.register(self._wake[0], selectors.EVENT_READ, self._woken)
+                number = getattr(self._selector, "fileno", None)  # not of every kind
+                own = (*self._wake, *([number()] if number is not None else []))
+                self._own = {fd: identity(fd) for fd in own}
+                self._notices = number is not None
+                self._thread = Thread(target=self._run, name="pytest-peer-watcher", daemon=True)
                 self._thread.start()
-            except BaseException:  # there may be one another time
+            except BaseException:  # no more descriptors, or threads; there may be one another time
                 self._close()
                 raise
         return self._selector

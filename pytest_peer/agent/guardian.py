@@ -17,6 +17,8 @@ from . import afresh
 #: What was killed is gone in less, unless the kernel waits for a disk. Then its peer's end is told without waiting on.
 _STRAY_SECONDS = 2.0
 _POLL_SECONDS = 0.001
+#: Between looks whether a debugger has let go what has ended.
+_HELD_SECONDS = 0.1
 
 
 class Guardian:
@@ -31,6 +33,7 @@ class Guardian:
         self._told = told
         self._pid = os.getpid()
         self._known = set()
+        self._held = set()  # ended, but a debugger that is attached has not let them go
         self._peers = {}  # process descriptor: (number of the request, pid)
         self._dead = {}  # number of the request: pid
         self._strays = {}  # process descriptor: pid; left by peers that have ended, and killed
@@ -50,6 +53,12 @@ class Guardian:
         """It is the peer of that number."""
         self._peers[fd] = number, pid
 
+    def signal(self, number, signal_number):
+        """Send a signal to a peer, and to what it has started and that has not left its group."""
+        for each, pid in self._peers.values():
+            if each == number:
+                _kill(os.killpg, pid, signal_number)
+
     def forget(self, fd, pid):
         """It has ended, or will at once, and is nobody's peer."""
         if fd >= 0:
@@ -57,8 +66,15 @@ class Guardian:
         self.reap(pid)
 
     def reap(self, pid):
-        os.waitpid(pid, 0)
-        self._known.discard(pid)
+        """Let it go; later, if a debugger has it: nothing here waits for somebody else's sake."""
+        self._held.add(pid)
+        self._reap_held()
+
+    def _reap_held(self):
+        for each in list(self._held):
+            if os.waitpid(each, os.WNOHANG)[0]:
+                self._held.discard(each)
+                self._known.discard(each)
 
     def let_go(self, number):
         """The origin has done with the number of a dead peer's process."""
@@ -78,7 +94,11 @@ class Guardian:
         """How long the next event may be waited for; ``None`` for ever."""
         if self._ending and time.monotonic() >= self._told_by:
             self._tell()  # whether or not all that was left is gone
-        return self._told_by - time.monotonic() if self._ending else None
+        limits = [self._told_by - time.monotonic()] if self._ending else []
+        if self._held:
+            self._reap_held()
+            limits.append(_HELD_SECONDS)
+        return min(limits, default=None)
 
     def ended(self, fd):
         """A peer has, or what one has left."""
@@ -88,9 +108,7 @@ class Guardian:
         else:
             number, pid = self._peers.pop(fd)
             self._dead[number] = pid
-            end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-            by_signal = end.si_code != os.CLD_EXITED
-            self._ending.append((number, -end.si_status if by_signal else end.si_status))
+            self._ending.append((number, _status(pid)))
             self._told_by = time.monotonic() + _STRAY_SECONDS
             _kill(os.killpg, pid)
         if self._ending:
@@ -139,15 +157,44 @@ class Guardian:
 
     def _children(self):
         try:
-            with open("/proc/self/task/%d/children" % self._pid) as file:
-                return [int(pid) for pid in file.read().split()]
+            with open("/proc/thread-self/children") as file:
+                pids = file.read().split()
+            if os.readlink("/proc/self") == str(self._pid):
+                return [int(pid) for pid in pids]
+            return [pid for pid in map(_number_here, pids) if pid > 0]
         except OSError:  # a kernel that does not tell (CONFIG_PROC_CHILDREN)
             return list(self._known)
 
 
-def _kill(kill, pid):
+def _number_here(pid):
+    """Where ``/proc`` is that of an outer namespace (``unshare --pid`` without ``--mount-proc``): the number that we know it by."""
+    depth = len(_numbers("self")) - 1
     try:
-        kill(pid, signal.SIGKILL)
+        return int(_numbers(pid)[depth])
+    except OSError:  # it is gone
+        return -1
+
+
+def _numbers(pid):
+    with open("/proc/%s/status" % pid) as file:
+        return next(line.split()[1:] for line in file if line.startswith("NSpid:"))
+
+
+def _status(pid):
+    """What a child that has ended returned, or the signal that ended it as a negative number."""
+    end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    if end is not None:
+        return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+    # Its debugger is told first, and we when that has heard it; the kernel shows it to all (proc(5), `exit_code`).
+    with open("/proc/%d/stat" % pid, "rb") as file:
+        status = int(file.read().rpartition(b")")[2].split()[49])
+    number = status & 0x7F
+    return -number if number else status >> 8
+
+
+def _kill(kill, pid, number=signal.SIGKILL):
+    try:
+        kill(pid, number)
     except (
         OSError
     ):  # it belongs to another user by now; or is no leader of a group yet, and ends by itself

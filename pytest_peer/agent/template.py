@@ -160,7 +160,10 @@ class Template:
                 if received is None:
                     self.end(0)
                 data, descriptors = received
-                what, number, *_ = marshal.loads(data)
+                what, number, *rest = marshal.loads(data)
+                if what == "signal":
+                    self._guardian.signal(number, *rest)
+                    continue
                 if what == "reap":
                     self._guardian.let_go(number)
                     self.report("reaped", number)

@@ -12,6 +12,7 @@ import signal
 from pathlib import Path
 
 from ..unpatched import monotonic
+from . import process_status
 
 
 def outside_group(pid: int) -> list[int]:
@@ -55,6 +56,8 @@ def wait_gone(fds: list[int], seconds: float) -> None:
 
 def _descendants(pid: int) -> list[int]:
     direct: list[int] = []
+    if not process_status.is_ours():
+        return direct
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:  # the process is gone, or this is no Linux

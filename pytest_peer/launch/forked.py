@@ -103,6 +103,10 @@ class Forked:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)  # not reaped, so the number is its own
 
+    def signal_group(self, number: int) -> None:
+        """Have the server send it."""
+        self._server.signal(self._number, number)
+
     def expect_end(self) -> None:
         """It was killed: a server that does not tell of its end is stuck, and killed too."""
         if not self._expected:

@@ -64,7 +64,7 @@ class ForkServer:
         self._children: dict[int, Forked] = {}  # until they are reaped
         self._lock = threading.Lock()  # of the register of children; held for a moment
         self._sending = threading.Lock()
-        self._reapable: deque[int] = deque()
+        self._errands: deque[tuple[Any, ...]] = deque()  # that nobody waits for
         self._ready = Event()
         self._was_ready = False
         self._received = bytearray()
@@ -95,8 +95,14 @@ class ForkServer:
         except OSError:
             pass  # it has ended, and that is noticed below
         self._socket.setblocking(False)
-        self._complaints.watch()
-        watcher.add(self._socket.fileno(), self._readable, lost=self._lost)
+        try:
+            self._complaints.watch()
+            watcher.add(self._socket.fileno(), self._readable, lost=self._lost)
+        except (OSError, RuntimeError) as exc:  # no more descriptors, or threads
+            self.dead = f"the fork server cannot be watched: {exc}"
+            self._was_ready = True  # nothing is wrong with it: another one may do
+            self.kill()
+            self._bury("")
 
     def wait_ready(self, limit: float) -> None:
         """Wait until it has started; after `limit` seconds, no more.
@@ -150,7 +156,7 @@ class ForkServer:
             raise NotForked("the fork server does not read", late=True) from None
         except OSError:
             pass  # it is dying, and the child is told
-        self._send_reapable()
+        self._send_errands()
         child.wait_born(deadline)
         return child
 
@@ -165,22 +171,27 @@ class ForkServer:
 
     def reap(self, number: int) -> None:
         """Let the server reap a child that has ended."""
-        self._reapable.append(number)
-        self._send_reapable()
+        self._errands.append(("reap", number))
+        self._send_errands()
 
-    def _send_reapable(self) -> None:
+    def signal(self, number: int, signal_number: int) -> None:
+        """Let the server send a signal to the group of a child."""
+        self._errands.append(("signal", number, int(signal_number)))
+        self._send_errands()
+
+    def _send_errands(self) -> None:
         # On the watcher's thread, for which the server may be waiting itself: this waits for nobody, and comes back instead.
-        while self._reapable and self._sending.acquire(blocking=False):
+        while self._errands and self._sending.acquire(blocking=False):
             try:
-                while self._reapable:
+                while self._errands:
                     # So short that it goes whole or not at all.
-                    self._say(("reap", self._reapable[0]), (), monotonic())
-                    self._reapable.popleft()
+                    self._say(self._errands[0], (), monotonic())
+                    self._errands.popleft()
             except TimeoutError:
-                watcher.call_later(_AGAIN_SECONDS, self._send_reapable)
+                watcher.call_later(_AGAIN_SECONDS, self._send_errands)
                 return
             except OSError:
-                self._reapable.clear()  # it is dying, and its dead are init's
+                self._errands.clear()  # it is dying, and its dead are init's
             finally:
                 self._sending.release()
 

@@ -33,6 +33,9 @@ class Child(Protocol):
     def watch(self, ended: Callable[[], object]) -> None:
         """Call `ended` once when it has ended. Until it is reaped its number cannot belong to another process."""
 
+    def signal_group(self, number: int) -> None:
+        """Have its parent send a signal to its group, if that is another process."""
+
     def expect_end(self) -> None:
         """It was killed."""
 
@@ -130,8 +133,9 @@ class Process:
         try:
             if not self._reaped:
                 os.killpg(self.pid, number)
-        except PermissionError:  # macOS: when only zombies are left
-            pass
+        except PermissionError:
+            # macOS: when only zombies are left. Else this process has given up the right to, which the peer's parent has.
+            self._child.signal_group(number)
         except ProcessLookupError:
             # A forked process that has not come to make itself a group. It is there, since nobody has reaped it: unless its
             # server has died, when anybody may have its number.

@@ -56,13 +56,26 @@ def parsed(text: str) -> ProcessStatus:
     )
 
 
+def is_ours() -> bool:
+    """Whether the numbers in ``/proc`` are those that we know processes by.
+
+    Not in a namespace of process ids that was made without its own (``unshare --pid`` without ``--mount-proc``): they are others'.
+    """
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
 def of_process(pid: int) -> ProcessStatus | None:
     """``None`` if there is no such process, or no way to know."""
-    return _read(f"/proc/{pid}/status")
+    return _read(f"/proc/{pid}/status") if is_ours() else None
 
 
 def ends(pid: int) -> bool:
     """Whether the kernel has begun to end it, or has: how, its parent will hear."""
+    if not is_ours():
+        return False
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             state, *fields = file.read().rpartition(b")")[2].split()

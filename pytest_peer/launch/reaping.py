@@ -16,6 +16,8 @@ from ..unpatched import sleep
 UNHEARD = (
     "nobody knows how it ended: something in the origin waits for all children, or ignores SIGCHLD"
 )
+#: The same, when its tracer (ptrace(2)) does not take what the kernel tells it first.
+HELD = "nobody knows how it ended: a debugger that is attached to it has not let it go"
 _POLL_SECONDS = 0.002
 
 

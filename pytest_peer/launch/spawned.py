@@ -15,14 +15,15 @@ from ..unpatched import Thread
 from ..watcher import watcher
 from . import descendants
 from .command import Command
+from .reaping import HELD
 from .reaping import UNHEARD
 from .reaping import reap
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
 
-#: It has ended before; a kernel may take a moment.
-_REAP_SECONDS = 5.0
+#: It has ended before; a kernel may take a moment. The watcher, and so all other peers, wait for it.
+_REAP_SECONDS = 1.0
 
 
 class Spawned:
@@ -78,6 +79,9 @@ class Spawned:
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         ended()
 
+    def signal_group(self, number: int) -> None:
+        """We are the parent."""
+
     def expect_end(self) -> None:
         """The kernel tells of it."""
 
@@ -100,8 +104,12 @@ class Spawned:
             watcher.remove(self._pidfd)
             with contextlib.suppress(OSError):  # code under test has closed it
                 os.close(self._pidfd)
-        status = reap(self._popen, _REAP_SECONDS)
-        self.orphaned = "" if status is not None else UNHEARD
+        try:
+            status = reap(self._popen, _REAP_SECONDS)
+            self.orphaned = "" if status is not None else UNHEARD
+        except subprocess.TimeoutExpired:
+            self.disown()
+            status, self.orphaned = None, HELD
         return status
 
     def wait_reaped(self, seconds: float) -> None:

@@ -1,0 +1,136 @@
+"""A debugger (ptrace(2)) hears of the end of a process first, and its parent only when the debugger has taken note."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from unittest import mock
+
+import psutil
+import pytest
+from processes import assert_gone
+from processes import is_running
+from programs_as_origins import said_by
+from stopping import AT_ONCE
+from stopping import taking_less_than
+
+import pytest_peer
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="no Linux: no PTRACE_SEIZE"
+)
+
+METHODS = pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+#: Attaches, and takes note of nothing, like one at its prompt. With the option 0x40 (PTRACE_O_TRACEEXIT) it keeps what was killed, too.
+DEBUGGER = """
+import ctypes, os, sys, time
+ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+ptrace.argtypes = [ctypes.c_long] * 4
+failed = ptrace(0x4206, int(sys.argv[1]), 0, int(sys.argv[2])) < 0
+print(os.strerror(ctypes.get_errno()) if failed else "attached", flush=True)
+time.sleep(600)
+"""
+
+
+def assert_gone_for_good(pids: list[int]) -> None:
+    """They are no zombies either."""
+    pytest_peer.eventually(lambda: not any(map(psutil.pid_exists, pids)), 20)
+
+
+@pytest.fixture
+def attach():
+    """A function that attaches a debugger to a process; skips where that is not permitted."""
+    debuggers, traced = [], []
+
+    def attach(pid: int, options: int = 0) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", DEBUGGER, str(pid), str(options)]
+        debuggers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        assert debuggers[-1].stdout is not None
+        said = debuggers[-1].stdout.readline().strip()
+        if said != "attached":
+            reason = f"ptrace is not permitted: {said}"
+            if os.environ.get("CI") == "true" and os.geteuid() == 0:
+                pytest.fail(reason)
+            pytest.skip(reason)
+        traced.append(pid)
+        return debuggers[-1]
+
+    yield attach
+    for debugger in debuggers:
+        debugger.kill()
+        with debugger:
+            pass
+    assert_gone_for_good(traced)
+
+
+@METHODS
+def test_a_peer_with_a_debugger_is_killed_like_others(peer_factory, attach, start_method):
+    peer, other = (peer_factory(start_method=start_method) for _ in range(2))
+    attach(peer.pid)
+    with taking_less_than(AT_ONCE):
+        peer.kill()
+    assert peer.down_reason.signal == signal.SIGKILL
+    assert other.call(os.getpid) == other.pid
+
+
+@METHODS
+def test_the_exit_status_of_a_peer_with_a_debugger_is_told(peer_factory, attach, start_method):
+    peer = peer_factory(start_method=start_method, peer_down="continue")
+    attach(peer.pid)
+    with taking_less_than(AT_ONCE), pytest.raises(pytest_peer.PeerDown) as caught:
+        peer.call_within(20, os._exit, 3)
+    assert caught.value.reason.exit_status == 3
+
+
+def test_a_peer_with_a_debugger_can_be_stopped_where_there_is_no_fork_server(peer_factory, attach):
+    with mock.patch("pytest_peer.forkservers.unavailable", return_value="a test"):
+        peer, other = (peer_factory(start_method="spawn") for _ in range(2))
+    debugger = attach(peer.pid)
+    with taking_less_than(AT_ONCE):
+        peer.stop()
+    assert "debugger" in str(peer.down_reason)
+    assert other.call(os.getpid) == other.pid
+    debugger.kill()
+    os.waitpid(peer.pid, 0)  # nobody else does
+
+
+def test_the_end_of_the_origin_is_seen_while_a_debugger_holds_a_dead_peer(tmp_path):
+    said = said_by(
+        tmp_path,
+        f"""
+        import subprocess
+        peer = start()
+        (daemon,) = peer.call(start_daemon)
+        command = [sys.executable, "-c", {DEBUGGER!r}, str(peer.pid), "0"]
+        debugger = subprocess.Popen(command, stdout=subprocess.PIPE)
+        print(debugger.stdout.readline().decode().strip())
+        print(debugger.pid, daemon, flush=True)
+        peer.cast(os._exit, 0)
+        time.sleep(0.5)  # nothing tells that the fork server has begun to deal with it
+        os._exit(0)
+        """,
+    )
+    debugger, daemon = map(int, said[-1].split())
+    try:
+        if said[0] != "attached":
+            pytest.skip(f"ptrace is not permitted: {said[0]}")
+        assert_gone([daemon], within=5)
+    finally:
+        os.kill(debugger, signal.SIGKILL)
+
+
+@METHODS
+def test_the_kill_of_a_peer_that_does_not_end_says_why(peer_factory, attach, start_method):
+    peer = peer_factory(start_method=start_method)
+    debugger = attach(peer.pid, 0x40)
+    with (
+        mock.patch("pytest_peer.incarnation.KILLED", 0.5),
+        taking_less_than(AT_ONCE),
+        pytest.raises(pytest_peer.PeerDown, match=r"not gone after 0\.5 s.*by a debugger"),
+    ):
+        peer.kill()
+    assert is_running(peer.pid)
+    debugger.kill()
+    assert peer.wait_down(20).signal == signal.SIGKILL

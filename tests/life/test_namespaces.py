@@ -1,0 +1,80 @@
+"""An origin in a namespace of process ids whose ``/proc`` is that of the one outside, where they have other numbers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+from programs_as_origins import said_by
+
+UNSHARED = ["unshare", "--pid", "--fork"]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A function that runs a program there, not as process 1, with whose end the kernel would end all others."""
+    try:
+        subprocess.run([*UNSHARED, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as exc:
+        reason = f"no namespace of process ids for a process: {exc}"
+        if os.environ.get("CI") == "true" and os.geteuid() == 0:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    launcher = [*UNSHARED, "sh", "-c", '"$@"; true', "sh"]
+    return lambda *lines: said_by(tmp_path, RUNS, *lines, launcher=launcher)
+
+
+RUNS = """
+    def runs(pid):
+        try: os.kill(pid, 0)
+        except ProcessLookupError: return False
+        return True
+"""
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_what_a_peer_has_started_is_gone_with_it(run, start_method):
+    said = run(
+        f"""
+        peer, other = start(start_method={start_method!r}), start()
+        daemons = peer.call(start_daemon) + other.call(start_daemon)
+        print(*map(runs, daemons))
+        peer.stop()
+        print(*map(runs, daemons))
+        """
+    )
+    assert said == ["True True", "False True"]
+
+
+def test_what_a_peer_has_started_is_gone_with_the_origin(run):
+    said = run(
+        """
+        heard, said = os.pipe()
+        origin = os.fork()
+        if origin == 0:
+            (daemon,) = start().call(start_daemon)
+            os.write(said, str(daemon).encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+        daemon = int(os.read(heard, 20))
+        os.waitpid(origin, 0)
+        pytest_peer.eventually(lambda: not runs(daemon), 5)
+        print("gone")
+        """
+    )
+    assert said == ["gone"]
+
+
+def test_nobody_is_taken_for_a_descendant_by_a_number_of_the_namespace_outside(run):
+    """Where there is no fork server, the origin looks for descendants itself."""
+    said = run(
+        """
+        from pytest_peer.launch import descendants, process_status
+        child = os.fork()
+        if child == 0:
+            time.sleep(600)
+        print(descendants.outside_group(1), process_status.of_process(1), process_status.ends(1))
+        os.kill(child, signal.SIGKILL)
+        """
+    )
+    assert said == ["[] None False"]
