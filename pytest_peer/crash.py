@@ -55,5 +55,7 @@ def failing_at_once(nurseries: Sequence[Nursery]) -> Iterator[None]:
     finally:
         signal.signal(_SIGNAL, previous[0])
         Nursery.on_crash = previous[1]
-    if raised:  # something has caught it, a loop that tries again or an event loop, and the test would pass
+    if (
+        raised
+    ):  # something has caught it, a loop that tries again or an event loop, and the test would pass
         raise raised[0]

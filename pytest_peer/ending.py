@@ -22,7 +22,9 @@ def stop(lives: Sequence[Incarnation]) -> None:
     """
     try:
         _stop(lives)
-    except BaseException:  # Ctrl-C, or a time limit: nobody is left who would do it when their time is over
+    except (
+        BaseException
+    ):  # Ctrl-C, or a time limit: nobody is left who would do it when their time is over
         kill(lives)
         raise
 
