@@ -22,6 +22,9 @@ from .unpatched import sleep
 #: Before anything is called again after a callback has raised: it may be the same one at once.
 _AFTER_FAILURE = 0.01
 
+#: As they were: a test may patch those of everybody, and here that would end the watching of all.
+_read, _write = os.read, os.write
+
 Callback = Callable[[], object]
 Timer = tuple[float, int, Callback]
 
@@ -126,7 +129,7 @@ class Watcher:
     def _poke(self) -> None:
         if self._wake is not None:
             try:
-                os.write(self._wake[1], b"!")
+                _write(self._wake[1], b"!")
             except BlockingIOError:
                 pass  # a full pipe wakes it as well
 
@@ -147,7 +150,7 @@ class Watcher:
         with self._lock:
             if key.data is None:
                 try:
-                    os.read(key.fd, 4096)
+                    _read(key.fd, 4096)
                 except BlockingIOError:
                     pass
                 return
