@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from .errors import PeerDown
+
 if TYPE_CHECKING:
     from .starter import Nursery
 
@@ -23,11 +25,12 @@ _SIGNAL = signal.SIGURG
 def failing_at_once(nurseries: Sequence[Nursery]) -> Iterator[None]:
     """While the body of a test runs: a crash raises `PeerDown` in the main thread, out of a sleep, a lock or a socket.
 
-    A signal's handler is the only way into a blocked main thread; where the test runs in another one, or where something in C
-    does not return for a signal, the test fails when its body ends.
+    A signal's handler is the only way into a blocked main thread; where the test runs in another one, where something in C
+    does not return for a signal, or where something catches what is raised, the test fails when its body ends.
     """
     from .starter import Nursery
 
+    raised: list[PeerDown] = []
     main = threading.main_thread()
     if threading.current_thread() is not main:
         yield
@@ -35,16 +38,24 @@ def failing_at_once(nurseries: Sequence[Nursery]) -> Iterator[None]:
 
     def raise_crashes(_: int, __: FrameType | None) -> None:
         for nursery in list(nurseries):
-            nursery.raise_crashes()
+            try:
+                nursery.raise_crashes()
+            except PeerDown as exc:
+                raised.append(exc)
+                raise
 
     def interrupt() -> None:
         assert main.ident is not None
         signal.pthread_kill(main.ident, _SIGNAL)
 
-    previous = signal.signal(_SIGNAL, raise_crashes)
+    previous = signal.signal(_SIGNAL, raise_crashes), Nursery.on_crash  # of a test that runs pytest
     Nursery.on_crash = interrupt
     try:
         yield
     finally:
-        Nursery.on_crash = None
-        signal.signal(_SIGNAL, previous)
+        signal.signal(_SIGNAL, previous[0])
+        Nursery.on_crash = previous[1]
+    if (
+        raised
+    ):  # something has caught it, a loop that tries again or an event loop, and the test would pass
+        raise raised[0]

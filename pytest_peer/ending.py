@@ -16,10 +16,20 @@ __tracebackhide__ = True  # a report shows the test and the peer, not what is be
 
 
 def stop(lives: Sequence[Incarnation]) -> None:
-    """Stop all as their option ``shutdown`` says.
+    """Stop all as their option ``shutdown`` says. When a signal's handler raises meanwhile, they are killed.
 
     :raises PeerError: one is not gone although it was killed; several: ``ExceptionGroup``.
     """
+    try:
+        _stop(lives)
+    except (
+        BaseException
+    ):  # Ctrl-C, or a time limit: nobody is left who would do it when their time is over
+        kill(lives)
+        raise
+
+
+def _stop(lives: Sequence[Incarnation]) -> None:
     started = monotonic()
     asked = [life.ask_to_stop() for life in lives]
 

@@ -29,9 +29,9 @@ from .options import PeerOptions
 from .record import Record
 from .states import DownReason
 from .states import PeerState
+from .timers import Timers
 from .unpatched import Thread
 from .waiting import Event
-from .watcher import Timers
 from .watcher import watcher
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from .incarnation import Incarnation
 from .link.mailbox import Mailbox
 from .link.mailbox import Mailboxes
 from .link.pickling import decode
+from .monkey_patches import patched_by
 from .options import PeerOptions
 from .options import checked
 from .peer import Peer
@@ -141,6 +142,11 @@ class Nursery:
         return peer
 
     def _live(self, options: PeerOptions) -> Incarnation:
+        if library := patched_by():
+            raise BootError(
+                f"peer {options.name!r} is not started: {library} has monkey-patched this process, and its greenlets "
+                "cannot control peers; patch in the peer, by its first call, and not where pytest runs"
+            )
         life = Incarnation(options, lambda: prepare(life), self.mailboxes, self._down)
 
         def prepare(life: Incarnation) -> Artifacts:

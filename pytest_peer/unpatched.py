@@ -7,6 +7,7 @@ themselves wherever a module has them under a name of its own.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from functools import partial
@@ -24,5 +25,10 @@ class Thread(threading.Thread):
     """`threading.Thread`, whose ``start`` a test may replace."""
 
     def start(self) -> None:
-        """As it was."""
+        """As it was.
+
+        :raises RuntimeError: there can be no thread any more.
+        """
+        if sys.is_finalizing():  # before Python 3.12 it would wait for ever
+            raise RuntimeError("can't start new thread: the interpreter is ending")
         _start(self)

@@ -38,6 +38,8 @@ class _Waiters:
         while self._locks:
             try:
                 self._locks.pop().release()
+            except RecursionError:  # it will be no other the next time
+                raise
             except (IndexError, RuntimeError):
                 pass  # somebody else wakes them too
 

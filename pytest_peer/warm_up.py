@@ -10,6 +10,7 @@ import pytest
 from . import controller
 from . import preload
 from . import settings
+from .monkey_patches import patched_by
 from .start_methods import SPAWN
 from .start_methods import unsupported
 
@@ -64,6 +65,6 @@ def collected(item: pytest.Item) -> None:
     if serves and settings.read(item.config).get("start_method") != SPAWN:
         from . import forkservers  # not at the top: a suite without peers does not pay for it
 
-        if not forkservers.unavailable():
+        if not forkservers.unavailable() and not patched_by():
             with contextlib.suppress(OSError):  # who starts a peer is told
                 forkservers.running()

@@ -32,6 +32,9 @@ _LOOK_SECONDS = 1.0
 #: A kernel gives the lowest number that is free, so what belongs to a watched descriptor is not far above it.
 _NEAR = 32
 
+#: As they were: a test may patch those of everybody, and here that would end the watching of all.
+_read, _write = os.read, os.write
+
 Callback = Callable[[], object]
 Timer = tuple[float, int, Callback]
 
@@ -203,10 +206,8 @@ class Watcher:
     def _poke(self) -> None:
         self.look()
         if self._wake is not None:
-            try:
-                os.write(self._wake[1], b"!")
-            except BlockingIOError:
-                pass  # a full pipe wakes it as well
+            with contextlib.suppress(BlockingIOError):  # a full pipe wakes it as well
+                _write(self._wake[1], b"!")
 
     def _run(self) -> None:
         selector = self._selector
@@ -241,7 +242,8 @@ class Watcher:
 
     def _woken(self) -> None:
         if self._wake is not None:
-            os.read(self._wake[0], 4096)
+            with contextlib.suppress(BlockingIOError):
+                _read(self._wake[0], 4096)
 
     def _run_timers(self) -> None:
         while True:
@@ -266,31 +268,6 @@ class Watcher:
         if self._is_intact():
             self._close()
         self.__init__()  # type: ignore[misc]
-
-
-class Timers:
-    """Timers with a common end: none of them is left, or added, after `close`.
-
-    No lock: callbacks of the watcher, which holds its own, add timers too. Whichever of `close` and `call_later` comes second
-    sees what the first has done.
-    """
-
-    def __init__(self) -> None:
-        self._timers: list[Timer] = []
-        self._closed = False
-
-    def call_later(self, seconds: float, callback: Callback) -> Timer:
-        """As `Watcher.call_later`."""
-        timer = watcher.call_later(seconds, callback)
-        self._timers.append(timer)
-        if self._closed:
-            watcher.cancel(timer)
-        return timer
-
-    def close(self) -> None:
-        """Cancel all."""
-        self._closed = True
-        watcher.cancel(*self._timers)
 
 
 watcher: Watcher = Watcher()

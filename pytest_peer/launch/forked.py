@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import ExecNotFound
 from ..states import ExitStatus
+from ..timers import Timers
 from ..unpatched import monotonic
 from ..waiting import Event
-from ..watcher import Timers
 from . import process_status
 
 if TYPE_CHECKING:

@@ -278,6 +278,8 @@ def _each(function: Callable[[int, int], object], hand: Hand, arguments: tuple[i
     while True:
         try:
             deque(map(function, hand, arguments), 0)
+        except RecursionError:  # it will be no other the next time
+            raise
         except (
             RuntimeError
         ):  # a handler had it between the two calls here, so the iterator is stale

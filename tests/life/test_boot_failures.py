@@ -138,3 +138,26 @@ def test_too_old_python_is_a_boot_error_at_once(peer_factory, requires_python, v
     error = failure(peer_factory, exec=requires_python(version))
     assert version in str(error)
     assert "too old" in str(error)
+
+
+# What gevent and eventlet leave of the origin
+
+
+@pytest.mark.parametrize(
+    ("patched", "by"),
+    [
+        ("_thread.start_new_thread", "gevent.thread"),
+        ("socket.socket", "gevent._socket3"),
+        ("subprocess.Popen", "eventlet.green.subprocess"),
+    ],
+)
+def test_monkey_patched_origin_is_a_boot_error_that_says_so(peer_factory, monkeypatch, patched, by):
+    def replacement() -> None:
+        raise AssertionError("used")
+
+    replacement.__module__ = by
+    with monkeypatch.context() as patching:
+        patching.setattr(patched, replacement)
+        error = failure(peer_factory, name="db")
+    assert f"peer 'db' is not started: {by.partition('.')[0]} has monkey-patched" in str(error)
+    assert peer_factory(name="db").call(os.getpid)

@@ -185,6 +185,15 @@ def test_interrupted_stop_may_be_repeated(peer_factory):
     assert not is_running(peer.pid)
 
 
+def test_interrupted_stop_kills_those_that_take_their_time(peer_factory):
+    group = peer_factory.many(2, shutdown=LIMIT)
+    group.cast(wait_forever)
+    for peer in group:
+        peer.stdout.wait_for("waiting", LIMIT)
+    interrupt(group.stop, after(0.1))
+    assert [peer.state for peer in group] == ["down", "down"]
+
+
 # pytest-timeout
 
 

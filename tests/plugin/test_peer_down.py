@@ -177,3 +177,38 @@ def test_pending_and_later_calls_say_why_in_every_mode(inner, mode):
         """
     )
     inner.run("-rA").stdout.fnmatch_lines(["as it should"])
+
+
+def test_crash_fails_a_test_that_catches_what_is_raised(inner):
+    inner.write(
+        """
+        @pytest.mark.peer(peer_down="crash")
+        def test_it(peer):
+            peer.cast(os._exit, 3)
+            try:
+                time.sleep(600)
+            except Exception:
+                pass  # a loop that tries again, or an event loop that tells and goes on
+        """
+    )
+    result = inner.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E*PeerDown*exited with status 3*"])
+
+
+def test_crash_fails_a_blocked_test_that_has_run_pytest_in_its_process(inner):
+    inner.write(
+        """
+        pytest_plugins = "pytester"
+
+        @pytest.mark.peer(peer_down="crash")
+        def test_it(peer, pytester):
+            pytester.makepyfile("def test_inside(peer): peer.call(int)")
+            pytester.runpytest_inprocess("-p", "pytest_peer.plugin").assert_outcomes(passed=1)
+            peer.cast(os._exit, 3)
+            time.sleep(600)
+        """
+    )
+    result = inner.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E*PeerDown*exited with status 3*"])

@@ -119,3 +119,22 @@ def test_start_method_that_does_not_exist_is_a_usage_error(inner):
     result = inner.run("--peer-start-method=fork")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--peer-start-method: start_method: expected one of*"])
+
+
+def test_monkey_patched_origin_is_told_of_in_the_test(inner):
+    inner.write(
+        """
+        import subprocess
+
+        def replacement(*arguments, **options):
+            raise AssertionError("used")
+
+        replacement.__module__ = "gevent.subprocess"
+        subprocess.Popen = replacement
+        """,
+        "conftest.py",
+    )
+    inner.write("def test_it(peer): pass\n")
+    result = inner.run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["E*BootError: peer * is not started: gevent has monkey-patched*"])

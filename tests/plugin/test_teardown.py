@@ -116,6 +116,37 @@ def test_timeout_in_a_call(inner, method, within):
     inner.assert_nothing_left(within)
 
 
+def test_timeout_in_the_stop_of_the_peers(inner):
+    inner.write(
+        """
+        import atexit
+
+        def hang_at_exit():
+            atexit.register(time.sleep, 600)
+
+        @pytest.mark.timeout(4, method="signal")
+        @pytest.mark.peer(shutdown=20)
+        def test_it(peer, peer_factory):
+            note(peer, *peer_factory.many(2))
+            peer.call(hang_at_exit)
+
+        def test_next(inner_pids):
+            assert not inner_pids()
+        """
+    )
+    inner.write(
+        """
+        from processes import running
+
+        @pytest.fixture
+        def inner_pids():
+            return lambda: running(int(pid) for pid in open("pids").read().split())
+        """,
+        "conftest.py",
+    )
+    inner.run().assert_outcomes(passed=2, errors=1)
+
+
 @pytest.mark.parametrize("statement", ["os._exit(3)", "os.kill(os.getpid(), signal.SIGKILL)"])
 def test_death_of_pytest_itself(inner, statement):
     inner.write(

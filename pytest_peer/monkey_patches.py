@@ -1,0 +1,21 @@
+"""Whether gevent or eventlet has replaced this process's threads, sockets and subprocesses.
+
+What controls peers has to run while tests wait, which greenlets do not.
+"""
+
+from __future__ import annotations
+
+import _thread
+import socket
+import subprocess
+
+_LIBRARIES = ("gevent", "eventlet")
+
+
+def patched_by() -> str:
+    """Which of them has replaced something that peers need; empty if none has."""
+    for needed in (_thread.start_new_thread, socket.socket, subprocess.Popen):
+        library = str(getattr(needed, "__module__", "")).partition(".")[0]
+        if library in _LIBRARIES:
+            return library
+    return ""

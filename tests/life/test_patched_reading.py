@@ -1,0 +1,28 @@
+"""What a test does to the reading and writing of its whole process, for a moment, while peers live and die there."""
+
+from __future__ import annotations
+
+import os
+import signal
+from unittest import mock
+
+import pytest
+
+import pytest_peer
+
+TOLD = 20.0  # seconds, of what must come
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("function", ["os.read", "os.write"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_deaths_are_told_after_it_failed_for_everybody(peer_factory, function):
+    first, second = peer_factory.many(2, peer_down="continue")
+    with mock.patch(function, side_effect=ZeroDivisionError):
+        first.kill()
+    with pytest.raises(pytest_peer.PeerDown) as caught:
+        second.call_within(TOLD, die)
+    assert caught.value.reason.signal == signal.SIGKILL

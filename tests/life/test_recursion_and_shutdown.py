@@ -1,0 +1,67 @@
+"""Peers where Python itself is at an end: of its stack, and of its life."""
+
+from __future__ import annotations
+
+import operator
+import subprocess
+import sys
+from collections.abc import Callable
+
+from processes import assert_gone
+
+LIMIT = 20.0  # seconds, of what must come
+#: More frames than a call takes.
+FRAMES = 80
+
+
+def below(frames: int, function: Callable[[], object]) -> object:
+    """What the function returns that many frames further down."""
+    return function() if frames <= 0 else below(frames - 1, function)
+
+
+def room() -> int:
+    """How many frames there are down to the end of the stack, about."""
+    depth, frame = 0, sys._getframe()
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
+    return sys.getrecursionlimit() - depth
+
+
+def test_call_at_the_end_of_the_stack_is_answered_or_a_recursion_error(peer):
+    def call() -> int:
+        return peer.call_within(LIMIT, operator.add, 1, 2)
+
+    for frames in range(FRAMES):
+        try:
+            assert below(room() - frames, call) == 3
+        except RecursionError:
+            pass
+        assert call() == 3
+
+
+SHUTDOWN = """
+import sys
+import pytest_peer
+
+class Last:
+    def __init__(self):
+        self.start, self.write = pytest_peer.start, sys.__stdout__.write
+    def __del__(self):
+        try:
+            self.start()
+        except Exception as exc:
+            self.write(type(exc).__name__ + ": " + str(exc))
+
+with pytest_peer.start() as peer:
+    print(peer.pid, flush=True)
+sys.modules["last"] = Last()  # these are the last to go
+"""
+
+
+def test_start_while_the_interpreter_ends_is_an_error():
+    ended = subprocess.run(
+        [sys.executable, "-c", SHUTDOWN], stdout=subprocess.PIPE, timeout=LIMIT, check=True
+    )
+    pid, _, told = ended.stdout.decode().partition("\n")
+    assert "can't start new thread" in told or "at interpreter shutdown" in told
+    assert_gone([int(pid)], within=0)
