@@ -30,7 +30,11 @@ class StandardStreams:
 
     def drain(self) -> None:
         """Read what is in the pipes now. Only who reads the link may use this, and not in the main thread."""
-        if self._poll.poll(0):  # one system call for both, and mostly there is nothing
+        try:
+            some = bool(self._poll.poll(0))  # one system call for both, and mostly there is nothing
+        except OSError:  # RLIMIT_NOFILE is lower than their number
+            some = True
+        if some:
             self.stdout.drain()
             self.stderr.drain()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 
+from ..errors import EncodeError
 from . import wire
 from .interpreter import Interpreter
 from .outbox import Outbox
@@ -31,9 +32,14 @@ class Counterpart:
     def tell_news(self, outbox: Outbox) -> None:
         """Say which modules are new here; before anything that may refer to one.
 
+        :raises EncodeError: it is not possible to look for them.
         :raises OSError: the link is closed.
         """
-        if self._news.any():
+        try:
+            fresh = self._news.any()
+        except OSError as exc:  # no more descriptors; the next one may look again
+            raise EncodeError(f"cannot look for the modules that the peer needs: {exc}") from exc
+        if fresh:
             with self._lock:
                 if news := self._news.take():
                     outbox.post(wire.MODULES, 0, news)

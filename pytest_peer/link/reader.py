@@ -204,6 +204,8 @@ class Reader:
                 if found := poll.poll(seconds * 1000):
                     return found
             return []
+        except OSError:  # RLIMIT_NOFILE is lower than their number: the watcher needs no poll
+            return []
         finally:
             polls.append(poll)
 

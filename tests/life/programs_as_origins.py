@@ -12,7 +12,7 @@ from pathlib import Path
 LIMIT = 100.0  # seconds, of a program that must end
 
 _COMMON = f"""
-import os, resource, signal, sys, time
+import ctypes, os, resource, signal, sys, threading, time
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 import pytest_peer
 from occupations import start_daemon
@@ -20,6 +20,13 @@ def start(**options): return pytest_peer.start(peer_down="continue", **options)
 def told(function, *arguments):
     try: return function(*arguments)
     except Exception as exc: return repr(exc) + str(exc)
+def die(): os.kill(os.getpid(), signal.SIGKILL)
+def kill_parent():
+    os.kill(os.getppid(), signal.SIGSEGV)
+    time.sleep(100)
+def descriptors():  # without that of the listing
+    listed = [int(fd) for fd in os.listdir("/proc/self/fd")]
+    return {{fd for fd in listed if fd > 2 and os.path.exists(f"/proc/self/fd/{{fd}}")}}
 """
 
 

@@ -12,7 +12,6 @@ import psutil
 import pytest
 from processes import assert_gone
 from processes import is_running
-from programs_as_origins import said_by
 from stopping import AT_ONCE
 from stopping import taking_less_than
 
@@ -96,9 +95,8 @@ def test_a_peer_with_a_debugger_can_be_stopped_where_there_is_no_fork_server(pee
     os.waitpid(peer.pid, 0)  # nobody else does
 
 
-def test_the_end_of_the_origin_is_seen_while_a_debugger_holds_a_dead_peer(tmp_path):
-    said = said_by(
-        tmp_path,
+def test_the_end_of_the_origin_is_seen_while_a_debugger_holds_a_dead_peer(run):
+    said = run(
         f"""
         import subprocess
         peer = start()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+from functools import partial
 
 import pytest
-from programs_as_origins import said_by
 
 UNSHARED = ["unshare", "--pid", "--fork"]
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(run):
     """A function that runs a program there, not as process 1, with whose end the kernel would end all others."""
     try:
         subprocess.run([*UNSHARED, "true"], check=True, capture_output=True)
@@ -22,7 +22,7 @@ def run(tmp_path):
             pytest.fail(reason)
         pytest.skip(reason)
     launcher = [*UNSHARED, "sh", "-c", '"$@"; true', "sh"]
-    return lambda *lines: said_by(tmp_path, RUNS, *lines, launcher=launcher)
+    return partial(run, RUNS, launcher=launcher)
 
 
 RUNS = """

@@ -6,7 +6,6 @@ import os
 import sys
 
 import pytest
-from programs_as_origins import said_by
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no Linux: no fork server"),
@@ -30,10 +29,9 @@ GIVEN_UP = """
     [("kill", "killed by SIGKILL"), ("stop", "stopped (killed by SIGKILL)")],
 )
 def test_a_peer_that_hangs_is_killed_by_an_origin_that_has_no_right_to(
-    tmp_path, start_method, ending, reason
+    run, start_method, ending, reason
 ):
-    said = said_by(
-        tmp_path,
+    said = run(
         STATE,
         f"peer = start(start_method={start_method!r}, shutdown=('halt', 0.2))",
         "peer.cast(hold_the_gil); peer.stdout.wait_for('holding', 20)",
@@ -44,9 +42,8 @@ def test_a_peer_that_hangs_is_killed_by_an_origin_that_has_no_right_to(
     assert said == [f"None {reason}", "True"]
 
 
-def test_a_peer_is_paused_by_an_origin_that_has_no_right_to(tmp_path):
-    said = said_by(
-        tmp_path,
+def test_a_peer_is_paused_by_an_origin_that_has_no_right_to(run):
+    said = run(
         STATE,
         "peer = start(); peer.call(int)",  # with what needs the right to read files
         GIVEN_UP,

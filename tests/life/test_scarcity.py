@@ -6,7 +6,6 @@ import resource
 import sys
 
 import pytest
-from programs_as_origins import said_by
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="macOS: other numbers")
 
@@ -27,9 +26,8 @@ LIMITED = """
 
 @linux
 @pytest.mark.parametrize("most", [8, 13, *range(15, 21)])
-def test_a_peer_that_finds_no_descriptors_says_so_and_later_ones_have_them(tmp_path, most):
-    said = said_by(
-        tmp_path,
+def test_a_peer_that_finds_no_descriptors_says_so_and_later_ones_have_them(run, most):
+    said = run(
         LIMITED,
         f"""
         print(with_descriptors({most}, life).replace("\\n", " "))
@@ -41,9 +39,8 @@ def test_a_peer_that_finds_no_descriptors_says_so_and_later_ones_have_them(tmp_p
     assert said[-1] == "0 True"  # with a fork server
 
 
-def test_a_peer_that_finds_no_threads_says_so_and_later_ones_have_them(tmp_path):
-    said = said_by(
-        tmp_path,
+def test_a_peer_that_finds_no_threads_says_so_and_later_ones_have_them(run):
+    said = run(
         """
         import threading
         threading.stack_size(1 << 47)  # no system has that
@@ -57,9 +54,8 @@ def test_a_peer_that_finds_no_threads_says_so_and_later_ones_have_them(tmp_path)
     assert said[1] == "0"
 
 
-def test_several_peers_that_find_no_descriptors_are_told_together(tmp_path):
-    said = said_by(
-        tmp_path,
+def test_several_peers_that_find_no_descriptors_are_told_together(run):
+    said = run(
         """
         from pytest_peer.starter import Nursery
         import itertools
@@ -75,12 +71,11 @@ def test_several_peers_that_find_no_descriptors_are_told_together(tmp_path):
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
-def test_descriptors_may_have_numbers_that_select_does_not_know(tmp_path, start_method):
+def test_descriptors_may_have_numbers_that_select_does_not_know(run, start_method):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if 0 < hard < 2000:
         pytest.skip(f"no more than {hard} descriptors for a process here (ulimit -Hn)")
-    said = said_by(
-        tmp_path,
+    said = run(
         f"""
         resource.setrlimit(resource.RLIMIT_NOFILE, (2000, {hard}))
         kept = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
@@ -97,3 +92,37 @@ def test_descriptors_may_have_numbers_that_select_does_not_know(tmp_path, start_
         "PeerDown exited with status 3",
         "stopped (exited with status 0) and killed by SIGKILL",
     ]
+
+
+@linux
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_a_running_peer_needs_no_more_descriptors(run, most):
+    said = run(
+        LIMITED,
+        f"""
+        peer = start()
+        peer.call(int)
+        def use():
+            future = peer.submit(os.getppid)
+            return peer.call(int), future.result() > 1, told(peer.stop)
+        print(with_descriptors({most}, use))
+        """,
+    )
+    assert said == ["(0, True, None)"]
+
+
+@linux
+def test_a_call_that_finds_no_descriptors_to_look_for_modules_says_so_and_the_next_one_has_them(
+    run,
+):
+    said = run(
+        LIMITED,
+        """
+        peer = start()
+        print(with_descriptors(3, lambda: peer.call_within(20, int)))
+        print(peer.call(int))
+        """,
+    )
+    assert said[0].startswith("EncodeError(")
+    assert "Too many open files" in said[0]
+    assert said[1] == "0"
