@@ -41,6 +41,8 @@ __tracebackhide__ = True  # a report shows the test and the peer, not what is be
 
 #: For a peer to notice that its link was cut, before it is killed.
 _NOTICE = 5.0
+#: Between looks whether the thread that is to start the process still lives.
+_LOOK_SECONDS = 0.5
 
 
 class Incarnation:
@@ -98,7 +100,11 @@ class Incarnation:
         thread = Thread(target=self._begin, args=(booted,), name=name, daemon=True)
         try:
             thread.start()
-            self._begun.wait()
+            while not self._begun.wait(_LOOK_SECONDS):
+                if not (thread.is_alive() or self._begun.is_set()):
+                    if not self.body.born:
+                        self._never_started()
+                    raise postmortem.thread_died(self.options.name)
         except BaseException as exc:
             self.kill()
             # Not longer, if a fork server has not even started: the process is killed when it is there.
