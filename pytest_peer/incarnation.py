@@ -41,8 +41,6 @@ __tracebackhide__ = True  # a report shows the test and the peer, not what is be
 
 #: For a peer to notice that its link was cut, before it is killed.
 _NOTICE = 5.0
-#: Between looks whether the thread that is to start the process still lives.
-_LOOK_SECONDS = 0.5
 
 
 class Incarnation:
@@ -100,10 +98,8 @@ class Incarnation:
         thread = Thread(target=self._begin, args=(booted,), name=name, daemon=True)
         try:
             thread.start()
-            while not self._begun.wait(_LOOK_SECONDS):
+            while not self._begun.wait(SAME_END):
                 if not (thread.is_alive() or self._begun.is_set()):
-                    if not self.body.born:
-                        self._never_started()
                     raise postmortem.thread_died(self.options.name)
         except BaseException as exc:
             self.kill()
@@ -282,16 +278,25 @@ class Incarnation:
                 self.asked = True
                 if not self._stopping:  # `restart` stops; that is not what is waited for
                     expectation.life = self
+        try:
+            self._end(link_lost)
+        except BaseException:  # of a signal's handler: it is done again
+            self._finishing = False
+            raise
+
+    def _end(self, link_lost: bool) -> None:
         body = self.body
         body.process.exited.wait(KILLED)
         self._timers.close()
         self.record.close(killed=self._boot_limit.expired)
         with self._deciding:
-            self.record.conclude(
-                self.state, stopped=self._stopping, link_lost=link_lost, limit=self._boot_limit
-            )
-            attempt(partial(self._on_down, self))
-            self.state = PeerState.DOWN
+            if self.state is not PeerState.DOWN:
+                self.record.conclude(
+                    self.state, stopped=self._stopping, link_lost=link_lost, limit=self._boot_limit
+                )
+                on_down, self._on_down = self._on_down, lambda _: None
+                attempt(partial(on_down, self))
+                self.state = PeerState.DOWN
         self._settled.set()
         self._down.set()
         self.calls.end(self.record.down_error)

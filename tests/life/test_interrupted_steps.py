@@ -157,3 +157,52 @@ def test_what_is_said_at_the_moment_of_the_death_is_told_of_it(tmp_path, say):
         else:
             with pytest.raises(pytest_peer.PeerDown):
                 says[say]()
+
+
+# No thread for the end of a peer, so that who waits deals with it
+
+ALONE = """
+import os, signal, sys, threading
+import pytest_peer, steps
+peer = pytest_peer.start(name="db", peer_down="continue")
+peer.call(int)
+threading.stack_size(1 << 47)  # no system has that
+os.kill(peer.pid, signal.SIGKILL)
+file, function, moment = sys.argv[1:]
+try:
+    with steps.at((file, function, moment), do=steps.interrupt):
+        peer.wait_down(20)
+except steps.Interrupted:
+    print("interrupted")
+print(peer.wait_down(20), peer.down_reason)
+try:
+    peer.call_within(20, int)
+except pytest_peer.PeerDown as exc:
+    print(exc.reason)
+peer.stop()
+threading.stack_size(0)
+print(pytest_peer.start(name="db").call(int))
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "function", "moment"),
+    [
+        ("incarnation.py", "_finish", "call"),
+        ("incarnation.py", "_finish_without_link", "call"),
+        ("record.py", "close", "call"),
+        ("launch/process.py", "wait_group_gone", "return"),
+        ("record.py", "close", "return"),
+        ("record.py", "conclude", "call"),
+        ("record.py", "conclude", "return"),
+        ("starter.py", "_down", "return"),
+        ("link/calls.py", "end", "call"),
+        ("link/gateway.py", "close", "call"),
+        ("incarnation.py", "_end", "return"),
+    ],
+)
+def test_an_end_whose_telling_is_interrupted_is_told_by_somebody_else(
+    tmp_path, file, function, moment
+):
+    said = run(ALONE, tmp_path, file, function, moment).splitlines()
+    assert said == ["interrupted", "killed by SIGKILL killed by SIGKILL", "killed by SIGKILL", "0"]
