@@ -131,6 +131,46 @@ def test_a_boot_that_is_interrupted_before_there_is_a_process_leaves_none(tmp_pa
     assert run(NOT_YET, tmp_path, str(gate), verb, times) == "True"
 
 
+#: Twice: the first start of a process, which also starts what watches and what forks, and one when all that has ended.
+STARTS = """
+import sys, pytest_peer, steps
+for _ in range(2):
+    try:
+        with steps.at(tuple(sys.argv[1:]), do=steps.interrupt):
+            pytest_peer.start(name="db")
+    except steps.Interrupted:
+        print("interrupted")
+    started = []
+    def begin():
+        started.append(pytest_peer.start(name="db"))
+        return True
+    pytest_peer.eventually(begin, 10)
+    print(started[0].call_within(10, int))
+    started[0].stop()
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "function", "moment"),
+    [
+        ("starter.py", "_begin", "call"),
+        ("incarnation.py", "start", "call"),
+        ("unpatched.py", "start", "call"),
+        ("unpatched.py", "start", "return"),
+        ("waiting.py", "wait_for", "call"),
+        ("incarnation.py", "start", "return"),
+        ("options.py", "awaits_boot", "call"),
+        ("incarnation.py", "wait_boot", "call"),
+        ("incarnation.py", "wait_boot", "return"),
+    ],
+)
+def test_a_start_that_is_interrupted_leaves_no_peer_and_its_name_free(
+    tmp_path, file, function, moment
+):
+    said = run(STARTS, tmp_path, file, function, moment).splitlines()
+    assert said == ["interrupted", "0", "interrupted", "0"]
+
+
 # A death at such a moment
 
 
