@@ -171,6 +171,24 @@ def test_a_start_that_is_interrupted_leaves_no_peer_and_its_name_free(
     assert said == ["interrupted", "0", "interrupted", "0"]
 
 
+def test_a_fork_server_whose_start_is_interrupted_is_followed_by_another(tmp_path):
+    """As when tests are collected."""
+    program = """
+import os, pytest_peer, pytest_peer.forkservers, steps
+from pathlib import Path
+try:
+    with steps.at(("unpatched.py", "start", "return"), do=steps.interrupt):
+        pytest_peer.forkservers.running()
+except steps.Interrupted:
+    print(pytest_peer.start().call(int))
+def servers():
+    tasks = Path("/proc/self/task").glob("*/children")
+    return [pid for task in tasks for pid in task.read_text().split()]
+print(pytest_peer.eventually(lambda: len(servers()) == 1, 10))
+"""
+    assert run(program, tmp_path) == "0\nTrue"
+
+
 # A death at such a moment
 
 
