@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,9 @@ from .watcher import watcher
 #: Work for which there is no thread has so long for somebody to come who waits; then the watcher does it, while all others wait.
 _PATIENCE = 1.0
 
+#: Can be done again if a signal's handler has raised in the middle of it.
 Work = Callable[[], object]
+_FIRST = deque.popleft
 
 
 class End(Event):
@@ -45,13 +48,25 @@ class End(Event):
         while True:
             left = None if deadline is None else deadline - monotonic()
             self.wait_for(lambda: bool(self._left) or self._is_set, left)
-            try:
-                work = self._left.popleft()
-            except IndexError:
-                if self._is_set or (deadline is not None and monotonic() >= deadline):
-                    return self._is_set
-            else:
+            if self._do_one():
+                continue
+            if self._is_set or (deadline is not None and monotonic() >= deadline):
+                return self._is_set
+
+    def _do_one(self) -> bool:
+        ours: deque[Work] = deque()
+        try:
+            with contextlib.suppress(IndexError):
+                ours.extend(map(_FIRST, (self._left,)))  # at once, so that it is always somebody's
+            for work in ours:
                 work()
+        except (
+            BaseException
+        ):  # what a signal's handler raises; the waiting is over, and somebody has to do it again
+            for work in ours:
+                self.begin(work)
+            raise
+        return bool(ours)
 
 
 def _on_thread(work: Work) -> bool:

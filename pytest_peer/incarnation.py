@@ -98,7 +98,9 @@ class Incarnation:
         thread = Thread(target=self._begin, args=(booted,), name=name, daemon=True)
         try:
             thread.start()
-            self._begun.wait()
+            while not self._begun.wait(SAME_END):
+                if not (thread.is_alive() or self._begun.is_set()):
+                    raise postmortem.thread_died(self.options.name)
         except BaseException as exc:
             self.kill()
             # Not longer, if a fork server has not even started: the process is killed when it is there.
@@ -276,16 +278,25 @@ class Incarnation:
                 self.asked = True
                 if not self._stopping:  # `restart` stops; that is not what is waited for
                     expectation.life = self
+        try:
+            self._end(link_lost)
+        except BaseException:  # of a signal's handler: it is done again
+            self._finishing = False
+            raise
+
+    def _end(self, link_lost: bool) -> None:
         body = self.body
         body.process.exited.wait(KILLED)
         self._timers.close()
         self.record.close(killed=self._boot_limit.expired)
         with self._deciding:
-            self.record.conclude(
-                self.state, stopped=self._stopping, link_lost=link_lost, limit=self._boot_limit
-            )
-            attempt(partial(self._on_down, self))
-            self.state = PeerState.DOWN
+            if self.state is not PeerState.DOWN:
+                self.record.conclude(
+                    self.state, stopped=self._stopping, link_lost=link_lost, limit=self._boot_limit
+                )
+                on_down, self._on_down = self._on_down, lambda _: None
+                attempt(partial(on_down, self))
+                self.state = PeerState.DOWN
         self._settled.set()
         self._down.set()
         self.calls.end(self.record.down_error)

@@ -116,12 +116,21 @@ _LACKING = {
 
 def never_started(name: str, exc: BaseException) -> BaseException:
     """Why there is no process: `exc`, or what that means, if the system refuses what a peer needs at the origin."""
-    threadless = isinstance(exc, RuntimeError) and str(exc) == "can't start new thread"
+    threadless = isinstance(exc, RuntimeError) and str(exc).startswith("can't start new thread")
     if isinstance(exc, BootError) or not (isinstance(exc, OSError) or threadless):
         return exc
-    number = errno.EAGAIN if threadless else getattr(exc, "errno", None)
+    refused = threadless and ":" not in str(exc)  # else it tells why
+    number = errno.EAGAIN if refused else getattr(exc, "errno", None)
     advice = f"; {_LACKING[number]}" if number in _LACKING else ""
     return BootError(f"peer {name!r} could not be started: {exc}{advice}")
+
+
+def thread_died(name: str) -> BootError:
+    """The thread that was to start the process has ended before any code of ours."""
+    return BootError(
+        f"peer {name!r} could not be started: the thread that does it died before it could; "
+        "something raises in all new threads: what was given to `threading.settrace` or `threading.setprofile`?"
+    )
 
 
 def not_gone(who: str, seconds: float, state: str) -> PeerDown:

@@ -47,6 +47,8 @@ class Record:
 
         :param killed: by us, so that it is no crash.
         """
+        if self.ended:  # done; what came after it was interrupted
+            return
         process = self._body.process
 
         def secure() -> None:

@@ -74,14 +74,16 @@ class Nursery:
 
     def start(self, options: Mapping[str, Any]) -> Peer:
         """Check options, start a peer, and wait for its boot as ``wait_boot`` says."""
-        peer = self._begin(checked(options))
-        if peer.options.awaits_boot:
-            try:
-                peer.wait_boot()
-            except BaseException:
+        chosen, begun = checked(options), list[Peer]()
+        try:
+            begun.append(self._begin(chosen))
+            if chosen.awaits_boot:
+                begun[0].wait_boot()
+        except BaseException:
+            for peer in begun:
                 peer.kill()  # Ctrl-C, or a timeout's signal, while it boots
-                raise
-        return peer
+            raise
+        return begun[0]
 
     def start_many(
         self,
@@ -133,8 +135,7 @@ class Nursery:
             peer.begin()
         except BaseException:
             life = peer.incarnation
-            if not life.body.born:
-                life.kill()  # an interrupt may have come twice
+            life.kill()  # nobody gets it, and an interrupt may have come twice
             never = life.state is PeerState.DOWN and not life.body.born
             if never:  # there is nothing to be told of it
                 self.peers = [other for other in self.peers if other is not peer]

@@ -145,6 +145,14 @@ class Watcher:
 
     def _started(self) -> selectors.BaseSelector:
         self.look()
+        thread = self._thread
+        if (
+            self._selector is not None
+            and thread is not None
+            and thread.ident
+            and not thread.is_alive()
+        ):
+            self._start_thread()  # it died of what is not ours: a tracing function that raises
         if self._selector is None:
             try:
                 self._selector = selectors.DefaultSelector()
@@ -156,12 +164,15 @@ class Watcher:
                 own = (*self._wake, *([number()] if number is not None else []))
                 self._own = {fd: identity(fd) for fd in own}
                 self._notices = number is not None
-                self._thread = Thread(target=self._run, name="pytest-peer-watcher", daemon=True)
-                self._thread.start()
+                self._start_thread()
             except BaseException:  # no more descriptors, or threads; there may be one another time
                 self._close()
                 raise
         return self._selector
+
+    def _start_thread(self) -> None:
+        self._thread = Thread(target=self._run, name="pytest-peer-watcher", daemon=True)
+        self._thread.start()
 
     def _close(self) -> None:
         selector, wake = self._selector, self._wake

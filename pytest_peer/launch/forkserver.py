@@ -85,8 +85,12 @@ class ForkServer:
         # As in a peer: a pipe, and nothing in it.
         assert self._popen.stdin is not None and self._popen.stdout is not None
         self._popen.stdin.close()
-        self._complaints = Complaints(self._popen.stdout)
-        Thread(target=self._begin, name="pytest-peer-forkserver", daemon=True).start()
+        try:
+            self._complaints = Complaints(self._popen.stdout)
+            Thread(target=self._begin, name="pytest-peer-forkserver", daemon=True).start()
+        except BaseException:  # nobody gets to know it, if a signal's handler has raised
+            self._popen.kill()
+            raise
 
     def _begin(self) -> None:
         """On a thread: the code may not fit into the socket before the other side reads."""

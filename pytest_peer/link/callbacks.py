@@ -27,7 +27,8 @@ class Callbacks:
     def run(self, callback: Callable[[], object]) -> None:
         """Have it run soon; here where an interpreter that is ending starts no thread any more."""
         with self._lock:
-            if self._thread is None:
+            # It may have died of what is not ours: a tracing function that raises.
+            if self._thread is None or not self._thread.is_alive():
                 thread = Thread(target=self._run, name=self._name, daemon=True)
                 try:
                     # It waits for the lock, and ends at once if a signal's handler raises before it is known.

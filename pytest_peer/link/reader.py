@@ -36,6 +36,9 @@ _CROWD_SECONDS = 0.05
 #: Who reads for all reads so many times, a pipe's content each, before it looks at something else.
 _AT_ONCE = 4
 
+#: More frames than reading for all takes, with what others have asked to be told.
+_FRAMES = 40
+
 #: For who reads to see that there is nothing more to wait for, and how often that is looked at.
 _STOP_SECONDS = 1.0
 _STOP_POLL = 0.001
@@ -131,6 +134,7 @@ class Reader:
                 self._crowded = monotonic()
             elif (
                 monotonic() - self._crowded > _CROWD_SECONDS
+                and _is_room(_FRAMES)
                 and _move(self._free, hand)
                 and self._is_ours(hand, _UNWATCHED)
             ):
@@ -264,6 +268,14 @@ class Reader:
 
 def _left(deadline: float | None) -> float | None:
     return None if deadline is None else max(0.0, deadline - monotonic())
+
+
+def _is_room(frames: int) -> bool:
+    """Whether there are so many frames left. At the end of the stack what was begun could not be ended, and be lost."""
+    try:
+        return frames == 0 or _is_room(frames - 1)
+    except RecursionError:
+        return False
 
 
 def _move(source: Hand, target: Hand) -> bool:

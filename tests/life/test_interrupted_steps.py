@@ -131,6 +131,64 @@ def test_a_boot_that_is_interrupted_before_there_is_a_process_leaves_none(tmp_pa
     assert run(NOT_YET, tmp_path, str(gate), verb, times) == "True"
 
 
+#: Twice: the first start of a process, which also starts what watches and what forks, and one when all that has ended.
+STARTS = """
+import sys, pytest_peer, steps
+for _ in range(2):
+    try:
+        with steps.at(tuple(sys.argv[1:]), do=steps.interrupt):
+            pytest_peer.start(name="db")
+    except steps.Interrupted:
+        print("interrupted")
+    started = []
+    def begin():
+        started.append(pytest_peer.start(name="db"))
+        return True
+    pytest_peer.eventually(begin, 10)
+    print(started[0].call_within(10, int))
+    started[0].stop()
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "function", "moment"),
+    [
+        ("starter.py", "_begin", "call"),
+        ("incarnation.py", "start", "call"),
+        ("unpatched.py", "start", "call"),
+        ("unpatched.py", "start", "return"),
+        ("waiting.py", "wait_for", "call"),
+        ("incarnation.py", "start", "return"),
+        ("options.py", "awaits_boot", "call"),
+        ("incarnation.py", "wait_boot", "call"),
+        ("incarnation.py", "wait_boot", "return"),
+    ],
+)
+def test_a_start_that_is_interrupted_leaves_no_peer_and_its_name_free(
+    tmp_path, file, function, moment
+):
+    said = run(STARTS, tmp_path, file, function, moment).splitlines()
+    assert said == ["interrupted", "0", "interrupted", "0"]
+
+
+def test_a_fork_server_whose_start_is_interrupted_is_followed_by_another(tmp_path):
+    """As when tests are collected."""
+    program = """
+import os, pytest_peer, pytest_peer.forkservers, steps
+from pathlib import Path
+try:
+    with steps.at(("unpatched.py", "start", "return"), do=steps.interrupt):
+        pytest_peer.forkservers.running()
+except steps.Interrupted:
+    print(pytest_peer.start().call(int))
+def servers():
+    tasks = Path("/proc/self/task").glob("*/children")
+    return [pid for task in tasks for pid in task.read_text().split()]
+print(pytest_peer.eventually(lambda: len(servers()) == 1, 10))
+"""
+    assert run(program, tmp_path) == "0\nTrue"
+
+
 # A death at such a moment
 
 
@@ -157,3 +215,52 @@ def test_what_is_said_at_the_moment_of_the_death_is_told_of_it(tmp_path, say):
         else:
             with pytest.raises(pytest_peer.PeerDown):
                 says[say]()
+
+
+# No thread for the end of a peer, so that who waits deals with it
+
+ALONE = """
+import os, signal, sys, threading
+import pytest_peer, steps
+peer = pytest_peer.start(name="db", peer_down="continue")
+peer.call(int)
+threading.stack_size(1 << 47)  # no system has that
+os.kill(peer.pid, signal.SIGKILL)
+file, function, moment = sys.argv[1:]
+try:
+    with steps.at((file, function, moment), do=steps.interrupt):
+        peer.wait_down(20)
+except steps.Interrupted:
+    print("interrupted")
+print(peer.wait_down(20), peer.down_reason)
+try:
+    peer.call_within(20, int)
+except pytest_peer.PeerDown as exc:
+    print(exc.reason)
+peer.stop()
+threading.stack_size(0)
+print(pytest_peer.start(name="db").call(int))
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "function", "moment"),
+    [
+        ("incarnation.py", "_finish", "call"),
+        ("incarnation.py", "_finish_without_link", "call"),
+        ("record.py", "close", "call"),
+        ("launch/process.py", "wait_group_gone", "return"),
+        ("record.py", "close", "return"),
+        ("record.py", "conclude", "call"),
+        ("record.py", "conclude", "return"),
+        ("starter.py", "_down", "return"),
+        ("link/calls.py", "end", "call"),
+        ("link/gateway.py", "close", "call"),
+        ("incarnation.py", "_end", "return"),
+    ],
+)
+def test_an_end_whose_telling_is_interrupted_is_told_by_somebody_else(
+    tmp_path, file, function, moment
+):
+    said = run(ALONE, tmp_path, file, function, moment).splitlines()
+    assert said == ["interrupted", "killed by SIGKILL killed by SIGKILL", "killed by SIGKILL", "0"]

@@ -6,6 +6,7 @@ import operator
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from processes import assert_gone
 
@@ -37,6 +38,23 @@ def test_call_at_the_end_of_the_stack_is_answered_or_a_recursion_error(peer):
         except RecursionError:
             pass
         assert call() == 3
+
+
+def test_call_at_the_end_of_the_stack_of_another_thread_leaves_the_link_in_order(peer_factory):
+    """Who waits there reads for all: what it has begun to read, and the right to it, must not get lost."""
+    peer = peer_factory(call_timeout=LIMIT)
+
+    def call_everywhere() -> None:
+        for frames in range(FRAMES):
+            try:
+                assert below(room() - frames, lambda: peer.call(operator.add, 1, 2)) == 3
+            except RecursionError:
+                pass
+            assert peer.call(operator.add, 1, 2) == 3
+
+    with ThreadPoolExecutor() as threads:
+        threads.submit(call_everywhere).result(4 * LIMIT)
+    assert peer.call(operator.add, 1, 2) == 3
 
 
 SHUTDOWN = """
