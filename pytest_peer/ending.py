@@ -22,10 +22,9 @@ def stop(lives: Sequence[Incarnation]) -> None:
     """
     try:
         _stop(lives)
-    except (
-        BaseException
-    ):  # Ctrl-C, or a time limit: nobody is left who would do it when their time is over
-        kill(lives)
+    except BaseException:
+        # Ctrl-C, or a time limit: nobody is left who would do it when their time is over. One that is not gone was waited for.
+        kill([life for life in lives if not life.doomed])
         raise
 
 

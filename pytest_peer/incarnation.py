@@ -69,12 +69,13 @@ class Incarnation:
         self.stacks: Stacks = Stacks(self.calls.ask_stacks, self.body.local_pid)
         #: Whether its end was asked for, by `stop` or a signal of ours, or expected.
         self.asked: bool = False
+        #: Whether `kill` was called, perhaps before there is a process.
+        self.doomed: bool = False
         #: What excuses its end, if that comes now; `restart` hands it on.
         self.expectations: set[Expectation] = set()
         self._stopping = False
         self._told = False  # by us that it is to end
         self._launched = False
-        self._doomed = False  # by `kill`, perhaps before there is a process
         self._failure: BaseException | None = None
         self._begun = Event()
         self._down = End()
@@ -112,7 +113,7 @@ class Incarnation:
 
     def _begin(self, booted: Callable[[], object] | None) -> None:
         self._launched = True
-        if self._doomed:  # in this order, and `kill` in the other: one of both sees it, or both do
+        if self.doomed:  # in this order, and `kill` in the other: one of both sees it, or both do
             self._failure = BootError(f"peer {self.options.name!r} was stopped before its boot")
             self._never_started()
             self._begun.set()
@@ -121,7 +122,7 @@ class Incarnation:
             self.record.artifacts = self._prepare()
             directory = self.record.artifacts.path
             self.body.start(directory, self.stacks.begin(directory))
-            if self._doomed:
+            if self.doomed:
                 self.body.kill()
         except BaseException as exc:
             self._failure = postmortem.never_started(self.options.name, exc)
@@ -215,7 +216,7 @@ class Incarnation:
 
     def kill(self) -> None:
         """Kill it and all that it started, and return at once; `wait_stopped` waits."""
-        self.asked = self._doomed = True
+        self.asked = self.doomed = True
         if self._launched:
             self.body.kill()  # or `_begin`, when there is a process
         else:

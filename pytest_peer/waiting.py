@@ -45,7 +45,7 @@ class _Waiters:
 
 
 class Condition(_thread.RLock):  # type: ignore[misc]  # for the type checker only it is final
-    """As `threading.Condition` with a lock of its own. To be entered once by who waits."""
+    """As `threading.Condition` with a lock of its own, without ``wait_for``. To be entered once by who waits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,16 +67,6 @@ class Condition(_thread.RLock):  # type: ignore[misc]  # for the type checker on
     def _own(self) -> None:
         if not self._is_owned():  # type: ignore[attr-defined]
             self.acquire()
-
-    def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until that is so; return whether it is."""
-        deadline = None if timeout is None else monotonic() + timeout
-        while not predicate():
-            left = None if deadline is None else deadline - monotonic()
-            if left is not None and left <= 0:
-                return False
-            self.wait(left)
-        return True
 
     def notify_all(self) -> None:
         """Wake all who wait."""
@@ -120,9 +110,6 @@ class Event:
             finally:
                 self._waiters.discard(waiter)
         return True
-
-    def _at_fork_reinit(self) -> None:
-        self._waiters = _Waiters()  # `threading` wants it in a forked child
 
 
 def _acquired(lock: _Lock, timeout: float | None) -> bool:

@@ -31,9 +31,9 @@ class Guardian:
     def __init__(self, poll, told):
         self._poll = poll
         self._told = told
-        self._pid = os.getpid()
         self._known = set()
-        self._held = set()  # ended, but a debugger that is attached has not let them go
+        # To be reaped as soon as they can be: a debugger that is attached may have them still.
+        self._held = set()
         self._peers = {}  # process descriptor: (number of the request, pid)
         self._dead = {}  # number of the request: pid
         self._strays = {}  # process descriptor: pid; left by peers that have ended, and killed
@@ -157,13 +157,18 @@ class Guardian:
 
     def _children(self):
         try:
-            with open("/proc/thread-self/children") as file:
-                pids = file.read().split()
-            if os.readlink("/proc/self") == str(self._pid):
-                return [int(pid) for pid in pids]
-            return [pid for pid in map(_number_here, pids) if pid > 0]
+            return [pid for pid, _ in _children() if pid > 0]
         except OSError:  # a kernel that does not tell (CONFIG_PROC_CHILDREN)
             return list(self._known)
+
+
+def _children():
+    """The numbers of our children: that which we know each by, and that which ``/proc`` does."""
+    with open("/proc/thread-self/children") as file:
+        pids = file.read().split()
+    if os.readlink("/proc/self") == str(os.getpid()):
+        return [(int(pid), pid) for pid in pids]
+    return [(_number_here(pid), pid) for pid in pids]
 
 
 def _number_here(pid):
@@ -173,6 +178,14 @@ def _number_here(pid):
         return int(_numbers(pid)[depth])
     except OSError:  # it is gone
         return -1
+
+
+def _number_there(pid):
+    """The number by which ``/proc`` knows a child of ours."""
+    try:
+        return dict(_children()).get(pid, pid)
+    except OSError:  # a kernel that does not tell
+        return pid
 
 
 def _numbers(pid):
@@ -186,7 +199,7 @@ def _status(pid):
     if end is not None:
         return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
     # Its debugger is told first, and we when that has heard it; the kernel shows it to all (proc(5), `exit_code`).
-    with open("/proc/%d/stat" % pid, "rb") as file:
+    with open("/proc/%s/stat" % _number_there(pid), "rb") as file:
         status = int(file.read().rpartition(b")")[2].split()[49])
     number = status & 0x7F
     return -number if number else status >> 8

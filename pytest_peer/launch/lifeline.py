@@ -67,11 +67,12 @@ def tie(fd: int, group: int) -> None:
 
 def _forked() -> None:
     """In a forked child: held here, it would not end with its origin."""
-    global _lock, _ends
+    global _lock, _ends, _files
     _lock = threading.Lock()
-    ends, _ends = _ends, None
-    for fd in ends or ():
-        os.close(fd)
+    ends, files, _ends, _files = _ends or (), _files, None, []
+    for fd, file in zip(ends, files, strict=True):
+        if identity(fd) == file:  # else it is another's now
+            os.close(fd)
 
 
 os.register_at_fork(after_in_child=_forked)

@@ -302,7 +302,7 @@ class Calls:
                 raise PeerDown(f"{self._whom()} is going down") from None
 
     def _answer(self, ident: int, payload: Payload) -> None:
-        if (link := self._link or self._opening) is not None:  # else the peer is down meanwhile
+        if (link := self._link or self._opening) is not None:  # nobody asks who was told nothing
             self._counterpart.answer(link.outbox, ident, payload)
 
     def timed_out(self, limit: float) -> CallTimeout:

@@ -28,7 +28,7 @@ class Pending:
         self.error: Callable[[], PeerDown] | None = None
 
     def number(self) -> int:
-        """One that nothing else has, for what is not answered."""
+        """One that nothing else has."""
         return next(self._ids)
 
     def add(self, ident: int, call: Answered) -> None:

@@ -10,6 +10,7 @@ from unittest import mock
 
 import psutil
 import pytest
+from debugging import DEBUGGER
 from processes import assert_gone
 from processes import is_running
 from stopping import AT_ONCE
@@ -22,15 +23,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 METHODS = pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
-#: Attaches, and takes note of nothing, like one at its prompt. With the option 0x40 (PTRACE_O_TRACEEXIT) it keeps what was killed, too.
-DEBUGGER = """
-import ctypes, os, sys, time
-ptrace = ctypes.CDLL(None, use_errno=True).ptrace
-ptrace.argtypes = [ctypes.c_long] * 4
-failed = ptrace(0x4206, int(sys.argv[1]), 0, int(sys.argv[2])) < 0
-print(os.strerror(ctypes.get_errno()) if failed else "attached", flush=True)
-time.sleep(600)
-"""
 
 
 def assert_gone_for_good(pids: list[int]) -> None:
@@ -120,15 +112,21 @@ def test_the_end_of_the_origin_is_seen_while_a_debugger_holds_a_dead_peer(run):
 
 
 @METHODS
-def test_the_kill_of_a_peer_that_does_not_end_says_why(peer_factory, attach, start_method):
-    peer = peer_factory(start_method=start_method)
+@pytest.mark.parametrize(("verb", "reason"), [("kill", "killed by SIGKILL"), ("stop", "stopped (")])
+def test_the_end_of_a_peer_that_does_not_end_says_why(
+    peer_factory, attach, start_method, verb, reason
+):
+    peer = peer_factory(start_method=start_method, shutdown=("halt", 0.1))
     debugger = attach(peer.pid, 0x40)
     with (
         mock.patch("pytest_peer.incarnation.KILLED", 0.5),
         taking_less_than(AT_ONCE),
-        pytest.raises(pytest_peer.PeerDown, match=r"not gone after 0\.5 s.*by a debugger"),
+        pytest.raises(
+            pytest_peer.PeerDown, match=r"not gone after 0\.5 s.*by a debugger"
+        ) as caught,
     ):
-        peer.kill()
+        getattr(peer, verb)()
+    assert caught.value.__context__ is None  # it is not waited for again
     assert is_running(peer.pid)
     debugger.kill()
-    assert peer.wait_down(20).signal == signal.SIGKILL
+    assert str(peer.wait_down(20)).startswith(reason)

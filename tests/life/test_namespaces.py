@@ -7,6 +7,7 @@ import subprocess
 from functools import partial
 
 import pytest
+from debugging import DEBUGGER
 
 UNSHARED = ["unshare", "--pid", "--fork"]
 
@@ -78,3 +79,21 @@ def test_nobody_is_taken_for_a_descendant_by_a_number_of_the_namespace_outside(r
         """
     )
     assert said == ["[] None False"]
+
+
+def test_the_exit_status_of_a_peer_with_a_debugger_is_told(run):
+    said = run(
+        f"""
+        import subprocess
+        peer, other = start(), start()
+        command = [sys.executable, "-c", {DEBUGGER!r}, str(peer.pid), "0"]
+        debugger = subprocess.Popen(command, stdout=subprocess.PIPE)
+        print(debugger.stdout.readline().decode().strip())
+        peer.cast(os._exit, 3)
+        print(told(peer.wait_down, 20), told(other.call_within, 20, int))
+        debugger.kill()
+        """
+    )
+    if said[0] != "attached":
+        pytest.skip(f"ptrace is not permitted: {said[0]}")
+    assert said[1:] == ["exited with status 3 0"]

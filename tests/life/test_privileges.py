@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import pytest
@@ -50,3 +51,24 @@ def test_a_peer_is_paused_by_an_origin_that_has_no_right_to(run):
         "peer.pause(); print(state(peer.pid)); peer.resume(); print(peer.call(int))",
     )
     assert said == ["T", "0"]
+
+
+def test_a_peer_is_stopped_by_an_origin_that_has_no_right_to_kill_what_it_leaves(run):
+    """Where there is no fork server, which had it."""
+    said = run(
+        "import pytest_peer.forkservers; pytest_peer.forkservers.unavailable = lambda: 'a test'",
+        """
+        def leave():
+            import subprocess
+            return subprocess.Popen(["sleep", "600"], start_new_session=True).pid
+        peer = start()
+        print(peer.call(leave))
+        """,
+        GIVEN_UP,
+        """
+        begun = time.monotonic()
+        print(told(peer.stop), peer.down_reason, time.monotonic() - begun < 10)
+        """,
+    )
+    os.kill(int(said[0]), signal.SIGKILL)
+    assert said[1:] == ["None stopped (exited with status 0) True"]
