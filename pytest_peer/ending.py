@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from functools import partial
 
+from .errors import PeerError
 from .incarnation import Incarnation
 from .unpatched import monotonic
 
@@ -53,11 +54,11 @@ def kill(lives: Sequence[Incarnation]) -> None:
 
 
 def _all(actions: Sequence[Callable[[], None]]) -> None:
-    failures: list[Exception] = []
+    failures: list[PeerError] = []
     for action in actions:
         try:
             action()
-        except Exception as exc:
+        except PeerError as exc:  # no other: what a signal's handler raises, `TimeoutError` say, ends the waiting for all
             failures.append(exc)
     if len(failures) == 1:
         raise failures[0]

@@ -194,9 +194,8 @@ class Incarnation:
             if plan.how == "close":
                 assert self.body.link is not None
                 self.body.link.cut()
-                self._timers.call_later(
-                    _NOTICE, self.body.kill
-                )  # it may be stuck in C, and not notice
+                # It may be stuck in C, and not notice.
+                self._timers.call_later(_NOTICE, self.body.kill)
             else:
                 self.body.process.remember_descendants()
                 self.calls.shut_down(plan.how)

@@ -15,6 +15,8 @@ import pytest
 from bare_pytest import load_only
 from processes import assert_gone
 from processes import is_running
+from stopping import AT_ONCE
+from stopping import taking_less_than
 
 import pytest_peer
 
@@ -191,6 +193,26 @@ def test_interrupted_stop_kills_those_that_take_their_time(peer_factory):
     for peer in group:
         peer.stdout.wait_for("waiting", LIMIT)
     interrupt(group.stop, after(0.1))
+    assert [peer.state for peer in group] == ["down", "down"]
+
+
+def test_stop_that_a_time_limit_of_the_test_interrupts_waits_for_none_of_them(peer_factory):
+    """Also where that is an ordinary exception, and there are others to wait for."""
+    group = peer_factory.many(2, shutdown=LIMIT)
+    group.cast(wait_forever)
+    for peer in group:
+        peer.stdout.wait_for("waiting", LIMIT)
+
+    def over(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, over)
+    try:
+        with taking_less_than(AT_ONCE), pytest.raises(TimeoutError):
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            group.stop()
+    finally:
+        signal.signal(signal.SIGALRM, before)
     assert [peer.state for peer in group] == ["down", "down"]
 
 
