@@ -65,6 +65,7 @@ def collected(item: pytest.Item) -> None:
     if serves and settings.read(item.config).get("start_method") != SPAWN:
         from . import forkservers  # not at the top: a suite without peers does not pay for it
 
-        if not forkservers.unavailable() and not patched_by():
-            with contextlib.suppress(OSError):  # who starts a peer is told
+        # Of descriptors, memory, threads that there are not; who starts a peer is told.
+        with contextlib.suppress(OSError, RuntimeError):
+            if not forkservers.unavailable() and not patched_by():
                 forkservers.running()

@@ -152,7 +152,9 @@ class Watcher:
             and thread.ident
             and not thread.is_alive()
         ):
-            self._start_thread()  # it died of what is not ours: a tracing function that raises
+            self._start_thread(
+                self._selector
+            )  # it died of what is not ours: a tracing function that raises
         if self._selector is None:
             try:
                 self._selector = selectors.DefaultSelector()
@@ -164,14 +166,16 @@ class Watcher:
                 own = (*self._wake, *([number()] if number is not None else []))
                 self._own = {fd: identity(fd) for fd in own}
                 self._notices = number is not None
-                self._start_thread()
+                self._start_thread(self._selector)
             except BaseException:  # no more descriptors, or threads; there may be one another time
                 self._close()
                 raise
         return self._selector
 
-    def _start_thread(self) -> None:
-        self._thread = Thread(target=self._run, name="pytest-peer-watcher", daemon=True)
+    def _start_thread(self, selector: selectors.BaseSelector) -> None:
+        # It is told which: one whose start was interrupted may come to run when there is another, and its thread.
+        name = "pytest-peer-watcher"
+        self._thread = Thread(target=self._run, args=(selector,), name=name, daemon=True)
         self._thread.start()
 
     def _close(self) -> None:
@@ -220,8 +224,7 @@ class Watcher:
             with contextlib.suppress(BlockingIOError):  # a full pipe wakes it as well
                 _write(self._wake[1], b"!")
 
-    def _run(self) -> None:
-        selector = self._selector
+    def _run(self, selector: selectors.BaseSelector) -> None:
         next_look = monotonic() + _LOOK_SECONDS
         while True:
             with self._lock:
@@ -229,7 +232,7 @@ class Watcher:
                 if monotonic() >= next_look:
                     self._look()
                     next_look = monotonic() + _LOOK_SECONDS
-                if selector is None or self._selector is not selector:
+                if self._selector is not selector:
                     return
                 if self._is_idle():
                     self._close()

@@ -138,3 +138,30 @@ def test_monkey_patched_origin_is_told_of_in_the_test(inner):
     result = inner.run()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["E*BootError: peer * is not started: gevent has monkey-patched*"])
+
+
+@pytest.mark.parametrize(
+    ("lack", "limit"),
+    [
+        ("os.pidfd_open = refused", "RLIMIT_NOFILE"),
+        ("threading.stack_size(1 << 47)  # no system has that", "pids.max"),
+    ],
+)
+def test_system_that_refuses_something_while_pytest_collects_is_told_of_in_the_test(
+    inner, lack, limit
+):
+    inner.write(
+        f"""
+        import errno, os, threading
+
+        def refused(*_):
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        {lack}
+        """,
+        "conftest.py",
+    )
+    inner.write("def test_it(peer): pass\n")
+    result = inner.run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"E*BootError: peer * could not be started: *{limit}*"])
