@@ -47,7 +47,7 @@ class Incarnation:
     """Nothing is done before `start`.
 
     :param prepare: takes the name and makes the directory of the artifacts; called once, just before the process is started.
-    :param on_down: called once with this object when it is down after it was prepared, on a thread of ours.
+    :param on_down: called with this object when it is down after it was prepared; again, if a signal's handler has raised in it.
     """
 
     def __init__(
@@ -294,8 +294,7 @@ class Incarnation:
                 self.record.conclude(
                     self.state, stopped=self._stopping, link_lost=link_lost, limit=self._boot_limit
                 )
-                on_down, self._on_down = self._on_down, lambda _: None
-                attempt(partial(on_down, self))
+                attempt(partial(self._on_down, self))
                 self.state = PeerState.DOWN
         self._settled.set()
         self._down.set()

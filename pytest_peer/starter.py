@@ -173,10 +173,11 @@ class Nursery:
         names.release(life.options.name)
         _alive.discard(life)
         assert life.record.reason is not None
-        if not life.asked and life.record.reason.kind != "boot failed":
-            self._unasked.append((life, life.record.reason))
+        known = life in dict(self._unasked)  # the telling was interrupted, and is done again
+        if not life.asked and life.record.reason.kind != "boot failed" and not known:
             if self._observer is not None:
                 self._observer.died(life)
+            self._unasked.append((life, life.record.reason))
             crashed = type(self).on_crash
             if life.options.peer_down == "crash" and crashed is not None:
                 crashed()

@@ -253,6 +253,7 @@ print(pytest_peer.start(name="db").call(int))
         ("record.py", "close", "return"),
         ("record.py", "conclude", "call"),
         ("record.py", "conclude", "return"),
+        ("starter.py", "_down", "call"),
         ("starter.py", "_down", "return"),
         ("link/calls.py", "end", "call"),
         ("link/gateway.py", "close", "call"),
