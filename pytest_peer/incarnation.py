@@ -95,8 +95,8 @@ class Incarnation:
         """
         name = f"pytest-peer-boot-{self.options.name}"
         # All of it on a thread: an exception that a signal's handler raises here, Ctrl-C or a timeout, cannot lose a process.
-        thread = Thread(target=self._begin, args=(booted,), name=name, daemon=True)
         try:
+            thread = Thread(target=self._begin, args=(booted,), name=name, daemon=True)
             thread.start()
             while not self._begun.wait(SAME_END):
                 if not (thread.is_alive() or self._begun.is_set()):
