@@ -99,12 +99,13 @@ class Incarnation:
             thread = Thread(target=self._begin, args=(booted,), name=name, daemon=True)
             thread.start()
             while not self._begun.wait(SAME_END):
-                if not (thread.is_alive() or self._begun.is_set()):
+                if thread.over and not self._begun.is_set():
                     raise postmortem.thread_died(self.options.name)
         except BaseException as exc:
             self.kill()
             # Not longer, if a fork server has not even started: the process is killed when it is there.
-            _ = self._down.wait(KILLED) and self._finished.wait(KILLED)
+            if self._down.wait(KILLED):
+                self._finished.wait(KILLED)
             raise postmortem.never_started(self.options.name, exc) from exc.__cause__
         if self._failure is not None:
             raise self._failure.with_traceback(None)
@@ -191,9 +192,8 @@ class Incarnation:
             if plan.how == "close":
                 assert self.body.link is not None
                 self.body.link.cut()
-                self._timers.call_later(
-                    _NOTICE, self.body.kill
-                )  # it may be stuck in C, and not notice
+                # It may be stuck in C, and not notice.
+                self._timers.call_later(_NOTICE, self.body.kill)
             else:
                 self.body.process.remember_descendants()
                 self.calls.shut_down(plan.how)
