@@ -96,11 +96,11 @@ class Incarnation:
         """
         name = f"pytest-peer-boot-{self.options.name}"
         # All of it on a thread: an exception that a signal's handler raises here, Ctrl-C or a timeout, cannot lose a process.
-        thread = Thread(target=self._begin, args=(booted,), name=name, daemon=True)
         try:
+            thread = Thread(target=self._begin, args=(booted,), name=name, daemon=True)
             thread.start()
             while not self._begun.wait(SAME_END):
-                if not (thread.is_alive() or self._begun.is_set()):
+                if thread.over and not self._begun.is_set():
                     raise postmortem.thread_died(self.options.name)
         except BaseException as exc:
             self.kill()
@@ -114,7 +114,6 @@ class Incarnation:
     def _begin(self, booted: Callable[[], object] | None) -> None:
         self._launched = True
         if self.doomed:  # in this order, and `kill` in the other: one of both sees it, or both do
-            self._failure = BootError(f"peer {self.options.name!r} was stopped before its boot")
             self._never_started()
             self._begun.set()
             return
@@ -259,6 +258,8 @@ class Incarnation:
 
     def _never_started(self) -> None:
         # May be done twice at the same time, but only before there is anything to be told.
+        stopped = BootError(f"peer {self.options.name!r} was stopped before its boot")
+        self._failure = self._failure or stopped
         self._finishing = True
         self.record.reason = DownReason("boot failed")
         if hasattr(self.record, "artifacts"):

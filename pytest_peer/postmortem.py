@@ -114,12 +114,16 @@ _LACKING = {
 }
 
 
+#: How Python begins to say so, also in a sub-interpreter.
+_THREADLESS = ("can't start new thread", "daemon threads are disabled")
+
+
 def never_started(name: str, exc: BaseException) -> BaseException:
     """Why there is no process: `exc`, or what that means, if the system refuses what a peer needs at the origin."""
-    threadless = isinstance(exc, RuntimeError) and str(exc).startswith("can't start new thread")
+    threadless = isinstance(exc, RuntimeError) and str(exc).startswith(_THREADLESS)
     if isinstance(exc, BootError) or not (isinstance(exc, OSError) or threadless):
         return exc
-    refused = threadless and ":" not in str(exc)  # else it tells why
+    refused = str(exc) == _THREADLESS[0]  # else it tells why
     number = errno.EAGAIN if refused else getattr(exc, "errno", None)
     advice = f"; {_LACKING[number]}" if number in _LACKING else ""
     return BootError(f"peer {name!r} could not be started: {exc}{advice}")

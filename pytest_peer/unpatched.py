@@ -29,6 +29,10 @@ _LOOK_SECONDS = 0.05
 class Thread(threading.Thread):
     """`threading.Thread`, whose ``start`` a test may replace."""
 
+    #: Whether its own code has ended. Unlike `is_alive`, which takes a living thread for dead for ever when an interrupt comes in it
+    #: (`threading.Thread._wait_for_tstate_lock` before Python 3.13).
+    over: bool = False
+
     def start(self) -> None:
         """As it was, but that the thread's own code runs when this returns.
 
@@ -50,4 +54,7 @@ class Thread(threading.Thread):
     def run(self) -> None:
         """As it was."""
         self._runs.release()
-        super().run()
+        try:
+            super().run()
+        finally:
+            self.over = True

@@ -57,7 +57,7 @@ class Watcher:
         self._unwatched: dict[int, Callback] = {}
         self._timers: list[Timer] = []
         self._ids = itertools.count()
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         self._told = ""
 
     def runs_here(self) -> bool:
@@ -129,7 +129,8 @@ class Watcher:
             self._started()
             timer = (monotonic() + seconds, next(self._ids), callback)
             heapq.heappush(self._timers, timer)
-            if self._timers[0] is timer:
+            # What is due at once, always: an interrupt may have come between these two steps for the one before it.
+            if seconds <= 0 or self._timers[0] is timer:
                 self._poke()
             return timer
 
@@ -145,16 +146,9 @@ class Watcher:
 
     def _started(self) -> selectors.BaseSelector:
         self.look()
-        thread = self._thread
-        if (
-            self._selector is not None
-            and thread is not None
-            and thread.ident
-            and not thread.is_alive()
-        ):
-            self._start_thread(
-                self._selector
-            )  # it died of what is not ours: a tracing function that raises
+        if self._selector is not None and self._thread is not None and self._thread.over:
+            # It died of what is not ours: a tracing function that raises.
+            self._start_thread(self._selector)
         if self._selector is None:
             try:
                 self._selector = selectors.DefaultSelector()

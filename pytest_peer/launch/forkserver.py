@@ -261,7 +261,13 @@ class ForkServer:
         self._gone("it lost the connection")
 
     def _gone(self, how: str) -> None:
-        Thread(target=self._bury, args=(how,), name="pytest-peer-forkserver", daemon=True).start()
+        try:
+            thread = Thread(
+                target=self._bury, args=(how,), name="pytest-peer-forkserver", daemon=True
+            )
+            thread.start()
+        except RuntimeError:  # the interpreter is ending, or the system has no more threads for us
+            self._bury(how)
 
     def _bury(self, how: str) -> None:
         try:

@@ -22,13 +22,13 @@ class Callbacks:
         self._name = name
         self._lock = threading.RLock()
         self._waiting: deque[Callable[[], object]] = deque()
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
 
     def run(self, callback: Callable[[], object]) -> None:
         """Have it run soon; here where an interpreter that is ending starts no thread any more."""
         with self._lock:
             # It may have died of what is not ours: a tracing function that raises.
-            if self._thread is None or not self._thread.is_alive():
+            if self._thread is None or self._thread.over:
                 thread = Thread(target=self._run, name=self._name, daemon=True)
                 try:
                     # It waits for the lock, and ends at once if a signal's handler raises before it is known.

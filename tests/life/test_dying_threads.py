@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from unittest import mock
+
 import pytest
 
 #: A function for `threading.settrace` or `setprofile` that fails in a thread as soon as that runs code of the file named last.
@@ -68,3 +71,15 @@ def test_a_watcher_that_died_of_a_tracing_function_is_followed_by_another(run):
         """,
     )
     assert said == ["0"]
+
+
+def test_a_living_thread_of_ours_is_never_taken_for_dead(peer_factory):
+    """As `threading` does for ever with one for which an interrupt comes in `is_alive`."""
+    with mock.patch("threading.Thread.is_alive", return_value=False):
+        peer = peer_factory()
+        called = threading.Event()
+        peer.submit(int).add_done_callback(lambda _: called.set())
+        assert called.wait(20)
+        peer_factory().stop()
+    names = [thread.name for thread in threading.enumerate()]
+    assert names.count("pytest-peer-watcher") == 1

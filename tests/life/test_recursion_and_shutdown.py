@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from processes import assert_gone
 
 LIMIT = 20.0  # seconds, of what must come
@@ -83,3 +84,13 @@ def test_start_while_the_interpreter_ends_is_an_error():
     pid, _, told = ended.stdout.decode().partition("\n")
     assert "can't start new thread" in told or "at interpreter shutdown" in told
     assert_gone([int(pid)], within=0)
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_the_end_of_the_interpreter_says_nothing(stopped):
+    """Python 3.12 starts no threads any more when the fork server ends."""
+    program = f"import pytest_peer; peer = pytest_peer.start(); {stopped} and peer.stop()"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], stderr=subprocess.PIPE, timeout=LIMIT, check=True
+    )
+    assert ended.stderr.decode() == ""

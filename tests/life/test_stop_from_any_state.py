@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
@@ -159,6 +160,33 @@ def test_start_of_a_peer_that_another_thread_kills_before_its_boot_is_a_boot_err
         peer.restart()
     assert not kills
     assert peer.restart().call(int) == 0
+
+
+def test_who_waits_for_a_boot_that_another_thread_prevents_is_told(peer_factory):
+    peer = peer_factory(peer_down="continue")
+    start, told, waiting = Thread.start, [], []
+
+    def wait(wait_boot: Callable[[None], object]) -> None:
+        try:
+            wait_boot(None)
+        except pytest_peer.BootError as exc:
+            told.append(exc)
+
+    def kill_and_start(thread: threading.Thread) -> None:
+        if thread.name.startswith("pytest-peer-boot") and not waiting:
+            life = peer.incarnation  # the new one, which will not stay
+            waiting.append(threading.Thread(target=wait, args=(life.wait_boot,), daemon=True))
+            waiting[0].start()
+            peer.kill()
+        start(thread)
+
+    with (
+        mock.patch.object(Thread, "start", kill_and_start),
+        pytest.raises(pytest_peer.BootError, match="stopped"),
+    ):
+        peer.restart()
+    waiting[0].join(LIMIT)
+    assert len(told) == 1
 
 
 def test_threads_that_stop_kill_and_restart_a_peer_at_once_all_come_to_an_end(peer_factory):

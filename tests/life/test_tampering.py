@@ -155,6 +155,19 @@ def test_a_lost_link_is_told_while_the_system_has_no_more_threads(run):
     assert "link lost" in said[1]
 
 
+def test_the_death_of_a_fork_server_is_told_while_the_system_has_no_more_threads(run):
+    said = run(
+        "peer = start()",
+        NO_MORE_THREADS,
+        "print(told(peer.call_within, 20, kill_parent))",
+        "threading.stack_size(0)",
+        "print(start().call(int))",
+    )
+    assert said[0] == "no more threads"
+    assert "PeerDown" in said[1]
+    assert said[2] == "0"
+
+
 # Functions
 
 
