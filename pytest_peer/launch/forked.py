@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import marshal
 import os
 import select
@@ -100,8 +99,12 @@ class Forked:
 
     def _kill_abandoned(self) -> None:
         if self._abandoned and self.pid > 0 and not self._over:
-            with contextlib.suppress(ProcessLookupError):
+            try:
                 os.kill(self.pid, signal.SIGKILL)  # not reaped, so the number is its own
+            except PermissionError:  # this process has given up the right to
+                self.signal_group(signal.SIGKILL)
+            except ProcessLookupError:
+                pass
 
     def signal_group(self, number: int) -> None:
         """Have the server send it."""

@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from ..faults import attempt
@@ -106,7 +107,7 @@ class ForkServer:
             self.dead = f"the fork server cannot be watched: {exc}"
             self._was_ready = True  # nothing is wrong with it: another one may do
             self.kill()
-            self._bury("")
+            self._bury("", self._socket.close)
 
     def wait_ready(self, limit: float) -> None:
         """Wait until it has started; after `limit` seconds, no more.
@@ -181,7 +182,8 @@ class ForkServer:
     def signal(self, number: int, signal_number: int) -> None:
         """Let the server send a signal to the group of a child."""
         self._errands.append(("signal", number, int(signal_number)))
-        self._send_errands()
+        # Not here, on the main thread perhaps: an interrupt must not keep the right to send.
+        watcher.call_later(0, self._send_errands)
 
     def _send_errands(self) -> None:
         # On the watcher's thread, for which the server may be waiting itself: this waits for nobody, and comes back instead.
@@ -217,7 +219,7 @@ class ForkServer:
             data = b""
         if not data:
             watcher.remove(self._socket.fileno())
-            self._gone("it closed the connection")
+            self._gone("it closed the connection", self._socket.close)
             return
         self._received += data
         if not self.hello:
@@ -256,27 +258,22 @@ class ForkServer:
                 self.dead
                 or "something in this process has closed the connection with the fork server"
             )
-        with self._sending:
-            self._socket.detach()
-        self._gone("it lost the connection")
+        self._gone("it lost the connection", self._socket.detach)
 
-    def _gone(self, how: str) -> None:
+    def _gone(self, how: str, let_go: Callable[[], object]) -> None:
+        bury = partial(self._bury, how, let_go)
         try:
-            thread = Thread(
-                target=self._bury, args=(how,), name="pytest-peer-forkserver", daemon=True
-            )
-            thread.start()
+            Thread(target=bury, name="pytest-peer-forkserver", daemon=True).start()
         except RuntimeError:  # the interpreter is ending, or the system has no more threads for us
-            self._bury(how)
+            bury()
 
-    def _bury(self, how: str) -> None:
+    def _bury(self, how: str, let_go: Callable[[], object]) -> None:
         try:
             how = str(reap(self._popen, _END_SECONDS) or UNHEARD)
         except subprocess.TimeoutExpired:
             self._popen.kill()
-            with contextlib.suppress(
-                subprocess.TimeoutExpired
-            ):  # a kernel that waits for something
+            # A kernel may wait for something.
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 reap(self._popen, _END_SECONDS)
         with self._lock:
             attempt(self._complaints.close)
@@ -284,7 +281,7 @@ class ForkServer:
             self._ready.set()
             children, self._children = list(self._children.values()), {}
         with self._sending:
-            self._socket.close()
+            let_go()
         for child in children:
             child.end(None, self.dead)
             child.answered(child.pid, self.dead)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
+from typing import TypeVar
 
 from ..errors import EncodeError
 from . import wire
@@ -16,6 +18,8 @@ from .questions import answer
 from .segments import Payload
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+_Found = TypeVar("_Found")
 
 
 class Counterpart:
@@ -35,13 +39,9 @@ class Counterpart:
         :raises EncodeError: it is not possible to look for them.
         :raises OSError: the link is closed.
         """
-        try:
-            fresh = self._news.any()
-        except OSError as exc:  # no more descriptors; the next one may look again
-            raise EncodeError(f"cannot look for the modules that the peer needs: {exc}") from exc
-        if fresh:
+        if _looked(self._news.any):
             with self._lock:
-                if news := self._news.take():
+                if news := _looked(self._news.take):
                     outbox.post(wire.MODULES, 0, news)
                 self._news.told()
 
@@ -55,3 +55,10 @@ class Counterpart:
             told = encode(None, "", "no answer")
         with contextlib.suppress(OSError):  # it is down meanwhile
             outbox.post(wire.ANSWER, ident, told)
+
+
+def _looked(look: Callable[[], _Found]) -> _Found:
+    try:
+        return look()
+    except OSError as exc:  # no more descriptors; the next one may look again
+        raise EncodeError(f"cannot look for the modules that the peer needs: {exc}") from exc

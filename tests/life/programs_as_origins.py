@@ -30,17 +30,21 @@ def descriptors():  # without that of the listing
 """
 
 
-def said_by(place: Path, *lines: str, launcher: Sequence[str] = ()) -> list[str]:
+def said_by(
+    place: Path, *lines: str, launcher: Sequence[str] = (), words: Sequence[str] = ()
+) -> list[str]:
     """Run it to its end, and return its output in lines.
 
     :param place: for the program, and the artifacts of its peers.
+    :param launcher: what starts it.
+    :param words: its arguments.
     """
     program = place / "origin.py"
     program.write_text("\n".join([_COMMON, *(textwrap.dedent(text) for text in lines)]))
     # Into a file: what holds a pipe open longer would be waited for.
     with (place / "output").open("w+") as output:
         subprocess.run(
-            [*launcher, sys.executable, str(program)],
+            [*launcher, sys.executable, str(program), *words],
             stdout=output,
             timeout=LIMIT,
             env={**os.environ, "TMPDIR": str(place)},

@@ -5,9 +5,6 @@ from __future__ import annotations
 import operator
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from steps import Interrupted
@@ -17,23 +14,6 @@ from steps import interrupt
 import pytest_peer
 
 LIMIT = 20.0  # seconds, of what must come
-
-
-def run(program: str, tmp_path: Path, *words: str) -> str:
-    """What the program prints; in a process of its own, which can be ended when it hangs."""
-    done = subprocess.run(
-        [sys.executable, "-c", program, *words],
-        stdout=subprocess.PIPE,
-        timeout=LIMIT,
-        env={
-            **os.environ,
-            "TMPDIR": str(tmp_path),
-            "PYTHONPATH": str(Path(__file__).parent.parent),
-        },
-        check=True,
-        text=True,
-    )
-    return done.stdout.strip()
 
 
 def test_an_interrupted_expectation_excuses_nothing(tmp_path):
@@ -62,7 +42,7 @@ def test_an_interrupted_wait_tells_of_the_interrupt(peer):
             future = peer.submit(operator.add, 1, 2)
 
 
-def test_calls_whose_submit_was_interrupted_are_not_waited_for(tmp_path):
+def test_calls_whose_submit_was_interrupted_are_not_waited_for(run):
     program = """
 import operator, steps, pytest_peer
 peer = pytest_peer.start()
@@ -73,10 +53,10 @@ except steps.Interrupted:
     peer.shutdown()
 print(peer.state)
 """
-    assert run(program, tmp_path) == "down"
+    assert run(program) == ["down"]
 
 
-def test_a_stop_that_was_interrupted_before_the_peer_was_told_may_be_repeated(tmp_path):
+def test_a_stop_that_was_interrupted_before_the_peer_was_told_may_be_repeated(run):
     """It may take as long as it likes, so nobody kills it."""
     program = """
 import steps, pytest_peer
@@ -88,7 +68,7 @@ except steps.Interrupted:
     peer.stop()
 print(peer.down_reason.kind)
 """
-    assert run(program, tmp_path) == "stopped"
+    assert run(program) == ["stopped"]
 
 
 #: A signal comes while a fork server imports something, or two, the second when the first is dealt with.
@@ -124,11 +104,13 @@ print(pytest_peer.eventually(begin, 10))
 
 @pytest.mark.parametrize("verb", ["start", "restart"])
 @pytest.mark.parametrize("times", ["1", "2"])
-def test_a_boot_that_is_interrupted_before_there_is_a_process_leaves_none(tmp_path, verb, times):
+def test_a_boot_that_is_interrupted_before_there_is_a_process_leaves_none(
+    run, tmp_path, verb, times
+):
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     (tmp_path / "slow.py").write_text(f"open({str(gate)!r}).read()")
-    assert run(NOT_YET, tmp_path, str(gate), verb, times) == "True"
+    assert run(NOT_YET, words=[str(gate), verb, times]) == ["True"]
 
 
 #: Twice: the first start of a process, which also starts what watches and what forks, and one when all that has ended.
@@ -164,14 +146,12 @@ for _ in range(2):
         ("incarnation.py", "wait_boot", "return"),
     ],
 )
-def test_a_start_that_is_interrupted_leaves_no_peer_and_its_name_free(
-    tmp_path, file, function, moment
-):
-    said = run(STARTS, tmp_path, file, function, moment).splitlines()
+def test_a_start_that_is_interrupted_leaves_no_peer_and_its_name_free(run, file, function, moment):
+    said = run(STARTS, words=[file, function, moment])
     assert said == ["interrupted", "0", "interrupted", "0"]
 
 
-def test_a_fork_server_whose_start_is_interrupted_is_followed_by_another(tmp_path):
+def test_a_fork_server_whose_start_is_interrupted_is_followed_by_another(run):
     """As when tests are collected."""
     program = """
 import os, pytest_peer, pytest_peer.forkservers, steps
@@ -186,7 +166,7 @@ def servers():
     return [pid for task in tasks for pid in task.read_text().split()]
 print(pytest_peer.eventually(lambda: len(servers()) == 1, 10))
 """
-    assert run(program, tmp_path) == "0\nTrue"
+    assert run(program) == ["0", "True"]
 
 
 # A death at such a moment
@@ -260,8 +240,6 @@ print(pytest_peer.start(name="db").call(int))
         ("incarnation.py", "_end", "return"),
     ],
 )
-def test_an_end_whose_telling_is_interrupted_is_told_by_somebody_else(
-    tmp_path, file, function, moment
-):
-    said = run(ALONE, tmp_path, file, function, moment).splitlines()
+def test_an_end_whose_telling_is_interrupted_is_told_by_somebody_else(run, file, function, moment):
+    said = run(ALONE, words=[file, function, moment])
     assert said == ["interrupted", "killed by SIGKILL killed by SIGKILL", "killed by SIGKILL", "0"]

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 LIMIT = 15.0  # seconds; who waits for himself does so for 20, or for ever
@@ -29,56 +24,39 @@ def in_the_middle_of(name, handler):
 """
 
 
-def run(program: str, tmp_path: Path) -> str:
-    """What the program prints; in a process of its own, which can be ended when it hangs."""
-    done = subprocess.run(
-        [sys.executable, "-c", HEAD + program],
-        stdout=subprocess.PIPE,
-        timeout=LIMIT,
-        env={
-            **os.environ,
-            "TMPDIR": str(tmp_path),
-            "PYTHONPATH": str(Path(__file__).parent.parent),
-        },
-        check=True,
-        text=True,
-    )
-    return done.stdout.strip()
-
-
 @pytest.mark.parametrize("does", ["peer.kill(signal.SIGCONT)", "peer.kill()", "peer.stop()"])
-def test_handler_that_comes_while_a_peer_is_signalled(tmp_path, does):
+def test_handler_that_comes_while_a_peer_is_signalled(run, does):
     program = f"""
 with in_the_middle_of("kill", lambda: {does}):
     peer.kill(signal.SIGCONT)
 peer.stop()
 print(peer.state)
 """
-    assert run(program, tmp_path) == "down"
+    assert run(HEAD, program) == ["down"]
 
 
 @pytest.mark.parametrize("does", ["peer.kill()", "peer.stop()"])
-def test_handler_that_ends_a_peer_while_something_is_said_to_it(tmp_path, does):
+def test_handler_that_ends_a_peer_while_something_is_said_to_it(run, does):
     program = f"""
 with in_the_middle_of("write", lambda: {does}):
     peer.cast(operator.add, 1, 2)
 print(peer.state)
 """
-    assert run(program, tmp_path) == "down"
+    assert run(HEAD, program) == ["down"]
 
 
 @pytest.mark.parametrize("does", ["peer.kill()", "peer.stop()"])
-def test_handler_that_ends_a_peer_while_its_end_is_waited_for(tmp_path, does):
+def test_handler_that_ends_a_peer_while_its_end_is_waited_for(run, does):
     program = f"""
 with steps.at(("waiting.py", "wait_for", "call"), do=lambda: {does}):
     peer.wait_down()
 print(peer.state)
 """
-    assert run(program, tmp_path) == "down"
+    assert run(HEAD, program) == ["down"]
 
 
 @pytest.mark.parametrize("does", ["peer.kill()", "peer.stop()", "peer.wait_boot()"])
-def test_handler_that_comes_while_the_boot_is_waited_for(tmp_path, does):
+def test_handler_that_comes_while_the_boot_is_waited_for(run, does):
     program = f"""
 second = pytest_peer.start(wait_boot=False)
 peer, first = second, peer
@@ -89,11 +67,11 @@ with steps.at(("waiting.py", "wait_for", "call"), do=lambda: {does}):
         pass
 print(first.call(operator.add, 1, 2))
 """
-    assert run(program, tmp_path) == "3"
+    assert run(HEAD, program) == ["3"]
 
 
 @pytest.mark.parametrize("does", ["peer.kill()", "peer.stop()"])
-def test_handler_that_ends_a_peer_while_an_answer_is_waited_for(tmp_path, does):
+def test_handler_that_ends_a_peer_while_an_answer_is_waited_for(run, does):
     program = f"""
 future = peer.submit(time.sleep, 0.3)
 with steps.at(("waiting.py", "add", "return"), do=lambda: {does}):
@@ -102,10 +80,10 @@ with steps.at(("waiting.py", "add", "return"), do=lambda: {does}):
     except pytest_peer.PeerDown as exc:
         print(exc.reason.kind if "{does}" == "peer.stop()" else exc.reason.signal.name)
 """
-    assert run(program, tmp_path) == {"peer.stop()": "stopped", "peer.kill()": "SIGKILL"}[does]
+    assert run(HEAD, program) == [{"peer.stop()": "stopped", "peer.kill()": "SIGKILL"}[does]]
 
 
-def test_handler_that_says_something_while_new_modules_are_looked_for(tmp_path):
+def test_handler_that_says_something_while_new_modules_are_looked_for(run):
     program = """
 class Path:
     def __fspath__(self):  # called by who looks
@@ -119,11 +97,11 @@ module.__path__ = [Path()]
 sys.modules["package"] = module
 print(peer.call(operator.add, 1, 2))
 """
-    assert run(program, tmp_path) == "3"
+    assert run(HEAD, program) == ["3"]
 
 
 @pytest.mark.parametrize("does", ["stop", "kill"])
-def test_finalizer_that_ends_a_peer_on_the_thread_that_hears_of_all_ends(tmp_path, does):
+def test_finalizer_that_ends_a_peer_on_the_thread_that_hears_of_all_ends(run, does):
     """The collector comes on any thread."""
     program = f"""
 class Owner:
@@ -150,4 +128,4 @@ peer.submit(os._exit, 3)
 print(*finalized, peer.wait_down(5))
 pytest_peer.eventually(lambda: pytest_peer.start(name="owned").stop(), 5)
 """
-    assert run(program, tmp_path) == "pytest-peer-watcher exited with status 3"
+    assert run(HEAD, program) == ["pytest-peer-watcher exited with status 3"]
