@@ -77,11 +77,11 @@ class Incarnation:
         self._told = False  # by us that it is to end
         self._launched = False
         self._failure: BaseException | None = None
-        self._begun = Event()
+        self.begun: Event = Event()  #: Set when there is a process, or never will be.
         self._down = End()
         self._finished = End()
         self._settled = Event()  # it runs, or never will
-        # Between threads of ours. Who stops, kills or waits takes no lock: the handler of a signal that interrupts that may do the same.
+        # Between threads of ours. Who stops, kills or waits takes none: the handler of a signal that interrupts that may do the same.
         self._deciding = threading.RLock()
         self._finishing = False
         self._timers = Timers()
@@ -99,8 +99,8 @@ class Incarnation:
         try:
             thread = Thread(target=self._begin, args=(booted,), name=name, daemon=True)
             thread.start()
-            while not self._begun.wait(SAME_END):
-                if thread.over and not self._begun.is_set():
+            while not self.begun.wait(SAME_END):
+                if thread.over and not self.begun.is_set():
                     raise postmortem.thread_died(self.options.name)
         except BaseException as exc:
             self.kill()
@@ -115,7 +115,7 @@ class Incarnation:
         self._launched = True
         if self.doomed:  # in this order, and `kill` in the other: one of both sees it, or both do
             self._never_started()
-            self._begun.set()
+            self.begun.set()
             return
         try:
             self.record.artifacts = self._prepare()
@@ -128,7 +128,7 @@ class Incarnation:
             self._never_started()
             return
         finally:
-            self._begun.set()
+            self.begun.set()
         try:
             if (limit := self.options.boot_limit) is not None:
                 self._timers.call_later(limit, self._boot_too_long)

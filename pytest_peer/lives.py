@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import ending
+from .body import KILLED
 from .incarnation import Incarnation
 from .options import PeerOptions
 from .options import checked
@@ -35,6 +36,19 @@ class Lives:
         self.present: Incarnation = make(options)
         # One for each process: a thread that is not in a forked child may have held the parent's.
         self._turns: dict[int, Condition] = {}
+
+    def with_process(self) -> Incarnation:
+        """The present one, when it has a process, which another thread may be about to start.
+
+        :raises PeerDown: it never will have one.
+        """
+        life = self.present
+        if not life.body.born:
+            life.begun.wait(KILLED)
+            life = self.present
+            if not life.body.born:
+                raise life.record.down_error()
+        return life
 
     def renew(self, changes: Mapping[str, Any]) -> Incarnation:
         """Stop the present one, begin the next, and return it; if it cannot be begun, the present one stays.

@@ -115,22 +115,22 @@ class Peer(Executor):
     @property
     def artifacts(self) -> Path:
         """The directory with ``stdout.log``, ``stderr.log``, ``manifest.json``, and ``stacks.txt``, ``crash.txt`` when there was a reason."""
-        return self.incarnation.record.artifacts.path
+        return self._lives.with_process().record.artifacts.path
 
     @property
     def stdout(self) -> OutputStream:
         """What it wrote to its stdout, descendants and C code included."""
-        return self.incarnation.body.streams.stdout
+        return self._lives.with_process().body.streams.stdout
 
     @property
     def stderr(self) -> OutputStream:
         """What it wrote to its stderr."""
-        return self.incarnation.body.streams.stderr
+        return self._lives.with_process().body.streams.stderr
 
     @property
     def stdin(self) -> InputStream:
         """What it reads from its stdin."""
-        return self.incarnation.body.streams.stdin
+        return self._lives.with_process().body.streams.stdin
 
     def __repr__(self) -> str:
         life = self.incarnation
@@ -269,7 +269,7 @@ class Peer(Executor):
 
     def pause(self) -> None:
         """Stop the peer's process and those it started (SIGSTOP), as if their machine hung; `resume` lets them go on."""
-        body = self.incarnation.body
+        body = self._lives.with_process().body
         body.signal_all(SIGSTOP)
         body.process.wait_stopped(_PAUSE_SECONDS)
 

@@ -8,20 +8,25 @@ from functools import partial
 
 import pytest
 from debugging import DEBUGGER
+from programs_as_origins import said_by
 
 UNSHARED = ["unshare", "--pid", "--fork"]
+
+
+def requires(command: list[str], lacking: str) -> None:
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as exc:
+        reason = f"{lacking} for a process: {exc}"
+        if os.environ.get("CI") == "true" and os.geteuid() == 0:
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 @pytest.fixture
 def run(run):
     """A function that runs a program there, not as process 1, with whose end the kernel would end all others."""
-    try:
-        subprocess.run([*UNSHARED, "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as exc:
-        reason = f"no namespace of process ids for a process: {exc}"
-        if os.environ.get("CI") == "true" and os.geteuid() == 0:
-            pytest.fail(reason)
-        pytest.skip(reason)
+    requires([*UNSHARED, "true"], "no namespace of process ids")
     launcher = [*UNSHARED, "sh", "-c", '"$@"; true', "sh"]
     return partial(run, RUNS, launcher=launcher)
 
@@ -97,3 +102,26 @@ def test_the_exit_status_of_a_peer_with_a_debugger_is_told(run):
     if said[0] != "attached":
         pytest.skip(f"ptrace is not permitted: {said[0]}")
     assert said[1:] == ["exited with status 3 0"]
+
+
+@pytest.mark.parametrize("start_method", [None, "spawn"])  # a fork server needs it
+def test_without_proc_peers_are_called_die_and_are_stopped(tmp_path, start_method):
+    alone = ["unshare", "--mount", "sh", "-c", 'umount -l /proc && exec "$@"', "sh"]
+    requires([*alone, "true"], "no namespace without /proc")
+    said = said_by(
+        tmp_path,
+        f"""
+        peers = [start(start_method={start_method!r}) for _ in range(3)]
+        print([peer.call(int) for peer in peers])
+        print(told(peers[0].call, os._exit, 3).partition("(")[0], peers[0].down_reason)
+        peers[1].stop()
+        peers[2].kill()
+        print(peers[1].down_reason, "and", peers[2].down_reason)
+        """,
+        launcher=alone,
+    )
+    assert said == [
+        "[0, 0, 0]",
+        "PeerDown exited with status 3",
+        "stopped (exited with status 0) and killed by SIGKILL",
+    ]

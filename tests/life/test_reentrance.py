@@ -129,3 +129,32 @@ print(*finalized, peer.wait_down(5))
 pytest_peer.eventually(lambda: pytest_peer.start(name="owned").stop(), 5)
 """
     assert run(HEAD, program) == ["pytest-peer-watcher exited with status 3"]
+
+
+#: An end that is not told is waited for so long here, and not 20 s.
+SHORT = """
+import pytest_peer.incarnation
+pytest_peer.incarnation.KILLED = 2.0
+from steps import at
+peer = start(name="db")
+peer.call(int)
+told_there = []
+def handler(): told_there.append(told(peer.kill))
+"""
+
+
+def test_handler_that_kills_while_a_kill_sets_its_time_limit_is_told_that_the_peer_is_not_gone(run):
+    """The thread that hears of the end waits for what the handler has interrupted."""
+    said = run(
+        SHORT,
+        """
+        with at(("watcher.py", "_started", "call"), do=handler):
+            peer.kill()
+        print(told_there[0])
+        print(peer.wait_down(20))
+        print(start().call(int))
+        """,
+    )
+    assert said[0].startswith("PeerDown(")
+    assert "is not gone after 2 s" in said[0]
+    assert said[-2:] == ["killed by SIGKILL", "0"]

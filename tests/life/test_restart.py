@@ -18,6 +18,7 @@ from processes import assert_gone
 from processes import is_running
 
 import pytest_peer
+from pytest_peer.body import Body
 from pytest_peer.unpatched import Thread
 
 LIMIT = 20.0  # seconds, of what must come
@@ -258,3 +259,41 @@ def test_a_forked_child_can_restart_a_peer_that_another_thread_restarts_at_that_
     with os.fdopen(read) as answer:
         assert answer.read() == "42"
     os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("what", ["stdin", "stdout", "stderr", "artifacts"])
+def test_what_needs_a_process_waits_for_that_of_a_restart(peer, what):
+    begins, may = threading.Event(), threading.Event()
+    start = Body.start
+
+    def late(*args: object) -> None:
+        begins.set()
+        assert may.wait(LIMIT)
+        start(*args)
+
+    before = peer.artifacts
+    with ThreadPoolExecutor(2) as pool, mock.patch("pytest_peer.body.Body.start", late):
+        restart = pool.submit(peer.restart)
+        assert begins.wait(LIMIT)
+        asked = pool.submit(getattr, peer, what)
+        may.set()
+        restart.result(LIMIT)
+        asked.result(LIMIT)
+    assert peer.artifacts != before
+    assert peer.call(int) == 0
+
+
+def test_what_needs_a_process_is_an_error_where_a_restart_can_begin_none(peer):
+    def failing(*args: object) -> None:
+        life = peer.incarnation
+        with pytest.raises(pytest_peer.PeerDown):
+            life.begun.set()  # as it is a moment before the life before is the present one again
+            peer.stdout.text
+        raise OSError("no process")
+
+    with (
+        mock.patch("pytest_peer.body.Body.start", failing),
+        pytest.raises(pytest_peer.BootError, match="no process"),
+    ):
+        peer.restart()
+    assert peer.stdout.text == ""
