@@ -55,7 +55,6 @@ def failing_at_once(nurseries: Sequence[Nursery]) -> Iterator[None]:
     finally:
         signal.signal(_SIGNAL, previous[0])
         Nursery.on_crash = previous[1]
-    if (
-        raised
-    ):  # something has caught it, a loop that tries again or an event loop, and the test would pass
+    # Something has caught it, a loop that tries again or an event loop, and the test would pass.
+    if raised:
         raise raised[0]

@@ -60,9 +60,8 @@ class End(Event):
                 ours.extend(map(_FIRST, (self._left,)))  # at once, so that it is always somebody's
             for work in ours:
                 work()
-        except (
-            BaseException
-        ):  # what a signal's handler raises; the waiting is over, and somebody has to do it again
+        except BaseException:
+            # What a signal's handler raises: the waiting is over, and somebody has to do it again.
             for work in ours:
                 self.begin(work)
             raise

@@ -208,7 +208,5 @@ def _status(pid):
 def _kill(kill, pid, number=signal.SIGKILL):
     try:
         kill(pid, number)
-    except (
-        OSError
-    ):  # it belongs to another user by now; or is no leader of a group yet, and ends by itself
-        pass
+    except OSError:
+        pass  # it belongs to another user by now; or is no leader of a group yet, and ends by itself

@@ -28,9 +28,8 @@ def open_end() -> int:
     if not hasattr(fcntl, "F_SETSIG"):
         return -1
     with _lock:
-        if (
-            _ends is None or [identity(fd) for fd in _ends] != _files
-        ):  # code under test has closed it
+        # Code under test may have closed it.
+        if _ends is None or [identity(fd) for fd in _ends] != _files:
             _ends = os.pipe()
             _files = [identity(fd) for fd in _ends]
     try:
