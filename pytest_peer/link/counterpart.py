@@ -7,15 +7,15 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from ..errors import EncodeError
-from . import wire
+from ..core.errors import EncodeError
 from .interpreter import Interpreter
-from .outbox import Outbox
-from .own_modules import News
+from .origin_modules import News
 from .pickling import decode
 from .pickling import encode
-from .questions import answer
-from .segments import Payload
+from .protocol import messages
+from .protocol.segments import Payload
+from .protocol.sender import Outbox
+from .requests import answer
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -42,7 +42,7 @@ class Counterpart:
         if _looked(self._news.any):
             with self._lock:
                 if news := _looked(self._news.take):
-                    outbox.post(wire.MODULES, 0, news)
+                    outbox.post(messages.MODULES, 0, news)
                 self._news.told()
 
     def answer(self, outbox: Outbox, ident: int, payload: Payload) -> None:
@@ -54,7 +54,7 @@ class Counterpart:
         except BaseException:  # a class that is not here, a hook of a conftest
             told = encode(None, "", "no answer")
         with contextlib.suppress(OSError):  # it is down meanwhile
-            outbox.post(wire.ANSWER, ident, told)
+            outbox.post(messages.ANSWER, ident, told)
 
 
 def _looked(look: Callable[[], _Found]) -> _Found:

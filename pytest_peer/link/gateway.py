@@ -17,16 +17,16 @@ from execnet.gateway_base import Message
 from execnet.gateway_base import get_execmodel
 from execnet.xspec import XSpec
 
-from ..faults import attempt
-from .frames import Sender
-from .future import Answer
-from .future import Waiting
-from .intake import Intake
-from .outbox import SMALL
-from .outbox import Outbox
+from ..core.unraisable import attempt
+from .futures import Answer
+from .futures import Waiting
+from .protocol.framing import Sender
+from .protocol.receiver import Intake
+from .protocol.segments import Payload
+from .protocol.sender import SMALL
+from .protocol.sender import Outbox
+from .protocol.socket_stream import stream_over
 from .reader import Reader
-from .segments import Payload
-from .socket_stream import stream_over
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 

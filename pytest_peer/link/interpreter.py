@@ -13,11 +13,11 @@ from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
 
-from . import parcel
+from ..launch import bootstrap
 from . import tracebacks
-from .own_modules import Place
-from .own_modules import of_environment
-from .own_modules import place_of
+from .origin_modules import Place
+from .origin_modules import of_environment
+from .origin_modules import place_of
 
 PythonVersion = tuple[int, int, int]
 
@@ -127,8 +127,8 @@ def agent_config(
         "path": list(interpreter.path) if same else _portable_path(),
         "replace_path": same,
         "environment": None if same else _environment(),
-        "standins": None if same else parcel.standins(),
-        "own_files": parcel.own_files(),
+        "standins": None if same else bootstrap.standins(),
+        "own_files": bootstrap.own_files(),
         "lifeline": lifeline,
         "evidence": evidence,
     }

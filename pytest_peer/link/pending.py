@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Callable
 from concurrent.futures import wait
 
-from ..errors import PeerDown
-from .future import PeerFuture
-from .future import Waiting
+from ..core.errors import PeerDown
+from .futures import PeerFuture
+from .futures import Waiting
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 

@@ -17,15 +17,15 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from selectors import EVENT_READ
 
-from ..errors import PeerError
-from ..faults import tell
-from ..unpatched import monotonic
-from ..unpatched import sleep
-from ..watcher import watcher
-from .future import Answer
-from .future import Waiting
-from .intake import READ_SIZE
-from .intake import Intake
+from ..core.clock import monotonic
+from ..core.clock import sleep
+from ..core.errors import PeerError
+from ..core.loop import watcher
+from ..core.unraisable import tell
+from .futures import Answer
+from .futures import Waiting
+from .protocol.receiver import READ_SIZE
+from .protocol.receiver import Intake
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 

@@ -11,7 +11,7 @@ from types import CodeType
 from types import TracebackType
 from typing import Any
 
-from .sights import LINE
+from .protocol.frame_info import LINE
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 

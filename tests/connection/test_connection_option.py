@@ -8,7 +8,7 @@ import pytest
 
 from pytest_peer import settings
 from pytest_peer import start
-from pytest_peer.options import checked
+from pytest_peer.core.options import checked
 
 WRONG: list[tuple[Any, str]] = [
     ("tcp", "'tcp'"),

@@ -27,7 +27,7 @@ METHODS = pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
 
 def assert_gone_for_good(pids: list[int]) -> None:
     """They are no zombies either."""
-    pytest_peer.eventually(lambda: not any(map(psutil.pid_exists, pids)), 20)
+    pytest_peer.core.eventually(lambda: not any(map(psutil.pid_exists, pids)), 20)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_the_exit_status_of_a_peer_with_a_debugger_is_told(peer_factory, attach,
 
 
 def test_a_peer_with_a_debugger_can_be_stopped_where_there_is_no_fork_server(peer_factory, attach):
-    with mock.patch("pytest_peer.forkservers.unavailable", return_value="a test"):
+    with mock.patch("pytest_peer.launch.forkserver.registry.unavailable", return_value="a test"):
         peer, other = (peer_factory(start_method="spawn") for _ in range(2))
     debugger = attach(peer.pid)
     with taking_less_than(AT_ONCE):
@@ -119,7 +119,7 @@ def test_the_end_of_a_peer_that_does_not_end_says_why(
     peer = peer_factory(start_method=start_method, shutdown=("halt", 0.1))
     debugger = attach(peer.pid, 0x40)
     with (
-        mock.patch("pytest_peer.incarnation.KILLED", 0.5),
+        mock.patch("pytest_peer.peers.lifecycle.KILLED", 0.5),
         taking_less_than(AT_ONCE),
         pytest.raises(
             pytest_peer.PeerDown, match=r"not gone after 0\.5 s.*by a debugger"

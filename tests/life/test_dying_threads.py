@@ -58,7 +58,7 @@ def test_a_watcher_that_died_of_a_tracing_function_is_followed_by_another(run):
     said = run(
         RAISING,
         """
-        from pytest_peer.watcher import watcher
+        from pytest_peer.core.loop import watcher
         where = "watcher.py"
         threading.settrace(failing)
         watcher.add(os.pipe()[0], print)

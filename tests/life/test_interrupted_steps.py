@@ -74,13 +74,13 @@ print(peer.down_reason.kind)
 #: A signal comes while a fork server imports something, or two, the second when the first is dealt with.
 NOT_YET = """
 import os, sys
-import pytest_peer, pytest_peer.incarnation, pytest_peer.preload, steps
-pytest_peer.incarnation.KILLED = 0.2  # and not 20
+import pytest_peer, pytest_peer.peers.lifecycle, pytest_peer.launch.forkserver.preload, steps
+pytest_peer.peers.lifecycle.KILLED = 0.2  # and not 20
 gate, verb, *moments = sys.argv[1:]
 peer = pytest_peer.start(name="db")
 if verb == "start":
     peer.stop()
-pytest_peer.preload.modules = ("slow",)
+pytest_peer.launch.forkserver.preload.modules = ("slow",)
 sys.path.insert(0, os.path.dirname(gate))
 signals = [("waiting.py", "wait", "call"), ("incarnation.py", "kill", "call")][:int(moments[0])]
 try:
@@ -98,7 +98,7 @@ def begin():
     started.append(pytest_peer.start(name="db"))
     return True
 
-print(pytest_peer.eventually(begin, 10))
+print(pytest_peer.core.eventually(begin, 10))
 """
 
 
@@ -126,7 +126,7 @@ for _ in range(2):
     def begin():
         started.append(pytest_peer.start(name="db"))
         return True
-    pytest_peer.eventually(begin, 10)
+    pytest_peer.core.eventually(begin, 10)
     print(started[0].call_within(10, int))
     started[0].stop()
 """
@@ -154,17 +154,17 @@ def test_a_start_that_is_interrupted_leaves_no_peer_and_its_name_free(run, file,
 def test_a_fork_server_whose_start_is_interrupted_is_followed_by_another(run):
     """As when tests are collected."""
     program = """
-import os, pytest_peer, pytest_peer.forkservers, steps
+import os, pytest_peer, pytest_peer.launch.forkserver.registry, steps
 from pathlib import Path
 try:
     with steps.at(("unpatched.py", "start", "return"), do=steps.interrupt):
-        pytest_peer.forkservers.running()
+        pytest_peer.launch.forkserver.registry.running()
 except steps.Interrupted:
     print(pytest_peer.start().call(int))
 def servers():
     tasks = Path("/proc/self/task").glob("*/children")
     return [pid for task in tasks for pid in task.read_text().split()]
-print(pytest_peer.eventually(lambda: len(servers()) == 1, 10))
+print(pytest_peer.core.eventually(lambda: len(servers()) == 1, 10))
 """
     assert run(program) == ["0", "True"]
 

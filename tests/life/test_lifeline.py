@@ -66,7 +66,9 @@ def origin(tmp_path, monkeypatch) -> Iterator[Callable[..., list[int]]]:
         origin.wait()
 
 
-WITHOUT_GUARDIAN = "import pytest_peer.forkservers as s; s.unavailable = lambda: 'a test'"
+WITHOUT_GUARDIAN = (
+    "import pytest_peer.launch.forkserver.registry as s; s.unavailable = lambda: 'a test'"
+)
 HOW = {
     "forkserver": ("{'start_method': 'forkserver'}", ""),
     "spawn": ("{'start_method': 'spawn'}", ""),

@@ -56,7 +56,7 @@ def test_a_peer_is_paused_by_an_origin_that_has_no_right_to(run):
 def test_a_peer_is_stopped_by_an_origin_that_has_no_right_to_kill_what_it_leaves(run):
     """Where there is no fork server, which had it."""
     said = run(
-        "import pytest_peer.forkservers; pytest_peer.forkservers.unavailable = lambda: 'a test'",
+        "import pytest_peer.launch.forkserver.registry; pytest_peer.launch.forkserver.registry.unavailable = lambda: 'a test'",
         """
         def leave():
             import subprocess

@@ -126,15 +126,15 @@ with mock.patch("os.read", collecting):
         peer.submit(operator.add, 1, 2).result(5)
 peer.submit(os._exit, 3)
 print(*finalized, peer.wait_down(5))
-pytest_peer.eventually(lambda: pytest_peer.start(name="owned").stop(), 5)
+pytest_peer.core.eventually(lambda: pytest_peer.start(name="owned").stop(), 5)
 """
     assert run(HEAD, program) == ["pytest-peer-watcher exited with status 3"]
 
 
 #: An end that is not told is waited for so long here, and not 20 s.
 SHORT = """
-import pytest_peer.incarnation
-pytest_peer.incarnation.KILLED = 2.0
+import pytest_peer.peers.lifecycle
+pytest_peer.peers.lifecycle.KILLED = 2.0
 from steps import at
 peer = start(name="db")
 peer.call(int)

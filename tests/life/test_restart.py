@@ -18,8 +18,8 @@ from processes import assert_gone
 from processes import is_running
 
 import pytest_peer
-from pytest_peer.body import Body
-from pytest_peer.unpatched import Thread
+from pytest_peer.core.clock import Thread
+from pytest_peer.peers.process import Body
 
 LIMIT = 20.0  # seconds, of what must come
 
@@ -272,7 +272,7 @@ def test_what_needs_a_process_waits_for_that_of_a_restart(peer, what):
         start(*args)
 
     before = peer.artifacts
-    with ThreadPoolExecutor(2) as pool, mock.patch("pytest_peer.body.Body.start", late):
+    with ThreadPoolExecutor(2) as pool, mock.patch("pytest_peer.peers.process.Body.start", late):
         restart = pool.submit(peer.restart)
         assert begins.wait(LIMIT)
         asked = pool.submit(getattr, peer, what)
@@ -292,7 +292,7 @@ def test_what_needs_a_process_is_an_error_where_a_restart_can_begin_none(peer):
         raise OSError("no process")
 
     with (
-        mock.patch("pytest_peer.body.Body.start", failing),
+        mock.patch("pytest_peer.peers.process.Body.start", failing),
         pytest.raises(pytest_peer.BootError, match="no process"),
     ):
         peer.restart()

@@ -21,7 +21,7 @@ from stopping import assert_stopped
 from stopping import taking_less_than
 
 import pytest_peer
-from pytest_peer.unpatched import Thread
+from pytest_peer.core.clock import Thread
 
 LIMIT = 20.0  # of what must come
 

@@ -9,12 +9,12 @@ COSTLY = [
     "execnet",
     "cloudpickle",
     "asyncio",
-    "pytest_peer.aftermath",
-    "pytest_peer.in_peer",
-    "pytest_peer.program_ids",
-    "pytest_peer.starter",
-    "pytest_peer.peer",
-    "pytest_peer.watcher",
+    "pytest_peer.plugin.artifacts",
+    "pytest_peer.plugin.in_peer",
+    "pytest_peer.plugin.program_ids",
+    "pytest_peer.peers.supervisor",
+    "pytest_peer.peers.peer",
+    "pytest_peer.core.loop",
     "pytest_peer.link",
 ]
 
@@ -47,7 +47,7 @@ def test_peers_of_other_tests_are_imported_with_the_first_fixture(inner):
     inner.write(
         SUITE
         + """
-STARTING = ["pytest_peer.watcher", "pytest_peer.link"]
+STARTING = ["pytest_peer.core.loop", "pytest_peer.link"]
 
 def test_before():
     assert [name for name in loaded() if name not in STARTING] == []

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies
 
-from pytest_peer.evidence.core import Crashed
-from pytest_peer.evidence.core import place
-from pytest_peer.evidence.core import reason_for_none
+from pytest_peer.evidence.core_dump import Crashed
+from pytest_peer.evidence.core_dump import place
+from pytest_peer.evidence.core_dump import reason_for_none
 
 CRASHED = Crashed(
     pid=4711, signal=11, executable="/usr/bin/python3", cwd="/home/me", limit=0, started=0.0

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from pytest_peer.link import frames
 from pytest_peer.link import wire
-from pytest_peer.link.intake import Intake
+from pytest_peer.link.protocol.receiver import Intake
 
 channels = st.integers(min_value=1, max_value=2**31 - 1)
 kinds = st.integers(min_value=0, max_value=255)

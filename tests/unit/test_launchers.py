@@ -6,12 +6,12 @@ import shlex
 
 import pytest
 
-from pytest_peer.launchers import Launcher
-from pytest_peer.launchers import carried as carried_by
-from pytest_peer.launchers import command_line
-from pytest_peer.launchers import in_band
-from pytest_peer.launchers import over_stdio
-from pytest_peer.launchers import refusal
+from pytest_peer.core.launchers import Launcher
+from pytest_peer.core.launchers import carried as carried_by
+from pytest_peer.core.launchers import command_line
+from pytest_peer.core.launchers import in_band
+from pytest_peer.core.launchers import over_stdio
+from pytest_peer.core.launchers import refusal
 
 
 def carried(words: list[str]) -> list[str]:

@@ -13,8 +13,8 @@ import pytest
 
 from pytest_peer import names
 from pytest_peer import start
-from pytest_peer.options import ShutdownPlan
-from pytest_peer.options import checked
+from pytest_peer.core.options import ShutdownPlan
+from pytest_peer.core.options import checked
 
 NAN = math.nan
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from pytest_peer.link import outbox
 from pytest_peer.link import wire
-from pytest_peer.link.outbox import Outbox
-from pytest_peer.link.segments import Incoming
-from pytest_peer.link.segments import view_of
+from pytest_peer.link.protocol.segments import Incoming
+from pytest_peer.link.protocol.segments import view_of
+from pytest_peer.link.protocol.sender import Outbox
 
 BIG = b"b" * (3 * outbox.CHUNK)
 SECONDS = 10.0

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_peer.link.own_modules import News
+from pytest_peer.link.origin_modules import News
 
 
 def test_interrupt_while_modules_are_looked_at_loses_none(

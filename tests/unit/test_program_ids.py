@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_peer.program_ids import MAX_LENGTH
-from pytest_peer.program_ids import ids
+from pytest_peer.plugin.program_ids import MAX_LENGTH
+from pytest_peer.plugin.program_ids import ids
 
 
 @pytest.mark.parametrize(

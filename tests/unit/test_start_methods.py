@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from pytest_peer import options
-from pytest_peer.start_methods import read_at_start
-from pytest_peer.start_methods import unsupported
+from pytest_peer.core.start_methods import read_at_start
+from pytest_peer.core.start_methods import unsupported
 
 NOT_FORKABLE = [
     ({"exec": "python3"}, "exec is not the origin's interpreter"),

@@ -10,14 +10,14 @@ import threading
 
 import pytest
 
-from pytest_peer.waiting import Condition
-from pytest_peer.waiting import Event
+from pytest_peer.core.sync import Condition
+from pytest_peer.core.sync import Event
 
 SECONDS = 10.0
 #: Does a step over and over while a timer's handler raises in it; then another thread must be able to do it as well.
 INTERRUPTED = """
 import random, signal, sys, threading, time
-from pytest_peer.waiting import Condition, Event
+from pytest_peer.core.sync import Condition, Event
 # if asked: to see that this finds something
 if sys.argv[1] == "threading":
     from threading import Condition, Event

@@ -14,7 +14,7 @@ from test_frames import packed
 
 from pytest_peer.link import frames
 from pytest_peer.link import wire
-from pytest_peer.link.segments import Parcel
+from pytest_peer.link.protocol.segments import Parcel
 
 Segments = list[tuple[int, bytes]]
 Message = tuple[int, int, Segments]
