@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import marshal
+import os
+import sys
+import sysconfig
 from importlib.machinery import PathFinder
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -11,6 +14,11 @@ from types import CodeType
 from typing import Any
 
 from .. import _HOMES
+from ..link import tracebacks
+from ..link.interpreter import Interpreter
+from ..link.origin_modules import Place
+from ..link.origin_modules import of_environment
+from ..link.origin_modules import place_of
 
 #: The module of execnet that runs in the peer, under its own name; the package around it would be imported for nothing.
 BASE_MODULE = "execnet.gateway_base"
@@ -133,6 +141,42 @@ def standins() -> dict[str, tuple[str, bool, str]]:
     """What a peer may import that has neither this package nor pytest: file, whether it is a package, source."""
     files = {f"{_OURS}.{home}": "agent/stubs/package.py" for home in _HOMES.values()} | _SERVED
     return {name: _served(file) for name, file in files.items()}
+
+
+def agent_config(
+    interpreter: Interpreter, name: str, evidence: dict[str, Any] | None, lifeline: int = -1
+) -> dict[str, Any]:
+    """What the agent in such an interpreter has to know.
+
+    :param name: the peer's.
+    :param evidence: for the agent's module `evidence`.
+    :param lifeline: a descriptor it has inherited and nobody shall inherit from it; -1 for none.
+    """
+    same = interpreter.same
+    return {
+        "name": name,
+        "by_value": interpreter.by_value,
+        "locals": tracebacks.shown_locals,
+        "path": list(interpreter.path) if same else _portable_path(),
+        "replace_path": same,
+        "environment": None if same else _environment(),
+        "standins": None if same else standins(),
+        "own_files": own_files(),
+        "lifeline": lifeline,
+        "evidence": evidence,
+    }
+
+
+def _environment() -> tuple[str, Place | None]:
+    """Where this one has what is installed for it."""
+    directory = sysconfig.get_path("purelib")
+    return directory, place_of(directory)
+
+
+def _portable_path() -> list[tuple[str, Place | None]]:
+    """The entries of ``sys.path`` that mean something to another interpreter: not the standard library, not site-packages."""
+    entries = [os.path.abspath(entry) for entry in sys.path]
+    return [(entry, place_of(entry)) for entry in entries if not of_environment(entry)]
 
 
 def _framed(data: Any, version: int = 2) -> bytes:

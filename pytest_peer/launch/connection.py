@@ -8,7 +8,6 @@ from typing import Any
 
 from ..core.sync import Event
 from ..link.interpreter import Interpreter
-from ..link.interpreter import agent_config
 from ..link.interpreter import said_hello
 from . import bootstrap
 
@@ -79,7 +78,7 @@ class Connection:
         self, interpreter: Interpreter, name: str, evidence: dict[str, Any] | None, lifeline: int
     ) -> None:
         """Send our code and what it has to know. May wait until the peer has read."""
-        config = agent_config(interpreter, name, evidence, lifeline)
+        config = bootstrap.agent_config(interpreter, name, evidence, lifeline)
         code = bootstrap.peer(interpreter.compiled, config)
         view = memoryview(code)
         while view:

@@ -40,6 +40,7 @@ def configure(config: pytest.Config) -> None:
 
 def expect_peers(config: pytest.Config) -> None:
     """There are, or will be, tests with peers: register the hooks around their phases."""
+    from . import runtest  # a suite without peers does not pay for this import
 
     if not config.pluginmanager.is_registered(runtest):
         config.pluginmanager.register(runtest, "peer-phases")

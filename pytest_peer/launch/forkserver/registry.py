@@ -21,7 +21,6 @@ from ...core.start_methods import FORKSERVER
 from ...core.start_methods import SPAWN
 from ...core.start_methods import unsupported
 from ...link.interpreter import Interpreter
-from ...link.interpreter import agent_config
 from ...link.interpreter import said_hello
 from .. import bootstrap
 from ..command import CONTROL_NUMBER
@@ -111,7 +110,7 @@ def fork(
     environ = environment(options, now.environ)
     request = _request(server, now, options, options.cwd) | {
         "variables": variable_changes(server.inheritance.environ, environ),
-        "config": agent_config(interpreter, options.name, evidence),
+        "config": bootstrap.agent_config(interpreter, options.name, evidence),
     }
     child = server.fork("fork", request, descriptors, deadline - monotonic())
     return child, dataclasses.replace(interpreter, pid=child.pid)
