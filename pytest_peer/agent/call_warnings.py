@@ -85,7 +85,7 @@ def tell(runtime, ident):
     """Send what that call has warned of; before its answer."""
     for warning in recorded.pop(ident, {}).values():
         try:
-            runtime.post(messages.WARNED, ident, _packed(warning, runtime.by_value))
+            runtime.post(messages.WARNING, ident, _packed(warning, runtime.by_value))
         except OSError:
             return  # the link is gone, and this process with it
 
@@ -161,7 +161,7 @@ def _record(cause, message, category, filename, lineno):
         "of caller": not cause.inside and (cause.frame is not None or filename in ("sys", "<sys>")),
     }
     if cause.inside:
-        seen = frame_info.Sights(_own_files, "")
+        seen = frame_info.FrameCollector(_own_files, "")
         told["frames"] = [seen.frame(cause.frame, lineno, cause.frame.f_lasti)]
         told["sources"] = seen.sources
         told["module"] = cause.frame.f_globals.get("__name__") or "<string>"

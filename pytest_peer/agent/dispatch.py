@@ -15,7 +15,7 @@ import types
 from ..link.protocol import codec
 from ..link.protocol import exceptions
 from ..link.protocol import messages
-from ..link.protocol.segments import Parcel
+from ..link.protocol.segments import MultipartMessage
 from ..link.protocol.segments import kept
 from . import assertions
 from . import call_warnings
@@ -134,20 +134,20 @@ class Dispatcher:
             )
         elif isinstance(exc, codec.CannotDecode):
             description["special"] = ("DecodeError", str(exc))
-        return messages.RAISED, pickle.dumps(description, codec.PROTOCOL)
+        return messages.EXCEPTION, pickle.dumps(description, codec.PROTOCOL)
 
     def _answer(self, kind, ident, answer, data, on_main):
         flush()
         if call_warnings.recorded:
             call_warnings.tell(self._runtime, ident)
         if kind == messages.CAST:
-            if answer == messages.RAISED:
+            if answer == messages.EXCEPTION:
                 complain("exception in a cast:\n%s" % pickle.loads(data)["text"])
             self._over(on_main)
             return
         over = functools.partial(self._over, on_main)
         try:
-            if isinstance(data, Parcel) and data.changeable():
+            if isinstance(data, MultipartMessage) and data.changeable():
                 self._post_and_wait(answer, ident, data, over)
             else:
                 over()

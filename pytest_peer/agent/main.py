@@ -10,10 +10,10 @@ import sys
 
 from ..link.protocol import framing
 from ..link.protocol import messages
-from ..link.protocol.receiver import Intake
+from ..link.protocol.receiver import FrameReceiver
 from ..link.protocol.segments import split_address
 from ..link.protocol.sender import SMALL
-from ..link.protocol.sender import Outbox
+from ..link.protocol.sender import MessageSender
 from ..link.protocol.socket_stream import stream_over
 from . import assertions
 from . import call_warnings
@@ -22,7 +22,7 @@ from . import fault_dumps
 from . import runtime
 from .imports import Modules
 from .imports import place_of
-from .requests import Asking
+from .requests import RequestSender
 
 #: How a connection over a network ends, besides those that have a class of their own.
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH)
@@ -89,13 +89,13 @@ class Agent:
         read_fd = reader.fileno()
         self._reader = reader
         self._stream = stream_over(read_fd, write_fd, self._execnet.get_execmodel("thread"))
-        self._intake = Intake(read_fd, framing.FIRST_CHANNEL, self._received, self._frame)
+        self._receiver = FrameReceiver(read_fd, framing.FIRST_CHANNEL, self._received, self._frame)
         self._own_files = frozenset(config["own_files"])
         self._runtime = runtime.runtime = runtime.Runtime(
             config["name"], config["by_value"], config["locals"]
         )
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
-        self._asking = Asking(self._runtime, self._dispatcher.reading)
+        self._asking = RequestSender(self._runtime, self._dispatcher.reading)
         assertions.ask = self._asking.ask
         place = config["environment"]
         self._modules = Modules(
@@ -106,7 +106,7 @@ class Agent:
         call_warnings.begin(
             self._own_files, (calls._run, calls._drive), (calls._answer, calls._start_task)
         )
-        self._outbox = None
+        self._sender = None
         self._pid = os.getpid()
 
     def live(self):
@@ -127,9 +127,9 @@ class Agent:
 
         self._gateway = Gateway(self._stream, self._runtime.name)
         # What the reader has in its buffer; nothing else is read by it.
-        self._intake.chunks.append(self._reader.read(len(self._reader.peek())))
+        self._receiver.chunks.append(self._reader.read(len(self._reader.peek())))
         self._stream.look_while_reading()
-        self._guarded(self._intake.take)
+        self._guarded(self._receiver.take)
 
     def rehearse(self):
         """Run the one call that has come, beside the main loop."""
@@ -141,12 +141,12 @@ class Agent:
         """The one task has come, and with it the channel, which lives as long as this process."""
         self._channel = channel
         sender = framing.Sender(self._stream, channel.id, SMALL)
-        self._outbox = Outbox(sender.send, self._stream.wait_writable)
-        self._runtime.post = self._outbox.post
-        self._outbox.post(messages.READY, 0, b"")
+        self._sender = MessageSender(sender.send, self._stream.wait_writable)
+        self._runtime.post = self._sender.post
+        self._sender.post(messages.READY, 0, b"")
 
     def _read(self):
-        self._guarded(self._intake.pull)
+        self._guarded(self._receiver.pull)
 
     def _guarded(self, step):
         try:
@@ -172,7 +172,7 @@ class Agent:
         elif kind == messages.MESSAGE:
             name, payload = split_address(payload)
             self._runtime.mailboxes[name].deliver(payload)
-        elif kind == messages.ANSWER:
+        elif kind == messages.RESPONSE:
             self._asking.answered(ident, payload)
         elif kind == messages.MODULES:
             self._modules.announce(payload)
@@ -188,7 +188,7 @@ class Agent:
     def _tell_stacks(self, ident):
         text = dispatch.stacks(self._own_files, self._dispatcher.main_busy())
         try:
-            self._outbox.post(messages.STACKS, ident, text.encode("utf-8", "backslashreplace"))
+            self._sender.post(messages.STACKS, ident, text.encode("utf-8", "backslashreplace"))
         except OSError:
             pass  # the link is gone, and this process with it
 
@@ -218,7 +218,7 @@ class Agent:
 
     def _finish(self):
         self._dispatcher.wait_all_done()
-        self._outbox.wait_idle(None)
+        self._sender.wait_idle(None)
         self._dispatcher.end(
             lambda: None
         )  # the main thread returns: the interpreter ends as it always does

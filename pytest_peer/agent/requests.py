@@ -17,7 +17,7 @@ class Unanswered(ImportError):
     """The origin did not answer. An import error, because modules are what is asked for."""
 
 
-class Asking:
+class RequestSender:
     """Asks; on any thread but the one that reads the link.
 
     :param reading: has the link read while the main thread waits.
@@ -45,7 +45,7 @@ class Asking:
         self._waiting[ident] = slot
         try:
             self._runtime.post(
-                messages.ASK, ident, codec.dumps((what, args), self._runtime.by_value)
+                messages.REQUEST, ident, codec.dumps((what, args), self._runtime.by_value)
             )
             on_main = threading.get_ident() == threading.main_thread().ident
             if on_main and not self._reading.hand_over():

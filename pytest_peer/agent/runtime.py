@@ -51,7 +51,7 @@ class Runtime:
 def public(name, otherwise):
     """Our error of that name, for `except` clauses of the user; `otherwise` where this package cannot be imported."""
     try:
-        from pytest_peer import errors
+        from pytest_peer.core import errors
     except ImportError:
         return otherwise
     return getattr(errors, name)

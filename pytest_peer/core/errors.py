@@ -111,19 +111,19 @@ class PeerDown(PeerError):
         self,
         message: str,
         reason: DownReason | None = None,
-        last_words: str = "",
+        last_output: str = "",
         crash: str = "",
     ) -> None:
         super().__init__(message)
         #: Why the peer is down.
         self.reason = reason
         #: The end of what it wrote.
-        self.last_words = last_words
+        self.last_output = last_output
         #: The Python stack of every thread when it crashed, as in ``crash.txt``.
         self.crash = crash
 
     def __str__(self) -> str:
-        told = (("last output", self.last_words), ("crash", self.crash))
+        told = (("last output", self.last_output), ("crash", self.crash))
         return "\n".join([str(self.args[0]), *(quoted(*each) for each in told if each[1])])
 
 

@@ -39,7 +39,7 @@ Callback = Callable[[], object]
 Timer = tuple[float, int, Callback]
 
 
-class Watcher:
+class EventLoop:
     """Calls back when descriptors become ready, or a time has come."""
 
     def __init__(self) -> None:
@@ -278,5 +278,5 @@ class Watcher:
         self.__init__()  # type: ignore[misc]
 
 
-watcher: Watcher = Watcher()
+watcher: EventLoop = EventLoop()
 os.register_at_fork(after_in_child=watcher.forget_everything)

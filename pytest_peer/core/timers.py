@@ -19,7 +19,7 @@ class Timers:
         self._closed = False
 
     def call_later(self, seconds: float, callback: Callback) -> Timer:
-        """As `Watcher.call_later`."""
+        """As `EventLoop.call_later`."""
         timer = watcher.call_later(seconds, callback)
         self._timers.append(timer)
         if self._closed:

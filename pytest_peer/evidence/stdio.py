@@ -42,7 +42,7 @@ class StandardStreams:
         """All that was written, stdout first."""
         return self.stdout.text + self.stderr.text
 
-    def last_words(self) -> str:
+    def last_output(self) -> str:
         """What to quote after an unexpected end."""
         return self.stderr.text or self.stdout.text
 

@@ -32,7 +32,7 @@ class _Stranger:
         self.since = now
 
 
-class Admission:
+class Authenticator:
     """Listens to all who connect until one has said `secret`.
 
     :param listener: a socket that listens; stays the caller's.

@@ -26,7 +26,7 @@ __tracebackhide__ = True  # a report shows the test and the peer, not what is be
 _REAP_SECONDS = 1.0
 
 
-class Spawned:
+class SpawnedChild:
     """Started when this is made.
 
     :param standard: what it has as stdin, stdout and stderr.

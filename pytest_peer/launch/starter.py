@@ -13,7 +13,7 @@ from ..core.options import PeerOptions
 from ..core.start_methods import SPAWN
 from ..link.interpreter import Interpreter
 from . import lifeline
-from .child import Spawned
+from .child import SpawnedChild
 from .command import CONTROL_NUMBER
 from .command import LIFELINE_NUMBER
 from .command import LINK_NUMBERS
@@ -24,19 +24,19 @@ from .command import command
 from .command import connect_words
 from .command import in_band_words
 from .connection import Connection
-from .forkserver.child import NotForked
+from .forkserver.child import ForkError
 from .forkserver.registry import Choice
 from .forkserver.registry import choose
 from .forkserver.registry import execute
 from .forkserver.registry import fork
 from .process import Child
-from .relay.process import Control
-from .relay.process import near_end
+from .relay.process import ControlSocket
+from .relay.process import local_end
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
 
-class Birth:
+class ProcessStarter:
     """Of one process. Nothing is done before `child`.
 
     :param evidence: for the agent's module `evidence`.
@@ -55,7 +55,7 @@ class Birth:
         #: The descriptor that the peer is to keep from others; -1 for none.
         self.lifeline: int = -1
         #: Of the near end of a relay, if there is a launcher that passes nothing on but stdin and stdout.
-        self.control: Control | None = None
+        self.control: ControlSocket | None = None
 
     def close_control(self) -> None:
         """Nobody will use it."""
@@ -86,7 +86,7 @@ class Birth:
             self.argv = [*self.choice.server.argv, f"{self._options.name}@{self._options.host}"]
             child, self.interpreter = fork(self.choice, self._options, descriptors, self._evidence)
             return child
-        except NotForked as exc:
+        except ForkError as exc:
             unfit = self.choice.server.unfit and self.choice.start_method == SPAWN
             if unfit or (exc.lost and not again):
                 self.choice = choose(self._options)  # with another server, or none
@@ -113,7 +113,7 @@ class Birth:
             control = -1 if self.control is None else self.control.theirs
             self.lifeline = end if control < 0 else -1
             keep = [fd for fd in (*connection.peer_ends, end, control) if fd >= 0]
-            child = Spawned(line, descriptors[:3], keep)
+            child = SpawnedChild(line, descriptors[:3], keep)
             lifeline.tie(end, child.pid)
         connection.send_loader()
         return child
@@ -133,6 +133,6 @@ class Birth:
         if not relayed:
             return line
         self.close_control()  # of a first try
-        self.control = Control()
+        self.control = ControlSocket()
         read, write = numbers
-        return near_end(line, options, read, write, control or self.control.theirs)
+        return local_end(line, options, read, write, control or self.control.theirs)

@@ -17,7 +17,7 @@ from ..core.errors import BootError
 from ..core.sync import Event
 from ..link.interpreter import Interpreter
 from . import bootstrap
-from .admission import Admission
+from .admission import Authenticator
 from .connection import Connection
 from .connection import LinkClosed
 
@@ -80,7 +80,7 @@ class Tcp(Connection):
     def hello(self, gone: Event) -> Interpreter:
         """Wait for the peer among all who connect, and for its first line."""
         with self._listener:  # nobody can connect any more
-            connected = Admission(self._listener, self._peers_secret.encode()).wait(gone)
+            connected = Authenticator(self._listener, self._peers_secret.encode()).wait(gone)
         if connected is None:
             raise LinkClosed
         connected.setblocking(True)

@@ -13,20 +13,20 @@ from ..core.errors import CallTimeout
 from ..core.errors import PeerDown
 from ..core.errors import PeerError
 from ..core.sync import Event
-from .counterpart import Counterpart
+from .counterpart import RequestHandler
 from .futures import PeerFuture
-from .futures import Waiting
+from .futures import ReplyWaiter
 from .gateway import Link
 from .interpreter import Interpreter
 from .outcomes import outcome
 from .outcomes import value
-from .pending import Pending
+from .pending import PendingCalls
 from .pickling import decode
 from .pickling import encode
 from .pickling import encode_call
 from .protocol import messages
 from .protocol.mailbox import Mailboxes
-from .protocol.segments import Parcel
+from .protocol.segments import MultipartMessage
 from .protocol.segments import Payload
 from .protocol.segments import addressed
 from .protocol.segments import decoded_text
@@ -41,7 +41,7 @@ __tracebackhide__ = True  # a report shows the test and the peer, not what is be
 _SAID = frozenset({messages.CALL, messages.CAST, messages.MESSAGE})
 
 
-class Calls:
+class RpcClient:
     """One side of a conversation. What is said before the link is open waits for it; after its end all fails.
 
     :param whom: names the peer, for messages.
@@ -59,13 +59,13 @@ class Calls:
         #: Set when the agent listens, or will never.
         self.ready: Event = Event()
         self._lock = threading.RLock()
-        self._pending = Pending()
+        self._pending = PendingCalls()
         self._link: Link | None = None
         self._opening: Link | None = None
         # What turned out not to be sendable when the peer had booted; the next who says something is told.
         self._late: PeerError | None = None
         self._by_value = ""
-        self._counterpart: Counterpart
+        self._counterpart: RequestHandler
         self._backlog: deque[Callable[[], object]] = deque()
 
     def open(self, link: Link, interpreter: Interpreter) -> None:
@@ -74,7 +74,7 @@ class Calls:
         :param interpreter: the peer's.
         """
         self._by_value = interpreter.by_value
-        self._counterpart = Counterpart(interpreter)
+        self._counterpart = RequestHandler(interpreter)
         while True:
             with self._lock:
                 if not self._backlog:
@@ -116,7 +116,7 @@ class Calls:
                 return future.result(timeout)
             finally:
                 self.drop(future)
-        waiting = Waiting()
+        waiting = ReplyWaiter()
         asked = encode_call(fn, args, kwargs, self._by_value)
         ident = self._pending.number()  # before `add`: an interrupt leaves nothing there
         try:
@@ -131,9 +131,9 @@ class Calls:
         finally:
             self._pending.take(ident)
             if isinstance(
-                asked, Parcel
+                asked, MultipartMessage
             ):  # the caller goes on, and may change what was not yet sent
-                link.outbox.keep(messages.CALL, ident)
+                link.sender.keep(messages.CALL, ident)
         if kind == messages.RESULT and waiting.warned is None:
             return decode(answer)
         return value(self._whom, kind, answer, waiting.warned)
@@ -213,7 +213,7 @@ class Calls:
         :raises TimeoutError: no answer in so many seconds.
         :raises PeerDown: the peer has ended.
         """
-        waiting = Waiting()
+        waiting = ReplyWaiter()
         ident = self._pending.number()
         try:
             self._pending.add(ident, waiting)
@@ -233,21 +233,21 @@ class Calls:
         """A message has come; called by whoever reads the link, so this neither sends nor waits nor raises."""
         if kind == messages.READY:
             self.ready.set()
-        elif kind == messages.ASK:
+        elif kind == messages.REQUEST:
             answering.run(lambda: self._answer(ident, payload))
         elif kind == messages.MESSAGE:
             name, payload = split_address(payload)
             self._mailboxes[name].deliver(payload)
-        elif kind == messages.WARNED:
+        elif kind == messages.WARNING:
             future = self._pending.look_at(ident)
             if future is not None:
                 future.warned = [*(future.warned or ()), payload]
         else:
             self._answered(kind, ident, payload)
 
-    def successor(self) -> Calls:
+    def successor(self) -> RpcClient:
         """One with nothing pending, and locks of its own: in a forked child a thread that is not there may hold these."""
-        return Calls(self._whom, self._mailboxes, self._stacks)
+        return RpcClient(self._whom, self._mailboxes, self._stacks)
 
     def _answered(self, kind: int, ident: int, payload: Payload) -> None:
         # One that nobody waits for is dropped.
@@ -294,8 +294,8 @@ class Calls:
             raise TimeoutError(f"{self._whom()} is still booting")
         try:
             if kind in _SAID:
-                self._counterpart.tell_news(link.outbox)
-            link.outbox.post(kind, ident, payload, in_order)
+                self._counterpart.tell_news(link.sender)
+            link.sender.post(kind, ident, payload, in_order)
         except OSError:
             # The link is closed, and its end is about to be noticed. A pending call learns it there, with the reason.
             if self._pending.error is not None:
@@ -305,7 +305,7 @@ class Calls:
 
     def _answer(self, ident: int, payload: Payload) -> None:
         if (link := self._link or self._opening) is not None:  # nobody asks who was told nothing
-            self._counterpart.answer(link.outbox, ident, payload)
+            self._counterpart.answer(link.sender, ident, payload)
 
     def timed_out(self, limit: float) -> CallTimeout:
         """What a call raises that was not answered in time; looks where the peer is."""

@@ -26,7 +26,7 @@ Outcome = tuple[Any, BaseException | None]
 Answer = tuple[int, Payload]
 
 
-class Waiting:
+class ReplyWaiter:
     """One caller waiting for one answer; a third of what a future costs, and most calls need no more."""
 
     __slots__ = ("_answer", "_arrived", "_error", "settled", "warned")

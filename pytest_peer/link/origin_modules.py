@@ -208,7 +208,7 @@ def _for_same(path: Path) -> OwnModules:
     return found
 
 
-class News:
+class ModuleUpdates:
     """What one peer has not been told yet.
 
     :param path: its ``sys.path``, if it is in this very environment.

@@ -56,7 +56,7 @@ def _refusal(
 ) -> Warning | None:
     """One that the test's filters make an error ends the call; what that raised itself is not lost."""
     refusal = refused(warned, whom()) if warned is not None else None
-    if refusal is not None and kind == messages.RAISED:
+    if refusal is not None and kind == messages.EXCEPTION:
         refusal.__context__ = _raised(whom, payload)
     return refusal
 

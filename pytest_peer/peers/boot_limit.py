@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ..evidence.stacks import Stacks
-from .process import Body
+from .process import PeerProcess
 
 
 class BootLimit:
     """Says where the process hangs before it kills it."""
 
-    def __init__(self, body: Body, stacks: Stacks) -> None:
+    def __init__(self, body: PeerProcess, stacks: Stacks) -> None:
         self._body = body
         self._stacks = stacks
         #: Whether the time was over before the boot was.

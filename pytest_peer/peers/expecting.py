@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ..core.errors import PeerDown
 from ..core.states import PeerState
-from .lifecycle import Incarnation
+from .lifecycle import PeerInstance
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -18,20 +18,20 @@ _NOTICED = 2.0
 _GONE = 20.0
 
 
-class Expectation:
+class ExpectedExit:
     """A block of a test that expects the peer's death, and excuses it."""
 
     #: The life that has died in it.
-    life: Incarnation | None = None
+    life: PeerInstance | None = None
 
 
 @contextlib.contextmanager
-def death(present: Callable[[], Incarnation], timeout: float | None) -> Iterator[None]:
+def death(present: Callable[[], PeerInstance], timeout: float | None) -> Iterator[None]:
     """See `Peer.expect_death`.
 
     :param present: returns the peer's present life, which `restart` exchanges.
     """
-    expectation = Expectation()
+    expectation = ExpectedExit()
     expectations = present().expectations  # of all lives
     stacks = ""
     try:
@@ -55,7 +55,7 @@ def death(present: Callable[[], Incarnation], timeout: float | None) -> Iterator
 
 
 def _survived(
-    present: Callable[[], Incarnation], expectation: Expectation, timeout: float | None
+    present: Callable[[], PeerInstance], expectation: ExpectedExit, timeout: float | None
 ) -> str:
     """Wait for the death; return what the peer does instead."""
     # One that died and was restarted in the block has done what was expected.

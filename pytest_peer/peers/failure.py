@@ -21,12 +21,12 @@ from ..evidence import core_dump
 from ..evidence import crash_text
 from ..evidence.thread_dump import aborted
 from .boot_limit import BootLimit
-from .process import Body
+from .process import PeerProcess
 
 
 def boot_error(
     who: str,
-    body: Body,
+    body: PeerProcess,
     reason: DownReason,
     limit: BootLimit | None,
     *,
@@ -57,12 +57,12 @@ def boot_error(
 def peer_down(
     who: str,
     reason: DownReason | None,
-    last_words: str,
+    last_output: str,
     crash: str,
     boot_error: BootError | None,
 ) -> PeerDown:
     """What a call raises now that its peer is down."""
-    error = PeerDown(f"{who} is down: {reason}", reason, last_words, crash)
+    error = PeerDown(f"{who} is down: {reason}", reason, last_output, crash)
     error.__cause__ = boot_error
     return error
 
@@ -77,7 +77,7 @@ class Crash:
     core: str | None = None
 
 
-def crash(body: Body, status: ExitStatus | None, directory: Path) -> Crash:
+def crash(body: PeerProcess, status: ExitStatus | None, directory: Path) -> Crash:
     """Secure what the process has left, if a signal has ended it that means a fault."""
     pid = body.pid
     number = status.signal if status is not None else None
@@ -98,7 +98,7 @@ def crash(body: Body, status: ExitStatus | None, directory: Path) -> Crash:
     return Crash(crash_text.read(directory), found)
 
 
-def boot_timeout(who: str, body: Body, seconds: float | None) -> BootTimeout:
+def boot_timeout(who: str, body: PeerProcess, seconds: float | None) -> BootTimeout:
     """It has not booted yet, and goes on."""
     what = f"{who} is still booting after {seconds:g} s"
     return BootTimeout(what, argv=body.argv, output=body.streams.text() if body.born else "")

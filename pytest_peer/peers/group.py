@@ -81,11 +81,11 @@ class PeerGroup(Sequence[Peer]):
 
     def stop(self) -> None:
         """`Peer.stop` on every member at the same time."""
-        shutdown.stop([peer.incarnation for peer in self._peers])
+        shutdown.stop([peer.instance for peer in self._peers])
 
     def kill(self) -> None:
         """`Peer.kill` on every member at the same time."""
-        shutdown.kill([peer.incarnation for peer in self._peers])
+        shutdown.kill([peer.instance for peer in self._peers])
 
     def _raise(self, failures: list[tuple[Peer, BaseException]]) -> None:
         if failures and all(_is_outcome(exc) for _, exc in failures):

@@ -24,18 +24,18 @@ from ..core.timers import Timers
 from ..core.unraisable import attempt
 from ..evidence.artifacts import Artifacts
 from ..evidence.stacks import Stacks
-from ..link.calls import Calls
+from ..link.calls import RpcClient
 from ..link.protocol import messages
 from ..link.protocol.mailbox import Mailboxes
 from . import failure
 from .boot_limit import BootLimit
 from .process import KILLED
 from .process import SAME_END
-from .process import Body
+from .process import PeerProcess
 from .record import Record
 
 if TYPE_CHECKING:
-    from .expecting import Expectation
+    from .expecting import ExpectedExit
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -43,7 +43,7 @@ __tracebackhide__ = True  # a report shows the test and the peer, not what is be
 _NOTICE = 5.0
 
 
-class Incarnation:
+class PeerInstance:
     """Nothing is done before `start`.
 
     :param prepare: takes the name and makes the directory of the artifacts; called once, just before the process is started.
@@ -55,15 +55,15 @@ class Incarnation:
         options: PeerOptions,
         prepare: Callable[[], Artifacts],
         mailboxes: Mailboxes,
-        on_down: Callable[[Incarnation], object],
+        on_down: Callable[[PeerInstance], object],
     ) -> None:
         self.options = options
         self._prepare = prepare
         self._on_down = on_down
         self.state: PeerState = PeerState.BOOTING
-        self.body: Body = Body(options, self._process_ended)
+        self.body: PeerProcess = PeerProcess(options, self._process_ended)
         self.record: Record = Record(options, self.body)
-        self.calls: Calls = Calls(
+        self.calls: RpcClient = RpcClient(
             self.record.whom, mailboxes, lambda: self.stacks.told("a call timed out")
         )
         self.stacks: Stacks = Stacks(self.calls.ask_stacks, self.body.local_pid)
@@ -72,7 +72,7 @@ class Incarnation:
         #: Whether `kill` was called, perhaps before there is a process.
         self.doomed: bool = False
         #: What excuses its end, if that comes now; `restart` hands it on.
-        self.expectations: set[Expectation] = set()
+        self.expectations: set[ExpectedExit] = set()
         self._stopping = False
         self._told = False  # by us that it is to end
         self._launched = False
@@ -234,7 +234,7 @@ class Incarnation:
         """Wait for the end, and return whether it came."""
         return self._down.wait(timeout)
 
-    def expect(self, expectation: Expectation) -> None:
+    def expect(self, expectation: ExpectedExit) -> None:
         """From now on, until it is removed from `expectations`, the end is excused.
 
         :raises PeerDown: it has come already.

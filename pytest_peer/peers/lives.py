@@ -12,7 +12,7 @@ from ..core.options import checked
 from ..core.states import PeerState
 from ..core.sync import Condition
 from . import shutdown
-from .lifecycle import Incarnation
+from .lifecycle import PeerInstance
 from .process import KILLED
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
@@ -27,17 +27,17 @@ class Lives:
 
     def __init__(
         self,
-        make: Callable[[PeerOptions], Incarnation],
-        begin: Callable[[Incarnation], object],
+        make: Callable[[PeerOptions], PeerInstance],
+        begin: Callable[[PeerInstance], object],
         options: PeerOptions,
     ) -> None:
         self._make = make
         self._begin = begin
-        self.present: Incarnation = make(options)
+        self.present: PeerInstance = make(options)
         # One for each process: a thread that is not in a forked child may have held the parent's.
         self._turns: dict[int, Condition] = {}
 
-    def with_process(self) -> Incarnation:
+    def with_process(self) -> PeerInstance:
         """The present one, when it has a process, which another thread may be about to start.
 
         :raises PeerDown: it never will have one.
@@ -50,7 +50,7 @@ class Lives:
                 raise life.record.down_error()
         return life
 
-    def renew(self, changes: Mapping[str, Any]) -> Incarnation:
+    def renew(self, changes: Mapping[str, Any]) -> PeerInstance:
         """Stop the present one, begin the next, and return it; if it cannot be begun, the present one stays.
 
         Threads that do so at the same time do it one after the other, but no thread waits for the boot that another one has begun.
@@ -66,7 +66,7 @@ class Lives:
                 if self.present is ended:
                     return self._follow(ended, options)
 
-    def _follow(self, ended: Incarnation, options: PeerOptions) -> Incarnation:
+    def _follow(self, ended: PeerInstance, options: PeerOptions) -> PeerInstance:
         life = self._make(options)
         life.expectations = ended.expectations
         try:

@@ -30,7 +30,7 @@ from ..link.futures import PeerFuture
 from ..link.futures import results
 from . import expecting
 from . import shutdown
-from .lifecycle import Incarnation
+from .lifecycle import PeerInstance
 from .lives import Lives
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
@@ -50,20 +50,20 @@ class Peer(Executor):
     peer's main thread, others that come meanwhile on threads of their own. Erlang's ``peer``.
     """
 
-    def __init__(self, live: Callable[[PeerOptions], Incarnation], options: PeerOptions) -> None:
+    def __init__(self, live: Callable[[PeerOptions], PeerInstance], options: PeerOptions) -> None:
         """:private: made by `starter`, which gives a function that makes a life with given options; `begin` begins it."""
         self._lives = Lives(live, self._start, options)
 
     @property
-    def incarnation(self) -> Incarnation:
+    def instance(self) -> PeerInstance:
         """:private: its present life."""
         return self._lives.present
 
     def begin(self) -> None:
         """:private: start the process."""
-        self._start(self.incarnation)
+        self._start(self.instance)
 
-    def _start(self, life: Incarnation) -> None:
+    def _start(self, life: PeerInstance) -> None:
         wait = life.options.wait_boot
         life.start(functools.partial(wait, self) if callable(wait) else None)
 
@@ -72,12 +72,12 @@ class Peer(Executor):
     @property
     def name(self) -> str:
         """Its name; unique among the living peers of this process."""
-        return self.incarnation.options.name
+        return self.instance.options.name
 
     @property
     def host(self) -> str:
         """The part after ``@`` in `node`."""
-        return self.incarnation.options.host
+        return self.instance.options.host
 
     @property
     def node(self) -> str:
@@ -87,29 +87,29 @@ class Peer(Executor):
     @property
     def options(self) -> PeerOptions:
         """The options it was started with."""
-        return self.incarnation.options
+        return self.instance.options
 
     @property
     def pid(self) -> int | None:
         """Its own process id, as ``os.getpid()`` returns there; ``None`` before it has said so."""
-        interpreter = self.incarnation.body.interpreter
+        interpreter = self.instance.body.interpreter
         return interpreter.pid if interpreter else None
 
     @property
     def python(self) -> tuple[int, int, int] | None:
         """Its Python version, as ``(3, 13, 0)``; ``None`` before it has said so."""
-        interpreter = self.incarnation.body.interpreter
+        interpreter = self.instance.body.interpreter
         return interpreter.version if interpreter else None
 
     @property
     def state(self) -> PeerState:
         """``"booting"``, ``"running"`` or ``"down"``."""
-        return self.incarnation.state
+        return self.instance.state
 
     @property
     def down_reason(self) -> DownReason | None:
         """Why it is down; ``None`` while it is not."""
-        life = self.incarnation
+        life = self.instance
         return life.record.reason if life.state is PeerState.DOWN else None
 
     @property
@@ -133,7 +133,7 @@ class Peer(Executor):
         return self._lives.with_process().body.streams.stdin
 
     def __repr__(self) -> str:
-        life = self.incarnation
+        life = self.instance
         if life.state is PeerState.DOWN:
             told = f"{life.record.reason} after {life.record.ended - life.body.started:.1f} s"
         else:
@@ -160,7 +160,7 @@ class Peer(Executor):
         :raises EncodeError: the call or its result cannot be sent.
         """
         _check_callable(fn)
-        life = self.incarnation
+        life = self.instance
         return life.calls.call(fn, args, kwargs, life.options.call_timeout)
 
     def call_within(
@@ -168,7 +168,7 @@ class Peer(Executor):
     ) -> T:
         """`call` with a limit of its own, in seconds; ``None`` for no limit."""
         _check_callable(fn)
-        result: T = self.incarnation.calls.call(fn, args, kwargs, seconds("call_within", timeout))
+        result: T = self.instance.calls.call(fn, args, kwargs, seconds("call_within", timeout))
         return result
 
     def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> PeerFuture:
@@ -192,7 +192,7 @@ class Peer(Executor):
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """`call` for asyncio: awaits the answer."""
-        calls = self.incarnation.calls
+        calls = self.instance.calls
         future = self._submit(fn, args, kwargs)
         try:
             return await awaited(future, self.options.call_timeout, calls.timed_out)
@@ -206,7 +206,7 @@ class Peer(Executor):
         :raises EncodeError: it cannot be sent.
         """
         _check_callable(fn)
-        self.incarnation.calls.cast(fn, args, kwargs)
+        self.instance.calls.cast(fn, args, kwargs)
 
     def send(self, mailbox: str, message: object) -> None:
         """Put a message into a mailbox of the peer, where ``pytest_peer.here.mailbox(name)`` gets it; ``peer:send``.
@@ -214,13 +214,13 @@ class Peer(Executor):
         :raises PeerDown: the peer has ended.
         :raises EncodeError: it cannot be sent.
         """
-        self.incarnation.calls.send(mailbox, message)
+        self.instance.calls.send(mailbox, message)
 
     def _submit(
         self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> PeerFuture:
         _check_callable(fn)
-        return self.incarnation.calls.submit(fn, args, kwargs)
+        return self.instance.calls.submit(fn, args, kwargs)
 
     def dump_stacks(self) -> str:
         """Every thread's Python stack in the peer, as text.
@@ -231,7 +231,7 @@ class Peer(Executor):
         :raises TimeoutError: nothing could be found; says in which state the process is.
         :raises PeerDown: the peer has ended.
         """
-        return self.incarnation.stacks.take()
+        return self.instance.stacks.take()
 
     # Life and death
 
@@ -242,25 +242,25 @@ class Peer(Executor):
         :raises BootError: it failed.
         :raises BootTimeout: it still boots.
         """
-        self.incarnation.wait_boot(seconds("timeout", timeout))
+        self.instance.wait_boot(seconds("timeout", timeout))
 
     def wait_down(self, timeout: float | None = None) -> DownReason:
         """Wait until it is down, and return why.
 
         :raises TimeoutError: it is not, within `timeout` seconds.
         """
-        return self.incarnation.wait_down(seconds("timeout", timeout))
+        return self.instance.wait_down(seconds("timeout", timeout))
 
     def stop(self) -> None:
         """End it as the option ``shutdown`` says; ``peer:stop``.
 
         When this returns, the process and everything it started is gone. Harmless when it is down already.
         """
-        shutdown.stop([self.incarnation])
+        shutdown.stop([self.instance])
 
     def kill(self, signal: int = SIGKILL) -> None:
         """Send a signal to the peer, which may be deadly. With SIGKILL it is gone when this returns, and all it started."""
-        life = self.incarnation
+        life = self.instance
         if signal == SIGKILL:
             shutdown.kill([life])
         else:
@@ -275,7 +275,7 @@ class Peer(Executor):
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
-        self.incarnation.body.signal_all(SIGCONT)
+        self.instance.body.signal_all(SIGCONT)
 
     def restart(self, **changes: Any) -> Peer:
         """Stop it if necessary, start it again under its name and options, with `changes`, and return it.
@@ -299,13 +299,13 @@ class Peer(Executor):
         :raises TimeoutError: it still runs then; with its stacks.
         :raises PeerDown: it was down before the block.
         """
-        with expecting.death(lambda: self.incarnation, seconds("timeout", timeout)):
+        with expecting.death(lambda: self.instance, seconds("timeout", timeout)):
             yield self
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """``Executor.shutdown``: pending calls finish, then `stop`; without `wait`, or with `cancel_futures`, just `stop`."""
         if wait and not cancel_futures:
-            self.incarnation.calls.wait_pending()
+            self.instance.calls.wait_pending()
         self.stop()
 
     def __exit__(self, *_: object) -> None:

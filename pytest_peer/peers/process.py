@@ -23,9 +23,9 @@ from ..launch.files import StandardFiles
 from ..launch.pipes import StandardPipes
 from ..launch.process import Child
 from ..launch.process import Process
-from ..launch.relay.process import Control
+from ..launch.relay.process import ControlSocket
 from ..launch.relay.process import RelayedProcess
-from ..launch.starter import Birth
+from ..launch.starter import ProcessStarter
 from ..link.gateway import Link
 from ..link.interpreter import Interpreter
 from ..link.interpreter import Unusable
@@ -39,7 +39,7 @@ SAME_END = 1.0
 KILLED = 20.0
 
 
-class Body:
+class PeerProcess:
     """Comes into being step by step: `start`, then `connect`.
 
     :param on_exit: called by the watcher when the process has ended.
@@ -52,7 +52,7 @@ class Body:
         self._options = options
         self._on_exit = on_exit
         self._connection: Connection
-        self._birth: Birth | None = None
+        self._birth: ProcessStarter | None = None
         self._evidence: dict[str, Any] = {}
         #: Whether there is a process.
         self.born: bool = False
@@ -75,7 +75,7 @@ class Body:
         """
         self._evidence = evidence
         watcher.look()
-        birth = self._birth = Birth(self._options, evidence)
+        birth = self._birth = ProcessStarter(self._options, evidence)
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             connection = self._connection = _connection(self._options)
             ours.callback(connection.free)
@@ -102,7 +102,7 @@ class Body:
         return RelayedProcess(child, self._on_exit, self._control)
 
     @property
-    def _control(self) -> Control | None:
+    def _control(self) -> ControlSocket | None:
         return self._birth.control if self._birth is not None else None
 
     @property

@@ -22,7 +22,7 @@ from .failure import boot_error
 from .failure import crash
 from .failure import peer_down
 from .process import SAME_END
-from .process import Body
+from .process import PeerProcess
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -32,7 +32,7 @@ class Record:
 
     artifacts: Artifacts
 
-    def __init__(self, options: PeerOptions, body: Body) -> None:
+    def __init__(self, options: PeerOptions, body: PeerProcess) -> None:
         self._options = options
         self._body = body
         self._crash = Crash()
@@ -111,5 +111,5 @@ class Record:
 
     def down_error(self) -> PeerDown:
         """What a call to it raises when it is down."""
-        words = self._body.streams.last_words() if self._body.born else ""
+        words = self._body.streams.last_output() if self._body.born else ""
         return peer_down(self.whom(), self.reason, words, self._crash.text, self.boot_error)

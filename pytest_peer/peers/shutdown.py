@@ -11,12 +11,12 @@ from functools import partial
 
 from ..core.clock import monotonic
 from ..core.errors import PeerError
-from .lifecycle import Incarnation
+from .lifecycle import PeerInstance
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
 
-def stop(lives: Sequence[Incarnation]) -> None:
+def stop(lives: Sequence[PeerInstance]) -> None:
     """Stop all as their option ``shutdown`` says. When a signal's handler raises meanwhile, they are killed.
 
     :raises PeerError: one is not gone although it was killed; several: ``ExceptionGroup``.
@@ -29,11 +29,11 @@ def stop(lives: Sequence[Incarnation]) -> None:
         raise
 
 
-def _stop(lives: Sequence[Incarnation]) -> None:
+def _stop(lives: Sequence[PeerInstance]) -> None:
     started = monotonic()
     asked = [life.ask_to_stop() for life in lives]
 
-    def wait_until_its_time(life: Incarnation) -> None:
+    def wait_until_its_time(life: PeerInstance) -> None:
         limit = life.options.shutdown_plan.seconds
         life.wait_stopped(None if limit is None else max(0.0, started + limit - monotonic()))
 
@@ -46,7 +46,7 @@ def _stop(lives: Sequence[Incarnation]) -> None:
     )
 
 
-def kill(lives: Sequence[Incarnation]) -> None:
+def kill(lives: Sequence[PeerInstance]) -> None:
     """Kill all; limits as for `stop`."""
     for life in lives:
         life.kill()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..core.clock import Thread
 from ..core.clock import monotonic
-from .lifecycle import Incarnation
+from .lifecycle import PeerInstance
 
 #: For each. Enough to look at one or a few from outside; what many tell on a signal takes a fraction of it.
 _SECONDS = 3.0
@@ -14,7 +14,7 @@ _SECONDS = 3.0
 _MORE = 1.0
 
 
-def told(lives: Sequence[Incarnation], occasion: str) -> list[str]:
+def told(lives: Sequence[PeerInstance], occasion: str) -> list[str]:
     """What each tells, or why it does not, in as much time as one that is stuck takes; kept in ``stacks.txt``.
 
     :param occasion: the words for it in that file.

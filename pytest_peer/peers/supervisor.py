@@ -29,17 +29,17 @@ from ..link.protocol.mailbox import Mailbox
 from ..link.protocol.mailbox import Mailboxes
 from . import shutdown
 from .group import PeerGroup
-from .lifecycle import Incarnation
+from .lifecycle import PeerInstance
 from .peer import Peer
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
-_alive: set[Incarnation] = set()
+_alive: set[PeerInstance] = set()
 #: Why no peer is started any more.
 _abandoned = ""
 
 
-class Observer(Protocol):
+class LifecycleListener(Protocol):
     """Is told what happens in a nursery, on threads of ours, and may not raise."""
 
     def test(self) -> str:
@@ -48,11 +48,11 @@ class Observer(Protocol):
     def prepared(self, place: Path, /) -> object:
         """A peer is about to be started, with a new directory for its artifacts."""
 
-    def died(self, life: Incarnation, /) -> object:
+    def died(self, life: PeerInstance, /) -> object:
         """A peer went down although nobody asked it to."""
 
 
-class Nursery:
+class Supervisor:
     """Peers that end together: those of a test, of a scope, of the process.
 
     :param directory: where their artifacts go; ``None`` for temporary directories.
@@ -62,15 +62,15 @@ class Nursery:
     on_crash: ClassVar[Callable[[], None] | None] = None
 
     def __init__(
-        self, directory: Callable[[], Path] | None = None, observer: Observer | None = None
+        self, directory: Callable[[], Path] | None = None, observer: LifecycleListener | None = None
     ) -> None:
         self._directory = directory
         self._observer = observer
         self.mailboxes: Mailboxes = Mailboxes(lambda payload: decode(payload, "the message"))
         self.peers: list[Peer] = []
         #: What the peers have been started in; left after them.
-        self.surroundings: contextlib.ExitStack = contextlib.ExitStack()
-        self._unasked: list[tuple[Incarnation, DownReason]] = []
+        self.resources: contextlib.ExitStack = contextlib.ExitStack()
+        self._unasked: list[tuple[PeerInstance, DownReason]] = []
 
     def start(self, options: Mapping[str, Any]) -> Peer:
         """Check options, start a peer, and wait for its boot as ``wait_boot`` says."""
@@ -124,7 +124,7 @@ class Nursery:
             if failures:
                 raise ExceptionGroup(f"{len(failures)} of {count} peers did not boot", failures)
         except BaseException:
-            shutdown.kill([peer.incarnation for peer in peers])
+            shutdown.kill([peer.instance for peer in peers])
             raise
         return PeerGroup(peers)
 
@@ -134,7 +134,7 @@ class Nursery:
         try:
             peer.begin()
         except BaseException:
-            life = peer.incarnation
+            life = peer.instance
             life.kill()  # nobody gets it, and an interrupt may have come twice
             never = life.state is PeerState.DOWN and not life.body.born
             if never:  # there is nothing to be told of it
@@ -142,15 +142,15 @@ class Nursery:
             raise
         return peer
 
-    def _live(self, options: PeerOptions) -> Incarnation:
+    def _live(self, options: PeerOptions) -> PeerInstance:
         if library := patched_by():
             raise BootError(
                 f"peer {options.name!r} is not started: {library} has monkey-patched this process, and its greenlets "
                 "cannot control peers; patch in the peer, by its first call, and not where pytest runs"
             )
-        life = Incarnation(options, lambda: prepare(life), self.mailboxes, self._down)
+        life = PeerInstance(options, lambda: prepare(life), self.mailboxes, self._down)
 
-        def prepare(life: Incarnation) -> Artifacts:
+        def prepare(life: PeerInstance) -> Artifacts:
             names.claim(options.name)
             try:
                 _alive.add(life)
@@ -169,7 +169,7 @@ class Nursery:
 
         return life
 
-    def _down(self, life: Incarnation) -> None:
+    def _down(self, life: PeerInstance) -> None:
         names.release(life.options.name)
         _alive.discard(life)
         assert life.record.reason is not None
@@ -185,7 +185,7 @@ class Nursery:
     @property
     def started(self) -> list[Peer]:
         """The peers of which there is something to tell."""
-        return [peer for peer in self.peers if peer.incarnation.body.born]
+        return [peer for peer in self.peers if peer.instance.body.born]
 
     def raise_crashes(self) -> None:
         """Raise for the first peer with ``peer_down="crash"`` that went down unasked.
@@ -213,16 +213,16 @@ class Nursery:
         :raises PeerError: one is not gone although it was killed; several: ExceptionGroup.
         """
         peers, self.peers = self.peers, []
-        with self.surroundings:
-            shutdown.stop([peer.incarnation for peer in peers])
+        with self.resources:
+            shutdown.stop([peer.instance for peer in peers])
             # Those with shutdown="close" die by themselves, but not after the end of their scope.
-            shutdown.stop([peer.incarnation for peer in peers if peer.options.shutdown == "close"])
+            shutdown.stop([peer.instance for peer in peers if peer.options.shutdown == "close"])
 
 
-class _Library(Nursery):
+class _Library(Supervisor):
     """The peers of `start`: nobody waits for their scope to end."""
 
-    def _down(self, life: Incarnation) -> None:
+    def _down(self, life: PeerInstance) -> None:
         super()._down(life)
         self.peers = [peer for peer in self.peers if peer.state is not PeerState.DOWN]
         assert life.record.reason is not None

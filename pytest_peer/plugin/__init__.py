@@ -13,12 +13,12 @@ from . import warm_up
 from . import xdist
 from .fixtures import _lasting_peers
 from .fixtures import _peer_exec
-from .fixtures import aftermath_key
 from .fixtures import class_peer_factory
 from .fixtures import module_peer_factory
 from .fixtures import package_peer_factory
 from .fixtures import peer
 from .fixtures import peer_factory
+from .fixtures import retention_key
 from .fixtures import running_key
 from .fixtures import session_peer_factory
 
@@ -86,8 +86,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(trylast=True)  # after the teardown of what an interrupted test has left
 def pytest_sessionfinish(session: pytest.Session) -> None:
     stash = session.config.stash
-    if aftermath_key in stash:
-        told = stash[aftermath_key].finish()
+    if retention_key in stash:
+        told = stash[retention_key].finish()
         if told is not None:
             stash.setdefault(xdist.left_key, []).append(told)
             xdist.worker_ends(session.config, told)

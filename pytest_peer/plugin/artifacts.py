@@ -14,14 +14,14 @@ from . import retention
 from .keeping import Copies
 
 if TYPE_CHECKING:
-    from ..peers.lifecycle import Incarnation
+    from ..peers.lifecycle import PeerInstance
     from .xdist import Journal
 
 #: Plain data, which crosses from a worker of pytest-xdist to its controller.
-Told = dict[str, list[Any]]
+CrashReport = dict[str, list[Any]]
 
 
-class Witness:
+class ScopeListener:
     """Sees what happens in one nursery, on whatever thread it happens."""
 
     def __init__(self, test: Callable[[], str], journal: Journal | None) -> None:
@@ -29,7 +29,7 @@ class Witness:
         self._journal = journal
         #: The directories of all lives of its peers.
         self.places: list[Path] = []
-        self.unasked: deque[Incarnation] = deque()
+        self.unasked: deque[PeerInstance] = deque()
 
     def prepared(self, place: Path) -> None:
         """A peer is about to be started."""
@@ -37,7 +37,7 @@ class Witness:
         if self._journal is not None:
             self._journal.begun(self.test(), place)
 
-    def died(self, life: Incarnation) -> None:
+    def died(self, life: PeerInstance) -> None:
         """One went down although nobody asked it to."""
         self.unasked.append(life)
 
@@ -48,18 +48,18 @@ class Witness:
 
 
 @dataclass
-class _Attempt:
+class TestRun:
     """One run of a test; a rerun is another."""
 
     nodeid: str
     copies: Copies | None
     outcomes: dict[str, str] = field(default_factory=dict)
-    deaths: list[Incarnation] = field(default_factory=list)
+    deaths: list[PeerInstance] = field(default_factory=list)
     #: Whether it is decided what is kept.
     over: bool = False
 
 
-class Aftermath:
+class ArtifactRetention:
     """Of all tests of this process since the first that used a peer, one after the other.
 
     :param root: ``--peer-artifacts DIR``.
@@ -69,23 +69,23 @@ class Aftermath:
     def __init__(self, root: Path | None, journal: Journal | None) -> None:
         self._root = root
         self._journal = journal
-        self._open: list[Witness] = []
-        self._now = _Attempt("", None, over=True)
+        self._open: list[ScopeListener] = []
+        self._now = TestRun("", None, over=True)
         #: For the directory of a peer of a wider scope, the tests in whose copies it has been kept.
         self._kept: dict[Path, list[Copies]] = {}
 
     def begin(self, nodeid: str) -> None:
         """A test begins."""
         copies = Copies(self._root, nodeid) if self._root is not None else None
-        self._now = _Attempt(nodeid, copies)
+        self._now = TestRun(nodeid, copies)
 
-    def opened(self) -> Witness:
+    def opened(self) -> ScopeListener:
         """Another nursery."""
-        witness = Witness(lambda: self._now.nodeid, self._journal)
+        witness = ScopeListener(lambda: self._now.nodeid, self._journal)
         self._open.append(witness)
         return witness
 
-    def closed(self, witness: Witness) -> None:
+    def closed(self, witness: ScopeListener) -> None:
         """Its peers are stopped and their files complete; what pytest removes is still there. Never raises."""
         self._open.remove(witness)
         self._gather([witness])
@@ -95,7 +95,7 @@ class Aftermath:
                 self._now.copies.take(place)  # whether it is kept is decided when it may be gone
         witness.closed()
 
-    def phase_over(self, when: str, outcome: str) -> Told | None:
+    def phase_over(self, when: str, outcome: str) -> CrashReport | None:
         """A phase of the test has been reported; what there is to tell of the test, once it is over."""
         self._gather(self._open)
         outcomes = self._now.outcomes
@@ -103,7 +103,7 @@ class Aftermath:
             outcomes[when] = outcome
         return self.finish() if when == "teardown" else None
 
-    def finish(self) -> Told | None:
+    def finish(self) -> CrashReport | None:
         """The test is over, or the session; what there is to tell since the last time."""
         self._gather(self._open)
         attempt, copies = self._now, self._now.copies
@@ -140,7 +140,7 @@ class Aftermath:
             copies.take(place)
             self._kept.setdefault(place, []).append(copies)
 
-    def _gather(self, witnesses: list[Witness]) -> None:
+    def _gather(self, witnesses: list[ScopeListener]) -> None:
         for witness in witnesses:
             while witness.unasked:
                 life = witness.unasked.popleft()
@@ -154,8 +154,8 @@ def death(test: str, peer: str, reason: str, pid: int | None, path: Path) -> dic
     return {"test": test, "peer": peer, "reason": reason, "pid": pid, "path": str(path)}
 
 
-def told(deaths: list[dict[str, Any]], failures: list[str]) -> Told | None:
+def told(deaths: list[dict[str, Any]], failures: list[str]) -> CrashReport | None:
     """What there is to tell, if there is anything; failures are told once."""
-    told_now: Told = {"deaths": deaths, "failures": failures.copy()}
+    told_now: CrashReport = {"deaths": deaths, "failures": failures.copy()}
     failures.clear()
     return told_now if any(told_now.values()) else None

@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from ..link.protocol.mailbox import Mailbox
     from ..peers.group import PeerGroup
     from ..peers.peer import Peer
-    from ..peers.supervisor import Nursery
-    from .artifacts import Aftermath
+    from ..peers.supervisor import Supervisor
+    from .artifacts import ArtifactRetention
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
 #: The test that runs.
 running_key: pytest.StashKey[pytest.Item] = pytest.StashKey[pytest.Item]()
 #: The nurseries of all scopes that are open, outermost first.
-nurseries_key: pytest.StashKey[list[Nursery]] = pytest.StashKey[list["Nursery"]]()
+supervisors_key: pytest.StashKey[list[Supervisor]] = pytest.StashKey[list["Supervisor"]]()
 #: What is left of the tests; there is none before a test uses a peer.
-aftermath_key: pytest.StashKey[Aftermath] = pytest.StashKey["Aftermath"]()
+retention_key: pytest.StashKey[ArtifactRetention] = pytest.StashKey["ArtifactRetention"]()
 
 
 @final
@@ -46,14 +46,14 @@ class PeerFactory:
 
     def __init__(
         self,
-        nursery: Callable[[], Nursery],
-        lasting: Callable[[], Nursery],
+        supervisor: Callable[[], Supervisor],
+        lasting: Callable[[], Supervisor],
         request: pytest.FixtureRequest,
         program: list[str] | None,
     ) -> None:
         """:private: use the fixtures."""
         node = request.node
-        self._nursery = nursery
+        self._supervisor = supervisor
         self._lasting = lasting
         self._config = request.config
         self._program = {"exec": program} if program is not None else {}
@@ -71,16 +71,16 @@ class PeerFactory:
         :raises BootError: it did not boot.
         :raises NameInUse: a peer of that name is alive.
         """
-        nursery, merged = self._merged(options)
-        return nursery.start(self._settled(nursery, {"name": self.name(), **merged}))
+        supervisor, merged = self._merged(options)
+        return supervisor.start(self._settled(supervisor, {"name": self.name(), **merged}))
 
     def many(self, count: int, **options: Any) -> PeerGroup:
         """Start `count` peers, which boot at the same time; ``name="rank"`` names them ``rank-0``, ``rank-1``...
 
         :raises ExceptionGroup: some did not boot; the others are stopped.
         """
-        nursery, merged = self._merged(options)
-        return nursery.start_many(count, merged, self.name, partial(self._settled, nursery))
+        supervisor, merged = self._merged(options)
+        return supervisor.start_many(count, merged, self.name, partial(self._settled, supervisor))
 
     def name(self, label: str | None = None) -> str:
         """A fresh name, ``<module>-<label or test>-<n>-<pid>``; ``?CT_PEER_NAME(label)``."""
@@ -90,12 +90,12 @@ class PeerFactory:
 
     def mailbox(self, name: str) -> Mailbox:
         """The mailbox into which this factory's peers put with ``here.origin.send(name, message)``."""
-        return self._nursery().mailboxes[name]
+        return self._supervisor().mailboxes[name]
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a factory of peers cannot be sent to another process")
 
-    def _settled(self, nursery: Nursery, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _settled(self, supervisor: Supervisor, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options of the next peer: placed on a host, and as a hook has it started."""
         placed = self._placement.placed(options)
         from ..core.options import check
@@ -105,9 +105,9 @@ class PeerFactory:
         found = self._hooks.pytest_peer_launcher(config=self._config, options=asked)
         if found is None:
             return placed
-        return {**placed, "exec": nursery.surroundings.enter_context(found)}
+        return {**placed, "exec": supervisor.resources.enter_context(found)}
 
-    def _merged(self, options: dict[str, Any]) -> tuple[Nursery, dict[str, Any]]:
+    def _merged(self, options: dict[str, Any]) -> tuple[Supervisor, dict[str, Any]]:
         marked = {name: value for name, value in self._marked.items() if name not in options}
         settings.check_marked(marked)
         merged = {**settings.read(self._config), **self._program, **marked, **options}
@@ -115,7 +115,7 @@ class PeerFactory:
         link = merged.pop("link", True)
         if not isinstance(link, bool):
             raise TypeError(f"link: expected a bool, got {link!r}")
-        return (self._nursery() if link else self._lasting()), merged
+        return (self._supervisor() if link else self._lasting()), merged
 
 
 def _words(node: Any) -> tuple[str, str]:
@@ -135,31 +135,31 @@ class _Open:
 
     def __init__(self, config: pytest.Config, directory: Callable[[], Path]) -> None:
         from ..link import tracebacks
-        from ..peers.supervisor import Nursery
+        from ..peers.supervisor import Supervisor
         from . import reporting
-        from .artifacts import Aftermath
+        from .artifacts import ArtifactRetention
 
         tracebacks.shown_locals = reporting.shown_locals(config)
         warm_up.expect_peers(config)  # it may be a test that asked for a fixture only as it ran
-        if aftermath_key not in config.stash:
-            config.stash[aftermath_key] = Aftermath(
+        if retention_key not in config.stash:
+            config.stash[retention_key] = ArtifactRetention(
                 settings.artifacts(config), xdist.journal(config)
             )
-            config.stash[aftermath_key].begin(config.stash[running_key].nodeid)
-        self._aftermath = config.stash[aftermath_key]
-        self._witness = self._aftermath.opened()
-        self.nursery: Nursery = Nursery(directory, self._witness)
-        self._all = config.stash.setdefault(nurseries_key, [])
-        self._all.append(self.nursery)
+            config.stash[retention_key].begin(config.stash[running_key].nodeid)
+        self._retention = config.stash[retention_key]
+        self._witness = self._retention.opened()
+        self.supervisor: Supervisor = Supervisor(directory, self._witness)
+        self._all = config.stash.setdefault(supervisors_key, [])
+        self._all.append(self.supervisor)
 
     def close(self) -> None:
         """Stop its peers, and tell of those that were dead."""
         try:
-            self.nursery.close()
+            self.supervisor.close()
         finally:
-            self._all.remove(self.nursery)
-            self._aftermath.closed(self._witness)
-        self.nursery.warn_of_deaths()
+            self._all.remove(self.supervisor)
+            self._retention.closed(self._witness)
+        self.supervisor.warn_of_deaths()
 
 
 def _opened(
@@ -167,15 +167,17 @@ def _opened(
 ) -> Iterator[PeerFactory]:
     opened = _Open(request.config, directory)
     try:
-        yield _factory(request, program, lambda: opened.nursery)
+        yield _factory(request, program, lambda: opened.supervisor)
     finally:
         opened.close()
 
 
 def _factory(
-    request: pytest.FixtureRequest, program: list[str] | None, nursery: Callable[[], Nursery]
+    request: pytest.FixtureRequest, program: list[str] | None, supervisor: Callable[[], Supervisor]
 ) -> PeerFactory:
-    return PeerFactory(nursery, lambda: request.getfixturevalue("_lasting_peers"), request, program)
+    return PeerFactory(
+        supervisor, lambda: request.getfixturevalue("_lasting_peers"), request, program
+    )
 
 
 def _scoped(
@@ -245,16 +247,16 @@ def package_peer_factory(
     # To pytest the package of a plugin's fixture is the whole session. So this goes by the test that runs.
     opened: dict[pytest.Collector, _Open] = {}
 
-    def nursery() -> Nursery:
+    def supervisor() -> Supervisor:
         item = request.config.stash[running_key]
         package = item.getparent(pytest.Package) or item.session
         if package not in opened:
             directory = f"package-{package.name}"[:60]
             opened[package] = _Open(request.config, lambda: _once(tmp_path_factory, directory))
             package.addfinalizer(lambda: opened.pop(package).close())
-        return opened[package].nursery
+        return opened[package].supervisor
 
-    return _factory(request, _peer_exec, nursery)
+    return _factory(request, _peer_exec, supervisor)
 
 
 @pytest.fixture(scope="session")
@@ -270,8 +272,8 @@ def session_peer_factory(
 @pytest.fixture(scope="session")
 def _lasting_peers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Nursery]:
+) -> Iterator[Supervisor]:
     """The peers with ``link=False``."""
     opened = _Open(request.config, lambda: _once(tmp_path_factory, f"lasting-{os.getpid()}"))
-    yield opened.nursery
+    yield opened.supervisor
     opened.close()

@@ -48,7 +48,7 @@ def stacks_sections(peers: Iterable[Peer], occasion: str) -> Iterator[tuple[str,
     from ..peers import stacks
 
     running = [peer for peer in peers if peer.state == "running"]
-    texts = stacks.told([peer.incarnation for peer in running], occasion)
+    texts = stacks.told([peer.instance for peer in running], occasion)
     for peer, text in zip(running, texts, strict=True):
         if len(text) > SECTION_CHARACTERS:
             more = f"... more in {peer.artifacts / 'stacks.txt'}"

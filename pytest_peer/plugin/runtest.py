@@ -12,8 +12,8 @@ import pytest
 
 from . import crash
 from . import reporting
-from .fixtures import aftermath_key
-from .fixtures import nurseries_key
+from .fixtures import retention_key
+from .fixtures import supervisors_key
 
 _shown_key = pytest.StashKey[reporting.Shown]()
 
@@ -21,35 +21,35 @@ _shown_key = pytest.StashKey[reporting.Shown]()
 # A wrapper: of an error in the setup of a peer this leaves one frame to show, and pytest shows no error without one.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    if aftermath_key in item.config.stash:
-        item.config.stash[aftermath_key].begin(item.nodeid)
-    nurseries = item.config.stash.get(nurseries_key, ())
-    if nurseries:
+    if retention_key in item.config.stash:
+        item.config.stash[retention_key].begin(item.nodeid)
+    supervisors = item.config.stash.get(supervisors_key, ())
+    if supervisors:
         shown = item.stash[_shown_key] = reporting.Shown()
-        shown.start(peer for nursery in nurseries for peer in nursery.started)
+        shown.start(peer for supervisor in supervisors for peer in supervisor.started)
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    nurseries = item.config.stash.get(nurseries_key, [])
-    if not nurseries:
+    supervisors = item.config.stash.get(supervisors_key, [])
+    if not supervisors:
         return (yield)
-    with crash.failing_at_once(nurseries):
+    with crash.failing_at_once(supervisors):
         result = yield
     # Only after a body that passed: a failing one has its own tale, and the report tells of the peers anyway.
-    for nursery in nurseries:
-        nursery.raise_crashes()
+    for supervisor in supervisors:
+        supervisor.raise_crashes()
     return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     result = yield
-    for nursery in item.config.stash.get(
-        nurseries_key, ()
+    for supervisor in item.config.stash.get(
+        supervisors_key, ()
     ):  # of wider scopes: those of the test are closed, and have warned
-        nursery.warn_of_deaths()
+        supervisor.warn_of_deaths()
     return result
 
 
@@ -57,8 +57,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    nurseries = item.config.stash.get(nurseries_key, ())
-    peers = [peer for nursery in nurseries for peer in nursery.started]
+    supervisors = item.config.stash.get(supervisors_key, ())
+    peers = [peer for supervisor in supervisors for peer in supervisor.started]
     if peers:
         shown = item.stash.setdefault(_shown_key, reporting.Shown())
         for title, text in shown.sections(peers):
@@ -71,8 +71,8 @@ def pytest_runtest_makereport(
             occasion = f"{item.nodeid} failed in {call.when}"
             for title, text in reporting.stacks_sections(peers, occasion):
                 made.sections.append((f"Captured {title} {call.when}", text))
-    if aftermath_key in item.config.stash:
-        told = item.config.stash[aftermath_key].phase_over(call.when, made.outcome)
+    if retention_key in item.config.stash:
+        told = item.config.stash[retention_key].phase_over(call.when, made.outcome)
         if told is not None:
             vars(made)["peer_aftermath"] = told  # xdist carries it to the controller
     return made

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .artifacts import Told
+    from .artifacts import CrashReport
 
 
-def attached(reports: Iterable[Iterable[object]]) -> Iterator[Told]:
+def attached(reports: Iterable[Iterable[object]]) -> Iterator[CrashReport]:
     """What reports tell of; there are other things among them."""
     for category in reports:
         for report in category:
-            told: Told | None = getattr(report, "peer_aftermath", None)
+            told: CrashReport | None = getattr(report, "peer_aftermath", None)
             if told is not None:
                 yield told
 
 
-def crashes(told: Iterable[Told]) -> Iterator[str]:
+def crashes(told: Iterable[CrashReport]) -> Iterator[str]:
     """Every unasked death in two lines, below the test in which it happened."""
     above = None
     for death in (death for each in told for death in each["deaths"]):
@@ -30,6 +30,6 @@ def crashes(told: Iterable[Told]) -> Iterator[str]:
         yield f"    {death['path']}"
 
 
-def failures(told: Iterable[Told]) -> list[str]:
+def failures(told: Iterable[CrashReport]) -> list[str]:
     """What could not be copied."""
     return [failure for each in told for failure in each["failures"]]

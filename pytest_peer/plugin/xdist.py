@@ -16,10 +16,10 @@ import pytest
 from . import settings
 
 if TYPE_CHECKING:
-    from .artifacts import Told
+    from .artifacts import CrashReport
 
 #: What no report has told, but a session at its end: that of this process, or of a worker.
-left_key: pytest.StashKey[list[Told]] = pytest.StashKey[list["Told"]]()
+left_key: pytest.StashKey[list[CrashReport]] = pytest.StashKey[list["CrashReport"]]()
 
 
 class Journal:
@@ -71,7 +71,7 @@ def configure_worker(node: Any) -> None:
         node.config.add_cleanup(partial(_remove, left))  # the worker does it itself, if it can
 
 
-def worker_ends(config: pytest.Config, told: Told | None) -> None:
+def worker_ends(config: pytest.Config, told: CrashReport | None) -> None:
     """In the worker, at the end of its session: what no report has told."""
     output: dict[str, Any] | None = getattr(config, "workeroutput", None)
     if told is not None and output is not None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pytest_peer import settings
 from pytest_peer import start
 from pytest_peer.core.options import checked
+from pytest_peer.plugin import settings
 
 WRONG: list[tuple[Any, str]] = [
     ("tcp", "'tcp'"),

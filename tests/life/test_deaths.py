@@ -19,7 +19,7 @@ LIMIT = 20.0  # seconds, of what must come
 SOON = 1.0  # in which calls must learn of a death; twice that on a busy machine
 
 
-def last_words() -> None:
+def last_output() -> None:
     print("last word")
     print("last error", file=sys.stderr)
     os.kill(os.getpid(), signal.SIGSEGV)
@@ -166,14 +166,14 @@ def test_cast_and_send_learn_of_a_death(mortal):
 
 def test_last_words_survive_a_crash(mortal):
     with pytest.raises(pytest_peer.PeerDown, match="SIGSEGV"):
-        mortal.call(last_words)
+        mortal.call(last_output)
     assert mortal.stdout.text == "last word\n"
     assert mortal.stderr.lines[0] == "last error"
 
 
 def test_error_quotes_the_last_words(mortal):
     with pytest.raises(pytest_peer.PeerDown, match="last error"):
-        mortal.call(last_words)
+        mortal.call(last_output)
 
 
 # What the handle says

@@ -20,7 +20,7 @@ def test_an_interrupted_expectation_excuses_nothing(tmp_path):
     peer = pytest_peer.start(artifacts=tmp_path)
     with (
         pytest.raises(Interrupted),
-        at(("incarnation.py", "expect", "return"), do=interrupt),
+        at(("peers/lifecycle.py", "expect", "return"), do=interrupt),
         peer.expect_death(),
     ):
         pass
@@ -35,7 +35,7 @@ def test_an_interrupted_wait_tells_of_the_interrupt(peer):
     future = peer.submit(operator.add, 1, 2)
     with (
         pytest.raises(Interrupted),
-        at(("waiting.py", "discard", "call"), do=interrupt),
+        at(("core/sync.py", "discard", "call"), do=interrupt),
     ):
         while True:  # it may be answered before it is waited for
             future.result(LIMIT)
@@ -82,7 +82,7 @@ if verb == "start":
     peer.stop()
 pytest_peer.launch.forkserver.preload.modules = ("slow",)
 sys.path.insert(0, os.path.dirname(gate))
-signals = [("waiting.py", "wait", "call"), ("incarnation.py", "kill", "call")][:int(moments[0])]
+signals = [("core/sync.py", "wait", "call"), ("peers/lifecycle.py", "kill", "call")][:int(moments[0])]
 try:
     with steps.at(*signals, do=steps.interrupt):
         if verb == "start":
@@ -135,15 +135,15 @@ for _ in range(2):
 @pytest.mark.parametrize(
     ("file", "function", "moment"),
     [
-        ("starter.py", "_begin", "call"),
-        ("incarnation.py", "start", "call"),
-        ("unpatched.py", "start", "call"),
-        ("unpatched.py", "start", "return"),
-        ("waiting.py", "wait_for", "call"),
-        ("incarnation.py", "start", "return"),
-        ("options.py", "awaits_boot", "call"),
-        ("incarnation.py", "wait_boot", "call"),
-        ("incarnation.py", "wait_boot", "return"),
+        ("peers/supervisor.py", "_begin", "call"),
+        ("peers/lifecycle.py", "start", "call"),
+        ("core/clock.py", "start", "call"),
+        ("core/clock.py", "start", "return"),
+        ("core/sync.py", "wait_for", "call"),
+        ("peers/lifecycle.py", "start", "return"),
+        ("core/options.py", "awaits_boot", "call"),
+        ("peers/lifecycle.py", "wait_boot", "call"),
+        ("peers/lifecycle.py", "wait_boot", "return"),
     ],
 )
 def test_a_start_that_is_interrupted_leaves_no_peer_and_its_name_free(run, file, function, moment):
@@ -157,7 +157,7 @@ def test_a_fork_server_whose_start_is_interrupted_is_followed_by_another(run):
 import os, pytest_peer, pytest_peer.launch.forkserver.registry, steps
 from pathlib import Path
 try:
-    with steps.at(("unpatched.py", "start", "return"), do=steps.interrupt):
+    with steps.at(("core/clock.py", "start", "return"), do=steps.interrupt):
         pytest_peer.launch.forkserver.registry.running()
 except steps.Interrupted:
     print(pytest_peer.start().call(int))
@@ -226,18 +226,18 @@ print(pytest_peer.start(name="db").call(int))
 @pytest.mark.parametrize(
     ("file", "function", "moment"),
     [
-        ("incarnation.py", "_finish", "call"),
-        ("incarnation.py", "_finish_without_link", "call"),
-        ("record.py", "close", "call"),
+        ("peers/lifecycle.py", "_finish", "call"),
+        ("peers/lifecycle.py", "_finish_without_link", "call"),
+        ("peers/record.py", "close", "call"),
         ("launch/process.py", "wait_group_gone", "return"),
-        ("record.py", "close", "return"),
-        ("record.py", "conclude", "call"),
-        ("record.py", "conclude", "return"),
-        ("starter.py", "_down", "call"),
-        ("starter.py", "_down", "return"),
+        ("peers/record.py", "close", "return"),
+        ("peers/record.py", "conclude", "call"),
+        ("peers/record.py", "conclude", "return"),
+        ("peers/supervisor.py", "_down", "call"),
+        ("peers/supervisor.py", "_down", "return"),
         ("link/calls.py", "end", "call"),
         ("link/gateway.py", "close", "call"),
-        ("incarnation.py", "_end", "return"),
+        ("peers/lifecycle.py", "_end", "return"),
     ],
 )
 def test_an_end_whose_telling_is_interrupted_is_told_by_somebody_else(run, file, function, moment):

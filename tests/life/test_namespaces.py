@@ -75,11 +75,11 @@ def test_nobody_is_taken_for_a_descendant_by_a_number_of_the_namespace_outside(r
     """Where there is no fork server, the origin looks for descendants itself."""
     said = run(
         """
-        from pytest_peer.launch import descendants, process_status
+        from pytest_peer.launch import descendants, procfs
         child = os.fork()
         if child == 0:
             time.sleep(600)
-        print(descendants.outside_group(1), process_status.of_process(1), process_status.ends(1))
+        print(descendants.outside_group(1), procfs.of_process(1), procfs.ends(1))
         os.kill(child, signal.SIGKILL)
         """
     )

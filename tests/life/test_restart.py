@@ -19,7 +19,7 @@ from processes import is_running
 
 import pytest_peer
 from pytest_peer.core.clock import Thread
-from pytest_peer.peers.process import Body
+from pytest_peer.peers.process import PeerProcess
 
 LIMIT = 20.0  # seconds, of what must come
 
@@ -264,7 +264,7 @@ def test_a_forked_child_can_restart_a_peer_that_another_thread_restarts_at_that_
 @pytest.mark.parametrize("what", ["stdin", "stdout", "stderr", "artifacts"])
 def test_what_needs_a_process_waits_for_that_of_a_restart(peer, what):
     begins, may = threading.Event(), threading.Event()
-    start = Body.start
+    start = PeerProcess.start
 
     def late(*args: object) -> None:
         begins.set()

@@ -265,14 +265,14 @@ def catch_timeout() -> str:
     try:
         here.mailbox("nothing").get(timeout=0)
     except TimeoutError as exc:
-        raise PeerDown("it is gone", last_words="farewell") from exc
+        raise PeerDown("it is gone", last_output="farewell") from exc
     return "a message"
 
 
 def test_errors_are_those_of_the_origin(bare: Peer) -> None:
     with pytest.raises(PeerDown, match="it is gone") as caught:
         bare.call(catch_timeout)
-    assert caught.value.last_words == "farewell"
+    assert caught.value.last_output == "farewell"
     assert isinstance(caught.value.__cause__, TimeoutError)
 
 

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from pytest_peer.link import frames
-from pytest_peer.link import wire
-from pytest_peer.link.protocol.receiver import Intake
+from pytest_peer.link.protocol import framing
+from pytest_peer.link.protocol import messages
+from pytest_peer.link.protocol.receiver import FrameReceiver
 
 channels = st.integers(min_value=1, max_value=2**31 - 1)
 kinds = st.integers(min_value=0, max_value=255)
@@ -25,7 +25,7 @@ idents = st.integers(min_value=0, max_value=2**64 - 1)
 
 
 def packed(channel: int, kind: int, flag: int, ident: int, part: bytes) -> bytes:
-    return frames.head(channel, kind, flag, ident, len(part)) + part + frames.STOP
+    return framing.head(channel, kind, flag, ident, len(part)) + part + framing.STOP
 
 
 def of_execnet(code: int, channel: int, data: bytes) -> bytes:
@@ -43,15 +43,15 @@ def test_frame_is_the_one_that_execnet_makes(channel, kind, flag, ident, part) -
 
 @given(channels, kinds, idents, st.binary())
 def test_execnet_reads_the_frame(channel, kind, ident, part) -> None:
-    message = Message.from_io(BytesIO(packed(channel, kind, wire.WHOLE, ident, part)))
+    message = Message.from_io(BytesIO(packed(channel, kind, messages.WHOLE, ident, part)))
     assert (message.msgcode, message.channelid) == (Message.CHANNEL_DATA, channel)
     assert loads_internal(message.data)[10:] == part
 
 
 def test_numbers_are_those_of_execnet() -> None:
-    assert frames.CHANNEL_DATA == Message.CHANNEL_DATA
-    assert frames.BYTES == opcode.BYTES
-    assert frames.STOP == opcode.STOP
+    assert framing.CHANNEL_DATA == Message.CHANNEL_DATA
+    assert framing.BYTES == opcode.BYTES
+    assert framing.STOP == opcode.STOP
 
 
 class Reading:
@@ -62,9 +62,9 @@ class Reading:
         os.set_blocking(self.read_fd, False)
         self.messages: list[tuple[int, int, object]] = []
         self.others: list[tuple[int, int, bytes]] = []
-        self.intake = Intake(
+        self.intake = FrameReceiver(
             self.read_fd,
-            frames.FIRST_CHANNEL,
+            framing.FIRST_CHANNEL,
             lambda *message: self.messages.append(message),
             lambda *frame: self.others.append(frame),
         )
@@ -92,7 +92,7 @@ def reading() -> Iterator[Reading]:
 
 
 def whole(kind: int, ident: int, part: bytes) -> bytes:
-    return packed(frames.FIRST_CHANNEL, kind, wire.WHOLE, ident, part)
+    return packed(framing.FIRST_CHANNEL, kind, messages.WHOLE, ident, part)
 
 
 parts = st.binary(max_size=60)
@@ -118,9 +118,9 @@ def test_however_the_stream_is_cut_every_frame_is_found(sent, data) -> None:
 
 
 def test_data_of_another_channel_is_execnets(reading) -> None:
-    frame = packed(frames.FIRST_CHANNEL + 2, 1, wire.WHOLE, 1, b"x")
+    frame = packed(framing.FIRST_CHANNEL + 2, 1, messages.WHOLE, 1, b"x")
     reading.give(frame)
-    assert reading.others == [(frames.CHANNEL_DATA, frames.FIRST_CHANNEL + 2, frame[9:])]
+    assert reading.others == [(framing.CHANNEL_DATA, framing.FIRST_CHANNEL + 2, frame[9:])]
 
 
 def test_end_is_an_error() -> None:
@@ -141,22 +141,22 @@ def test_end_that_somebody_else_has_read_is_an_error(reading) -> None:
 
 
 def test_answer_that_came_alone_is_seen(reading) -> None:
-    answer = whole(wire.RESULT, 7, b"value")
-    assert reading.intake.whole_answer(7, answer) == (wire.RESULT, b"value")
+    answer = whole(messages.RESULT, 7, b"value")
+    assert reading.intake.whole_answer(7, answer) == (messages.RESULT, b"value")
 
 
 @pytest.mark.parametrize(
     "came",
     [
         b"",
-        whole(wire.RESULT, 7, b"value")[:-1],
-        whole(wire.RESULT, 7, b"value") + b"x",
-        whole(wire.RESULT, 7, b"value") * 2,
-        whole(wire.RESULT, 8, b"value"),
-        whole(wire.MESSAGE, 7, b"value"),
-        packed(frames.FIRST_CHANNEL, wire.RESULT, wire.TABLE, 7, b"value"),
-        packed(frames.FIRST_CHANNEL + 2, wire.RESULT, wire.WHOLE, 7, b"value"),
-        of_execnet(5, frames.FIRST_CHANNEL, b"x" * 40),
+        whole(messages.RESULT, 7, b"value")[:-1],
+        whole(messages.RESULT, 7, b"value") + b"x",
+        whole(messages.RESULT, 7, b"value") * 2,
+        whole(messages.RESULT, 8, b"value"),
+        whole(messages.MESSAGE, 7, b"value"),
+        packed(framing.FIRST_CHANNEL, messages.RESULT, messages.TABLE, 7, b"value"),
+        packed(framing.FIRST_CHANNEL + 2, messages.RESULT, messages.WHOLE, 7, b"value"),
+        of_execnet(5, framing.FIRST_CHANNEL, b"x" * 40),
     ],
     ids=["nothing", "less", "more", "two", "another", "message", "table", "channel", "execnet's"],
 )
@@ -165,7 +165,7 @@ def test_anything_else_is_not_the_answer(reading, came: bytes) -> None:
 
 
 def test_nothing_is_between_frames_while_one_is_half_there(reading) -> None:
-    answer = whole(wire.RESULT, 7, b"value" * 10)
+    answer = whole(messages.RESULT, 7, b"value" * 10)
     for cut in (1, 9, 20, 30, len(answer) - 1):
         assert reading.intake.between_frames()
         reading.give(answer[:cut])
@@ -175,8 +175,8 @@ def test_nothing_is_between_frames_while_one_is_half_there(reading) -> None:
 
 
 def test_something_is_there_while_nobody_has_looked_at_it(reading) -> None:
-    reading.intake.chunks.append(whole(wire.RESULT, 7, b"value"))
+    reading.intake.chunks.append(whole(messages.RESULT, 7, b"value"))
     assert not reading.intake.between_frames()
     reading.intake.take()
     assert reading.intake.between_frames()
-    assert reading.messages == [(wire.RESULT, 7, b"value")]
+    assert reading.messages == [(messages.RESULT, 7, b"value")]

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_peer import NameInUse
-from pytest_peer import names
 from pytest_peer import random_name
+from pytest_peer.core import names
 
 ALLOWED = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 

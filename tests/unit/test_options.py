@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pytest_peer import names
 from pytest_peer import start
+from pytest_peer.core import names
 from pytest_peer.core.options import ShutdownPlan
 from pytest_peer.core.options import checked
 

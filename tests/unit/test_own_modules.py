@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_peer.link.origin_modules import News
+from pytest_peer.link.origin_modules import ModuleUpdates
 
 
 def test_interrupt_while_modules_are_looked_at_loses_none(
@@ -18,7 +18,7 @@ def test_interrupt_while_modules_are_looked_at_loses_none(
 ) -> None:
     module = ModuleType("found_nowhere")
     module.__file__ = str(tmp_path / "found_nowhere.py")
-    news = News(tuple(sys.path))
+    news = ModuleUpdates(tuple(sys.path))
     before = news.take()
     monkeypatch.setitem(sys.modules, "found_nowhere", module)
 

@@ -11,7 +11,7 @@ from hypothesis import example
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_peer import retention
+from pytest_peer.plugin import retention
 
 OUTCOMES = ["passed", "skipped", "failed"]
 PARTS = st.text(alphabet="ab/:._-[é \0", max_size=150)

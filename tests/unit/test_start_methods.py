@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pytest_peer import options
+from pytest_peer.core import options
 from pytest_peer.core.start_methods import read_at_start
 from pytest_peer.core.start_methods import unsupported
 

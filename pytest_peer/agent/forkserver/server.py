@@ -27,7 +27,7 @@ from .. import dispatch
 from .. import main
 from . import child_setup
 from . import prewarm
-from .subreaper import Guardian
+from .subreaper import Subreaper
 
 LENGTH = struct.Struct("!I")
 #: stdin, stdout, stderr, and the link's two, unless it connects; for a program one more, on which to say why it cannot be executed, and
@@ -122,7 +122,7 @@ class Template:
         self._pid = os.getpid()
         self._spare = None  # (socket, process descriptor, pid)
         self._ahead = True  # whether one may be made; once for each peer, lest one that dies be made again and again
-        self._guardian = Guardian(self._poll, lambda *end: self.report("ended", *end))
+        self._guardian = Subreaper(self._poll, lambda *end: self.report("ended", *end))
         #: A peer's own, in a peer.
         self.lifeline = lifeline
         # Ignored, as whoever started the origin may have it, it would have the kernel reap our children.

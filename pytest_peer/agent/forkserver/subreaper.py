@@ -21,7 +21,7 @@ _POLL_SECONDS = 0.001
 _HELD_SECONDS = 0.1
 
 
-class Guardian:
+class Subreaper:
     """The children of this process, none of which is reaped without its knowledge: so the numbers are theirs.
 
     :param poll: an epoll object, on which the descriptors of processes are watched.

@@ -14,10 +14,10 @@ def install(sources):
     :param sources: of each module its file at the origin, whether it is a package, its text.
     """
     sys.meta_path.insert(0, FirstForOurs(sources[_OURS][0]))
-    sys.meta_path.append(StandIns(sources))
+    sys.meta_path.append(StubFinder(sources))
 
 
-class StandIns:
+class StubFinder:
     """The last of the finders: what is importable here wins."""
 
     def __init__(self, sources):

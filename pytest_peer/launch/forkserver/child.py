@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SILENT_SECONDS = 5.0
 
 
-class NotForked(Exception):
+class ForkError(Exception):
     """The fork server could not make a peer; the text says why.
 
     :param late: it is a matter of time.
@@ -49,14 +49,14 @@ def executed(failure: IO[bytes], argv: list[str], deadline: float) -> None:
     poll = select.poll()
     poll.register(failure, select.POLLIN)
     if not poll.poll(max(0.0, deadline - monotonic()) * 1000):
-        raise NotForked(f"{argv[0]} is not executed yet", late=True)
+        raise ForkError(f"{argv[0]} is not executed yet", late=True)
     if said := failure.read():
         number, text = marshal.loads(said)
         why = os.strerror(number) if number else text
         raise ExecNotFound(f"cannot run {argv[0]!r}: {why}", argv=argv)
 
 
-class Forked:
+class ForkedChild:
     """A process that the server forked. The server is its parent, and keeps it, dead, until it is reaped."""
 
     def __init__(self, server: ForkServer, number: int) -> None:
@@ -83,9 +83,9 @@ class Forked:
         """
         if not self._answered.wait(max(0.0, deadline - monotonic())):
             self.abandon()
-            raise NotForked("the fork server did not answer in time", late=True)
+            raise ForkError("the fork server did not answer in time", late=True)
         if self._refused:
-            raise NotForked(self._refused, lost=bool(self.orphaned))
+            raise ForkError(self._refused, lost=bool(self.orphaned))
 
     def abandon(self) -> None:
         """Nobody waits for it any more: if it is born, it is killed, and reaped unseen. The other peers of the server live on."""

@@ -26,9 +26,9 @@ from ...core.unraisable import attempt
 from .. import lifeline
 from ..reaping import UNHEARD
 from ..reaping import reap
-from .child import Forked
-from .child import NotForked
-from .complaints import Complaints
+from .child import ForkedChild
+from .child import ForkError
+from .complaints import ServerLog
 from .inheritance import Inheritance
 from .messages import Broken
 from .messages import send
@@ -62,7 +62,7 @@ class ForkServer:
         #: Why it is of no use any more; empty while it is.
         self.dead: str = ""
         self._numbers = itertools.count(1)
-        self._children: dict[int, Forked] = {}  # until they are reaped
+        self._children: dict[int, ForkedChild] = {}  # until they are reaped
         self._lock = threading.Lock()  # of the register of children; held for a moment
         self._sending = threading.Lock()
         self._errands: deque[tuple[Any, ...]] = deque()  # that nobody waits for
@@ -87,7 +87,7 @@ class ForkServer:
         assert self._popen.stdin is not None and self._popen.stdout is not None
         self._popen.stdin.close()
         try:
-            self._complaints = Complaints(self._popen.stdout)
+            self._complaints = ServerLog(self._popen.stdout)
             Thread(target=self._begin, name="pytest-peer-forkserver", daemon=True).start()
         except BaseException:  # nobody gets to know it, if a signal's handler has raised
             self._popen.kill()
@@ -115,11 +115,11 @@ class ForkServer:
         :raises NotForked: it has not, or it died.
         """
         if not self._ready.wait(limit):
-            raise NotForked(
+            raise ForkError(
                 "the fork server is still starting" + self._complaints.told(), late=True
             )
         if self.dead:
-            raise NotForked(self.dead, lost=self._was_ready)
+            raise ForkError(self.dead, lost=self._was_ready)
 
     @property
     def unfit(self) -> bool:
@@ -132,7 +132,7 @@ class ForkServer:
         request: dict[str, Any],
         descriptors: Sequence[int],
         limit: float,
-    ) -> Forked:
+    ) -> ForkedChild:
         """Make a peer.
 
         :param what: ``"fork"``, or ``"execute"`` for one that is a program, ``"execute_unlinked"`` for one that connects, ``"relay"``
@@ -145,9 +145,9 @@ class ForkServer:
         deadline = monotonic() + limit
         with self._lock:
             if self.dead:
-                raise NotForked(self.dead, lost=True)
+                raise ForkError(self.dead, lost=True)
             number = next(self._numbers)
-            child = self._children[number] = Forked(self, number)
+            child = self._children[number] = ForkedChild(self, number)
         try:
             if not self._sending.acquire(timeout=max(0.0, limit)):
                 raise TimeoutError
@@ -158,7 +158,7 @@ class ForkServer:
         except TimeoutError:
             with self._lock:
                 self._children.pop(number, None)
-            raise NotForked("the fork server does not read", late=True) from None
+            raise ForkError("the fork server does not read", late=True) from None
         except OSError:
             pass  # it is dying, and the child is told
         self._send_errands()

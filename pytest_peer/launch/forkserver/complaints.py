@@ -10,7 +10,7 @@ from ...core.loop import watcher
 _KEPT = 1 << 16
 
 
-class Complaints:
+class ServerLog:
     """Read by the watcher, the end of it kept.
 
     :param pipe: stdout and stderr of the server; closed by `close`.

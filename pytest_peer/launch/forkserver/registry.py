@@ -30,7 +30,7 @@ from ..command import Command
 from ..command import boot_words
 from ..command import environment
 from . import preload
-from .child import Forked
+from .child import ForkedChild
 from .child import executed
 from .client import ForkServer
 from .inheritance import Inheritance
@@ -98,7 +98,7 @@ def fork(
     options: PeerOptions,
     descriptors: Sequence[int],
     evidence: dict[str, Any] | None,
-) -> tuple[Forked, Interpreter]:
+) -> tuple[ForkedChild, Interpreter]:
     """Make the peer.
 
     :param descriptors: stdin, stdout, stderr, and the link's for reading and writing, as the peer has them.
@@ -118,7 +118,7 @@ def fork(
 
 def execute(
     choice: Choice, options: PeerOptions, line: Command, descriptors: Sequence[int]
-) -> Forked:
+) -> ForkedChild:
     """Make a peer that is a program; it has its link as `LINK_NUMBERS`, and its lifeline as `LIFELINE_NUMBER`.
 
     :param descriptors: as for `fork`; without the link's for one that connects, and with that which shall be `CONTROL_NUMBER` behind

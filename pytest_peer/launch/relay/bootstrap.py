@@ -30,7 +30,7 @@ exec(link["f"].read(int(link["f"].readline())), link)
 """
 
 
-def far_end(cwd: str, *, pulse: bool) -> tuple[bytes, bytes]:
+def remote_end(cwd: str, *, pulse: bool) -> tuple[bytes, bytes]:
     """What the far end says first, and what makes it say that: a line with a number, and so many bytes of code.
 
     :param cwd: where the peer starts; empty for where its launcher has it start.

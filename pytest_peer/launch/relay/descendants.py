@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.002
 _KILL = 9
 
 
-class Offspring:
+class RemoteChild:
     """Made before the fork. The child calls `become`, the parent sets `child`."""
 
     def __init__(self) -> None:

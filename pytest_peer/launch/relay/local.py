@@ -17,7 +17,7 @@ import sys
 import time
 
 from . import frames
-from .bootstrap import far_end
+from .bootstrap import remote_end
 from .ends import end
 from .ends import start
 from .output import Output
@@ -84,10 +84,10 @@ class Near:
             os.set_blocking(fd, False)
         _signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         _signal.signal(_signal.SIGCHLD, lambda *_: None)
-        self._magic, loader = far_end(cwd, pulse=pulse)
+        self._magic, loader = remote_end(cwd, pulse=pulse)
         self._launcher, self._said, write = start(command)
         self._out = frames.Outgoing(write)
-        self._loader = frames.Inlet(write)
+        self._loader = frames.BufferedPipe(write)
         self._loader.add(loader)
 
     def run(self) -> None:

@@ -35,7 +35,7 @@ _KILL_SECONDS = 2.0
 _PROGRAM = "import sys;sys.path.append({path!r});from relay.local import main;main(sys.argv[1:])"
 
 
-def near_end(line: Command, options: PeerOptions, read: int, write: int, control: int) -> Command:
+def local_end(line: Command, options: PeerOptions, read: int, write: int, control: int) -> Command:
     """What makes the near end run `line`.
 
     :param read: the descriptor on which the peer hears its origin; `write` is the one on which it answers.
@@ -56,7 +56,7 @@ def near_end(line: Command, options: PeerOptions, read: int, write: int, control
     return dataclasses.replace(line, argv=argv)
 
 
-class Control:
+class ControlSocket:
     """Both ends of the socket over which the near end is told what to do with its peer."""
 
     def __init__(self) -> None:
@@ -136,9 +136,9 @@ class Control:
 class RelayedProcess(Process):
     """The process of a peer that is behind a launcher."""
 
-    def __init__(self, child: Child, on_exit: Callable[[], object], control: Control) -> None:
+    def __init__(self, child: Child, on_exit: Callable[[], object], control: ControlSocket) -> None:
         super().__init__(child, on_exit)
-        self.control: Control = control
+        self.control: ControlSocket = control
         self._ticket = 0
         self._timer: Timer | None = None
 

@@ -16,7 +16,7 @@ import termios
 import time
 
 from . import frames
-from .descendants import Offspring
+from .descendants import RemoteChild
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` would be in every peer for it
@@ -46,7 +46,7 @@ def begin(magic: bytes, cwd: str, pulse: bool) -> tuple[BinaryIO, int]:
     incoming, outgoing = _high(0), _high(1)
     link_in, link_out, stdin, stdout, stderr = (_pipe() for _ in range(5))
     wake = _pipe()
-    offspring = Offspring()
+    offspring = RemoteChild()
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
@@ -109,7 +109,7 @@ class Relay:
         incoming: int,
         outgoing: int,
         wake: tuple[int, int],
-        offspring: Offspring,
+        offspring: RemoteChild,
         inlets: dict[bytes, int],
         outlets: dict[bytes, int],
         link: int,
@@ -119,7 +119,7 @@ class Relay:
         self._out = frames.Outgoing(outgoing)
         self._offspring = offspring
         self._wake, woken = wake
-        self._inlets = {kind: frames.Inlet(fd) for kind, fd in inlets.items()}
+        self._inlets = {kind: frames.BufferedPipe(fd) for kind, fd in inlets.items()}
         self._taken = dict.fromkeys(inlets, 0)  # and not told yet
         self._outlets = outlets
         self._link = link

@@ -18,7 +18,7 @@ from typing import Sequence
 from . import by_value
 from . import messages
 from . import module_aliases
-from .segments import Parcel
+from .segments import MultipartMessage
 from .segments import Payload
 from .segments import Segment
 
@@ -129,15 +129,15 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
             pass
     aside = _Aside(big)
     data = _first_that_can(obj, refusal, aside.dumps, aside.dumps_by_value)
-    return Parcel(data, aside.segments) if aside.segments else data
+    return MultipartMessage(data, aside.segments) if aside.segments else data
 
 
 def loads(payload: Payload) -> Any:
     """The opposite of `pack`."""
-    if isinstance(payload, Parcel):
+    if isinstance(payload, MultipartMessage):
         return _Unpickler(payload).load()
     if strangers:
-        return _Unpickler(Parcel(payload, [])).load()
+        return _Unpickler(MultipartMessage(payload, [])).load()
     return pickle.loads(payload)
 
 
@@ -214,7 +214,7 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, parcel: Parcel) -> None:
+    def __init__(self, parcel: MultipartMessage) -> None:
         self._segments = parcel.segments
         buffers = [part for kind, part in parcel.segments if kind == messages.AS_PICKLEBUFFER]
         super().__init__(io.BytesIO(parcel.data), buffers=buffers)

@@ -12,7 +12,7 @@ from .codec import CannotEncode
 from .codec import attribute
 from .codec import dumps
 from .codec import safe_repr
-from .frame_info import Sights
+from .frame_info import FrameCollector
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -26,13 +26,13 @@ class Describer:
 
     :param by_value: why code cannot be sent by value; empty if it can.
     :param own_files: files whose frames are ours, and left out of the tracebacks.
-    :param locals: how those of frames are shown, see `Sights`.
+    :param locals: how those of frames are shown, see `FrameCollector`.
     """
 
     def __init__(self, by_value: str, own_files: frozenset[str], locals: str = "") -> None:
         self._by_value = by_value
         self._own_files = own_files
-        self._sights = Sights(own_files, locals)
+        self._sights = FrameCollector(own_files, locals)
         self._known: dict[int, dict[str, Any]] = {}
 
     def describe(self, exc: BaseException) -> dict[str, Any]:

@@ -26,7 +26,7 @@ LINE = 500
 _BEHIND = 100
 
 
-class Sights:
+class FrameCollector:
     """What is seen of the frames of an exception and of all that belong to it.
 
     :param own_files: files whose frames are ours, and left out.

@@ -26,19 +26,19 @@ CALL = 1  # pickle of (function, args, kwargs)
 CAST = 2  # the same; never answered
 SHUTDOWN = 3  # b"halt" or b"finish"
 STACKS = 4  # empty; answered by STACKS with text
-ANSWER = 5  # pickle of what was asked for
+RESPONSE = 5  # pickle of what was asked for
 MODULES = 6  # marshalled: modules of the origin's that it has not told of; see `modules`
 # from the peer
 READY = 10  # empty: the agent listens
 RESULT = 11  # pickle of the value
-RAISED = 12  # pickle of a description made by `describing`
-ASK = 13  # pickle of (what, arguments); answered by ANSWER
-WARNED = 14  # pickle of a warning of the call with that id; before its answer
+EXCEPTION = 12  # pickle of a description made by `describing`
+REQUEST = 13  # pickle of (what, arguments); answered by ANSWER
+WARNING = 14  # pickle of a warning of the call with that id; before its answer
 # both ways
 MESSAGE = 20  # for a mailbox: `named`
 
 #: What answers a request of the origin's, which has the same id.
-ANSWERS = frozenset({STACKS, RESULT, RAISED})
+REPLY_KINDS = frozenset({STACKS, RESULT, EXCEPTION})
 
 # flags
 PART = 0

@@ -19,7 +19,7 @@ READ_SIZE = 1 << 16
 _SPARE = 1 << 12
 
 
-class Intake:
+class FrameReceiver:
     """For one reader at a time.
 
     :param channel: the number of the channel that our items come on.
@@ -65,7 +65,7 @@ class Intake:
         if (
             found == ident
             and flag == messages.WHOLE
-            and kind in messages.ANSWERS
+            and kind in messages.REPLY_KINDS
             and code == framing.CHANNEL_DATA
             and channel == self._channel
             and size + framing.FRAME.size == len(data)

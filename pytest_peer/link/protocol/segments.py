@@ -16,7 +16,7 @@ _MAPPED = 1 << 16
 Segment = Tuple[int, Any]
 
 
-class Parcel:
+class MultipartMessage:
     """A pickle in `data`, and in `segments` what it refers to by number."""
 
     __slots__ = ("data", "segments")
@@ -31,38 +31,38 @@ class Parcel:
 
 
 #: What a message says.
-Payload = Union[bytes, Parcel]
+Payload = Union[bytes, MultipartMessage]
 
 
 def kept(payload: Payload) -> Payload:
     """One that is not affected by what happens to its buffers later: those that may change are copied."""
-    if not isinstance(payload, Parcel):
+    if not isinstance(payload, MultipartMessage):
         return payload
     segments = [
         (kind, buffer if type(buffer) is bytes else bytes(buffer))
         for kind, buffer in payload.segments
     ]
-    return Parcel(payload.data, segments)
+    return MultipartMessage(payload.data, segments)
 
 
 def addressed(name: str, payload: Payload) -> Payload:
     """The payload of a MESSAGE to that mailbox; `split_address` is the opposite."""
-    if isinstance(payload, Parcel):
-        return Parcel(messages.named(name, payload.data), payload.segments)
+    if isinstance(payload, MultipartMessage):
+        return MultipartMessage(messages.named(name, payload.data), payload.segments)
     return messages.named(name, payload)
 
 
 def split_address(payload: Payload) -> tuple[str, Payload]:
     """Mailbox and payload of a MESSAGE."""
-    if isinstance(payload, Parcel):
+    if isinstance(payload, MultipartMessage):
         name, data = messages.split_name(payload.data)
-        return name, Parcel(data, payload.segments)
+        return name, MultipartMessage(data, payload.segments)
     return messages.split_name(payload)
 
 
 def decoded_text(payload: Payload) -> str:
     """What a STACKS says."""
-    data = payload.data if isinstance(payload, Parcel) else payload
+    data = payload.data if isinstance(payload, MultipartMessage) else payload
     return data.decode("utf-8", "backslashreplace")
 
 
@@ -104,7 +104,7 @@ class Incoming:
         """The message, when it is complete."""
         done = [(kind, _made(kind, room)) for kind, room in self._rooms]
         data: bytes = done[0][1]
-        return Parcel(data, done[1:]) if len(done) > 1 else data
+        return MultipartMessage(data, done[1:]) if len(done) > 1 else data
 
 
 def _room(kind: int, size: int) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from typing import Callable
 
 from . import messages
-from .segments import Parcel
+from .segments import MultipartMessage
 from .segments import Payload
 
 #: One part of a big message: what a small message behind it waits for.
@@ -25,7 +25,7 @@ SMALL = select.PIPE_BUF - 96
 Part = Any  # bytes, or a memoryview of them
 
 
-class _Transfer:
+class Transmission:
     """A message on its way.
 
     :param taken: called when the rest has been taken, so that the buffers may change, and before it is sent.
@@ -46,11 +46,11 @@ class _Transfer:
         self._taken = taken
         self._table = b""
         self._left: deque[tuple[memoryview, bool]] = deque()
-        if not isinstance(payload, Parcel) and len(payload) <= CHUNK:
+        if not isinstance(payload, MultipartMessage) and len(payload) <= CHUNK:
             self._whole: Part = payload
             return
         self._whole = None
-        parcel = payload if isinstance(payload, Parcel) else Parcel(payload, [])
+        parcel = payload if isinstance(payload, MultipartMessage) else MultipartMessage(payload, [])
         segments = [(messages.AS_BYTES, parcel.data), *parcel.segments]
         self._table = messages.table([(kind, len(buffer)) for kind, buffer in segments])
         self._left.extend(
@@ -90,7 +90,7 @@ class _Transfer:
         )
 
 
-class Outbox:
+class MessageSender:
     """`send` sends an item, given its kind, flag, id and part; a small one for which there is no room now fails with
     BlockingIOError, and is tried again after `wait_writable`.
     """
@@ -104,9 +104,9 @@ class Outbox:
         self._wait_writable = wait_writable
         # Reentrant: a signal handler may post while its thread is in here. A small write is atomic, so it may come between.
         self._lock = threading.RLock()
-        self._turns: deque[_Transfer] = deque()
+        self._turns: deque[Transmission] = deque()
         # Messages that must not overtake the one of their kind that has its turns now.
-        self._behind: deque[_Transfer] = deque()
+        self._behind: deque[Transmission] = deque()
         self._thread_runs = False
         # Held while the thread runs. No `Event`: that takes its lock in Python code, and a signal's handler that raises just then
         # leaves it locked.
@@ -132,7 +132,7 @@ class Outbox:
             if (
                 not self._thread_runs
                 and direct
-                and not isinstance(payload, Parcel)
+                and not isinstance(payload, MultipartMessage)
                 and len(payload) <= SMALL
             ):
                 try:
@@ -140,7 +140,7 @@ class Outbox:
                     return
                 except BlockingIOError:
                     pass
-            transfer = _Transfer(kind, ident, payload, in_order, taken)
+            transfer = Transmission(kind, ident, payload, in_order, taken)
             if not self._thread_runs:
                 # Before there is something for it to do: it waits for the lock, and if the start fails, or a signal's handler
                 # raises between these steps, it finds nothing, or that it is not the one, and ends.
@@ -197,7 +197,7 @@ class Outbox:
                 if transfer.in_order and self._behind:
                     self._turns.append(self._behind.popleft())
 
-    def _sent(self, transfer: _Transfer, flag: int, part: Part) -> bool:
+    def _sent(self, transfer: Transmission, flag: int, part: Part) -> bool:
         while True:
             try:
                 self._send(transfer.kind, flag, transfer.ident, part)

@@ -1,6 +1,6 @@
 """The descriptors of a link as the byte stream that execnet wants (its ``IO`` protocol); of that, what only writes.
 
-Reading is not execnet's: `intake` does it.
+Reading is not execnet's: `receiver` does it.
 """
 
 from __future__ import annotations
