@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-KINDS = (HERE / "kinds_of_callables.py").read_text()
+from paths import SUPPORT
+
+KINDS = (SUPPORT / "kinds_of_callables.py").read_text()
 ACTING = KINDS.partition("# ---")[0]
 
 #: Of a run, which takes about one; on a busy machine more.
@@ -50,11 +51,11 @@ class Layout:
             archive.writestr("zipped.py", ACTING)
             archive.writestr("zippedpkg/__init__.py", "")
             archive.writestr("zippedpkg/part.py", ACTING)
-        (root / "conftest.py").write_text(ACTING + (HERE / "outer_conftest.py").read_text())
+        (root / "conftest.py").write_text(ACTING + (SUPPORT / "outer_conftest.py").read_text())
         (root / "checks/beside_it/__init__.py").touch()
         if self.package:
             (root / "checks/__init__.py").touch()
-        conftest = ACTING + (HERE / "inner_conftest.py").read_text()
+        conftest = ACTING + (SUPPORT / "inner_conftest.py").read_text()
         (root / "checks/conftest.py").write_text(conftest)
         tests = KINDS.replace("from beside_it", "from .beside_it") if self.package else KINDS
         (root / "checks/test_kinds.py").write_text("import pytest\n" + tests)
@@ -96,7 +97,7 @@ def run(
     inherited = {name: text for name, text in os.environ.items() if "PYTEST" not in name}
     env |= {
         "PEER_TESTS_OUTCOMES": str(outcomes),
-        "PYTHONPATH": str(HERE.parent),
+        "PYTHONPATH": str(SUPPORT),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
     plugins = ["-p", "peer", "-p", "told_outcomes", "-p", "no:cacheprovider"]

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import textwrap
 
-import processes
 import pytest
-from bare_pytest import load_only
 from processes import assert_gone
-from processes import running
 
 #: In reach of the inner tests: notes who is there, for the outer one to see who is left.
 NOTES = """
@@ -61,16 +56,3 @@ class Inner:
         pids = self.pids()
         assert len(pids) >= 2
         assert_gone(pids, within)
-
-
-@pytest.fixture
-def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
-    load_only(monkeypatch, "peer", "timeout")
-    monkeypatch.setenv("PYTHONPATH", os.path.dirname(processes.__file__))
-    for name in list(os.environ):
-        if name.startswith("PYTEST_XDIST"):
-            monkeypatch.delenv(name)
-    inner = Inner(pytester)
-    yield inner
-    for pid in running(inner.pids()):  # the test has failed
-        os.kill(pid, signal.SIGKILL)

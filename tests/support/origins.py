@@ -18,10 +18,10 @@ from endings import Watched
 from endings import marked
 from gates import Gate
 from occupied import BOOTING
+from paths import SUPPORT
 
 from pytest_peer import eventually
 
-HERE = Path(__file__).parent
 #: For all peers to be at it; on a busy machine.
 STARTED = 50.0
 #: The promise is one second, on a machine that is not busy. What is asserted tells a late end from none.
@@ -42,13 +42,13 @@ class Origin:
 
 
 def program(way: str, *more: str) -> Origin:
-    return Origin([str(HERE / "dying_program.py"), "{start_method}", way, *more])
+    return Origin([str(SUPPORT / "dying_program.py"), "{start_method}", way, *more])
 
 
 def suite(test: str, *arguments: str, killed: str = "") -> Origin:
     alone = ["-p", "peer", "--noconftest", "-c", os.devnull, "--rootdir", "{place}"]
     alone += ["-p", "no:cacheprovider", "--basetemp", "{place}/temp"]
-    words = ["-m", "pytest", *alone, *arguments, f"{HERE / 'dying_suite.py'}::{test}"]
+    words = ["-m", "pytest", *alone, *arguments, f"{SUPPORT / 'dying_suite.py'}::{test}"]
     return Origin(words, killed)
 
 
@@ -69,7 +69,7 @@ def run(origin: Origin, start_method: str, place: Path) -> Outcome:
         MARK: mark,
         "PEER_TESTS_PLACE": str(place),
         "PEER_TESTS_START_METHOD": start_method,
-        "PYTHONPATH": f"{HERE.parent}:{HERE}",
+        "PYTHONPATH": str(SUPPORT),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
     inherited = {name: text for name, text in os.environ.items() if "PYTEST" not in name}

@@ -7,13 +7,13 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from deaths import LEFT_OUT
 from deaths import LONG
 from deaths import MOMENTS
 from deaths import WAYS
+from paths import SUPPORT
 from processes import assert_gone
 
 import pytest_peer
@@ -63,8 +63,7 @@ DIES_IN_BOOT = "import deaths\ndeaths.die({way!r})\n"
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "executes_sleep"])
 def test_peer_dies_booting(peer_factory, tmp_path, way):
     (tmp_path / "sitecustomize.py").write_text(DIES_IN_BOOT.format(way=way))
-    here = Path(__file__).parent
-    path = os.pathsep.join(map(str, [tmp_path, here, here.parent]))
+    path = os.pathsep.join(map(str, [tmp_path, SUPPORT]))
     peer = peer_factory(env={"PYTHONPATH": path}, wait_boot=False, peer_down="continue")
     answer = peer.submit(os.getpid)
     with pytest.raises(pytest_peer.BootError):

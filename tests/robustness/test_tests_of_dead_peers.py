@@ -6,15 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from cells import CRASH_CELLS
 from cells import STOP_CELLS
 from deaths import LONG
 from deaths import WAYS
+from paths import SUPPORT
 
-HERE = Path(__file__).parent
 METHODS = ["forkserver", "spawn"] if sys.platform == "linux" else ["spawn"]
 
 
@@ -36,13 +35,13 @@ def outcomes(request, tmp_path_factory) -> Outcomes:
     variables = {
         "PEER_TESTS_START_METHOD": request.param,
         "PEER_TESTS_OUTCOMES": str(place / "outcomes"),
-        "PYTHONPATH": f"{HERE.parent}:{HERE}",
+        "PYTHONPATH": str(SUPPORT),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
-    alone = ["--noconftest", "-c", os.devnull, "--rootdir", str(HERE), "-p", "no:cacheprovider"]
+    alone = ["--noconftest", "-c", os.devnull, "--rootdir", str(SUPPORT), "-p", "no:cacheprovider"]
     plugins = ["-p", "peer", "-p", "told_outcomes", "--basetemp", str(place / "temp")]
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", *alone, *plugins, str(HERE / "dying_peers_suite.py")],
+        [sys.executable, "-m", "pytest", *alone, *plugins, str(SUPPORT / "dying_peers_suite.py")],
         env=inherited | variables,
         capture_output=True,
         text=True,

@@ -9,11 +9,13 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from paths import SUPPORT
+
 LIMIT = 100.0  # seconds, of a program that must end
 
 _COMMON = f"""
 import ctypes, os, resource, signal, sys, threading, time
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+sys.path.insert(0, {str(SUPPORT)!r})
 import pytest_peer
 from occupations import start_daemon
 def start(**options): return pytest_peer.start(peer_down="continue", **options)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from bare_pytest import load_only
@@ -20,6 +19,7 @@ from occupations import wait_forever
 from occupied import BOOTING
 from occupied import OCCUPATIONS
 from occupied import occupied
+from paths import SUPPORT
 from processes import assert_gone
 
 import pytest_peer
@@ -33,7 +33,6 @@ LONG = 40.0  # seconds, for what has to come, on a busy machine too
 RETURNS = 15.0
 HALT = 0.3
 METHODS = ["forkserver", "spawn"]
-HERE = Path(__file__).parent
 
 
 # Whatever it does
@@ -218,7 +217,7 @@ def test_stop_at_the_end_of_the_interpreter(tmp_path, end, record_property):
         [sys.executable, "-c", PROGRAM + ENDS[end]],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": f"{HERE.parent}:{HERE}", "TMPDIR": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": str(SUPPORT), "TMPDIR": str(tmp_path)},
         text=True,
     ) as process:
         try:
@@ -252,7 +251,7 @@ def test_it(peer_factory):
 
 def test_fifty_peers_of_a_failed_test(pytester, monkeypatch, record_property):
     load_only(monkeypatch, "peer")
-    monkeypatch.setenv("PYTHONPATH", str(HERE.parent))
+    monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
     pytester.makepyfile(FAILING)
     result = pytester.runpytest_subprocess("--durations=0", "-vv", timeout=LONG)
     result.assert_outcomes(failed=1)

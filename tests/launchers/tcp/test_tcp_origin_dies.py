@@ -6,19 +6,18 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from dying_origin import BUSY
 from endings import Watched
 from kinds_of_connections import CONNECTIONS
+from paths import SUPPORT
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="processes are watched by their descriptors"
 )
 
-HERE = Path(__file__).parent
 #: The promise is one second, on a machine that is not busy. What is asserted tells a late end from none.
 GONE = 10.0
 
@@ -26,8 +25,12 @@ GONE = 10.0
 @pytest.fixture(scope="module")
 def outcome(request: pytest.FixtureRequest, tmp_path_factory: Any) -> dict[str, Any]:
     """Of one origin: seconds from its death to the end of the last process of each peer, or which have not ended."""
-    words = [sys.executable, str(HERE / "dying_origin.py"), json.dumps(CONNECTIONS[request.param])]
-    path = f"{HERE.parent}:{HERE}"
+    words = [
+        sys.executable,
+        str(SUPPORT / "dying_origin.py"),
+        json.dumps(CONNECTIONS[request.param]),
+    ]
+    path = str(SUPPORT)
     environ = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path_factory.mktemp("peers"))}
     with subprocess.Popen(
         words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ

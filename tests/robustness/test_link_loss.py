@@ -8,9 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
+from paths import SUPPORT
 from processes import assert_gone
 from processes import is_running
 from processes import running
@@ -70,7 +70,7 @@ def run(tmp_path):
     def run(script: str) -> list[int]:
         file = tmp_path / "origin.py"
         file.write_text(PREAMBLE + script)
-        path = str(Path(__file__).parents[1])
+        path = str(SUPPORT)
         with subprocess.Popen(
             [sys.executable, str(file)],
             stdout=subprocess.PIPE,
