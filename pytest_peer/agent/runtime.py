@@ -1,4 +1,4 @@
-"""What `pytest_peer.here` stands for in a peer."""
+"""What the parts of the agent share, and `pytest_peer.here` shows to the user."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..link.protocol.segments import kept
 
 
 class Origin:
-    """The way to the test."""
+    """The process that started this peer."""
 
     def __init__(self, runtime):
         self._runtime = runtime
 
     def send(self, mailbox, message):
-        """Send `message` to the origin's mailbox of that name."""
+        """Put `message` into the origin's mailbox of that name; see `pytest_peer.here`."""
         if not isinstance(mailbox, str):
             raise TypeError("mailbox: expected a name, got %r" % (mailbox,))
         try:
@@ -36,7 +36,7 @@ class Origin:
 
 
 class Runtime:
-    """What the parts of the agent share."""
+    """The state that the parts of the agent share."""
 
     def __init__(self, name, by_value, locals):
         self.name = name
@@ -49,7 +49,7 @@ class Runtime:
 
 
 def public(name, otherwise):
-    """Our error of that name, for `except` clauses of the user; `otherwise` where this package cannot be imported."""
+    """Return our public error of that name, or `otherwise` if this package cannot be imported."""
     try:
         from pytest_peer.core import errors
     except ImportError:
@@ -65,5 +65,5 @@ def _rebuilt(payload):
         raise public("DecodeError", codec.CannotDecode)(text) from exc
 
 
-#: Set by `main` before anything of the user's runs.
+#: Set by `main` before code of the user's runs.
 runtime = None
