@@ -127,7 +127,6 @@ class Agent:
         self._gateway = Gateway(self._stream, self._runtime.name)
         # The buffered reader reads no more: this is what it has in its buffer.
         self._receiver.chunks.append(self._reader.read(len(self._reader.peek())))
-        self._stream.look_while_reading()
         self._guarded(self._receiver.take)
 
     def prewarm(self):
@@ -150,8 +149,6 @@ class Agent:
     def _guarded(self, step):
         try:
             step()
-        except BlockingIOError:
-            pass  # the look of `look_while_reading`
         except (EOFError, OSError) as exc:
             self._link_lost(exc)
 
