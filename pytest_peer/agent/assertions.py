@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import sys
 import types
+from typing import Any
 
 #: Sends a request to the origin, whose pytest compares; set by `main`.
-ask = None
+ask: Any = None
 _loader = []
 
 
@@ -48,7 +49,7 @@ def rewritten(source, filename):
 
 def watch():
     """Explain failing comparisons, if pytest has been imported; return whether it has."""
-    util = sys.modules.get("_pytest.assertion.util")
+    util: Any = sys.modules.get("_pytest.assertion.util")
     if util is None:
         return False
     if getattr(util, "_reprcompare", None) is None:

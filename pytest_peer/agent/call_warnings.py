@@ -12,6 +12,7 @@ import pickle
 import sys
 import threading
 import warnings
+from typing import Any
 
 from ..link.protocol import codec
 from ..link.protocol import exceptions
@@ -37,8 +38,8 @@ _shown = set()
 _run_codes = frozenset()
 _reply_codes = frozenset()
 _own_files = frozenset()
-_python_shows = None
-_call_of_task = None  # a context variable, from the first coroutine on
+_python_shows: Any = None
+_call_of_task: Any = None  # a context variable, from the first coroutine on
 
 
 def install(own_files, runners, repliers):
@@ -55,7 +56,8 @@ def install(own_files, runners, repliers):
     _own_files = own_files
     if not sys.warnoptions:
         # What is in front of Python's default filters stays in front of this one.
-        warnings.filters[:] = [each for each in warnings.filters if each not in _DEFAULT_FILTERS]
+        filters: Any = warnings.filters
+        filters[:] = [each for each in filters if each not in _DEFAULT_FILTERS]
         warnings.simplefilter("always", append=True)
     if warnings.showwarning is not _show:
         _python_shows = warnings.showwarning

@@ -12,6 +12,7 @@ import pickle
 import sys
 import threading
 import types
+from typing import Any
 
 from ..link.protocol import codec
 from ..link.protocol import exceptions
@@ -42,7 +43,7 @@ class Dispatcher:
         self._running = 0
         self._finishing = False
         self._all_done = threading.Condition(self._lock)
-        self._loop = None
+        self._loop: Any = None
         self._tasks = set()
 
     def accept(self, job):

@@ -7,13 +7,13 @@ stderr, and the signal does nothing.
 
 from __future__ import annotations
 
-import _signal  # the import of `signal` takes a millisecond of every boot
+import _signal  # type: ignore[import-not-found]  # the import of `signal` takes a millisecond of every boot
 import os
 
 try:
     import faulthandler
 except ImportError:  # not every Python has it
-    faulthandler = None
+    faulthandler = None  # type: ignore[assignment]
 
 #: Set by the origin, for an interpreter that hangs before this runs. The user sets other values.
 _VARIABLE = ("PYTHONFAULTHANDLER", "pytest-peer")

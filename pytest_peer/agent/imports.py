@@ -14,6 +14,7 @@ import types
 from _frozen_importlib import ModuleSpec  # the import of `importlib` would cost boot time
 from _frozen_importlib_external import decode_source
 from _frozen_importlib_external import spec_from_file_location
+from typing import Any
 
 from ..link.protocol import codec
 from . import assertions
@@ -52,7 +53,7 @@ class Modules:
         news = marshal.loads(data)
         self._table.update(news)
         for name, entry in news.items():
-            module = sys.modules.get(name)
+            module: Any = sys.modules.get(name)
             # Not by `getattr`, which may make a lazy module import something: the thread that reads
             # must not wait for that.
             known = getattr(module, "__dict__", {}).get("__file__")
@@ -95,7 +96,7 @@ class Modules:
                 "install it in the peer's environment" % (name, entry["file"]),
                 name=name,
             )
-        loader = SentLoader(name, entry, self._ask)
+        loader: Any = SentLoader(name, entry, self._ask)
         spec = ModuleSpec(
             name, loader, origin=entry["file"], is_package=entry["search"] is not None
         )

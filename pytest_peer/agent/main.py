@@ -7,6 +7,7 @@ import atexit
 import errno
 import os
 import sys
+from typing import Any
 
 from ..link.protocol import framing
 from ..link.protocol import messages
@@ -84,7 +85,7 @@ class Agent:
 
     def __init__(self, reader, write_fd, config):
         # An import statement would import all of execnet first, which takes 10 ms.
-        self._execnet = sys.modules["execnet.gateway_base"]
+        self._execnet: Any = sys.modules["execnet.gateway_base"]
         read_fd = reader.fileno()
         self._reader = reader
         self._stream = stream_over(read_fd, write_fd, self._execnet.get_execmodel("thread"))
@@ -105,7 +106,7 @@ class Agent:
         call_warnings.install(
             self._own_files, (calls._run, calls._drive), (calls._reply, calls._start_task)
         )
-        self._sender = None
+        self._sender: Any = None
         self._pid = os.getpid()
 
     def live(self):
@@ -118,7 +119,7 @@ class Agent:
         """Start to talk to the origin, with the data that has arrived already."""
         agent = self
 
-        class Gateway(self._execnet.BaseGateway):
+        class Gateway(self._execnet.BaseGateway):  # type: ignore[name-defined,misc]
             """Understands execnet's messages, without its threads and its way to run a task."""
 
             def _local_schedulexec(self, channel, sourcetask):  # noqa: ARG002 - not needed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import threading
+from typing import Any
 
 from ..link.protocol import codec
 from ..link.protocol import messages
@@ -40,7 +41,7 @@ class RequestSender:
             )
         over = _thread.allocate_lock()
         over.acquire()
-        slot = [over, b""]
+        slot: list[Any] = [over, None]  # the reply comes into the second place
         ident = next(self._runtime.ids)
         self._waiting[ident] = slot
         try:

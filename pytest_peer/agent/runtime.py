@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 from ..link.protocol import codec
 from ..link.protocol import messages
@@ -45,7 +46,7 @@ class Runtime:
         self.ids = itertools.count(1)
         self.mailboxes = Mailboxes(_rebuilt)
         self.origin = Origin(self)
-        self.post = None  # set when the link is up
+        self.post: Any = None  # set when the link is up
 
 
 def public(name, otherwise):
@@ -66,4 +67,4 @@ def _rebuilt(payload):
 
 
 #: Set by `main` before code of the user's runs.
-runtime = None
+runtime: Any = None
