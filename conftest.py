@@ -45,9 +45,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     with_peers = session.config.pluginmanager.has_plugin("peer")
     collects = session.items and not session.config.option.collectonly
     if with_peers and collects and sys.platform == "linux":
-        from pytest_peer import forkservers
+        from pytest_peer.launch.forkserver import registry
 
-        forkservers.running().wait_ready(30)
+        registry.running().wait_ready(30)
 
 
 # Hooks rather than an autouse fixture: they enclose the fixtures of plugins too.

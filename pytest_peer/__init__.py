@@ -11,30 +11,30 @@ if sys.platform == "win32":
 
 if TYPE_CHECKING:
     from . import here
-    from .errors import BootError
-    from .errors import BootTimeout
-    from .errors import CallTimeout
-    from .errors import DecodeError
-    from .errors import EncodeError
-    from .errors import ExecNotFound
-    from .errors import HandshakeError
-    from .errors import NameInUse
-    from .errors import PeerDown
-    from .errors import PeerDownWarning
-    from .errors import PeerError
-    from .errors import RemoteError
-    from .eventually import eventually
-    from .group import PeerGroup
-    from .launchers import over_stdio
-    from .link.mailbox import Mailbox
-    from .names import random_name
-    from .options import PeerOptions
-    from .peer import Peer
-    from .starter import mailbox
-    from .starter import start
-    from .starter import start_link
-    from .states import DownReason
-    from .states import PeerState
+    from .core.errors import BootError
+    from .core.errors import BootTimeout
+    from .core.errors import CallTimeout
+    from .core.errors import DecodeError
+    from .core.errors import EncodeError
+    from .core.errors import ExecNotFound
+    from .core.errors import HandshakeError
+    from .core.errors import NameInUse
+    from .core.errors import PeerDown
+    from .core.errors import PeerDownWarning
+    from .core.errors import PeerError
+    from .core.errors import RemoteError
+    from .core.eventually import eventually
+    from .core.launchers import over_stdio
+    from .core.names import random_name
+    from .core.options import PeerOptions
+    from .core.states import DownReason
+    from .core.states import PeerState
+    from .link.protocol.mailbox import Mailbox
+    from .peers.group import PeerGroup
+    from .peers.peer import Peer
+    from .peers.supervisor import mailbox
+    from .peers.supervisor import start
+    from .peers.supervisor import start_link
 
 __all__ = [
     "BootError",
@@ -66,18 +66,18 @@ __all__ = [
 
 #: Imported on first use: a test suite that uses no peer, and a peer that uses only `here`, must not pay for the rest.
 _HOMES = {
-    "DownReason": "states",
-    "Mailbox": "link.mailbox",
-    "Peer": "peer",
-    "PeerGroup": "group",
-    "PeerOptions": "options",
-    "PeerState": "states",
-    "eventually": "eventually",
-    "mailbox": "starter",
-    "over_stdio": "launchers",
-    "random_name": "names",
-    "start": "starter",
-    "start_link": "starter",
+    "DownReason": "core.states",
+    "Mailbox": "link.protocol.mailbox",
+    "Peer": "peers.peer",
+    "PeerGroup": "peers.group",
+    "PeerOptions": "core.options",
+    "PeerState": "core.states",
+    "eventually": "core.eventually",
+    "mailbox": "peers.supervisor",
+    "over_stdio": "core.launchers",
+    "random_name": "core.names",
+    "start": "peers.supervisor",
+    "start_link": "peers.supervisor",
 }
 
 
@@ -88,7 +88,7 @@ def __getattr__(name: str) -> Any:
         return import_module(".here", __name__)
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOMES.get(name, 'errors')}", __name__), name)
+    value = getattr(import_module(f".{_HOMES.get(name, 'core.errors')}", __name__), name)
     globals()[name] = value
     return value
 

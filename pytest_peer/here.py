@@ -12,7 +12,7 @@ from typing import Any
 from typing import Protocol
 
 if TYPE_CHECKING:
-    from .link.mailbox import Mailbox
+    from .link.protocol.mailbox import Mailbox
 
 
 class Origin(Protocol):
@@ -33,7 +33,7 @@ def mailbox(name: str) -> Mailbox:
 
 
 def _runtime() -> Any:
-    agent = sys.modules.get("pytest_peer_agent.here")
+    agent = sys.modules.get("pytest_peer_agent.agent.runtime")
     if agent is None:
         raise RuntimeError("pytest_peer.here works in a peer only, and this process is none")
     return agent.runtime

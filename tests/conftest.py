@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import processes
 import pytest
+from bare_pytest import load_only
 from gates import Gate
+from inner_runs import Inner
+from processes import running
+from programs_as_origins import said_by
+
+from pytest_peer import Peer
 
 pytest.register_assert_rewrite("stopping")  # its assertions show values like those of a test
 
@@ -33,6 +43,50 @@ def program(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return make
+
+
+@pytest.fixture(scope="module")
+def shared(module_peer_factory: Any) -> Peer:
+    """For tests that leave nothing running."""
+    return module_peer_factory()
+
+
+@pytest.fixture
+def booting(peer_factory: Any, gate: Gate) -> Peer:
+    return peer_factory(exec=gate.launcher(), wait_boot=False)
+
+
+@pytest.fixture
+def dead(peer_factory: Any) -> Peer:
+    peer = peer_factory()
+    peer.kill()
+    return peer
+
+
+@pytest.fixture
+def mortal(peer_factory: Any) -> Peer:
+    """A peer whose death fails no test."""
+    return peer_factory(name="mortal", peer_down="continue")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., list[str]]:
+    """`said_by`, with a place of the test's own."""
+    return partial(said_by, tmp_path)
+
+
+@pytest.fixture
+def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inner]:
+    """A directory for tests that run in a pytest of their own."""
+    load_only(monkeypatch, "peer", "timeout")
+    monkeypatch.setenv("PYTHONPATH", os.path.dirname(processes.__file__))
+    for name in list(os.environ):
+        if name.startswith("PYTEST_XDIST"):
+            monkeypatch.delenv(name)
+    inner = Inner(pytester)
+    yield inner
+    for pid in running(inner.pids()):  # the test has failed
+        os.kill(pid, signal.SIGKILL)
 
 
 #: Now: `pytester` gives a test another home.

@@ -12,14 +12,14 @@ import sys
 import threading
 import types
 
-from . import asserting
-from . import codec
-from . import describing
-from . import warned
-from . import wire
-from .reading import Reading
-from .segments import Parcel
-from .segments import kept
+from ..link.protocol import codec
+from ..link.protocol import exceptions
+from ..link.protocol import messages
+from ..link.protocol.segments import MultipartMessage
+from ..link.protocol.segments import kept
+from . import assertions
+from . import call_warnings
+from .reader import Reading
 
 #: What a module raises on its import to say that it is not for here: pytest's and unittest's.
 _SKIPS = ("Skipped", "SkipTest")
@@ -106,14 +106,14 @@ class Dispatcher:
                 ) from exc
             del payload
             if not self._explains:  # the call may have imported pytest
-                self._explains = asserting.watch()
+                self._explains = assertions.watch()
             value = fn(*args, **kwargs)
             del fn, args, kwargs
             if type(value) is types.CoroutineType:
                 self._start_task(kind, ident, value, on_main)
                 return
-            answer = wire.RESULT
-            data = b"" if kind == wire.CAST else self._packed(value)
+            answer = messages.RESULT
+            data = b"" if kind == messages.CAST else self._packed(value)
             del value
         except BaseException as exc:
             answer, data = self._raised(exc)
@@ -121,7 +121,7 @@ class Dispatcher:
 
     def _raised(self, exc):
         try:
-            description = describing.Describer(
+            description = exceptions.Describer(
                 self._runtime.by_value, self._own_files, self._runtime.locals
             ).describe(exc)
         except BaseException as failed:
@@ -134,20 +134,20 @@ class Dispatcher:
             )
         elif isinstance(exc, codec.CannotDecode):
             description["special"] = ("DecodeError", str(exc))
-        return wire.RAISED, pickle.dumps(description, codec.PROTOCOL)
+        return messages.EXCEPTION, pickle.dumps(description, codec.PROTOCOL)
 
     def _answer(self, kind, ident, answer, data, on_main):
         flush()
-        if warned.recorded:
-            warned.tell(self._runtime, ident)
-        if kind == wire.CAST:
-            if answer == wire.RAISED:
+        if call_warnings.recorded:
+            call_warnings.tell(self._runtime, ident)
+        if kind == messages.CAST:
+            if answer == messages.EXCEPTION:
                 complain("exception in a cast:\n%s" % pickle.loads(data)["text"])
             self._over(on_main)
             return
         over = functools.partial(self._over, on_main)
         try:
-            if isinstance(data, Parcel) and data.changeable():
+            if isinstance(data, MultipartMessage) and data.changeable():
                 self._post_and_wait(answer, ident, data, over)
             else:
                 over()
@@ -201,12 +201,12 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
 
     async def _drive(self, kind, ident, coroutine):
-        live = warned.follow(ident) if kind == wire.CALL else []
+        live = call_warnings.follow(ident) if kind == messages.CALL else []
         try:
             value = await coroutine
-            answer = wire.RESULT
+            answer = messages.RESULT
             # The loop has other things to do than to wait until it is sent.
-            data = b"" if kind == wire.CAST else kept(self._packed(value))
+            data = b"" if kind == messages.CAST else kept(self._packed(value))
         except BaseException as exc:
             answer, data = self._raised(exc)
         live.clear()

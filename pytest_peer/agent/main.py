@@ -8,21 +8,21 @@ import errno
 import os
 import sys
 
-from . import asserting
+from ..link.protocol import framing
+from ..link.protocol import messages
+from ..link.protocol.receiver import FrameReceiver
+from ..link.protocol.segments import split_address
+from ..link.protocol.sender import SMALL
+from ..link.protocol.sender import MessageSender
+from ..link.protocol.socket_stream import stream_over
+from . import assertions
+from . import call_warnings
 from . import dispatch
-from . import evidence
-from . import frames
-from . import here
-from . import warned
-from . import wire
-from .asking import Asking
-from .intake import Intake
-from .modules import Modules
-from .modules import place_of
-from .outbox import SMALL
-from .outbox import Outbox
-from .segments import split_address
-from .socket_stream import stream_over
+from . import fault_dumps
+from . import runtime
+from .imports import Modules
+from .imports import place_of
+from .requests import RequestSender
 
 #: How a connection over a network ends, besides those that have a class of their own.
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH)
@@ -48,7 +48,7 @@ def prepare(reader, write_fd, config):
             os.set_inheritable(config["lifeline"], False)
         except OSError:
             pass  # a launcher has closed it: the guardian is there, too
-    evidence.begin(config["evidence"])
+    fault_dumps.begin(config["evidence"])
     _set_up_paths(config)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -57,9 +57,9 @@ def prepare(reader, write_fd, config):
             )  # the last words before a crash are in the pipe, not in a buffer
     _agent = Agent(reader, write_fd, config)
     if config["standins"]:
-        from . import standins  # not sent to all others
+        from .stubs import finder  # not sent to all others
 
-        standins.install(config["standins"])  # behind what comes from the origin
+        finder.install(config["standins"])  # behind what comes from the origin
     return _agent
 
 
@@ -89,24 +89,24 @@ class Agent:
         read_fd = reader.fileno()
         self._reader = reader
         self._stream = stream_over(read_fd, write_fd, self._execnet.get_execmodel("thread"))
-        self._intake = Intake(read_fd, frames.FIRST_CHANNEL, self._received, self._frame)
+        self._receiver = FrameReceiver(read_fd, framing.FIRST_CHANNEL, self._received, self._frame)
         self._own_files = frozenset(config["own_files"])
-        self._runtime = here.runtime = here.Runtime(
+        self._runtime = runtime.runtime = runtime.Runtime(
             config["name"], config["by_value"], config["locals"]
         )
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
-        self._asking = Asking(self._runtime, self._dispatcher.reading)
-        asserting.ask = self._asking.ask
+        self._asking = RequestSender(self._runtime, self._dispatcher.reading)
+        assertions.ask = self._asking.ask
         place = config["environment"]
         self._modules = Modules(
             self._asking.ask, place is not None and place_of(place[0]) == place[1]
         )
         self._modules.install(config["replace_path"])
         calls = dispatch.Dispatcher
-        warned.begin(
+        call_warnings.begin(
             self._own_files, (calls._run, calls._drive), (calls._answer, calls._start_task)
         )
-        self._outbox = None
+        self._sender = None
         self._pid = os.getpid()
 
     def live(self):
@@ -127,9 +127,9 @@ class Agent:
 
         self._gateway = Gateway(self._stream, self._runtime.name)
         # What the reader has in its buffer; nothing else is read by it.
-        self._intake.chunks.append(self._reader.read(len(self._reader.peek())))
+        self._receiver.chunks.append(self._reader.read(len(self._reader.peek())))
         self._stream.look_while_reading()
-        self._guarded(self._intake.take)
+        self._guarded(self._receiver.take)
 
     def rehearse(self):
         """Run the one call that has come, beside the main loop."""
@@ -140,13 +140,13 @@ class Agent:
     def attach(self, channel):
         """The one task has come, and with it the channel, which lives as long as this process."""
         self._channel = channel
-        sender = frames.Sender(self._stream, channel.id, SMALL)
-        self._outbox = Outbox(sender.send, self._stream.wait_writable)
-        self._runtime.post = self._outbox.post
-        self._outbox.post(wire.READY, 0, b"")
+        sender = framing.Sender(self._stream, channel.id, SMALL)
+        self._sender = MessageSender(sender.send, self._stream.wait_writable)
+        self._runtime.post = self._sender.post
+        self._sender.post(messages.READY, 0, b"")
 
     def _read(self):
-        self._guarded(self._intake.pull)
+        self._guarded(self._receiver.pull)
 
     def _guarded(self, step):
         try:
@@ -167,28 +167,28 @@ class Agent:
 
     def _received(self, kind, ident, payload):
         """Called by who reads the link: it neither waits, nor sends, nor raises."""
-        if kind in (wire.CALL, wire.CAST):
+        if kind in (messages.CALL, messages.CAST):
             self._dispatcher.accept((kind, ident, payload))
-        elif kind == wire.MESSAGE:
+        elif kind == messages.MESSAGE:
             name, payload = split_address(payload)
             self._runtime.mailboxes[name].deliver(payload)
-        elif kind == wire.ANSWER:
+        elif kind == messages.RESPONSE:
             self._asking.answered(ident, payload)
-        elif kind == wire.MODULES:
+        elif kind == messages.MODULES:
             self._modules.announce(payload)
-        elif kind == wire.STACKS:
+        elif kind == messages.STACKS:
             # Not here, as it imports: a finder holds the import lock while it waits for an answer that is to be read here.
             try:
                 _thread.start_new_thread(self._tell_stacks, (ident,))
             except RuntimeError:
                 pass  # no more threads: the origin, which gets no answer, sends the signal
-        elif kind == wire.SHUTDOWN:
+        elif kind == messages.SHUTDOWN:
             self._shut_down(payload)
 
     def _tell_stacks(self, ident):
         text = dispatch.stacks(self._own_files, self._dispatcher.main_busy())
         try:
-            self._outbox.post(wire.STACKS, ident, text.encode("utf-8", "backslashreplace"))
+            self._sender.post(messages.STACKS, ident, text.encode("utf-8", "backslashreplace"))
         except OSError:
             pass  # the link is gone, and this process with it
 
@@ -200,7 +200,7 @@ class Agent:
             error.errno not in _UNREACHABLE
         ):
             # Something here has closed our descriptor. The origin lives, ends the rest, and tells what this status means.
-            os._exit(wire.LINK_LOST)
+            os._exit(messages.LINK_LOST)
         if os.getpgrp() == self._pid:
             os.killpg(
                 0, 9
@@ -218,7 +218,7 @@ class Agent:
 
     def _finish(self):
         self._dispatcher.wait_all_done()
-        self._outbox.wait_idle(None)
+        self._sender.wait_idle(None)
         self._dispatcher.end(
             lambda: None
         )  # the main thread returns: the interpreter ends as it always does

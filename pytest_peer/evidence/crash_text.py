@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from ..link.parcel import own_files
+from ..launch.bootstrap import own_files
 from .thread_dump import readable
 
 #: What faulthandler writes on a crash.

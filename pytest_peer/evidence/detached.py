@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .output import InputStream
 from .output import OutputStream
-from .streams import StandardStreams
+from .stdio import StandardStreams
 
 #: Nothing tells of a file that it has grown: who waits for output looks so often.
 _LOOK_SECONDS = 0.02

@@ -9,10 +9,10 @@ from datetime import UTC
 from datetime import datetime
 from typing import Any
 
-from ..options import PeerOptions
-from ..states import DownReason
-from ..states import PeerState
-from ..states import signal_name
+from ..core.options import PeerOptions
+from ..core.states import DownReason
+from ..core.states import PeerState
+from ..core.states import signal_name
 
 # Now: a test may replace `json.dumps` while peers boot and die.
 _encode = json.JSONEncoder(indent=2, default=repr).encode

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 
-from ..unpatched import monotonic
+from ..core.clock import monotonic
 
 #: In the order in which they are tried.
 _TOOLS = (("py-spy", "dump", "--native", "--pid"), ("pystack", "remote", "--native-all"))

@@ -18,12 +18,12 @@ from pathlib import Path
 from selectors import EVENT_WRITE
 from typing import IO
 
-from ..errors import quoted
-from ..faults import attempt
-from ..time_limits import seconds
-from ..unpatched import monotonic
-from ..waiting import Condition
-from ..watcher import watcher
+from ..core.clock import monotonic
+from ..core.errors import quoted
+from ..core.loop import watcher
+from ..core.sync import Condition
+from ..core.timeouts import seconds
+from ..core.unraisable import attempt
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 

@@ -9,17 +9,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ..errors import PeerDown
-from ..launch import process_status
-from ..link.parcel import own_files
-from ..unpatched import monotonic
-from ..waiting import Event
+from ..core.clock import monotonic
+from ..core.errors import PeerDown
+from ..core.sync import Event
+from ..launch import procfs
+from ..launch.bootstrap import own_files
 from .crash_text import CRASH
 from .crash_text import THREADS
+from .fault_dumps import NUMBER
+from .fault_dumps import abort
+from .fault_dumps import dumped
 from .native import native
-from .signalled import NUMBER
-from .signalled import abort
-from .signalled import dumped
 from .thread_dump import readable
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
@@ -67,7 +67,7 @@ class Stacks:
         """
         deadline = monotonic() + seconds
         pid = self._local_pid()
-        status = process_status.of_process(pid) if pid is not None else None
+        status = procfs.of_process(pid) if pid is not None else None
         if status is not None and status.stopped:
             raise TimeoutError(str(status))
         try:
@@ -81,7 +81,7 @@ class Stacks:
         signalled = self._by_signal(min(_SIGNAL_SECONDS, deadline - monotonic()))
         if signalled or seen:
             return "\n\n".join(filter(None, [signalled, text]))
-        status = process_status.of_process(pid)
+        status = procfs.of_process(pid)
         raise TimeoutError("; ".join(filter(None, [silent, str(status or ""), text])))
 
     def told(self, occasion: str, seconds: float = SECONDS) -> str:

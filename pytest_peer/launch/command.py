@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 
-from .. import launchers
-from ..options import PeerOptions
-from ..options import command_words
+from ..core import launchers
+from ..core.options import PeerOptions
+from ..core.options import command_words
 
 #: Reads the loader from the link and runs it. Everything else comes through the link, so that the command line stays
 #: readable in ``ps``. The reader is buffered: one system call instead of one for each byte of the first line.

@@ -11,8 +11,8 @@ import select
 import signal
 from pathlib import Path
 
-from ..unpatched import monotonic
-from . import process_status
+from ..core.clock import monotonic
+from . import procfs
 
 
 def outside_group(pid: int) -> list[int]:
@@ -57,7 +57,7 @@ def wait_gone(fds: list[int], seconds: float) -> None:
 
 def _descendants(pid: int) -> list[int]:
     direct: list[int] = []
-    if not process_status.is_ours():
+    if not procfs.is_ours():
         return direct
     try:
         threads = os.listdir(f"/proc/{pid}/task")

@@ -14,8 +14,8 @@ import signal
 import threading
 from collections.abc import Iterator
 
-from ..descriptors import Identity
-from ..descriptors import identity
+from ..core.descriptors import Identity
+from ..core.descriptors import identity
 
 _lock = threading.Lock()
 _ends: tuple[int, int] | None = None

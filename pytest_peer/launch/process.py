@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from ..states import ExitStatus
-from ..unpatched import monotonic
-from ..unpatched import sleep
-from ..waiting import Event
+from ..core.clock import monotonic
+from ..core.clock import sleep
+from ..core.states import ExitStatus
+from ..core.sync import Event
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 

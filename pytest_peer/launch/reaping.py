@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import subprocess
 
-from ..states import ExitStatus
-from ..unpatched import monotonic
-from ..unpatched import sleep
+from ..core.clock import monotonic
+from ..core.clock import sleep
+from ..core.states import ExitStatus
 
 #: Instead of how a process ended.
 UNHEARD = (

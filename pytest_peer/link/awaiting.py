@@ -8,8 +8,8 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 from typing import Any
 
-from ..errors import CallTimeout
-from .future import PeerFuture
+from ..core.errors import CallTimeout
+from .futures import PeerFuture
 
 if TYPE_CHECKING:
     import asyncio

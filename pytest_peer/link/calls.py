@@ -9,39 +9,39 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..errors import CallTimeout
-from ..errors import PeerDown
-from ..errors import PeerError
-from ..waiting import Event
-from . import wire
-from .answers import outcome
-from .answers import value
-from .counterpart import Counterpart
-from .future import PeerFuture
-from .future import Waiting
+from ..core.errors import CallTimeout
+from ..core.errors import PeerDown
+from ..core.errors import PeerError
+from ..core.sync import Event
+from .counterpart import RequestHandler
+from .futures import PeerFuture
+from .futures import ReplyWaiter
 from .gateway import Link
 from .interpreter import Interpreter
-from .mailbox import Mailboxes
-from .pending import Pending
+from .outcomes import outcome
+from .outcomes import value
+from .pending import PendingCalls
 from .pickling import decode
 from .pickling import encode
 from .pickling import encode_call
-from .questions import answering
-from .segments import Parcel
-from .segments import Payload
-from .segments import addressed
-from .segments import decoded_text
-from .segments import kept
-from .segments import split_address
+from .protocol import messages
+from .protocol.mailbox import Mailboxes
+from .protocol.segments import MultipartMessage
+from .protocol.segments import Payload
+from .protocol.segments import addressed
+from .protocol.segments import decoded_text
+from .protocol.segments import kept
+from .protocol.segments import split_address
+from .requests import answering
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
 
 #: What may refer to modules.
-_SAID = frozenset({wire.CALL, wire.CAST, wire.MESSAGE})
+_SAID = frozenset({messages.CALL, messages.CAST, messages.MESSAGE})
 
 
-class Calls:
+class RpcClient:
     """One side of a conversation. What is said before the link is open waits for it; after its end all fails.
 
     :param whom: names the peer, for messages.
@@ -59,13 +59,13 @@ class Calls:
         #: Set when the agent listens, or will never.
         self.ready: Event = Event()
         self._lock = threading.RLock()
-        self._pending = Pending()
+        self._pending = PendingCalls()
         self._link: Link | None = None
         self._opening: Link | None = None
         # What turned out not to be sendable when the peer had booted; the next who says something is told.
         self._late: PeerError | None = None
         self._by_value = ""
-        self._counterpart: Counterpart
+        self._counterpart: RequestHandler
         self._backlog: deque[Callable[[], object]] = deque()
 
     def open(self, link: Link, interpreter: Interpreter) -> None:
@@ -74,7 +74,7 @@ class Calls:
         :param interpreter: the peer's.
         """
         self._by_value = interpreter.by_value
-        self._counterpart = Counterpart(interpreter)
+        self._counterpart = RequestHandler(interpreter)
         while True:
             with self._lock:
                 if not self._backlog:
@@ -116,12 +116,12 @@ class Calls:
                 return future.result(timeout)
             finally:
                 self.drop(future)
-        waiting = Waiting()
+        waiting = ReplyWaiter()
         asked = encode_call(fn, args, kwargs, self._by_value)
         ident = self._pending.number()  # before `add`: an interrupt leaves nothing there
         try:
             self._pending.add(ident, waiting)
-            self._post(wire.CALL, ident, asked)
+            self._post(messages.CALL, ident, asked)
             if timeout == 0:
                 raise TimeoutError  # at once, however fast the peer is
             kind, answer = link.wait(waiting, ident, timeout)
@@ -131,10 +131,10 @@ class Calls:
         finally:
             self._pending.take(ident)
             if isinstance(
-                asked, Parcel
+                asked, MultipartMessage
             ):  # the caller goes on, and may change what was not yet sent
-                link.outbox.keep(wire.CALL, ident)
-        if kind == wire.RESULT and waiting.warned is None:
+                link.sender.keep(messages.CALL, ident)
+        if kind == messages.RESULT and waiting.warned is None:
             return decode(answer)
         return value(self._whom, kind, answer, waiting.warned)
 
@@ -163,7 +163,7 @@ class Calls:
                     self.drop(future)
                     return
             try:
-                self._post(wire.CALL, ident, self._again(first, encoded))
+                self._post(messages.CALL, ident, self._again(first, encoded))
             except PeerDown:
                 pass  # `end` tells the future
             except Exception as exc:
@@ -190,7 +190,9 @@ class Calls:
         :raises EncodeError: it cannot be sent.
         :raises PeerDown: the peer has ended.
         """
-        self._say_encoded(wire.CAST, lambda: kept(encode_call(fn, args, kwargs, self._by_value)))
+        self._say_encoded(
+            messages.CAST, lambda: kept(encode_call(fn, args, kwargs, self._by_value))
+        )
 
     def send(self, mailbox: str, message: object) -> None:
         """Put `message` into a mailbox of the peer.
@@ -201,7 +203,7 @@ class Calls:
         if not isinstance(mailbox, str):
             raise TypeError(f"mailbox: expected a name, got {mailbox!r}")
         self._say_encoded(
-            wire.MESSAGE,
+            messages.MESSAGE,
             lambda: addressed(mailbox, encode(message, self._by_value, "the message")),
         )
 
@@ -211,11 +213,11 @@ class Calls:
         :raises TimeoutError: no answer in so many seconds.
         :raises PeerDown: the peer has ended.
         """
-        waiting = Waiting()
+        waiting = ReplyWaiter()
         ident = self._pending.number()
         try:
             self._pending.add(ident, waiting)
-            self._post(wire.STACKS, ident, b"")
+            self._post(messages.STACKS, ident, b"")
             link = self._link or self._opening
             assert link is not None
             return decoded_text(link.wait(waiting, ident, seconds)[1])
@@ -225,27 +227,27 @@ class Calls:
     def shut_down(self, how: str) -> None:
         """Tell the peer to end: ``"halt"`` or ``"finish"``; one that is at its end already needs no word."""
         with contextlib.suppress(PeerDown):
-            self._post(wire.SHUTDOWN, self._pending.number(), how.encode())
+            self._post(messages.SHUTDOWN, self._pending.number(), how.encode())
 
     def received(self, kind: int, ident: int, payload: Payload) -> None:
         """A message has come; called by whoever reads the link, so this neither sends nor waits nor raises."""
-        if kind == wire.READY:
+        if kind == messages.READY:
             self.ready.set()
-        elif kind == wire.ASK:
+        elif kind == messages.REQUEST:
             answering.run(lambda: self._answer(ident, payload))
-        elif kind == wire.MESSAGE:
+        elif kind == messages.MESSAGE:
             name, payload = split_address(payload)
             self._mailboxes[name].deliver(payload)
-        elif kind == wire.WARNED:
+        elif kind == messages.WARNING:
             future = self._pending.look_at(ident)
             if future is not None:
                 future.warned = [*(future.warned or ()), payload]
         else:
             self._answered(kind, ident, payload)
 
-    def successor(self) -> Calls:
+    def successor(self) -> RpcClient:
         """One with nothing pending, and locks of its own: in a forked child a thread that is not there may hold these."""
-        return Calls(self._whom, self._mailboxes, self._stacks)
+        return RpcClient(self._whom, self._mailboxes, self._stacks)
 
     def _answered(self, kind: int, ident: int, payload: Payload) -> None:
         # One that nobody waits for is dropped.
@@ -292,18 +294,18 @@ class Calls:
             raise TimeoutError(f"{self._whom()} is still booting")
         try:
             if kind in _SAID:
-                self._counterpart.tell_news(link.outbox)
-            link.outbox.post(kind, ident, payload, in_order)
+                self._counterpart.tell_news(link.sender)
+            link.sender.post(kind, ident, payload, in_order)
         except OSError:
             # The link is closed, and its end is about to be noticed. A pending call learns it there, with the reason.
             if self._pending.error is not None:
                 raise self._pending.error() from None
-            if kind in (wire.CAST, wire.MESSAGE):
+            if kind in (messages.CAST, messages.MESSAGE):
                 raise PeerDown(f"{self._whom()} is going down") from None
 
     def _answer(self, ident: int, payload: Payload) -> None:
         if (link := self._link or self._opening) is not None:  # nobody asks who was told nothing
-            self._counterpart.answer(link.outbox, ident, payload)
+            self._counterpart.answer(link.sender, ident, payload)
 
     def timed_out(self, limit: float) -> CallTimeout:
         """What a call raises that was not answered in time; looks where the peer is."""

@@ -7,22 +7,22 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from ..errors import EncodeError
-from . import wire
+from ..core.errors import EncodeError
 from .interpreter import Interpreter
-from .outbox import Outbox
-from .own_modules import News
+from .origin_modules import ModuleUpdates
 from .pickling import decode
 from .pickling import encode
-from .questions import answer
-from .segments import Payload
+from .protocol import messages
+from .protocol.segments import Payload
+from .protocol.sender import MessageSender
+from .requests import answer
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
 _Found = TypeVar("_Found")
 
 
-class Counterpart:
+class RequestHandler:
     """One life of a peer whose agent listens.
 
     :param interpreter: the peer's.
@@ -30,10 +30,10 @@ class Counterpart:
 
     def __init__(self, interpreter: Interpreter) -> None:
         self._interpreter = interpreter
-        self._news = News(interpreter.path if interpreter.same else None)
+        self._news = ModuleUpdates(interpreter.path if interpreter.same else None)
         self._lock = threading.RLock()
 
-    def tell_news(self, outbox: Outbox) -> None:
+    def tell_news(self, sender: MessageSender) -> None:
         """Say which modules are new here; before anything that may refer to one.
 
         :raises EncodeError: it is not possible to look for them.
@@ -42,10 +42,10 @@ class Counterpart:
         if _looked(self._news.any):
             with self._lock:
                 if news := _looked(self._news.take):
-                    outbox.post(wire.MODULES, 0, news)
+                    sender.post(messages.MODULES, 0, news)
                 self._news.told()
 
-    def answer(self, outbox: Outbox, ident: int, payload: Payload) -> None:
+    def answer(self, sender: MessageSender, ident: int, payload: Payload) -> None:
         """Answer a question, whatever happens here: nobody over there may wait for ever."""
         try:
             what, args = decode(payload, "what the peer asks")
@@ -54,7 +54,7 @@ class Counterpart:
         except BaseException:  # a class that is not here, a hook of a conftest
             told = encode(None, "", "no answer")
         with contextlib.suppress(OSError):  # it is down meanwhile
-            outbox.post(wire.ANSWER, ident, told)
+            sender.post(messages.RESPONSE, ident, told)
 
 
 def _looked(look: Callable[[], _Found]) -> _Found:

@@ -17,16 +17,16 @@ from execnet.gateway_base import Message
 from execnet.gateway_base import get_execmodel
 from execnet.xspec import XSpec
 
-from ..faults import attempt
-from .frames import Sender
-from .future import Answer
-from .future import Waiting
-from .intake import Intake
-from .outbox import SMALL
-from .outbox import Outbox
+from ..core.unraisable import attempt
+from .futures import Answer
+from .futures import ReplyWaiter
+from .protocol.framing import Sender
+from .protocol.receiver import FrameReceiver
+from .protocol.segments import Payload
+from .protocol.sender import SMALL
+from .protocol.sender import MessageSender
+from .protocol.socket_stream import stream_over
 from .reader import Reader
-from .segments import Payload
-from .socket_stream import stream_over
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -73,16 +73,16 @@ class Link:
             raise
         # The other end closes it only by an error of its own.
         self._channel.setcallback(self._closed, endmarker=_END)
-        intake = Intake(read_fd, self._channel.id, on_message, self._frame, drain)
-        self._reader = Reader(read_fd, intake, outputs, self._ended)
+        receiver = FrameReceiver(read_fd, self._channel.id, on_message, self._frame, drain)
+        self._reader = Reader(read_fd, receiver, outputs, self._ended)
         sender = Sender(self._stream, self._channel.id, SMALL)
-        self.outbox: Outbox = Outbox(sender.send, self._stream.wait_writable)
+        self.sender: MessageSender = MessageSender(sender.send, self._stream.wait_writable)
 
     def listen(self) -> None:
         """Begin to receive; what has come already is delivered at once."""
         self._reader.start()
 
-    def wait(self, waiting: Waiting, ident: int, timeout: float | None) -> Answer:
+    def wait(self, waiting: ReplyWaiter, ident: int, timeout: float | None) -> Answer:
         """Wait for the answer with that id.
 
         :raises TimeoutError: it did not come in time.

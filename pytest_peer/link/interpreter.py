@@ -6,18 +6,14 @@ import ast
 import functools
 import os
 import sys
-import sysconfig
 from dataclasses import dataclass
 from dataclasses import field
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
 
-from . import parcel
-from . import tracebacks
-from .own_modules import Place
-from .own_modules import of_environment
-from .own_modules import place_of
+from .origin_modules import Place
+from .origin_modules import place_of
 
 PythonVersion = tuple[int, int, int]
 
@@ -110,44 +106,8 @@ def by_value_refusal(implementation: str, version: PythonVersion) -> str:
     )
 
 
-def agent_config(
-    interpreter: Interpreter, name: str, evidence: dict[str, Any] | None, lifeline: int = -1
-) -> dict[str, Any]:
-    """What the agent in such an interpreter has to know.
-
-    :param name: the peer's.
-    :param evidence: for the agent's module `evidence`.
-    :param lifeline: a descriptor it has inherited and nobody shall inherit from it; -1 for none.
-    """
-    same = interpreter.same
-    return {
-        "name": name,
-        "by_value": interpreter.by_value,
-        "locals": tracebacks.shown_locals,
-        "path": list(interpreter.path) if same else _portable_path(),
-        "replace_path": same,
-        "environment": None if same else _environment(),
-        "standins": None if same else parcel.standins(),
-        "own_files": parcel.own_files(),
-        "lifeline": lifeline,
-        "evidence": evidence,
-    }
-
-
-def _environment() -> tuple[str, Place | None]:
-    """Where this one has what is installed for it."""
-    directory = sysconfig.get_path("purelib")
-    return directory, place_of(directory)
-
-
 def _absolute(entry: str) -> str:
     if os.path.isabs(entry):
         return entry
     # The peer's directory may be another. An entry that does not exist may be of an import hook, which knows it by these words.
     return os.path.abspath(entry) if os.path.exists(entry or ".") else entry
-
-
-def _portable_path() -> list[tuple[str, Place | None]]:
-    """The entries of ``sys.path`` that mean something to another interpreter: not the standard library, not site-packages."""
-    entries = [os.path.abspath(entry) for entry in sys.path]
-    return [(entry, place_of(entry)) for entry in entries if not of_environment(entry)]

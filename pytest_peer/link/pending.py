@@ -6,16 +6,16 @@ import itertools
 from collections.abc import Callable
 from concurrent.futures import wait
 
-from ..errors import PeerDown
-from .future import PeerFuture
-from .future import Waiting
+from ..core.errors import PeerDown
+from .futures import PeerFuture
+from .futures import ReplyWaiter
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
-Answered = PeerFuture | Waiting
+Answered = PeerFuture | ReplyWaiter
 
 
-class Pending:
+class PendingCalls:
     """By their numbers. After the end of the peer there are none.
 
     Without a lock: each operation is one of the dictionary's, and what comes at the time of the end is found by the order of two of them.

@@ -9,15 +9,15 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import DecodeError
-from ..errors import EncodeError
-from ..errors import PeerError
-from ..errors import RemoteError
-from . import codec
-from . import describing
+from ..core.errors import DecodeError
+from ..core.errors import EncodeError
+from ..core.errors import PeerError
+from ..core.errors import RemoteError
 from . import tracebacks
-from .segments import Payload
-from .segments import kept
+from .protocol import codec
+from .protocol import exceptions
+from .protocol.segments import Payload
+from .protocol.segments import kept
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -154,7 +154,7 @@ class _Rebuilder:
         else:
             # Past the class's own __init__, which may want other arguments than those it gave to its base.
             exc = cls.__new__(cls, *args)
-            describing.builtin_base(cls).__init__(exc, *args)  # type: ignore[misc]
+            exceptions.builtin_base(cls).__init__(exc, *args)  # type: ignore[misc]
         for name, value in description["state"].items():
             known = pickle.loads(value)
             if (

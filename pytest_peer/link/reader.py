@@ -17,15 +17,15 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from selectors import EVENT_READ
 
-from ..errors import PeerError
-from ..faults import tell
-from ..unpatched import monotonic
-from ..unpatched import sleep
-from ..watcher import watcher
-from .future import Answer
-from .future import Waiting
-from .intake import READ_SIZE
-from .intake import Intake
+from ..core.clock import monotonic
+from ..core.clock import sleep
+from ..core.errors import PeerError
+from ..core.loop import watcher
+from ..core.unraisable import tell
+from .futures import Answer
+from .futures import ReplyWaiter
+from .protocol.receiver import READ_SIZE
+from .protocol.receiver import FrameReceiver
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
@@ -47,7 +47,7 @@ _READ_SIZES = (READ_SIZE,)
 _WATCHED = (EVENT_READ,)
 _UNWATCHED = (0,)
 #: Empty, or with the descriptor in it.
-Hand = deque[int]
+ReadLock = deque[int]
 _POP = deque.pop
 
 
@@ -60,15 +60,15 @@ class Reader:
     """
 
     def __init__(
-        self, fd: int, intake: Intake, outputs: Sequence[int], on_end: Callable[[], object]
+        self, fd: int, receiver: FrameReceiver, outputs: Sequence[int], on_end: Callable[[], object]
     ) -> None:
         os.set_blocking(fd, False)
         self._fd = fd
-        self._intake = intake
+        self._receiver = receiver
         self._outputs = outputs
         self._on_end = on_end
-        self._free: Hand = deque((fd,))
-        self._main: Hand = deque()
+        self._free: ReadLock = deque((fd,))
+        self._main: ReadLock = deque()
         # Not one object each: a handler may wait here while what it has interrupted is in a poll.
         self._main_polls: deque[select.poll] = deque()
         self._polls: deque[select.poll] = deque()
@@ -86,7 +86,7 @@ class Reader:
         watcher.add(self._fd, self._ready, lost=self._lost)
         self._watch = watcher.events_setter()
 
-    def wait(self, waiting: Waiting, ident: int, timeout: float | None) -> Answer:
+    def wait(self, waiting: ReplyWaiter, ident: int, timeout: float | None) -> Answer:
         """Wait for the answer with that id, by reading if nobody else does.
 
         :raises TimeoutError: it did not come in time.
@@ -103,7 +103,7 @@ class Reader:
                 waiting.pause(_LOOK_SECONDS if left is None else min(_LOOK_SECONDS, left))
         return waiting.wait(_left(deadline))
 
-    def _try_main(self, waiting: Waiting, ident: int, deadline: float | None) -> Answer | None:
+    def _try_main(self, waiting: ReplyWaiter, ident: int, deadline: float | None) -> Answer | None:
         hand, answer = self._main, None
         try:
             if _move(self._free, hand):
@@ -117,7 +117,7 @@ class Reader:
                 raise
         return answer
 
-    def _follow(self, waiting: Waiting, deadline: float | None) -> None:
+    def _follow(self, waiting: ReplyWaiter, deadline: float | None) -> None:
         """In other threads: read for all until the answer is there, but not where several wait."""
         thread = threading.get_ident()
         if thread in self._inside or watcher.runs_here():
@@ -125,7 +125,7 @@ class Reader:
                 "a call in a finalizer, in the middle of another call: who would read its answer is below it; "
                 "use `cast` or `submit`"
             )
-        hand: Hand = deque()
+        hand: ReadLock = deque()
         self._inside.add(thread)
         self._callers.append(None)
         try:
@@ -140,7 +140,7 @@ class Reader:
             ):
                 # First what the main thread has read and left: nothing in the pipe tells of it.
                 while hand and (
-                    self._intake.chunks or self._poll(self._polls, (self._fd,), waiting, deadline)
+                    self._receiver.chunks or self._poll(self._polls, (self._fd,), waiting, deadline)
                 ):
                     self._advance(hand)
         finally:
@@ -151,7 +151,7 @@ class Reader:
 
     def stop(self) -> None:
         """Read no more: when this returns the descriptor may be closed. All who wait must have been told before."""
-        hand: Hand = deque()
+        hand: ReadLock = deque()
         deadline = monotonic() + _STOP_SECONDS
         while not self._ended and not _move(self._free, hand):
             if monotonic() > deadline:
@@ -161,9 +161,9 @@ class Reader:
         self._ended = True
         watcher.remove(self._fd)
 
-    def _lead_main(self, waiting: Waiting, ident: int, deadline: float | None) -> Answer | None:
-        intake, hand = self._intake, self._main
-        if not intake.between_frames():
+    def _lead_main(self, waiting: ReplyWaiter, ident: int, deadline: float | None) -> Answer | None:
+        receiver, hand = self._receiver, self._main
+        if not receiver.between_frames():
             return None
         if not self._is_ours(hand, _UNWATCHED):
             return None
@@ -172,15 +172,15 @@ class Reader:
         if [fd for fd, _ in found] != [self._fd]:
             return None
         try:
-            intake.chunks.extend(map(os.read, hand, _READ_SIZES))
-            data = intake.chunks[0]
+            receiver.chunks.extend(map(os.read, hand, _READ_SIZES))
+            data = receiver.chunks[0]
         except (OSError, IndexError, RuntimeError):  # a handler had the right between these calls
             return None
-        answer = intake.whole_answer(ident, data)
+        answer = receiver.whole_answer(ident, data)
         if answer is None:
             return None
         try:
-            intake.chunks.remove(data)
+            receiver.chunks.remove(data)
         except ValueError:  # a handler has left it to the watcher
             pass
         return answer
@@ -189,7 +189,7 @@ class Reader:
         self,
         polls: deque[select.poll],
         fds: Sequence[int],
-        waiting: Waiting,
+        waiting: ReplyWaiter,
         deadline: float | None,
     ) -> list[tuple[int, int]]:
         """Wait until there is something to read, `waiting` has its answer, or it is too late for it."""
@@ -213,15 +213,15 @@ class Reader:
         finally:
             polls.append(poll)
 
-    def _leave(self, hand: Hand) -> None:
+    def _leave(self, hand: ReadLock) -> None:
         """Let the watcher read; a step that may be repeated."""
         if not self._is_ours(hand, _WATCHED):
             watcher.call_later(0, self._lost)
         _move(hand, self._free)
-        if self._intake.chunks and not self._ended:
+        if self._receiver.chunks and not self._ended:
             watcher.call_later(0, self._ready)  # it sees only what is still in the pipe
 
-    def _is_ours(self, hand: Hand, events: tuple[int]) -> bool:
+    def _is_ours(self, hand: ReadLock, events: tuple[int]) -> bool:
         """Set the events; return whether the watcher knows the descriptor. Not if code under test has closed it: then it tells nobody."""
         try:
             _each(self._watch, hand, events)
@@ -230,13 +230,13 @@ class Reader:
         return True
 
     def _lost(self) -> None:
-        hand: Hand = deque()
+        hand: ReadLock = deque()
         if not self._ended and _move(self._free, hand):
             self.closed_by_others = True
             self._end(hand)  # without a last look: what has that number now is somebody else's
 
     def _ready(self) -> None:
-        hand: Hand = deque()
+        hand: ReadLock = deque()
         if _move(self._free, hand):
             self._inside.add(threading.get_ident())
             try:
@@ -245,11 +245,11 @@ class Reader:
                 _move(hand, self._free)
                 self._inside.discard(threading.get_ident())
 
-    def _advance(self, hand: Hand) -> None:
+    def _advance(self, hand: ReadLock) -> None:
         try:
-            self._intake.take()
+            self._receiver.take()
             for _ in range(_AT_ONCE):
-                if not self._intake.pull():
+                if not self._receiver.pull():
                     break
         except BlockingIOError:
             pass
@@ -259,7 +259,7 @@ class Reader:
             self._end(hand)
             tell(exc)
 
-    def _end(self, hand: Hand) -> None:
+    def _end(self, hand: ReadLock) -> None:
         self._ended = True
         hand.clear()  # nobody will have it any more
         watcher.remove(self._fd)
@@ -278,7 +278,7 @@ def _is_room(frames: int) -> bool:
         return False
 
 
-def _move(source: Hand, target: Hand) -> bool:
+def _move(source: ReadLock, target: ReadLock) -> bool:
     """Take the right to read from one hand to another, at once and as a whole; return whether it was there."""
     try:
         target.extend(map(_POP, (source,)))
@@ -287,7 +287,7 @@ def _move(source: Hand, target: Hand) -> bool:
     return True
 
 
-def _each(function: Callable[[int, int], object], hand: Hand, arguments: tuple[int]) -> None:
+def _each(function: Callable[[int, int], object], hand: ReadLock, arguments: tuple[int]) -> None:
     """Call `function` if the right is in that hand, at once."""
     while True:
         try:

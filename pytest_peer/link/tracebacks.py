@@ -11,13 +11,13 @@ from types import CodeType
 from types import TracebackType
 from typing import Any
 
-from .sights import LINE
+from .protocol.frame_info import LINE
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 
 #: Files of which only a peer has the source that are kept for reports; the oldest is forgotten first.
 _FILES = 200
-#: How locals of a peer's frames are shown, see `Sights`; what reports show is the same for all peers of a process.
+#: How locals of a peer's frames are shown, see `FrameCollector`; what reports show is the same for all peers of a process.
 shown_locals: str = ""
 #: No identifier, so that it hides no name of the user's.
 _STOP = "@stop"

@@ -9,15 +9,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from collections.abc import Iterator
-from pathlib import Path
 
 import occupations
 import pytest
 from manifests import manifest
+from paths import SUPPORT
 
 import pytest_peer
 
-ORIGIN = Path(__file__).with_name("far_origin.py")
+ORIGIN = SUPPORT / "far_origin.py"
 
 OCCUPATIONS = ["idle", "loop", "sleep", "sleep_in_c", "deaf", "stopped", "with_children"]
 

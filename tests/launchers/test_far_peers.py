@@ -29,7 +29,7 @@ def shout(word: str) -> str:
     return word.upper()
 
 
-def last_words() -> None:
+def last_output() -> None:
     os.write(1, b"out" * 10_000)
     os.write(2, b"my last words\n")
     os.kill(os.getpid(), signal.SIGSEGV)
@@ -128,7 +128,7 @@ def test_status_of_the_end_is_told(far):
 
 def test_last_words_and_signal_are_told(far):
     with pytest.raises(pytest_peer.PeerDown, match="SIGSEGV"):
-        far.call(last_words)
+        far.call(last_output)
     assert far.down_reason.signal is signal.SIGSEGV
     assert "out" * 10_000 in far.stdout.text
     assert "my last words\n" in far.stderr.text
@@ -136,7 +136,7 @@ def test_last_words_and_signal_are_told(far):
 
 def test_crash_shows_the_stack(far):
     with pytest.raises(pytest_peer.PeerDown, match="last_words"):
-        far.call(last_words)
+        far.call(last_output)
 
 
 @pytest.mark.parametrize("shutdown", ["halt", None, 10])

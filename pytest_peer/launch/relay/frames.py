@@ -105,7 +105,7 @@ class Incoming:
         return found
 
 
-class Inlet:
+class BufferedPipe:
     """Bytes that wait to be written to a non-blocking descriptor, which is closed behind the last of them."""
 
     def __init__(self, fd: int) -> None:

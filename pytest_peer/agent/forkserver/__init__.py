@@ -1,0 +1,1 @@
+"""The fork server itself, and what it does in a child before the agent runs."""

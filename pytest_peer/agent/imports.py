@@ -1,0 +1,218 @@
+"""Where a peer finds the origin's modules: in the same file under the same name, or in what comes over the link.
+
+Two finders. The one in front has what must not be anything else: the test modules. The one behind has what nobody else here
+knows: of an environment of its own a peer uses what is installed there.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+import types
+from _frozen_importlib import ModuleSpec  # importlib's, which is not loaded for its name
+from _frozen_importlib_external import decode_source
+from _frozen_importlib_external import spec_from_file_location
+
+from ..link.protocol import codec
+from . import assertions
+from . import resources
+
+#: In front of the path of a package that came over the link: nothing here may be taken for a part of it.
+ELSEWHERE = "origin:"
+
+
+class Modules:
+    """The origin's modules.
+
+    :param ask: asks the origin and returns its answer.
+    :param sees: whether the origin's environment is one of this machine's: then what is not installed here is not by intention.
+    """
+
+    def __init__(self, ask, sees):
+        self._ask = ask
+        self._sees = sees
+        self._table = {}
+        self._asks = True
+
+    def install(self, same):
+        """Have the import system ask.
+
+        :param same: the environment is the origin's: what is not found and was not announced is nowhere.
+        """
+        self._asks = not same
+        sys.meta_path.insert(0, _Front(self))
+        sys.meta_path.append(_Behind(self))
+
+    def announce(self, data):
+        """Called by who reads the link: the origin has modules that it had not when it last told."""
+        news = marshal.loads(data)
+        self._table.update(news)
+        for name, entry in news.items():
+            module = sys.modules.get(name)
+            # Not by `getattr`, which may make a lazy module import something, and who reads the link must not wait for that.
+            known = getattr(module, "__dict__", {}).get("__file__")
+            if entry["first"] and known and entry["file"] and not _same_file(known, entry["file"]):
+                text = "the module %s is %s at the origin, but %s here; it was imported before"
+                codec.strangers[name] = module, text % (name, entry["file"], known)
+
+    def first(self, name):
+        """The spec of a module that must not be another one, or ``None``."""
+        entry = self._table.get(name)
+        return self._named(name, entry) if entry is not None and entry["first"] else None
+
+    def last(self, name):
+        """The spec of a module that was not found here, or ``None``."""
+        entry = self._table.get(name)
+        if entry is None and self._asks:
+            entry = self._ask("module", name, self._sees)
+        return self._named(name, entry) if entry is not None else None
+
+    def _named(self, name, entry):
+        spec = self._spec(name, entry)
+        called = entry["called"]
+        if spec is not None and called and called != name:
+            spec.name = name
+            spec.loader = _Renaming(called, spec.loader)
+        return spec
+
+    def _spec(self, name, entry):
+        if entry["file"] is None:
+            spec = ModuleSpec(name, None, is_package=True)
+            spec.submodule_search_locations = _places(entry)
+            return spec
+        if _seen(entry):
+            return self._spec_of_file(name, entry)
+        if "source" not in entry:
+            entry = self._ask("source", name)
+            if entry is None:
+                return None
+        if entry["source"] is None and not entry["code"]:
+            raise ImportError(
+                "the module %s is compiled (%s) and cannot come from the origin; install it in the peer's environment"
+                % (name, entry["file"]),
+                name=name,
+            )
+        loader = SentLoader(name, entry, self._ask)
+        spec = ModuleSpec(
+            name, loader, origin=entry["file"], is_package=entry["search"] is not None
+        )
+        spec.has_location = True
+        if entry["search"] is not None:
+            spec.submodule_search_locations = _places(entry)
+        return spec
+
+    def _spec_of_file(self, name, entry):
+        loader = assertions.loader() if entry["rewritten"] else None
+        return spec_from_file_location(
+            entry["called"] or name,
+            entry["file"],
+            loader=loader,
+            submodule_search_locations=entry["search"],
+        )
+
+
+class _Front:
+    def __init__(self, modules):
+        self._modules = modules
+
+    def find_spec(self, name, path=None, target=None):  # noqa: ARG002 - the import system gives them
+        return self._modules.first(name)
+
+
+class _Behind:
+    def __init__(self, modules):
+        self._modules = modules
+
+    def find_spec(self, name, path=None, target=None):  # noqa: ARG002 - the import system gives them
+        return self._modules.last(name)
+
+
+class _Renaming:
+    """Loads a module under its second name, for it has lost its own to another one."""
+
+    def __init__(self, called, loader):
+        self._called = called
+        self._loader = loader
+
+    def create_module(self, spec):  # noqa: ARG002
+        return types.ModuleType(self._called)
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
+
+
+class SentLoader:
+    """Loads what the origin has sent. Source and file name are the origin's, so tracebacks and `linecache` show it."""
+
+    def __init__(self, name, entry, ask):
+        self._name = name
+        self._entry = entry
+        self._ask = ask
+
+    def create_module(self, spec):  # noqa: ARG002
+        return None
+
+    def exec_module(self, module):
+        exec(self.get_code(self._name), module.__dict__)
+
+    def get_code(self, name):  # noqa: ARG002
+        entry = self._entry
+        if entry["code"]:
+            return marshal.loads(entry["code"])
+        if entry["rewritten"]:
+            code = assertions.rewritten(entry["source"], entry["file"])
+            if code is not None:
+                return code
+        return compile(entry["source"], entry["file"], "exec", dont_inherit=True)
+
+    def get_source(self, name):  # noqa: ARG002
+        source = self._entry["source"]
+        return None if source is None else decode_source(source)
+
+    def get_filename(self, name):  # noqa: ARG002
+        return self._entry["file"]
+
+    def is_package(self, name):  # noqa: ARG002
+        return self._entry["search"] is not None
+
+    def get_data(self, path):
+        """What `pkgutil.get_data` asks for."""
+        data = self._ask("data", path)
+        if data is None:
+            raise FileNotFoundError(2, "the origin has no such file in a package", path)
+        return data
+
+    def get_resource_reader(self, name):  # noqa: ARG002
+        if self._entry["search"] is None:
+            return None
+        return resources.Resources(self._entry["search"][0], self._ask)
+
+
+def place_of(path):
+    """What tells a file from another one with the same name on another machine; ``None`` if there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return (found.st_dev, found.st_ino)
+
+
+def _seen(entry):
+    """Whether the file is here as well; one that was here must have been read by the origin itself."""
+    if entry["place"] is None:
+        return os.path.isfile(entry["file"])
+    return place_of(entry["file"]) == entry["place"]
+
+
+def _same_file(first, second):
+    return first == second or os.path.realpath(first) == os.path.realpath(second)
+
+
+def _places(entry):
+    """The search path of a package whose files may be elsewhere."""
+    places = entry["places"] or [None] * len(entry["search"])
+    return [
+        path if place is None or place_of(path) == place else ELSEWHERE + path
+        for path, place in zip(entry["search"], places)
+    ]

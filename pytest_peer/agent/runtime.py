@@ -1,0 +1,69 @@
+"""What `pytest_peer.here` stands for in a peer."""
+
+from __future__ import annotations
+
+import itertools
+
+from ..link.protocol import codec
+from ..link.protocol import messages
+from ..link.protocol.mailbox import Mailboxes
+from ..link.protocol.segments import addressed
+from ..link.protocol.segments import kept
+
+
+class Origin:
+    """The way to the test."""
+
+    def __init__(self, runtime):
+        self._runtime = runtime
+
+    def send(self, mailbox, message):
+        """Send `message` to the origin's mailbox of that name."""
+        if not isinstance(mailbox, str):
+            raise TypeError("mailbox: expected a name, got %r" % (mailbox,))
+        try:
+            data = kept(codec.pack(message, self._runtime.by_value, codec.big_in((message,))))
+        except codec.CannotEncode as exc:
+            raise public("EncodeError", codec.CannotEncode)(
+                "the message %s" % exc
+            ) from exc.__cause__
+        self._runtime.post(
+            messages.MESSAGE, next(self._runtime.ids), addressed(mailbox, data), True
+        )
+
+    def __repr__(self):
+        return "<origin of %s>" % self._runtime.name
+
+
+class Runtime:
+    """What the parts of the agent share."""
+
+    def __init__(self, name, by_value, locals):
+        self.name = name
+        self.by_value = by_value
+        self.locals = locals
+        self.ids = itertools.count(1)
+        self.mailboxes = Mailboxes(_rebuilt)
+        self.origin = Origin(self)
+        self.post = None  # set when the link is up
+
+
+def public(name, otherwise):
+    """Our error of that name, for `except` clauses of the user; `otherwise` where this package cannot be imported."""
+    try:
+        from pytest_peer.core import errors
+    except ImportError:
+        return otherwise
+    return getattr(errors, name)
+
+
+def _rebuilt(payload):
+    try:
+        return codec.loads(payload)
+    except Exception as exc:
+        text = "the message cannot be rebuilt in the peer: %s: %s" % (type(exc).__name__, exc)
+        raise public("DecodeError", codec.CannotDecode)(text) from exc
+
+
+#: Set by `main` before anything of the user's runs.
+runtime = None

@@ -1,0 +1,62 @@
+"""Stand-ins for what is not installed in the peer: this package, and pytest. Their source came with the agent."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_OURS = "pytest_peer"
+
+
+def install(sources):
+    """From now on they are found.
+
+    :param sources: of each module its file at the origin, whether it is a package, its text.
+    """
+    sys.meta_path.insert(0, FirstForOurs(sources[_OURS][0]))
+    sys.meta_path.append(StubFinder(sources))
+
+
+class StubFinder:
+    """The last of the finders: what is importable here wins."""
+
+    def __init__(self, sources):
+        self._sources = sources
+
+    def find_spec(self, name, path=None, target=None):  # noqa: ARG002 - as the import system calls it
+        if name not in self._sources:
+            return None
+        from importlib.machinery import ModuleSpec
+
+        filename, is_package, _ = self._sources[name]
+        return ModuleSpec(name, self, origin=filename, is_package=is_package)
+
+    def create_module(self, spec):  # noqa: ARG002
+        return None  # an ordinary one
+
+    def exec_module(self, module):
+        filename, _, source = self._sources[module.__name__]
+        exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
+
+
+class FirstForOurs:
+    """Lets a `pytest_peer` that is installed here win, but not the origin's.
+
+    A directory of the origin's ``sys.path``, or the current one, may have that in it: it needs what is not here.
+    """
+
+    def __init__(self, origins):
+        self._origins = os.path.realpath(os.path.dirname(os.path.dirname(origins)))
+
+    def find_spec(self, name, path=None, target=None):  # noqa: ARG002
+        if name != _OURS:
+            return None
+        from importlib.machinery import PathFinder
+
+        own = [entry for entry in sys.path if os.path.realpath(entry) != self._origins]
+        for finder in sys.meta_path:
+            if finder is not self:
+                spec = finder.find_spec(name, own if finder is PathFinder else None)
+                if spec is not None and spec.origin:  # a mere directory of that name has none
+                    return spec
+        return None

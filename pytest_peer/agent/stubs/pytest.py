@@ -1,0 +1,217 @@
+"""What ``import pytest`` gets where it is not installed: enough to import a test module, and to call what is in it.
+
+Marks and fixtures leave what they decorate as it is, outcomes become the test's, `raises` works; all else is a placeholder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections import namedtuple
+
+from pytest_peer_agent.agent.stubs.placeholder import placeholder
+
+_WHY = "cannot be used in this peer: pytest is not installed there"
+
+# Outcomes. As pytest's own they call themselves builtins; the origin finds pytest's by their qualified names, with these attributes.
+
+
+class _Outcome(BaseException):
+    def __init__(self, msg=None, pytrace=True):
+        super().__init__(msg)
+        self.msg = msg
+        self.pytrace = pytrace
+
+    def __repr__(self):
+        return str(self.msg)
+
+    __str__ = __repr__
+
+
+class Skipped(_Outcome):
+    __module__ = "builtins"
+    __qualname__ = "skip.Exception"
+
+    def __init__(self, msg=None, pytrace=True, allow_module_level=False):
+        super().__init__(msg, pytrace)
+        self.allow_module_level = allow_module_level
+        self._use_item_location = False
+
+
+class Failed(_Outcome):
+    __module__ = "builtins"
+    __qualname__ = "fail.Exception"
+
+
+class XFailed(Failed):
+    __module__ = "builtins"
+    __qualname__ = "xfail.Exception"
+
+
+class Exit(Exception):
+    __module__ = "builtins"
+    __qualname__ = "exit.Exception"
+
+    def __init__(self, msg="unknown reason", returncode=None):
+        super().__init__(msg)
+        self.msg = msg
+        self.returncode = returncode
+
+
+def skip(reason="", allow_module_level=False):
+    raise Skipped(reason, allow_module_level=allow_module_level)
+
+
+def fail(reason="", pytrace=True):
+    raise Failed(reason, pytrace)
+
+
+def xfail(reason=""):
+    raise XFailed(reason)
+
+
+def exit(reason="", returncode=None):
+    raise Exit(reason, returncode)
+
+
+skip.Exception = Skipped
+fail.Exception = Failed
+xfail.Exception = XFailed
+exit.Exception = Exit
+
+
+def importorskip(modname, minversion=None, reason=None, *, exc_type=ImportError):
+    try:
+        module = importlib.import_module(modname)
+    except exc_type as exc:
+        skip(reason or "could not import %r: %s" % (modname, exc))
+    found = getattr(module, "__version__", None)
+    if minversion is not None and (found is None or _release(found) < _release(minversion)):
+        skip(
+            reason or "module %r has __version__ %r, required is: %r" % (modname, found, minversion)
+        )
+    return module
+
+
+def _release(version):
+    numbers = re.match(r"\d+(\.\d+)*", version)
+    return [int(number) for number in numbers.group().split(".")] if numbers else []
+
+
+# What decorates
+
+
+class _Mark:
+    """Of any name and with any arguments."""
+
+    def __init__(self, name, args=(), kwargs=None):
+        self.name = name
+        self.args = args
+        self.kwargs = kwargs or {}
+
+    def __call__(self, *args, **kwargs):
+        if len(args) == 1 and callable(args[0]) and not kwargs:
+            return args[0]
+        return self.with_args(*args, **kwargs)
+
+    def with_args(self, *args, **kwargs):
+        return _Mark(self.name, self.args + args, {**self.kwargs, **kwargs})
+
+
+class _Marks:
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return _Mark(name)
+
+
+mark = _Marks()
+
+_Parameters = namedtuple("ParameterSet", "values marks id")
+
+
+def param(*values, marks=(), id=None):
+    return _Parameters(values, marks, id)
+
+
+def fixture(function=None, **options):  # noqa: ARG001 - they are pytest's business
+    return function if callable(function) else lambda decorated: decorated
+
+
+hookimpl = hookspec = fixture
+
+
+def register_assert_rewrite(*names):
+    """There is nothing to rewrite with."""
+
+
+# raises
+
+
+class _ExceptionInfo:
+    def _set(self, exc):
+        self.value = exc
+        self.type = type(exc)
+        self.tb = exc.__traceback__
+        self.typename = type(exc).__name__
+
+    def match(self, pattern):
+        text = "\n".join([str(self.value), *getattr(self.value, "__notes__", ())])
+        if not re.search(pattern, text):
+            raise AssertionError(
+                "Regex pattern did not match.\n  Expected regex: %r\n  Actual message: %r"
+                % (getattr(pattern, "pattern", pattern), text)
+            )
+        return True
+
+
+class _Raises:
+    def __init__(self, expected, match, check):
+        self._expected = expected
+        self._match = match
+        self._check = check
+
+    def __enter__(self):
+        self._info = _ExceptionInfo()
+        return self._info
+
+    def __exit__(self, cls, exc, traceback):
+        if cls is None:
+            fail("DID NOT RAISE %s" % (self._expected,))
+        if not issubclass(cls, self._expected):
+            return False
+        self._info._set(exc)
+        if self._match is not None:
+            self._info.match(self._match)
+        if self._check is not None and not self._check(exc):
+            raise AssertionError("%r did not return True on %r" % (self._check, exc))
+        return True
+
+
+def raises(expected_exception=BaseException, *args, match=None, check=None, **kwargs):
+    if not args:
+        return _Raises(expected_exception, match, check)
+    function, *args = args
+    if match is not None:  # it is the function's
+        kwargs["match"] = match
+    with _Raises(expected_exception, None, None) as info:
+        function(*args, **kwargs)
+    return info
+
+
+# All else
+
+_EXCEPTIONS = {"Error": Exception, "Warning": UserWarning}
+
+
+def __getattr__(name):
+    if name.startswith("_"):
+        raise AttributeError("pytest.%s %s" % (name, _WHY))
+    for ending, base in _EXCEPTIONS.items():
+        if name.endswith(ending):
+            value = type(name, (base,), {"__module__": "pytest"})
+            break
+    else:
+        # What is made at the top of a module: StashKey[int](), and `approx` for a parameter.
+        value = placeholder("pytest", name, _WHY, name[0].isupper() or name == "approx")
+    return globals().setdefault(name, value)

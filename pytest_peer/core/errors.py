@@ -1,0 +1,182 @@
+"""Everything that can go wrong with a peer.
+
+::
+
+    PeerError (RuntimeError)
+     ├─ BootError (argv, exit_status, output)
+     │   ├─ ExecNotFound
+     │   ├─ BootTimeout (also TimeoutError; stacks)
+     │   └─ HandshakeError
+     ├─ NameInUse
+     ├─ PeerDown (reason, last_words, crash)
+     ├─ CallTimeout (also TimeoutError; stacks)
+     ├─ EncodeError
+     ├─ DecodeError
+     └─ RemoteError (type_name, original_repr, remote_traceback)
+
+    PeerDownWarning (UserWarning)
+
+An exception raised by a called function is raised by the call as itself; the classes above are only what the
+connection, the process or the way between them can do.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .states import DownReason
+
+#: How much of a peer's output an error message quotes: enough for a traceback, short enough for a report.
+QUOTED_LINES = 40
+
+
+class PeerError(RuntimeError):
+    """Base of all errors of this package.
+
+    A ``RuntimeError``, because ``concurrent.futures.Executor.submit`` promises one after the end.
+    """
+
+
+class BootError(PeerError):
+    """The process could not be started, or ended before it was usable."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        argv: Sequence[str] = (),
+        exit_status: int | None = None,
+        output: str = "",
+    ) -> None:
+        super().__init__(message)
+        #: The complete command line.
+        self.argv: list[str] = list(argv)
+        #: What the process returned; ``None`` when it was still running, was killed, or never ran.
+        self.exit_status = exit_status
+        #: What it wrote to stdout and stderr until then.
+        self.output = output
+
+    def __str__(self) -> str:
+        parts = [str(self.args[0])]
+        if self.argv:
+            parts.append(f"  command line: {shlex.join(self.argv)}")
+        if self.exit_status is not None:
+            parts.append(f"  exit status: {self.exit_status}")
+        parts.append(quoted("output", self.output))
+        return "\n".join(parts)
+
+
+class ExecNotFound(BootError):
+    """The program named by ``exec`` does not exist or cannot be run."""
+
+
+class BootTimeout(BootError, TimeoutError):
+    """The peer did not answer within ``wait_boot`` seconds; its process was killed."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        argv: Sequence[str] = (),
+        exit_status: int | None = None,
+        output: str = "",
+        stacks: str = "",
+    ) -> None:
+        super().__init__(message, argv=argv, exit_status=exit_status, output=output)
+        #: The Python stack of every thread when the time was over; empty if it could not be found.
+        self.stacks = stacks
+
+    def __str__(self) -> str:
+        told = super().__str__()
+        if not self.stacks or self.stacks in self.output:
+            return told
+        return f"{told}\n{quoted('stacks', self.stacks)}"
+
+
+class HandshakeError(BootError):
+    """Something answered that is no usable Python interpreter."""
+
+
+class NameInUse(PeerError):
+    """A peer of this name is alive in this process."""
+
+
+class PeerDown(PeerError):
+    """The peer has ended; it says why. Raised by every pending and every later call."""
+
+    def __init__(
+        self,
+        message: str,
+        reason: DownReason | None = None,
+        last_output: str = "",
+        crash: str = "",
+    ) -> None:
+        super().__init__(message)
+        #: Why the peer is down.
+        self.reason = reason
+        #: The end of what it wrote.
+        self.last_output = last_output
+        #: The Python stack of every thread when it crashed, as in ``crash.txt``.
+        self.crash = crash
+
+    def __str__(self) -> str:
+        told = (("last output", self.last_output), ("crash", self.crash))
+        return "\n".join([str(self.args[0]), *(quoted(*each) for each in told if each[1])])
+
+
+class CallTimeout(PeerError, TimeoutError):
+    """A call was not answered in time. The function goes on over there, the late answer is dropped."""
+
+    def __init__(self, message: str, stacks: str = "") -> None:
+        super().__init__(message)
+        #: The Python stack of every thread of the peer at that moment, or why there is none.
+        self.stacks = stacks
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}\n{self.stacks}" if self.stacks else str(self.args[0])
+
+
+class EncodeError(PeerError):
+    """An argument, a result or a message cannot be sent to the other process; says which part of it."""
+
+
+class DecodeError(PeerError):
+    """What arrived cannot be rebuilt here: a module, a class or a version is missing. ``__cause__`` says which."""
+
+
+class RemoteError(PeerError):
+    """Stands for an exception of the peer that cannot be rebuilt here."""
+
+    def __init__(self, type_name: str, original_repr: str, remote_traceback: str = "") -> None:
+        super().__init__(type_name, original_repr, remote_traceback)
+        #: Qualified name of the exception's class.
+        self.type_name = type_name
+        #: ``repr`` of the exception.
+        self.original_repr = original_repr
+        #: Its traceback, formatted in the peer.
+        self.remote_traceback = remote_traceback
+
+    def __str__(self) -> str:
+        return f"{self.type_name}: {self.original_repr}\n{self.remote_traceback}".rstrip()
+
+
+class PeerDownWarning(UserWarning):
+    """A peer went down although nobody asked it to."""
+
+
+def quoted(label: str, text: str) -> str:
+    """The last lines of `text`, indented below `label`, for an error message."""
+    lines = text.splitlines()
+    if not lines:
+        return f"  {label}: none"
+    left_out = f" (last {QUOTED_LINES} of {len(lines)} lines)" if len(lines) > QUOTED_LINES else ""
+    return "\n".join([f"  {label}{left_out}:", *("    " + line for line in lines[-QUOTED_LINES:])])
+
+
+for _public in list(globals().values()):
+    if isinstance(_public, type) and _public.__module__ == __name__:
+        _public.__module__ = "pytest_peer"  # tracebacks and warning filters show the public path
+del _public

@@ -1,0 +1,59 @@
+"""Waiting for what becomes true."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from .timeouts import seconds
+from .clock import monotonic
+from .clock import sleep
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+T = TypeVar("T")
+
+_FIRST_PAUSE = 0.001
+_LONGEST_PAUSE = 0.1
+
+
+def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
+    """Call `fn` until it neither raises an ``Exception`` nor returns something falsy, and return its value.
+
+    ``None`` counts as success: an assertion that passed. Pauses between attempts grow from 1 ms to 0.1 s.
+
+    :param timeout: seconds, ``None`` for no limit. `fn` is called at least once, and once more after the time.
+    :raises AssertionError: it returned something falsy to the end.
+    :raises Exception: it raised to the end: the last exception itself, with a note.
+    """
+    limit = seconds("timeout", timeout)
+    started = monotonic()
+    pause = _FIRST_PAUSE
+    attempts = 0
+    while True:
+        last = limit is not None and monotonic() - started >= limit
+        attempts += 1
+        try:
+            value = fn()
+        except Exception as exc:
+            if last:
+                _add_note(exc, f"still so after {limit:g} s and {attempts} attempts")
+                raise
+        else:
+            if value or value is None:
+                return value
+            if last:
+                raise AssertionError(
+                    f"{fn!r} still returned {value!r} after {limit:g} s and {attempts} attempts"
+                )
+        left = pause if limit is None else min(pause, max(0.0, limit - (monotonic() - started)))
+        sleep(left)  # nothing to wait on: what becomes true is somewhere else
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def _add_note(exc: Exception, note: str) -> None:
+    if sys.version_info >= (3, 11):
+        exc.add_note(note)
+    else:  # in an old peer; there it is shown by nobody, but it travels
+        exc.__notes__ = [*getattr(exc, "__notes__", ()), note]

@@ -1,0 +1,229 @@
+"""The code that is sent to a peer, or to a fork server, which is a peer-to-be."""
+
+from __future__ import annotations
+
+import functools
+import marshal
+import os
+import sys
+import sysconfig
+from importlib.machinery import PathFinder
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from .. import _HOMES
+from ..link import tracebacks
+from ..link.interpreter import Interpreter
+from ..link.origin_modules import Place
+from ..link.origin_modules import of_environment
+from ..link.origin_modules import place_of
+
+#: The module of execnet that runs in the peer, under its own name; the package around it would be imported for nothing.
+BASE_MODULE = "execnet.gateway_base"
+_AGENT = "pytest_peer_agent"
+_ROOT = Path(__file__).parent.parent
+_SHARED = tuple(
+    f"link.protocol.{name}"
+    for name in (
+        "messages",
+        "streams",
+        "socket_stream",
+        "framing",
+        "segments",
+        "receiver",
+        "sender",
+        "mailbox",
+        "module_aliases",
+        "by_value",
+        "codec",
+        "variables",
+        "frame_info",
+        "exceptions",
+    )
+)
+#: A peer runs these modules on first use, since most peers never need them. None of them has state.
+_LATER = frozenset(
+    {
+        "link.protocol.by_value",
+        "link.protocol.exceptions",
+        "agent.resources",
+        "link.protocol.frame_info",
+        "link.protocol.variables",
+    }
+)
+#: In the order in which they are loaded.
+_PEER_MODULES = (
+    *_SHARED,
+    "agent.runtime",
+    "agent.reader",
+    "agent.call_warnings",
+    "agent.requests",
+    "agent.assertions",
+    "agent.resources",
+    "agent.imports",
+    "agent.dispatch",
+    "agent.fault_dumps",
+    "agent.main",
+)
+#: Loads them.
+_LOADER = "agent.loader"
+#: Loaded where this package or pytest may be missing.
+_STUBS = "agent.stubs.finder"
+_SERVER_MODULES = (
+    *_PEER_MODULES,
+    _STUBS,
+    "agent.forkserver.child_setup",
+    "agent.forkserver.subreaper",
+    "agent.forkserver.prewarm",
+    "agent.forkserver.server",
+)
+_OURS = "pytest_peer"
+#: The files that a peer gets for these imports. Other public names exist there and do nothing.
+_SERVED = {
+    "pytest": "agent/stubs/pytest.py",
+    _OURS: "__init__.py",
+    f"{_OURS}.core": "core/__init__.py",
+    f"{_OURS}.core.errors": "core/errors.py",
+    f"{_OURS}.core.eventually": "core/eventually.py",
+    f"{_OURS}.here": "here.py",
+    f"{_OURS}.link": "link/__init__.py",
+    f"{_OURS}.link.protocol": "link/protocol/__init__.py",
+    f"{_OURS}.link.protocol.mailbox": "agent/stubs/mailbox.py",
+    f"{_OURS}.peers": "peers/__init__.py",
+    f"{_OURS}.peers.supervisor": "agent/stubs/starter.py",
+    f"{_OURS}.core.states": "core/states.py",
+    f"{_OURS}.core.timeouts": "core/timeouts.py",
+    f"{_OURS}.core.clock": "core/clock.py",
+    f"{_AGENT}.agent.stubs": "agent/stubs/__init__.py",
+    f"{_AGENT}.agent.stubs.package": "agent/stubs/package.py",
+    f"{_AGENT}.agent.stubs.placeholder": "agent/stubs/placeholder.py",
+}
+
+
+@functools.cache
+def loader() -> bytes:
+    """What an interpreter reads first: it says hello, and takes the rest."""
+    source = (_ROOT / "agent" / "boot.py").read_bytes()
+    return b"%d\n" % len(source) + source
+
+
+def peer(compiled: bool, config: dict[str, Any]) -> bytes:
+    """The rest, for a peer.
+
+    :param compiled: whether it can read our compiled code.
+    """
+    modules = (*_PEER_MODULES, _STUBS) if config["standins"] else _PEER_MODULES
+    return _code(compiled, "agent.main:run", modules, _LATER) + _framed(config)
+
+
+def template(config: dict[str, Any]) -> bytes:
+    """The rest, for a fork server, which is an interpreter like this one."""
+    return _code(True, "agent.forkserver.server:serve", _SERVER_MODULES, frozenset()) + _framed(
+        config
+    )
+
+
+@functools.cache
+def own_files() -> list[str]:
+    """The files of this code: frames in them are not the user's."""
+    served = sorted({file for file in _SERVED.values() if file.startswith("agent/")})
+    return [
+        _base_loader().path,
+        *(_file(name) for name in (_LOADER, *_SERVER_MODULES)),
+        *(str(_ROOT / file) for file in served),
+    ]
+
+
+@functools.cache
+def standins() -> dict[str, tuple[str, bool, str]]:
+    """What a peer may import that has neither this package nor pytest: file, whether it is a package, source."""
+    files = {f"{_OURS}.{home}": "agent/stubs/package.py" for home in _HOMES.values()} | _SERVED
+    return {name: _served(file) for name, file in files.items()}
+
+
+def agent_config(
+    interpreter: Interpreter, name: str, evidence: dict[str, Any] | None, lifeline: int = -1
+) -> dict[str, Any]:
+    """What the agent in such an interpreter has to know.
+
+    :param name: the peer's.
+    :param evidence: for the agent's module `evidence`.
+    :param lifeline: a descriptor it has inherited and nobody shall inherit from it; -1 for none.
+    """
+    same = interpreter.same
+    return {
+        "name": name,
+        "by_value": interpreter.by_value,
+        "locals": tracebacks.shown_locals,
+        "path": list(interpreter.path) if same else _portable_path(),
+        "replace_path": same,
+        "environment": None if same else _environment(),
+        "standins": None if same else standins(),
+        "own_files": own_files(),
+        "lifeline": lifeline,
+        "evidence": evidence,
+    }
+
+
+def _environment() -> tuple[str, Place | None]:
+    """Where this one has what is installed for it."""
+    directory = sysconfig.get_path("purelib")
+    return directory, place_of(directory)
+
+
+def _portable_path() -> list[tuple[str, Place | None]]:
+    """The entries of ``sys.path`` that mean something to another interpreter: not the standard library, not site-packages."""
+    entries = [os.path.abspath(entry) for entry in sys.path]
+    return [(entry, place_of(entry)) for entry in entries if not of_environment(entry)]
+
+
+def _framed(data: Any, version: int = 2) -> bytes:
+    marshalled = marshal.dumps(data, version)
+    return b"%d\n" % len(marshalled) + marshalled
+
+
+@functools.cache
+def _code(compiled: bool, entry: str, modules: tuple[str, ...], later: frozenset[str]) -> bytes:
+    """Marshalled in one piece: every copy of it that the peer makes shows in its boot."""
+    every = [_module(name, compiled, name in later) for name in (BASE_MODULE, *modules)]
+    version = marshal.version if compiled else 2
+    _, _, loading, _ = _module(_LOADER, compiled, False)
+    return _framed(loading, version) + _framed((every, entry), version)
+
+
+def _module(
+    name: str, compiled: bool, later: bool
+) -> tuple[str, str, CodeType | bytes | str, bool]:
+    """Return what the peer needs to load a module: full name, file, code, whether to run it on first use."""
+    if name == BASE_MODULE:
+        full_name, loader = name, _base_loader()
+    else:
+        full_name = f"{_AGENT}.{name}"
+        loader = SourceFileLoader(full_name, _file(name))
+    # By its loader, which has most code compiled in a cache.
+    code = loader.get_code(full_name) if compiled else loader.get_source(full_name)
+    assert code is not None
+    packed = marshal.dumps(code) if later and isinstance(code, CodeType) else code
+    return full_name, loader.path, packed, later
+
+
+def _file(name: str) -> str:
+    return str(_ROOT / f"{name.replace('.', '/')}.py")
+
+
+@functools.cache
+def _served(file: str) -> tuple[str, bool, str]:
+    path = _ROOT / file
+    return str(path), path.name == "__init__.py", path.read_text(encoding="utf-8")
+
+
+def _base_loader() -> SourceFileLoader:
+    """Found without importing the module, which would cost a suite that needs no peer in the end."""
+    package, _, _ = BASE_MODULE.partition(".")
+    around = PathFinder.find_spec(package)
+    assert around is not None
+    spec = PathFinder.find_spec(BASE_MODULE, around.submodule_search_locations)
+    assert spec is not None and isinstance(spec.loader, SourceFileLoader)
+    return spec.loader

@@ -1,0 +1,100 @@
+"""What a new process has from the one that starts it, so that a forked one can be given the same.
+
+The fork server is started once, and what the origin changes afterwards in itself (its environment, a limit, its umask, an
+ignored signal) has to reach the peers all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from ...core.start_methods import read_at_start
+
+#: ``subprocess`` gives these back their default, and every interpreter ignores them again.
+_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+_LIMITS = sorted({value for name, value in vars(resource).items() if name.startswith("RLIMIT_")})
+_PRIVILEGES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
+_VARIABLES = "variables that are read at start"
+_NAMESPACES = ("ipc", "mnt", "net", "pid", "user", "uts")
+
+
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """Taken by `now`, in the thread that starts a process."""
+
+    environ: dict[str, str]
+    #: What a forked process can set for itself, as the agent's module `afresh` wants it.
+    settable: dict[str, Any]
+    #: What it cannot, with the words for it.
+    fixed: dict[str, Any]
+
+    @classmethod
+    def now(cls) -> Inheritance:
+        """What a process started now would have."""
+        environ = dict(os.environ)
+        status = _status()
+        settable = {
+            "cwd": os.getcwd(),
+            "umask": int(status["Umask"], 8),
+            "limits": [(limit, *resource.getrlimit(limit)) for limit in _LIMITS],
+            "ignored": _without(int(status["SigIgn"], 16), _IGNORED_BY_PYTHON),
+            "blocked": int(status["SigBlk"], 16),
+            "niceness": os.getpriority(os.PRIO_PROCESS, 0),
+            "processors": list(os.sched_getaffinity(0)),
+        }
+        fixed = {
+            _VARIABLES: read_at_start(environ),
+            "user": (status["Uid"], status["Gid"], status["Groups"]),
+            "privileges": [status.get(name) for name in _PRIVILEGES],
+            "scheduling policy": os.sched_getscheduler(0),
+            # A thread may have its own of these, too.
+            "root directory": _identity("/proc/thread-self/root"),
+            "namespaces": [_identity(f"/proc/thread-self/ns/{name}") for name in _NAMESPACES],
+        }
+        return cls(environ, settable, fixed)
+
+    def obstacle(self, earlier: Inheritance, *, executed: bool = False) -> str:
+        """What has changed since `earlier` that a forked process cannot change for itself; empty if nothing has.
+
+        :param executed: it becomes another program, which gets its variables as it starts.
+        """
+        for name, value in self.fixed.items():
+            if value != earlier.fixed[name] and not (executed and name == _VARIABLES):
+                return f"the origin's {name} changed after the fork server had started"
+        return ""
+
+    def changes(self, earlier: Inheritance) -> dict[str, Any]:
+        """What a process forked from one that had `earlier` has to set."""
+        return {
+            name: value for name, value in self.settable.items() if value != earlier.settable[name]
+        }
+
+
+def variable_changes(old: dict[str, str], new: dict[str, str]) -> dict[str, str | None]:
+    """What makes the environment `new` of `old`; ``None`` removes a variable."""
+    changes: dict[str, str | None] = {name: None for name in old if name not in new}
+    changes.update((name, value) for name, value in new.items() if old.get(name) != value)
+    return changes
+
+
+def _status() -> dict[str, str]:
+    """What the kernel knows of this thread; in one system call, and os.umask cannot tell without setting (proc(5))."""
+    with open("/proc/thread-self/status", encoding="utf-8", errors="replace") as file:
+        parts = [line.partition(":") for line in file]
+    return {name: value.strip() for name, _, value in parts}
+
+
+def _without(mask: int, signals: tuple[signal.Signals, ...]) -> int:
+    """A kernel's set of signals, in which signal 1 is bit 0, less some."""
+    for each in signals:
+        mask &= ~(1 << (each - 1))
+    return mask
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino

@@ -1,0 +1,174 @@
+"""Exceptions as plain values: how they travel when they cannot be pickled as they are."""
+
+from __future__ import annotations
+
+import builtins
+import pickle
+import sys
+import types
+from typing import Any
+
+from .codec import CannotEncode
+from .codec import attribute
+from .codec import dumps
+from .codec import safe_repr
+from .frame_info import FrameCollector
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+_DEPTH = 20
+
+
+class Describer:
+    """Describes an exception with all that belongs to it as dicts of plain values; `pickling.Rebuilder` is the opposite.
+
+    An exception that is met again is the same dict again: handlers nested in handlers would else grow without bounds.
+
+    :param by_value: why code cannot be sent by value; empty if it can.
+    :param own_files: files whose frames are ours, and left out of the tracebacks.
+    :param locals: how those of frames are shown, see `FrameCollector`.
+    """
+
+    def __init__(self, by_value: str, own_files: frozenset[str], locals: str = "") -> None:
+        self._by_value = by_value
+        self._own_files = own_files
+        self._sights = FrameCollector(own_files, locals)
+        self._known: dict[int, dict[str, Any]] = {}
+
+    def describe(self, exc: BaseException) -> dict[str, Any]:
+        """Describe `exc`; with the source of all frames, which it may be that only this process can see."""
+        description = self._described(exc)
+        description["sources"] = self._sights.sources
+        return description
+
+    def _described(self, exc: BaseException, depth: int = 0) -> dict[str, Any]:
+        if id(exc) in self._known:
+            return self._known[id(exc)]
+        description = self._known[id(exc)] = {
+            "type": "%s.%s" % (type(exc).__module__, type(exc).__qualname__),
+            "repr": safe_repr(exc),
+            "text": _formatted(exc, self._own_files),
+            "frames": self._sights.traceback(exc.__traceback__),
+            "notes": [str(note) for note in getattr(exc, "__notes__", ())],
+            "suppress": exc.__suppress_context__,
+        }
+        description.update(travelling(exc, self._by_value))
+        if depth < _DEPTH:
+            for name, other in (("cause", exc.__cause__), ("context", exc.__context__)):
+                if other is not None:
+                    description[name] = self._described(other, depth + 1)
+            if _is_group(exc):
+                members: Any = exc
+                description["members"] = [
+                    self._described(each, depth + 1) for each in members.exceptions
+                ]
+        return description
+
+
+def _is_group(exc: BaseException) -> bool:
+    # By its looks: a peer may be older than exception groups.
+    return any(cls.__name__ == "BaseExceptionGroup" for cls in type(exc).__mro__)
+
+
+def _formatted(exc: BaseException, own_files: frozenset[str]) -> str:
+    step = exc.__traceback__
+    while step is not None and step.tb_frame.f_code.co_filename in own_files:
+        step = step.tb_next
+    try:
+        import traceback  # not at the top: its import is a sixth of the boot
+
+        return "".join(traceback.format_exception(type(exc), exc, step))
+    except Exception:
+        return safe_repr(exc)
+
+
+def travelling(exc: BaseException, by_value: str) -> dict[str, Any]:
+    """The exception itself, in the first of three ways in which it can travel: whole, in parts, not at all."""
+    cls = type(exc)
+    reference = _reference(cls)
+    disguised = reference is not None and reference[0] != cls.__module__
+    if not disguised and not _is_group(exc):
+        try:
+            whole = dumps(exc, by_value)
+            if _same(pickle.loads(whole), exc):
+                return {"whole": whole}
+        except (
+            Exception
+        ):  # something in it cannot be pickled, or its class takes other arguments than `args`
+            pass
+    try:
+        named = ("reference", reference) if reference else ("by value", dumps(cls, by_value))
+        state, left_out = {}, []
+        for name, value in _state(exc).items():
+            try:
+                state[name] = dumps(value, by_value)
+            except CannotEncode:
+                left_out.append(name)
+        return {
+            "class": named,
+            "args": dumps(exc.args[:1] if _is_group(exc) else _arguments(exc), by_value),
+            "state": state,
+            "left_out": left_out,
+            "disguised": disguised,
+        }
+    except Exception:
+        return {}
+
+
+def _same(copy: Any, exc: BaseException) -> bool:
+    return (
+        type(copy) is type(exc)
+        and (str(copy), safe_repr(copy)) == (str(exc), safe_repr(exc))
+        and sorted(_state(copy)) == sorted(_state(exc))
+    )
+
+
+def builtin_base(cls: type) -> type:
+    """The closest builtin exception class that `cls` is derived from."""
+    bases: list[type] = [
+        base for base in cls.__mro__ if base is getattr(builtins, base.__name__, None)
+    ]
+    return bases[0]
+
+
+def _arguments(exc: BaseException) -> tuple[Any, ...]:
+    """What its builtin base class wants to be initialised with; ``args`` is not all of it for OSError."""
+    base: Any = builtin_base(type(exc))
+    return tuple(base.__reduce__(exc)[1])
+
+
+def _state(exc: BaseException) -> dict[str, Any]:
+    """Attributes, also those in slots and in the fields of C classes."""
+    state = {}
+    for cls in type(exc).__mro__:
+        for name, field in vars(cls).items():
+            if not name.startswith("__") and isinstance(
+                field, (types.MemberDescriptorType, types.GetSetDescriptorType)
+            ):
+                try:
+                    state[name] = field.__get__(exc, type(exc))
+                except AttributeError:
+                    continue
+    state.update({k: v for k, v in getattr(exc, "__dict__", {}).items() if k != "__notes__"})
+    for name in ("args", "exceptions", "message") if _is_group(exc) else ("args",):
+        state.pop(name, None)
+    return state
+
+
+def _reference(cls: type) -> tuple[str, str] | None:
+    """Module and name under which `cls` can be found, or ``None``."""
+    module, name = cls.__module__, cls.__qualname__
+    if module != "__main__" and module in sys.modules:
+        try:
+            if attribute(sys.modules[module], name) is cls:
+                return module, name
+        except AttributeError:
+            pass
+    if module == "builtins":  # which it is not: pytest's outcomes disguise themselves
+        for module, found in list(sys.modules.items()):
+            try:
+                if attribute(found, name) is cls:
+                    return module, name
+            except AttributeError:
+                pass
+    return None

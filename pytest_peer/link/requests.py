@@ -1,0 +1,183 @@
+"""What a peer asks the origin while it runs a call, and the answers."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+from collections.abc import Callable
+from collections.abc import Iterable
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.machinery import ModuleSpec
+from importlib.machinery import SourceFileLoader
+from importlib.machinery import SourcelessFileLoader
+from typing import Any
+
+from ..core.worker import Callbacks
+from .interpreter import OLDEST_ORIGIN
+from .interpreter import Interpreter
+from .origin_modules import REWRITTEN
+from .origin_modules import Entry
+from .origin_modules import described
+from .origin_modules import of_environment
+
+_OURS = __name__.partition(".")[0]
+#: What a test module and the agent need, and a peer need not have installed.
+_NEEDED = frozenset(
+    [
+        "pytest",
+        "_pytest",
+        "py",
+        "pluggy",
+        "iniconfig",
+        "packaging",
+        "pygments",
+        "cloudpickle",
+    ]
+)
+#: Directories of packages that peers have asked for.
+_sent: set[str] = set()
+#: Answers one after the other, beside the callbacks of users, which may wait for calls that ask.
+answering: Callbacks = Callbacks("pytest-peer-answers")
+os.register_at_fork(after_in_child=lambda: answering.__init__("pytest-peer-answers"))  # type: ignore[misc]
+
+
+def answer(interpreter: Interpreter, what: str, args: tuple[Any, ...]) -> Any:
+    """The answer to a question of a peer with that interpreter; ``None`` for what is not known here.
+
+    Nothing is imported for it.
+    """
+    return _ANSWERS[what](interpreter, *args)
+
+
+def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
+    """Where a module is that was not found over there.
+
+    :param sees: whether the peer can see our environment, and so does without what is in it on purpose.
+    """
+    if name.partition(".")[0] == _OURS:
+        return None  # it has a stand-in
+    found = _found(name)
+    if found is None:
+        return None
+    file, search = found.origin if found.has_location else None, found.submodule_search_locations
+    if file is None and not search:
+        return None  # built in, or made by hand
+    if of_environment(file or next(iter(search or ()))):
+        needed = name.partition(".")[0] in _NEEDED
+        if needed and interpreter.version < OLDEST_ORIGIN:
+            return None
+        if not needed and (sees or _in_standard_library(name)):
+            return None
+    if file is not None:
+        return _source(interpreter, name)
+    return _entry(file, search, name)
+
+
+def _entry(file: str | None, search: Iterable[str] | None, name: str) -> Entry:
+    directories = None if search is None else list(search)
+    _sent.update(map(os.path.normpath, directories or ()))
+    rewritten = REWRITTEN in vars(sys.modules.get(name, object))
+    return described(file, directories, rewritten)
+
+
+def _in_standard_library(name: str) -> bool:
+    return name.partition(".")[0] in sys.stdlib_module_names
+
+
+def _source(interpreter: Interpreter, name: str) -> Entry | None:
+    """The code of a module, for a peer that has not its file; without source if it is compiled."""
+    found = _found(name)
+    if found is None or found.origin is None:
+        return None
+    entry = _entry(found.origin, found.submodule_search_locations, name)
+    if found.origin.endswith(tuple(EXTENSION_SUFFIXES)):
+        return entry | {"source": None, "code": b""}
+    loader: Any = found.loader
+    source: bytes | None = None
+    code = b""
+    try:
+        if not isinstance(loader, SourcelessFileLoader):
+            source = loader.get_data(found.origin)
+        if interpreter.compiled and isinstance(loader, SourceFileLoader | SourcelessFileLoader):
+            code = marshal.dumps(loader.get_code(found.name))
+    except Exception:
+        return None
+    return entry | {"source": source, "code": code}
+
+
+def _found(name: str) -> ModuleSpec | None:
+    """Its spec, found without importing anything."""
+    module = sys.modules.get(name)
+    if module is not None:
+        spec = getattr(module, "__spec__", None)
+        return spec if isinstance(spec, ModuleSpec) else None
+    path = None
+    parent, _, _ = name.rpartition(".")
+    if parent:
+        around = _found(parent)
+        if around is None or around.submodule_search_locations is None:
+            return None
+        path = list(around.submodule_search_locations)
+    for finder in list(sys.meta_path):
+        try:
+            spec = finder.find_spec(name, path)
+        except Exception:
+            continue
+        if spec is not None:
+            return spec
+    return None
+
+
+def _data(_: Interpreter, path: str) -> bytes | None:
+    """A file of a package."""
+    if not _in_a_package(path):
+        return None
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return _archived(path)
+
+
+def _archived(path: str) -> bytes | None:
+    for module in list(sys.modules.values()):
+        loader = getattr(module, "__loader__", None)
+        archive = getattr(loader, "archive", None)
+        if isinstance(archive, str) and path.startswith(os.path.join(archive, "")):
+            try:
+                data: bytes = loader.get_data(path)  # type: ignore[union-attr]
+            except OSError:
+                return None
+            return data
+    return None
+
+
+def _directory(_: Interpreter, path: str) -> list[str] | None:
+    """The names in a directory of a package."""
+    try:
+        return sorted(os.listdir(path)) if _in_a_package(path) else None
+    except OSError:
+        return None
+
+
+def _in_a_package(path: str) -> bool:
+    """Whether the file belongs to a package that was sent: a peer has no business with others."""
+    path = os.path.join(os.path.normpath(path), "")
+    return any(path.startswith(os.path.join(directory, "")) for directory in list(_sent))
+
+
+def _compare(_: Interpreter, op: str, left: object, right: object) -> str | None:
+    """What pytest says of a comparison that has failed, while it runs a test."""
+    util = sys.modules.get("_pytest.assertion.util")
+    explain: Callable[..., str | None] | None = getattr(util, "_reprcompare", None)
+    return None if explain is None else explain(op, left, right)
+
+
+_ANSWERS: dict[str, Callable[..., Any]] = {
+    "module": _module,
+    "source": _source,
+    "data": _data,
+    "directory": _directory,
+    "compare": _compare,
+}

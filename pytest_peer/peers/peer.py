@@ -1,0 +1,319 @@
+"""The handle of a peer."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from pathlib import Path
+from signal import SIGCONT
+from signal import SIGKILL
+from signal import SIGSTOP
+from typing import Any
+from typing import NoReturn
+from typing import TypeVar
+from typing import final
+from typing import overload
+
+from ..core.options import PeerOptions
+from ..core.states import DEADLY
+from ..core.states import DownReason
+from ..core.states import PeerState
+from ..core.timeouts import seconds
+from ..evidence.output import InputStream
+from ..evidence.output import OutputStream
+from ..link.awaiting import awaited
+from ..link.futures import PeerFuture
+from ..link.futures import results
+from . import expecting
+from . import shutdown
+from .lifecycle import PeerInstance
+from .lives import Lives
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+T = TypeVar("T")
+
+#: How long `pause` waits for the process to have stopped; it takes microseconds unless something is wrong.
+_PAUSE_SECONDS = 1.0
+
+
+@final
+class Peer(Executor):
+    """A Python process that this one started and controls.
+
+    Get one from the fixtures `peer` and `peer_factory`, or from `pytest_peer.start`. It is also a
+    `concurrent.futures.Executor`, and a context manager that stops it. Calls do not wait for each other: the first runs on the
+    peer's main thread, others that come meanwhile on threads of their own. Erlang's ``peer``.
+    """
+
+    def __init__(self, live: Callable[[PeerOptions], PeerInstance], options: PeerOptions) -> None:
+        """:private: made by `starter`, which gives a function that makes a life with given options; `begin` begins it."""
+        self._lives = Lives(live, self._start, options)
+
+    @property
+    def instance(self) -> PeerInstance:
+        """:private: its present life."""
+        return self._lives.present
+
+    def begin(self) -> None:
+        """:private: start the process."""
+        self._start(self.instance)
+
+    def _start(self, life: PeerInstance) -> None:
+        wait = life.options.wait_boot
+        life.start(functools.partial(wait, self) if callable(wait) else None)
+
+    # What it is
+
+    @property
+    def name(self) -> str:
+        """Its name; unique among the living peers of this process."""
+        return self.instance.options.name
+
+    @property
+    def host(self) -> str:
+        """The part after ``@`` in `node`."""
+        return self.instance.options.host
+
+    @property
+    def node(self) -> str:
+        """``name@host``."""
+        return f"{self.name}@{self.host}"
+
+    @property
+    def options(self) -> PeerOptions:
+        """The options it was started with."""
+        return self.instance.options
+
+    @property
+    def pid(self) -> int | None:
+        """Its own process id, as ``os.getpid()`` returns there; ``None`` before it has said so."""
+        interpreter = self.instance.body.interpreter
+        return interpreter.pid if interpreter else None
+
+    @property
+    def python(self) -> tuple[int, int, int] | None:
+        """Its Python version, as ``(3, 13, 0)``; ``None`` before it has said so."""
+        interpreter = self.instance.body.interpreter
+        return interpreter.version if interpreter else None
+
+    @property
+    def state(self) -> PeerState:
+        """``"booting"``, ``"running"`` or ``"down"``."""
+        return self.instance.state
+
+    @property
+    def down_reason(self) -> DownReason | None:
+        """Why it is down; ``None`` while it is not."""
+        life = self.instance
+        return life.record.reason if life.state is PeerState.DOWN else None
+
+    @property
+    def artifacts(self) -> Path:
+        """The directory with ``stdout.log``, ``stderr.log``, ``manifest.json``, and ``stacks.txt``, ``crash.txt`` when there was a reason."""
+        return self._lives.with_process().record.artifacts.path
+
+    @property
+    def stdout(self) -> OutputStream:
+        """What it wrote to its stdout, descendants and C code included."""
+        return self._lives.with_process().body.streams.stdout
+
+    @property
+    def stderr(self) -> OutputStream:
+        """What it wrote to its stderr."""
+        return self._lives.with_process().body.streams.stderr
+
+    @property
+    def stdin(self) -> InputStream:
+        """What it reads from its stdin."""
+        return self._lives.with_process().body.streams.stdin
+
+    def __repr__(self) -> str:
+        life = self.instance
+        if life.state is PeerState.DOWN:
+            told = f"{life.record.reason} after {life.record.ended - life.body.started:.1f} s"
+        else:
+            told = str(life.state)
+        return f"<Peer {self.name} pid {self.pid}: {told}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a peer's handle cannot be sent to another process")
+
+    # Calls
+
+    @overload
+    def call(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T: ...
+    @overload
+    def call(self, fn: str, /, *args: Any, **kwargs: Any) -> Any: ...
+    def call(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
+        """Run ``fn(*args, **kwargs)`` there and return its value or raise its exception; ``peer:call``.
+
+        A coroutine function runs on an event loop that lives as long as the peer. ``"module:qualname"`` names what cannot be
+        imported here. The limit is the option ``call_timeout``.
+
+        :raises CallTimeout: no answer in time; the function goes on, its answer is dropped, the peer stays usable.
+        :raises PeerDown: the peer has ended.
+        :raises EncodeError: the call or its result cannot be sent.
+        """
+        _check_callable(fn)
+        life = self.instance
+        return life.calls.call(fn, args, kwargs, life.options.call_timeout)
+
+    def call_within(
+        self, timeout: float | None, fn: Callable[..., T] | str, /, *args: Any, **kwargs: Any
+    ) -> T:
+        """`call` with a limit of its own, in seconds; ``None`` for no limit."""
+        _check_callable(fn)
+        result: T = self.instance.calls.call(fn, args, kwargs, seconds("call_within", timeout))
+        return result
+
+    def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> PeerFuture:
+        """`call` without waiting: a future, whose ``result(timeout)`` is what `call` returns or raises.
+
+        :raises PeerDown: the peer has ended.
+        """
+        return self._submit(fn, args, kwargs)
+
+    def map(
+        self,
+        fn: Callable[..., Any] | str,
+        /,
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,  # noqa: ARG002 - Executor's; there is nothing to be gained by it
+    ) -> Iterator[Any]:
+        """``Executor.map``: submit a call for every row of the iterables, and give the results in order."""
+        futures = [self._submit(fn, row, {}) for row in zip(*iterables, strict=False)]
+        return results(futures, seconds("timeout", timeout))
+
+    async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
+        """`call` for asyncio: awaits the answer."""
+        calls = self.instance.calls
+        future = self._submit(fn, args, kwargs)
+        try:
+            return await awaited(future, self.options.call_timeout, calls.timed_out)
+        finally:
+            calls.drop(future)
+
+    def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
+        """Run it there and do not wait; ``peer:cast``. An exception is written to the peer's stderr.
+
+        :raises PeerDown: the peer has ended.
+        :raises EncodeError: it cannot be sent.
+        """
+        _check_callable(fn)
+        self.instance.calls.cast(fn, args, kwargs)
+
+    def send(self, mailbox: str, message: object) -> None:
+        """Put a message into a mailbox of the peer, where ``pytest_peer.here.mailbox(name)`` gets it; ``peer:send``.
+
+        :raises PeerDown: the peer has ended.
+        :raises EncodeError: it cannot be sent.
+        """
+        self.instance.calls.send(mailbox, message)
+
+    def _submit(
+        self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> PeerFuture:
+        _check_callable(fn)
+        return self.instance.calls.submit(fn, args, kwargs)
+
+    def dump_stacks(self) -> str:
+        """Every thread's Python stack in the peer, as text.
+
+        Also of one that holds the GIL in C, which is asked by a signal; its C frames are told too if ``py-spy`` or ``pystack`` is
+        installed.
+
+        :raises TimeoutError: nothing could be found; says in which state the process is.
+        :raises PeerDown: the peer has ended.
+        """
+        return self.instance.stacks.take()
+
+    # Life and death
+
+    def wait_boot(self, timeout: float | None = None) -> None:
+        """Wait until it runs.
+
+        :param timeout: seconds, ``None`` for no limit; after it the peer goes on booting.
+        :raises BootError: it failed.
+        :raises BootTimeout: it still boots.
+        """
+        self.instance.wait_boot(seconds("timeout", timeout))
+
+    def wait_down(self, timeout: float | None = None) -> DownReason:
+        """Wait until it is down, and return why.
+
+        :raises TimeoutError: it is not, within `timeout` seconds.
+        """
+        return self.instance.wait_down(seconds("timeout", timeout))
+
+    def stop(self) -> None:
+        """End it as the option ``shutdown`` says; ``peer:stop``.
+
+        When this returns, the process and everything it started is gone. Harmless when it is down already.
+        """
+        shutdown.stop([self.instance])
+
+    def kill(self, signal: int = SIGKILL) -> None:
+        """Send a signal to the peer, which may be deadly. With SIGKILL it is gone when this returns, and all it started."""
+        life = self.instance
+        if signal == SIGKILL:
+            shutdown.kill([life])
+        else:
+            life.asked = life.asked or signal in DEADLY
+            life.body.signal(signal)
+
+    def pause(self) -> None:
+        """Stop the peer's process and those it started (SIGSTOP), as if their machine hung; `resume` lets them go on."""
+        body = self._lives.with_process().body
+        body.signal_all(SIGSTOP)
+        body.process.wait_stopped(_PAUSE_SECONDS)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        self.instance.body.signal_all(SIGCONT)
+
+    def restart(self, **changes: Any) -> Peer:
+        """Stop it if necessary, start it again under its name and options, with `changes`, and return it.
+
+        The same handle has a new process; ``down_reason`` is cleared, output and artifacts begin anew in another directory. Of
+        several threads that restart it at once, each stops what the one before has started, be it only booting.
+        """
+        life = self._lives.renew(changes)
+        if life.options.awaits_boot:
+            life.wait_boot(None)
+        return self
+
+    @contextlib.contextmanager
+    def expect_death(self, timeout: float | None = 5.0) -> Iterator[Peer]:
+        """A block in which the peer goes down by what the test does in it: such a death counts as asked for, whatever `peer_down` is.
+
+        Gives the peer, whose `down_reason` says afterwards how it died. Calls that the death interrupts raise `PeerDown` as ever;
+        an exception leaves the block at once. A peer that died in the block and was restarted there has died.
+
+        :param timeout: seconds from the end of the block to the death, ``None`` for no limit.
+        :raises TimeoutError: it still runs then; with its stacks.
+        :raises PeerDown: it was down before the block.
+        """
+        with expecting.death(lambda: self.instance, seconds("timeout", timeout)):
+            yield self
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """``Executor.shutdown``: pending calls finish, then `stop`; without `wait`, or with `cancel_futures`, just `stop`."""
+        if wait and not cancel_futures:
+            self.instance.calls.wait_pending()
+        self.stop()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _check_callable(fn: object) -> None:
+    if not callable(fn) and not isinstance(fn, str):
+        raise TypeError(f"expected a callable or 'module:qualname', got {fn!r}")
+    if isinstance(fn, str) and not all(fn.partition(":")):
+        raise ValueError(f"expected 'module:qualname', got {fn!r}")

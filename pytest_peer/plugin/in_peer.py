@@ -1,0 +1,190 @@
+"""The marker ``in_peer``: the body of a test runs in a fresh peer, its setup and teardown here.
+
+Registered when the first such test is found. So its hook comes before those of the plugins that were there from the start, of
+which another could run the body here.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+import linecache
+import sys
+import traceback
+import types
+import unittest
+import warnings
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from ..core.errors import EncodeError
+from ..core.errors import PeerError
+from ..link.pickling import encode
+from ..peers.group import PeerGroup
+from ..peers.peer import Peer
+from . import settings
+from .fixtures import PeerFactory
+
+__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+
+MARKER = "in_peer"
+#: The fixture that starts the peer. It comes after all others: it knows their values, and its peer ends before they do.
+FIXTURE = "_in_peer"
+#: Some of these can be pickled, and would do nothing over there.
+_OF_THE_ORIGIN = (
+    Peer,
+    PeerFactory,
+    PeerGroup,
+    pytest.Cache,
+    pytest.CaptureFixture,
+    pytest.Config,
+    pytest.FixtureRequest,
+    pytest.LogCaptureFixture,
+    pytest.Pytester,
+    pytest.WarningsRecorder,
+)
+_ADVICE = (
+    "let fixtures give plain values, or make in the body of the test what cannot travel; "
+    "or leave out the marker, and use the fixture `peer`"
+)
+
+
+def prepare(item: pytest.Item) -> None:
+    """A test with the marker has been found.
+
+    :raises pytest.UsageError: it cannot run in a peer, or the marker is wrong.
+    """
+    settings.marked(item, MARKER)
+    if not isinstance(item, pytest.Function):
+        raise _refusal(
+            item, f"only test functions and methods can run in a peer, not a {type(item).__name__}"
+        )
+    if item.cls is not None and issubclass(item.cls, unittest.TestCase):
+        raise _refusal(
+            item,
+            "unittest runs the methods of a TestCase itself; a class without that base can run in a peer",
+        )
+    plugins = item.config.pluginmanager
+    if not plugins.is_registered(sys.modules[__name__]):
+        plugins.register(sys.modules[__name__], "peer-in-peer")
+    if FIXTURE not in item.fixturenames:  # a list that the tests of a parametrized function share
+        item.fixturenames = [*item.fixturenames, FIXTURE]
+
+
+def _refusal(item: pytest.Item, why: str) -> pytest.UsageError:
+    return pytest.UsageError(f"{item.nodeid}: {MARKER} marker: {why}")
+
+
+@pytest.fixture
+def _in_peer(request: pytest.FixtureRequest, peer_factory: PeerFactory) -> Callable[[], object]:
+    """What runs the body of the test in a peer."""
+    item = request.node
+    own = settings.marked(item, MARKER)
+    settings.check_marked(own, MARKER)
+    if "peer_down" not in {**own, **settings.marked(item)}:
+        own["peer_down"] = "continue"  # the outcome of the test says it already
+    body = _Body(item)
+    body.check()
+    peer = peer_factory(**own)
+    peer.wait_boot(peer.options.call_timeout)  # the option of that name may say that nobody does
+    interpreter = peer.instance.body.interpreter
+    if interpreter is not None and interpreter.by_value:
+        body.check(interpreter.by_value)
+    return lambda: body.run(peer)
+
+
+class _Body:
+    """The function of a test, with what it is called with."""
+
+    def __init__(self, test: pytest.Function) -> None:
+        self._test = test
+        self._function = test.obj
+        self._instance: tuple[object, ...] = ()
+        bound_to = getattr(test.obj, "__self__", None)
+        if inspect.ismethod(test.obj) and not inspect.isclass(bound_to):
+            # Not as a bound method: that travels by its name, and a decorator may have given it another.
+            self._function, self._instance = test.function, (bound_to,)
+        whole = test.function
+        while isinstance(whole, functools.partial):
+            whole = whole.func
+        self._code: types.CodeType | None = getattr(inspect.unwrap(whole), "__code__", None)
+        self._values = {
+            name: test.funcargs[name]
+            for name, parameter in inspect.signature(test.obj).parameters.items()
+            if name in test.funcargs and parameter.default is parameter.empty
+        }
+
+    def check(self, by_value: str = "") -> None:
+        """See whether all of it can be sent.
+
+        :param by_value: why code cannot be sent by value; empty if it can.
+        :raises EncodeError: a part cannot; names it, and says what to do.
+        """
+        parts = [("the test function", self._function)]
+        parts += [(f"the instance of {type(each).__qualname__}", each) for each in self._instance]
+        parts += [(f"the fixture {name!r}", value) for name, value in self._values.items()]
+        for what, part in parts:
+            try:
+                if isinstance(part, _OF_THE_ORIGIN):
+                    raise EncodeError(f"{what} is of use only in the process in which pytest runs")
+                encode(part, by_value, what)
+            except EncodeError as exc:
+                told = f"{exc}\n{self._test.nodeid} runs in a peer, so what it is given has to be sent there: {_ADVICE}"
+                raise self._at_the_test(EncodeError(told)) from None
+
+    def run(self, peer: Peer) -> object:
+        """Run it there; its outcome is that of the test."""
+        try:
+            return peer.call(self._function, *self._instance, **self._values)
+        except PeerError as exc:
+            files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(exc.__traceback__)]
+            if self._code is not None and self._code.co_filename in files:  # it is the body's own
+                raise
+            raise self._at_the_test(exc) from exc.__cause__
+
+    def _at_the_test(self, exc: PeerError) -> PeerError:
+        """With a traceback that ends at the test, which the report shows then: of this process it would show our own code."""
+        if self._code is None:  # it is not written in Python
+            return exc
+        filename, first = self._code.co_filename, self._code.co_firstlineno
+        decorators = itertools.takewhile(
+            lambda line: not line.lstrip().startswith(("def ", "async def ")),
+            linecache.getlines(filename)[first - 1 :],
+        )
+        code = compile("\n" * len(list(decorators)) + "raise exc", filename, "exec")
+        scope: dict[str, object] = {"exc": exc}
+        try:
+            exec(code.replace(co_name=self._code.co_name, co_firstlineno=first), scope)
+        except PeerError:
+            scope.clear()  # it would be shown, and is a cycle
+            assert exc.__traceback__ is not None
+            exc = exc.with_traceback(exc.__traceback__.tb_next)
+        return exc
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
+    """Run the body where it belongs."""
+    if pyfuncitem.get_closest_marker(MARKER) is None:
+        return None
+    if FIXTURE not in pyfuncitem.funcargs:
+        pytest.fail(
+            f"the marker {MARKER} was added when the setup of the test had begun: too late for a peer",
+            pytrace=False,
+        )
+    body = cast("Callable[[], object]", pyfuncitem.funcargs[FIXTURE])
+    result = body()
+    if result is not None:
+        _returned(f"Test functions should return None, but {pyfuncitem.nodeid} returned {result!r}")
+    return True
+
+
+def _returned(told: str) -> None:
+    """Warn, or fail the test, as this version of pytest does it."""
+    category = getattr(pytest, "PytestReturnNotNoneWarning", None)
+    if category is None:
+        pytest.fail(told, pytrace=False)
+    warnings.warn(category(told), stacklevel=2)

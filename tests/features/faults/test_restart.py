@@ -1,0 +1,299 @@
+"""`restart`: the same handle with a new process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import signal
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
+
+import pytest
+from occupations import wait_forever
+from processes import assert_gone
+from processes import is_running
+
+import pytest_peer
+from pytest_peer.core.clock import Thread
+from pytest_peer.peers.process import PeerProcess
+
+LIMIT = 20.0  # seconds, of what must come
+
+state_of_module: list[str] = []
+
+
+def remember(word: str) -> list[str]:
+    state_of_module.append(word)
+    return state_of_module
+
+
+def test_restart_returns_the_same_handle_with_a_new_process(peer):
+    old = peer.pid
+    assert peer.restart() is peer
+    assert peer.call(os.getpid) == peer.pid != old
+    assert not is_running(old)
+    assert peer.state == "running"
+
+
+def test_restart_keeps_name_and_options(peer_factory):
+    peer = peer_factory(name="db", env={"A": "1"})
+    peer.restart()
+    assert peer.name == "db"
+    assert peer.call(os.getenv, "A") == "1"
+
+
+def test_restart_takes_changes(peer_factory):
+    peer = peer_factory(env={"A": "1"})
+    peer.restart(env={"A": "2"})
+    assert peer.call(os.getenv, "A") == "2"
+
+
+def test_restart_keeps_the_changes_of_an_earlier_one(peer):
+    peer.restart(env={"A": "2"})
+    peer.restart()
+    assert peer.call(os.getenv, "A") == "2"
+
+
+@pytest.mark.parametrize("change", [{"cwd": "/no/such/directory"}, {"colour": "red"}])
+def test_restart_with_a_bad_change_leaves_the_peer_alone(peer, change):
+    old = peer.pid
+    with pytest.raises((TypeError, ValueError), match=next(iter(change))):
+        peer.restart(**change)
+    assert peer.call(os.getpid) == old
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_restart_after(peer, end):
+    getattr(peer, end)()
+    peer.restart()
+    assert peer.call(os.getpid) == peer.pid
+    assert peer.down_reason is None
+
+
+def test_restart_after_an_unasked_death(mortal):
+    mortal.cast(os._exit, 3)
+    mortal.wait_down(LIMIT)
+    mortal.restart()
+    assert mortal.call(os.getpid) == mortal.pid
+    assert mortal.down_reason is None
+
+
+def test_restart_of_a_paused_peer(peer_factory):
+    peer = peer_factory(shutdown=0.2)
+    peer.pause()
+    peer.restart()
+    assert peer.call(os.getpid) == peer.pid
+
+
+def test_restart_while_booting(peer_factory, gate):
+    peer = peer_factory(exec=gate.launcher(), wait_boot=False)
+    peer.restart(exec=sys.executable, wait_boot=LIMIT)
+    assert peer.call(os.getpid) == peer.pid
+
+
+def test_restart_that_fails_leaves_the_peer_down(peer):
+    with pytest.raises(pytest_peer.BootError):
+        peer.restart(args=["--no-such-option"])
+    assert peer.state == "down"
+    assert peer.down_reason.kind == "boot failed"
+
+
+def test_restart_with_a_missing_program_leaves_the_peer_down(peer):
+    with pytest.raises(pytest_peer.ExecNotFound):
+        peer.restart(exec="no-such-program-anywhere")
+    assert peer.state == "down"
+
+
+def test_restart_may_be_tried_again_after_it_failed(peer):
+    with pytest.raises(pytest_peer.BootError):
+        peer.restart(args=["--no-such-option"])
+    peer.restart(args=[])
+    assert peer.call(os.getpid) == peer.pid
+
+
+def test_restart_loses_the_state_of_modules(peer):
+    assert peer.call(remember, "one") == ["one"]
+    assert peer.call(remember, "two") == ["one", "two"]
+    peer.restart()
+    assert peer.call(remember, "three") == ["three"]
+
+
+def test_restart_begins_the_output_anew(peer):
+    peer.call(print, "before")
+    peer.restart()
+    peer.call(print, "after")
+    assert peer.stdout.text == "after\n"
+
+
+def test_restart_begins_numbered_artifacts(peer):
+    first = peer.artifacts
+    peer.restart()
+    second = peer.artifacts
+    peer.restart()
+    assert second == first.with_name(f"{first.name}.2")
+    assert peer.artifacts == first.with_name(f"{first.name}.3")
+    assert all((path / "manifest.json").exists() for path in (first, second, peer.artifacts))
+
+
+def test_restart_keeps_a_member_of_its_group(peer_factory):
+    group = peer_factory.many(2)
+    group[1].kill()
+    group[1].restart()
+    assert group.call(os.getpid) == [peer.pid for peer in group]
+
+
+def test_call_pending_at_a_restart_fails(peer):
+    answer = peer.submit(wait_forever)
+    peer.restart()
+    with pytest.raises(pytest_peer.PeerDown):
+        answer.result(LIMIT)
+
+
+def test_restarted_peer_ends_with_its_factory(pytester):
+    pytester.makepyfile(
+        """
+        def test_restart(peer):
+            peer.restart()
+            print("pid", peer.pid)
+        """
+    )
+    result = pytester.runpytest_subprocess("-s")
+    result.assert_outcomes(passed=1)
+    (pid,) = re.findall(r"pid (\d+)", result.stdout.str())
+    assert_gone([int(pid)], within=0)
+
+
+# Several threads
+
+
+def test_threads_that_restart_a_peer_at_once_lose_no_life_of_it(peer_factory):
+    peer = peer_factory(peer_down="continue", wait_boot=False)
+
+    def restart() -> None:
+        for _ in range(10):
+            peer.restart()  # NameInUse, if a life that another one has begun is still there
+
+    with ThreadPoolExecutor() as threads:
+        for done in [threads.submit(restart) for _ in range(3)]:
+            done.result(4 * LIMIT)
+    peer.wait_boot(LIMIT)
+    assert peer.call_within(LIMIT, os.getpid) == peer.pid
+
+
+def test_threads_that_stop_kill_and_restart_at_random_lose_no_life_of_a_peer(peer_factory):
+    peer = peer_factory(peer_down="continue")
+
+    def use(seed: int) -> list[str]:
+        choice, lost = random.Random(seed), []
+        for _ in range(15):
+            try:
+                getattr(peer, choice.choice(["stop", "kill", "restart"]))()
+            except pytest_peer.NameInUse as exc:
+                lost.append(str(exc))
+            except pytest_peer.BootError:
+                pass  # another one has stopped it
+        return lost
+
+    with ThreadPoolExecutor() as threads:
+        lost = list(threads.map(use, range(3), timeout=4 * LIMIT))
+    assert lost == [[], [], []]
+    assert peer.restart().call_within(LIMIT, os.getpid) == peer.pid
+
+
+def test_restart_that_cannot_begin_leaves_alone_what_another_one_has_begun_meanwhile(peer):
+    """As a signal's handler does that comes in the middle of a restart, and restarts the peer itself."""
+    start, handlers = Thread.start, [peer.restart]
+
+    def interrupted(thread: threading.Thread) -> None:
+        if thread.name.startswith("pytest-peer-boot") and handlers:
+            handlers.pop()()
+        start(thread)
+
+    with (
+        mock.patch.object(Thread, "start", interrupted),
+        contextlib.suppress(pytest_peer.PeerError),
+    ):
+        peer.restart()
+    assert peer.call_within(LIMIT, os.getpid) == peer.pid
+
+
+@pytest.mark.parametrize("verb", ["stop", "kill", "restart"])
+def test_a_restart_that_hangs_in_its_boot_holds_nobody_up(peer_factory, gate, verb):
+    peer = peer_factory(peer_down="continue")
+    with ThreadPoolExecutor() as threads:
+        hangs = threads.submit(peer.restart, exec=gate.launcher(), wait_boot=None)
+        gate.wait_reached()
+        changes = {"exec": sys.executable} if verb == "restart" else {}
+        threads.submit(getattr(peer, verb), **changes).result(LIMIT)
+        with pytest.raises(pytest_peer.BootError):
+            hangs.result(LIMIT)
+
+
+def test_a_forked_child_can_restart_a_peer_that_another_thread_restarts_at_that_moment(peer):
+    start, held, go_on = Thread.start, threading.Event(), threading.Event()
+
+    def hold(thread: threading.Thread) -> None:
+        if thread.name.startswith("pytest-peer-boot") and not held.is_set():
+            held.set()
+            go_on.wait(LIMIT)
+        start(thread)
+
+    read, write = os.pipe()
+    with ThreadPoolExecutor() as threads, mock.patch.object(Thread, "start", hold):
+        restarting = threads.submit(peer.restart)
+        assert held.wait(LIMIT)
+        if (child := os.fork()) == 0:
+            signal.alarm(int(LIMIT))  # the end of one that hangs
+            try:
+                os.write(write, str(peer.restart().call_within(LIMIT, int, "42")).encode())
+                peer.stop()
+            finally:
+                os._exit(0)
+        go_on.set()
+        os.close(write)
+        restarting.result(LIMIT)
+    with os.fdopen(read) as answer:
+        assert answer.read() == "42"
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("what", ["stdin", "stdout", "stderr", "artifacts"])
+def test_what_needs_a_process_waits_for_that_of_a_restart(peer, what):
+    begins, may = threading.Event(), threading.Event()
+    start = PeerProcess.start
+
+    def late(*args: object) -> None:
+        begins.set()
+        assert may.wait(LIMIT)
+        start(*args)
+
+    before = peer.artifacts
+    with ThreadPoolExecutor(2) as pool, mock.patch("pytest_peer.peers.process.Body.start", late):
+        restart = pool.submit(peer.restart)
+        assert begins.wait(LIMIT)
+        asked = pool.submit(getattr, peer, what)
+        may.set()
+        restart.result(LIMIT)
+        asked.result(LIMIT)
+    assert peer.artifacts != before
+    assert peer.call(int) == 0
+
+
+def test_what_needs_a_process_is_an_error_where_a_restart_can_begin_none(peer):
+    def failing(*args: object) -> None:
+        life = peer.incarnation
+        with pytest.raises(pytest_peer.PeerDown):
+            life.begun.set()  # as it is a moment before the life before is the present one again
+            peer.stdout.text
+        raise OSError("no process")
+
+    with (
+        mock.patch("pytest_peer.peers.process.Body.start", failing),
+        pytest.raises(pytest_peer.BootError, match="no process"),
+    ):
+        peer.restart()
+    assert peer.stdout.text == ""

@@ -1,0 +1,48 @@
+"""A call to a peer that another thread restarts, when that fails before there is a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+LIMIT = 30.0  # seconds, of the program
+
+PROGRAM = """
+import operator, os, sys, threading
+import pytest_peer, pytest_peer.launch.forkserver.preload
+gate = sys.argv[1]
+peer = pytest_peer.start(start_method="forkserver")
+pytest_peer.launch.forkserver.preload.modules = ("fails",)
+sys.path.insert(0, os.path.dirname(gate))
+
+def restart():
+    try:
+        peer.restart()
+    except pytest_peer.BootError:
+        pass
+
+thread = threading.Thread(target=restart, daemon=True)
+thread.start()
+with open(gate, "w"):  # when the fork server waits at it
+    future = peer.submit(operator.add, 1, 2)
+try:
+    future.result(10)
+except pytest_peer.PeerDown:
+    print("told")
+"""
+
+
+def test_a_call_to_a_peer_whose_restart_fails_is_told_of_it(tmp_path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    (tmp_path / "fails.py").write_text(f"open({str(gate)!r}).read()\nraise ImportError")
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(gate)],
+        stdout=subprocess.PIPE,
+        timeout=LIMIT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        check=True,
+        text=True,
+    )
+    assert done.stdout == "told\n"

@@ -1,0 +1,288 @@
+"""The fork server: what becomes of peers when it dies, and of it when others do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from processes import assert_gone
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="there are fork servers on Linux only"
+)
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_directory(monkeypatch, tmp_path):
+    """For the artifacts of peers that crash, which the library keeps."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+
+# Its death, in a program of its own: the other tests need theirs
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a program that uses the library, and return what it printed, line by line."""
+
+    def run(body: str) -> list[str]:
+        program = tmp_path / "program.py"
+        program.write_text(
+            "import os, pytest_peer, signal, sys, time, warnings, psutil\n"
+            "warnings.simplefilter('ignore', pytest_peer.PeerDownWarning)\n"
+            "def start(**options):\n"
+            "    return pytest_peer.start(**{'start_method': 'forkserver', **options})\n"
+            + textwrap.dedent(body)
+        )
+        done = subprocess.run(
+            [sys.executable, program], capture_output=True, text=True, timeout=50, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.splitlines()
+
+    return run
+
+
+def test_running_peers_go_down_with_it_and_say_why(run):
+    told = run(
+        """
+        peer = start()
+        busy = peer.submit(time.sleep, 600)
+        os.kill(peer.call(os.getppid), signal.SIGKILL)
+        try:
+            busy.result(10)
+        except pytest_peer.PeerDown as exc:
+            print(exc)
+        print(peer.wait_down(10).kind)
+        print(peer.pid)
+        """
+    )
+    assert "link lost: the fork server died (killed by SIGKILL)" in told[0]
+    assert told[-2] == "link lost"
+    assert_gone([int(told[-1])])
+
+
+def test_next_peer_gets_a_new_one(run):
+    told = run(
+        """
+        first = start()
+        os.kill(first.call(os.getppid), signal.SIGKILL)
+        with start() as second:
+            print(second.call(os.getpid) == second.pid, second.call(os.getppid) != os.getpid())
+        """
+    )
+    assert told == ["True True"]
+
+
+def test_one_that_is_too_slow_for_a_peer_goes_on_for_the_others(run):
+    told = run(
+        """
+        first = start()
+        for limit in (0, 0.0001, 0.0005, 0.001, 0.002):
+            try:
+                start(wait_boot=limit)
+            except pytest_peer.BootTimeout:
+                pass
+        print(first.call(abs, -1), start().call(os.getppid) == first.call(os.getppid))
+        """
+    )
+    assert told == ["1 True"]
+
+
+def test_origin_may_ignore_the_ends_of_children(run):
+    told = run(
+        """
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        first, second = start(), start()
+        first.stop()
+        print(second.call(abs, -1), second.call(signal.getsignal, signal.SIGCHLD) == signal.SIG_IGN)
+        """
+    )
+    assert told == ["1 True"]
+
+
+def test_spare_that_is_killed_is_no_loss(run):
+    told = run(
+        """
+        first = start()
+        pytest_peer.core.eventually(
+            lambda: len(psutil.Process(first.call(os.getppid)).children()) == 2
+        )
+        for child in psutil.Process(first.call(os.getppid)).children():
+            if child.pid != first.pid:
+                child.kill()
+                pytest_peer.core.eventually(lambda: not psutil.pid_exists(child.pid))
+        print(first.call(abs, -1))
+        with start() as second:
+            print(second.call(abs, -1))
+        """
+    )
+    assert told == ["1", "1"]
+
+
+def test_rehearsal_leaves_nothing_in_the_peer(run):
+    told = run(
+        """
+        import gc
+        def agents():
+            gc.collect()
+            return [type(each).__name__ for each in gc.get_objects()].count("Agent")
+        print(start().call(agents))
+        """
+    )
+    assert told == ["1"]
+
+
+def test_restart_gets_a_new_one_too(run):
+    told = run(
+        """
+        peer = start()
+        os.kill(peer.call(os.getppid), signal.SIGKILL)
+        peer.wait_down(10)
+        print(peer.restart().call(abs, -1), peer.state)
+        peer.stop()
+        """
+    )
+    assert told == ["1 running"]
+
+
+def test_spawned_peers_go_down_with_it_too(run):
+    """It is their guardian: who ends after it would do so unseen, and what that had started would be found by nobody."""
+    told = run(
+        """
+        spawned = start(start_method="spawn")
+        os.kill(spawned.call(os.getppid), signal.SIGKILL)
+        print(spawned.wait_down(10))
+        """
+    )
+    assert told == ["link lost: the fork server died (killed by SIGKILL)"]
+
+
+def test_stopped_fork_server_is_a_boot_error_and_is_replaced(run):
+    told = run(
+        """
+        first = start()
+        os.kill(first.call(os.getppid), signal.SIGSTOP)
+        try:
+            start(wait_boot=0.5)
+        except pytest_peer.BootTimeout as exc:
+            print(exc)
+        print(first.wait_down(20).kind)
+        with start() as peer:
+            print(peer.call(abs, -1))
+        """
+    )
+    assert "the fork server did not answer in time" in told[0]
+    assert told[-2:] == ["link lost", "1"]
+
+
+def test_stopped_fork_server_does_not_hang_the_end_of_a_peer(run):
+    told = run(
+        """
+        peer = start()
+        os.kill(peer.call(os.getppid), signal.SIGSTOP)
+        peer.kill()
+        print(peer.down_reason)
+        with start() as next:
+            print(next.state)
+        """
+    )
+    assert told == [
+        "link lost: the fork server was killed, because it did not answer",
+        "running",
+    ]
+
+
+def test_exit_that_the_fork_server_tells_late_is_told(run):
+    """On a busy machine it may come to it a second after the end of the link."""
+    told = run(
+        """
+        peer = start()
+        server = peer.call(os.getppid)
+        os.kill(server, signal.SIGSTOP)
+        peer.cast(os._exit, 3)
+        try:
+            peer.wait_down(1.5)
+        except TimeoutError:
+            print("not told yet")
+        os.kill(server, signal.SIGCONT)
+        print(peer.wait_down(20))
+        """
+    )
+    assert told == ["not told yet", "exited with status 3"]
+
+
+def test_its_death_while_many_boot_leaves_nobody_behind(run):
+    told = run(
+        """
+        import threading
+        server = start().call(os.getppid)
+        outcomes = []
+        def begin():
+            try:
+                peer = start()
+                peer.call(abs, -1)
+                outcomes.append("ran")
+            except (pytest_peer.BootError, pytest_peer.PeerDown) as exc:
+                outcomes.append(type(exc).__name__)
+        threads = [threading.Thread(target=begin) for _ in range(30)]
+        for number, thread in enumerate(threads):
+            thread.start()
+            if number == 15:
+                os.kill(server, signal.SIGKILL)
+        for thread in threads:
+            thread.join()
+        print(len(outcomes))
+        print(*[peer.pid for peer in psutil.Process().children(recursive=True)])
+        """
+    )
+    assert told[0] == "30"
+    assert_gone(map(int, told[1].split()))
+
+
+# The end of its origin
+
+
+@pytest.mark.parametrize("end", ["pass", "os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_it_ends_with_its_origin(tmp_path, end):
+    program = textwrap.dedent(
+        f"""
+        import os, pytest_peer, signal, sys
+        peer = pytest_peer.start(start_method="forkserver")
+        print(peer.pid, peer.call(os.getppid), flush=True)
+        {end}
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.stderr == ""
+    assert_gone(map(int, done.stdout.split()))
+
+
+def test_forked_child_of_the_origin_does_not_keep_it(tmp_path):
+    program = textwrap.dedent(
+        """
+        import os, pytest_peer, signal, sys, time
+        peer = pytest_peer.start(start_method="forkserver")
+        child = os.fork()
+        if child == 0:
+            os.close(1)
+            os.close(2)
+            time.sleep(600)
+        print(child, peer.pid, peer.call(os.getppid), flush=True)
+        os._exit(0)
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=True
+    )
+    child, *ours = map(int, done.stdout.split())
+    try:
+        assert_gone(ours)
+    finally:
+        os.kill(child, signal.SIGKILL)

@@ -1,0 +1,262 @@
+"""What code under test does to its own process, the origin, while peers live, die and are stopped there."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from unittest import mock
+
+import pytest
+from occupations import wait_forever
+from processes import assert_gone
+
+import pytest_peer
+
+TOLD = 20.0  # of what must come; far from the minute that a call has
+WITHOUT_GUARDIAN = (
+    "import pytest_peer.launch.forkserver.registry as s; s.unavailable = lambda: 'a test'"
+)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang_at_exit() -> None:
+    atexit.register(wait_forever)
+
+
+@pytest.fixture
+def frozen():
+    """As freezegun does it: the clock stands, for everybody who looks it up now."""
+    stands = {"return_value": 1.9e9}
+    with mock.patch("time.monotonic", **stands), mock.patch("time.time", **stands):
+        yield
+
+
+# Clock
+
+
+def test_a_call_has_its_time_limit_while_the_clock_stands(peer, frozen):
+    with pytest.raises(pytest_peer.CallTimeout):
+        peer.call_within(0.1, wait_forever)
+
+
+def test_a_peer_that_hangs_at_its_exit_is_killed_while_the_clock_stands(peer_factory, frozen):
+    peer = peer_factory(shutdown=("halt", 0.2))
+    peer.call(hang_at_exit)
+    peer.stop()
+    assert peer.down_reason.signal == signal.SIGKILL
+
+
+def test_a_retried_condition_has_its_time_limit_while_the_clock_stands(frozen):
+    with pytest.raises(AssertionError):
+        pytest_peer.core.eventually(lambda: False, 0.1)
+
+
+def test_the_length_of_a_life_is_not_told_by_a_clock_that_jumps(mortal, frozen):
+    mortal.kill()
+    assert float(repr(mortal).rpartition(" after ")[2].split()[0]) < 10_000
+
+
+def test_a_death_is_told_while_the_clock_raises(peer_factory):
+    first = peer_factory(peer_down="continue")
+    with (
+        mock.patch("time.monotonic", side_effect=ZeroDivisionError),
+        mock.patch("time.sleep", side_effect=ZeroDivisionError),
+    ):
+        with pytest.raises(pytest_peer.PeerDown) as caught:
+            first.call_within(TOLD, die)
+        peer_factory().stop()
+    assert caught.value.reason.signal == signal.SIGKILL
+    assert peer_factory().call_within(TOLD, int) == 0
+
+
+# What the end needs
+
+
+def test_a_death_is_told_while_nothing_can_be_dumped(mortal):
+    with mock.patch("json.dumps", side_effect=ZeroDivisionError):
+        with pytest.raises(pytest_peer.PeerDown) as caught:
+            mortal.call_within(TOLD, die)
+        assert mortal.restart().call_within(TOLD, int) == 0
+    assert caught.value.reason.signal == signal.SIGKILL
+
+
+def test_peers_that_come_after_nothing_could_be_read_live_and_die_as_ever(run):
+    output = run(
+        """
+        from unittest import mock
+        threading.excepthook = lambda args: None
+        peer = start()
+        with mock.patch("os.read", side_effect=OSError("patched")):
+            told(peer.call_within, 20, int)
+        peer = start()
+        print(told(peer.call_within, 20, int))
+        print(told(peer.call_within, 20, die))
+        """
+    )
+    assert output[0] == "0"
+    assert "killed by SIGKILL" in output[1]
+
+
+# Threads
+
+
+def test_a_death_is_told_while_there_is_a_mock_for_threads(mortal):
+    with mock.patch("threading.Thread"), pytest.raises(pytest_peer.PeerDown) as caught:
+        mortal.call_within(TOLD, die)
+    assert caught.value.reason.signal == signal.SIGKILL
+
+
+def test_a_death_is_told_while_threads_of_others_cannot_be_started(mortal):
+    refused = RuntimeError("can't start new thread")
+    with (
+        mock.patch("threading.Thread.start", side_effect=refused),
+        pytest.raises(pytest_peer.PeerDown) as caught,
+    ):
+        mortal.call_within(TOLD, die)
+    assert caught.value.reason.signal == signal.SIGKILL
+
+
+#: From now on. No system has so large a stack; in a program of its own, since pytest's may want a thread, too.
+NO_MORE_THREADS = """
+threading.stack_size(1 << 47)
+try:
+    threading.Thread(target=print).start()
+except RuntimeError:
+    print("no more threads")
+"""
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_a_death_is_told_while_the_system_has_no_more_threads(run, start_method):
+    said = run(
+        f"peer = start(start_method={start_method!r})",
+        NO_MORE_THREADS,
+        "print(told(peer.call_within, 20, die))",
+        "threading.stack_size(0)",
+    )
+    assert said[0] == "no more threads"
+    assert "PeerDown" in said[1]
+    assert "killed by SIGKILL" in said[1]
+
+
+def test_a_lost_link_is_told_while_the_system_has_no_more_threads(run):
+    said = run(
+        "peer = start()",
+        NO_MORE_THREADS,
+        "print(told(peer.call_within, 60, os.closerange, 3, 256))",
+        "threading.stack_size(0)",
+    )
+    assert said[0] == "no more threads"
+    assert "PeerDown" in said[1]
+    assert "link lost" in said[1]
+
+
+def test_the_death_of_a_fork_server_is_told_while_the_system_has_no_more_threads(run):
+    said = run(
+        "peer = start()",
+        NO_MORE_THREADS,
+        "print(told(peer.call_within, 20, kill_parent))",
+        "threading.stack_size(0)",
+        "print(start().call(int))",
+    )
+    assert said[0] == "no more threads"
+    assert "PeerDown" in said[1]
+    assert said[2] == "0"
+
+
+# Functions
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_function_that_was_patched_for_a_moment_costs_later_peers_nothing(peer_factory):
+    first = peer_factory(peer_down="continue")
+    here, read, asked = threading.main_thread(), os.read, threading.Event()
+
+    def broken(fd: int, size: int) -> bytes:
+        if threading.current_thread() is here:
+            return read(fd, size)
+        asked.set()
+        raise ZeroDivisionError
+
+    with mock.patch("os.read", broken):
+        first.cast(print, "something to read")
+        assert asked.wait(TOLD)
+    assert peer_factory().call_within(TOLD, int) == 0
+
+
+# Ends that somebody else hears of
+
+
+IGNORED = "signal.signal(signal.SIGCHLD, signal.SIG_IGN)"
+HEARD = """
+    def wait():
+        while True:
+            try: os.wait()
+            except ChildProcessError: time.sleep(0.001)
+    threading.Thread(target=wait, daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("others", [IGNORED, HEARD], ids=["ignored", "heard"])
+def test_the_end_of_a_peer_is_not_called_an_exit_when_the_origin_lost_it(run, others):
+    said = run(
+        WITHOUT_GUARDIAN,
+        others,
+        """
+        peer = start()
+        told(peer.call_within, 20, die)
+        reason = peer.wait_down(20)
+        print(reason.exit_status, reason.signal.name if reason.signal else reason.detail)
+    """,
+    )
+    assert said[0].startswith("None ")
+    assert "SIGCHLD" in said[0] or "SIGKILL" in said[0]  # who waits too may have come first
+
+
+def test_a_program_that_does_not_boot_is_a_boot_error_where_sigchld_is_ignored(run):
+    said = run(
+        WITHOUT_GUARDIAN,
+        IGNORED,
+        "print(told(lambda: start(exec=['sh', '-c', 'exit 7'])).partition('(')[0])",
+    )
+    assert said == ["BootError"]
+
+
+def test_the_end_of_a_fork_server_is_not_called_an_exit_when_the_origin_lost_it(run):
+    said = run(
+        IGNORED,
+        """
+        peer = start()
+        told(peer.call_within, 20, kill_parent)
+        print(peer.wait_down(20))
+    """,
+    )
+    assert "exited with status 0" not in said[0]
+    assert "SIGCHLD" in said[0]
+
+
+# Forks that Python knows nothing of
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="macOS: no fork server there")
+def test_no_peer_outlives_its_origin_when_c_code_has_forked_that(run):
+    said = run("""
+        peers = [start(), start(start_method="spawn")]
+        child = ctypes.PyDLL(None).fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+        print(child, *(peer.pid for peer in peers), flush=True)
+        os._exit(0)
+    """)
+    child, *peers = map(int, said[0].split())
+    try:
+        assert_gone(peers, within=TOLD)
+    finally:
+        os.kill(child, signal.SIGKILL)

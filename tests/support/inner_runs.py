@@ -1,0 +1,58 @@
+"""pytest in pytest: tests with peers, and what is left after them."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+from processes import assert_gone
+
+#: In reach of the inner tests: notes who is there, for the outer one to see who is left.
+NOTES = """
+import os
+import subprocess
+
+def start_child():
+    return subprocess.Popen(["sleep", "600"]).pid
+
+def note(*peers):
+    with open("pids", "a") as pids:
+        for peer in peers:
+            print(peer.pid, peer.call(start_child), file=pids, flush=True)
+"""
+
+
+class Inner:
+    """A directory with tests, and runs of them."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.path = pytester.path
+        pytester.makepyfile(notes=NOTES)
+
+    def write(self, source: str, name: str = "test_inner.py") -> None:
+        """A module of tests; what most of them import is there already."""
+        header = "import os, signal, sys, threading, time\nimport pytest\nfrom notes import note\n"
+        file = self.path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(header + textwrap.dedent(source))
+
+    def run(self, *arguments: str) -> pytest.RunResult:
+        if "-n" in arguments:
+            arguments = ("-p", "xdist", *arguments)
+        return self.pytester.runpytest_subprocess(*arguments, timeout=40)
+
+    def run_here(self, *arguments: str) -> pytest.RunResult:
+        """Without a process of its own: for what ends before a peer is started."""
+        return self.pytester.runpytest_inprocess(*arguments)
+
+    def pids(self) -> list[int]:
+        """Those that the tests have noted."""
+        file = self.path / "pids"
+        return [int(pid) for pid in file.read_text().split()] if file.exists() else []
+
+    def assert_nothing_left(self, within: float = 2.0) -> None:
+        """Of at least one peer with its child."""
+        pids = self.pids()
+        assert len(pids) >= 2
+        assert_gone(pids, within)

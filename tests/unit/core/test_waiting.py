@@ -1,0 +1,165 @@
+"""Conditions and events that a signal's handler may interrupt at any moment."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from pytest_peer.core.sync import Condition
+from pytest_peer.core.sync import Event
+
+SECONDS = 10.0
+#: Does a step over and over while a timer's handler raises in it; then another thread must be able to do it as well.
+INTERRUPTED = """
+import random, signal, sys, threading, time
+from pytest_peer.core.sync import Condition, Event
+# if asked: to see that this finds something
+if sys.argv[1] == "threading":
+    from threading import Condition, Event
+
+class Interrupted(Exception):
+    pass
+
+armed = False
+
+def handler(*_):
+    global armed
+    if armed:
+        armed = False
+        raise Interrupted
+
+signal.signal(signal.SIGALRM, handler)
+condition, event = Condition(), Event()
+
+def step():
+    {step}
+
+def other():
+    {other}
+    done.append(True)
+
+interrupts = 0
+until = time.monotonic() + 1.0
+while interrupts < 2000 and time.monotonic() < until:
+    signal.setitimer(signal.ITIMER_REAL, random.random() * 2e-4 + 1e-6, 3e-4)
+    try:
+        try:
+            armed = True
+            while True:
+                step()
+        finally:
+            armed = False
+    except (Interrupted, RuntimeError):
+        interrupts += 1
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    done = []
+    thread = threading.Thread(target=other, daemon=True)
+    thread.start()
+    thread.join(5)
+    if not done:
+        sys.exit("hangs after %d interrupts" % interrupts)
+"""
+STEPS = {
+    "enter and leave": (
+        "with condition: condition.notify_all()",
+        "with condition: condition.notify_all()",
+    ),
+    "wait for a condition": (
+        "with condition: condition.wait(0)",
+        "with condition: condition.notify_all()",
+    ),
+    "wait for an event": ("event.wait(0)", "event.set()"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_interrupt_at_any_moment_leaves_nobody_hanging(step: str) -> None:
+    doing, other = STEPS[step]
+    program = INTERRUPTED.replace("{step}", doing).replace("{other}", other)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), "ours"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_wait_for_returns_when_it_is_so() -> None:
+    event, seen = Event(), []
+
+    def wait() -> None:
+        seen.append(event.wait_for(lambda: "now" in seen, SECONDS))
+
+    threads = [threading.Thread(target=wait, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    seen.append("now")
+    event.wake()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert seen == ["now", True, True, True]
+
+
+@pytest.mark.parametrize("timeout", [0, 0.01])
+def test_wait_ends_after_its_time(timeout: float) -> None:
+    condition = Condition()
+    with condition:
+        assert not condition.wait(timeout)
+    assert not Event().wait(timeout)
+    assert not Event().wait_for(lambda: False, timeout)
+    assert condition.acquire(blocking=False)
+
+
+def test_condition_is_free_while_somebody_waits() -> None:
+    condition, waits = Condition(), threading.Event()
+
+    def wait() -> None:
+        with condition:
+            waits.set()
+            condition.wait(SECONDS)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    assert waits.wait(SECONDS)
+    with condition:
+        condition.notify_all()
+    thread.join(SECONDS)
+    assert not thread.is_alive()
+
+
+def test_event_wakes_all() -> None:
+    event = Event()
+    threads = [threading.Thread(target=event.wait, args=(SECONDS,), daemon=True) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    assert not event.is_set()
+    event.set()
+    for thread in threads:
+        thread.join(SECONDS / 2)
+    assert not any(thread.is_alive() for thread in threads)
+    assert event.wait(0)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no SIGALRM")
+def test_handler_of_a_signal_runs_while_one_waits() -> None:
+    def handler(*_: object) -> None:
+        raise InterruptedError
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(InterruptedError):
+            Event().wait(SECONDS)
+        condition = Condition()
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(InterruptedError), condition:
+            condition.wait(SECONDS)
+        assert condition.acquire(blocking=False)
+    finally:
+        signal.signal(signal.SIGALRM, before)

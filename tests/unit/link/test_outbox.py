@@ -1,0 +1,232 @@
+"""Who is sent when: big messages in turns, small ones between, and what must keep its order keeps it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_peer.link.protocol import messages
+from pytest_peer.link.protocol import sender
+from pytest_peer.link.protocol.segments import Incoming
+from pytest_peer.link.protocol.segments import view_of
+from pytest_peer.link.protocol.sender import MessageSender
+
+BIG = b"b" * (3 * sender.CHUNK)
+SECONDS = 10.0
+
+
+class Line:
+    """Where an outbox sends to."""
+
+    def __init__(self) -> None:
+        self.whole: list[tuple[int, int, bytes]] = []
+        self.items: list[tuple[int, int]] = []
+        self.threads: list[int] = []
+        self.open = threading.Event()
+        self.open.set()
+        self.entered = threading.Semaphore(0)
+        self.failure: Callable[[], OSError] | None = None
+        self._incoming: dict[tuple[int, int], Incoming] = {}
+        self.outbox = MessageSender(self.send, lambda: self.open.wait(SECONDS))
+
+    def send(self, kind: int, flag: int, ident: int, part: bytes) -> None:
+        self.entered.release()
+        assert self.open.wait(SECONDS)
+        if self.failure is not None:
+            raise self.failure()
+        self.threads.append(threading.get_ident())
+        self.items.append((kind, len(part)))
+        if flag == messages.WHOLE:
+            self.whole.append((kind, ident, part))
+            return
+        if flag == messages.TABLE:
+            self._incoming[kind, ident] = Incoming(part)
+            return
+        incoming = self._incoming[kind, ident]
+        room, at = incoming.place(len(part))
+        with view_of(room) as view:
+            view[at : at + len(part)] = part
+        if incoming.complete():
+            self.whole.append((kind, ident, incoming.payload()))
+
+    def block(self) -> None:
+        """From now on every item waits for `unblock`; one big message is there, and waits already."""
+        self.open.clear()
+        self.outbox.post(messages.CALL, 1, BIG)
+        assert self.entered.acquire(timeout=SECONDS)
+
+    def unblock(self) -> list[int]:
+        """Let everything go; the ids of the messages in the order in which they were complete."""
+        self.open.set()
+        assert self.outbox.wait_idle(SECONDS)
+        return [ident for _, ident, _ in self.whole]
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+def test_small_message_has_gone_when_post_returns(line: Line) -> None:
+    line.outbox.post(messages.CALL, 1, b"x")
+    assert line.whole == [(messages.CALL, 1, b"x")]
+    assert line.threads == [threading.get_ident()]
+
+
+def test_empty_message_is_a_message(line: Line) -> None:
+    line.outbox.post(messages.READY, 0, b"")
+    assert line.whole == [(messages.READY, 0, b"")]
+
+
+def test_big_message_comes_whole(line: Line) -> None:
+    line.outbox.post(messages.CALL, 1, BIG)
+    assert line.outbox.wait_idle(SECONDS)
+    assert line.whole == [(messages.CALL, 1, BIG)]
+
+
+def test_no_item_is_bigger_than_a_chunk(line: Line) -> None:
+    line.outbox.post(messages.CALL, 1, BIG + b"x")
+    assert line.outbox.wait_idle(SECONDS)
+    assert max(size for _, size in line.items) <= sender.CHUNK
+
+
+def test_post_returns_before_a_big_message_has_gone(line: Line) -> None:
+    line.block()
+    assert not line.outbox.wait_idle(0)
+    assert line.unblock() == [1]
+
+
+def test_big_message_delays_no_small_one(line: Line) -> None:
+    line.block()
+    line.outbox.post(messages.CALL, 2, b"x")
+    assert line.unblock() == [2, 1]
+
+
+def test_small_message_waits_for_one_chunk_at_most(line: Line) -> None:
+    line.block()
+    line.outbox.post(messages.CAST, 2, b"x")
+    line.unblock()
+    assert [kind for kind, _ in line.items].index(messages.CAST) == 1
+
+
+def test_big_messages_take_turns(line: Line) -> None:
+    line.block()
+    line.outbox.post(messages.RESULT, 2, BIG)
+    line.unblock()
+    assert [kind for kind, _ in line.items] == [
+        messages.CALL,
+        messages.RESULT,
+    ] * 4  # a table and 3 parts
+
+
+def test_big_message_in_order_is_not_overtaken_by_one_in_order(line: Line) -> None:
+    line.block()
+    line.outbox.post(messages.MESSAGE, 2, BIG, in_order=True)
+    line.outbox.post(messages.MESSAGE, 3, b"x", in_order=True)
+    assert line.unblock() == [1, 2, 3]
+
+
+def test_big_message_in_order_is_overtaken_by_others(line: Line) -> None:
+    line.block()
+    line.outbox.post(messages.MESSAGE, 2, BIG, in_order=True)
+    line.outbox.post(messages.CALL, 3, b"x")
+    assert line.unblock()[0] == 3
+
+
+sizes = st.sampled_from([0, 1, 4, 5, 8, 9, 30])
+
+
+@given(st.lists(st.tuples(sizes, st.booleans()), max_size=20))
+def test_everything_arrives_and_what_is_in_order_stays_so(posts: list[tuple[int, bool]]) -> None:
+    with mock.patch.multiple(sender, CHUNK=8, SMALL=4):
+        line = Line()
+        sent = []
+        for ident, (size, in_order) in enumerate(posts):
+            sent.append((messages.MESSAGE, ident, bytes([ident]) * size))
+            line.outbox.post(*sent[-1], in_order=in_order)
+        assert line.outbox.wait_idle(SECONDS)
+    assert sorted(line.whole) == sent
+    ordered = {ident for ident, (_, in_order) in enumerate(posts) if in_order}
+    assert [ident for _, ident, _ in line.whole if ident in ordered] == sorted(ordered)
+
+
+def test_indirect_message_is_sent_by_another_thread(line: Line) -> None:
+    line.outbox.post(messages.STACKS, 1, b"x", direct=False)
+    assert line.outbox.wait_idle(SECONDS)
+    assert line.whole == [(messages.STACKS, 1, b"x")]
+    assert threading.get_ident() not in line.threads
+
+
+def test_small_message_for_which_there_is_no_room_is_sent_later(line: Line) -> None:
+    line.failure = BlockingIOError
+    line.outbox.post(messages.CALL, 1, b"x")
+    assert line.whole == []
+    line.failure = None
+    assert line.unblock() == [1]
+
+
+def test_message_posted_while_one_is_sent_by_the_same_thread_is_sent(line: Line) -> None:
+    def send(kind: int, flag: int, ident: int, part: bytes) -> None:
+        if kind == messages.CALL:
+            interrupted.post(messages.MESSAGE, 2, b"from a signal handler")
+        line.send(kind, flag, ident, part)
+
+    interrupted = MessageSender(send, lambda: None)
+    interrupted.post(messages.CALL, 1, b"x")
+    assert line.unblock() == [2, 1]
+
+
+def test_interrupt_while_the_thread_starts_leaves_no_second_one(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = sender._thread.start_new_thread
+
+    def start_and_interrupt(*args: Any) -> None:
+        monkeypatch.undo()
+        start(*args)
+        raise KeyboardInterrupt  # as a signal's handler may, before the thread is known
+
+    monkeypatch.setattr(sender._thread, "start_new_thread", start_and_interrupt)
+    line.open.clear()
+    with (
+        line.outbox._lock
+    ):  # the thread of the interrupted post waits for it when the next one comes
+        with pytest.raises(KeyboardInterrupt):
+            line.outbox.post(messages.CALL, 1, BIG)
+        for ident in (2, 3, 4):
+            line.outbox.post(messages.MESSAGE, ident, BIG, in_order=True)
+    assert line.entered.acquire(timeout=SECONDS)
+    assert not line.entered.acquire(timeout=0.2)  # by a second thread
+    assert line.unblock() == [2, 3, 4]
+
+
+def test_closed_link_is_an_error_at_once_for_a_small_message(line: Line) -> None:
+    line.failure = BrokenPipeError
+    with pytest.raises(BrokenPipeError):
+        line.outbox.post(messages.CALL, 1, b"x")
+
+
+def test_closed_link_ends_the_waiting(line: Line) -> None:
+    line.block()
+    line.outbox.post(messages.MESSAGE, 2, BIG, in_order=True)
+    line.outbox.post(messages.MESSAGE, 3, BIG, in_order=True)
+    line.failure = BrokenPipeError
+    assert line.unblock() == []
+
+
+def test_after_a_big_message_has_failed_a_small_one_is_an_error(line: Line) -> None:
+    line.failure = BrokenPipeError
+    line.outbox.post(messages.CALL, 1, BIG)
+    assert line.outbox.wait_idle(SECONDS)
+    with pytest.raises(BrokenPipeError):
+        line.outbox.post(messages.CALL, 2, b"x")
+
+
+def test_idle_outbox_does_not_wait(line: Line) -> None:
+    assert line.outbox.wait_idle(0)

@@ -1,0 +1,33 @@
+"""Which modules a peer is told of."""
+
+from __future__ import annotations
+
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pytest_peer.link.origin_modules import ModuleUpdates
+
+
+def test_interrupt_while_modules_are_looked_at_loses_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module = ModuleType("found_nowhere")
+    module.__file__ = str(tmp_path / "found_nowhere.py")
+    news = ModuleUpdates(tuple(sys.path))
+    before = news.take()
+    monkeypatch.setitem(sys.modules, "found_nowhere", module)
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PathFinder, "find_spec", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            news.any()
+    assert b"found_nowhere" not in before
+    assert b"found_nowhere" in news.take()
