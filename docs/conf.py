@@ -33,14 +33,17 @@ html_title = f"{project} {release}"
 exclude_patterns = ["_build", "*-table.md"]  # tables are included by a page
 nitpicky = True
 # References to our own names have to lead somewhere. Types of other projects have no pages here.
-nitpick_ignore_regex = [("py:.*", r"(?!pytest_peer).*"), ("py:class", r"pytest_peer\..*\.(T|OverStdio)")]
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!pytest_peer).*"),
+    ("py:class", r"pytest_peer\..*\.(T|OverStdio)"),
+]
 
 
 class SettingsTable(Directive):
     """The settings of the plugin, from the table that makes the command line and the ini options."""
 
     def run(self) -> list[nodes.Node]:
-        from pytest_peer.settings import SETTINGS
+        from pytest_peer.plugin.settings import SETTINGS
 
         lines = ["| command line | ini | option | |", "|---|---|---|---|"]
         for setting in sorted(SETTINGS):
@@ -65,7 +68,7 @@ def skip_private(
 
 def reveal_homes() -> None:
     """Give errors the module they are written in, where autodoc looks for the comments of attributes."""
-    from pytest_peer import errors
+    from pytest_peer.core import errors
 
     for value in vars(errors).values():
         if isinstance(value, type) and value.__module__ == "pytest_peer":

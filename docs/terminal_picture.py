@@ -90,7 +90,11 @@ def failing_run() -> str:
 def drawn(ansi: str) -> str:
     """Draw text with escape sequences as SVG that needs nothing from the network."""
     console = Console(
-        record=True, width=COLUMNS + 1, file=StringIO(), color_system="standard", legacy_windows=False
+        record=True,
+        width=COLUMNS + 1,
+        file=StringIO(),
+        color_system="standard",
+        legacy_windows=False,
     )
     console.print(Text.from_ansi(ansi))
     without_web_font = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
