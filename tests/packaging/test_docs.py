@@ -65,6 +65,14 @@ def test_every_page_is_in_a_table_of_contents():
     assert written - listed == {DOCS / "index.md"}
 
 
+@pytest.mark.parametrize("folder", ["how-to", "reference", "explanation"])
+def test_an_index_shows_the_titles_of_all_pages(folder):
+    index = " ".join((DOCS / folder / "index.md").read_text().split())
+    for page in set((DOCS / folder).glob("*.md")) - {DOCS / folder / "index.md"}:
+        title = page.read_text().partition("\n")[0].removeprefix("# ")
+        assert f"[{title}]({page.name})" in index
+
+
 def test_the_reference_has_every_public_name():
     text = "\n".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
     assert [name for name in pytest_peer.__all__ if f":: pytest_peer.{name}\n" not in text] == []
