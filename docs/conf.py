@@ -67,7 +67,7 @@ def skip_private(
 
 
 def reveal_homes() -> None:
-    """Give errors the module they are written in, where autodoc looks for the comments of attributes."""
+    """Give errors the module they are written in: autodoc looks there for comments of attributes."""
     from pytest_peer.core import errors
 
     for value in vars(errors).values():
