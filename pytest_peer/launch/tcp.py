@@ -21,7 +21,7 @@ from .admission import Authenticator
 from .connection import Connection
 from .connection import LinkClosed
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: Of each secret; in hexadecimal digits it is twice as long.
 _SECRET_BYTES = 32

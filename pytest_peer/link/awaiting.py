@@ -14,7 +14,7 @@ from .futures import PeerFuture
 if TYPE_CHECKING:
     import asyncio
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 
 async def awaited(

@@ -34,7 +34,7 @@ from .protocol.segments import kept
 from .protocol.segments import split_address
 from .requests import answering
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 
 #: What may refer to modules.

@@ -17,7 +17,7 @@ from .protocol.segments import Payload
 from .protocol.sender import MessageSender
 from .requests import answer
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 _Found = TypeVar("_Found")
 

@@ -18,7 +18,7 @@ from ..core.timeouts import seconds
 from ..core.worker import callbacks
 from .protocol.segments import Payload
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: A value, or an exception that was raised in the peer.
 Outcome = tuple[Any, BaseException | None]

@@ -28,7 +28,7 @@ from .protocol.sender import MessageSender
 from .protocol.socket_stream import stream_over
 from .reader import Reader
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: The one task the gateway is given; our dispatcher does the rest.
 _TASK = "pass"  # the agent attaches itself to its channel instead

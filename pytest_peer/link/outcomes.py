@@ -13,7 +13,7 @@ from .protocol import messages
 from .protocol.segments import Payload
 from .relayed_warnings import refused
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 Warned = Sequence[Payload] | None
 

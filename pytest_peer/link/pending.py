@@ -10,7 +10,7 @@ from ..core.errors import PeerDown
 from .futures import PeerFuture
 from .futures import ReplyWaiter
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 Answered = PeerFuture | ReplyWaiter
 

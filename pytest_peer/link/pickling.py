@@ -19,7 +19,7 @@ from .protocol import exceptions
 from .protocol.segments import Payload
 from .protocol.segments import kept
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 
 def encode(obj: object, by_value: str, what: str) -> Payload:

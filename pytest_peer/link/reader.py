@@ -27,7 +27,7 @@ from .futures import ReplyWaiter
 from .protocol.receiver import READ_SIZE
 from .protocol.receiver import FrameReceiver
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: One who reads looks this often whether his answer, or the link's end, has come in another way.
 _LOOK_SECONDS = 0.1

@@ -13,7 +13,7 @@ from .pickling import decode
 from .pickling import rebuilt_warning
 from .protocol.segments import Payload
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 _PACKAGE = __name__.partition(".")[0]
 #: What Python keeps in a module, to show a warning once: of each file of a peer.

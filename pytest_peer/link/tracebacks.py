@@ -13,7 +13,7 @@ from typing import Any
 
 from .protocol.frame_info import LINE
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: Files of which only a peer has the source that are kept for reports; the oldest is forgotten first.
 _FILES = 200

@@ -33,7 +33,7 @@ from . import shutdown
 from .lifecycle import PeerInstance
 from .lives import Lives
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 T = TypeVar("T")
 

@@ -36,7 +36,7 @@ from .client import ForkServer
 from .inheritance import Inheritance
 from .inheritance import variable_changes
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: By the number of descriptors that a program is given: what the fork server calls that, and as which numbers it has the others than
 #: stdin, stdout and stderr.

@@ -11,7 +11,7 @@ from typing import Callable
 from . import messages
 from . import module_aliases
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 
 def cloudpickle_if_installed() -> tuple[Any, str]:

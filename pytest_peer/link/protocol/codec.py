@@ -22,7 +22,7 @@ from .segments import MultipartMessage
 from .segments import Payload
 from .segments import Segment
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 PROTOCOL = messages.PICKLE
 #: How far down a part that is refused is looked for.

@@ -14,7 +14,7 @@ from .codec import dumps
 from .codec import safe_repr
 from .frame_info import FrameCollector
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 _DEPTH = 20
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .variables import Variables
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: Of the import system; Python leaves its frames out of tracebacks as well.
 _IMPORTING = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")

@@ -7,7 +7,7 @@ from itertools import islice
 from types import FrameType
 from typing import Any
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: Variables of a frame; characters of one, in full and where pytest cuts it; characters of an exception with all its frames.
 _VARIABLES = 200
