@@ -28,7 +28,7 @@ from ..launch.starter import ProcessStarter
 from ..link.gateway import Link
 from ..link.interpreter import Interpreter
 from ..link.interpreter import Unusable
-from ..link.protocol.segments import Payload
+from ..link.protocol.messages import Payload
 
 __tracebackhide__ = True
 
