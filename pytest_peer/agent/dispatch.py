@@ -17,8 +17,8 @@ from typing import Any
 from ..link.protocol import codec
 from ..link.protocol import exceptions
 from ..link.protocol import messages
-from ..link.protocol.segments import MultipartMessage
-from ..link.protocol.segments import kept
+from ..link.protocol.messages import MultipartMessage
+from ..link.protocol.messages import snapshot
 from . import assertions
 from . import call_warnings
 from .reader import LinkReader
@@ -142,28 +142,28 @@ class Dispatcher:
         end_call = functools.partial(self._end_call, on_main)
         try:
             if isinstance(data, MultipartMessage) and data.changeable():
-                self._post_and_wait(reply, ident, data, end_call)
+                self._send_and_wait(reply, ident, data, end_call)
             else:
                 end_call()
-                self._runtime.post(reply, ident, data)
+                self._runtime.enqueue(reply, ident, data)
         except OSError:
             pass  # the link is gone, and this process with it
 
-    def _post_and_wait(self, reply, ident, data, end_call):
+    def _send_and_wait(self, reply, ident, data, end_call):
         # The buffers are those of the peer's own objects, which the next call may change. So this
         # call ends when they have been sent.
         sent = threading.Lock()
         sent.acquire()
 
-        def taken():
+        def copied():
             end_call()
             sent.release()
 
-        self._runtime.post(reply, ident, data, taken=taken)
+        self._runtime.enqueue(reply, ident, data, on_copied=copied)
         sent.acquire()
 
     def _packed(self, value):
-        return codec.pack(value, self._runtime.by_value, codec.big_in((value,)))
+        return codec.pack(value, self._runtime.by_value, codec.big_buffers((value,)))
 
     def _end_call(self, on_main):
         if on_main:
@@ -203,7 +203,7 @@ class Dispatcher:
             value = await coroutine
             reply = messages.RESULT
             # A copy, so that the event loop does not wait until it has been sent.
-            data = b"" if kind == messages.CAST else kept(self._packed(value))
+            data = b"" if kind == messages.CAST else snapshot(self._packed(value))
         except BaseException as exc:
             reply, data = self._described(exc)
         self._reply(kind, ident, reply, data, False)

@@ -1,4 +1,4 @@
-"""Requests of the peer to the origin, and the wait for the reply."""
+"""Requests of the peer to the origin, and the wait for the response."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..link.protocol import messages
 _SECONDS = 60.0
 
 
-class Unanswered(ImportError):
-    """The origin did not reply. An import error, because the requests are for modules."""
+class NoResponse(ImportError):
+    """The origin did not response. An import error, because the requests are for modules."""
 
 
 class RequestSender:
@@ -31,38 +31,38 @@ class RequestSender:
         self._pid = os.getpid()
 
     def ask(self, what, *args):
-        """Return the origin's reply.
+        """Return the origin's response.
 
-        :raises Unanswered: there is none.
+        :raises NoResponse: there is none.
         """
-        if os.getpid() != self._pid or self._runtime.post is None:
-            raise Unanswered(
+        if os.getpid() != self._pid or self._runtime.enqueue is None:
+            raise NoResponse(
                 "a forked child of a peer cannot ask the origin for %s %s" % (what, args[0])
             )
         over = _thread.allocate_lock()
         over.acquire()
-        slot: list[Any] = [over, None]  # the reply comes into the second place
+        slot: list[Any] = [over, None]  # the response comes into the second place
         ident = next(self._runtime.ids)
         self._waiting[ident] = slot
         try:
-            self._runtime.post(
+            self._runtime.enqueue(
                 messages.REQUEST, ident, codec.dumps((what, args), self._runtime.by_value)
             )
             on_main = threading.get_ident() == threading.main_thread().ident
             if on_main and not self._reader.hand_over():
-                raise Unanswered("there is no thread that could read the reply")
+                raise NoResponse("there is no thread that could read the response")
             if not over.acquire(True, _SECONDS):
-                raise Unanswered(
+                raise NoResponse(
                     "the origin has not sent %s %s within %d s" % (what, args[0], _SECONDS)
                 )
         except OSError as exc:
-            raise Unanswered("the link is gone") from exc
+            raise NoResponse("the link is gone") from exc
         finally:
             self._waiting.pop(ident, None)
         return codec.loads(slot[1])
 
-    def deliver(self, ident, payload):
-        """Take a reply; on the thread that reads the link."""
+    def received(self, ident, payload):
+        """Take a response; on the thread that reads the link."""
         slot = self._waiting.get(ident)
         if slot is not None:
             slot[1] = payload
