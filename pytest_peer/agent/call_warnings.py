@@ -83,7 +83,7 @@ def send(runtime, ident):
     """Send the warnings of that call; before its reply."""
     for warning in recorded.pop(ident, {}).values():
         try:
-            runtime.post(messages.WARNING, ident, _packed(warning, runtime.by_value))
+            runtime.enqueue(messages.WARNING, ident, _packed(warning, runtime.by_value))
         except OSError:
             return  # the link is gone, and this process with it
 
@@ -194,7 +194,7 @@ def _packed(warning, by_value):
     description["type"] = "%s.%s" % (type(message).__module__, type(message).__qualname__)
     description["text"] = str(message)
     description["category"] = exceptions.builtin_base(type(message)).__name__
-    pickled = exceptions.travelling(message, by_value)
+    pickled = exceptions.portable(message, by_value)
     data = pickle.dumps(dict(description, **pickled), codec.PROTOCOL)
     if len(data) > CHUNK:  # in several parts the reply would overtake it
         description["text"] = description["text"][:10000]

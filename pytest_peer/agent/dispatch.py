@@ -17,8 +17,8 @@ from typing import Any
 from ..link.protocol import codec
 from ..link.protocol import exceptions
 from ..link.protocol import messages
-from ..link.protocol.segments import MultipartMessage
-from ..link.protocol.segments import kept
+from ..link.protocol.messages import MultipartMessage
+from ..link.protocol.messages import snapshot
 from . import assertions
 from . import call_warnings
 from .reader import LinkReader
@@ -154,7 +154,7 @@ class Dispatcher:
                 self._post_and_wait(reply, ident, data, end_call)
             else:
                 end_call()
-                self._runtime.post(reply, ident, data)
+                self._runtime.enqueue(reply, ident, data)
         except OSError:
             pass  # the link is gone, and this process with it
 
@@ -168,11 +168,11 @@ class Dispatcher:
             end_call()
             sent.release()
 
-        self._runtime.post(reply, ident, data, taken=taken)
+        self._runtime.enqueue(reply, ident, data, on_copied=taken)
         sent.acquire()
 
     def _packed(self, value):
-        return codec.pack(value, self._runtime.by_value, codec.big_in((value,)))
+        return codec.pack(value, self._runtime.by_value, codec.big_buffers((value,)))
 
     def _end_call(self, on_main):
         if on_main:
@@ -210,7 +210,7 @@ class Dispatcher:
             value = await coroutine
             reply = messages.RESULT
             # A copy, so that the event loop does not wait until it has been sent.
-            data = b"" if kind == messages.CAST else kept(self._packed(value))
+            data = b"" if kind == messages.CAST else snapshot(self._packed(value))
         except BaseException as exc:
             reply, data = self._described(exc)
         live.clear()

@@ -59,7 +59,7 @@ class Modules:
             known = getattr(module, "__dict__", {}).get("__file__")
             if entry["first"] and known and entry["file"] and not _same_file(known, entry["file"]):
                 text = "the module %s is %s at the origin, but %s here; it was imported before"
-                codec.strangers[name] = module, text % (name, entry["file"], known)
+                codec.conflicting_modules[name] = module, text % (name, entry["file"], known)
 
     def _first(self, name):
         entry = self._table.get(name)

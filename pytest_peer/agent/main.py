@@ -11,11 +11,11 @@ from typing import Any
 
 from ..link.protocol import framing
 from ..link.protocol import messages
+from ..link.protocol.messages import split_mailbox
 from ..link.protocol.receiver import FrameReceiver
-from ..link.protocol.segments import split_address
 from ..link.protocol.sender import SMALL
 from ..link.protocol.sender import MessageSender
-from ..link.protocol.socket_stream import stream_over
+from ..link.protocol.streams import stream_over
 from . import assertions
 from . import call_warnings
 from . import dispatch
@@ -141,8 +141,8 @@ class Agent:
         self._channel = channel
         sender = framing.Sender(self._stream, channel.id, SMALL)
         self._sender = MessageSender(sender.send, self._stream.wait_writable)
-        self._runtime.post = self._sender.post
-        self._sender.post(messages.READY, 0, b"")
+        self._runtime.enqueue = self._sender.enqueue
+        self._sender.enqueue(messages.READY, 0, b"")
 
     def _read(self):
         self._guarded(self._receiver.pull)
@@ -168,7 +168,7 @@ class Agent:
         if kind in (messages.CALL, messages.CAST):
             self._dispatcher.accept((kind, ident, payload))
         elif kind == messages.MESSAGE:
-            name, payload = split_address(payload)
+            name, payload = split_mailbox(payload)
             self._runtime.mailboxes[name].deliver(payload)
         elif kind == messages.RESPONSE:
             self._requests.deliver(ident, payload)
@@ -187,7 +187,7 @@ class Agent:
     def _send_stacks(self, ident):
         text = dispatch.stacks(self._own_files, self._dispatcher.main_busy())
         try:
-            self._sender.post(messages.STACKS, ident, text.encode("utf-8", "backslashreplace"))
+            self._sender.enqueue(messages.STACKS, ident, text.encode("utf-8", "backslashreplace"))
         except OSError:
             pass  # the link is gone, and this process with it
 

@@ -14,7 +14,7 @@ from ..link.protocol import messages
 _SECONDS = 60.0
 
 
-class Unanswered(ImportError):
+class NoResponse(ImportError):
     """The origin did not reply. An import error, because the requests are for modules."""
 
 
@@ -33,10 +33,10 @@ class RequestSender:
     def ask(self, what, *args):
         """Return the origin's reply.
 
-        :raises Unanswered: there is none.
+        :raises NoResponse: there is none.
         """
-        if os.getpid() != self._pid or self._runtime.post is None:
-            raise Unanswered(
+        if os.getpid() != self._pid or self._runtime.enqueue is None:
+            raise NoResponse(
                 "a forked child of a peer cannot ask the origin for %s %s" % (what, args[0])
             )
         over = _thread.allocate_lock()
@@ -45,18 +45,18 @@ class RequestSender:
         ident = next(self._runtime.ids)
         self._waiting[ident] = slot
         try:
-            self._runtime.post(
+            self._runtime.enqueue(
                 messages.REQUEST, ident, codec.dumps((what, args), self._runtime.by_value)
             )
             on_main = threading.get_ident() == threading.main_thread().ident
             if on_main and not self._reader.hand_over():
-                raise Unanswered("there is no thread that could read the reply")
+                raise NoResponse("there is no thread that could read the reply")
             if not over.acquire(True, _SECONDS):
-                raise Unanswered(
+                raise NoResponse(
                     "the origin has not sent %s %s within %d s" % (what, args[0], _SECONDS)
                 )
         except OSError as exc:
-            raise Unanswered("the link is gone") from exc
+            raise NoResponse("the link is gone") from exc
         finally:
             self._waiting.pop(ident, None)
         return codec.loads(slot[1])
