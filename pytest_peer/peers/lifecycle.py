@@ -64,7 +64,7 @@ class PeerInstance:
         self.body: PeerProcess = PeerProcess(options, self._process_ended)
         self.record: Record = Record(options, self.body)
         self.calls: RpcClient = RpcClient(
-            self.record.whom, mailboxes, lambda: self.stacks.told("a call timed out")
+            self.record.whom, mailboxes, lambda: self.stacks.record("a call timed out")
         )
         self.stacks: Stacks = Stacks(self.calls.ask_stacks, self.body.local_pid)
         #: Whether its end was asked for, by `stop` or a signal of ours, or expected.

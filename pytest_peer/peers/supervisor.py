@@ -157,7 +157,7 @@ class Supervisor:
                 if _abandoned:  # after it was added: `abandon` kills it, or is seen here
                     raise BootError(f"peer {options.name!r} is not started: {_abandoned}")
                 parent = options.artifacts or (self._directory() if self._directory else None)
-                artifacts = Artifacts.below(parent, options.name)
+                artifacts = Artifacts(parent, options.name)
             except BaseException:
                 _alive.discard(life)
                 names.release(options.name)

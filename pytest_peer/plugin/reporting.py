@@ -45,10 +45,10 @@ def stacks_sections(peers: Iterable[Peer], occasion: str) -> Iterator[tuple[str,
 
     :param occasion: the words for it in ``stacks.txt``.
     """
-    from ..peers import stacks
+    from ..evidence import stacks
 
     running = [peer for peer in peers if peer.state == "running"]
-    texts = stacks.told([peer.instance for peer in running], occasion)
+    texts = stacks.record_all([peer.instance.stacks for peer in running], occasion)
     for peer, text in zip(running, texts, strict=True):
         if len(text) > SECTION_CHARACTERS:
             more = f"... more in {peer.artifacts / 'stacks.txt'}"
