@@ -6,21 +6,23 @@ import itertools
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 
-def new_directory(parent: Path, name: str) -> Path:
-    """Make the directory ``<parent>/<name>``, or ``<name>.2`` and so on if that exists.
+def new(parent: Path, name: str, make: Callable[[Path], object] = Path.mkdir) -> Path:
+    """Make ``<parent>/<name>``, or ``<name>.2`` and so on if that exists; return the path.
 
-    No two callers get the same directory, in other processes either.
+    No two callers get the same path, in other processes either.
 
+    :param make: makes a directory, or something else that raises FileExistsError.
     :raises OSError: it cannot be made.
     """
     parent.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         path = parent / (name if number == 1 else f"{name}.{number}")
         try:
-            path.mkdir()
+            make(path)
         except FileExistsError:
             continue
         return path
@@ -40,7 +42,7 @@ class Artifacts:
         if parent is None:
             self.path: Path = Path(tempfile.mkdtemp(prefix=f"pytest-peer-{name}-"))
         else:
-            self.path = new_directory(parent, name)
+            self.path = new(parent, name)
         #: The test that ran when the peer was started.
         self.test: str | None = None
 

@@ -126,11 +126,7 @@ class Stacks:
     def _dump(self, seconds: float) -> str:
         pid, directory = self._local_pid(), self._directory
         deadline = monotonic() + seconds
-        if (
-            pid is None
-            or directory is None
-            or not self._dumping.acquire(timeout=max(0.0, seconds))
-        ):
+        if pid is None or directory is None or not self._dumping.acquire(timeout=max(0.0, seconds)):
             return ""
         try:
             text = dump(pid, directory / THREADS, deadline)

@@ -83,7 +83,9 @@ def crash(body: PeerProcess, status: ExitStatus | None, directory: Path) -> Cras
     if number is None or number not in core_dump.DUMPING or pid is None:
         return Crash()
     if body.far:
-        return Crash(fault_dumps.crash_text(directory), "none looked for: the peer was on another machine")
+        return Crash(
+            fault_dumps.crash_text(directory), "none looked for: the peer was on another machine"
+        )
     process = core_dump.Crashed(
         pid,
         body.cwd,

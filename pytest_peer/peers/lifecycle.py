@@ -87,6 +87,14 @@ class PeerInstance:
         self._timers = Timers()
         self._boot_limit = BootLimit(self.body, self.stacks)
 
+    def __repr__(self) -> str:
+        if self.state is PeerState.DOWN:
+            words = f"{self.record.reason} after {self.record.ended - self.body.started:.1f} s"
+        else:
+            words = str(self.state)
+        pid = self.body.interpreter.pid if self.body.interpreter else None
+        return f"<Peer {self.options.name} pid {pid}: {words}>"
+
     def start(self, booted: Callable[[], object] | None = None) -> None:
         """Start the process; the boot goes on in the background.
 

@@ -26,7 +26,7 @@ from ..link.pickling import encode
 from ..peers.group import PeerGroup
 from ..peers.peer import Peer
 from . import settings
-from .fixtures import PeerFactory
+from .factory import PeerFactory
 
 __tracebackhide__ = True
 
