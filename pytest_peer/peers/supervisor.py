@@ -168,6 +168,8 @@ class Supervisor:
     def _down(self, life: PeerInstance) -> None:
         names.release(life.options.name)
         _alive.discard(life)
+        if life.body.born and not life.record.artifacts.temporary:
+            life.body.streams.release()
         assert life.record.reason is not None
         known = life in dict(self._unasked)  # the telling was interrupted, and is done again
         if not life.asked and life.record.reason.kind != "boot failed":
