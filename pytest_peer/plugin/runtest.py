@@ -17,7 +17,6 @@ from types import FrameType
 import pytest
 
 from ..core.errors import PeerDown
-from ..core.states import PeerState
 from . import reporting
 from .session import Scope
 from .session import interrupt_key
@@ -43,7 +42,7 @@ def expect_peers(config: pytest.Config) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     config = item.config
     if retention_key in config.stash:
-        running = [life for life in lives(config) if life.state is not PeerState.DOWN]
+        running = [life for life in lives(config) if life.state != "down"]
         config.stash[retention_key].begin(
             item.nodeid, [life.record.artifacts.path for life in running]
         )
