@@ -1,7 +1,10 @@
-"""What a spare does before it is asked for: a boot and a call, with nobody at the other end.
+"""Rehearse the boot of a peer and a call, with nobody at the other end.
 
-A page that is written for the first time after a fork is copied, which takes longer than the code that writes it: most of the
-boot of a forked peer would be that. After a rehearsal the pages are the spare's own.
+A page that is written for the first time after a fork is copied, which takes longer than the code
+that writes it: most of the boot of a forked peer would be that. The fork server rehearses until the
+interpreter has specialized the code, which it does by writing into it (PEP 659); peers share these
+pages then. A spare rehearses once more, so that its copies of all other pages are made before it is
+needed.
 """
 
 from __future__ import annotations
@@ -21,10 +24,23 @@ from .. import runtime
 from . import child_setup
 
 _CHANNEL_EXEC = 3  # execnet's; what is to be executed is not looked at
+#: An interpreter specializes code that has run about eight times; two milliseconds altogether.
+_ROUNDS = 12
+
+
+def warm_up():
+    """In the fork server, before its first fork: rehearse until nothing changes any more."""
+    for _ in range(_ROUNDS):
+        _rehearse()
 
 
 def rehearse():
-    """Go through it once; nothing of it is left."""
+    """In a spare: rehearse once, and leave nothing."""
+    _rehearse()
+    gc.collect()  # now, and not some time in a call of the user's
+
+
+def _rehearse():
     child_setup.become({"variables": {}, "changes": {}}, ())
     fault_dumps.rehearse()
     call = codec.dumps((operator.add, (1, 2), {}))
@@ -58,4 +74,3 @@ def rehearse():
         os.close(heard)
         main._agent = runtime.runtime = assertions.ask = None
         sys.meta_path[:] = finders
-        gc.collect()  # now, and not some time in a call of the user's

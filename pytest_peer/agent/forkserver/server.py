@@ -13,6 +13,7 @@ A request and a report are four bytes of length and a marshalled tuple; descript
 from __future__ import annotations
 
 import array
+import contextlib
 import gc
 import importlib
 import marshal
@@ -52,6 +53,8 @@ def serve(reader, fd, config):
             )
         for name in config["preload"]:
             _preload(name)
+        with contextlib.suppress(Exception):  # it only saves time
+            prewarm.warm_up()
         dispatch.flush()  # what an import has printed is not for every peer to say again
         gc.collect()
         gc.freeze()  # a collection in a peer does not touch, and so copy, what it has in common with the others
@@ -239,10 +242,9 @@ class Template:
         self._title.set("pytest-peer-spare")
         self.lifeline = child_setup.begin(self._pid, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
-        try:
-            prewarm.rehearse()
-        except Exception:
-            pass  # what it saves is time, and nothing else depends on it
+        if not _readable(connection):  # else it is needed at once
+            with contextlib.suppress(Exception):  # it only saves time
+                prewarm.rehearse()
         received = receive(connection)
         if received is None:
             os._exit(0)  # the template has ended
@@ -290,6 +292,12 @@ def receive(connection):
         return _exactly(connection, *LENGTH.unpack(data)), list(descriptors)
     except EOFError:
         return None
+
+
+def _readable(connection):
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _exactly(connection, size):
