@@ -35,7 +35,7 @@ LENGTH = struct.Struct("!I")
 #: for the near end of a relay before that its control socket.
 _DESCRIPTORS = {"fork": 5, "execute": 6, "execute_unlinked": 4, "relay": 7}
 #: After a spare was used and before the next is made: the boot of the peer needs the processors more.
-_PAUSE = 0.003
+_PAUSE = 0.0015
 
 
 def serve(reader, fd, config):
