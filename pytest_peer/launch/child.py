@@ -7,7 +7,6 @@ import os
 import subprocess
 from collections.abc import Callable
 from collections.abc import Sequence
-from functools import partial
 
 from ..core.clock import Thread
 from ..core.errors import ExecNotFound
@@ -65,7 +64,7 @@ class SpawnedChild:
         except (AttributeError, OSError):  # not Linux, or a kernel before 5.3
             self._watch_without(ended)
         else:
-            watcher.add(self._pidfd, ended, lost=partial(self._watch_without, ended))
+            watcher.add(self._pidfd, ended)
 
     def _watch_without(self, ended: Callable[[], object]) -> None:
         self._pidfd = -1
@@ -102,8 +101,7 @@ class SpawnedChild:
         """After its end: let it go, and tell how it ended; ``None`` if nobody knows."""
         if self._pidfd >= 0:
             watcher.remove(self._pidfd)
-            with contextlib.suppress(OSError):  # code under test has closed it
-                os.close(self._pidfd)
+            os.close(self._pidfd)
         try:
             status = reap(self._popen, _REAP_SECONDS)
             self.orphaned = "" if status is not None else UNHEARD

@@ -40,7 +40,7 @@ def outside_group(pid: int) -> list[int]:
 def kill(fds: list[int]) -> None:
     """Kill the processes; `wait_gone` waits."""
     for fd in fds:
-        # It is gone, or another user's; or code under test has closed the descriptor. The end of the peer is told all the same.
+        # It is gone, or another user's. The end of the peer is told all the same.
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(fd, signal.SIGKILL)
 

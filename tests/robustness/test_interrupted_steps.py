@@ -164,7 +164,7 @@ except steps.Interrupted:
 def servers():
     tasks = Path("/proc/self/task").glob("*/children")
     return [pid for task in tasks for pid in task.read_text().split()]
-print(pytest_peer.core.eventually(lambda: len(servers()) == 1, 10))
+print(pytest_peer.eventually(lambda: len(servers()) == 1, 10))
 """
     assert run(program) == ["0", "True"]
 

@@ -64,7 +64,7 @@ def test_what_a_peer_has_started_is_gone_with_the_origin(run):
             os.kill(os.getpid(), signal.SIGKILL)
         daemon = int(os.read(heard, 20))
         os.waitpid(origin, 0)
-        pytest_peer.core.eventually(lambda: not runs(daemon), 5)
+        pytest_peer.eventually(lambda: not runs(daemon), 5)
         print("gone")
         """
     )
