@@ -51,8 +51,9 @@ def serve(reader, fd, config):
                 "the interpreter has more than one thread from its start (sitecustomize, or a .pth file); "
                 "use start_method='spawn'"
             )
-        for name in config["preload"]:
-            _preload(name)
+        with _rare_collections():
+            for name in config["preload"]:
+                _preload(name)
         with contextlib.suppress(Exception):  # it only saves time
             prewarm.warm_up()
         dispatch.flush()  # what an import has printed is not for every peer to say again
@@ -91,6 +92,17 @@ def _execute(request, descriptors, lifeline):
         errno = getattr(exc, "errno", None) or 0
         os.write(failed, marshal.dumps((errno, str(exc))))
         os._exit(1)
+
+
+@contextlib.contextmanager
+def _rare_collections():
+    """Collect garbage less often: imports make many objects that stay. What they set has its way."""
+    usual, *rest = gc.get_threshold()
+    rare = (100 * usual, *rest)
+    gc.set_threshold(*rare)
+    yield
+    if gc.get_threshold() == rare:
+        gc.set_threshold(usual, *rest)
 
 
 def _preload(name):
