@@ -54,8 +54,8 @@ def serve(reader, fd, config):
         with _rare_collections():
             for name in config["preload"]:
                 _preload(name)
-        with contextlib.suppress(Exception):  # it only saves time
-            prewarm.warm_up()
+            with contextlib.suppress(Exception):  # it only saves time
+                prewarm.warm_up()
         dispatch.flush()  # what an import has printed is not for every peer to say again
         gc.collect()
         gc.freeze()  # a collection in a peer does not touch, and so copy, what it has in common with the others
