@@ -1,10 +1,9 @@
-"""Rehearse the boot of a peer and a call, with nobody at the other end.
+"""What the fork server and a spare do in advance: a boot and a call, with no origin at the other end.
 
 A page that is written for the first time after a fork is copied, which takes longer than the code
-that writes it: most of the boot of a forked peer would be that. The fork server rehearses until the
-interpreter has specialized the code, which it does by writing into it (PEP 659); peers share these
-pages then. A spare rehearses once more, so that its copies of all other pages are made before it is
-needed.
+that writes it, and would be most of the boot of a forked peer. The interpreter specializes code by
+writing into it (PEP 659), so the fork server runs it until that is done, and its peers share these
+pages. A spare runs it once more: that copies all other pages before it is needed.
 """
 
 from __future__ import annotations
@@ -23,28 +22,28 @@ from .. import main
 from .. import runtime
 from . import child_setup
 
-_CHANNEL_EXEC = 3  # execnet's; what is to be executed is not looked at
-#: An interpreter specializes code that has run about eight times; two milliseconds altogether.
+_CHANNEL_EXEC = 3  # execnet's; the agent does not look at what is to be executed
+#: An interpreter specializes code that has run about eight times. All rounds take 3 ms.
 _ROUNDS = 12
 
 
-def warm_up():
-    """In the fork server, before its first fork: rehearse until nothing changes any more."""
+def warm_fork_server():
+    """Run the code of a boot and of a call until the interpreter has specialized it."""
     for _ in range(_ROUNDS):
-        _rehearse()
+        _boot_and_call()
 
 
-def rehearse():
-    """In a spare: rehearse once, and leave nothing."""
-    _rehearse()
-    gc.collect()  # now, and not some time in a call of the user's
+def warm_spare():
+    """Boot and call once, and leave nothing of it."""
+    _boot_and_call()
+    gc.collect()  # now, and not during a call of the user's
 
 
-def _rehearse():
+def _boot_and_call():
     child_setup.become({"variables": {}, "changes": {}}, ())
-    fault_dumps.rehearse()
+    fault_dumps.prewarm()
     call = codec.dumps((operator.add, (1, 2), {}))
-    said = [
+    received = [
         framing.FRAME.pack(_CHANNEL_EXEC, framing.FIRST_CHANNEL, 0),
         framing.head(framing.FIRST_CHANNEL, messages.CALL, messages.WHOLE, 1, len(call)),
         call,
@@ -56,7 +55,7 @@ def _rehearse():
         "locals": "",
         "path": list(sys.path),
         "replace_path": True,
-        "standins": None,
+        "stubs": None,
         "own_files": [],
         "lifeline": -1,
         "evidence": None,
@@ -66,9 +65,9 @@ def _rehearse():
     read_fd, there = os.pipe()
     heard, write_fd = os.pipe()
     try:
-        os.write(there, b"".join(said))
+        os.write(there, b"".join(received))
         with os.fdopen(read_fd, "rb") as reader:
-            main.prepare(reader, write_fd, config).rehearse()
+            main.prepare(reader, write_fd, config).prewarm()
     finally:
         os.close(there)
         os.close(heard)

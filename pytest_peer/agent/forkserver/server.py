@@ -55,7 +55,7 @@ def serve(reader, fd, config):
             for name in config["preload"]:
                 _preload(name)
             with contextlib.suppress(Exception):  # it only saves time
-                prewarm.warm_up()
+                prewarm.warm_fork_server()
         dispatch.flush()  # what an import has printed is not for every peer to say again
         gc.collect()
         gc.freeze()  # a collection in a peer does not touch, and so copy, what it has in common with the others
@@ -256,7 +256,7 @@ class Template:
         signal.signal(signal.SIGCHLD, self._sigchld)
         if not _readable(connection):  # else it is needed at once
             with contextlib.suppress(Exception):  # it only saves time
-                prewarm.rehearse()
+                prewarm.warm_spare()
         received = receive(connection)
         if received is None:
             os._exit(0)  # the template has ended
