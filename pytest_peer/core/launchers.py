@@ -75,6 +75,10 @@ _PREFIXES = frozenset(
 )
 
 
+#: The options of ``setsid`` that decide about what it does not do here.
+_SETSID_OPTIONS = ("-w", "--wait", "-f", "--fork")
+
+
 @dataclass(frozen=True, slots=True)
 class FoundLauncher:
     """The launcher in a command.
@@ -136,6 +140,28 @@ def stdio_launcher(
         if launcher is not None and _starts(words[at + 1 :], launcher):
             return FoundLauncher(name, at, launcher)
     return None
+
+
+def without_setsid(words: Sequence[str]) -> Sequence[str]:
+    """Remove ``setsid`` from the programs in front: every peer leads a session of its own.
+
+    Run by the leader of a process group, ``setsid`` forks, so that the program it starts would
+    neither be our child nor in the group that gets our signals.
+
+    :param words: the option ``exec``.
+    """
+    if isinstance(words, OverStdio):
+        return words
+    for at, name in _programs(words):
+        if name in LAUNCHERS:
+            break
+        if name == "setsid":
+            program = at + 1
+            while words[program] in _SETSID_OPTIONS:
+                program += 1
+            if not words[program].startswith("-"):  # another option, with a purpose of its own
+                return [*words[:at], *words[program:]]
+    return words
 
 
 def _starts(words: Sequence[str], launcher: Launcher) -> bool:

@@ -84,7 +84,7 @@ def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[st
         empty one.
     :raises ValueError: it returned a word with a NUL character.
     """
-    program: Sequence[str] = options.exec
+    program = launchers.without_setsid(options.exec)
     found = launchers.stdio_launcher(program)
     if found:
         program = launchers.command_line(program, options.env)
