@@ -141,7 +141,7 @@ def test(late): note("body")
     )
     result = inner.run()
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*in_peer was added when the setup*had begun: too late*"])
+    result.stdout.fnmatch_lines(["*in_peer was added after the setup*had begun: too late*"])
     assert not (inner.path / "notes").exists()
 
 

@@ -68,8 +68,8 @@ def test_tests_without_peers_run_once(inner):
     inner.write("def test_without(tmp_path): pass\ndef test_with(peer): pass")
     assert ids(inner, *ONE_AND_TWO) == [
         "test_without",
-        "test_with[env-FROM=one-python]",
-        "test_with[env-FROM=two-python]",
+        "test_with[env-FROM_one-python]",
+        "test_with[env-FROM_two-python]",
     ]
 
 
@@ -80,8 +80,13 @@ def test_name_of_the_interpreter_comes_last_in_the_id(inner):
         def test(x, peer): pass
         """
     )
-    found = ids(inner, "--peer-exec=/venvs/old/bin/python", "--peer-exec=/venvs/new/bin/python")
-    assert found == ["test[a-old]", "test[b-old]", "test[a-new]", "test[b-new]"]
+    found = ids(inner, "--peer-exec=/old/python", "--peer-exec=/new/python")
+    assert found == [
+        "test[a-old-python]",
+        "test[b-old-python]",
+        "test[a-new-python]",
+        "test[b-new-python]",
+    ]
 
 
 def test_one_interpreter_is_not_in_the_id(inner):
