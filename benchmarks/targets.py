@@ -90,6 +90,9 @@ TARGETS = [
         reference="floor",
         compare=Row.difference,
     ),
+    *_ratio(
+        "suite of 100 tests with a peer", "suite", "wall", {"pytest-forked": 0.85}, ours=FORKED
+    ),
     Target("cost of the plugin for 100 empty tests", "plugin", "wall", 5, "ms", ours="peer spawn"),
 ]
 

@@ -90,17 +90,23 @@ def _tests(template: str, count: int) -> str:
 @contextmanager
 def _suite(text: str) -> Iterator[Run]:
     """Provide a function that runs the suite with a command."""
-    with tempfile.TemporaryDirectory(prefix="suite-") as directory:
+    with (
+        tempfile.TemporaryDirectory(prefix="suite-") as directory,
+        # Not below the suite: pytest would look for tests in it.
+        tempfile.TemporaryDirectory(prefix="suite-tmp-") as temporary,
+    ):
         (Path(directory) / "test_suite.py").write_text(text)
         (Path(directory) / "pytest.ini").write_text("[pytest]\n")
         inherited = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+        # With it every run would compile this package, which an installed one is.
+        inherited.pop("PYTHONDONTWRITEBYTECODE", None)
 
         def run(command: list[str]) -> tuple[float, float]:
             environment = inherited | (ONLY_PEER if command[0] == sys.executable else {})
             before = _processor()
             began = time.perf_counter()
             subprocess.run(
-                [*command, "-q", "-pno:cacheprovider", f"--basetemp={directory}/tmp"],
+                [*command, "-q", "-pno:cacheprovider", f"--basetemp={temporary}/tmp"],
                 cwd=directory,
                 env=environment,
                 check=True,

@@ -32,24 +32,25 @@ def random_name(prefix: str = "peer") -> str:
 
     Erlang's original is ``peer:random_name/1``.
 
-    :param prefix: default ``"peer"``. Characters outside ``[A-Za-z0-9_.-]`` become ``_``, and a
-        long prefix is shortened in the middle.
+    :param prefix: default ``"peer"``; made a `slug`.
     """
     tail = f"-{next(_counter)}-{os.getpid()}"
-    return shortened(_FOREIGN.sub("_", prefix).strip("_") or "peer", MAX_LENGTH - len(tail)) + tail
+    return (slug(prefix, MAX_LENGTH - len(tail)) or "peer") + tail
 
 
-def shortened(text: str, limit: int) -> str:
-    """Shorten `text` to `limit` characters.
+def slug(text: str, limit: int) -> str:
+    """Return `text` as a word that is a valid name, readable, and at most `limit` characters long.
 
-    A hash replaces the middle, so that different texts stay different.
+    Other characters become ``_``. In a longer text a hash replaces the middle, so texts that differ
+    only there get different words. The word is empty if no letter or digit is in `text`.
     """
-    if len(text) <= limit:
-        return text
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    word = _FOREIGN.sub("_", text).strip("_.-")
+    if len(word) <= limit:
+        return word
+    digest = hashlib.sha256(word.encode()).hexdigest()[:8]
     kept = limit - len(digest) - 2
     head = (kept + 1) // 2
-    return f"{text[:head]}-{digest}-{text[len(text) - (kept - head) :]}"
+    return f"{word[:head]}-{digest}-{word[len(word) - (kept - head) :]}"
 
 
 def checked(name: object) -> str:

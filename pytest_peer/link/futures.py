@@ -150,6 +150,10 @@ class PeerFuture(Future[Any]):
         """Wait for the outcome and return the exception, if it is one; limits as for `result`."""
         return self.outcome(timeout)[1]
 
+    def wait(self, timeout: float | None) -> bool:
+        """Wait for the outcome; return whether it came within `timeout` seconds."""
+        return self._settled.wait(timeout)
+
     def outcome(self, timeout: float | None, limit: float | None = None) -> Outcome:
         """Wait for the outcome and return it.
 

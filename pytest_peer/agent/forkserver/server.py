@@ -13,6 +13,7 @@ A request and a report are four bytes of length and a marshalled tuple; descript
 from __future__ import annotations
 
 import array
+import contextlib
 import gc
 import importlib
 import marshal
@@ -34,7 +35,7 @@ LENGTH = struct.Struct("!I")
 #: for the near end of a relay before that its control socket.
 _DESCRIPTORS = {"fork": 5, "execute": 6, "execute_unlinked": 4, "relay": 7}
 #: After a spare was used and before the next is made: the boot of the peer needs the processors more.
-_PAUSE = 0.003
+_PAUSE = 0.0015
 
 
 def serve(reader, fd, config):
@@ -50,8 +51,11 @@ def serve(reader, fd, config):
                 "the interpreter has more than one thread from its start (sitecustomize, or a .pth file); "
                 "use start_method='spawn'"
             )
-        for name in config["preload"]:
-            _preload(name)
+        with _rare_collections():
+            for name in config["preload"]:
+                _preload(name)
+            with contextlib.suppress(Exception):  # it only saves time
+                prewarm.warm_fork_server()
         dispatch.flush()  # what an import has printed is not for every peer to say again
         gc.collect()
         gc.freeze()  # a collection in a peer does not touch, and so copy, what it has in common with the others
@@ -88,6 +92,17 @@ def _execute(request, descriptors, lifeline):
         errno = getattr(exc, "errno", None) or 0
         os.write(failed, marshal.dumps((errno, str(exc))))
         os._exit(1)
+
+
+@contextlib.contextmanager
+def _rare_collections():
+    """Collect garbage less often: imports make many objects that stay. What they set has its way."""
+    usual, *rest = gc.get_threshold()
+    rare = (100 * usual, *rest)
+    gc.set_threshold(*rare)
+    yield
+    if gc.get_threshold() == rare:
+        gc.set_threshold(usual, *rest)
 
 
 def _preload(name):
@@ -239,10 +254,9 @@ class Template:
         self._title.set("pytest-peer-spare")
         self.lifeline = child_setup.begin(self._pid, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
-        try:
-            prewarm.run()
-        except Exception:
-            pass  # what it saves is time, and nothing else depends on it
+        if not _readable(connection):  # else it is needed at once
+            with contextlib.suppress(Exception):  # it only saves time
+                prewarm.warm_spare()
         received = receive(connection)
         if received is None:
             os._exit(0)  # the template has ended
@@ -290,6 +304,12 @@ def receive(connection):
         return _exactly(connection, *LENGTH.unpack(data)), list(descriptors)
     except EOFError:
         return None
+
+
+def _readable(connection):
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _exactly(connection, size):
