@@ -26,7 +26,7 @@ WIDER_FACTORIES = {f"{scope}_peer_factory" for scope in ("class", "module", "pac
 SPARE = "pytest-peer-spare"
 
 Resources = dict[tuple[str, object], str]  # identity, to the words that name it
-allowed_key = pytest.StashKey[Resources]()  # what may exist after the running test
+allowed_key = pytest.StashKey[Resources]()  # what may be there after the running test
 
 
 def pytest_configure(config: pytest.Config) -> None:
