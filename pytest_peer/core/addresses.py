@@ -1,6 +1,7 @@
-"""Where the control link of a peer goes, as the options ``connection`` and ``detached`` say it; pure.
+"""Addresses of control links: the options ``connection`` and ``detached``; pure functions.
 
-Over pipes that the peer inherits, or over TCP: the origin listens at an address, and the peer connects to it.
+A link uses pipes that the peer inherits, or TCP: the origin listens at an address, and the peer
+connects to it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import TypeAlias
 
 __tracebackhide__ = True
 
-#: Over pipes. Erlang's word: there they are those of the terminal.
+#: Over pipes. The word is Erlang's, where these are the standard streams.
 STDIO = "stdio"
-#: Where a bare port listens: nobody on the network can connect to it.
+#: The address for a bare port. Other hosts cannot connect to it.
 LOOPBACK = "127.0.0.1"
 HIGHEST_PORT = 65535
 #: An IP address, and a port or 0 for any.
@@ -25,10 +26,10 @@ _TEXT = re.compile(r"(?:(?:\[(?P<v6>[^\[\]]*)\]|(?P<v4>[^:\[\]]*)):)?(?P<port>[0
 
 
 def connection(value: object) -> Connection:
-    """Check a value of the option ``connection``; of a port made is the address on which it listens.
+    """Check a value of the option ``connection``, and return it as an address.
 
-    :raises TypeError: it is of another type.
-    :raises ValueError: no such address, or none that a peer can connect to.
+    :raises TypeError: the value has another type.
+    :raises ValueError: it is not an address, or not one that a peer can connect to.
     """
     if isinstance(value, str):
         if value != STDIO:
@@ -42,9 +43,10 @@ def connection(value: object) -> Connection:
 
 
 def connection_of_text(text: str) -> Connection:
-    """The value that the user wrote as ``stdio``, ``4711``, ``10.0.0.1:4711`` or ``[fe80::1]:4711``.
+    """Read a connection from text.
 
-    :raises ValueError: none of these.
+    :param text: as ``stdio``, ``4711``, ``10.0.0.1:4711`` or ``[fe80::1]:4711``.
+    :raises ValueError: the text has another form.
     """
     text = text.strip()
     if text == STDIO:
@@ -58,9 +60,9 @@ def connection_of_text(text: str) -> Connection:
 
 
 def refusal(connection: Connection, *, detached: bool) -> str:
-    """Why a peer cannot be detached; empty if it can, or need not."""
+    """Say why a peer cannot be detached; empty if it can, or need not be."""
     if detached and connection == STDIO:
-        return "a peer on pipes of its origin cannot be; use it with connection=0, which is TCP"
+        return "a peer on pipes cannot be detached; use connection=0, which is TCP"
     return ""
 
 
@@ -80,7 +82,5 @@ def _ip(text: str, value: object) -> str:
     except ValueError:
         raise ValueError(f"connection: not an IP address: {text!r} in {value!r}") from None
     if ip.is_unspecified or ip.is_multicast:
-        raise ValueError(
-            f"connection: the peer connects to the very address, and nobody can to {text!r} in {value!r}"
-        )
+        raise ValueError(f"connection: a peer cannot connect to the address {text!r} in {value!r}")
     return str(ip)

@@ -1,4 +1,4 @@
-"""What can be given as a time limit."""
+"""Check time limits."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import threading
 
 
 def seconds(option: str, value: object) -> float | None:
-    """A time limit: seconds, or ``None`` for no limit.
+    """Return a time limit: seconds, or ``None`` for no limit.
 
-    :raises TypeError: not a number.
-    :raises ValueError: negative or not a number at all.
+    :param option: its name, for the error.
+    :raises TypeError: the value is not a number.
+    :raises ValueError: it is negative or NaN.
     """
     if value is None:
         return None
@@ -18,5 +19,5 @@ def seconds(option: str, value: object) -> float | None:
         raise TypeError(f"{option}: expected seconds or None, got {value!r}")
     if math.isnan(value) or value < 0:
         raise ValueError(f"{option}: seconds must not be negative or NaN, got {value!r}")
-    # Above it, the interpreter cannot wait: three hundred years are no limit.
+    # The interpreter cannot wait longer than this, which is three hundred years.
     return None if value > threading.TIMEOUT_MAX else float(value)
