@@ -165,3 +165,30 @@ def test_system_that_refuses_something_while_pytest_collects_is_told_of_in_the_t
     result = inner.run()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([f"E*BootError: peer * could not be started: *{limit}*"])
+
+
+def test_gc_thresholds_are_those_of_a_new_interpreter(inner):
+    inner.write(
+        """
+        import gc
+
+        def test_it(peer_factory):
+            forked, spawned = peer_factory(), peer_factory(start_method="spawn")
+            assert forked.call(gc.get_threshold) == spawned.call(gc.get_threshold)
+        """
+    )
+    inner.run().assert_outcomes(passed=1)
+
+
+def test_gc_threshold_of_a_preloaded_module_stays(inner):
+    inner.pytester.makeini("[pytest]\npeer_preload = its_own_threshold\n")
+    inner.write("import gc; gc.set_threshold(4321, 10, 10)\n", "its_own_threshold.py")
+    inner.write(
+        """
+        import gc
+
+        def test_it(peer):
+            assert peer.call(gc.get_threshold) == (4321, 10, 10)
+        """
+    )
+    inner.run().assert_outcomes(passed=1)
