@@ -27,7 +27,7 @@ def test_failing_tests_are_kept(inner, place):
         def test_it(number, peer): assert number % 2
         """
     )
-    inner.run("-n", "2", "--peer-artifacts=kept").assert_outcomes(passed=2, failed=2)
+    inner.run_apart("-n", "2", "--peer-artifacts=kept").assert_outcomes(passed=2, failed=2)
     assert [Path(name).name for name in directories(place)] == ["db", "db"]
     assert not list(place.glob(".*"))
 
@@ -47,7 +47,7 @@ def test_worker_that_dies_leaves_those_of_all_its_peers(inner, place, end):
             {end}
         """
     )
-    result = inner.run(*ONE_WORKER, "-p", "no:randomly")
+    result = inner.run_apart(*ONE_WORKER, "-p", "no:randomly")
     assert result.ret != 0
     test = "test_inner.py--test_it"
     assert directories(place) == [f"{test}/db", f"{test}/shared", f"{test}/stopped"]
@@ -64,7 +64,7 @@ def test_peers_of_a_worker_that_died_are_listed(inner, place):
             os._exit(3)
         """
     )
-    result = inner.run(*ONE_WORKER)
+    result = inner.run_apart(*ONE_WORKER)
     pid = (inner.path / "pids").read_text().split()[0]
     result.stdout.fnmatch_lines(
         [
@@ -88,7 +88,7 @@ def test_other_workers_go_on(inner, place):
                 os._exit(3)
         """
     )
-    inner.run("-n", "2", "--peer-artifacts=kept").assert_outcomes(passed=5, failed=1)
+    inner.run_apart("-n", "2", "--peer-artifacts=kept").assert_outcomes(passed=5, failed=1)
     assert [Path(name).name for name in directories(place)] == ["db-3"]
     assert not list(place.glob(".*"))
 
@@ -101,7 +101,7 @@ def test_journal_of_another_run_is_none_of_its_business(inner, place, tmp_path):
     journal = place / ".running-0123-gw0"
     journal.write_text(json.dumps({"test": "test_inner.py::test_it", "path": str(other)}) + "\n")
     inner.write("def test_it(peer_factory): peer_factory(name='db'); os._exit(3)")
-    inner.run(*ONE_WORKER)
+    inner.run_apart(*ONE_WORKER)
     assert directories(place) == ["test_inner.py--test_it/db"]
     assert journal.exists()
 
@@ -117,7 +117,9 @@ def test_worker_whose_peers_are_gone_leaves_no_journal(inner, place):
             assert len(open("kept/" + names[0]).readlines()) == 1  # the session's
         """
     )
-    inner.run("-n", "1", "--peer-artifacts=kept", "-p", "no:randomly").assert_outcomes(passed=2)
+    inner.run_apart("-n", "1", "--peer-artifacts=kept", "-p", "no:randomly").assert_outcomes(
+        passed=2
+    )
     assert not list(place.iterdir())
 
 
@@ -130,14 +132,14 @@ def test_run_that_stops_at_a_failure_leaves_no_journal(inner, place):
             assert number
         """
     )
-    inner.run("-n", "2", "-x", "--peer-artifacts=kept")
+    inner.run_apart("-n", "2", "-x", "--peer-artifacts=kept")
     assert len(list(place.glob("*"))) >= 1
     assert not list(place.glob(".*"))
 
 
 def test_worker_that_dies_without_the_option_is_reported_as_ever(inner):
     inner.write("def test_it(peer): os._exit(3)")
-    result = inner.run("-n", "1", "--max-worker-restart=0")
+    result = inner.run_apart("-n", "1", "--max-worker-restart=0")
     result.stdout.fnmatch_lines(["*crashed while running*test_it*"])
     result.stdout.no_fnmatch_line("*peers that crashed*")
 
@@ -150,5 +152,5 @@ def test_worker_in_another_directory_keeps_them_in_the_same(inner, place):
     )
     worker = f"--tx=popen//chdir={inner.path}/elsewhere"
     arguments = ("-d", worker, "--rsyncdir=sub", "--peer-artifacts=kept", f"{inner.path}/sub")
-    inner.run("-p", "xdist", *arguments).assert_outcomes(failed=1)
+    inner.run_apart("-p", "xdist", *arguments).assert_outcomes(failed=1)
     assert [Path(name).name for name in directories(place)] == ["db"]

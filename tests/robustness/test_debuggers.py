@@ -13,8 +13,8 @@ import pytest
 from debugging import DEBUGGER
 from processes import assert_gone
 from processes import is_running
-from stopping import AT_ONCE
 from stopping import taking_less_than
+from timeouts import AT_ONCE
 
 import pytest_peer
 

@@ -10,10 +10,9 @@ import pytest
 from steps import Interrupted
 from steps import at
 from steps import interrupt
+from timeouts import LONG
 
 import pytest_peer
-
-LIMIT = 20.0  # seconds, of what must come
 
 
 def test_an_interrupted_expectation_excuses_nothing(tmp_path):
@@ -25,7 +24,7 @@ def test_an_interrupted_expectation_excuses_nothing(tmp_path):
     ):
         pass
     os.kill(peer.pid, signal.SIGKILL)
-    peer.wait_down(LIMIT)
+    peer.wait_down(LONG)
     with pytest.warns(pytest_peer.PeerDownWarning, match="SIGKILL"):
         pytest_peer.start().stop()
 
@@ -38,7 +37,7 @@ def test_an_interrupted_wait_tells_of_the_interrupt(peer):
         at(("core/sync.py", "discard", "call"), do=interrupt),
     ):
         while True:  # it may be answered before it is waited for
-            future.result(LIMIT)
+            future.result(LONG)
             future = peer.submit(operator.add, 1, 2)
 
 
@@ -179,13 +178,13 @@ def test_what_is_said_at_the_moment_of_the_death_is_told_of_it(tmp_path, say):
 
     def die() -> None:
         os.kill(peer.pid, signal.SIGKILL)
-        peer.wait_down(LIMIT)
+        peer.wait_down(LONG)
         peer.stop()  # all is told
 
     says = {
         "call": lambda: peer.call(operator.add, 1, 2),
         "call_within": lambda: peer.call_within(None, operator.add, 1, 2),
-        "submit": lambda: peer.submit(operator.add, 1, 2).result(LIMIT),
+        "submit": lambda: peer.submit(operator.add, 1, 2).result(LONG),
         "cast": lambda: peer.cast(operator.add, 1, 2),
         "send": lambda: peer.send("box", 1),
     }

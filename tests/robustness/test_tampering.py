@@ -12,10 +12,10 @@ from unittest import mock
 import pytest
 from occupations import wait_forever
 from processes import assert_gone
+from timeouts import LONG
 
 import pytest_peer
 
-TOLD = 20.0  # of what must come; far from the minute that a call has
 WITHOUT_GUARDIAN = (
     "import pytest_peer.launch.forkserver.registry as s; s.unavailable = lambda: 'a test'"
 )
@@ -69,10 +69,10 @@ def test_a_death_is_told_while_the_clock_raises(peer_factory):
         mock.patch("time.sleep", side_effect=ZeroDivisionError),
     ):
         with pytest.raises(pytest_peer.PeerDown) as caught:
-            first.call_within(TOLD, die)
+            first.call_within(LONG, die)
         peer_factory().stop()
     assert caught.value.reason.signal == signal.SIGKILL
-    assert peer_factory().call_within(TOLD, int) == 0
+    assert peer_factory().call_within(LONG, int) == 0
 
 
 # What the end needs
@@ -81,8 +81,8 @@ def test_a_death_is_told_while_the_clock_raises(peer_factory):
 def test_a_death_is_told_while_nothing_can_be_dumped(mortal):
     with mock.patch("json.dumps", side_effect=ZeroDivisionError):
         with pytest.raises(pytest_peer.PeerDown) as caught:
-            mortal.call_within(TOLD, die)
-        assert mortal.restart().call_within(TOLD, int) == 0
+            mortal.call_within(LONG, die)
+        assert mortal.restart().call_within(LONG, int) == 0
     assert caught.value.reason.signal == signal.SIGKILL
 
 
@@ -108,7 +108,7 @@ def test_peers_that_come_after_nothing_could_be_read_live_and_die_as_ever(run):
 
 def test_a_death_is_told_while_there_is_a_mock_for_threads(mortal):
     with mock.patch("threading.Thread"), pytest.raises(pytest_peer.PeerDown) as caught:
-        mortal.call_within(TOLD, die)
+        mortal.call_within(LONG, die)
     assert caught.value.reason.signal == signal.SIGKILL
 
 
@@ -118,7 +118,7 @@ def test_a_death_is_told_while_threads_of_others_cannot_be_started(mortal):
         mock.patch("threading.Thread.start", side_effect=refused),
         pytest.raises(pytest_peer.PeerDown) as caught,
     ):
-        mortal.call_within(TOLD, die)
+        mortal.call_within(LONG, die)
     assert caught.value.reason.signal == signal.SIGKILL
 
 
@@ -186,8 +186,8 @@ def test_a_function_that_was_patched_for_a_moment_costs_later_peers_nothing(peer
 
     with mock.patch("os.read", broken):
         first.cast(print, "something to read")
-        assert asked.wait(TOLD)
-    assert peer_factory().call_within(TOLD, int) == 0
+        assert asked.wait(LONG)
+    assert peer_factory().call_within(LONG, int) == 0
 
 
 # Ends that somebody else hears of
@@ -257,6 +257,6 @@ def test_no_peer_outlives_its_origin_when_c_code_has_forked_that(run):
     """)
     child, *peers = map(int, said[0].split())
     try:
-        assert_gone(peers, within=TOLD)
+        assert_gone(peers, within=LONG)
     finally:
         os.kill(child, signal.SIGKILL)

@@ -10,9 +10,9 @@ import sys
 import pytest
 from cells import CRASH_CELLS
 from cells import STOP_CELLS
-from deaths import LONG
 from deaths import WAYS
 from paths import SUPPORT
+from timeouts import LONG
 
 METHODS = ["forkserver", "spawn"] if sys.platform == "linux" else ["spawn"]
 

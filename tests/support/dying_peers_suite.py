@@ -10,9 +10,9 @@ import time
 import pytest
 from cells import CRASH_CELLS
 from cells import STOP_CELLS
-from deaths import LONG
 from deaths import MOMENTS
 from occupations import wait_forever
+from timeouts import LONG
 
 import pytest_peer
 

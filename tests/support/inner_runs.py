@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 
 import pytest
+from paths import SUPPORT
 from processes import assert_gone
+from timeouts import LONGER
 
 #: In reach of the inner tests: notes who is there, for the outer one to see who is left.
 NOTES = """
@@ -38,13 +41,20 @@ class Inner:
         file.write_text(header + textwrap.dedent(source))
 
     def run(self, *arguments: str) -> pytest.RunResult:
+        """Run the tests in this process, whose fork server their peers use; xdist gets one of its own."""
+        if "-n" in arguments:
+            return self.run_apart(*arguments)
+        with warnings.catch_warnings():
+            warnings.resetwarnings()  # those of the outer test are not theirs
+            return self.pytester.runpytest_inprocess(*arguments, syspathinsert=True)
+
+    def run_apart(self, *arguments: str) -> pytest.RunResult:
+        """Run the tests in a process of their own: for those that end it, interrupt it, or look at it."""
         if "-n" in arguments:
             arguments = ("-p", "xdist", *arguments)
-        return self.pytester.runpytest_subprocess(*arguments, timeout=40)
-
-    def run_here(self, *arguments: str) -> pytest.RunResult:
-        """Without a process of its own: for what ends before a peer is started."""
-        return self.pytester.runpytest_inprocess(*arguments)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(SUPPORT))
+            return self.pytester.runpytest_subprocess(*arguments, timeout=LONGER)
 
     def pids(self) -> list[int]:
         """Those that the tests have noted."""

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from awkward import made_here
+from timeouts import LONG
 
 from pytest_peer import DecodeError
 from pytest_peer import EncodeError
 from pytest_peer import Peer
 
-LONG = 30.0
 MEGABYTE = 1 << 20
 
 

@@ -14,12 +14,11 @@ from typing import Any
 import pytest
 from boxes import report_and_take
 from boxes import take
+from timeouts import LONG
 
 from pytest_peer import CallTimeout
 from pytest_peer import Peer
 from pytest_peer import PeerError
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 counter = itertools.count(1)
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from boxes import send
 from boxes import take
+from timeouts import LONG
 
 from pytest_peer import EncodeError
 from pytest_peer import Peer
 from pytest_peer import here
 
-LONG = 30.0  # for what has to come, on a busy machine too
 BIG = 5 << 20
 
 

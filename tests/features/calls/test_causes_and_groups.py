@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 from awkward import TwoArguments
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import RemoteError
-
-LONG = 30.0
 
 
 class OwnError(Exception):

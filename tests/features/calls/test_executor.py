@@ -10,11 +10,10 @@ import threading
 
 import pytest
 from boxes import take
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import PeerDown
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class OwnError(Exception):

@@ -11,14 +11,13 @@ import time
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import CallTimeout
 from pytest_peer import EncodeError
 from pytest_peer import PeerDown
 from pytest_peer import PeerGroup
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class OwnError(Exception):

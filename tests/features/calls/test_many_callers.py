@@ -14,13 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import CallTimeout
 from pytest_peer import Peer
 from pytest_peer import PeerError
 from pytest_peer import here
 
-LONG = 30.0  # for what has to come, on a busy machine too
 THREADS = 8
 CALLS = 200
 

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from boxes import report_and_take
 from boxes import take
+from timeouts import LONG
 
 from pytest_peer import EncodeError
 from pytest_peer import Peer
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class OwnError(Exception):

@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 from boxes import report_and_take
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import PeerDown
-
-LONG = 30.0  # for what has to come, on a busy machine too
-
 
 VERBS: dict[str, Callable[[Peer], Any]] = {
     "call": lambda peer: peer.call(os.getpid),

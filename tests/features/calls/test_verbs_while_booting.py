@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from gates import Gate
+from timeouts import LONG
 
 from pytest_peer import CallTimeout
 from pytest_peer import EncodeError
@@ -18,8 +19,6 @@ from pytest_peer import Peer
 from pytest_peer import PeerDown
 from pytest_peer import PeerError
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 counter = itertools.count(1)
 

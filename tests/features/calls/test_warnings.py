@@ -17,10 +17,9 @@ from typing import Any
 
 import pytest
 from awkward import made_warning
+from timeouts import LONG
 
 from pytest_peer import Peer
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class OwnWarning(UserWarning):

@@ -10,11 +10,11 @@ import time
 import pytest
 from gates import pass_gate
 from occupations import wait_forever
+from timeouts import LONG
 
 import pytest_peer
 
 MODES = pytest.mark.parametrize("mode", ["stop", "continue", "crash"])
-LIMIT = 20.0  # seconds, of what must come
 
 
 def exit_after(path: str) -> None:
@@ -64,7 +64,7 @@ def test_other_exceptions_do_not_wait_for_the_death(peer):
 
 
 def test_end_of_the_block_waits_for_the_death(peer, gate):
-    with peer.expect_death(timeout=LIMIT):
+    with peer.expect_death(timeout=LONG):
         peer.cast(exit_after, gate.path)
         gate.open()
     assert peer.state == "down"
@@ -108,7 +108,7 @@ def test_limit_that_is_none_is_refused(peer, timeout):
 def test_peer_that_is_down_already_is_refused_with_the_reason(peer_factory):
     peer = peer_factory(peer_down="continue")
     peer.cast(os._exit, 3)
-    peer.wait_down(LIMIT)
+    peer.wait_down(LONG)
     with pytest.raises(pytest_peer.PeerDown, match="exited with status 3"), peer.expect_death():
         pytest.fail("the block is entered")
 
@@ -134,7 +134,7 @@ def test_outer_block_excuses_what_the_inner_one_has_not_seen(peer):
 def test_restart_after_the_death_fulfils_the_block(peer):
     with peer.expect_death():
         peer.cast(os._exit, 3)
-        peer.wait_down(LIMIT)
+        peer.wait_down(LONG)
         peer.restart()
     assert peer.state == "running"
 

@@ -11,11 +11,10 @@ from occupations import wait_forever
 from processes import assert_gone
 from processes import is_running
 from processes import start_child_and_grandchild
+from timeouts import LONG
 
 import pytest_peer
 from pytest_peer import eventually
-
-LIMIT = 20.0  # seconds, of what must come
 
 
 def print_on_sigusr1() -> None:
@@ -47,7 +46,7 @@ def test_resumed_peer_goes_on(pausable):
     pausable.pause()
     answer = pausable.submit(os.getpid)
     pausable.resume()
-    assert answer.result(LIMIT) == pausable.pid
+    assert answer.result(LONG) == pausable.pid
 
 
 def test_resumed_peer_answers_later_calls_after_one_that_timed_out(pausable):
@@ -116,7 +115,7 @@ def test_kill_returns_when_the_peer_is_gone(peer):
 
 def test_kill_with_another_signal_is_what_the_peer_dies_of(peer):
     peer.kill(signal.SIGTERM)
-    assert peer.wait_down(LIMIT).signal is signal.SIGTERM
+    assert peer.wait_down(LONG).signal is signal.SIGTERM
 
 
 def test_kill_with_another_signal_returns_when_it_is_sent(peer):

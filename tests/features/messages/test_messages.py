@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from boxes import send
 from boxes import take
+from timeouts import LONG
 
 import pytest_peer
 from pytest_peer import DecodeError
 from pytest_peer import EncodeError
 from pytest_peer import Peer
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class RefusesUnpickling:

@@ -17,15 +17,13 @@ import pytest
 from boxes import report_and_take
 from gates import Gate
 from occupations import hold_the_gil
+from timeouts import LONG
+from timeouts import SOON
 
 from pytest_peer import CallTimeout
 from pytest_peer import Peer
 from pytest_peer import PeerDown
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
-#: In a second or two there is all that can be had without a program that looks from outside; this is more.
-SOON = 10.0
 
 
 @pytest.fixture(params=["forkserver", "spawn"])

@@ -34,7 +34,7 @@ def notes(inner) -> list[str]:
 
 def ids(inner, *arguments: str) -> list[str]:
     """Those that pytest collects, in its order."""
-    lines = inner.run_here("--collect-only", "-q", *arguments).stdout.lines
+    lines = inner.run("--collect-only", "-q", *arguments).stdout.lines
     return [line.partition("::")[2] for line in lines if "::" in line]
 
 
@@ -210,7 +210,7 @@ def test_in_peer_with_exec_is_not_repeated(inner, marker):
 
 def test_fixture_that_is_asked_for_too_late_is_an_error_that_says_what_to_do(inner):
     inner.write("def test(request): request.getfixturevalue('peer')")
-    result = inner.run_here(*ONE_AND_TWO)
+    result = inner.run(*ONE_AND_TWO)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["E *UsageError: --peer-exec names several*name the fixture in the signature*"]
@@ -265,14 +265,14 @@ def test_same_one_twice_is_a_usage_error(inner, where):
     if where.startswith("ini"):
         arguments = []
         write_ini(inner, *programs)
-    result = inner.run_here(*arguments)
+    result = inner.run(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*{where}: given more than once: *nice*"])
 
 
 def test_bad_one_among_several_is_a_usage_error_that_names_it(inner):
     inner.write("def test(): pass")
-    result = inner.run_here("--peer-exec=python", "--peer-exec='unbalanced")
+    result = inner.run("--peer-exec=python", "--peer-exec='unbalanced")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--peer-exec: *'unbalanced*"])
 
@@ -305,5 +305,5 @@ def test_fork_server_starts_if_one_of_them_is_this_interpreter(inner, last, serv
         def test_with(peer): pass
         """
     )
-    result = inner.run(*exec_options("one"), f"--peer-exec={last}")
+    result = inner.run_apart(*exec_options("one"), f"--peer-exec={last}")
     result.assert_outcomes(passed=3)

@@ -8,6 +8,7 @@ from typing import NoReturn
 from typing import Optional
 
 import pytest
+from timeouts import LONG
 
 import pytest_peer
 from pytest_peer import Mailbox
@@ -22,7 +23,6 @@ from pytest_peer import here
 from pytest_peer import mailbox
 from pytest_peer import start
 
-LONG = 30.0  # for what has to come, on a busy machine too
 KEY = pytest.StashKey[int]()
 slow = pytest.mark.skipif(sys.version_info < (3, 0), reason="nothing is that old")
 

@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 from processes import is_running
+from timeouts import LONG
 
 import pytest_peer
 from pytest_peer import eventually
-
-LIMIT = 20.0  # seconds, of what must come
-
 
 # start
 
@@ -91,7 +89,7 @@ def test_temporary_artifacts_of_a_failed_boot_are_not_left(tmp_path, monkeypatch
 def test_temporary_artifacts_of_a_crashed_peer_are_kept():
     peer = pytest_peer.start(peer_down="continue")
     peer.cast(signal.raise_signal, signal.SIGSEGV)
-    peer.wait_down(LIMIT)
+    peer.wait_down(LONG)
     peer.stop()
     assert (peer.artifacts / "manifest.json").exists()
     shutil.rmtree(peer.artifacts)
@@ -114,7 +112,7 @@ def test_artifacts_go_where_the_option_says_and_stay(tmp_path):
 def dies(**options: object) -> pytest_peer.Peer:
     peer = pytest_peer.start(**options)
     peer.cast(os._exit, 3)
-    peer.wait_down(LIMIT)
+    peer.wait_down(LONG)
     eventually(lambda: not is_running(peer.pid))
     return peer
 

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 from processes import assert_gone
+from timeouts import LONG
 
 import pytest_peer
 from pytest_peer import ExecNotFound
 from pytest_peer import NameInUse
 from pytest_peer import PeerGroup
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 @pytest.fixture(scope="module")

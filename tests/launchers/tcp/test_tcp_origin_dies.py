@@ -13,13 +13,11 @@ from dying_origin import BUSY
 from endings import Watched
 from kinds_of_connections import CONNECTIONS
 from paths import SUPPORT
+from timeouts import GONE
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="processes are watched by their descriptors"
 )
-
-#: The promise is one second, on a machine that is not busy. What is asserted tells a late end from none.
-GONE = 10.0
 
 
 @pytest.fixture(scope="module")

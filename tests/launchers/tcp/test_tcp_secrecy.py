@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from strangers import LONG
 from strangers import assert_refused
 from strangers import is_closed
+from timeouts import LONGER
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="environments of processes are read in /proc"
@@ -130,11 +130,11 @@ def test_peer_runs_nothing_of_an_origin_that_does_not_know_its_secret(besieged, 
         with subprocess.Popen(
             words[python:], env=environ, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
         ) as process:
-            false_origin.settimeout(LONG)
+            false_origin.settimeout(LONGER)
             connected, _ = false_origin.accept()
             with connected:
                 connected.sendall(b"c" * 64 + b"%d\n" % len(code) + code)
-                assert process.wait(LONG) == 1
+                assert process.wait(LONGER) == 1
             assert process.stderr is not None
             assert b"not the origin" in process.stderr.read()
     assert not evidence.exists()

@@ -15,10 +15,9 @@ from kinds_of_connections import CONNECTIONS
 from manifests import manifest
 from processes import assert_gone
 from processes import start_child_and_grandchild
+from timeouts import LONG
 
 import pytest_peer
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class Refused(Exception):

@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from timeouts import LONG
 
 from pytest_peer.link.protocol import messages
 from pytest_peer.link.protocol import sender
@@ -18,7 +19,6 @@ from pytest_peer.link.protocol.segments import view_of
 from pytest_peer.link.protocol.sender import MessageSender
 
 BIG = b"b" * (3 * sender.CHUNK)
-SECONDS = 10.0
 
 
 class Line:
@@ -33,11 +33,11 @@ class Line:
         self.entered = threading.Semaphore(0)
         self.failure: Callable[[], OSError] | None = None
         self._incoming: dict[tuple[int, int], Incoming] = {}
-        self.outbox = MessageSender(self.send, lambda: self.open.wait(SECONDS))
+        self.outbox = MessageSender(self.send, lambda: self.open.wait(LONG))
 
     def send(self, kind: int, flag: int, ident: int, part: bytes) -> None:
         self.entered.release()
-        assert self.open.wait(SECONDS)
+        assert self.open.wait(LONG)
         if self.failure is not None:
             raise self.failure()
         self.threads.append(threading.get_ident())
@@ -59,12 +59,12 @@ class Line:
         """From now on every item waits for `unblock`; one big message is there, and waits already."""
         self.open.clear()
         self.outbox.post(messages.CALL, 1, BIG)
-        assert self.entered.acquire(timeout=SECONDS)
+        assert self.entered.acquire(timeout=LONG)
 
     def unblock(self) -> list[int]:
         """Let everything go; the ids of the messages in the order in which they were complete."""
         self.open.set()
-        assert self.outbox.wait_idle(SECONDS)
+        assert self.outbox.wait_idle(LONG)
         return [ident for _, ident, _ in self.whole]
 
 
@@ -86,13 +86,13 @@ def test_empty_message_is_a_message(line: Line) -> None:
 
 def test_big_message_comes_whole(line: Line) -> None:
     line.outbox.post(messages.CALL, 1, BIG)
-    assert line.outbox.wait_idle(SECONDS)
+    assert line.outbox.wait_idle(LONG)
     assert line.whole == [(messages.CALL, 1, BIG)]
 
 
 def test_no_item_is_bigger_than_a_chunk(line: Line) -> None:
     line.outbox.post(messages.CALL, 1, BIG + b"x")
-    assert line.outbox.wait_idle(SECONDS)
+    assert line.outbox.wait_idle(LONG)
     assert max(size for _, size in line.items) <= sender.CHUNK
 
 
@@ -150,7 +150,7 @@ def test_everything_arrives_and_what_is_in_order_stays_so(posts: list[tuple[int,
         for ident, (size, in_order) in enumerate(posts):
             sent.append((messages.MESSAGE, ident, bytes([ident]) * size))
             line.outbox.post(*sent[-1], in_order=in_order)
-        assert line.outbox.wait_idle(SECONDS)
+        assert line.outbox.wait_idle(LONG)
     assert sorted(line.whole) == sent
     ordered = {ident for ident, (_, in_order) in enumerate(posts) if in_order}
     assert [ident for _, ident, _ in line.whole if ident in ordered] == sorted(ordered)
@@ -158,7 +158,7 @@ def test_everything_arrives_and_what_is_in_order_stays_so(posts: list[tuple[int,
 
 def test_indirect_message_is_sent_by_another_thread(line: Line) -> None:
     line.outbox.post(messages.STACKS, 1, b"x", direct=False)
-    assert line.outbox.wait_idle(SECONDS)
+    assert line.outbox.wait_idle(LONG)
     assert line.whole == [(messages.STACKS, 1, b"x")]
     assert threading.get_ident() not in line.threads
 
@@ -201,7 +201,7 @@ def test_interrupt_while_the_thread_starts_leaves_no_second_one(
             line.outbox.post(messages.CALL, 1, BIG)
         for ident in (2, 3, 4):
             line.outbox.post(messages.MESSAGE, ident, BIG, in_order=True)
-    assert line.entered.acquire(timeout=SECONDS)
+    assert line.entered.acquire(timeout=LONG)
     assert not line.entered.acquire(timeout=0.2)  # by a second thread
     assert line.unblock() == [2, 3, 4]
 
@@ -223,7 +223,7 @@ def test_closed_link_ends_the_waiting(line: Line) -> None:
 def test_after_a_big_message_has_failed_a_small_one_is_an_error(line: Line) -> None:
     line.failure = BrokenPipeError
     line.outbox.post(messages.CALL, 1, BIG)
-    assert line.outbox.wait_idle(SECONDS)
+    assert line.outbox.wait_idle(LONG)
     with pytest.raises(BrokenPipeError):
         line.outbox.post(messages.CALL, 2, b"x")
 
