@@ -29,16 +29,13 @@ _SHARED = tuple(
     for name in (
         "messages",
         "streams",
-        "socket_stream",
         "framing",
-        "segments",
         "receiver",
         "sender",
         "mailbox",
         "module_aliases",
         "by_value",
         "codec",
-        "variables",
         "frame_info",
         "exceptions",
     )
@@ -50,7 +47,6 @@ _LATER = frozenset(
         "link.protocol.exceptions",
         "agent.resources",
         "link.protocol.frame_info",
-        "link.protocol.variables",
     }
 )
 #: In the order in which they are loaded.
@@ -90,9 +86,7 @@ _SERVED = {
     f"{_OURS}.here": "here.py",
     f"{_OURS}.link": "link/__init__.py",
     f"{_OURS}.link.protocol": "link/protocol/__init__.py",
-    f"{_OURS}.link.protocol.mailbox": "agent/stubs/mailbox.py",
     f"{_OURS}.peers": "peers/__init__.py",
-    f"{_OURS}.peers.supervisor": "agent/stubs/starter.py",
     f"{_OURS}.core.states": "core/states.py",
     f"{_OURS}.core.timeouts": "core/timeouts.py",
     f"{_OURS}.core.clock": "core/clock.py",
@@ -114,7 +108,7 @@ def peer(compiled: bool, config: dict[str, Any]) -> bytes:
 
     :param compiled: whether it can read our compiled code.
     """
-    modules = (*_PEER_MODULES, _STUBS) if config["standins"] else _PEER_MODULES
+    modules = (*_PEER_MODULES, _STUBS) if config["stubs"] else _PEER_MODULES
     return _code(compiled, "agent.main:run", modules, _LATER) + _framed(config)
 
 
@@ -137,7 +131,7 @@ def own_files() -> list[str]:
 
 
 @functools.cache
-def standins() -> dict[str, tuple[str, bool, str]]:
+def stubs() -> dict[str, tuple[str, bool, str]]:
     """What a peer may import that has neither this package nor pytest: file, whether it is a package, source."""
     files = {f"{_OURS}.{home}": "agent/stubs/package.py" for home in _HOMES.values()} | _SERVED
     return {name: _served(file) for name, file in files.items()}
@@ -160,7 +154,7 @@ def agent_config(
         "path": list(interpreter.path) if same else _portable_path(),
         "replace_path": same,
         "environment": None if same else _environment(),
-        "standins": None if same else standins(),
+        "stubs": None if same else stubs(),
         "own_files": own_files(),
         "lifeline": lifeline,
         "evidence": evidence,

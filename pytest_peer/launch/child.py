@@ -18,7 +18,7 @@ from .reaping import HELD
 from .reaping import UNHEARD
 from .reaping import reap
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 
 #: It has ended before; a kernel may take a moment. The watcher, and so all other peers, wait for it.

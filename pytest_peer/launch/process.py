@@ -15,7 +15,7 @@ from ..core.clock import sleep
 from ..core.states import ExitStatus
 from ..core.sync import Event
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: Between looks at a process group whose members have been killed but are not gone yet.
 _GROUP_POLL = 0.002

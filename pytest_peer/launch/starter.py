@@ -33,7 +33,7 @@ from .process import Child
 from .relay.process import ControlSocket
 from .relay.process import local_end
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 
 class ProcessStarter:

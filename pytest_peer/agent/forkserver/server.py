@@ -240,7 +240,7 @@ class Template:
         self.lifeline = child_setup.begin(self._pid, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
         try:
-            prewarm.rehearse()
+            prewarm.run()
         except Exception:
             pass  # what it saves is time, and nothing else depends on it
         received = receive(connection)

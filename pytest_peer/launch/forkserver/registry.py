@@ -21,7 +21,7 @@ from ...core.start_methods import FORKSERVER
 from ...core.start_methods import SPAWN
 from ...core.start_methods import unsupported
 from ...link.interpreter import Interpreter
-from ...link.interpreter import said_hello
+from ...link.interpreter import parse_hello
 from .. import bootstrap
 from ..command import CONTROL_NUMBER
 from ..command import LIFELINE_NUMBER
@@ -36,7 +36,7 @@ from .client import ForkServer
 from .inheritance import Inheritance
 from .inheritance import variable_changes
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: By the number of descriptors that a program is given: what the fork server calls that, and as which numbers it has the others than
 #: stdin, stdout and stderr.
@@ -106,7 +106,7 @@ def fork(
     :raises NotForked: it was not possible, or not within the peer's time to boot.
     """
     server, now, deadline = _ready(choice, options)
-    interpreter = said_hello(server.hello)
+    interpreter = parse_hello(server.hello)
     environ = environment(options, now.environ)
     request = _request(server, now, options, options.cwd) | {
         "variables": variable_changes(server.inheritance.environ, environ),

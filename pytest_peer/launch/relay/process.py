@@ -27,7 +27,7 @@ from ..process import Child
 from ..process import Process
 from .descendants import machine
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: For the far end to have killed its peer, and the launcher to have ended. Then what is here is killed, and the far end sees that.
 _KILL_SECONDS = 2.0
