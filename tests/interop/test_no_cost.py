@@ -42,7 +42,7 @@ def pytest_unconfigure():
     result.stdout.fnmatch_lines([r"*loaded: [[]]"])
 
 
-def test_peers_of_other_tests_are_imported_with_the_first_fixture(inner):
+def test_first_fixture_of_a_peer_imports_what_peers_need(inner):
     # The fork server starts beside the collection, which takes none of its time.
     inner.write(
         SUITE

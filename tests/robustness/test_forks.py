@@ -118,7 +118,7 @@ def test_forked_child_of_a_peer_does_not_disturb_the_link(peer):
     assert peer.call(os.getpid) == peer.pid
 
 
-def test_forked_child_of_a_peer_that_exits_normally_does_not_end_the_peer(peer):
+def test_normal_exit_of_a_forked_child_of_a_peer_is_no_end(peer):
     assert peer.call(subprocess.call, [sys.executable, "-c", "import os; os.fork()"]) == 0
     assert peer.call(in_multiprocessing, 20) == 21
     assert peer.call(os.getpid) == peer.pid

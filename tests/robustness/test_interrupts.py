@@ -152,25 +152,25 @@ def test_interrupted_boot_of_many_leaves_nothing(peer_factory, gate, tmp_path):
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_interrupted_call_with_a_big_argument_leaves_the_peer_usable(peer, moment):
+def test_interrupted_big_argument_leaves_the_peer_usable(peer, moment):
     interrupt(lambda: peer.call(len, BIG), after(moment))
     assert_usable(peer)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_interrupted_send_of_a_big_message_leaves_the_peer_usable(peer, moment):
+def test_interrupted_big_message_leaves_the_peer_usable(peer, moment):
     interrupt(lambda: peer.send("mailbox", BIG), after(moment))
     assert_usable(peer)
 
 
-def test_interrupted_call_with_a_big_argument_to_a_paused_peer_leaves_it_usable(peer):
+def test_interrupted_big_argument_leaves_a_paused_peer_usable(peer):
     peer.pause()
     interrupt(lambda: peer.call(len, BIG), after(0.2))
     peer.resume()
     assert_usable(peer)
 
 
-def test_interrupted_call_with_a_big_result_leaves_the_peer_usable(peer):
+def test_interrupted_big_result_leaves_the_peer_usable(peer):
     interrupt(lambda: peer.call(bytes, len(BIG)), after(0.1))
     assert_usable(peer)
 
@@ -196,7 +196,7 @@ def test_interrupted_stop_kills_those_that_take_their_time(peer_factory):
     assert [peer.state for peer in group] == ["down", "down"]
 
 
-def test_stop_that_a_time_limit_of_the_test_interrupts_waits_for_none_of_them(peer_factory):
+def test_stop_interrupted_by_a_time_limit_waits_for_no_peer(peer_factory):
     """Also where that is an ordinary exception, and there are others to wait for."""
     group = peer_factory.many(2, shutdown=LONG)
     group.cast(wait_forever)
@@ -225,7 +225,7 @@ def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
     return pytester
 
 
-def test_call_that_pytest_timeout_interrupts_leaves_the_peer_usable(inner):
+def test_call_interrupted_by_pytest_timeout_leaves_a_usable_peer(inner):
     inner.makepyfile(
         """
         import operator, time, pytest
@@ -261,7 +261,7 @@ def test_boot_that_pytest_timeout_interrupts_leaves_nothing(inner):
     assert_gone([int((inner.path / "pid").read_text())], within=0)
 
 
-def test_big_message_that_pytest_timeout_interrupts_leaves_the_peer_usable(inner):
+def test_send_interrupted_by_pytest_timeout_leaves_a_usable_peer(inner):
     inner.makepyfile(
         """
         import operator, pytest

@@ -78,7 +78,7 @@ HOW = {
 
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("state", ["idle", "holds the GIL", "stopped"])
-def test_peer_and_child_end_with_the_origin_although_the_guardian_cannot_act(origin, how, state):
+def test_peer_and_child_end_with_the_origin_without_subreaper(origin, how, state):
     last = {
         "idle": "",
         "holds the GIL": HOLD_THE_GIL,

@@ -133,7 +133,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert_gone(pids, PROMPTLY_GONE)
 
 
-def test_origin_that_is_killed_at_any_moment_of_a_boot_leaves_nothing(run):
+def test_origin_killed_at_any_moment_of_a_boot_leaves_nothing(run):
     pids = run(
         """
 import psutil
@@ -165,7 +165,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert_gone(pids, PROMPTLY_GONE)
 
 
-def test_peer_ends_with_its_origin_in_the_middle_of_a_big_message(run):
+def test_peer_ends_with_its_origin_during_a_big_message(run):
     pids = run(
         """
 peer = pytest_peer.start()
@@ -179,7 +179,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert_gone(pids, PROMPTLY_GONE)
 
 
-def test_cast_that_fails_because_the_origin_is_gone_leaves_nothing(run):
+def test_cast_that_fails_without_its_origin_leaves_nothing(run):
     """It can say so nowhere."""
     pids = run(
         """
@@ -215,7 +215,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert_gone(pids, PROMPTLY_GONE)
 
 
-def test_forked_child_of_the_origin_that_ends_normally_does_not_end_peers(run):
+def test_normal_exit_of_a_fork_of_the_origin_ends_no_peer(run):
     pids = run(
         """
 def main():

@@ -29,7 +29,7 @@ def room() -> int:
     return sys.getrecursionlimit() - depth
 
 
-def test_call_at_the_end_of_the_stack_is_answered_or_a_recursion_error(peer):
+def test_call_at_the_end_of_the_stack_returns_or_raises(peer):
     def call() -> int:
         return peer.call_within(LONG, operator.add, 1, 2)
 
@@ -41,7 +41,7 @@ def test_call_at_the_end_of_the_stack_is_answered_or_a_recursion_error(peer):
         assert call() == 3
 
 
-def test_call_at_the_end_of_the_stack_of_another_thread_leaves_the_link_in_order(peer_factory):
+def test_call_at_the_end_of_a_threads_stack_leaves_a_usable_link(peer_factory):
     """Who waits there reads for all: what it has begun to read, and the right to it, must not get lost."""
     peer = peer_factory(call_timeout=LONG)
 

@@ -111,7 +111,7 @@ sweep(call, down, prepare=start, do=lambda: {does}, clean=lambda: peer.stop(), e
     assert run(HEAD, AT_EACH_STEP, program) == ["ok"]
 
 
-def test_handler_that_says_something_while_new_modules_are_looked_for(run):
+def test_handler_that_casts_while_new_modules_are_looked_for(run):
     program = """
 class Path:
     def __fspath__(self):  # called by who looks
@@ -129,7 +129,7 @@ print(peer.call(operator.add, 1, 2))
 
 
 @pytest.mark.parametrize("does", ["stop", "kill"])
-def test_finalizer_that_ends_a_peer_on_the_thread_that_hears_of_all_ends(run, does):
+def test_finalizer_that_ends_a_peer_on_the_event_loop(run, does):
     """The collector comes on any thread."""
     program = f"""
 class Owner:
@@ -171,7 +171,7 @@ def handler(): told_there.append(told(peer.kill))
 """
 
 
-def test_handler_that_kills_while_a_kill_sets_its_time_limit_is_told_that_the_peer_is_not_gone(run):
+def test_kill_by_a_handler_in_a_kill_says_the_peer_runs_on(run):
     """The thread that hears of the end waits for what the handler has interrupted."""
     said = run(
         SHORT,

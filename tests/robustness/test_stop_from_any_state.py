@@ -64,7 +64,7 @@ def test_stop_of_a_dead_peer_does_nothing(peer_factory):
 
 
 @pytest.mark.parametrize("shutdown", ["halt", 5.0])
-def test_two_threads_may_stop_a_peer_and_both_return_when_it_is_gone(peer_factory, shutdown):
+def test_two_threads_that_stop_a_peer_return_when_it_is_gone(peer_factory, shutdown):
     peer = peer_factory(shutdown=shutdown)
 
     def stop() -> bool:
@@ -143,7 +143,7 @@ def test_stop_when_the_artifacts_have_been_removed(peer):
     assert peer.down_reason.exit_status == 0
 
 
-def test_start_of_a_peer_that_another_thread_kills_before_its_boot_is_a_boot_error(peer_factory):
+def test_kill_by_another_thread_during_the_boot_is_a_boot_error(peer_factory):
     peer = peer_factory(peer_down="continue")
     start, kills = Thread.start, [peer.kill]
 
@@ -161,7 +161,7 @@ def test_start_of_a_peer_that_another_thread_kills_before_its_boot_is_a_boot_err
     assert peer.restart().call(int) == 0
 
 
-def test_who_waits_for_a_boot_that_another_thread_prevents_is_told(peer_factory):
+def test_wait_boot_raises_when_another_thread_stops_the_peer(peer_factory):
     peer = peer_factory(peer_down="continue")
     start, told, waiting = Thread.start, [], []
 
@@ -188,7 +188,7 @@ def test_who_waits_for_a_boot_that_another_thread_prevents_is_told(peer_factory)
     assert len(told) == 1
 
 
-def test_threads_that_stop_kill_and_restart_a_peer_at_once_all_come_to_an_end(peer_factory):
+def test_concurrent_stop_kill_and_restart_all_return(peer_factory):
     peer = peer_factory(peer_down="continue")
 
     def use(verb: str) -> None:

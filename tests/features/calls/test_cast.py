@@ -96,7 +96,7 @@ def test_value_of_a_cast_is_not_wanted_and_never_encoded(peer: Peer) -> None:
     assert "lock" not in text
 
 
-def test_argument_of_a_cast_that_cannot_be_sent_is_an_error_at_once(shared: Peer) -> None:
+def test_unsendable_argument_of_a_cast_raises_at_once(shared: Peer) -> None:
     with pytest.raises(EncodeError, match=r"argument 0.*lock"):
         shared.cast(repr, threading.Lock())
 

@@ -167,7 +167,7 @@ def test_remote_error_has_the_peer_s_frames(shared: Peer) -> None:
     assert remote_frames(caught.value) == ["raise_made_here"]
 
 
-def test_exception_with_an_argument_that_cannot_be_sent_is_a_remote_error(shared: Peer) -> None:
+def test_exception_with_an_unsendable_argument_is_a_remote_error(shared: Peer) -> None:
     with pytest.raises(RemoteError) as caught:
         shared.call(with_lock_as_argument)
     assert caught.value.type_name.endswith("OwnError")

@@ -109,7 +109,7 @@ def test_answers_while_another_call_waits(peer: Peer) -> None:
     assert not waiting.is_alive()
 
 
-def test_answer_for_a_thread_that_waits_while_the_main_thread_does(peer: Peer) -> None:
+def test_reply_to_a_thread_while_the_main_thread_waits_too(peer: Peer) -> None:
     done = threading.Event()
 
     def calls() -> None:

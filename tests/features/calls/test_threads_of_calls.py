@@ -66,7 +66,7 @@ def test_call_after_a_coroutine_runs_on_the_main_thread(shared: Peer) -> None:
         assert shared.call(on_main_thread)
 
 
-def test_call_after_one_without_a_result_to_send_runs_on_the_main_thread(shared: Peer) -> None:
+def test_call_after_an_unsendable_result_runs_on_the_main_thread(shared: Peer) -> None:
     for _ in range(100):
         with pytest.raises(EncodeError):
             shared.call(threading.Lock)

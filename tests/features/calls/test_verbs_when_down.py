@@ -44,7 +44,7 @@ def test_pending_call_ends_with_the_peer(peer: Peer, peer_factory: Any) -> None:
         assert caught.value.reason == peer.down_reason
 
 
-def test_call_that_ends_the_process_is_an_error_with_the_exit_status(peer_factory: Any) -> None:
+def test_call_that_ends_the_process_raises_its_exit_status(peer_factory: Any) -> None:
     peer = peer_factory(peer_down="continue")
     with pytest.raises(PeerDown, match="exited with status 3") as caught:
         peer.call(os._exit, 3)

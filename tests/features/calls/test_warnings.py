@@ -213,7 +213,7 @@ def test_warning_of_an_own_class_is_itself(shared: Peer) -> None:
     assert warning.message.code == 7  # type: ignore[union-attr]
 
 
-def test_warning_of_a_class_that_is_not_here_is_of_the_closest_builtin_one(shared: Peer) -> None:
+def test_warning_of_an_unknown_class_has_the_closest_builtin_one(shared: Peer) -> None:
     with heard() as caught:
         shared.call(made_warning, "only_for_a_warning")
     assert texts(caught) == ["only_for_a_warning.Old: too old"]

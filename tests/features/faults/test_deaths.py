@@ -96,7 +96,7 @@ def test_real_time_signal_nobody_asked_for(peer_factory, start_method):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="macOS: no real-time signals")
-def test_real_time_signal_that_is_sent_by_the_handle_was_asked_for(peer_factory):
+def test_real_time_signal_sent_by_the_handle_is_an_asked_death(peer_factory):
     peer = peer_factory(peer_down="crash")
     peer.kill(signal.SIGRTMIN + 6)
     assert peer.wait_down(LONG).signal == signal.SIGRTMIN + 6
@@ -117,7 +117,7 @@ def test_lost_link(mortal):
 @pytest.mark.parametrize(
     ("function", "exception"), [(exit_by_exception, SystemExit), (interrupt, KeyboardInterrupt)]
 )
-def test_exception_that_ends_programs_is_the_calls_and_the_peer_lives(peer, function, exception):
+def test_system_exit_in_a_call_is_raised_and_the_peer_lives(peer, function, exception):
     with pytest.raises(exception):
         peer.call(function)
     assert peer.call(os.getpid) == peer.pid

@@ -37,12 +37,12 @@ def test_call_that_the_death_interrupts_raises(peer_factory, mode):
         peer.call(signal.raise_signal, signal.SIGSEGV)
 
 
-def test_exception_leaves_the_block_and_the_death_is_excused_all_the_same(peer):
+def test_death_is_excused_when_an_exception_leaves_the_block(peer):
     with pytest.raises(pytest_peer.PeerDown), peer.expect_death():
         peer.call(os._exit, 3)
 
 
-def test_exception_of_a_group_leaves_the_block_and_the_death_is_excused_all_the_same(peer_factory):
+def test_death_is_excused_when_a_group_error_leaves_the_block(peer_factory):
     group = peer_factory.many(2)
     with pytest.raises(ExceptionGroup), group[0].expect_death(), group[1].expect_death():
         group.call(os._exit, 3)
@@ -84,7 +84,7 @@ def test_gives_the_peer(peer):
     assert dying is peer
 
 
-def test_peer_that_lives_on_is_a_timeout_which_shows_what_it_does(peer):
+def test_peer_that_lives_on_times_out_with_its_stacks(peer):
     peer.cast(wait_forever)
     peer.stdout.wait_for("waiting")
     told = f"(?s){re.escape(peer.name)}.*still runs after 0.1 s.*in wait_forever"
@@ -92,7 +92,7 @@ def test_peer_that_lives_on_is_a_timeout_which_shows_what_it_does(peer):
         pass
 
 
-def test_peer_that_cannot_tell_what_it_does_is_a_timeout_all_the_same(peer):
+def test_peer_that_gives_no_stacks_times_out_as_well(peer):
     peer.pause()
     with pytest.raises(TimeoutError, match="still runs"), peer.expect_death(timeout=0):
         pass

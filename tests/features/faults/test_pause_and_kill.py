@@ -49,7 +49,7 @@ def test_resumed_peer_goes_on(pausable):
     assert answer.result(LONG) == pausable.pid
 
 
-def test_resumed_peer_answers_later_calls_after_one_that_timed_out(pausable):
+def test_resumed_peer_runs_calls_after_one_that_timed_out(pausable):
     pausable.pause()
     with pytest.raises(pytest_peer.CallTimeout):
         pausable.call_within(0.1, os.getpid)
@@ -124,7 +124,7 @@ def test_kill_with_another_signal_returns_when_it_is_sent(peer):
     assert peer.call(os.getpid) == peer.pid
 
 
-def test_kill_with_a_signal_that_the_peer_handles_runs_its_handler(peer):
+def test_kill_with_a_handled_signal_runs_the_handler(peer):
     peer.call(print_on_sigusr1)
     peer.kill(signal.SIGUSR1)
     peer.stdout.wait_for("got SIGUSR1")

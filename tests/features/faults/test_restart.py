@@ -183,7 +183,7 @@ def test_threads_that_restart_a_peer_at_once_lose_no_life_of_it(peer_factory):
     assert peer.call_within(LONG, os.getpid) == peer.pid
 
 
-def test_threads_that_stop_kill_and_restart_at_random_lose_no_life_of_a_peer(peer_factory):
+def test_random_stops_kills_and_restarts_lose_no_process(peer_factory):
     peer = peer_factory(peer_down="continue")
 
     def use(seed: int) -> list[str]:
@@ -203,7 +203,7 @@ def test_threads_that_stop_kill_and_restart_at_random_lose_no_life_of_a_peer(pee
     assert peer.restart().call_within(LONG, os.getpid) == peer.pid
 
 
-def test_restart_that_cannot_begin_leaves_alone_what_another_one_has_begun_meanwhile(peer):
+def test_failed_restart_leaves_a_concurrent_restart_alone(peer):
     """As a signal's handler does that comes in the middle of a restart, and restarts the peer itself."""
     start, handlers = Thread.start, [peer.restart]
 
@@ -232,7 +232,7 @@ def test_a_restart_that_hangs_in_its_boot_holds_nobody_up(peer_factory, gate, ve
             hangs.result(LONG)
 
 
-def test_a_forked_child_can_restart_a_peer_that_another_thread_restarts_at_that_moment(peer):
+def test_forked_child_can_restart_a_peer_during_another_restart(peer):
     start, held, go_on = Thread.start, threading.Event(), threading.Event()
 
     def hold(thread: threading.Thread) -> None:
@@ -282,7 +282,7 @@ def test_what_needs_a_process_waits_for_that_of_a_restart(peer, what):
     assert peer.call(int) == 0
 
 
-def test_what_needs_a_process_is_an_error_where_a_restart_can_begin_none(peer):
+def test_attribute_of_the_process_raises_where_a_restart_failed(peer):
     def failing(*args: object) -> None:
         life = peer.incarnation
         with pytest.raises(pytest_peer.PeerDown):

@@ -117,7 +117,7 @@ def test_message_that_cannot_be_sent_is_an_error_at_once(shared: Peer) -> None:
     assert shared.call(os.getpid) == shared.pid
 
 
-def test_message_of_the_peer_that_cannot_be_sent_is_an_error_there(shared: Peer) -> None:
+def test_unsendable_message_of_the_peer_raises_there(shared: Peer) -> None:
     assert "the message" in (text := shared.call(send_what_cannot_be_sent))
     assert "[1]" in text
 

@@ -91,7 +91,7 @@ def variable() -> str | None:
     return os.environ.get("PYTHONFAULTHANDLER")
 
 
-def test_variable_that_is_set_for_the_boot_is_not_there_afterwards(peer_factory):
+def test_variable_set_for_the_boot_is_gone_afterwards(peer_factory):
     assert peer_factory(start_method="spawn").call(variable) is None
 
 

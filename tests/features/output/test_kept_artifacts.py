@@ -234,7 +234,7 @@ def test_relative_directory_starts_where_pytest_was_started(inner, where):
 
 
 @pytest.mark.parametrize("where", ["--peer-artifacts", "ini option peer_artifacts"])
-def test_directory_that_cannot_be_made_is_a_usage_error_that_says_where_it_was_named(inner, where):
+def test_directory_that_cannot_be_made_is_a_usage_error(inner, where):
     (inner.path / "file").touch()
     inner.pytester.makeini("[pytest]\n" + "peer_artifacts = file/x" * where.startswith("ini"))
     result = inner.run(*["--peer-artifacts=file/x"] * where.startswith("--"))

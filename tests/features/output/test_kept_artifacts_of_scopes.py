@@ -58,7 +58,7 @@ def test_after(): pass
     assert state(inner, "test_it") == "down"
 
 
-def test_copy_of_a_failed_test_is_renewed_when_the_peer_crashes_later(inner):
+def test_artifacts_of_a_failed_test_show_a_later_crash(inner):
     inner.write(
         DIES
         + """
@@ -76,7 +76,7 @@ def test_last(shared): pass
     assert not (inner.path / "kept/test_inner.py--test_last").exists()
 
 
-def test_peer_that_lives_on_to_the_end_of_the_session_is_one_of_them(inner):
+def test_peer_of_the_whole_session_is_kept_too(inner):
     inner.write(
         """
         def test_it(peer_factory):

@@ -116,7 +116,7 @@ def test_peer_behind_a_launcher_shows_where(peer_factory: Any, no_tool: None) ->
     assert "in hold_the_gil" in peer.dump_stacks()
 
 
-def test_peer_with_numbers_of_its_own_is_not_confused_with_another_process(
+def test_peer_in_a_pid_namespace_is_taken_for_no_other_process(
     peer_factory: Any, no_tool: None
 ) -> None:
     unshare = ["unshare", "--pid", "--fork", "--kill-child"]

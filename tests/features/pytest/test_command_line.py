@@ -133,7 +133,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("name", "value"), BAD)
-def test_bad_value_of_the_command_line_is_a_usage_error_that_names_it(inner, name, value):
+def test_bad_command_line_value_is_a_usage_error_that_names_it(inner, name, value):
     inner.write("def test(): pass")
     flag = "--" + name.replace("_", "-")
     result = inner.run(f"{flag}={value}")
@@ -144,7 +144,7 @@ def test_bad_value_of_the_command_line_is_a_usage_error_that_names_it(inner, nam
 
 
 @pytest.mark.parametrize(("name", "value"), BAD)
-def test_bad_value_of_the_ini_file_is_a_usage_error_that_names_it(inner, name, value):
+def test_bad_ini_value_is_a_usage_error_that_names_it(inner, name, value):
     inner.write("def test(): pass")
     write_ini(inner, f"{name} = {value}")
     result = inner.run()

@@ -299,7 +299,7 @@ def test(): assert os.environ["COLOUR"] == "red" and not is_here()
         ("{'a': [1, threading.Lock()]}", "*cannot be pickled: *lock*at ['a'][[]1]*"),
     ],
 )
-def test_fixture_that_cannot_travel_is_an_error_at_setup_that_names_it(inner, marked, value, told):
+def test_unsendable_fixture_is_an_error_at_setup_that_names_it(inner, marked, value, told):
     marked(f"""
 @pytest.fixture
 def handle(): return {value}

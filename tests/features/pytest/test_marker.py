@@ -79,7 +79,7 @@ def test_bad_marker_is_an_error_that_names_the_test(inner, marker, words):
     result.stderr.fnmatch_lines([f"*test_inner.py::test_marked*{words}*"])
 
 
-def test_marker_with_a_bad_value_is_an_error_that_names_the_option(inner):
+def test_bad_value_of_a_marker_is_an_error_that_names_the_option(inner):
     inner.write(
         """
         @pytest.mark.peer(args="-O")

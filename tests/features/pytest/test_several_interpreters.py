@@ -208,7 +208,7 @@ def test_in_peer_with_exec_is_not_repeated(inner, marker):
     inner.run(*ONE_AND_TWO).assert_outcomes(passed=1)
 
 
-def test_fixture_that_is_asked_for_too_late_is_an_error_that_says_what_to_do(inner):
+def test_late_getfixturevalue_is_an_error_with_advice(inner):
     inner.write("def test(request): request.getfixturevalue('peer')")
     result = inner.run(*ONE_AND_TWO)
     result.assert_outcomes(failed=1)
@@ -217,7 +217,7 @@ def test_fixture_that_is_asked_for_too_late_is_an_error_that_says_what_to_do(inn
     )
 
 
-def test_fixture_that_is_asked_for_late_may_start_a_peer_with_an_exec_of_its_own(inner):
+def test_late_getfixturevalue_may_start_a_peer_with_its_own_exec(inner):
     inner.write(
         """
         def test(request):

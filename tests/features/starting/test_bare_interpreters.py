@@ -353,7 +353,7 @@ def test_what_is_installed_in_the_peer_wins(
     assert peer.call(f"{name}:whose") == "its own"
 
 
-def test_a_peer_in_the_environment_of_the_origin_has_no_stand_ins(peer_factory: Any) -> None:
+def test_peer_in_the_environment_of_the_origin_has_no_stubs(peer_factory: Any) -> None:
     peer = peer_factory(start_method="spawn")
     assert not peer.call(have_stand_ins)
 

@@ -53,7 +53,7 @@ def test_random_name_is_a_name_whatever_the_prefix(prefix):
         assert re.fullmatch(r"[A-Za-z0-9_.-]{1,63}", peer.name)
 
 
-def test_random_names_of_long_prefixes_that_differ_in_the_middle_differ():
+def test_long_prefixes_that_differ_in_the_middle_do_not_clash():
     one, other = (pytest_peer.random_name("x" * 100 + middle + "x" * 100) for middle in "ab")
     assert one.partition("-")[2].split("-")[0] != other.partition("-")[2].split("-")[0]
 
@@ -69,7 +69,7 @@ def test_temporary_artifacts_are_removed_at(end):
     assert not peer.artifacts.exists()
 
 
-def test_temporary_artifacts_of_a_restarted_peer_are_removed_at_stop():
+def test_temporary_artifacts_of_all_restarts_are_removed_at_stop():
     with pytest_peer.start() as peer:
         first = peer.artifacts
         peer.restart()
@@ -117,7 +117,7 @@ def dies(**options: object) -> pytest_peer.Peer:
     return peer
 
 
-def test_unasked_death_is_warned_of_at_the_latest_by_the_next_start(tmp_path):
+def test_next_start_warns_of_an_unasked_death(tmp_path):
     def run() -> None:
         dies(name="db", artifacts=tmp_path).stop()
         pytest_peer.start().stop()

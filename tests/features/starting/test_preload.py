@@ -147,9 +147,7 @@ def test_monkey_patched_origin_is_told_of_in_the_test(inner):
         ("threading.stack_size(1 << 47)  # no system has that", "pids.max"),
     ],
 )
-def test_system_that_refuses_something_while_pytest_collects_is_told_of_in_the_test(
-    inner, lack, limit
-):
+def test_error_of_the_system_during_collection_fails_the_test(inner, lack, limit):
     inner.write(
         f"""
         import errno, os, threading

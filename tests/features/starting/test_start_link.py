@@ -27,7 +27,7 @@ def test_linked_peer_ends_with_its_thread():
     assert_gone(started)
 
 
-def test_linked_peer_ends_with_its_thread_also_when_somebody_has_the_handle():
+def test_linked_peer_ends_with_its_thread_despite_a_kept_handle():
     started = []
     thread = threading.Thread(target=lambda: started.append(start_linked()))
     thread.start()

@@ -48,7 +48,7 @@ def test_method_wait_boot_raises_what_the_boot_failed_with(peer_factory, program
     assert peer.down_reason.kind == "boot failed"
 
 
-def test_missing_program_is_an_error_at_once_also_without_waiting(peer_factory):
+def test_missing_program_raises_at_once_even_without_waiting(peer_factory):
     with pytest.raises(pytest_peer.ExecNotFound):
         peer_factory(exec="no-such-program-anywhere", wait_boot=False)
 

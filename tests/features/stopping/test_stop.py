@@ -72,7 +72,7 @@ def test_stop_flushes_what_atexit_callbacks_print(peer_factory, shutdown):
     assert (peer.artifacts / "stdout.log").read_text() == "no end of line"
 
 
-def test_halt_runs_atexit_callbacks_also_while_the_main_thread_is_in_a_call(peer_factory, tmp_path):
+def test_halt_runs_atexit_callbacks_even_during_a_call(peer_factory, tmp_path):
     peer = peer_factory()
     peer.call(note_at_exit, tmp_path / "note")
     peer.cast(wait_forever)

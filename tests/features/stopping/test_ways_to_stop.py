@@ -48,7 +48,7 @@ def test_shutdown_waits_for_pending_calls(peer_factory, gate):
     assert_stopped(peer)
 
 
-def test_shutdown_without_waiting_does_not_wait_for_pending_calls(peer_factory):
+def test_shutdown_without_wait_leaves_pending_calls_running(peer_factory):
     peer = peer_factory()
     answer = peer.submit(wait_forever)
     peer.stdout.wait_for("waiting")
@@ -59,7 +59,7 @@ def test_shutdown_without_waiting_does_not_wait_for_pending_calls(peer_factory):
 
 
 @pytest.mark.parametrize("verb", ["call", "submit", "cast"])
-def test_after_the_end_every_verb_raises_what_an_executor_promises(peer, verb):
+def test_verbs_after_the_end_raise_what_an_executor_promises(peer, verb):
     peer.stop()
     with pytest.raises(RuntimeError) as caught:
         getattr(peer, verb)(os.getpid)

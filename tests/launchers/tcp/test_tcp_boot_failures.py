@@ -42,7 +42,7 @@ def failure(peer_factory: Callable[..., pytest_peer.Peer], **options: Any) -> py
 
 
 @pytest.mark.parametrize("detached", [False, True])
-def test_program_that_ends_is_a_boot_error_with_status_and_output(peer_factory, program, detached):
+def test_program_that_ends_is_a_boot_error_with_its_output(peer_factory, program, detached):
     path = program("echo banner; echo sorry >&2; exit 3")
     error = failure(peer_factory, exec=path, detached=detached)
     assert error.exit_status == 3
@@ -67,7 +67,7 @@ def test_too_old_python_is_told(peer_factory, requires_python, version):
     assert f"Python {version}" in str(error)
 
 
-def test_program_that_never_connects_is_a_timeout_with_its_output(peer_factory, program, tmp_path):
+def test_program_that_never_connects_times_out_with_its_output(peer_factory, program, tmp_path):
     script = f"echo banner; sleep 600 & echo $$ $! >{tmp_path}/pids; wait"
     with pytest.raises(pytest_peer.BootTimeout) as caught:
         peer_factory(connection=0, exec=program(script), wait_boot=1)
@@ -103,7 +103,7 @@ def test_address_of_another_machine_is_a_boot_error(peer_factory):
     assert "192.0.2.1" in str(error)
 
 
-def test_second_peer_on_a_port_is_a_boot_error_that_names_the_first(peer_factory, port):
+def test_second_peer_on_a_port_is_a_boot_error_naming_the_first(peer_factory, port):
     first = peer_factory(name="first", connection=port)
     error = failure(peer_factory, name="second", connection=("127.0.0.1", port))
     assert "'second'" in str(error)

@@ -115,7 +115,7 @@ def test_replayed_secret_of_another_boot_is_worth_nothing(besieged, peer_factory
     gate.close()
 
 
-def test_peer_runs_nothing_of_an_origin_that_does_not_know_its_secret(besieged, tmp_path):
+def test_peer_refuses_an_origin_that_does_not_know_its_secret(besieged, tmp_path):
     """Somebody has got the port, after the origin has died, say."""
     import socket
 

@@ -39,7 +39,7 @@ def test_place(pattern: str, uses_pid: bool, expected: str) -> None:
     assert place(pattern, uses_pid, CRASHED) == expected
 
 
-def test_directory_may_have_characters_that_mean_something_to_glob() -> None:
+def test_directory_may_have_special_characters_of_glob() -> None:
     crashed = dataclasses.replace(CRASHED, cwd="/tmp/test_it[spawn]")
     assert place("core", False, crashed) == "/tmp/test_it[[]spawn]/core"
 

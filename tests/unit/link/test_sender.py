@@ -164,7 +164,7 @@ def test_small_message_for_which_there_is_no_room_is_sent_later(line: Line) -> N
     assert line.unblock() == [1]
 
 
-def test_message_posted_while_one_is_sent_by_the_same_thread_is_sent(line: Line) -> None:
+def test_message_enqueued_during_a_send_of_its_thread_is_sent(line: Line) -> None:
     def send(kind: int, flag: int, ident: int, part: bytes) -> None:
         if kind == messages.CALL:
             interrupted.enqueue(messages.MESSAGE, 2, b"from a signal handler")
