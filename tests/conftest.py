@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bare_pytest import load_only
 from gates import Gate
-from inner_runs import Inner
+from inner_pytest import Inner
+from inner_pytest import load_only
+from origin_programs import said_by
 from processes import running
-from programs_as_origins import said_by
 
 from pytest_peer import Peer
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 
 import pytest
-from bare_pytest import load_only
+from inner_pytest import load_only
 from processes import assert_gone
 from processes import is_running
 from stopping import taking_less_than

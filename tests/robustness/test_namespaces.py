@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 from debugging import DEBUGGER
-from programs_as_origins import said_by
+from origin_programs import said_by
 
 UNSHARED = ["unshare", "--pid", "--fork"]
 

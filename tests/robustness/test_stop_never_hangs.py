@@ -12,14 +12,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from bare_pytest import load_only
-from endings import Watched
+from inner_pytest import load_only
 from occupations import sleep_in_c
 from occupations import wait_forever
-from occupied import BOOTING
-from occupied import OCCUPATIONS
-from occupied import occupied
+from occupied_peers import BOOTING
+from occupied_peers import OCCUPATIONS
+from occupied_peers import occupied
 from paths import SUPPORT
+from process_ends import Watched
 from processes import assert_gone
 from timeouts import LONGER
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 
-from endings import MARK
-from endings import Watched
-from endings import marked
 from gates import Gate
-from occupied import BOOTING
+from occupied_peers import BOOTING
 from paths import SUPPORT
+from process_ends import MARK
+from process_ends import Watched
+from process_ends import marked
 from timeouts import GONE
 from timeouts import LONG
 from timeouts import LONGER
@@ -39,13 +39,13 @@ class Origin:
 
 
 def program(way: str, *more: str) -> Origin:
-    return Origin([str(SUPPORT / "dying_program.py"), "{start_method}", way, *more])
+    return Origin([str(SUPPORT / "origin_program.py"), "{start_method}", way, *more])
 
 
 def suite(test: str, *arguments: str, killed: str = "") -> Origin:
     alone = ["-p", "peer", "--noconftest", "-c", os.devnull, "--rootdir", "{place}"]
     alone += ["-p", "no:cacheprovider", "--basetemp", "{place}/temp"]
-    words = ["-m", "pytest", *alone, *arguments, f"{SUPPORT / 'dying_suite.py'}::{test}"]
+    words = ["-m", "pytest", *alone, *arguments, f"{SUPPORT / 'origin_suite.py'}::{test}"]
     return Origin(words, killed)
 
 

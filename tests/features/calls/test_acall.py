@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 import pytest
-from boxes import take
+from mailbox_calls import take
 from timeouts import LONG
 
 from pytest_peer import CallTimeout

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from awkward import made_here
 from timeouts import LONG
+from unusual_exceptions import made_here
 
 from pytest_peer import DecodeError
 from pytest_peer import EncodeError

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boxes import report_and_take
-from boxes import take
+from mailbox_calls import report_and_take
+from mailbox_calls import take
 from timeouts import LONG
 
 from pytest_peer import CallTimeout

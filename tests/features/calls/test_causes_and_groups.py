@@ -7,8 +7,8 @@ import traceback
 from typing import Any
 
 import pytest
-from awkward import TwoArguments
 from timeouts import LONG
+from unusual_exceptions import TwoArguments
 
 from pytest_peer import Peer
 from pytest_peer import RemoteError

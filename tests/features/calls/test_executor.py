@@ -9,7 +9,7 @@ import os
 import threading
 
 import pytest
-from boxes import take
+from mailbox_calls import take
 from timeouts import LONG
 
 from pytest_peer import Peer

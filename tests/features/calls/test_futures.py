@@ -11,7 +11,7 @@ import threading
 import traceback
 
 import pytest
-from boxes import take
+from mailbox_calls import take
 from timeouts import LONG
 
 from pytest_peer import CallTimeout

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from boxes import send
+from mailbox_calls import send
 from timeouts import LONG
 
 from pytest_peer import Peer

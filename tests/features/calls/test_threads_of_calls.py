@@ -9,8 +9,8 @@ import threading
 from typing import Any
 
 import pytest
-from boxes import report_and_take
-from boxes import take
+from mailbox_calls import report_and_take
+from mailbox_calls import take
 from timeouts import LONG
 
 from pytest_peer import EncodeError

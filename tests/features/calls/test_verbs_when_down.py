@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from boxes import report_and_take
+from mailbox_calls import report_and_take
 from timeouts import LONG
 
 from pytest_peer import Peer

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from awkward import made_warning
 from timeouts import LONG
+from unusual_exceptions import made_warning
 
 from pytest_peer import Peer
 
@@ -410,7 +410,7 @@ def test_warning_of_another_python(
         peer.call("builtins:exec", "import warnings\nwarnings.warn('careful', DeprecationWarning)")
     assert caught[0].filename == "<string>"
     with pytest.warns(DeprecationWarning, match="too old"):
-        peer.call("awkward:made_warning", "only_for_an_old_python")
+        peer.call("unusual_exceptions:made_warning", "only_for_an_old_python")
 
 
 def test_fork_beside_our_own_threads_is_nothing_to_warn_of(

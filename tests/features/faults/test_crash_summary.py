@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from dying import DIES
+from inner_pytest import DIES
 
 TITLE = "*= peers that crashed =*"
 

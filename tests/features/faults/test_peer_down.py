@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from dying import DIES
+from inner_pytest import DIES
 
 
 def test_stop_warns_with_name_reason_and_place(inner):

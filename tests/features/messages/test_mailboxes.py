@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from boxes import send
-from boxes import take
+from mailbox_calls import send
+from mailbox_calls import take
 from timeouts import LONG
 
 import pytest_peer

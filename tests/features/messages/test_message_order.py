@@ -11,7 +11,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
-from boxes import take
+from mailbox_calls import take
 from timeouts import LONG
 
 from pytest_peer import Peer

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from dying import DIES
+from inner_pytest import DIES
 
 #: Another plugin's part, as far as it matters: a test that failed runs again.
 RERUN = """

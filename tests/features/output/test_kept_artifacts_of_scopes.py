@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from dying import DIES
+from inner_pytest import DIES
 
 
 def state(inner, test: str) -> str:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boxes import report_and_take
 from gates import Gate
+from mailbox_calls import report_and_take
 from occupations import hold_the_gil
 from timeouts import LONG
 from timeouts import SOON

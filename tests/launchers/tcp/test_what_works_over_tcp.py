@@ -9,9 +9,9 @@ import sys
 import time
 
 import pytest
-from boxes import send
-from boxes import take
 from kinds_of_connections import CONNECTIONS
+from mailbox_calls import send
+from mailbox_calls import take
 from manifests import manifest
 from processes import assert_gone
 from processes import start_child_and_grandchild

@@ -25,6 +25,25 @@ def note(*peers):
 """
 
 
+#: In modules of tests: ends a peer without its having been asked to.
+DIES = """
+def die(peer):
+    peer.cast(os._exit, 3)
+    peer.wait_down(20)
+"""
+
+
+def load_only(monkeypatch: pytest.MonkeyPatch, *plugins: str) -> None:
+    """Have later runs of pytest load these plugins only: most imports of all that are installed take longer than a test.
+
+    :param plugins: named as after ``-p``.
+    """
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv(
+        "PYTEST_ADDOPTS", " ".join(f"-p {plugin}" for plugin in (*plugins, "no:cacheprovider"))
+    )
+
+
 class Inner:
     """A directory with tests, and runs of them."""
 
