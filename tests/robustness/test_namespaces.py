@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 from debugging import DEBUGGER
-from programs_as_origins import said_by
+from origin_programs import said_by
 
 UNSHARED = ["unshare", "--pid", "--fork"]
 
@@ -71,7 +71,7 @@ def test_what_a_peer_has_started_is_gone_with_the_origin(run):
     assert said == ["gone"]
 
 
-def test_nobody_is_taken_for_a_descendant_by_a_number_of_the_namespace_outside(run):
+def test_process_with_an_outer_pid_is_not_taken_for_a_descendant(run):
     """Where there is no fork server, the origin looks for descendants itself."""
     said = run(
         """

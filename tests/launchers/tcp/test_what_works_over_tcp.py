@@ -9,16 +9,15 @@ import sys
 import time
 
 import pytest
-from boxes import send
-from boxes import take
 from kinds_of_connections import CONNECTIONS
+from mailbox_calls import send
+from mailbox_calls import take
 from manifests import manifest
 from processes import assert_gone
 from processes import start_child_and_grandchild
+from timeouts import LONG
 
 import pytest_peer
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class Refused(Exception):
