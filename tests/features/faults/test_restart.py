@@ -271,7 +271,10 @@ def test_what_needs_a_process_waits_for_that_of_a_restart(peer, what):
         start(*args)
 
     before = peer.artifacts
-    with ThreadPoolExecutor(2) as pool, mock.patch("pytest_peer.peers.process.Body.start", late):
+    with (
+        ThreadPoolExecutor(2) as pool,
+        mock.patch("pytest_peer.peers.process.PeerProcess.start", late),
+    ):
         restart = pool.submit(peer.restart)
         assert begins.wait(LONG)
         asked = pool.submit(getattr, peer, what)
@@ -291,7 +294,7 @@ def test_attribute_of_the_process_raises_where_a_restart_failed(peer):
         raise OSError("no process")
 
     with (
-        mock.patch("pytest_peer.peers.process.Body.start", failing),
+        mock.patch("pytest_peer.peers.process.PeerProcess.start", failing),
         pytest.raises(pytest_peer.BootError, match="no process"),
     ):
         peer.restart()
