@@ -109,7 +109,7 @@ def test_spare_that_is_killed_is_no_loss(run):
     told = run(
         """
         first = start()
-        pytest_peer.core.eventually(
+        pytest_peer.eventually(
             lambda: len(psutil.Process(first.call(os.getppid)).children()) == 2
         )
         for child in psutil.Process(first.call(os.getppid)).children():

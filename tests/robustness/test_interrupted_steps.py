@@ -98,7 +98,7 @@ def begin():
     started.append(pytest_peer.start(name="db"))
     return True
 
-print(pytest_peer.core.eventually(begin, 10))
+print(pytest_peer.eventually(begin, 10))
 """
 
 
@@ -126,7 +126,7 @@ for _ in range(2):
     def begin():
         started.append(pytest_peer.start(name="db"))
         return True
-    pytest_peer.core.eventually(begin, 10)
+    pytest_peer.eventually(begin, 10)
     print(started[0].call_within(10, int))
     started[0].stop()
 """
