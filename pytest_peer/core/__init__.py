@@ -1,1 +1,1 @@
-"""Words and primitives that every other room uses: errors, states, options, names, the clock, the event loop."""
+"""Words and primitives: errors, states, names, options, the clock and the event loop."""
