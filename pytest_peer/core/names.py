@@ -27,22 +27,29 @@ _alive_lock = threading.Lock()
 
 
 def random_name(prefix: str = "peer") -> str:
-    """Return ``<prefix>-<n>-<pid>``, a name no other call in this process returns; Erlang's ``peer:random_name/1``.
+    """Return ``<prefix>-<n>-<pid>``, a name no other call in this process returns.
 
-    :param prefix: foreign characters become ``_``, a long one is shortened in the middle.
+    Erlang's ``peer:random_name/1``.
+
+    :param prefix: made a `slug`.
     """
     tail = f"-{next(_counter)}-{os.getpid()}"
-    return shortened(_FOREIGN.sub("_", prefix).strip("_") or "peer", MAX_LENGTH - len(tail)) + tail
+    return (slug(prefix, MAX_LENGTH - len(tail)) or "peer") + tail
 
 
-def shortened(text: str, limit: int) -> str:
-    """`text` with at most `limit` characters: a hash replaces the middle, so different texts stay different."""
-    if len(text) <= limit:
-        return text
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+def slug(text: str, limit: int) -> str:
+    """Return `text` as a word that is a valid name, readable, and at most `limit` characters long.
+
+    Other characters become ``_``. In a longer text a hash replaces the middle, so texts that differ
+    only there get different words. The word is empty if no letter or digit is in `text`.
+    """
+    word = _FOREIGN.sub("_", text).strip("_.-")
+    if len(word) <= limit:
+        return word
+    digest = hashlib.sha256(word.encode()).hexdigest()[:8]
     kept = limit - len(digest) - 2
     head = (kept + 1) // 2
-    return f"{text[:head]}-{digest}-{text[len(text) - (kept - head) :]}"
+    return f"{word[:head]}-{digest}-{word[len(word) - (kept - head) :]}"
 
 
 def checked(name: object) -> str:

@@ -1,1 +1,1 @@
-"""What a peer leaves behind: its output and its artifacts."""
+"""What a peer leaves behind: its artifacts, its output and its stacks."""

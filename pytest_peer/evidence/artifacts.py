@@ -2,35 +2,52 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+
+
+def new(parent: Path, name: str, make: Callable[[Path], object] = Path.mkdir) -> Path:
+    """Make ``<parent>/<name>``, or ``<name>.2`` and so on if that exists; return the path.
+
+    No two callers get the same path, in other processes either.
+
+    :param make: makes a directory, or something else that raises FileExistsError.
+    :raises OSError: it cannot be made.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        path = parent / (name if number == 1 else f"{name}.{number}")
+        try:
+            make(path)
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("the loop has no end")
 
 
 class Artifacts:
     """`path` holds ``stdout.log``, ``stderr.log`` and ``manifest.json`` of one life of a peer."""
 
-    def __init__(self, path: Path, *, temporary: bool = False) -> None:
-        self.path = path
+    def __init__(self, parent: Path | None, name: str) -> None:
+        """Make a new directory in `parent`, or a temporary one.
+
+        :raises OSError: it cannot be made.
+        """
+        #: Whether `discard` removes it.
+        self.temporary: bool = parent is None
+        if parent is None:
+            self.path: Path = Path(tempfile.mkdtemp(prefix=f"pytest-peer-{name}-"))
+        else:
+            self.path = new(parent, name)
         #: The test that ran when the peer was started.
         self.test: str | None = None
-        self._temporary = temporary
-        path.mkdir(parents=True, exist_ok=True)
-
-    @classmethod
-    def below(cls, parent: Path | None, name: str) -> Artifacts:
-        """A new directory ``<parent>/<name>``, or ``<name>.2`` and so on if that is taken; no parent: a temporary one."""
-        if parent is None:
-            return cls(Path(tempfile.mkdtemp(prefix=f"pytest-peer-{name}-")), temporary=True)
-        path, number = parent / name, 1
-        while path.exists():
-            number += 1
-            path = parent / f"{name}.{number}"
-        return cls(path)
 
     def write_manifest(self, text: str) -> None:
-        """Write ``manifest.json`` in one step, so that nobody ever reads half of it."""
+        """Write ``manifest.json`` in one step: readers see the whole old text or the whole new one."""
         target = os.path.join(self.path, "manifest.json")
         half = f"{target}.new"
         with open(half, "w", encoding="utf-8") as file:
@@ -38,6 +55,6 @@ class Artifacts:
         os.replace(half, target)
 
     def discard(self) -> None:
-        """Remove a temporary directory; one that was asked for is kept."""
-        if self._temporary:
+        """Remove a temporary directory; one that the user asked for stays."""
+        if self.temporary:
             shutil.rmtree(self.path, ignore_errors=True)

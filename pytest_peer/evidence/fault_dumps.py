@@ -1,38 +1,65 @@
-"""Stacks that a peer's faulthandler writes on a signal: needs no cooperation, nor the GIL."""
+"""Stack dumps that faulthandler writes in a peer: on a signal of ours, and on a crash.
+
+Faulthandler needs neither the GIL nor the peer's cooperation.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import resource
 import signal
+from collections.abc import Collection
 from pathlib import Path
 
 from ..core.clock import monotonic
 from ..core.clock import sleep
 from ..launch import procfs
+from ..launch.bootstrap import own_files
 
-#: One that nobody else uses, hopefully; none on systems without such signals.
+#: The file for the dump of a crash.
+CRASH = "crash.txt"
+#: The file for dumps on our signal; `Stacks` copies them to ``stacks.txt``.
+THREADS = "threads.txt"
+#: The signal for a dump, hopefully unused by the peer; ``None`` on systems without real-time signals.
 NUMBER: int | None = signal.SIGRTMAX - 2 if hasattr(signal, "SIGRTMAX") else None
+#: Seconds between two looks at a dump that is being written.
 _POLL = 0.002
-#: Where the kernel does not show who is writing: after so long without anything new it is taken to be all.
+#: Seconds without new text after which a dump counts as complete where the kernel does not show
+#: which thread writes it.
 _QUIET = 0.25
+#: A crash with a hundred deep threads writes more; the end is enough.
+_MOST_BYTES = 1 << 16
+
+_FRAME = re.compile(r'^  File "(?P<file>.*)", line \S+ in (?P<function>.*)$')
+_THREAD = re.compile(r"^(?:Current thread|Thread) ")
+_ABORTED = "Fatal Python error: Aborted"
+_IN_C = "  in a function written in C, called by a call"
+_NO_FRAME = "  <no Python frame>"
+#: Our functions that call the user's.
+_CALLERS = ("_run", "_drive")
 
 
-def dumped(pid: int, path: Path, deadline: float) -> str:
-    """Make the process write its stacks, and read them; empty if it does not, or cannot.
+# Signals
 
-    :param pid: of a process that `process_status.descends` from one of ours.
-    :param path: the file into which it writes.
+
+def dump(pid: int, path: Path, deadline: float) -> str:
+    """Make a process write the stacks of its threads, and return them; empty if it cannot.
+
+    :param pid: of a process for which `procfs.descends` from one of ours is true.
+    :param path: the file into which the process writes.
     :param deadline: of ``time.monotonic``.
     """
     try:
         size = path.stat().st_size
-        process = os.pidfd_open(pid)  # the number may have another owner in a moment, this has not
+        process = os.pidfd_open(pid)  # unlike its number, this stays with the process
     except (AttributeError, OSError):
         return ""
     try:
         status = procfs.of_process(pid)
-        # One without a handler would be killed. (It may execute another program just now. Nothing helps against that.)
+        # Without a handler the signal would kill the process. (A process that executes another
+        # program at this very moment is not protected.)
         if NUMBER is None or status is None or status.stopped or not status.catches(NUMBER):
             return ""
         blocking = procfs.threads_blocking(pid, NUMBER)
@@ -48,9 +75,9 @@ def dumped(pid: int, path: Path, deadline: float) -> str:
 
 
 def abort(pid: int) -> bool:
-    """End the process by SIGABRT, without a core, if it has a handler for that: faulthandler's tells its stacks first.
+    """End a process by SIGABRT, without a core, if faulthandler handles that signal there.
 
-    Return whether it was sent.
+    Return whether the signal was sent.
     """
     try:
         process = os.pidfd_open(pid)
@@ -60,7 +87,7 @@ def abort(pid: int) -> bool:
         status = procfs.of_process(pid)
         if status is None or status.stopped or not status.catches(signal.SIGABRT):
             return False
-        # 0 would do for a file, but a program that gets the cores is only spared by 1 (core(5)).
+        # A limit of 0 prevents files, but only 1 prevents cores that go to a program (core(5)).
         _, hard = resource.prlimit(pid, resource.RLIMIT_CORE)
         resource.prlimit(pid, resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
         signal.pidfd_send_signal(process, signal.SIGABRT)
@@ -74,20 +101,108 @@ def abort(pid: int) -> bool:
 def _wait_written(pid: int, number: int, blocking: set[str], path: Path, deadline: float) -> None:
     """Wait until the handler has returned.
 
-    What it writes has no end marker. But the thread that is in a handler blocks its signal: it is done when the signal waits for
-    no thread, and none blocks it that did not before.
+    A dump has no end marker. But a thread that runs the handler blocks its signal: the dump is
+    complete when the signal is not pending and no thread blocks it that did not before.
     """
     size, changed = path.stat().st_size, 0.0
     while (now := monotonic()) < deadline:
         status = procfs.of_process(pid)
         if status is None or status.state in "ZX":
             return
-        waits = status.pending >> (number - 1) & 1
-        if not waits and procfs.threads_blocking(pid, number) <= blocking:
+        pending = status.pending >> (number - 1) & 1
+        if not pending and procfs.threads_blocking(pid, number) <= blocking:
             return
         grown = path.stat().st_size
         if grown != size:
             size, changed = grown, now
         elif changed and now - changed > _QUIET:
-            return  # a thread that blocks it for another reason
+            return  # a thread blocks the signal for another reason
         sleep(_POLL)
+
+
+# Files
+
+
+def crash_text(directory: Path) -> str:
+    """Return what faulthandler wrote in a crash; empty if there is nothing."""
+    try:
+        with (directory / CRASH).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _MOST_BYTES))
+            text = file.read().decode("utf-8", "backslashreplace")
+    except OSError:  # the peer never opened it
+        return ""
+    return readable(text, own_files())
+
+
+def add_to_crash(directory: Path, line: str) -> None:
+    """Add a line to the dump of a crash, if there is one."""
+    with contextlib.suppress(OSError):
+        if (directory / CRASH).stat().st_size:
+            with (directory / CRASH).open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+
+def tidy(directory: Path) -> None:
+    """Remove the files that are of no use after the end of the peer."""
+    with contextlib.suppress(OSError):
+        (directory / THREADS).unlink()
+    with contextlib.suppress(OSError):
+        if (directory / CRASH).stat().st_size == 0:
+            (directory / CRASH).unlink()
+
+
+# Text; pure
+
+
+def readable(text: str, own_files: Collection[str]) -> str:
+    """Return a dump without the frames and threads that are our own.
+
+    :param own_files: the files of our code in the peer.
+    """
+    head, *threads = _split(text)
+    kept = [shown for thread in threads if (shown := _shown(thread, own_files))]
+    if not kept:
+        return text.strip()
+    return "\n\n".join(filter(None, ["\n".join(head).strip(), *kept]))
+
+
+def aborted(output: str) -> str:
+    """Return the dump on SIGABRT at the end of a peer's output; empty if there is none."""
+    _, found, after = output.rpartition(_ABORTED)
+    return (found + after).strip() if found else ""
+
+
+def _split(text: str) -> list[list[str]]:
+    """Return the lines before the first thread, then the lines of each thread."""
+    parts: list[list[str]] = [[]]
+    for line in text.splitlines():
+        if _THREAD.match(line):
+            parts.append([])
+        parts[-1].append(line)
+    return parts
+
+
+def _shown(thread: list[str], own_files: Collection[str]) -> str:
+    frames = [_FRAME.match(line) for line in thread]
+    ours = [frame is not None and frame["file"] in own_files for frame in frames]
+    called = [
+        index
+        for index, frame in enumerate(frames)
+        if ours[index] and frame is not None and frame["function"] in _CALLERS
+    ]
+    if (any(ours) and not called) or _NO_FRAME in thread:
+        return ""  # a thread of ours that is in no call, or has just started
+    lines = thread
+    if called:
+        # The most recent call is first, so the frames below our caller are ours too, or the
+        # interpreter's.
+        end = next((i for i, frame in enumerate(frames) if frame is None and i > called[0]), None)
+        below = [] if end is None else thread[end:]
+        # So are the frames that decode a call and send its reply; but decoding may import modules
+        # of the user's.
+        theirs = [i for i in range(1, called[0]) if not ours[i]]
+        if not theirs and called[0] > 1:
+            return ""
+        shown = thread[: theirs[-1] + 1] if theirs else [thread[0], _IN_C]
+        lines = shown + below
+    return "\n".join(lines).rstrip()

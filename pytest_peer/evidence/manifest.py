@@ -1,4 +1,4 @@
-"""What ``manifest.json`` says; pure."""
+"""The content of ``manifest.json``; pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..core.states import DownReason
 from ..core.states import PeerState
 from ..core.states import signal_name
 
-# Now: a test may replace `json.dumps` while peers boot and die.
+# Bound at import: a test may replace `json.dumps` while peers boot and die.
 _encode = json.JSONEncoder(indent=2, default=repr).encode
 
 
 def manifest_text(options: PeerOptions, **facts: Any) -> str:
-    """`manifest` as it stands in the file."""
+    """Return `manifest` as text of JSON."""
     return _encode(manifest(options, **facts)) + "\n"
 
 
@@ -41,12 +41,12 @@ def manifest(
     core: str | None,
     reason: DownReason | None,
 ) -> dict[str, Any]:
-    """Everything one wants to know of a peer after its death; times are UTC.
+    """Return the facts about a peer that help after its death; times are UTC.
 
-    :param test: the test that ran when it was started; ``None`` without pytest.
-    :param cwd: the directory it was started in.
-    :param last_state: what it was before it went down.
-    :param core: after a crash: the file with its core, or why there is none.
+    :param test: the test that ran when the peer was started; ``None`` without pytest.
+    :param cwd: the directory in which the peer was started.
+    :param last_state: its state before it went down.
+    :param core: after a crash, the file with its core, or why there is none.
     """
     return {
         "name": options.name,

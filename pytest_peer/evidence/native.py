@@ -1,4 +1,4 @@
-"""Stacks with the frames of C code, by a program that looks into the process from outside, if one is installed."""
+"""Stacks with the frames of C code: from py-spy or pystack, if one is installed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from ..core.clock import monotonic
 
 #: In the order in which they are tried.
 _TOOLS = (("py-spy", "dump", "--native", "--pid"), ("pystack", "remote", "--native-all"))
-#: They read the symbols of every library that the process has; that takes a second or two where there are many.
+#: Seconds for one process. A tool reads the symbols of every library that the process has loaded,
+#: which takes a second or two where there are many.
 _SECONDS = 5.0
-#: They need the processors, and several at once would all be late.
+#: The tools keep a processor busy; too many at once would all be late.
 _turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
 
 
-def native(pid: int, deadline: float) -> tuple[bool, str]:
-    """Whether there are stacks, and they or why the program did not tell them; no text if none is installed.
+def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
+    """Return whether a tool found stacks, and these or why it did not; no text without a tool.
 
     :param deadline: of ``time.monotonic``.
     """
@@ -47,13 +48,13 @@ def native(pid: int, deadline: float) -> tuple[bool, str]:
         _turns.release()
     text = _decoded(done.stdout)
     if done.returncode != 0 or not text:
-        told = " ".join(_decoded(done.stderr).split()) or f"exit status {done.returncode}"
-        return False, f"{name}: {told}"
+        why = " ".join(_decoded(done.stderr).split()) or f"exit status {done.returncode}"
+        return False, f"{name}: {why}"
     return True, f"{name}:\n{text}"
 
 
 def _command() -> list[str] | None:
-    beside = os.path.dirname(sys.executable)  # of an environment that may not be activated
+    beside = os.path.dirname(sys.executable)  # of an environment that is not activated
     for program, *arguments in _TOOLS:
         found = shutil.which(program) or shutil.which(program, path=beside)
         if found is not None:

@@ -1,7 +1,8 @@
 """The peer's real stdin, stdout and stderr: pipes that the origin owns.
 
-The bytes are in the kernel as soon as the peer has written them, so the last words of a crash are kept, and what a call
-printed is there when it returns: the origin reads until nothing is left before it hands out the answer.
+The kernel has the bytes as soon as the peer has written them. So the last output before a crash is
+kept, and the output of a call is there when the call returns: the origin empties the pipes before it
+hands out the reply.
 """
 
 from __future__ import annotations
@@ -25,19 +26,23 @@ from ..core.sync import Condition
 from ..core.timeouts import seconds
 from ..core.unraisable import attempt
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
-#: A stream keeps this much in memory; its log file has all of it.
+#: A stream keeps this many bytes in memory; its log file has all of them.
 KEPT_BYTES = 16 << 20
+#: The same for a peer that is down: enough where the log file has been removed.
+_KEPT_AFTER_END = 1 << 16
 _READ_SIZE = 1 << 16
-#: `wait_for` looks this far back from what it has seen already, for matches that came in pieces.
+_Bytes = bytes  # in `OutputStream` that is the property
+#: `wait_for` looks this far back from what it has seen, for matches that came in pieces.
 _OVERLAP = 1 << 16
 
 
 class OutputStream:
-    """What the peer wrote to its stdout or stderr.
+    """The bytes that the peer wrote to its stdout or stderr.
 
-    :param logged: whether what is read is written to `log`.
+    :param log: the file with the whole stream.
+    :param logged: whether to write it here; else the peer does.
     """
 
     def __init__(self, pipe: IO[bytes], log: Path, *, logged: bool = True) -> None:
@@ -49,7 +54,8 @@ class OutputStream:
         self._kept = bytearray()
         self._dropped = 0
         self._closed = False
-        #: Where the whole stream is kept.
+        self._released = False
+        #: The file with the whole stream.
         self.path = log
 
     def watch(self) -> None:
@@ -58,14 +64,13 @@ class OutputStream:
 
     @property
     def bytes(self) -> bytes:
-        """What was written, at most the last 16 MiB of it."""
+        """The last 16 MiB of the stream."""
         self.drain()
-        with self._changed:
-            return bytes(self._kept)
+        return self._since(0)
 
     @property
     def text(self) -> str:
-        """What was written, as text; bytes that are not UTF-8 are escaped."""
+        """`bytes` as text; those that are not UTF-8 are escaped."""
         return _decoded(self.bytes)
 
     @property
@@ -75,22 +80,33 @@ class OutputStream:
 
     @property
     def size(self) -> int:
-        """How many bytes have come so far."""
+        """The number of bytes so far."""
         with self._changed:
             return self._dropped + len(self._kept)
 
     def text_since(self, offset: int) -> str:
-        """What came after the first `offset` bytes."""
+        """Return the text after the first `offset` bytes."""
+        return _decoded(self._since(offset))
+
+    def _since(self, offset: int) -> _Bytes:
         with self._changed:
-            return _decoded(bytes(self._kept[max(0, offset - self._dropped) :]))
+            if self._released and offset < self._dropped:
+                try:
+                    with self.path.open("rb") as log:
+                        log.seek(max(offset, self._dropped + len(self._kept) - KEPT_BYTES))
+                        return log.read()
+                except OSError:
+                    pass  # it has been removed
+            return bytes(self._kept[max(0, offset - self._dropped) :])
 
     def wait_for(
         self, pattern: str | re.Pattern[str], timeout: float | None = 5.0
     ) -> re.Match[str]:
-        """Wait until `pattern` is found in the text, which may be there already.
+        """Wait until `pattern` is found in the text, earlier text included.
 
         :param timeout: seconds, ``None`` for no limit.
-        :raises TimeoutError: it did not come, or cannot come any more because the peer is down; shows the last lines.
+        :raises TimeoutError: it did not come in time, or cannot come because the peer is down;
+            shows the last lines.
         """
         limit = seconds("timeout", timeout)
         deadline = None if limit is None else monotonic() + limit
@@ -108,9 +124,8 @@ class OutputStream:
                 left = None if deadline is None else deadline - monotonic()
                 if closed or (left is not None and left <= 0):
                     why = "the peer is down" if closed else f"not within {limit:g} s"
-                    raise TimeoutError(
-                        f"{regex.pattern!r} was not written: {why}\n{quoted('last output', self._tail())}"
-                    )
+                    tail = quoted("last output", self._tail())
+                    raise TimeoutError(f"{regex.pattern!r} was not written: {why}\n{tail}")
                 if self._dropped + len(self._kept) == end and not self._closed:
                     self._changed.wait(self._nap(left))
 
@@ -121,7 +136,10 @@ class OutputStream:
         return _decoded(bytes(self._kept[-8192:]))
 
     def drain(self) -> None:
-        """Read what is in the pipe now; not more, so that a peer that never stops writing cannot hold us here."""
+        """Read the bytes that are in the pipe now.
+
+        No more: a peer that never stops writing would hold the reader here.
+        """
         with self._changed:
             if self._closed:
                 return
@@ -142,7 +160,7 @@ class OutputStream:
             return -1
         if data:
             if self._log is not None:
-                # A full disk must not take the link down; what was written is kept here too.
+                # A full disk must not take the link down; memory has the bytes too.
                 with contextlib.suppress(OSError):
                     self._log.write(data)
             self._kept += data
@@ -153,13 +171,16 @@ class OutputStream:
         return len(data)
 
     def disown(self, null_fd: int) -> None:
-        """In a forked child: reading here would take it from the parent."""
+        """Give up the pipe in a forked child: reading it would take bytes from the parent."""
         os.dup2(null_fd, self._fd, inheritable=False)
         self._changed = Condition()
         self._closed = True
 
     def close(self) -> None:
-        """Take what is left and close. An end of file is not awaited: a descendant may hold the pipe."""
+        """Read the bytes that are in the pipe, and close it.
+
+        This does not wait for an end of file: a descendant may hold the pipe.
+        """
         watcher.remove(self._fd)
         self.drain()
         with self._changed:
@@ -167,6 +188,14 @@ class OutputStream:
                 self._closed = True
                 self._changed.notify_all()
                 attempt(self._pipe.close, *([self._log.close] if self._log is not None else []))
+
+    def release(self) -> None:
+        """Free memory after `close`: the log file has the stream, if the disk was not full."""
+        with self._changed, contextlib.suppress(OSError):
+            if self._closed and self.path.stat().st_size == self._dropped + len(self._kept):
+                self._dropped += max(0, len(self._kept) - _KEPT_AFTER_END)
+                self._kept = self._kept[-_KEPT_AFTER_END:]
+                self._released = True
 
 
 class InputStream:
@@ -182,7 +211,7 @@ class InputStream:
         self._ending = False
 
     def write(self, text: str | bytes) -> None:
-        """Write; never waits for the peer to read.
+        """Write without waiting for the peer to read.
 
         :raises BrokenPipeError: stdin was closed, or the peer is down.
         """
@@ -194,20 +223,20 @@ class InputStream:
             self._write()
 
     def close(self) -> None:
-        """The peer reads an end of file after what was written."""
+        """Have the peer read an end of file after the text so far."""
         with self._lock:
             self._ending = True
             self._write()
 
     def abandon(self) -> None:
-        """Close at once: the peer is down."""
+        """Close at once, because the peer is down."""
         with self._lock:
             self._ending = True
             self._waiting.clear()
             self._write()
 
     def disown(self, null_fd: int) -> None:
-        """In a forked child: it is not ours to close."""
+        """Give up the pipe in a forked child: only the parent may close it."""
         if not self._pipe.closed:  # else the number may be another's
             os.dup2(null_fd, self._fd, inheritable=False)
         self._lock = threading.RLock()
@@ -215,7 +244,7 @@ class InputStream:
         self._ending = True
 
     def _writable(self) -> None:
-        # The watcher holds its own lock here and a writer may be waiting for that one: come back rather than wait.
+        # The event loop holds its own lock here, for which a writer may be waiting: it calls again.
         if self._lock.acquire(blocking=False):
             try:
                 self._write()
@@ -233,7 +262,7 @@ class InputStream:
                         watcher.add(self._fd, self._writable, EVENT_WRITE)
                     return
                 except BrokenPipeError:
-                    self._waiting.clear()  # nobody will read it; a call or stop() tells why
+                    self._waiting.clear()  # a call or stop() says why
                     break
                 self._waiting[0] = self._waiting[0][written:]
                 if not self._waiting[0]:

@@ -1,56 +1,65 @@
-"""Where a peer's threads are: it is asked over the link, then by a signal, then looked at from outside."""
+"""Where a peer's threads are: asked over the link, then by a signal, then seen from outside."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ..core.clock import Thread
 from ..core.clock import monotonic
 from ..core.errors import PeerDown
 from ..core.sync import Event
 from ..launch import procfs
 from ..launch.bootstrap import own_files
-from .crash_text import CRASH
-from .crash_text import THREADS
+from .fault_dumps import CRASH
 from .fault_dumps import NUMBER
+from .fault_dumps import THREADS
 from .fault_dumps import abort
-from .fault_dumps import dumped
-from .native import native
-from .thread_dump import readable
+from .fault_dumps import dump
+from .fault_dumps import readable
+from .native import native_stacks
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
-#: For an answer over the link, which is the prettier one: milliseconds, unless the peer holds its GIL or its machine is busy.
+#: Seconds for a reply over the link, the most readable source. It takes milliseconds, unless the
+#: peer holds its GIL or its machine is busy.
 ASKING_SECONDS = 0.3
-#: For faulthandler to write a few kilobytes.
+#: Seconds for faulthandler to write a few kilobytes.
 _SIGNAL_SECONDS = 1.0
-#: For what is still booting to say where, before it is killed.
+#: Seconds for a peer that does not boot to say where it is, before it is killed.
 _BOOT_SECONDS = 0.3
-#: For all of it, with the program that looks from outside.
+#: Seconds for all of it, with the program that looks from outside.
 SECONDS = 7.0
+#: Seconds for each of several peers: enough for the dumps of many, and for a look at a few from
+#: outside.
+_SECONDS_OF_SEVERAL = 3.0
+#: Seconds by which the threads that ask several peers may be late.
+_LATE_SECONDS = 1.0
 
 
 class Stacks:
-    """Of one life of a peer.
+    """Take the stacks of one process of a peer.
 
-    :param ask: asks over the link, for so many seconds; raises TimeoutError, and PeerDown when the peer has ended.
-    :param local_pid: the process, if it is one of this machine.
+    :param ask: asks over the link, for so many seconds; raises TimeoutError, or PeerDown when the
+        peer has ended.
+    :param local_pid: returns the process id, if the process is on this machine.
     """
 
     def __init__(self, ask: Callable[[float], str], local_pid: Callable[[], int | None]) -> None:
         self._ask = ask
         self._local_pid = local_pid
         self._directory: Path | None = None
-        self._signalling = threading.Lock()  # two at once would read each other's
+        self._dumping = threading.Lock()  # two dumps at once would go into one file
 
     def begin(self, directory: Path) -> dict[str, Any]:
-        """Return what the agent's module `evidence` has to know.
+        """Return the settings of the agent's module `fault_dumps`.
 
-        :param directory: where the peer leaves its evidence.
+        :param directory: of the peer's artifacts.
         """
         self._directory = directory
         return {
@@ -60,10 +69,10 @@ class Stacks:
         }
 
     def take(self, seconds: float = SECONDS) -> str:
-        """Every thread's stack.
+        """Return the stack of every thread.
 
-        :raises TimeoutError: there was nothing to be found within `seconds`; says in which state the process is.
-        :raises PeerDown: it has ended.
+        :raises TimeoutError: none was found within `seconds`; says in which state the process is.
+        :raises PeerDown: the peer has ended.
         """
         deadline = monotonic() + seconds
         pid = self._local_pid()
@@ -76,16 +85,19 @@ class Stacks:
             silent = str(exc) or f"no answer within {ASKING_SECONDS:g} s"
         if pid is None:
             raise TimeoutError(silent)
-        # First, because a signal may end what it waits for in C.
-        seen, text = native(pid, deadline - _SIGNAL_SECONDS)
-        signalled = self._by_signal(min(_SIGNAL_SECONDS, deadline - monotonic()))
-        if signalled or seen:
-            return "\n\n".join(filter(None, [signalled, text]))
+        # Before the signal, which may end what a thread waits for in C.
+        seen, text = native_stacks(pid, deadline - _SIGNAL_SECONDS)
+        dumped = self._dump(min(_SIGNAL_SECONDS, deadline - monotonic()))
+        if dumped or seen:
+            return "\n\n".join(filter(None, [dumped, text]))
         status = procfs.of_process(pid)
         raise TimeoutError("; ".join(filter(None, [silent, str(status or ""), text])))
 
-    def told(self, occasion: str, seconds: float = SECONDS) -> str:
-        """`take`, kept in ``stacks.txt`` under the words of `occasion`; or why there are none."""
+    def record(self, occasion: str, seconds: float = SECONDS) -> str:
+        """Return `take`, or why there are no stacks; add it to ``stacks.txt``.
+
+        :param occasion: the heading in that file.
+        """
         try:
             text = self.take(seconds)
         except PeerDown as exc:
@@ -95,14 +107,15 @@ class Stacks:
         self._keep(occasion, text)
         return text
 
-    def before_its_death(self, ended: Event) -> str:
-        """Before a process is killed because it does not boot: where it is.
+    def before_kill(self, ended: Event) -> str:
+        """Return where a process is that does not boot, before it is killed.
 
-        One in which our agent does not run yet tells it to its stderr, and ends by that; then this is empty.
+        A process in which our agent does not run yet writes that to its stderr and ends by it; then
+        the result is empty.
 
         :param ended: set when the process has ended.
         """
-        text = self._by_signal(_BOOT_SECONDS)
+        text = self._dump(_BOOT_SECONDS)
         pid = self._local_pid()
         if text:
             self._keep("the time for the boot was over", text)
@@ -110,21 +123,17 @@ class Stacks:
             ended.wait(_BOOT_SECONDS)
         return text
 
-    def _by_signal(self, seconds: float) -> str:
+    def _dump(self, seconds: float) -> str:
         pid, directory = self._local_pid(), self._directory
         deadline = monotonic() + seconds
-        if (
-            pid is None
-            or directory is None
-            or not self._signalling.acquire(timeout=max(0.0, seconds))
-        ):
+        if pid is None or directory is None or not self._dumping.acquire(timeout=max(0.0, seconds)):
             return ""
         try:
-            text = dumped(pid, directory / THREADS, deadline)
-        except OSError:  # somebody removes the directory
+            text = dump(pid, directory / THREADS, deadline)
+        except OSError:  # the directory has been removed
             return ""
         finally:
-            self._signalling.release()
+            self._dumping.release()
         return readable(text, own_files())
 
     def _keep(self, occasion: str, text: str) -> None:
@@ -136,3 +145,25 @@ class Stacks:
                 file.write(f"== {moment} {occasion}\n{text}\n\n")
         except OSError:
             pass  # a full disk, or a removed directory
+
+
+def record_all(every: Sequence[Stacks], occasion: str) -> list[str]:
+    """Return `Stacks.record` of each, all taken at the same time.
+
+    :param occasion: the heading in their ``stacks.txt``.
+    """
+    found = [f"no stacks: not within {_SECONDS_OF_SEVERAL:g} s"] * len(every)
+
+    def take(index: int) -> None:
+        found[index] = every[index].record(occasion, _SECONDS_OF_SEVERAL)
+
+    deadline = monotonic() + _SECONDS_OF_SEVERAL + _LATE_SECONDS
+    threads = [
+        Thread(target=take, args=(index,), name="pytest-peer-stacks", daemon=True)
+        for index in range(len(every))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - monotonic()))
+    return list(found)

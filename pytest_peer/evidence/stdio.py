@@ -51,6 +51,11 @@ class StandardStreams:
         for stream in (self.stdin, self.stdout, self.stderr):
             stream.disown(null_fd)
 
+    def release(self) -> None:
+        """Free memory after `close`."""
+        self.stdout.release()
+        self.stderr.release()
+
     def close(self) -> None:
-        """Take what is left, and close."""
+        """Read the bytes that are left, and close."""
         attempt(self.stdin.abandon, self.stdout.close, self.stderr.close)

@@ -126,6 +126,10 @@ class PeerFuture(Future[Any]):
         """Wait for the answer and return the exception, if it is one; limits as for `result`."""
         return self._settled(timeout)[1]
 
+    def wait(self, timeout: float | None) -> bool:
+        """Wait for the answer; return whether it came in time."""
+        return self._answered.wait(timeout)
+
     def outcome(self, timeout: float | None, limit: float | None) -> Outcome:
         """Wait for value or exception; a `CallTimeout` tells `limit`, of which `timeout` is what is left."""
         return self._settled(timeout, limit)

@@ -19,5 +19,5 @@ class BootLimit:
 
     def enforce(self) -> None:
         """The time is over. Takes a while."""
-        self.found = self._stacks.before_its_death(self._body.process.exited)
+        self.found = self._stacks.before_kill(self._body.process.exited)
         self._body.kill()

@@ -18,8 +18,7 @@ from ..core.states import DownReason
 from ..core.states import ExitStatus
 from ..core.states import signal_name
 from ..evidence import core_dump
-from ..evidence import crash_text
-from ..evidence.thread_dump import aborted
+from ..evidence import fault_dumps
 from .boot_limit import BootLimit
 from .process import PeerProcess
 
@@ -47,7 +46,7 @@ def boot_error(
             argv=body.argv,
             exit_status=reason.exit_status,
             output=output,
-            stacks=limit.found or aborted(output),
+            stacks=limit.found or fault_dumps.aborted(output),
         )
     elif stopped:
         what = "was stopped while it was booting"
@@ -84,18 +83,18 @@ def crash(body: PeerProcess, status: ExitStatus | None, directory: Path) -> Cras
     if number is None or number not in core_dump.DUMPING or pid is None:
         return Crash()
     if body.far:
-        return Crash(crash_text.read(directory), "none looked for: the peer was on another machine")
+        return Crash(
+            fault_dumps.crash_text(directory), "none looked for: the peer was on another machine"
+        )
     process = core_dump.Crashed(
         pid,
-        number,
-        body.interpreter.executable if body.interpreter else body.argv[0],
         body.cwd,
         resource.getrlimit(resource.RLIMIT_CORE)[0],
         body.started,
     )
     found = core_dump.collect(process, directory)
-    crash_text.add(directory, f"core: {found}")
-    return Crash(crash_text.read(directory), found)
+    fault_dumps.add_to_crash(directory, f"core: {found}")
+    return Crash(fault_dumps.crash_text(directory), found)
 
 
 def boot_timeout(who: str, body: PeerProcess, seconds: float | None) -> BootTimeout:

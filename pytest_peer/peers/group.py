@@ -10,7 +10,8 @@ from typing import final
 from typing import overload
 
 from ..core.clock import monotonic
-from ..core.errors import PeerError
+from ..core.errors import CallTimeout
+from ..evidence.stacks import record_all
 from ..link.futures import PeerFuture
 from . import shutdown
 from .peer import Peer
@@ -105,26 +106,44 @@ class PeerGroup(Sequence[Peer]):
                 futures.append(submit())
             except Exception as exc:
                 futures.append(exc)
+        late = self._late(futures, started)
         results: list[Any] = []
         failures: list[tuple[Peer, BaseException]] = []
         for peer, future in zip(self._peers, futures, strict=True):
-            limit = peer.options.call_timeout
-            left = None if limit is None else max(0.0, limit - (monotonic() - started))
             value: Any = None
             failed: BaseException | None
             if isinstance(future, Exception):
                 failed = future
+            elif peer in late:
+                failed = late[peer]
             else:
-                try:
-                    value, failed = future.outcome(left, limit)
-                except PeerError as exc:  # a CallTimeout
-                    failed = exc
+                value, failed = future.outcome(0, None)
             if failed is None:
                 results.append(value)
             else:
                 failures.append((peer, failed))
         self._raise(failures)
         return results
+
+    def _late(
+        self, futures: Sequence[PeerFuture | Exception], started: float
+    ) -> dict[Peer, CallTimeout]:
+        """Wait for the replies; return the errors of the peers whose reply did not come in time."""
+        late: list[Peer] = []
+        for peer, future in zip(self._peers, futures, strict=True):
+            limit = peer.options.call_timeout
+            left = None if limit is None else max(0.0, limit - (monotonic() - started))
+            if isinstance(future, PeerFuture) and not future.wait(left):
+                late.append(peer)
+        stacks = record_all([peer.instance.stacks for peer in late], "a call timed out")
+        return {
+            peer: CallTimeout(
+                f"no answer from {peer.instance.record.whom()}"
+                f" within {peer.options.call_timeout:g} s",
+                text,
+            )
+            for peer, text in zip(late, stacks, strict=True)
+        }
 
 
 def _is_outcome(exc: BaseException) -> bool:

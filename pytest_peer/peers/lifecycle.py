@@ -64,7 +64,7 @@ class PeerInstance:
         self.body: PeerProcess = PeerProcess(options, self._process_ended)
         self.record: Record = Record(options, self.body)
         self.calls: RpcClient = RpcClient(
-            self.record.whom, mailboxes, lambda: self.stacks.told("a call timed out")
+            self.record.whom, mailboxes, lambda: self.stacks.record("a call timed out")
         )
         self.stacks: Stacks = Stacks(self.calls.ask_stacks, self.body.local_pid)
         #: Whether its end was asked for, by `stop` or a signal of ours, or expected.
@@ -86,6 +86,14 @@ class PeerInstance:
         self._finishing = False
         self._timers = Timers()
         self._boot_limit = BootLimit(self.body, self.stacks)
+
+    def __repr__(self) -> str:
+        if self.state is PeerState.DOWN:
+            words = f"{self.record.reason} after {self.record.ended - self.body.started:.1f} s"
+        else:
+            words = str(self.state)
+        pid = self.body.interpreter.pid if self.body.interpreter else None
+        return f"<Peer {self.options.name} pid {pid}: {words}>"
 
     def start(self, booted: Callable[[], object] | None = None) -> None:
         """Start the process; the boot goes on in the background.

@@ -133,12 +133,7 @@ class Peer(Executor):
         return self._lives.with_process().body.streams.stdin
 
     def __repr__(self) -> str:
-        life = self.instance
-        if life.state is PeerState.DOWN:
-            told = f"{life.record.reason} after {life.record.ended - life.body.started:.1f} s"
-        else:
-            told = str(life.state)
-        return f"<Peer {self.name} pid {self.pid}: {told}>"
+        return repr(self.instance)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a peer's handle cannot be sent to another process")

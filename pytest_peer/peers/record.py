@@ -14,7 +14,7 @@ from ..core.states import PeerState
 from ..core.states import down_reason
 from ..core.unraisable import attempt
 from ..evidence.artifacts import Artifacts
-from ..evidence.crash_text import tidy
+from ..evidence.fault_dumps import tidy
 from ..evidence.manifest import manifest_text
 from .boot_limit import BootLimit
 from .failure import Crash

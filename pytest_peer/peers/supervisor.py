@@ -11,7 +11,6 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from typing import ClassVar
 from typing import Protocol
 
 from ..core import names
@@ -40,16 +39,16 @@ _abandoned = ""
 
 
 class LifecycleListener(Protocol):
-    """Is told what happens in a nursery, on threads of ours, and may not raise."""
+    """Observe a supervisor's peers. Called on threads of ours, and may not raise."""
 
     def test(self) -> str:
-        """The test that runs, for the manifest."""
+        """Return the test that runs, for the manifest."""
 
-    def prepared(self, place: Path, /) -> object:
-        """A peer is about to be started, with a new directory for its artifacts."""
+    def prepared(self, life: PeerInstance, path: Path, /) -> object:
+        """Note that a peer is about to be started; `path` is the new directory of its artifacts."""
 
     def died(self, life: PeerInstance, /) -> object:
-        """A peer went down although nobody asked it to."""
+        """Note that a peer went down unasked; perhaps once more, after an interrupt."""
 
 
 class Supervisor:
@@ -57,9 +56,6 @@ class Supervisor:
 
     :param directory: where their artifacts go; ``None`` for temporary directories.
     """
-
-    #: Called, on a thread of ours, when a peer with ``peer_down="crash"`` went down unasked.
-    on_crash: ClassVar[Callable[[], None] | None] = None
 
     def __init__(
         self, directory: Callable[[], Path] | None = None, observer: LifecycleListener | None = None
@@ -157,14 +153,14 @@ class Supervisor:
                 if _abandoned:  # after it was added: `abandon` kills it, or is seen here
                     raise BootError(f"peer {options.name!r} is not started: {_abandoned}")
                 parent = options.artifacts or (self._directory() if self._directory else None)
-                artifacts = Artifacts.below(parent, options.name)
+                artifacts = Artifacts(parent, options.name)
             except BaseException:
                 _alive.discard(life)
                 names.release(options.name)
                 raise
             if self._observer is not None:
                 artifacts.test = self._observer.test()
-                self._observer.prepared(artifacts.path)
+                self._observer.prepared(life, artifacts.path)
             return artifacts
 
         return life
@@ -172,20 +168,15 @@ class Supervisor:
     def _down(self, life: PeerInstance) -> None:
         names.release(life.options.name)
         _alive.discard(life)
+        if life.body.born and not life.record.artifacts.temporary:
+            life.body.streams.release()
         assert life.record.reason is not None
         known = life in dict(self._unasked)  # the telling was interrupted, and is done again
-        if not life.asked and life.record.reason.kind != "boot failed" and not known:
+        if not life.asked and life.record.reason.kind != "boot failed":
+            if not known:
+                self._unasked.append((life, life.record.reason))
             if self._observer is not None:
                 self._observer.died(life)
-            self._unasked.append((life, life.record.reason))
-            crashed = type(self).on_crash
-            if life.options.peer_down == "crash" and crashed is not None:
-                crashed()
-
-    @property
-    def started(self) -> list[Peer]:
-        """The peers of which there is something to tell."""
-        return [peer for peer in self.peers if peer.instance.body.born]
 
     def raise_crashes(self) -> None:
         """Raise for the first peer with ``peer_down="crash"`` that went down unasked.

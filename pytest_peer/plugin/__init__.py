@@ -1,37 +1,20 @@
-"""The pytest plugin: hooks and nothing else."""
+"""The pytest plugin: its hooks."""
 
 from __future__ import annotations
 
 import pytest
 
 from . import conftests
-from . import hosts
+from . import factory
+from . import fixtures
 from . import interpreters
+from . import reporting
 from . import settings
-from . import summary
 from . import warm_up
 from . import xdist
-from .fixtures import _lasting_peers
-from .fixtures import _peer_exec
-from .fixtures import class_peer_factory
-from .fixtures import module_peer_factory
-from .fixtures import package_peer_factory
-from .fixtures import peer
-from .fixtures import peer_factory
-from .fixtures import retention_key
-from .fixtures import running_key
-from .fixtures import session_peer_factory
-
-__all__ = [
-    "_lasting_peers",
-    "_peer_exec",
-    "class_peer_factory",
-    "module_peer_factory",
-    "package_peer_factory",
-    "peer",
-    "peer_factory",
-    "session_peer_factory",
-]
+from .session import left_key
+from .session import retention_key
+from .session import running_key
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -54,9 +37,10 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     settings.read(config)
     settings.check_artifacts(config)
-    hosts.check(config)
+    factory.check_hosts(config)
     interpreters.configure(config)
     warm_up.configure(config)
+    config.pluginmanager.register(fixtures, "peer-fixtures")
 
 
 def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
@@ -87,27 +71,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     stash = session.config.stash
     if retention_key in stash:
-        told = stash[retention_key].finish()
-        if told is not None:
-            stash.setdefault(xdist.left_key, []).append(told)
-            xdist.worker_ends(session.config, told)
+        crashes = stash[retention_key].finish()
+        stash.setdefault(left_key, []).extend(crashes)
+        xdist.worker_ends(session.config, crashes)
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    told = [
-        *summary.attached(terminalreporter.stats.values()),
-        *config.stash.get(xdist.left_key, ()),
+    crashes = [
+        *reporting.attached(terminalreporter.stats.values()),
+        *config.stash.get(left_key, ()),
     ]
-    for title, lines in (
-        ("peers that crashed", list(summary.crashes(told))),
-        ("artifacts of peers that could not be copied", summary.failures(told)),
-    ):
-        if lines:
-            terminalreporter.section(title)
-            for line in lines:
-                terminalreporter.line(line)
+    if crashes:
+        terminalreporter.section("peers that crashed")
+        for line in reporting.crash_lines(crashes):
+            terminalreporter.line(line)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,161 +1,236 @@
-"""What is left of a test's peers: which went down unasked, and what of their artifacts is kept."""
+"""``--peer-artifacts DIR``, and the peers of a test that went down unasked.
+
+The artifacts of a test's peers are in ``DIR/<test>`` from the start, and are removed if the test
+passes. A peer of a wider scope has its own in ``DIR/<scope>``; each test during which it runs gets
+a link to them, and they are removed with the scope if no such test is kept. Whatever ends this
+process, nothing is lost.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from dataclasses import field
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from typing import Any
+from typing import TypedDict
 
-from . import retention
-from .keeping import Copies
+import pytest
+
+from ..core.names import slug
+from ..evidence.artifacts import new
+from . import settings
+from . import xdist
+from .session import retention_key
+from .session import running_key
 
 if TYPE_CHECKING:
     from ..peers.lifecycle import PeerInstance
-    from .xdist import Journal
 
-#: Plain data, which crosses from a worker of pytest-xdist to its controller.
-CrashReport = dict[str, list[Any]]
-
-
-class ScopeListener:
-    """Sees what happens in one nursery, on whatever thread it happens."""
-
-    def __init__(self, test: Callable[[], str], journal: Journal | None) -> None:
-        self.test: Callable[[], str] = test
-        self._journal = journal
-        #: The directories of all lives of its peers.
-        self.places: list[Path] = []
-        self.unasked: deque[PeerInstance] = deque()
-
-    def prepared(self, place: Path) -> None:
-        """A peer is about to be started."""
-        self.places.append(place)
-        if self._journal is not None:
-            self._journal.begun(self.test(), place)
-
-    def died(self, life: PeerInstance) -> None:
-        """One went down although nobody asked it to."""
-        self.unasked.append(life)
-
-    def closed(self) -> None:
-        """None of its peers is left."""
-        if self._journal is not None:
-            self._journal.ended(self.places)
+#: Of a directory's name. File systems allow 255 bytes, some 143, and below it are more names.
+_MOST_CHARACTERS = 100
 
 
-@dataclass
+class CrashReport(TypedDict):
+    """A peer that went down unasked: plain data, which crosses from an xdist worker."""
+
+    test: str
+    peer: str
+    reason: str
+    pid: int | None
+    path: str
+
+
 class TestRun:
-    """One run of a test; a rerun is another."""
+    """One run of a test; a rerun is another.
 
-    nodeid: str
-    copies: Copies | None
-    outcomes: dict[str, str] = field(default_factory=dict)
-    deaths: list[PeerInstance] = field(default_factory=list)
-    #: Whether it is decided what is kept.
-    over: bool = False
+    :param root: ``--peer-artifacts DIR``.
+    """
+
+    def __init__(self, nodeid: str, root: Path | None) -> None:
+        self.nodeid = nodeid
+        self.outcomes: dict[str, str] = {}
+        #: The lives of peers that went down unasked.
+        self.deaths: list[PeerInstance] = []
+        #: Whether its artifacts have been kept or removed.
+        self.over = False
+        #: ``DIR/<test>``, when there is something to put there.
+        self.made: Path | None = None
+        #: Links in that directory, by the artifacts of wider scopes to which they lead.
+        self.links: dict[Path, Path] = {}
+        self._root = root
+        self._lock = threading.RLock()  # peers boot on threads of their own
+
+    def directory(self) -> Path:
+        """Return ``DIR/<test>``, or ``DIR/<test>.2`` for a rerun; make it if necessary."""
+        assert self._root is not None
+        with self._lock:
+            if self.made is None:
+                self.made = new(self._root, directory_name(self.nodeid))
+            return self.made
+
+    def link(self, path: Path) -> None:
+        """Add a link to the artifacts of a peer of a wider scope."""
+        with self._lock:
+            if path not in self.links:
+                target = os.path.relpath(path, self.directory())
+                self.links[path] = new(self.directory(), path.name, lambda p: p.symlink_to(target))
+
+    def crashes(self) -> list[CrashReport]:
+        """Return its deaths, each of them once."""
+        deaths, self.deaths = self.deaths, []
+        paths = [life.record.artifacts.path for life in deaths]
+        return [
+            CrashReport(
+                test=self.nodeid,
+                peer=life.options.name,
+                reason=str(life.record.reason),
+                pid=life.body.pid,
+                path=str(self.links.get(path, path)),
+            )
+            for life, path in zip(deaths, paths, strict=True)
+        ]
 
 
 class ArtifactRetention:
-    """Of all tests of this process since the first that used a peer, one after the other.
+    """Keep or remove the artifacts of the tests of this process, one test after the other.
 
     :param root: ``--peer-artifacts DIR``.
-    :param journal: for the case that this process dies.
+    :param mark: in an xdist worker, a link to the directory of the test that runs.
     """
 
-    def __init__(self, root: Path | None, journal: Journal | None) -> None:
+    def __init__(self, root: Path | None, mark: Path | None) -> None:
         self._root = root
-        self._journal = journal
-        self._open: list[ScopeListener] = []
-        self._now = TestRun("", None, over=True)
-        #: For the directory of a peer of a wider scope, the tests in whose copies it has been kept.
-        self._kept: dict[Path, list[Copies]] = {}
+        self._mark = mark
+        self._run = TestRun("", None)
+        #: Links to directories in ``DIR`` from where these would be without it.
+        self._local: dict[Path, Path] = {}
+        #: Artifacts of wider scopes to which a kept test has a link.
+        self._kept: set[Path] = set()
+        #: The directories of wider scopes that have ended during this test.
+        self._closed: list[Path] = []
 
-    def begin(self, nodeid: str) -> None:
-        """A test begins."""
-        copies = Copies(self._root, nodeid) if self._root is not None else None
-        self._now = TestRun(nodeid, copies)
+    def begin(self, nodeid: str, running: Iterable[Path] = ()) -> None:
+        """Begin a test.
 
-    def opened(self) -> ScopeListener:
-        """Another nursery."""
-        witness = ScopeListener(lambda: self._now.nodeid, self._journal)
-        self._open.append(witness)
-        return witness
+        :param running: the artifacts of the peers of wider scopes that run.
+        """
+        self._run = TestRun(nodeid, self._root)
+        for path in running:
+            self.used(path)
 
-    def closed(self, witness: ScopeListener) -> None:
-        """Its peers are stopped and their files complete; what pytest removes is still there. Never raises."""
-        self._open.remove(witness)
-        self._gather([witness])
-        for place in witness.places:
-            self._kept.pop(place, None)
-            if self._now.copies is not None and not self._now.over:
-                self._now.copies.take(place)  # whether it is kept is decided when it may be gone
-        witness.closed()
+    def directory(self, local: Path, scope: str) -> Path:
+        """Return the directory for the artifacts of a scope; with ``DIR``, `local` is a link to it.
 
-    def phase_over(self, when: str, outcome: str) -> CrashReport | None:
-        """A phase of the test has been reported; what there is to tell of the test, once it is over."""
-        self._gather(self._open)
-        outcomes = self._now.outcomes
+        :param local: the directory without ``DIR``.
+        :param scope: the name of a wider scope; empty for that of the test.
+        """
+        if self._root is None:
+            return local
+        directory = new(self._root, scope) if scope else self._directory()
+        with contextlib.suppress(OSError):  # the user has made something there
+            if local.is_symlink():
+                local.unlink()
+            local.parent.mkdir(parents=True, exist_ok=True)
+            local.symlink_to(directory)
+            self._local[directory] = local
+        return directory
+
+    def used(self, path: Path) -> None:
+        """Add the artifacts of a peer of a wider scope to those of the test that runs."""
+        if self._root is not None and not self._run.over:
+            self._directory()
+            self._run.link(path)
+
+    def _directory(self) -> Path:
+        directory = self._run.directory()
+        if self._mark is not None:
+            with contextlib.suppress(OSError):  # it is there
+                self._mark.symlink_to(directory.name)
+        return directory
+
+    def died(self, life: PeerInstance) -> None:
+        """Note that a peer went down unasked; may be called twice."""
+        if life not in self._run.deaths:
+            self._run.deaths.append(life)
+
+    def closed(self, directory: Path) -> None:
+        """Note that a wider scope has ended, whose peers have their artifacts in `directory`."""
+        if self._root is not None:
+            self._closed.append(directory)
+
+    def phase_over(self, when: str, outcome: str) -> list[CrashReport]:
+        """Note the outcome of a phase of the test; return its crashes when it is over."""
+        outcomes = self._run.outcomes
         if outcomes.get(when) != "failed":  # of a subtest
             outcomes[when] = outcome
-        return self.finish() if when == "teardown" else None
+        return self.finish() if when == "teardown" else []
 
-    def finish(self) -> CrashReport | None:
-        """The test is over, or the session; what there is to tell since the last time."""
-        self._gather(self._open)
-        attempt, copies = self._now, self._now.copies
-        if copies is not None:
-            if attempt.over:  # a peer of a wider scope went down after the last test
-                self._keep(copies, [life.record.artifacts.path for life in attempt.deaths])
-            elif retention.is_kept(
-                attempt.outcomes.get("setup"),
-                attempt.outcomes.get("call"),
-                attempt.outcomes.get("teardown"),
-                len(attempt.deaths),
-            ):
-                self._keep(copies, [place for witness in self._open for place in witness.places])
-            else:
-                copies.remove()
-        attempt.over = True
-        deaths = [
-            death(
-                attempt.nodeid,
-                life.options.name,
-                str(life.record.reason),
-                life.body.pid,
-                copies.kept(life.record.artifacts.path)
-                if copies is not None
-                else life.record.artifacts.path,
-            )
-            for life in attempt.deaths
-        ]
-        attempt.deaths.clear()
-        return told(deaths, copies.failures if copies is not None else [])
+    def finish(self) -> list[CrashReport]:
+        """End the test, or the session; return the crashes since the last time."""
+        run = self._run
+        if self._root is not None:
+            if run.over:  # a peer of a wider scope went down after the last test
+                for life in run.deaths:
+                    run.link(life.record.artifacts.path)
+            elif not is_kept(run.outcomes, len(run.deaths)) and run.made:
+                self._remove(run.made)
+                run.made = None
+                run.links.clear()
+            self._kept.update(run.links)
+            for directory in self._closed:
+                self._remove_unkept(directory)
+            self._closed.clear()
+            if self._mark is not None:
+                self._mark.unlink(missing_ok=True)
+        run.over = True
+        return run.crashes()
 
-    def _keep(self, copies: Copies, places: list[Path]) -> None:
-        for place in places:
-            copies.take(place)
-            self._kept.setdefault(place, []).append(copies)
+    def _remove_unkept(self, directory: Path) -> None:
+        """Remove the artifacts of a wider scope to which no kept test has a link."""
+        paths = list(directory.iterdir())
+        if self._kept.isdisjoint(paths):
+            self._remove(directory)
+            return
+        for path in set(paths) - self._kept:
+            self._remove(path)
 
-    def _gather(self, witnesses: list[ScopeListener]) -> None:
-        for witness in witnesses:
-            while witness.unasked:
-                life = witness.unasked.popleft()
-                self._now.deaths.append(life)
-                for copies in self._kept.pop(life.record.artifacts.path, []):
-                    copies.take(life.record.artifacts.path)  # of an earlier test, which has failed
+    def _remove(self, directory: Path) -> None:
+        shutil.rmtree(directory, ignore_errors=True)
+        if directory in self._local:
+            with contextlib.suppress(OSError):
+                self._local.pop(directory).unlink()
 
 
-def death(test: str, peer: str, reason: str, pid: int | None, path: Path) -> dict[str, Any]:
-    """An unasked death as plain data."""
-    return {"test": test, "peer": peer, "reason": reason, "pid": pid, "path": str(path)}
+def retention(config: pytest.Config) -> ArtifactRetention:
+    """Return that of this process; the first call is in the first test that uses a peer."""
+    if retention_key not in config.stash:
+        created = ArtifactRetention(settings.artifacts(config), xdist.mark(config))
+        created.begin(config.stash[running_key].nodeid)
+        config.stash[retention_key] = created
+    return config.stash[retention_key]
 
 
-def told(deaths: list[dict[str, Any]], failures: list[str]) -> CrashReport | None:
-    """What there is to tell, if there is anything; failures are told once."""
-    told_now: CrashReport = {"deaths": deaths, "failures": failures.copy()}
-    failures.clear()
-    return told_now if any(told_now.values()) else None
+# Pure
+
+
+def is_kept(outcomes: Mapping[str, str], unasked_deaths: int) -> bool:
+    """Return whether the artifacts of a test's peers are kept.
+
+    :param outcomes: by phase, pytest's words. That of the teardown is missing only in a test that
+        was interrupted, whose artifacts may show what hung.
+    :param unasked_deaths: the number of peers that went down unasked.
+    """
+    return unasked_deaths > 0 or "teardown" not in outcomes or "failed" in outcomes.values()
+
+
+def directory_name(nodeid: str) -> str:
+    """Return a name for the directory of a test.
+
+    ``tests/test_a.py::test_b`` becomes ``tests-test_a.py--test_b``. Tests may share a name: their
+    directories are numbered.
+    """
+    return slug(nodeid.replace("::", "--").replace("/", "-"), _MOST_CHARACTERS) or "test"

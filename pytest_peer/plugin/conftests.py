@@ -1,6 +1,7 @@
-"""Conftests of directories that are no packages: pytest imports each as ``conftest``, and takes the one before out of ``sys.modules``.
+"""Conftests of directories that are not packages: pytest imports each as the module ``conftest``.
 
-Those get another name there, by which peers find them; see `link.shadowed`.
+It removes the one before from ``sys.modules``. Here that gets another name, by which peers find it;
+see `link.protocol.module_aliases`.
 """
 
 from __future__ import annotations
@@ -14,18 +15,21 @@ from typing import TypeGuard
 
 
 def registered(plugin: object, plugins: Callable[[], Iterable[object]]) -> None:
-    """A plugin is there; `plugins` gives all."""
-    if not _is_one(plugin):
+    """Keep the other conftests importable when one has been registered.
+
+    :param plugins: returns all plugins.
+    """
+    if not _is_conftest(plugin):
         return
     loaded = {id(module) for module in list(sys.modules.values())}
     for other in plugins():
-        if _is_one(other) and id(other) not in loaded:
+        if _is_conftest(other) and id(other) not in loaded:
             number = 1
             while (name := f"{other.__name__}@{number}") in sys.modules:
                 number += 1
             sys.modules[name] = other
 
 
-def _is_one(plugin: object) -> TypeGuard[ModuleType]:
+def _is_conftest(plugin: object) -> TypeGuard[ModuleType]:
     file = getattr(plugin, "__file__", None) if isinstance(plugin, ModuleType) else None
     return file is not None and os.path.basename(file) == "conftest.py"

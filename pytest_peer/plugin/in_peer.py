@@ -26,9 +26,9 @@ from ..link.pickling import encode
 from ..peers.group import PeerGroup
 from ..peers.peer import Peer
 from . import settings
-from .fixtures import PeerFactory
+from .factory import PeerFactory
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 MARKER = "in_peer"
 #: The fixture that starts the peer. It comes after all others: it knows their values, and its peer ends before they do.

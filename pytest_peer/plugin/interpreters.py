@@ -1,7 +1,8 @@
-"""Several interpreters, ``--peer-exec`` given several times: each test that uses peers runs once with each of them."""
+"""Several interpreters, ``--peer-exec`` given several times: each test with peers runs with each."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -9,26 +10,29 @@ from typing import Any
 import pytest
 
 from . import settings
+from .session import FACTORIES
+from .session import PROGRAM
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
-#: The fixture on which all factories depend; it has one value for each interpreter.
-FIXTURE = "_peer_exec"
+#: An id is shown in one line with the name of the test.
+_MOST_CHARACTERS = 40
 
 
 def configure(config: pytest.Config) -> None:
-    """Register what repeats the tests, if there is more than one interpreter."""
+    """Register the hook that repeats the tests, if there is more than one interpreter."""
     programs = settings.programs(config)
     if len(programs) > 1:
         config.pluginmanager.register(_Repeating(programs), "peer-interpreters")
 
 
 class _Repeating:
-    """The hook, with the values: pytest keeps a fixture as long as the very same one is asked for."""
+    """Parametrize the tests.
+
+    The values are made once: pytest keeps a fixture as long as the very same value is asked for.
+    """
 
     def __init__(self, programs: Sequence[Sequence[str]]) -> None:
-        from .program_ids import ids  # not at the top: nobody else pays for it
-
         self._programs = programs
         self._ids = ids(programs)
 
@@ -38,9 +42,28 @@ class _Repeating:
         body = _is_body_repeated(metafunc.definition)
         if not body and not _are_factories_repeated(metafunc):
             return
-        if FIXTURE not in metafunc.fixturenames:  # the peer of `in_peer` is asked for later
-            metafunc.fixturenames.append(FIXTURE)
-        metafunc.parametrize(FIXTURE, self._programs, ids=self._ids, indirect=True, scope="session")
+        if PROGRAM not in metafunc.fixturenames:  # the test gets the fixture of `in_peer` later
+            metafunc.fixturenames.append(PROGRAM)
+        metafunc.parametrize(PROGRAM, self._programs, ids=self._ids, indirect=True, scope="session")
+
+
+def ids(programs: Sequence[Sequence[str]]) -> list[str]:
+    """Return a word for each program: its file name, or its whole path if others share that name.
+
+    The words of a longer command are joined. pytest numbers words that are still the same.
+    """
+    short = [_word([word.rpartition("/")[2] or word for word in program]) for program in programs]
+    counts = Counter(short)
+    return [
+        word if counts[word] == 1 else _word(program)
+        for word, program in zip(short, programs, strict=True)
+    ]
+
+
+def _word(command: Sequence[str]) -> str:
+    from ..core.names import slug
+
+    return slug("-".join(command).replace("/", "-"), _MOST_CHARACTERS) or "program"
 
 
 def _is_body_repeated(test: pytest.Item) -> bool:
@@ -50,32 +73,28 @@ def _is_body_repeated(test: pytest.Item) -> bool:
 
 
 def _are_factories_repeated(metafunc: pytest.Metafunc) -> bool:
-    if FIXTURE not in metafunc.fixturenames:
+    if PROGRAM not in metafunc.fixturenames:
         return False
     test = metafunc.definition
-    #: Whose markers a factory obeys: those of its scope.
+    #: The nodes whose markers apply to the factories of a scope.
     nodes: Mapping[str, pytest.Item | pytest.Collector | None] = {
-        "peer_factory": test,
-        "class_peer_factory": test.getparent(pytest.Class) or test,
-        "module_peer_factory": test.getparent(pytest.Module),
-        "package_peer_factory": None,
-        "session_peer_factory": None,
+        "function": test,
+        "class": test.getparent(pytest.Class) or test,
+        "module": test.getparent(pytest.Module),
     }
-    return any(
-        node is None or "exec" not in settings.marked(node)
-        for name, node in nodes.items()
-        if name in metafunc.fixturenames
-    )
+    used = [nodes.get(scope) for name, scope in FACTORIES.items() if name in metafunc.fixturenames]
+    return any(node is None or "exec" not in settings.marked(node) for node in used)
 
 
 def check_chosen(config: pytest.Config, options: Mapping[str, Any]) -> None:
     """Refuse to start a peer for which none of several interpreters has been chosen.
 
-    :raises pytest.UsageError: that is so; says what to do.
+    :raises pytest.UsageError: none has; says what to do.
     """
     if "exec" not in options and len(settings.programs(config)) > 1:
         raise pytest.UsageError(
-            f"{settings.EXEC.flag} names several interpreters, and pytest has not seen that this test uses peers: name the "
-            "fixture in the signature of the test or of one of its fixtures (`getfixturevalue` comes too late to run the test "
-            "once with each), put the marker in_peer on the test itself, or give `exec`"
+            f"{settings.EXEC.flag} names several interpreters, and pytest has not seen that this "
+            "test uses peers: name the fixture in the signature of the test or of one of its "
+            "fixtures (`getfixturevalue` comes too late to run the test once with each), put the "
+            "marker in_peer on the test itself, or give `exec`"
         )

@@ -1,4 +1,4 @@
-"""What a failing test's report says about its peers."""
+"""What a failing test's report shows of its peers, and what the end of a run shows of crashes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..core.states import PeerState
+
 if TYPE_CHECKING:
     import pytest
 
     from ..evidence.output import OutputStream
-    from ..peers.peer import Peer
+    from ..peers.lifecycle import PeerInstance
+    from .artifacts import CrashReport
 
 #: What a section quotes of a stream; the log file has all of it.
 SECTION_CHARACTERS = 16 * 1024
@@ -22,53 +25,84 @@ class Shown:
     def __init__(self) -> None:
         self._sizes: dict[OutputStream, int] = {}
 
-    def start(self, peers: Iterable[Peer]) -> None:
-        """A test begins: what the peers of wider scopes have written so far is not its own."""
-        for peer in peers:
-            for stream in (peer.stdout, peer.stderr):
+    def start(self, lives: Iterable[PeerInstance]) -> None:
+        """Begin a test: earlier output of the peers of wider scopes is not part of it."""
+        for life in lives:
+            for stream in (life.body.streams.stdout, life.body.streams.stderr):
                 stream.drain()
                 self._sizes[stream] = stream.size
 
-    def sections(self, peers: Iterable[Peer]) -> Iterator[tuple[str, str]]:
-        """Titles and texts of the sections for what is new; pytest knows these titles, ``--show-capture`` obeys them."""
-        for peer in peers:
-            for kind, stream in (("stdout", peer.stdout), ("stderr", peer.stderr)):
+    def sections(self, lives: Iterable[PeerInstance]) -> Iterator[tuple[str, str]]:
+        """Return titles and texts of sections for new output.
+
+        The titles are pytest's own, so ``--show-capture`` applies.
+        """
+        for life in lives:
+            streams = life.body.streams
+            for kind, stream in (("stdout", streams.stdout), ("stderr", streams.stderr)):
                 stream.drain()
-                text = stream.text_since(self._sizes.get(stream, 0))
-                self._sizes[stream] = stream.size
-                if text:
-                    yield f"{kind} [{peer.name}]", _tail(text, stream)
+                shown, self._sizes[stream] = self._sizes.get(stream, 0), stream.size
+                if shown < stream.size:
+                    yield f"{kind} [{life.options.name}]", _tail(stream.text_since(shown), stream)
 
 
-def stacks_sections(peers: Iterable[Peer], occasion: str) -> Iterator[tuple[str, str]]:
-    """Titles and texts of the sections for where the threads of the peers that run are now.
+def stacks_sections(lives: Iterable[PeerInstance], occasion: str) -> Iterator[tuple[str, str]]:
+    """Return titles and texts of sections for the stacks of the peers that run.
 
-    :param occasion: the words for it in ``stacks.txt``.
+    :param occasion: the heading in their ``stacks.txt``.
     """
-    from ..peers import stacks
+    from ..evidence import stacks
 
-    running = [peer for peer in peers if peer.state == "running"]
-    texts = stacks.told([peer.instance for peer in running], occasion)
-    for peer, text in zip(running, texts, strict=True):
+    running = [life for life in lives if life.state is PeerState.RUNNING]
+    texts = stacks.record_all([life.stacks for life in running], occasion)
+    for life, text in zip(running, texts, strict=True):
         if len(text) > SECTION_CHARACTERS:
-            more = f"... more in {peer.artifacts / 'stacks.txt'}"
+            more = f"... more in {life.record.artifacts.path / 'stacks.txt'}"
             text = f"{text[:SECTION_CHARACTERS]}\n{more}"
-        yield f"stacks [{peer.name}]", text
+        yield f"stacks [{life.options.name}]", text
 
 
-def state_section(peers: Iterable[Peer]) -> str:
-    """Every peer in a line, with the place of its artifacts."""
-    return "\n".join(f"{peer!r}\n    {peer.artifacts}" for peer in peers)
+def state_section(lives: Iterable[PeerInstance]) -> str:
+    """Return two lines for each life of each peer: its state, and the path of its artifacts."""
+    return "\n".join(f"{life!r}\n    {life.record.artifacts.path}" for life in lives)
 
 
 def _tail(text: str, stream: OutputStream) -> str:
-    if len(text) <= SECTION_CHARACTERS:
+    more = len(text) - SECTION_CHARACTERS
+    if more <= 0:
         return text
-    return f"... {len(text) - SECTION_CHARACTERS} characters more in {stream.path}\n{text[-SECTION_CHARACTERS:]}"
+    return f"... {more} characters more in {stream.path}\n{text[-SECTION_CHARACTERS:]}"
 
 
 def shown_locals(config: pytest.Config) -> str:
-    """How this run's reports show the locals of frames: not at all (empty), ``"short"`` or ``"full"``, as pytest itself does it."""
+    """Return how reports show the locals of frames, as pytest does it for its own.
+
+    Empty for not at all, ``"short"`` or ``"full"``.
+    """
     if not config.getoption("showlocals", False):
         return ""
     return "full" if config.get_verbosity() > 1 else "short"
+
+
+def attached(reports: Iterable[Iterable[object]]) -> Iterator[CrashReport]:
+    """Return the crashes that reports carry.
+
+    :param reports: the values of ``TerminalReporter.stats``, which are not only reports.
+    """
+    return (
+        crash
+        for category in reports
+        for report in category
+        for crash in getattr(report, "peer_crashes", ())
+    )
+
+
+def crash_lines(crashes: Iterable[CrashReport]) -> Iterator[str]:
+    """Return two lines for each crash, below the test in which it happened."""
+    above = None
+    for crash in crashes:
+        if crash["test"] != above:
+            above = crash["test"]
+            yield above
+        yield f"  {crash['peer']} (pid {crash['pid']}): {crash['reason']}"
+        yield f"    {crash['path']}"

@@ -1,55 +1,79 @@
 """Hooks around the phases of a test, for tests that have peers.
 
-Registered when the first of them is found: each of a hundred tests without a peer would pay for every one of these.
+They are registered when the first such test is found: a hundred tests without a peer would pay for
+each of them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import signal
+import sys
+import threading
 from collections.abc import Generator
+from collections.abc import Iterator
+from types import FrameType
 
 import pytest
 
-from . import crash
+from ..core.errors import PeerDown
+from ..core.states import PeerState
 from . import reporting
-from .fixtures import retention_key
-from .fixtures import supervisors_key
+from .session import Scope
+from .session import interrupt_key
+from .session import lives
+from .session import retention_key
+from .session import scopes_key
 
+__tracebackhide__ = True
+
+#: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
+_SIGNAL = signal.SIGURG
+_hooks = sys.modules[__name__]
 _shown_key = pytest.StashKey[reporting.Shown]()
 
 
-# A wrapper: of an error in the setup of a peer this leaves one frame to show, and pytest shows no error without one.
+def expect_peers(config: pytest.Config) -> None:
+    """Register these hooks: there are, or will be, tests with peers."""
+    if not config.pluginmanager.is_registered(_hooks):
+        config.pluginmanager.register(_hooks, "peer-phases")
+
+
+# A wrapper: of an error in the setup of a peer it leaves one frame to show, and pytest shows no
+# error without a frame.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    if retention_key in item.config.stash:
-        item.config.stash[retention_key].begin(item.nodeid)
-    supervisors = item.config.stash.get(supervisors_key, ())
-    if supervisors:
+    config = item.config
+    if retention_key in config.stash:
+        running = [life for life in lives(config) if life.state is not PeerState.DOWN]
+        config.stash[retention_key].begin(
+            item.nodeid, [life.record.artifacts.path for life in running]
+        )
+    if config.stash.get(scopes_key, ()):
         shown = item.stash[_shown_key] = reporting.Shown()
-        shown.start(peer for supervisor in supervisors for peer in supervisor.started)
+        shown.start(lives(config))
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    supervisors = item.config.stash.get(supervisors_key, [])
-    if not supervisors:
+    scopes = item.config.stash.get(scopes_key, ())
+    if not scopes:
         return (yield)
-    with crash.failing_at_once(supervisors):
+    with _failing_at_once(item.config):
         result = yield
-    # Only after a body that passed: a failing one has its own tale, and the report tells of the peers anyway.
-    for supervisor in supervisors:
-        supervisor.raise_crashes()
+    # Only after a body that passed: the report of a failing one shows its peers anyway.
+    for scope in scopes:
+        scope.supervisor.raise_crashes()
     return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     result = yield
-    for supervisor in item.config.stash.get(
-        supervisors_key, ()
-    ):  # of wider scopes: those of the test are closed, and have warned
-        supervisor.warn_of_deaths()
+    # Of wider scopes; that of the test is closed, which warns too.
+    for scope in item.config.stash.get(scopes_key, ()):
+        scope.supervisor.warn_of_deaths()
     return result
 
 
@@ -57,22 +81,60 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    supervisors = item.config.stash.get(supervisors_key, ())
-    peers = [peer for supervisor in supervisors for peer in supervisor.started]
-    if peers:
+    every = list(lives(item.config))
+    if every:
         shown = item.stash.setdefault(_shown_key, reporting.Shown())
-        for title, text in shown.sections(peers):
+        for title, text in shown.sections(every):
             item.add_report_section(call.when, title, text)
         if call.excinfo is not None:
-            item.add_report_section(call.when, "peers", reporting.state_section(peers))
+            item.add_report_section(call.when, "peers", reporting.state_section(every))
     made = yield
-    if peers and made.failed:  # which is known only now; nothing has been stopped yet
-        with contextlib.suppress(pytest.fail.Exception):  # a time limit's signal, but it has failed
+    if every and made.failed:  # this is known only now; no peer has been stopped yet
+        # A time limit's signal may raise here, but the test has failed already.
+        with contextlib.suppress(pytest.fail.Exception):
             occasion = f"{item.nodeid} failed in {call.when}"
-            for title, text in reporting.stacks_sections(peers, occasion):
+            for title, text in reporting.stacks_sections(every, occasion):
                 made.sections.append((f"Captured {title} {call.when}", text))
     if retention_key in item.config.stash:
-        told = item.config.stash[retention_key].phase_over(call.when, made.outcome)
-        if told is not None:
-            vars(made)["peer_aftermath"] = told  # xdist carries it to the controller
+        crashes = item.config.stash[retention_key].phase_over(call.when, made.outcome)
+        if crashes:
+            vars(made)["peer_crashes"] = crashes  # xdist carries it to the controller
     return made
+
+
+@contextlib.contextmanager
+def _failing_at_once(config: pytest.Config) -> Iterator[None]:
+    """Raise `PeerDown` in the main thread when a peer with ``peer_down="crash"`` crashes.
+
+    Only a signal's handler gets into a blocked main thread: out of a sleep, a lock or a socket.
+    Where the test runs on another thread, where C code does not return for a signal, or where the
+    test catches the exception, the test fails when its body ends.
+    """
+    main = threading.main_thread()
+    if threading.current_thread() is not main:
+        yield
+        return
+    scopes: list[Scope] = config.stash[scopes_key]
+    raised: list[PeerDown] = []
+
+    def raise_crashes(_: int, __: FrameType | None) -> None:
+        for scope in list(scopes):
+            try:
+                scope.supervisor.raise_crashes()
+            except PeerDown as exc:
+                raised.append(exc)
+                raise
+
+    def interrupt() -> None:
+        assert main.ident is not None
+        signal.pthread_kill(main.ident, _SIGNAL)
+
+    previous = signal.signal(_SIGNAL, raise_crashes)  # ours, of a test that runs pytest
+    config.stash[interrupt_key] = interrupt
+    try:
+        yield
+    finally:
+        del config.stash[interrupt_key]
+        signal.signal(_SIGNAL, previous)
+    if raised:  # a loop that retries, or an event loop, has caught it
+        raise raised[0]

@@ -1,4 +1,4 @@
-"""The fork server starts while pytest still collects, as soon as a test is found that will use a peer."""
+"""The start of the fork server while pytest still collects, for the first test that uses a peer."""
 
 from __future__ import annotations
 
@@ -11,23 +11,17 @@ from ..core.monkey_patches import patched_by
 from ..core.start_methods import SPAWN
 from ..core.start_methods import unsupported
 from ..launch.forkserver import preload
-from . import controller
 from . import settings
+from . import xdist
+from .session import FACTORIES
 
-FIXTURES = {
-    "peer",
-    "peer_factory",
-    "class_peer_factory",
-    "module_peer_factory",
-    "package_peer_factory",
-    "session_peer_factory",
-}
+_FIXTURES = {"peer", *FACTORIES}
 
 
 def configure(config: pytest.Config) -> None:
-    """Have what tests need imported in the fork server: pytest, and the ini option ``peer_preload``.
+    """Have the fork server import pytest, and the modules of the ini option ``peer_preload``.
 
-    :raises pytest.UsageError: that is no list of module names.
+    :raises pytest.UsageError: that is not a list of module names.
     """
     names = config.getini("peer_preload")
     for name in names:
@@ -38,36 +32,31 @@ def configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: preload.modules.__setitem__(slice(None), before))
 
 
-def expect_peers(config: pytest.Config) -> None:
-    """There are, or will be, tests with peers: register the hooks around their phases."""
-    from . import runtest  # a suite without peers does not pay for this import
-
-    if not config.pluginmanager.is_registered(runtest):
-        config.pluginmanager.register(runtest, "peer-phases")
+# What the following imports, a suite without peers does not pay for.
 
 
 def collected(item: pytest.Item) -> None:
-    """A test has been found: start the fork server if it will need one and there is none."""
+    """Prepare for a test that has been found: start the fork server if the test will need it."""
     in_peer = item.get_closest_marker("in_peer") is not None
     if in_peer:
-        from .in_peer import prepare  # not at the top, as `phases`
+        from .in_peer import prepare
 
         prepare(item)
-    without = FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) and not in_peer
+    without = _FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) and not in_peer
     if without or item.config.option.collectonly:
         return
-    expect_peers(item.config)
-    controller.watch(item.config)
+    from . import runtest
+
+    runtest.expect_peers(item.config)
+    xdist.watch_controller(item.config)
     if unsupported(sys.platform, sys.implementation.name):
-        return  # without importing anything
+        return
     programs = settings.programs(item.config)
     serves = not programs or [sys.executable] in programs
     if serves and settings.read(item.config).get("start_method") != SPAWN:
-        from ..launch.forkserver import (
-            registry,  # not at the top: a suite without peers does not pay for it
-        )
+        from ..launch.forkserver import registry
 
-        # Of descriptors, memory, threads that there are not; who starts a peer is told.
+        # No descriptors, memory or threads left: the start of a peer raises the error.
         with contextlib.suppress(OSError, RuntimeError):
             if not registry.unavailable() and not patched_by():
                 registry.running()

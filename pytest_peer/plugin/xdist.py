@@ -1,11 +1,14 @@
-"""What a controller of pytest-xdist keeps of a worker that died: the worker has written down where its peers' artifacts are."""
+"""With pytest-xdist: the artifacts of a worker that died, and peers that end with the controller.
+
+A worker has in ``--peer-artifacts DIR`` a link to the directory of the test that runs, by which the
+controller finds it when the worker has died.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import threading
-from collections.abc import Iterable
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,113 +16,111 @@ from typing import Any
 
 import pytest
 
+from ..core.clock import Thread
 from . import settings
+from .session import left_key
 
 if TYPE_CHECKING:
     from .artifacts import CrashReport
 
-#: What no report has told, but a session at its end: that of this process, or of a worker.
-left_key: pytest.StashKey[list[CrashReport]] = pytest.StashKey[list["CrashReport"]]()
+_watched_key = pytest.StashKey[int]()
 
 
-class Journal:
-    """The places of a worker's peers, in a file that is there as long as there are any. Nothing here raises: a test does not
-    fail for it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lines: dict[Path, str] = {}
-        self._lock = threading.Lock()  # peers are started on threads of their own
-
-    def begun(self, test: str, place: Path) -> None:
-        """A peer is about to be started."""
-        with self._lock, contextlib.suppress(OSError):
-            line = self._lines[place] = json.dumps({"test": test, "path": str(place)}) + "\n"
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(line)
-
-    def ended(self, places: Iterable[Path]) -> None:
-        """These peers are down, and their artifacts dealt with."""
-        with self._lock, contextlib.suppress(OSError):
-            for place in places:
-                self._lines.pop(place, None)
-            if self._lines:
-                self._path.write_text("".join(self._lines.values()), encoding="utf-8")
-            else:
-                self._path.unlink(missing_ok=True)
-
-
-def journal(config: pytest.Config) -> Journal | None:
-    """That of this process, if it is a worker and there is a place for it."""
-    root = settings.artifacts(config)
-    given: dict[str, Any] | None = getattr(config, "workerinput", None)
-    return Journal(_path(root, given)) if root is not None and given is not None else None
-
-
-def _path(root: Path, given: dict[str, Any]) -> Path:
-    # The ids of a run and of a worker in it: no other run's journal is ever taken for this one.
-    return root / f".running-{given['testrunuid']}-{given['workerid']}"
+# In the controller
 
 
 def configure_worker(node: Any) -> None:
-    """A worker is about to be started: it may have another directory, and take a relative path for another."""
+    """Tell a worker where artifacts are kept: for it a relative path may be another one."""
     root = settings.artifacts(node.config)
     if root is not None:
         node.workerinput["peer_artifacts"] = str(root)
-        left = _path(root, node.workerinput)
-        node.config.add_cleanup(partial(_remove, left))  # the worker does it itself, if it can
-
-
-def worker_ends(config: pytest.Config, told: CrashReport | None) -> None:
-    """In the worker, at the end of its session: what no report has told."""
-    output: dict[str, Any] | None = getattr(config, "workeroutput", None)
-    if told is not None and output is not None:
-        output["peer_aftermath"] = told
+        mark = _mark(root, node.workerinput)  # which the worker removes, if it can
+        node.config.add_cleanup(partial(mark.unlink, missing_ok=True))
 
 
 def worker_ended(node: Any) -> None:
-    """In the controller."""
-    told = getattr(node, "workeroutput", {}).get("peer_aftermath")
-    if told is not None:
-        node.config.stash.setdefault(left_key, []).append(told)
+    """Take the crashes that no report of a worker carries."""
+    crashes = getattr(node, "workeroutput", {}).get("peer_crashes", [])
+    node.config.stash.setdefault(left_key, []).extend(crashes)
 
 
 def worker_crashed(report: Any) -> None:
-    """Keep the artifacts of all peers that the worker had, and have the report tell of those that ran."""
+    """Add the peers that ran to the report for a worker that died."""
     node = report.node
     root = settings.artifacts(node.config)
     if root is None:
         return
-    from . import artifacts
-    from .keeping import Copies
-
-    copies = Copies(root, report.nodeid)
-    deaths = []
-    for place in _places(_path(root, node.workerinput)):
-        copies.take(place)
-        with contextlib.suppress(OSError, ValueError):  # it was just being started
-            peer = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
-            if peer["state"] != "down":
-                kept = copies.kept(place)
-                reason = f"ended with its worker {node.gateway.id}"
-                deaths.append(
-                    artifacts.death(report.nodeid, peer["name"], reason, peer["pid"], kept)
-                )
-    told = artifacts.told(deaths, copies.failures)
-    if told is not None:
-        report.peer_aftermath = told
-
-
-def _places(path: Path) -> list[Path]:
-    places = []
-    with contextlib.suppress(OSError):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(ValueError):  # it died while it wrote
-                places.append(Path(json.loads(line)["path"]))
-    return places
+    crashes: list[CrashReport] = []
+    with contextlib.suppress(OSError):  # no test with peers ran
+        for path in sorted((root / os.readlink(_mark(root, node.workerinput))).iterdir()):
+            with contextlib.suppress(OSError, ValueError):  # it was just being started
+                peer = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+                if peer["state"] != "down":
+                    crashes.append(
+                        {
+                            "test": report.nodeid,
+                            "peer": peer["name"],
+                            "reason": f"ended with its worker {node.gateway.id}",
+                            "pid": peer["pid"],
+                            "path": str(path),
+                        }
+                    )
+    if crashes:
+        report.peer_crashes = crashes
 
 
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
+def _mark(root: Path, given: dict[str, Any]) -> Path:
+    # The ids of a run and of a worker in it: no other run's mark is ever taken for this one.
+    return root / f".running-{given['testrunuid']}-{given['workerid']}"
+
+
+# In a worker
+
+
+def mark(config: pytest.Config) -> Path | None:
+    """Return the path of the link to the directory of the test that runs, in a worker."""
+    root = settings.artifacts(config)
+    given: dict[str, Any] | None = getattr(config, "workerinput", None)
+    return _mark(root, given) if root is not None and given is not None else None
+
+
+def worker_ends(config: pytest.Config, crashes: list[CrashReport]) -> None:
+    """Give the controller the crashes that no report carries."""
+    output: dict[str, Any] | None = getattr(config, "workeroutput", None)
+    if crashes and output is not None:
+        output["peer_crashes"] = crashes
+
+
+def watch_controller(config: pytest.Config) -> None:
+    """End all peers with the controller, if this is a worker.
+
+    After the end of the controller nobody will see the results of a test. But the test goes on, and
+    execnet ends its worker only 5 or 15 seconds later.
+    """
+    if not hasattr(config, "workerinput") or _watched_key in config.stash:
+        return
+    try:
+        fd = os.pidfd_open(os.getppid())
+    except (AttributeError, OSError):  # not Linux, or a kernel before 5.3
+        return
+    from ..core.loop import watcher  # not at the top: a suite without peers does not pay for it
+
+    config.stash[_watched_key] = fd
+
+    def ended() -> None:
+        watcher.remove(fd)
+        # On a thread: the event loop must not wait for a peer that is just being started.
+        Thread(target=_abandon, name="pytest-peer-end", daemon=True).start()
+
+    def stop() -> None:
+        watcher.remove(fd)
+        os.close(fd)
+
+    watcher.add(fd, ended)
+    config.add_cleanup(stop)
+
+
+def _abandon() -> None:
+    from ..peers import supervisor
+
+    supervisor.abandon("the controller of this pytest-xdist worker has ended")

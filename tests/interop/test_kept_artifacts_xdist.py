@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,8 @@ ONE_WORKER = ("-n", "1", "--max-worker-restart=0", "--peer-artifacts=kept")
 
 
 def directories(root: Path) -> list[str]:
-    return sorted(str(path.relative_to(root)) for path in root.glob("*/*"))
+    """Those of tests."""
+    return sorted(str(path.relative_to(root)) for path in root.glob("*test_*/*"))
 
 
 @pytest.fixture
@@ -93,35 +93,25 @@ def test_other_workers_go_on(inner, place):
     assert not list(place.glob(".*"))
 
 
-def test_journal_of_another_run_is_none_of_its_business(inner, place, tmp_path):
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "manifest.json").write_text("{}")
-    place.mkdir()
-    journal = place / ".running-0123-gw0"
-    journal.write_text(json.dumps({"test": "test_inner.py::test_it", "path": str(other)}) + "\n")
+def test_mark_of_another_run_is_none_of_its_business(inner, place):
+    (place / "other/db").mkdir(parents=True)
+    mark = place / ".running-0123-gw0"
+    mark.symlink_to("other")
     inner.write("def test_it(peer_factory): peer_factory(name='db'); os._exit(3)")
-    inner.run(*ONE_WORKER)
+    inner.run(*ONE_WORKER).stdout.fnmatch_lines(["*db *: ended with its worker gw0"])
     assert directories(place) == ["test_inner.py--test_it/db"]
-    assert journal.exists()
+    assert mark.is_symlink()
 
 
-def test_worker_whose_peers_are_gone_leaves_no_journal(inner, place):
-    inner.write(
-        """
-        def test_peers(peer, session_peer_factory): session_peer_factory()
-
-        def test_journal():
-            names = [name for name in os.listdir("kept") if name.startswith(".running-")]
-            assert len(names) == 1
-            assert len(open("kept/" + names[0]).readlines()) == 1  # the session's
-        """
-    )
-    inner.run("-n", "1", "--peer-artifacts=kept", "-p", "no:randomly").assert_outcomes(passed=2)
+def test_test_without_peers_is_not_that_of_a_worker_that_died(inner, place):
+    inner.write("def test_before(peer): pass\ndef test_it(): os._exit(3)")
+    result = inner.run(*ONE_WORKER, "-p", "no:randomly")
+    result.stdout.fnmatch_lines(["*crashed while running*test_it*"])
+    result.stdout.no_fnmatch_line("*peers that crashed*")
     assert not list(place.iterdir())
 
 
-def test_run_that_stops_at_a_failure_leaves_no_journal(inner, place):
+def test_run_that_stops_at_a_failure_leaves_no_mark(inner, place):
     inner.write(
         """
         @pytest.mark.parametrize("number", range(8))

@@ -11,7 +11,7 @@ COSTLY = [
     "asyncio",
     "pytest_peer.plugin.artifacts",
     "pytest_peer.plugin.in_peer",
-    "pytest_peer.plugin.program_ids",
+    "pytest_peer.plugin.runtest",
     "pytest_peer.peers.supervisor",
     "pytest_peer.peers.peer",
     "pytest_peer.core.loop",
@@ -47,7 +47,7 @@ def test_peers_of_other_tests_are_imported_with_the_first_fixture(inner):
     inner.write(
         SUITE
         + """
-STARTING = ["pytest_peer.core.loop", "pytest_peer.link"]
+STARTING = ["pytest_peer.core.loop", "pytest_peer.link", "pytest_peer.plugin.runtest"]
 
 def test_before():
     assert [name for name in loaded() if name not in STARTING] == []

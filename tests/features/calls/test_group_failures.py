@@ -17,6 +17,7 @@ from pytest_peer import EncodeError
 from pytest_peer import PeerDown
 from pytest_peer import PeerGroup
 from pytest_peer import here
+from pytest_peer.evidence.stacks import Stacks
 
 LONG = 30.0  # for what has to come, on a busy machine too
 
@@ -154,3 +155,15 @@ def test_members_work_on_after_a_failure(shared: PeerGroup) -> None:
     with pytest.raises(ExceptionGroup):
         shared.call(fail_in, "shared-0")
     assert shared.call(name) == [peer.name for peer in shared]
+
+
+def test_stacks_of_members_that_are_late_are_taken_at_the_same_time(
+    peer_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(2)
+    monkeypatch.setattr(Stacks, "record", lambda *_: f"{together.wait(LONG)} stacks")
+    group = peer_factory.many(2, call_timeout=0)
+    with pytest.raises(ExceptionGroup, match="2 of 2") as caught:
+        group.call(report_and_take, "never")
+    found = [exc.stacks for exc in caught.value.exceptions if isinstance(exc, CallTimeout)]
+    assert sorted(found) == ["0 stacks", "1 stacks"]

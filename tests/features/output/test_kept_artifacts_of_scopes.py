@@ -8,13 +8,18 @@ import pytest
 from dying import DIES
 
 
+def of_tests(inner) -> list[str]:
+    """Those of which something is kept."""
+    return [path.name for path in (inner.path / "kept").glob("test_*")]
+
+
 def state(inner, test: str) -> str:
     manifest = inner.path / "kept" / f"test_inner.py--{test}" / "db" / "manifest.json"
     return json.loads(manifest.read_text())["state"]
 
 
 @pytest.mark.parametrize("scope", ["class", "module", "package", "session"])
-def test_failing_test_keeps_what_is_there_of_them(inner, scope):
+def test_failing_test_keeps_those_that_run(inner, scope):
     inner.write(
         f"""
         @pytest.fixture(scope={scope!r})
@@ -28,10 +33,50 @@ def test_failing_test_keeps_what_is_there_of_them(inner, scope):
         """
     )
     inner.run("--peer-artifacts=kept", "-p", "no:randomly").assert_outcomes(passed=2, failed=1)
-    assert [path.name for path in (inner.path / "kept").iterdir()] == [
-        "test_inner.py--TestIt--test_failing"
-    ]
-    assert state(inner, "TestIt--test_failing") == "running"
+    assert of_tests(inner) == ["test_inner.py--TestIt--test_failing"]
+    assert state(inner, "TestIt--test_failing") == "down"
+
+
+@pytest.mark.parametrize("scope", ["class", "module", "package", "session"])
+def test_passing_tests_keep_none(inner, scope):
+    inner.write(
+        f"""
+        class TestIt:
+            def test_before(self, {scope}_peer_factory): {scope}_peer_factory(name="db")
+            def test_after(self): assert False
+        """
+    )
+    inner.run("--peer-artifacts=kept", "-p", "no:randomly").assert_outcomes(passed=1, failed=1)
+    kept = [path.name for path in (inner.path / "kept").iterdir()]
+    assert ("test_inner.py--TestIt--test_after" in kept) and len(kept) == 2
+
+
+def test_passing_session_leaves_nothing(inner):
+    inner.write(
+        """
+        def test_it(session_peer_factory, peer_factory):
+            session_peer_factory()
+            peer_factory(link=False)
+        """
+    )
+    inner.run("--peer-artifacts=kept").assert_outcomes(passed=1)
+    assert not list((inner.path / "kept").iterdir())
+
+
+def test_peer_that_ended_before_the_test_is_none_of_it(inner):
+    inner.write(
+        """
+        def test_before(session_peer_factory):
+            session_peer_factory(name="gone").stop()
+            session_peer_factory(name="db")
+
+        def test_it(): assert False
+        """
+    )
+    inner.run("--peer-artifacts=kept", "-p", "no:randomly").assert_outcomes(passed=1, failed=1)
+    kept = inner.path / "kept"
+    assert [path.name for path in kept.glob("test_*/*")] == ["db"]
+    assert [path.name for path in kept.glob("session/*")] == ["db"]
 
 
 def test_failing_test_that_is_the_last_keeps_them_as_they_ended(inner):
@@ -54,11 +99,11 @@ def test_after(): pass
 """
     )
     inner.run("--peer-artifacts=kept").assert_outcomes(passed=3)
-    assert [path.name for path in (inner.path / "kept").iterdir()] == ["test_inner.py--test_it"]
+    assert of_tests(inner) == ["test_inner.py--test_it"]
     assert state(inner, "test_it") == "down"
 
 
-def test_copy_of_a_failed_test_is_renewed_when_the_peer_crashes_later(inner):
+def test_failed_test_has_a_peer_that_crashes_later_as_it_ended(inner):
     inner.write(
         DIES
         + """
@@ -86,4 +131,4 @@ def test_peer_that_lives_on_to_the_end_of_the_session_is_one_of_them(inner):
         """
     )
     inner.run("--peer-artifacts=kept").assert_outcomes(passed=1, failed=1)
-    assert state(inner, "test_it") == "running"
+    assert state(inner, "test_it") == "down"

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -199,3 +200,32 @@ def test_last_words_are_heard(mortal: Peer, death: Any, told: str) -> None:
 def test_error_of_a_dead_peer_quotes_its_last_words(mortal: Peer) -> None:
     with pytest.raises(PeerDown, match="last complaint"):
         mortal.call(print_and_segfault)
+
+
+# After the end
+
+
+def print_much(megabytes: int) -> None:
+    for number in range(megabytes):
+        print(str(number) * MEGABYTE)
+
+
+def test_output_of_a_stopped_peer_takes_no_memory(peer_factory: Any) -> None:
+    peer = peer_factory()
+    tracemalloc.start()
+    try:
+        peer.call(print_much, 8)
+        peer.stop()
+        assert tracemalloc.get_traced_memory()[0] < MEGABYTE
+    finally:
+        tracemalloc.stop()
+    assert peer.stdout.text == "".join(f"{str(number) * MEGABYTE}\n" for number in range(8))
+    assert peer.stdout.wait_for("77777").end() > 0
+
+
+def test_end_of_the_output_is_there_without_its_file(peer_factory: Any) -> None:
+    peer = peer_factory()
+    peer.call(print_much, 1)
+    peer.stop()
+    (peer.artifacts / "stdout.log").unlink()
+    assert peer.stdout.text.endswith("000\n")

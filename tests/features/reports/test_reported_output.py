@@ -169,3 +169,28 @@ def test_it(peer):
 def test_report_names_the_artifacts_of_the_peers(inner):
     inner.write(NAMED + "def test_it(peer): assert False")
     assert re.search(r"/peers/db\b", inner.run().stdout.str())
+
+
+def test_every_life_of_a_peer_has_its_sections_and_its_state(inner):
+    inner.write(
+        NAMED
+        + """
+def test_it(peer):
+    peer.call(print, "the first")
+    peer.restart().call(print, "the second")
+    assert False
+"""
+    )
+    result = inner.run()
+    result.stdout.fnmatch_lines(
+        ["*Captured stdout [[]db] call*", "the first", "*stdout [[]db] call*", "the second"]
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "<Peer db pid *: stopped after *>",
+            "*peers/db",
+            "<Peer db pid *: running>",
+            "*peers/db.2",
+        ],
+        consecutive=True,
+    )

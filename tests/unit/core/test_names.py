@@ -59,17 +59,21 @@ def test_random_name_leaves_no_foreign_character() -> None:
 
 
 @given(st.text(max_size=100), st.integers(min_value=20, max_value=63))
-def test_shortened_is_never_longer_than_the_limit(text: str, limit: int) -> None:
-    assert len(names.shortened(text, limit)) <= limit
+@example("\udc80", 20)
+def test_slug_is_empty_or_a_valid_name_within_the_limit(text: str, limit: int) -> None:
+    word = names.slug(text, limit)
+    assert len(word) <= limit
+    assert word == "" or names.checked(word) == word
 
 
-def test_shortened_leaves_what_is_short_enough() -> None:
-    assert names.shortened("x" * 30, 30) == "x" * 30
+def test_slug_leaves_a_short_name_as_it_is() -> None:
+    assert names.slug("x" * 29 + "-", 30) == "x" * 29
+    assert names.slug("test_a.py--b", 30) == "test_a.py--b"
 
 
-def test_shortened_tells_texts_apart_that_differ_in_the_middle() -> None:
+def test_slugs_of_long_texts_that_differ_in_the_middle_differ() -> None:
     one, other = ("a" * 50 + middle + "b" * 50 for middle in "12")
-    assert names.shortened(one, 40) != names.shortened(other, 40)
+    assert names.slug(one, 40) != names.slug(other, 40)
 
 
 @pytest.mark.parametrize("name", ["a", "rank-0", "test_x-db-1-4711", "a.b_c-D9", "x" * 63])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_peer.evidence.thread_dump import aborted
-from pytest_peer.evidence.thread_dump import readable
+from pytest_peer.evidence.fault_dumps import aborted
+from pytest_peer.evidence.fault_dumps import readable
 
 OURS = ["/lib/agent/dispatch.py", "/lib/agent/reading.py"]
 

@@ -1,0 +1,178 @@
+"""The value of the fixtures that start peers, and the hosts on which these peers are."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import NoReturn
+from typing import final
+
+import pytest
+
+from . import interpreters
+from . import settings
+
+if TYPE_CHECKING:
+    from ..link.protocol.mailbox import Mailbox
+    from ..peers.group import PeerGroup
+    from ..peers.peer import Peer
+    from ..peers.supervisor import Supervisor
+
+__tracebackhide__ = True
+
+#: What ``--peer-hosts`` fills in the words of ``--peer-exec``.
+HOST = "{host}"
+
+
+@final
+class PeerFactory:
+    """Start peers that end with the scope of the fixture. Erlang's ``?CT_PEER(Options)``."""
+
+    def __init__(
+        self,
+        supervisor: Callable[[], Supervisor],
+        request: pytest.FixtureRequest,
+        program: list[str] | None,
+    ) -> None:
+        """:private: use the fixtures."""
+        node = request.node
+        self._supervisor = supervisor
+        self._lasting: Callable[[], Supervisor] = partial(request.getfixturevalue, "_lasting_peers")
+        self._config = request.config
+        self._program = {"exec": program} if program is not None else {}
+        self._module, self._test = words(node)
+        self._marked = settings.marked(node) if hasattr(node, "iter_markers") else {}
+        self._hooks = node.ihook  # those of the conftests above the test
+        self._placement = Placement(settings.hosts(request.config))
+
+    def __call__(self, **options: Any) -> Peer:
+        """Start a peer.
+
+        :param options: those of `pytest_peer.start`, and ``link=False``, with which the peer lives
+            on to the end of the session.
+        :raises TypeError: an unknown option or a value of the wrong type.
+        :raises ValueError: a value outside of what the option allows.
+        :raises BootError: it did not boot.
+        :raises NameInUse: a peer of that name is running.
+        """
+        supervisor, merged = self._merged(options)
+        return supervisor.start(self._resolved(supervisor, {"name": self.name(), **merged}))
+
+    def many(self, count: int, **options: Any) -> PeerGroup:
+        """Start `count` peers, which boot at the same time.
+
+        ``name="rank"`` names them ``rank-0``, ``rank-1`` and so on.
+
+        :raises ExceptionGroup: some did not boot; the others are stopped.
+        """
+        supervisor, merged = self._merged(options)
+        return supervisor.start_many(count, merged, self.name, partial(self._resolved, supervisor))
+
+    def name(self, label: str | None = None) -> str:
+        """Return a fresh name, ``<module>-<label or test>-<n>-<pid>``; ``?CT_PEER_NAME(label)``."""
+        from ..core.names import random_name
+
+        words = (self._module, label or self._test)
+        return random_name("-".join(filter(None, words)) or "session")
+
+    def mailbox(self, name: str) -> Mailbox:
+        """Return the mailbox for messages of this factory's peers.
+
+        They send by ``here.origin.send(name, message)``.
+        """
+        return self._supervisor().mailboxes[name]
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a factory of peers cannot be sent to another process")
+
+    def _resolved(self, supervisor: Supervisor, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options of the next peer: with its host, and started as a hook wants it."""
+        from ..core.options import check
+
+        hosted = self._placement.with_host(options)
+        command = check("exec", hosted.get("exec", sys.executable))
+        launcher = self._hooks.pytest_peer_launcher(
+            config=self._config, options={**hosted, "exec": list(command)}
+        )
+        if launcher is None:
+            return hosted
+        return {**hosted, "exec": supervisor.resources.enter_context(launcher)}
+
+    def _merged(self, options: dict[str, Any]) -> tuple[Supervisor, dict[str, Any]]:
+        marked = {name: value for name, value in self._marked.items() if name not in options}
+        settings.check_marked(marked)
+        merged = {**settings.read(self._config), **self._program, **marked, **options}
+        interpreters.check_chosen(self._config, merged)
+        link = merged.pop("link", True)
+        if not isinstance(link, bool):
+            raise TypeError(f"link: expected a bool, got {link!r}")
+        return (self._supervisor() if link else self._lasting()), merged
+
+
+def words(node: Any) -> tuple[str, str]:
+    """Return the words for a name: of the module of a test, and of the test; perhaps empty."""
+    from ..core.names import MAX_LENGTH
+    from ..core.names import slug
+
+    module = node.getparent(pytest.Module) if hasattr(node, "getparent") else None
+    first = slug(module.path.stem, MAX_LENGTH) if module is not None else ""
+    return first, slug(node.name or "", MAX_LENGTH) if node is not module else ""
+
+
+class Placement:
+    """Choose the hosts of one factory's peers, in turn.
+
+    Each factory begins with the first host, so the peers of a test are on the same hosts each time.
+    """
+
+    def __init__(self, hosts: Sequence[str]) -> None:
+        self._turn = itertools.cycle(hosts)
+
+    def with_host(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options of the next peer with its host; the option ``host`` wins.
+
+        :raises pytest.UsageError: ``exec`` needs a host, and none is given.
+        """
+        program = options.get("exec")
+        command = [program] if isinstance(program, str) else program
+        if not isinstance(command, list | tuple) or not _needs_host(command):
+            return dict(options)
+        host = options.get("host") or next(self._turn, None)
+        if host is None:
+            raise pytest.UsageError(
+                f"exec: {HOST} needs {settings.HOSTS.flag} to name some, or the option host,"
+                f" got {program!r}"
+            )
+        filled = [
+            word.replace(HOST, str(host)) if isinstance(word, str) else word for word in command
+        ]
+        return {**options, "host": host, "exec": filled}
+
+
+def check_hosts(config: pytest.Config) -> None:
+    """Check that ``--peer-hosts`` and ``--peer-exec`` fit together.
+
+    :raises pytest.UsageError: one needs the other; says which.
+    """
+    hosts, programs = settings.hosts(config), settings.programs(config)
+    hosted = [program for program in programs if _needs_host(program)]
+    if hosts and not hosted:
+        raise pytest.UsageError(
+            f"{settings.HOSTS.flag}: no {HOST} in {settings.EXEC.flag} to put them; "
+            f"""write, for example, {settings.EXEC.flag}="ssh {HOST} python3\""""
+        )
+    if hosted and not hosts:
+        raise pytest.UsageError(
+            f"{settings.EXEC.flag}: {HOST} needs {settings.HOSTS.flag} to name some,"
+            f" got {' '.join(hosted[0])!r}"
+        )
+
+
+def _needs_host(command: Sequence[Any]) -> bool:
+    return any(isinstance(word, str) and HOST in word for word in command)
