@@ -1,0 +1,1 @@
+"""Words and primitives: errors, states, names, options, the clock and the event loop."""
