@@ -17,13 +17,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from .clock import Thread
+from .clock import monotonic
+from .clock import sleep
 from .descriptors import Identity
 from .descriptors import identity
 from .descriptors import occupy
 from .unraisable import tell
-from .clock import Thread
-from .clock import monotonic
-from .clock import sleep
 
 #: Before anything is called again after a callback has raised: it may be the same one at once.
 _AFTER_FAILURE = 0.01

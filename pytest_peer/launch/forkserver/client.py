@@ -42,8 +42,8 @@ _TITLE = "pytest-peer-forkserver".ljust(100)
 _AGAIN_SECONDS = 0.01
 #: Seconds for the server to end after the connection has, before it is killed.
 _END_SECONDS = 2.0
-#: The part of the server's output that an error shows.
-_SHOWN_BYTES = 1 << 16
+#: The part of the server's output that is kept. It writes nothing unless something is wrong.
+_KEPT_BYTES = 1 << 16
 
 
 class ForkServer:
@@ -73,7 +73,7 @@ class ForkServer:
         self._reaping = False
         self._received = bytearray()
         self._lifeline = lifeline.open_end()
-        self._log = os.memfd_create("pytest-peer-forkserver")
+        self._output = bytearray()
         self._socket, theirs = socket.socketpair()
         with theirs, lifeline.closing(self._lifeline):
             #: Its command line without the last word, which a peer replaces by its name.
@@ -81,15 +81,17 @@ class ForkServer:
             popen = subprocess.Popen(
                 [*self.argv, _TITLE],
                 bufsize=0,
-                stdin=subprocess.PIPE,  # empty, as a peer's
-                stdout=self._log,
-                stderr=self._log,
+                stdin=subprocess.PIPE,  # all three are pipes, as a peer's
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
                 pass_fds=[fd for fd in (theirs.fileno(), self._lifeline) if fd >= 0],
                 start_new_session=True,  # Ctrl-C in the terminal is for the origin
             )
         self._pid = pid_of(popen)
-        assert popen.stdin is not None
+        assert popen.stdin is not None and popen.stdout is not None
         popen.stdin.close()
+        self._pipe = popen.stdout
+        os.set_blocking(self._pipe.fileno(), False)
         try:
             Thread(target=self._begin, name="pytest-peer-forkserver", daemon=True).start()
         except BaseException:  # a signal's handler has raised, and this server stays unknown
@@ -102,6 +104,7 @@ class ForkServer:
             self._socket.sendall(self._code(self._lifeline))
         self._socket.setblocking(False)
         try:
+            watcher.add(self._pipe.fileno(), self._read_output)
             watcher.add(self._socket.fileno(), self._readable, lost=self._lost)
         except (OSError, RuntimeError) as exc:  # no more descriptors, or threads
             self.dead = f"the fork server cannot be watched: {exc}"
@@ -115,8 +118,7 @@ class ForkServer:
         :raises ForkError: it has not, or it has died.
         """
         if not self._ready.wait(limit):
-            with self._lock:
-                raise ForkError("the fork server is still starting" + self._output(), late=True)
+            raise ForkError("the fork server is still starting" + self._quoted(), late=True)
         if self.dead:
             raise ForkError(self.dead, lost=self._was_ready)
 
@@ -215,6 +217,19 @@ class ForkServer:
         for message in whole(self._received):
             self._reported(*message)
 
+    def _read_output(self) -> None:
+        try:
+            data = os.read(self._pipe.fileno(), _KEPT_BYTES)
+        except OSError:  # nothing is there
+            return
+        if not data:
+            watcher.remove(self._pipe.fileno())
+        self._output = (self._output + data)[-_KEPT_BYTES:]
+
+    def _quoted(self) -> str:
+        text = self._output.decode("utf-8", "backslashreplace").strip()
+        return f"; its output:\n{text}" if text else ""
+
     def _reported(self, what: str, *rest: Any) -> None:
         if what == "ready":
             self._was_ready = True
@@ -255,9 +270,10 @@ class ForkServer:
     def _bury(self, let_go: Callable[[], object]) -> None:
         how = self._wait() or STATUS_LOST
         with self._lock:
-            self.dead = (self.dead or f"the fork server died ({how})") + self._output()
-            os.close(self._log)
-            self._log = -1
+            watcher.remove(self._pipe.fileno())
+            self._read_output()
+            self._pipe.close()
+            self.dead = (self.dead or f"the fork server died ({how})") + self._quoted()
             self._ready.set()
             children, self._children = list(self._children.values()), {}
         with self._sending:
@@ -267,14 +283,6 @@ class ForkServer:
             child.replied(child.pid, self.dead)
 
     # Its end
-
-    def _output(self) -> str:
-        """What it wrote, as the end of a message; it writes nothing unless something is wrong."""
-        if self._log < 0:
-            return ""
-        begin = max(0, os.fstat(self._log).st_size - _SHOWN_BYTES)
-        text = os.pread(self._log, _SHOWN_BYTES, begin).decode("utf-8", "backslashreplace").strip()
-        return f"; its output:\n{text}" if text else ""
 
     def _wait(self) -> ExitStatus | None:
         """Wait for its end, and kill it if that does not come soon; ``None`` if it is unknown."""
@@ -305,3 +313,4 @@ class ForkServer:
         """In a forked child, close the connection: left open, it would keep the server alive."""
         self.dead = "the fork server belongs to the process that this one was forked from"
         self._socket.close()
+        self._pipe.close()

@@ -7,11 +7,12 @@ import shlex
 import pytest
 
 from pytest_peer.core.launchers import Launcher
-from pytest_peer.core.launchers import quoted_argv
 from pytest_peer.core.launchers import command_line
-from pytest_peer.core.launchers import stdio_launcher
 from pytest_peer.core.launchers import over_stdio
+from pytest_peer.core.launchers import quoted_argv
 from pytest_peer.core.launchers import refusal
+from pytest_peer.core.launchers import stdio_launcher
+from pytest_peer.core.launchers import without_setsid
 
 
 def quoted(words: list[str]) -> list[str]:
@@ -136,3 +137,25 @@ def test_words_given_for_a_shell_are_left_as_they_are() -> None:
     assert found is not None
     words = ["mycloud", "vm", "cd '/my dir';", "env", "A=b c", "python3", "-c", "1;2"]
     assert quoted_argv(words, found) == [*words[:4], "'A=b c'", "python3", "-c", "'1;2'"]
+
+
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ("setsid python3", "python3"),
+        ("/usr/bin/setsid -w python3", "python3"),
+        ("env A=1 setsid --fork --wait nice -n 3 python3", "env A=1 nice -n 3 python3"),
+        ("setsid -w ssh host python3", "ssh host python3"),
+        ("setsid --ctty python3", "setsid --ctty python3"),
+        ("ssh host setsid python3", "ssh host setsid python3"),
+        ("mine setsid python3", "mine setsid python3"),
+        ("python3", "python3"),
+    ],
+)
+def test_setsid_is_removed_from_the_programs_in_front(line, left):
+    assert list(without_setsid(line.split())) == left.split()
+
+
+def test_setsid_is_kept_where_the_launcher_is_named():
+    words = over_stdio(["setsid", "mine", "python3"])
+    assert without_setsid(words) is words
