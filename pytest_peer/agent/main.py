@@ -128,7 +128,6 @@ class Agent:
         self._gateway = Gateway(self._stream, self._runtime.name)
         # What the reader has in its buffer; nothing else is read by it.
         self._receiver.chunks.append(self._reader.read(len(self._reader.peek())))
-        self._stream.look_while_reading()
         self._guarded(self._receiver.take)
 
     def prewarm(self):
@@ -151,8 +150,6 @@ class Agent:
     def _guarded(self, step):
         try:
             step()
-        except BlockingIOError:
-            pass  # the look of `look_while_reading`
         except (EOFError, OSError) as exc:
             self._link_lost(exc)
 

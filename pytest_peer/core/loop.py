@@ -2,8 +2,6 @@
 
 It starts with the first descriptor and ends with the last. Callbacks run on it and must be short; while one runs, `remove`
 waits, so that a descriptor may be closed right after it was removed.
-
-Code under test may close descriptors that are not its own, all of them even. Nothing tells of that, so it looks now and then.
 """
 
 from __future__ import annotations
@@ -20,17 +18,10 @@ from typing import Any
 from .clock import Thread
 from .clock import monotonic
 from .clock import sleep
-from .descriptors import Identity
-from .descriptors import identity
-from .descriptors import occupy
 from .unraisable import tell
 
 #: Before anything is called again after a callback has raised: it may be the same one at once.
 _AFTER_FAILURE = 0.01
-#: Between looks whether the descriptors are still what they were.
-_LOOK_SECONDS = 1.0
-#: A kernel gives the lowest number that is free, so what belongs to a watched descriptor is not far above it.
-_NEAR = 32
 
 #: As they were: a test may patch those of everybody, and here that would end the watching of all.
 _read, _write = os.read, os.write
@@ -46,11 +37,6 @@ class EventLoop:
         self._lock = threading.RLock()
         self._selector: selectors.BaseSelector | None = None
         self._wake: tuple[int, int] | None = None
-        # What is open at the numbers of both, and at those of others, with whom to call when it is that no more.
-        self._own: dict[int, Identity | None] = {}
-        self._files: dict[int, tuple[Identity | None, Callback | None]] = {}
-        # Selectors whose number is another's now, and would be closed if they were collected.
-        self._abandoned: list[selectors.BaseSelector] = []
         # Whether the selector notices a change while it waits, as epoll and kqueue do.
         self._notices = False
         # Where a selector knows no descriptor without events.
@@ -64,22 +50,10 @@ class EventLoop:
         """Whether this is its thread."""
         return self._thread is not None and self._thread.ident == threading.get_ident()
 
-    def add(
-        self,
-        fd: int,
-        callback: Callback,
-        events: int = selectors.EVENT_READ,
-        lost: Callback | None = None,
-    ) -> None:
-        """Call `callback` whenever `fd` is ready.
-
-        :param lost: called once when somebody else has closed it, which is forgotten then.
-        """
+    def add(self, fd: int, callback: Callback, events: int = selectors.EVENT_READ) -> None:
+        """Call `callback` whenever `fd` is ready."""
         with self._lock:
-            if fd in self._files:
-                self._look()
             self._started().register(fd, events, callback)
-            self._files[fd] = identity(fd), lost
             self._tell_changed()
 
     def remove(self, fd: int) -> None:
@@ -87,21 +61,11 @@ class EventLoop:
         with self._lock:
             if self._selector is None:
                 return
-            self._forget(fd)
-            if self._is_idle():
-                self._poke()
-
-    def _forget(self, fd: int) -> None:
-        self._unwatched.pop(fd, None)
-        if self._files.pop(fd, None) is not None and self._selector is not None:
+            self._unwatched.pop(fd, None)
             with contextlib.suppress(KeyError):
                 self._selector.unregister(fd)
-
-    def look(self) -> None:
-        """Before numbers are given to new files: see whether those of old ones were taken from under them."""
-        with self._lock:
-            if self._wake is not None and identity(self._wake[1]) != self._own[self._wake[1]]:
-                self._look()
+            if self._is_idle():
+                self._poke()
 
     def events_setter(self) -> Callable[[int, int], object]:
         """What changes the events of a descriptor that was added: a function of both, with 0 for none; not after `remove`.
@@ -145,7 +109,6 @@ class EventLoop:
                 self._poke()
 
     def _started(self) -> selectors.BaseSelector:
-        self.look()
         if self._selector is not None and self._thread is not None and self._thread.over:
             # It died of what is not ours: a tracing function that raises.
             self._start_thread(self._selector)
@@ -156,10 +119,7 @@ class EventLoop:
                 for fd in self._wake:
                     os.set_blocking(fd, False)
                 self._selector.register(self._wake[0], selectors.EVENT_READ, self._woken)
-                number = getattr(self._selector, "fileno", None)  # not of every kind
-                own = (*self._wake, *([number()] if number is not None else []))
-                self._own = {fd: identity(fd) for fd in own}
-                self._notices = number is not None
+                self._notices = hasattr(self._selector, "fileno")  # epoll and kqueue
                 self._start_thread(self._selector)
             except BaseException:  # no more descriptors, or threads; there may be one another time
                 self._close()
@@ -175,33 +135,10 @@ class EventLoop:
     def _close(self) -> None:
         selector, wake = self._selector, self._wake
         self._selector = self._wake = None
-        self._own = {}
         if selector is not None:
             selector.close()
         for fd in wake or ():
             os.close(fd)
-
-    def _is_intact(self) -> bool:
-        return all(identity(fd) == file for fd, file in self._own.items())
-
-    def _look(self) -> None:
-        """Forget what somebody else has closed; everything, if that was the selector."""
-        selector, intact = self._selector, self._is_intact()
-        lost = [fd for fd, (file, _) in self._files.items() if not intact or identity(fd) != file]
-        if selector is None or (intact and not lost):
-            return
-        occupy(max([*self._files, *self._own]) + _NEAR)
-        for fd in lost:
-            callback = self._files[fd][1]
-            self._forget(fd)
-            if callback is not None:
-                heapq.heappush(self._timers, (monotonic(), next(self._ids), callback))
-        if intact:
-            self._poke()
-        else:
-            self._abandoned.append(selector)
-            self._selector, self._wake, self._own = None, None, {}
-            self._started()  # another thread; the old one ends
 
     def _is_idle(self) -> bool:
         """Whether there is nothing to wait for, so that its thread ends."""
@@ -213,31 +150,20 @@ class EventLoop:
             self._poke()
 
     def _poke(self) -> None:
-        self.look()
         if self._wake is not None:
             with contextlib.suppress(BlockingIOError):  # a full pipe wakes it as well
                 _write(self._wake[1], b"!")
 
     def _run(self, selector: selectors.BaseSelector) -> None:
-        next_look = monotonic() + _LOOK_SECONDS
         while True:
             with self._lock:
-                self.look()
-                if monotonic() >= next_look:
-                    self._look()
-                    next_look = monotonic() + _LOOK_SECONDS
                 if self._selector is not selector:
                     return
                 if self._is_idle():
                     self._close()
                     return
-                times = (next_look, *(timer[0] for timer in self._timers[:1]))
-                timeout = max(0.0, min(times) - monotonic())
-            try:
-                ready = selector.select(timeout)
-            except OSError:  # it was closed
-                continue
-            for key, _ in ready:
+                timeout = max(0.0, self._timers[0][0] - monotonic()) if self._timers else None
+            for key, _ in selector.select(timeout):
                 self._dispatch(key)
             self._run_timers()
 
@@ -273,8 +199,7 @@ class EventLoop:
 
     def forget_everything(self) -> None:
         """In a forked child: the thread is not here, and the descriptors are the parent's business."""
-        if self._is_intact():
-            self._close()
+        self._close()
         self.__init__()  # type: ignore[misc]
 
 

@@ -125,11 +125,10 @@ class OutputStream:
         with self._changed:
             if self._closed:
                 return
-            with contextlib.suppress(OSError):  # something in this process has closed it
-                count = fcntl.ioctl(self._fd, termios.FIONREAD, b"\0\0\0\0")
-                waiting = struct.unpack("i", count)[0]
-                while waiting > 0:
-                    waiting -= self._read(min(waiting, _READ_SIZE)) or waiting
+            count = fcntl.ioctl(self._fd, termios.FIONREAD, b"\0\0\0\0")
+            waiting = struct.unpack("i", count)[0]
+            while waiting > 0:
+                waiting -= self._read(min(waiting, _READ_SIZE)) or waiting
 
     def _ready(self) -> None:
         with self._changed:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 from collections.abc import Callable
 from collections.abc import Sequence
-from functools import partial
 
 from ..core.clock import Thread
 from ..core.clock import monotonic
@@ -71,7 +70,7 @@ class SpawnedChild:
         except (AttributeError, OSError):  # not Linux, or a kernel before 5.3
             self._watch_without(ended)
         else:
-            watcher.add(self._pidfd, ended, lost=partial(self._watch_without, ended))
+            watcher.add(self._pidfd, ended)
 
     def _watch_without(self, ended: Callable[[], object]) -> None:
         self._pidfd = -1
@@ -97,8 +96,7 @@ class SpawnedChild:
                 signal.pidfd_send_signal(fd, signal.SIGKILL)
         if self._pidfd >= 0:
             watcher.remove(self._pidfd)
-            with contextlib.suppress(OSError):  # code under test has closed it
-                os.close(self._pidfd)
+            os.close(self._pidfd)
         try:
             status = reap(self.pid, _REAP_SECONDS)
         except TimeoutError:

@@ -14,24 +14,18 @@ import signal
 import threading
 from collections.abc import Iterator
 
-from ..core.descriptors import Identity
-from ..core.descriptors import identity
-
 _lock = threading.Lock()
 _ends: tuple[int, int] | None = None
-_files: list[Identity | None] = []
 
 
 def open_end() -> int:
     """A file of its own at the end that peers have; the caller closes it when the process has got it. -1 where there is no such thing."""
-    global _ends, _files
+    global _ends
     if not hasattr(fcntl, "F_SETSIG"):
         return -1
     with _lock:
-        # Code under test may have closed it.
-        if _ends is None or [identity(fd) for fd in _ends] != _files:
+        if _ends is None:
             _ends = os.pipe()
-            _files = [identity(fd) for fd in _ends]
     try:
         # Not `dup`: owner and signal belong to the open file, and that would be the same.
         return os.open(f"/proc/self/fd/{_ends[0]}", os.O_RDONLY | os.O_CLOEXEC)
@@ -66,12 +60,11 @@ def tie(fd: int, group: int) -> None:
 
 def _forked() -> None:
     """In a forked child: held here, it would not end with its origin."""
-    global _lock, _ends, _files
+    global _lock, _ends
     _lock = threading.Lock()
-    ends, files, _ends, _files = _ends or (), _files, None, []
-    for fd, file in zip(ends, files, strict=True):
-        if identity(fd) == file:  # else it is another's now
-            os.close(fd)
+    for fd in _ends or ():
+        os.close(fd)
+    _ends = None
 
 
 os.register_at_fork(after_in_child=_forked)

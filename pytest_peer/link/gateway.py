@@ -102,11 +102,6 @@ class Link:
     def _ended(self) -> None:
         self._gateway._channelfactory._finished_receiving()  # closes the channel, and `_closed` is called
 
-    @property
-    def closed_by_others(self) -> bool:
-        """Whether it has ended because something in this process has closed its descriptors."""
-        return self._reader.closed_by_others
-
     def cut(self) -> None:
         """Close our end; the peer notices, and ends."""
         self._stream.close_write()

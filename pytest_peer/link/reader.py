@@ -78,12 +78,10 @@ class Reader:
         self._inside: set[int] = set()  # the threads that are in `_follow` or `_ready`
         self._watch: Callable[[int, int], object]
         self._ended = False
-        #: Whether that is why nothing more comes.
-        self.closed_by_others: bool = False
 
     def start(self) -> None:
         """Begin to read."""
-        watcher.add(self._fd, self._ready, lost=self._lost)
+        watcher.add(self._fd, self._ready)
         self._watch = watcher.events_setter()
 
     def wait(self, waiting: ReplyWaiter, ident: int, timeout: float | None) -> Answer:
@@ -136,8 +134,8 @@ class Reader:
                 monotonic() - self._crowded > _CROWD_SECONDS
                 and _is_room(_FRAMES)
                 and _move(self._free, hand)
-                and self._is_ours(hand, _UNWATCHED)
             ):
+                _each(self._watch, hand, _UNWATCHED)
                 # First what the main thread has read and left: nothing in the pipe tells of it.
                 while hand and (
                     self._receiver.chunks or self._poll(self._polls, (self._fd,), waiting, deadline)
@@ -165,8 +163,7 @@ class Reader:
         receiver, hand = self._receiver, self._main
         if not receiver.between_frames():
             return None
-        if not self._is_ours(hand, _UNWATCHED):
-            return None
+        _each(self._watch, hand, _UNWATCHED)
         # What was written before the answer is there when the answer is, and so found by the same poll.
         found = self._poll(self._main_polls, (self._fd, *self._outputs), waiting, deadline)
         if [fd for fd, _ in found] != [self._fd]:
@@ -215,25 +212,10 @@ class Reader:
 
     def _leave(self, hand: ReadLock) -> None:
         """Let the watcher read; a step that may be repeated."""
-        if not self._is_ours(hand, _WATCHED):
-            watcher.call_later(0, self._lost)
+        _each(self._watch, hand, _WATCHED)
         _move(hand, self._free)
         if self._receiver.chunks and not self._ended:
             watcher.call_later(0, self._ready)  # it sees only what is still in the pipe
-
-    def _is_ours(self, hand: ReadLock, events: tuple[int]) -> bool:
-        """Set the events; return whether the watcher knows the descriptor. Not if code under test has closed it: then it tells nobody."""
-        try:
-            _each(self._watch, hand, events)
-        except OSError:
-            return False
-        return True
-
-    def _lost(self) -> None:
-        hand: ReadLock = deque()
-        if not self._ended and _move(self._free, hand):
-            self.closed_by_others = True
-            self._end(hand)  # without a last look: what has that number now is somebody else's
 
     def _ready(self) -> None:
         hand: ReadLock = deque()

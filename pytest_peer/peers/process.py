@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ..core.clock import now
-from ..core.loop import watcher
 from ..core.options import PeerOptions
 from ..core.states import ExitStatus
 from ..evidence.stdio import DetachedStreams
@@ -72,7 +71,6 @@ class PeerProcess:
         :raises ValueError: the option ``start_method`` asks for what cannot be.
         """
         self._evidence = evidence
-        watcher.look()
         birth = self._birth = ProcessStarter(self._options, evidence)
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             connection = self._connection = _connection(self._options)
@@ -146,8 +144,6 @@ class PeerProcess:
     @property
     def status_lost(self) -> str:
         """Why nothing is known of its exit status; empty otherwise."""
-        if self.link is not None and self.link.closed_by_others:
-            return "something in the process that started it has closed its descriptors"
         return self.process.status_lost
 
     def close(self) -> None:
@@ -227,8 +223,7 @@ class PeerProcess:
             ended = procfs.ends(process.pid)  # and its parent is slow to tell how
             self.kill()
             process.exited.wait(KILLED)
-        told = ended and not (self.link is not None and self.link.closed_by_others)
-        status = process.exit_status if told else None
+        status = process.exit_status if ended else None
         if status is None:
             self.kill()  # what it has started lives on
         return status

@@ -39,7 +39,7 @@ def peer(dockerd, peer_factory, name) -> pytest_peer.Peer:
 
 
 def assert_removed(docker: list[str], name: str) -> None:
-    pytest_peer.core.eventually(lambda: not containers(docker, name), SECONDS)
+    pytest_peer.eventually(lambda: not containers(docker, name), SECONDS)
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
@@ -70,7 +70,7 @@ def test_orphans_are_reaped(dockerd, peer_factory, options):
     peer = peer_factory(exec=run(dockerd, *options), wait_boot=40)
     script = "for i in 1 2 3; do (sleep 0.01 &) ; done"
     peer.call("subprocess:call", ["/bin/sh", "-c", script])
-    pytest_peer.core.eventually(lambda: not peer.call(zombies), SECONDS)
+    pytest_peer.eventually(lambda: not peer.call(zombies), SECONDS)
 
 
 def zombies() -> list[str]:

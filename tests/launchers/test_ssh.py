@@ -102,7 +102,7 @@ def socket_path():
 def test_shared_connection_is_used(ssh, peer_factory, socket_path):
     master = subprocess.Popen(with_path(ssh, socket_path, "-M", "-N"), stderr=subprocess.PIPE)
     try:
-        pytest_peer.core.eventually(socket_path.exists, 20)
+        pytest_peer.eventually(socket_path.exists, 20)
         peer = peer_factory(exec=[*with_path(ssh, socket_path), PYTHON], peer_down="continue")
         assert peer.call(os.getpid) == peer.pid
         master.kill()

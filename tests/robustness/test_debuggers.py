@@ -27,7 +27,7 @@ METHODS = pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
 
 def assert_gone_for_good(pids: list[int]) -> None:
     """They are no zombies either."""
-    pytest_peer.core.eventually(lambda: not any(map(psutil.pid_exists, pids)), 20)
+    pytest_peer.eventually(lambda: not any(map(psutil.pid_exists, pids)), 20)
 
 
 @pytest.fixture

@@ -109,13 +109,13 @@ def test_spare_that_is_killed_is_no_loss(run):
     told = run(
         """
         first = start()
-        pytest_peer.core.eventually(
+        pytest_peer.eventually(
             lambda: len(psutil.Process(first.call(os.getppid)).children()) == 2
         )
         for child in psutil.Process(first.call(os.getppid)).children():
             if child.pid != first.pid:
                 child.kill()
-                pytest_peer.core.eventually(lambda: not psutil.pid_exists(child.pid))
+                pytest_peer.eventually(lambda: not psutil.pid_exists(child.pid))
         print(first.call(abs, -1))
         with start() as second:
             print(second.call(abs, -1))

@@ -98,7 +98,7 @@ def begin():
     started.append(pytest_peer.start(name="db"))
     return True
 
-print(pytest_peer.core.eventually(begin, 10))
+print(pytest_peer.eventually(begin, 10))
 """
 
 
@@ -126,7 +126,7 @@ for _ in range(2):
     def begin():
         started.append(pytest_peer.start(name="db"))
         return True
-    pytest_peer.core.eventually(begin, 10)
+    pytest_peer.eventually(begin, 10)
     print(started[0].call_within(10, int))
     started[0].stop()
 """
@@ -164,7 +164,7 @@ except steps.Interrupted:
 def servers():
     tasks = Path("/proc/self/task").glob("*/children")
     return [pid for task in tasks for pid in task.read_text().split()]
-print(pytest_peer.core.eventually(lambda: len(servers()) == 1, 10))
+print(pytest_peer.eventually(lambda: len(servers()) == 1, 10))
 """
     assert run(program) == ["0", "True"]
 

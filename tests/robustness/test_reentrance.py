@@ -126,7 +126,7 @@ with mock.patch("os.read", collecting):
         peer.submit(operator.add, 1, 2).result(5)
 peer.submit(os._exit, 3)
 print(*finalized, peer.wait_down(5))
-pytest_peer.core.eventually(lambda: pytest_peer.start(name="owned").stop(), 5)
+pytest_peer.eventually(lambda: pytest_peer.start(name="owned").stop(), 5)
 """
     assert run(HEAD, program) == ["pytest-peer-watcher exited with status 3"]
 

@@ -54,7 +54,7 @@ def test_a_peer_that_hangs_at_its_exit_is_killed_while_the_clock_stands(peer_fac
 
 def test_a_retried_condition_has_its_time_limit_while_the_clock_stands(frozen):
     with pytest.raises(AssertionError):
-        pytest_peer.core.eventually(lambda: False, 0.1)
+        pytest_peer.eventually(lambda: False, 0.1)
 
 
 def test_the_length_of_a_life_is_not_told_by_a_clock_that_jumps(mortal, frozen):

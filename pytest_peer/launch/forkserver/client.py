@@ -17,7 +17,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from ...core.clock import Thread
@@ -105,12 +104,12 @@ class ForkServer:
         self._socket.setblocking(False)
         try:
             watcher.add(self._pipe.fileno(), self._read_output)
-            watcher.add(self._socket.fileno(), self._readable, lost=self._lost)
+            watcher.add(self._socket.fileno(), self._readable)
         except (OSError, RuntimeError) as exc:  # no more descriptors, or threads
             self.dead = f"the fork server cannot be watched: {exc}"
             self._was_ready = True  # nothing is wrong with it, and another one may do
             self.kill()
-            self._bury(self._socket.close)
+            self._bury()
 
     def wait_ready(self, limit: float) -> None:
         """Wait until it has started, at most `limit` seconds.
@@ -206,7 +205,7 @@ class ForkServer:
             data = b""
         if not data:
             watcher.remove(self._socket.fileno())
-            self._gone(self._socket.close)
+            self._gone()
             return
         self._received += data
         if not self.hello:
@@ -252,22 +251,13 @@ class ForkServer:
             del self._children[rest[0]]
             child.released()
 
-    def _lost(self) -> None:
-        with self._lock:
-            self.dead = (
-                self.dead
-                or "something in this process has closed the connection with the fork server"
-            )
-        self._gone(self._socket.detach)
-
-    def _gone(self, let_go: Callable[[], object]) -> None:
-        bury = partial(self._bury, let_go)
+    def _gone(self) -> None:
         try:
-            Thread(target=bury, name="pytest-peer-forkserver", daemon=True).start()
+            Thread(target=self._bury, name="pytest-peer-forkserver", daemon=True).start()
         except RuntimeError:  # the interpreter is ending, or the system has no more threads
-            bury()
+            self._bury()
 
-    def _bury(self, let_go: Callable[[], object]) -> None:
+    def _bury(self) -> None:
         how = self._wait() or STATUS_LOST
         with self._lock:
             watcher.remove(self._pipe.fileno())
@@ -277,7 +267,7 @@ class ForkServer:
             self._ready.set()
             children, self._children = list(self._children.values()), {}
         with self._sending:
-            let_go()
+            self._socket.close()
         for child in children:
             child.end(None, self.dead)
             child.replied(child.pid, self.dead)

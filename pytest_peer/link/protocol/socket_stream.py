@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import stat
-import struct
 from typing import Any
 
 from .streams import PipeStream
@@ -13,8 +12,6 @@ from .streams import PipeStream
 #: When nothing comes: after so many seconds the kernel asks the other machine whether it is still there, again after so many, and
 #: so often. A program that hangs or is stopped does not matter; a machine that has vanished is noticed after half a minute.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
-#: How often a reader that waits looks whether its descriptor was closed.
-_CLOSED_SECONDS = 1
 
 
 def stream_over(read_fd: int, write_fd: int, execmodel: Any) -> PipeStream:
@@ -51,17 +48,6 @@ class SocketStream(PipeStream):
             if len(data) <= select.PIPE_BUF and not self._poll.poll(0):
                 raise BlockingIOError
             self._write_all([data])
-
-    def look_while_reading(self) -> None:
-        """From now on a reading that waits fails with BlockingIOError now and then, and is repeated.
-
-        The kernel keeps a connection open while somebody waits for it, although its descriptors were closed.
-        """
-        import _socket
-
-        with _held(self._read_fd) as sock:
-            limit = struct.pack("ll", _CLOSED_SECONDS, 0)
-            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, limit)
 
     def close_write(self) -> None:
         import _socket

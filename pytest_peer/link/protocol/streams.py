@@ -96,9 +96,6 @@ class PipeStream:
             if written:
                 parts[0] = memoryview(parts[0])[written:]
 
-    def look_while_reading(self) -> None:
-        """A pipe whose descriptors were closed is closed: the other end notices."""
-
     def wait_writable(self) -> None:
         """Wait until there is room for PIPE_BUF bytes, or the stream is closed, or a moment has passed."""
         self._poll.poll(_CLOSING_POLL_MS)

@@ -13,7 +13,6 @@ from boxes import send
 from boxes import take
 from kinds_of_connections import CONNECTIONS
 from manifests import manifest
-from occupations import wait_forever
 from processes import assert_gone
 from processes import start_child_and_grandchild
 
@@ -41,11 +40,6 @@ def checksum(data: bytes) -> int:
 
 def close_descriptors() -> None:
     os.closerange(3, 256)
-
-
-def close_descriptors_and_wait() -> None:
-    close_descriptors()
-    wait_forever()
 
 
 def test_it_answers(start):
@@ -199,11 +193,11 @@ def test_death_with_much_unread_is_told(start):
         answer.result(LONG)
 
 
-@pytest.mark.parametrize("loss", [close_descriptors, close_descriptors_and_wait])
-def test_peer_that_closes_its_link_is_dead(start, loss):
+def test_peer_that_closes_its_link_is_dead_when_it_is_called(start):
     peer = start(peer_down="continue")
     pids = [peer.pid, *peer.call(start_child_and_grandchild)]
-    peer.cast(loss)
+    with pytest.raises(pytest_peer.PeerDown):
+        peer.call_within(LONG, close_descriptors)
     assert peer.wait_down(LONG).kind == "link lost"
     peer.stop()
     assert_gone(pids, within=0)
