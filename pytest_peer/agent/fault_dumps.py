@@ -51,7 +51,7 @@ def begin(config):
         pass  # evidence, and no peer fails for it
 
 
-def rehearse():
+def prewarm():
     """Go through it with the descriptor that is there; nothing of it is left."""
     faulthandler.enable(file=2)
     faulthandler.register(_signal.SIGRTMAX, file=2, chain=False)

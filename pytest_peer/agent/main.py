@@ -56,10 +56,10 @@ def prepare(reader, write_fd, config):
                 line_buffering=True
             )  # the last words before a crash are in the pipe, not in a buffer
     _agent = Agent(reader, write_fd, config)
-    if config["standins"]:
+    if config["stubs"]:
         from .stubs import finder  # not sent to all others
 
-        finder.install(config["standins"])  # behind what comes from the origin
+        finder.install(config["stubs"])  # behind what comes from the origin
     return _agent
 
 
@@ -131,7 +131,7 @@ class Agent:
         self._stream.look_while_reading()
         self._guarded(self._receiver.take)
 
-    def rehearse(self):
+    def prewarm(self):
         """Run the one call that has come, beside the main loop."""
         self.open()
         self._dispatcher.run_arrived()

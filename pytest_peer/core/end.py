@@ -9,8 +9,8 @@ from functools import partial
 
 from .clock import Thread
 from .clock import monotonic
-from .sync import Event
 from .loop import watcher
+from .sync import Event
 
 #: Work for which there is no thread has so long for somebody to come who waits; then the watcher does it, while all others wait.
 _PATIENCE = 1.0

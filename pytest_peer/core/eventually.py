@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
-from .timeouts import seconds
 from .clock import monotonic
 from .clock import sleep
+from .timeouts import seconds
 
 __tracebackhide__ = True  # a report shows the test and the peer, not what is between
 

@@ -1,9 +1,13 @@
-"""Launchers that carry nothing but stdin, stdout and stderr, so that the control link has to share these; pure."""
+"""Launchers that carry only stdin, stdout and stderr, which the control link then has to share.
+
+Pure functions of the option ``exec``.
+"""
 
 from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +16,14 @@ from dataclasses import field
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """What there is to know of one.
+    """What has to be known of a launcher.
 
     :param verbs: the second word of its command lines that start a program; empty if all do.
-    :param stdin: of these options one has to be there, or it does not pass on its stdin.
-    :param shell: its words go to a shell over there, which splits them anew; those behind its first operand are the program.
-    :param arguments: its options of one letter that have an argument, by which the first operand is found.
+    :param stdin: it needs one of these options to pass on its stdin.
+    :param shell: a shell splits its words again. Those behind its first operand are the program.
+    :param arguments: its one-letter options with an argument, to find the first operand.
     :param extra: words that are put behind its name.
-    :param silent: killed, it does not close what the program has as stdin.
+    :param silent: when killed, it does not close the stdin of the program.
     """
 
     verbs: tuple[str, ...] = ()
@@ -36,7 +40,7 @@ LAUNCHERS: Mapping[str, Launcher] = {
     "ssh": Launcher(
         shell=True,
         arguments="BbcDEeFIiJLlmOoPpQRSWw",
-        # A peer is no connection for others: these would end with it.
+        # Other connections must not share the peer's: they would end with it.
         extra=("-oControlMaster=no",),
     ),
     "docker": _CONTAINERS,
@@ -49,7 +53,7 @@ LAUNCHERS: Mapping[str, Launcher] = {
     "doas": Launcher(),
 }
 
-#: Programs that execute another one, and may so stand in front of a launcher.
+#: Programs that execute another one, and so may stand in front of a launcher.
 _PREFIXES = frozenset(
     [
         "chrt",
@@ -71,12 +75,16 @@ _PREFIXES = frozenset(
 )
 
 
+#: The options of ``setsid`` that decide about what it does not do here.
+_SETSID_OPTIONS = ("-w", "--wait", "-f", "--fork")
+
+
 @dataclass(frozen=True, slots=True)
-class InBand:
-    """A command that has a launcher in it.
+class FoundLauncher:
+    """The launcher in a command.
 
     :param at: the index of its word.
-    :param given: how many words are for a shell as they are; -1 if that has to be found.
+    :param given: the number of words that go to a shell as they are; -1 if not known yet.
     """
 
     name: str
@@ -86,19 +94,21 @@ class InBand:
 
 
 class OverStdio(tuple[str, ...]):
-    """A command that is not known for passing on nothing but stdin, stdout and stderr; made by `over_stdio`."""
+    """A command with a launcher that is not in `LAUNCHERS`; made by `over_stdio`."""
 
     shell: bool
 
 
 def over_stdio(words: Sequence[str], *, shell: bool = False) -> OverStdio:
-    """For the option ``exec``: a launcher, with the interpreter as its last word, that passes on nothing but stdin, stdout and stderr.
+    """Say, in the option ``exec``, that a launcher carries only stdin, stdout and stderr.
 
-    The control link then shares these. For ``ssh``, ``docker`` and other well-known ones this is done without being asked for.
+    The control link then shares these. ``ssh``, ``docker`` and other well-known launchers do not
+    need this.
 
-    :param shell: whether a shell over there splits the words anew. Those given here are for it as they are, but the last; what
-        this package adds is quoted.
-    :raises TypeError: not words.
+    :param words: the launcher's command, with the interpreter as its last word.
+    :param shell: whether a shell at the other end splits the words again. The given words but
+        the last go to it as they are; what this package adds is quoted.
+    :raises TypeError: `words` is not a list of ``str``.
     """
     if isinstance(words, str | bytes) or not all(isinstance(word, str) for word in words):
         raise TypeError(f"over_stdio: expected a list of str, got {words!r}")
@@ -107,21 +117,51 @@ def over_stdio(words: Sequence[str], *, shell: bool = False) -> OverStdio:
     return made
 
 
-def in_band(words: Sequence[str], launchers: Mapping[str, Launcher] = LAUNCHERS) -> InBand | None:
-    """Find the launcher of a command; ``None`` if it starts its program as our own child, which has our descriptors.
+def _programs(words: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield index and name of what may be a program before the interpreter, the last word."""
+    for at, word in enumerate(words[:-1]):
+        name = os.path.basename(word)
+        yield at, name
+        if at == 0 and name not in _PREFIXES:
+            return
+
+
+def stdio_launcher(
+    words: Sequence[str], launchers: Mapping[str, Launcher] = LAUNCHERS
+) -> FoundLauncher | None:
+    """Find the launcher in a command; ``None`` if the program gets our descriptors.
 
     :param words: the option ``exec``.
     """
     if isinstance(words, OverStdio):
-        return InBand(words[0], 0, Launcher(shell=words.shell), given=len(words) - 1)
-    for at, word in enumerate(words[:-1]):  # the last word is the interpreter
-        name = os.path.basename(word)
+        return FoundLauncher(words[0], 0, Launcher(shell=words.shell), given=len(words) - 1)
+    for at, name in _programs(words):
         launcher = launchers.get(name)
         if launcher is not None and _starts(words[at + 1 :], launcher):
-            return InBand(name, at, launcher)
-        if at == 0 and name not in _PREFIXES:
-            return None
+            return FoundLauncher(name, at, launcher)
     return None
+
+
+def without_setsid(words: Sequence[str]) -> Sequence[str]:
+    """Remove ``setsid`` from the programs in front: every peer leads a session of its own.
+
+    Run by the leader of a process group, ``setsid`` forks, so that the program it starts would
+    neither be our child nor in the group that gets our signals.
+
+    :param words: the option ``exec``.
+    """
+    if isinstance(words, OverStdio):
+        return words
+    for at, name in _programs(words):
+        if name in LAUNCHERS:
+            break
+        if name == "setsid":
+            program = at + 1
+            while words[program] in _SETSID_OPTIONS:
+                program += 1
+            if not words[program].startswith("-"):  # another option, with a purpose of its own
+                return [*words[:at], *words[program:]]
+    return words
 
 
 def _starts(words: Sequence[str], launcher: Launcher) -> bool:
@@ -129,8 +169,8 @@ def _starts(words: Sequence[str], launcher: Launcher) -> bool:
 
 
 def refusal(words: Sequence[str]) -> str:
-    """Why a peer could not hear its origin through such a command; empty if it can."""
-    found = in_band(words)
+    """Say why a peer could not hear its origin through such a command; empty if it can."""
+    found = stdio_launcher(words)
     if found is None or not found.launcher.stdin:
         return ""
     for word in words[found.at + 1 :]:
@@ -145,7 +185,7 @@ def refusal(words: Sequence[str]) -> str:
 
 
 def command_line(words: Sequence[str], env: Mapping[str, str | None]) -> list[str]:
-    """Put variables in front of the program, by ``env``.
+    """Put ``env`` with variables in front of the interpreter.
 
     :param words: the option ``exec``, whose last word is the interpreter.
     """
@@ -156,8 +196,8 @@ def command_line(words: Sequence[str], env: Mapping[str, str | None]) -> list[st
     return [*words[:-1], "env", *removed, *added, words[-1]]
 
 
-def carried(words: Sequence[str], found: InBand) -> list[str]:
-    """The command as it is executed, so that each of its words is one word over there, too.
+def quoted_argv(words: Sequence[str], found: FoundLauncher) -> list[str]:
+    """Quote a command, so that each of its words is one word at the other end too.
 
     :param found: its launcher.
     """
@@ -172,7 +212,7 @@ def carried(words: Sequence[str], found: InBand) -> list[str]:
 
 
 def _first_operand(words: Sequence[str], arguments: str) -> int:
-    """As getopt(3) reads options of one letter."""
+    """Find the first operand, reading one-letter options as getopt(3) does."""
     at = 0
     while at < len(words):
         word = words[at]

@@ -15,10 +15,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from .unraisable import tell
 from .clock import Thread
 from .clock import monotonic
 from .clock import sleep
+from .unraisable import tell
 
 #: Before anything is called again after a callback has raised: it may be the same one at once.
 _AFTER_FAILURE = 0.01

@@ -128,7 +128,7 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
     if not values.get("host"):
         values["host"] = names.full_host() if values.get("longnames") else names.short_host()
     made = PeerOptions(**values)
-    if launchers.in_band(made.exec) is not None:
+    if launchers.stdio_launcher(made.exec) is not None:
         if made.address is not None and made.cwd is not None:
             raise ValueError(
                 "cwd: cannot be said to a launcher; with connection='stdio' it can to the peer"

@@ -115,11 +115,11 @@ def down_reason(
     booted: bool,
     link_lost: bool,
     exit_status: ExitStatus | None,
-    orphaned: str = "",
+    status_lost: str = "",
 ) -> DownReason:
     """Decide why a peer is down from what was seen of its end.
 
-    :param orphaned: why nobody saw how it ended.
+    :param status_lost: why its exit status is unknown; empty if it is not.
     """
     code = exit_status.code if exit_status else None
     number = exit_status.signal if exit_status else None
@@ -131,4 +131,4 @@ def down_reason(
         kind = "link lost"
     else:
         kind = "signaled" if number is not None else "exited"
-    return DownReason(kind, code, number, orphaned)
+    return DownReason(kind, code, number, status_lost)

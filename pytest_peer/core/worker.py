@@ -7,8 +7,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from .unraisable import tell
 from .clock import Thread
+from .unraisable import tell
 
 
 class Callbacks:

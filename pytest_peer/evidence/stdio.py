@@ -1,7 +1,8 @@
-"""The three standard streams of a peer, together."""
+"""The stdin, stdout and stderr of a peer: pipes, or files if it is detached."""
 
 from __future__ import annotations
 
+import os
 import select
 from pathlib import Path
 from typing import IO
@@ -10,28 +11,63 @@ from ..core.unraisable import attempt
 from .output import InputStream
 from .output import OutputStream
 
+#: Seconds between checks of a file for which someone waits: the kernel does not report its growth.
+_FILE_POLL_SECONDS = 0.02
+
 
 class StandardStreams:
-    """The origin's ends of stdin, stdout and stderr; logs go to `directory`."""
+    """Three pipes. The process gets `theirs`; when it is there, `open` and `close_theirs`.
 
-    def __init__(
-        self, stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes], directory: Path
-    ) -> None:
-        self.stdin: InputStream = InputStream(stdin)
-        self.stdout: OutputStream = OutputStream(stdout, directory / "stdout.log")
-        self.stderr: OutputStream = OutputStream(stderr, directory / "stderr.log")
-        #: Of stdout and stderr.
-        self.descriptors: tuple[int, ...] = (stdout.fileno(), stderr.fileno())
+    :param directory: where the output is logged.
+    """
+
+    stdin: InputStream
+    stdout: OutputStream
+    stderr: OutputStream
+    #: Of stdout and stderr.
+    descriptors: tuple[int, ...] = ()
+
+    def __init__(self, directory: Path) -> None:
+        self._logs = directory / "stdout.log", directory / "stderr.log"
+        #: What the process gets as 0, 1 and 2; not inheritable.
+        self.theirs: list[int] = []
+        self._ours: list[IO[bytes]] = []
+        try:
+            self._make()
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self) -> None:
+        for mode in ("wb", "rb", "rb"):
+            read, write = os.pipe()
+            ours, theirs = (write, read) if mode == "wb" else (read, write)
+            self.theirs.append(theirs)
+            self._ours.append(os.fdopen(ours, mode, buffering=0))
+
+    def open(self) -> None:
+        """Begin to read and to log."""
+        stdin, stdout, stderr = self._ours
+        self.stdin = InputStream(stdin)
+        self.stdout = OutputStream(stdout, self._logs[0])
+        self.stderr = OutputStream(stderr, self._logs[1])
+        self._ours = []
+        self.descriptors = (stdout.fileno(), stderr.fileno())
         self._poll = select.poll()
         for fd in self.descriptors:
             self._poll.register(fd, select.POLLIN)
         self.stdout.watch()
         self.stderr.watch()
 
+    def close_theirs(self) -> None:
+        """Close the process's ends, so that the end of what it writes reaches us."""
+        while self.theirs:
+            os.close(self.theirs.pop())
+
     def drain(self) -> None:
-        """Read what is in the pipes now. Only who reads the link may use this, and not in the main thread."""
+        """Read what is in the pipes now. For the thread that reads the link, not the main one."""
         try:
-            some = bool(self._poll.poll(0))  # one system call for both, and mostly there is nothing
+            some = bool(self._poll.poll(0))  # one system call for both, usually with no result
         except OSError:  # RLIMIT_NOFILE is lower than their number
             some = True
         if some:
@@ -39,15 +75,15 @@ class StandardStreams:
             self.stderr.drain()
 
     def text(self) -> str:
-        """All that was written, stdout first."""
+        """Return all that was written, stdout first."""
         return self.stdout.text + self.stderr.text
 
     def last_output(self) -> str:
-        """What to quote after an unexpected end."""
+        """Return what to quote after an unexpected end."""
         return self.stderr.text or self.stdout.text
 
     def disown(self, null_fd: int) -> None:
-        """In a forked child: what is in the pipes is the parent's."""
+        """In a forked child, leave what is in the pipes to the parent."""
         for stream in (self.stdin, self.stdout, self.stderr):
             stream.disown(null_fd)
 
@@ -57,5 +93,51 @@ class StandardStreams:
         self.stderr.release()
 
     def close(self) -> None:
-        """Read the bytes that are left, and close."""
-        attempt(self.stdin.abandon, self.stdout.close, self.stderr.close)
+        """Read what is left, and close everything."""
+        self.close_theirs()
+        for file in self._ours:
+            file.close()
+        if hasattr(self, "stderr"):
+            attempt(self.stdin.abandon, self.stdout.close, self.stderr.close)
+
+
+class DetachedStreams(StandardStreams):
+    """No input, and two files that the process writes to itself."""
+
+    def _make(self) -> None:
+        self.theirs.append(os.open(os.devnull, os.O_RDONLY))
+        for path in self._logs:
+            self.theirs.append(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
+
+    def open(self) -> None:
+        """Open the files for reading."""
+        self.stdin = _NoInput()
+        self.stdout, self.stderr = map(_FileOutput, self._logs)
+
+    def drain(self) -> None:
+        """Do nothing: the files are read when they are asked for."""
+
+
+class _FileOutput(OutputStream):
+    """What the peer wrote to a file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.open("rb", buffering=0), path, logged=False)
+
+    def _nap(self, left: float | None) -> float | None:
+        return _FILE_POLL_SECONDS if left is None else min(_FILE_POLL_SECONDS, left)
+
+
+class _NoInput(InputStream):
+    """The stdin of a detached peer, which reads an end of file."""
+
+    def __init__(self) -> None:
+        super().__init__(os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb", buffering=0))
+        self.close()
+
+    def write(self, text: str | bytes) -> None:  # noqa: ARG002 - the signature of every stdin
+        """Refuse.
+
+        :raises BrokenPipeError: always.
+        """
+        raise BrokenPipeError("a detached peer has no stdin: it reads an end of file there")

@@ -1,4 +1,4 @@
-"""The code that is sent to a peer, or to a fork server, which is a peer-to-be."""
+"""The code that is sent to a peer or to a fork server, and the agent's configuration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from ..link.origin_modules import Place
 from ..link.origin_modules import of_environment
 from ..link.origin_modules import place_of
 
-#: The module of execnet that runs in the peer, under its own name; the package around it would be imported for nothing.
+#: The module of execnet that runs in the peer under its own name, without its package, which the
+#: peer does not need.
 BASE_MODULE = "execnet.gateway_base"
 _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
@@ -43,7 +44,7 @@ _SHARED = tuple(
         "exceptions",
     )
 )
-#: A peer runs these modules on first use, since most peers never need them. None of them has state.
+#: A peer runs these modules on first use, because most peers never need them. They have no state.
 _LATER = frozenset(
     {
         "link.protocol.by_value",
@@ -67,20 +68,21 @@ _PEER_MODULES = (
     "agent.fault_dumps",
     "agent.main",
 )
-#: Loads them.
+#: The module that loads them.
 _LOADER = "agent.loader"
-#: Loaded where this package or pytest may be missing.
+#: Loaded in peers that may have neither this package nor pytest.
 _STUBS = "agent.stubs.finder"
 _SERVER_MODULES = (
     *_PEER_MODULES,
     _STUBS,
+    "launch.procfs",
     "agent.forkserver.child_setup",
     "agent.forkserver.subreaper",
     "agent.forkserver.prewarm",
     "agent.forkserver.server",
 )
 _OURS = "pytest_peer"
-#: The files that a peer gets for these imports. Other public names exist there and do nothing.
+#: The files that such a peer gets for these imports. Other public names exist and do nothing.
 _SERVED = {
     "pytest": "agent/stubs/pytest.py",
     _OURS: "__init__.py",
@@ -104,22 +106,22 @@ _SERVED = {
 
 @functools.cache
 def loader() -> bytes:
-    """What an interpreter reads first: it says hello, and takes the rest."""
+    """Return what an interpreter reads first. It sends its first line and reads the rest."""
     source = (_ROOT / "agent" / "boot.py").read_bytes()
     return b"%d\n" % len(source) + source
 
 
 def peer(compiled: bool, config: dict[str, Any]) -> bytes:
-    """The rest, for a peer.
+    """Return the rest, for a peer.
 
     :param compiled: whether it can read our compiled code.
     """
-    modules = (*_PEER_MODULES, _STUBS) if config["standins"] else _PEER_MODULES
+    modules = (*_PEER_MODULES, _STUBS) if config["stubs"] else _PEER_MODULES
     return _code(compiled, "agent.main:run", modules, _LATER) + _framed(config)
 
 
 def template(config: dict[str, Any]) -> bytes:
-    """The rest, for a fork server, which is an interpreter like this one."""
+    """Return the rest, for a fork server, which is an interpreter like this one."""
     return _code(True, "agent.forkserver.server:serve", _SERVER_MODULES, frozenset()) + _framed(
         config
     )
@@ -127,7 +129,7 @@ def template(config: dict[str, Any]) -> bytes:
 
 @functools.cache
 def own_files() -> list[str]:
-    """The files of this code: frames in them are not the user's."""
+    """Return the files of this code. Frames in them are not the user's."""
     served = sorted({file for file in _SERVED.values() if file.startswith("agent/")})
     return [
         _base_loader().path,
@@ -137,8 +139,11 @@ def own_files() -> list[str]:
 
 
 @functools.cache
-def standins() -> dict[str, tuple[str, bool, str]]:
-    """What a peer may import that has neither this package nor pytest: file, whether it is a package, source."""
+def stubs() -> dict[str, tuple[str, bool, str]]:
+    """Return what a peer without this package and pytest imports instead.
+
+    For each module: its file, whether it is a package, its source.
+    """
     files = {f"{_OURS}.{home}": "agent/stubs/package.py" for home in _HOMES.values()} | _SERVED
     return {name: _served(file) for name, file in files.items()}
 
@@ -146,11 +151,11 @@ def standins() -> dict[str, tuple[str, bool, str]]:
 def agent_config(
     interpreter: Interpreter, name: str, evidence: dict[str, Any] | None, lifeline: int = -1
 ) -> dict[str, Any]:
-    """What the agent in such an interpreter has to know.
+    """Return the configuration of the agent in an interpreter.
 
     :param name: the peer's.
-    :param evidence: for the agent's module `evidence`.
-    :param lifeline: a descriptor it has inherited and nobody shall inherit from it; -1 for none.
+    :param evidence: for the agent's module `fault_dumps`.
+    :param lifeline: an inherited descriptor that the peer must not pass on; -1 for none.
     """
     same = interpreter.same
     return {
@@ -160,7 +165,7 @@ def agent_config(
         "path": list(interpreter.path) if same else _portable_path(),
         "replace_path": same,
         "environment": None if same else _environment(),
-        "standins": None if same else standins(),
+        "stubs": None if same else stubs(),
         "own_files": own_files(),
         "lifeline": lifeline,
         "evidence": evidence,
@@ -168,13 +173,16 @@ def agent_config(
 
 
 def _environment() -> tuple[str, Place | None]:
-    """Where this one has what is installed for it."""
+    """Return the directory in which this interpreter's packages are installed."""
     directory = sysconfig.get_path("purelib")
     return directory, place_of(directory)
 
 
 def _portable_path() -> list[tuple[str, Place | None]]:
-    """The entries of ``sys.path`` that mean something to another interpreter: not the standard library, not site-packages."""
+    """Return ``sys.path`` without the standard library and site-packages.
+
+    Those entries mean nothing to another interpreter.
+    """
     entries = [os.path.abspath(entry) for entry in sys.path]
     return [(entry, place_of(entry)) for entry in entries if not of_environment(entry)]
 
@@ -186,7 +194,7 @@ def _framed(data: Any, version: int = 2) -> bytes:
 
 @functools.cache
 def _code(compiled: bool, entry: str, modules: tuple[str, ...], later: frozenset[str]) -> bytes:
-    """Marshalled in one piece: every copy of it that the peer makes shows in its boot."""
+    """Marshal all modules in one piece: each copy that the peer makes slows down its boot."""
     every = [_module(name, compiled, name in later) for name in (BASE_MODULE, *modules)]
     version = marshal.version if compiled else 2
     _, _, loading, _ = _module(_LOADER, compiled, False)
@@ -196,13 +204,13 @@ def _code(compiled: bool, entry: str, modules: tuple[str, ...], later: frozenset
 def _module(
     name: str, compiled: bool, later: bool
 ) -> tuple[str, str, CodeType | bytes | str, bool]:
-    """Return what the peer needs to load a module: full name, file, code, whether to run it on first use."""
+    """Return full name, file and code of a module, and whether to run it on first use."""
     if name == BASE_MODULE:
         full_name, loader = name, _base_loader()
     else:
         full_name = f"{_AGENT}.{name}"
         loader = SourceFileLoader(full_name, _file(name))
-    # By its loader, which has most code compiled in a cache.
+    # The loader has most code compiled in a cache.
     code = loader.get_code(full_name) if compiled else loader.get_source(full_name)
     assert code is not None
     packed = marshal.dumps(code) if later and isinstance(code, CodeType) else code
@@ -220,7 +228,7 @@ def _served(file: str) -> tuple[str, bool, str]:
 
 
 def _base_loader() -> SourceFileLoader:
-    """Found without importing the module, which would cost a suite that needs no peer in the end."""
+    """Find the module without importing it: perhaps no test needs a peer."""
     package, _, _ = BASE_MODULE.partition(".")
     around = PathFinder.find_spec(package)
     assert around is not None

@@ -1,44 +1,50 @@
-"""A process that is our own child: a program that was executed where there is no fork server to be its parent."""
+"""A process that is our own child: a program, where no fork server can be its parent."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
+import signal
 import subprocess
 from collections.abc import Callable
 from collections.abc import Sequence
 
 from ..core.clock import Thread
+from ..core.clock import monotonic
+from ..core.clock import sleep
 from ..core.errors import ExecNotFound
 from ..core.loop import watcher
 from ..core.states import ExitStatus
-from . import descendants
+from . import procfs
 from .command import Command
-from .reaping import HELD
-from .reaping import UNHEARD
-from .reaping import reap
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
-
-#: It has ended before; a kernel may take a moment. The watcher, and so all other peers, wait for it.
+#: The text for an exit status that the kernel gave to someone else, or gives later.
+STATUS_LOST = (
+    "its exit status is lost: something in the origin waits for all children or ignores SIGCHLD, "
+    "or a debugger that is attached to the process has not let it go"
+)
+#: Seconds that the event loop waits for the kernel to release a process that has ended.
 _REAP_SECONDS = 1.0
+_POLL_SECONDS = 0.002
 
 
 class SpawnedChild:
     """Started when this is made.
 
-    :param standard: what it has as stdin, stdout and stderr.
-    :param keep: the descriptors that it inherits besides.
+    :param standard: the descriptors of its stdin, stdout and stderr.
+    :param keep: further descriptors that it inherits.
     :raises ExecNotFound: there is no such program.
     """
 
-    #: Set when somebody else has taken what the kernel tells of its end.
-    orphaned: str = ""
+    #: See `Child.status_lost`.
+    status_lost: str = ""
 
     def __init__(self, command: Command, standard: Sequence[int], keep: Sequence[int]) -> None:
         try:
-            self._popen = subprocess.Popen(
+            popen = subprocess.Popen(
                 command.argv,
                 stdin=standard[0],
                 stdout=standard[1],
@@ -46,19 +52,19 @@ class SpawnedChild:
                 env=command.env,
                 cwd=command.cwd,
                 pass_fds=keep,
-                # Ctrl-C in the terminal reaches the origin only, and one signal reaches all descendants.
+                # Ctrl-C in the terminal reaches only the origin, and one signal all descendants.
                 start_new_session=True,
             )
         except OSError as exc:
             raise ExecNotFound(
                 f"cannot run {command.argv[0]!r}: {exc.strerror or exc}", argv=command.argv
             ) from None
-        self.pid: int = self._popen.pid
+        self.pid: int = pid_of(popen)
         self._pidfd = -1
-        self._escaped: list[int] = []
+        self._escaped: list[int] = []  # process descriptors
 
     def watch(self, ended: Callable[[], object]) -> None:
-        """Call `ended` once when it has ended."""
+        """Call `ended` once, when it has ended."""
         try:
             self._pidfd = os.pidfd_open(self.pid)
         except (AttributeError, OSError):  # not Linux, or a kernel before 5.3
@@ -72,55 +78,96 @@ class SpawnedChild:
         Thread(target=self._wait, args=(ended,), name=name, daemon=True).start()
 
     def _wait(self, ended: Callable[[], object]) -> None:
-        with contextlib.suppress(
-            ChildProcessError
-        ):  # somebody else in this process has heard of it
+        with contextlib.suppress(ChildProcessError):  # something else has taken the status
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         ended()
 
     def signal_group(self, number: int) -> None:
-        """We are the parent."""
-
-    def expect_end(self) -> None:
-        """The kernel tells of it."""
+        """Do nothing: no other process is its parent."""
 
     def remember_descendants(self) -> None:
-        """Those outside of its group cannot be found any more when their ancestor is gone."""
-        self._escaped += descendants.outside_group(self.pid)
-
-    def kill_descendants(self) -> None:
-        """Those that were remembered."""
-        descendants.kill(self._escaped)
-
-    def wait_descendants_gone(self, seconds: float) -> None:
-        """Wait for the end of those that were killed."""
-        escaped, self._escaped = self._escaped, []
-        descendants.wait_gone(escaped, seconds)
+        """Note descendants outside its group; after its end, they are children of init."""
+        self._escaped += _outside_group(self.pid)
 
     def reap(self) -> ExitStatus | None:
-        """After its end: let it go, and tell how it ended; ``None`` if nobody knows."""
+        """Kill the remembered descendants, release the process, and return how it ended."""
+        for fd in self._escaped:
+            with contextlib.suppress(OSError):  # gone, or another user's
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
         if self._pidfd >= 0:
             watcher.remove(self._pidfd)
             os.close(self._pidfd)
         try:
-            status = reap(self._popen, _REAP_SECONDS)
-            self.orphaned = "" if status is not None else UNHEARD
-        except subprocess.TimeoutExpired:
-            self.disown()
-            status, self.orphaned = None, HELD
+            status = reap(self.pid, _REAP_SECONDS)
+        except TimeoutError:
+            status = None
+        if status is None:
+            self.status_lost = STATUS_LOST
         return status
 
-    def wait_reaped(self, seconds: float) -> None:
-        """`reap` has done it."""
+    def wait_gone(self, seconds: float) -> None:
+        """Wait until the killed descendants are gone."""
+        deadline = monotonic() + seconds
+        escaped, self._escaped = self._escaped, []
+        for fd in escaped:
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            poll.poll(max(0.0, deadline - monotonic()) * 1000)
+            os.close(fd)
 
     def stopped(self) -> bool:
-        """Whether SIGSTOP has stopped it: all of its threads."""
+        """Whether SIGSTOP has stopped all of its threads; also true when it is gone."""
         try:
             how = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
             return os.waitid(os.P_PID, self.pid, how) is not None
         except ChildProcessError:
-            return True  # gone: it will not get any stiller
+            return True
 
-    def disown(self) -> None:
-        """In a forked child: this process cannot wait for it."""
-        self._popen.returncode = 0  # else its finalizer would complain of a process that still runs
+
+def pid_of(popen: subprocess.Popen[bytes]) -> int:
+    """Take a process from `subprocess`, which calls a status that others have taken 0."""
+    popen.returncode = 0
+    return popen.pid
+
+
+def reap(pid: int, seconds: float) -> ExitStatus | None:
+    """Wait for the end of a child of ours, release it, and return how it ended.
+
+    ``None`` if something else in this process has taken the status: ``os.wait()``, or the kernel
+    where SIGCHLD is ignored.
+
+    :raises TimeoutError: it has not ended within so many seconds.
+    """
+    deadline = monotonic() + seconds
+    while True:
+        try:
+            found, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if found:
+            return ExitStatus.from_returncode(os.waitstatus_to_exitcode(status))
+        if monotonic() > deadline:
+            raise TimeoutError
+        sleep(_POLL_SECONDS)
+
+
+def _outside_group(pid: int) -> list[int]:
+    """Return process descriptors of the descendants that are not in the group of `pid`.
+
+    A descriptor, unlike a number, never comes to mean another process.
+    """
+    found = []
+    for child in procfs.descendants(pid):
+        try:
+            fd = os.pidfd_open(child)
+        except (AttributeError, OSError):  # gone already, or no Linux
+            continue
+        try:
+            outside = os.getpgid(child) != pid
+        except ProcessLookupError:
+            outside = False
+        if outside:
+            found.append(fd)
+        else:
+            os.close(fd)
+    return found

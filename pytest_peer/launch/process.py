@@ -1,4 +1,4 @@
-"""A process in a session of its own: started, signalled, watched, and ended with all that it started."""
+"""A process in a session of its own: signal it, wait for its end, end it with all it has started."""
 
 from __future__ import annotations
 
@@ -7,90 +7,82 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from ..core.clock import monotonic
 from ..core.clock import sleep
 from ..core.states import ExitStatus
 from ..core.sync import Event
+from . import procfs
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
-#: Between looks at a process group whose members have been killed but are not gone yet.
-_GROUP_POLL = 0.002
-#: For who sends a signal to have done it. The handler of another signal may have interrupted that, and wait for this very end.
+#: Seconds between checks whether processes have stopped, or killed ones are gone.
+_POLL_SECONDS = 0.002
+#: Seconds that the end waits for a thread that is sending a signal. That thread may be in the
+#: handler of another signal, waiting for this end.
 _HELD_SECONDS = 0.5
 
 
 class Child(Protocol):
-    """A process that somebody waits for: we, or the fork server."""
+    """A process whose parent is this process or a fork server."""
 
     pid: int
-    #: Why nobody knows how it ended, if that is so.
-    orphaned: str
+    #: Why nothing is known of its exit status after its end; empty otherwise.
+    status_lost: str
 
     def watch(self, ended: Callable[[], object]) -> None:
-        """Call `ended` once when it has ended. Until it is reaped its number cannot belong to another process."""
+        """Call `ended` once, when it has ended. Its number stays its own until `reap`."""
 
     def signal_group(self, number: int) -> None:
-        """Have its parent send a signal to its group, if that is another process."""
-
-    def expect_end(self) -> None:
-        """It was killed."""
+        """Have the fork server send a signal to its group, if that is its parent."""
 
     def remember_descendants(self) -> None:
-        """Before an orderly end: some cannot be found any more when their ancestor is gone."""
-
-    def kill_descendants(self) -> None:
-        """After its end: kill those outside of its group that can be found."""
-
-    def wait_descendants_gone(self, seconds: float) -> None:
-        """After `kill_descendants`: wait for it."""
+        """Prepare `reap` to kill descendants outside its group, while these can be found."""
 
     def reap(self) -> ExitStatus | None:
-        """After its end: let it go, and tell how it ended; ``None`` if nobody knows."""
+        """Release the ended process, kill what it has left, and return how it ended."""
 
-    def wait_reaped(self, seconds: float) -> None:
-        """After `reap`: wait until its number is free."""
+    def wait_gone(self, seconds: float) -> None:
+        """After `reap`, wait until its number is free and what it has left is gone."""
 
     def stopped(self) -> bool:
-        """Whether SIGSTOP has stopped it."""
-
-    def disown(self) -> None:
-        """In a forked child: it is the parent's."""
+        """Whether SIGSTOP has stopped it; also true when it is gone."""
 
 
 class Process:
-    """The process of one peer. `on_exit` is called once, by the watcher, just before `exited` is set."""
+    """The process of one peer: the interpreter, or the launcher that has started it.
+
+    :param on_exit: called once by the event loop, just before `exited` is set.
+    """
 
     def __init__(self, child: Child, on_exit: Callable[[], object]) -> None:
         self._on_exit = on_exit
         #: Set when the process has been reaped.
         self.exited: Event = Event()
         self.exit_status: ExitStatus | None = None
-        # Reentrant: the handler of a signal that comes in here may signal the peer, too.
+        # Reentrant, because a signal's handler that interrupts `signal` may signal the peer too.
         self._reaping = threading.RLock()
-        # Looked at just before the number is used: no handler comes between.
         self._reaped = False
         self._child = child
         self.pid: int = child.pid
+        #: The process id of the interpreter, once it is known.
+        self.interpreter: int = child.pid
 
     def watch(self) -> None:
         """Begin to wait for the end."""
         self._child.watch(self._ended)
 
     @property
-    def orphaned(self) -> str:
-        """Why nobody knows how it ended; empty if somebody does, or it lives."""
-        return self._child.orphaned
+    def status_lost(self) -> str:
+        """Why nothing is known of its exit status after its end; empty otherwise."""
+        return self._child.status_lost
 
     def _ended(self) -> None:
         held = self._reaping.acquire(timeout=_HELD_SECONDS)
         try:
-            # The group is killed before its leader is reaped: until then the number cannot belong to anybody else.
+            # The group is killed before its leader is reaped: until then the number is its own.
             self._signal_group(signal.SIGKILL)
-            self._child.kill_descendants()
             self._reaped = True
             self.exit_status = self._child.reap()
             self._on_exit()
@@ -100,77 +92,88 @@ class Process:
                 self._reaping.release()
 
     def kill_all(self) -> None:
-        """Kill the process and what it started, also what has left its group, and return at once."""
+        """Kill the process and what it started, also outside its group, and return at once."""
         self.remember_descendants()
         self.signal_group(signal.SIGKILL)
-        if not self.exited.is_set():
-            self._child.expect_end()
 
     def remember_descendants(self) -> None:
-        """Before an orderly end: some cannot be found any more when their ancestor is gone."""
+        """Before an orderly end, note the descendants that could not be found after it."""
         if not self.exited.is_set():
             self._child.remember_descendants()
 
-    def signal(self, number: int, pid: int | None = None) -> None:
-        """Send a signal to `pid`, if it belongs to this session, else to the process itself."""
+    def signal(self, number: int) -> None:
+        """Send a signal to the interpreter, also when a launcher is its parent."""
         with self._reaping:
-            target = pid if pid is not None and self._owns(pid) else self.pid
             if not self._reaped:
-                os.kill(target, number)
-
-    def _owns(self, pid: int) -> bool:
-        try:
-            return os.getsid(pid) == self.pid
-        except ProcessLookupError:
-            return False
+                os.kill(self.interpreter if self._launched() else self.pid, number)
 
     def signal_group(self, number: int) -> None:
-        """Send a signal to the process and to all that it started and that has not left its group."""
+        """Send a signal to the process, the interpreter, and what shares their groups."""
         with self._reaping:
             self._signal_group(number)
+            if self._launched():
+                self._signal_interpreters_group(number)
+
+    def _launched(self) -> bool:
+        """Whether the interpreter is another process of this machine, below this one."""
+        pid = self.interpreter
+        if pid == self.pid:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            return os.getsid(pid) == self.pid or procfs.descends(pid, self.pid)
+        return False
+
+    def _signal_interpreters_group(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            group = os.getpgid(self.interpreter)
+            if group != self.pid:  # for example, ``setsid`` stands in front of it
+                os.killpg(group, number)
 
     def _signal_group(self, number: int) -> None:
         try:
             if not self._reaped:
                 os.killpg(self.pid, number)
         except PermissionError:
-            # macOS: when only zombies are left. Else this process has given up the right to, which the peer's parent has.
+            # macOS: only zombies are left. Linux: this process has dropped the right to do it,
+            # and the fork server has not.
             self._child.signal_group(number)
         except ProcessLookupError:
-            # A forked process that has not come to make itself a group. It is there, since nobody has reaped it: unless its
-            # server has died, when anybody may have its number.
-            if not self._child.orphaned and not self._reaped:
+            # A forked process that has not made itself a group yet. Its number is its own until
+            # it is reaped, unless its fork server has died.
+            if not self._child.status_lost and not self._reaped:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pid, number)
 
     def disown(self) -> None:
-        """In a forked child: this process cannot signal it any more."""
+        """In a forked child, keep the parent's process from being signalled."""
         self._reaping = threading.RLock()
         self._reaped = True
         self.exited = Event()
         self.exited.set()
-        self._child.disown()
 
     def wait_stopped(self, seconds: float) -> bool:
-        """After SIGSTOP: wait until it has stopped."""
+        """After SIGSTOP, wait until it has stopped; return whether it has in time."""
         deadline = monotonic() + seconds
         while not self.exited.is_set():
-            if self._child.stopped():
+            if self._child.stopped() and self._interpreter_stopped():
                 return True
             if monotonic() > deadline:
                 return False
-            sleep(_GROUP_POLL)
+            sleep(_POLL_SECONDS)
         return False
 
+    def _interpreter_stopped(self) -> bool:
+        status = procfs.of_process(self.interpreter) if self._launched() else None
+        return status is None or status.stopped
+
     def wait_group_gone(self, seconds: float) -> bool:
-        """Wait until nothing that belonged to the group runs any more."""
+        """Wait until no member of the group runs any more; return whether that came in time."""
         deadline = monotonic() + seconds
-        self._child.wait_reaped(seconds)  # a zombie is a member of its group
-        self._child.wait_descendants_gone(seconds)
+        self._child.wait_gone(seconds)  # before it is reaped, it is a member of its group
         while self._group_runs():
             if monotonic() > deadline:
                 return False
-            sleep(_GROUP_POLL)
+            sleep(_POLL_SECONDS)
         return True
 
     def _group_runs(self) -> bool:
@@ -180,17 +183,5 @@ class Process:
             return False
         except PermissionError:
             return not self.exited.is_set()
-        return any(state not in "ZX" for state in _group_states(self.pid))
-
-
-def _group_states(group: int) -> list[str]:
-    """The states of the group's members; a killed orphan may stay a zombie until somebody reaps it."""
-    states = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            after_name = entry.read_text(errors="replace").rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(after_name[2]) == group:
-            states.append(after_name[0])
-    return states
+        # A killed orphan may stay a zombie until its new parent reaps it.
+        return any(state not in "ZX" for state in procfs.group_states(self.pid))

@@ -1,13 +1,20 @@
-"""What the kernel tells of a process and its threads (proc(5)). Nothing on systems without ``/proc``."""
+"""Read what the kernel shows of processes in ``/proc`` (proc(5)). Systems without it show nothing.
+
+Fork servers and the remote ends of relays are sent this module too: it is Python 3.8 and imports
+only the standard library.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
-#: Between a process and one that started it there are a few launchers.
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing `typing` would slow down every boot behind a launcher
+    from collections.abc import Collection
+
+#: A peer has at most a few launchers between itself and the process that the origin started.
 _MOST_ANCESTORS = 64
-#: Of the flags in ``stat``; include/linux/sched.h.
+#: A flag in ``stat``; see include/linux/sched.h.
 _PF_EXITING = 0x4
 _STOPPED = {"T": "it is stopped (SIGSTOP)", "t": "it is stopped by a debugger"}
 _STATES = {
@@ -20,86 +27,72 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class ProcessStatus:
-    """Of a process, or of one of its threads. Sets of signals are the kernel's: signal 1 is bit 0."""
+    """The content of a file ``status``, of a process or of a thread.
 
-    state: str
-    parent: int
-    caught: int
-    blocked: int
-    #: Sent to the process, and not yet taken by any of its threads.
-    pending: int
+    In sets of signals, bit 0 is signal 1, as in the kernel.
+    """
+
+    def __init__(self, text: str) -> None:
+        fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+        self.state: str = fields["State"].split()[0]
+        self.parent: int = int(fields["PPid"])
+        self.caught: int = int(fields["SigCgt"], 16)
+        self.blocked: int = int(fields["SigBlk"], 16)
+        #: Signals that were sent to the process and that no thread has taken yet.
+        self.pending: int = int(fields["ShdPnd"], 16)
 
     @property
     def stopped(self) -> bool:
-        """Whether nothing in it runs until it is told to go on."""
+        """Whether nothing in it runs before SIGCONT, or before its debugger lets it run."""
         return self.state in _STOPPED
 
     def catches(self, number: int) -> bool:
-        """Whether it has a handler for that signal, and so is not killed by it."""
+        """Whether it has a handler for this signal, and so survives it."""
         return bool(self.caught >> (number - 1) & 1)
 
     def __str__(self) -> str:
-        return _STATES.get(self.state, f"its state is {self.state}")
-
-
-def parsed(text: str) -> ProcessStatus:
-    """The content of a file ``status``."""
-    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    return ProcessStatus(
-        state=fields["State"].split()[0],
-        parent=int(fields["PPid"]),
-        caught=int(fields["SigCgt"], 16),
-        blocked=int(fields["SigBlk"], 16),
-        pending=int(fields["ShdPnd"], 16),
-    )
-
-
-def is_ours() -> bool:
-    """Whether the numbers in ``/proc`` are those that we know processes by.
-
-    Not in a namespace of process ids that was made without its own (``unshare --pid`` without ``--mount-proc``): they are others'.
-    """
-    try:
-        return os.readlink("/proc/self") == str(os.getpid())
-    except OSError:
-        return False
+        return _STATES.get(self.state, "its state is " + self.state)
 
 
 def of_process(pid: int) -> ProcessStatus | None:
-    """``None`` if there is no such process, or no way to know."""
-    return _read(f"/proc/{pid}/status") if is_ours() else None
+    """Return the status of a process; ``None`` if there is none or ``/proc`` does not show it."""
+    return _status("/proc/%d/status" % pid)
+
+
+def stat_fields(pid: int) -> list[bytes]:
+    """Return the fields of ``stat`` from the state on, which is field 3 in proc(5).
+
+    :raises OSError: there is no such process.
+    """
+    with open("/proc/%d/stat" % pid, "rb") as file:
+        return file.read().rpartition(b")")[2].split()
 
 
 def ends(pid: int) -> bool:
-    """Whether the kernel has begun to end it, or has: how, its parent will hear."""
-    if not is_ours():
-        return False
+    """Whether the kernel has begun to end a process; its parent may not know the status yet."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            state, *fields = file.read().rpartition(b")")[2].split()
+        state, *fields = stat_fields(pid)
     except OSError:
         return False
     return state in (b"Z", b"X") or bool(int(fields[5]) & _PF_EXITING)
 
 
 def threads_blocking(pid: int, number: int) -> set[str]:
-    """The threads of a process that let that signal wait."""
-    found: set[str] = set()
+    """Return the threads of a process that block a signal."""
     try:
-        threads = os.listdir(f"/proc/{pid}/task")
+        threads = os.listdir("/proc/%d/task" % pid)
     except OSError:
-        return found
-    for thread in threads:
-        status = _read(f"/proc/{pid}/task/{thread}/status")
-        if status is not None and status.blocked >> (number - 1) & 1:
-            found.add(thread)
-    return found
+        return set()
+    found = ((thread, _status("/proc/%d/task/%s/status" % (pid, thread))) for thread in threads)
+    return {thread for thread, status in found if status and status.blocked >> (number - 1) & 1}
 
 
 def descends(pid: int, ancestor: int) -> bool:
-    """Whether `ancestor` started `pid`, or whoever did, or is it: else the number means nothing on this machine."""
+    """Whether `pid` is `ancestor` or a descendant of it.
+
+    If not, `pid` is a number of another machine or container.
+    """
     for _ in range(_MOST_ANCESTORS):
         if pid == ancestor:
             return True
@@ -110,9 +103,78 @@ def descends(pid: int, ancestor: int) -> bool:
     return False
 
 
-def _read(path: str) -> ProcessStatus | None:
+def children(parent: int) -> list[int]:
+    """Return the children of a process.
+
+    Empty in a namespace of process ids without a ``/proc`` of its own (``unshare --pid`` without
+    ``--mount-proc``), where the numbers are those of other processes.
+    """
+    found: list[int] = []
+    try:
+        if os.readlink("/proc/self") != str(os.getpid()):
+            return found
+        for thread in os.listdir("/proc/%d/task" % parent):
+            with open("/proc/%d/task/%s/children" % (parent, thread)) as file:
+                found += map(int, file.read().split())
+        return found
+    except OSError:  # a thread has just ended, or the kernel has no CONFIG_PROC_CHILDREN
+        return [pid for pid in _all_processes() if _parent(pid) == parent]
+
+
+def descendants(ancestor: int, without: Collection[int] = ()) -> list[int]:
+    """Return the processes below `ancestor`, parents before their children.
+
+    :param without: processes to leave out, with all that is below them.
+    """
+    found: list[int] = []
+    parents = [ancestor]
+    while parents:
+        pids = [pid for pid in children(parents.pop()) if pid not in without]
+        found += pids
+        parents += pids
+    return found
+
+
+def group_states(group: int) -> list[str]:
+    """Return the states of a process group's members."""
+    states = []
+    for pid in _all_processes():
+        try:
+            state, _, its_group, *_ = stat_fields(pid)
+        except OSError:
+            continue
+        if int(its_group) == group:
+            states.append(state.decode())
+    return states
+
+
+def machine() -> tuple[str, int, int] | None:
+    """Identify the machine and container in which a process id means the same process."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            space = os.stat("/proc/self/ns/pid")
+            return file.read().strip(), space.st_dev, space.st_ino
+    except OSError:
+        return None
+
+
+def _all_processes() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(stat_fields(pid)[1])
+    except OSError:
+        return -1
+
+
+def _status(path: str) -> ProcessStatus | None:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return parsed(file.read())
+            return ProcessStatus(file.read())
     except (OSError, KeyError, ValueError):
         return None

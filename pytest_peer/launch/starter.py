@@ -1,4 +1,4 @@
-"""How the process of a peer comes into being: forked, executed or spawned, with its connection and with a relay where it needs one."""
+"""Start the process of a peer: forked or executed by a fork server, or spawned by the origin."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .command import Command
 from .command import boot_words
 from .command import command
 from .command import connect_words
-from .command import in_band_words
+from .command import relay_words
 from .connection import Connection
 from .forkserver.child import ForkError
 from .forkserver.registry import Choice
@@ -33,14 +33,14 @@ from .process import Child
 from .relay.process import ControlSocket
 from .relay.process import local_end
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 
 class ProcessStarter:
-    """Of one process. Nothing is done before `child`.
+    """Starts one process. Nothing happens before `child`.
 
     :param evidence: for the agent's module `evidence`.
-    :raises ValueError: the option ``start_method`` asks for what cannot be.
+    :raises ValueError: the option ``start_method`` asks for what is not possible.
     """
 
     def __init__(self, options: PeerOptions, evidence: dict[str, Any]) -> None:
@@ -50,20 +50,20 @@ class ProcessStarter:
         self.choice: Choice = choose(options)
         #: The command line as the user has asked for it.
         self.argv: list[str] = []
-        #: Known before it says hello, if it is forked.
+        #: Known before its first line, if it is forked.
         self.interpreter: Interpreter | None = None
-        #: The descriptor that the peer is to keep from others; -1 for none.
+        #: The number of the descriptor that the peer must not pass on; -1 for none.
         self.lifeline: int = -1
-        #: Of the near end of a relay, if there is a launcher that passes nothing on but stdin and stdout.
+        #: Given to the local end of a relay, if a launcher carries only stdin and stdout.
         self.control: ControlSocket | None = None
 
     def close_control(self) -> None:
-        """Nobody will use it."""
+        """Close the control socket, when it will not be used."""
         if self.control is not None:
             self.control.close()
 
     def close_theirs(self) -> None:
-        """After the process has got what it inherits."""
+        """After the process has its descriptors, close ours of the same."""
         if self.control is not None:
             self.control.close_theirs()
 
@@ -72,23 +72,23 @@ class ProcessStarter:
     ) -> Child:
         """Make the process.
 
-        :param standard: what it has as stdin, stdout and stderr.
+        :param standard: its stdin, stdout and stderr.
         :param again: whether a fork server has failed already.
         :raises ExecNotFound: there is no such program.
         :raises BootError: the fork server could not make it.
         """
-        descriptors = (*standard, *connection.peer_ends)
         if self.choice.server is None:
-            return self._spawned(connection, descriptors)
+            return self._spawned(connection, standard)
         try:
             if self.choice.start_method == SPAWN:
-                return self._executed(connection, descriptors)
+                return self._executed(connection, standard)
             self.argv = [*self.choice.server.argv, f"{self._options.name}@{self._options.host}"]
+            descriptors = [*standard, *connection.peer_ends]
             child, self.interpreter = fork(self.choice, self._options, descriptors, self._evidence)
             return child
         except ForkError as exc:
-            unfit = self.choice.server.unfit and self.choice.start_method == SPAWN
-            if unfit or (exc.lost and not again):
+            unusable = self.choice.server.unusable and self.choice.start_method == SPAWN
+            if unusable or (exc.lost and not again):
                 self.choice = choose(self._options)  # with another server, or none
                 return self.child(connection, standard, again=True)
             error = BootTimeout if exc.late else BootError
@@ -96,24 +96,25 @@ class ProcessStarter:
                 f"peer {self._options.name!r} did not boot: {exc}", argv=self.argv
             ) from None
 
-    def _executed(self, connection: Connection, descriptors: Sequence[int]) -> Child:
+    def _executed(self, connection: Connection, standard: Sequence[int]) -> Child:
         line = self._line(connection, LINK_NUMBERS, CONTROL_NUMBER)
+        inherited = dict(zip(LINK_NUMBERS, connection.peer_ends, strict=False))  # TCP has none
         if self.control is None:
             self.lifeline = LIFELINE_NUMBER
         else:
-            descriptors = [*descriptors, self.control.theirs]
-        child = execute(self.choice, self._options, line, descriptors)
+            inherited[CONTROL_NUMBER] = self.control.theirs
+        child = execute(self.choice, self._options, line, standard, inherited)
         connection.send_loader()
         return child
 
-    def _spawned(self, connection: Connection, descriptors: Sequence[int]) -> Child:
+    def _spawned(self, connection: Connection, standard: Sequence[int]) -> Child:
         line = self._line(connection, connection.peer_ends)
         end = lifeline.open_end()
         with lifeline.closing(end):
             control = -1 if self.control is None else self.control.theirs
             self.lifeline = end if control < 0 else -1
             keep = [fd for fd in (*connection.peer_ends, end, control) if fd >= 0]
-            child = SpawnedChild(line, descriptors[:3], keep)
+            child = SpawnedChild(line, standard, keep)
             lifeline.tie(end, child.pid)
         connection.send_loader()
         return child
@@ -126,13 +127,13 @@ class ProcessStarter:
             line = command(options, os.environ, connect_words(connection.address))
             self.argv = line.argv
             return line.with_variable(SECRET, connection.secret)
-        relayed = launchers.in_band(options.exec) is not None
-        words = in_band_words() if relayed else boot_words(*numbers)
+        relayed = launchers.stdio_launcher(options.exec) is not None
+        words = relay_words() if relayed else boot_words(*numbers)
         line = command(options, os.environ, words)
         self.argv = line.argv
         if not relayed:
             return line
-        self.close_control()  # of a first try
+        self.close_control()  # of a first attempt
         self.control = ControlSocket()
         read, write = numbers
         return local_end(line, options, read, write, control or self.control.theirs)

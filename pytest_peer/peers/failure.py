@@ -82,7 +82,7 @@ def crash(body: PeerProcess, status: ExitStatus | None, directory: Path) -> Cras
     number = status.signal if status is not None else None
     if number is None or number not in core_dump.DUMPING or pid is None:
         return Crash()
-    if body.far:
+    if body.elsewhere:
         return Crash(
             fault_dumps.crash_text(directory), "none looked for: the peer was on another machine"
         )

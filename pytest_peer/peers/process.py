@@ -12,14 +12,12 @@ from typing import Any
 from ..core.clock import now
 from ..core.options import PeerOptions
 from ..core.states import ExitStatus
-from ..evidence.detached import DetachedStreams
+from ..evidence.stdio import DetachedStreams
 from ..evidence.stdio import StandardStreams
 from ..launch import procfs
 from ..launch.connection import Connection
 from ..launch.connection import LinkClosed
 from ..launch.connection import Pipes
-from ..launch.files import StandardFiles
-from ..launch.pipes import StandardPipes
 from ..launch.process import Child
 from ..launch.process import Process
 from ..launch.relay.process import ControlSocket
@@ -79,18 +77,19 @@ class PeerProcess:
             ours.callback(connection.free)
             ours.callback(connection.close)
             theirs.callback(connection.close_peer_ends)
-            standard = StandardFiles(directory) if self._options.detached else StandardPipes()
-            ours.callback(standard.close)
-            theirs.callback(standard.close_theirs)
+            make = DetachedStreams if self._options.detached else StandardStreams
+            streams = self.streams = make(directory)
+            ours.callback(streams.close)
+            theirs.callback(streams.close_theirs)
             self.started = now()
             theirs.callback(birth.close_theirs)
             ours.callback(birth.close_control)
-            child = birth.child(connection, standard.theirs)
+            child = birth.child(connection, streams.theirs)
             self.interpreter = birth.interpreter
             self.process = self._process(child)
             self.process.watch()
             ours.callback(self.process.kill_all)
-            self.streams = _streams(standard, directory)
+            streams.open()
             self.born = True
             ours.pop_all()  # all went well
 
@@ -118,7 +117,8 @@ class PeerProcess:
                 assert self._birth is not None
                 if self._control is not None:
                     self._control.listen()
-                    self.interpreter = replace(self.interpreter, elsewhere=self.far)
+                    self.interpreter = replace(self.interpreter, elsewhere=self.elsewhere)
+                self.process.interpreter = self.interpreter.pid
                 self._connection.send_agent(
                     self.interpreter, self._options.name, self._evidence, self._birth.lifeline
                 )
@@ -142,9 +142,9 @@ class PeerProcess:
         return True
 
     @property
-    def orphaned(self) -> str:
-        """What kept us from seeing how it ended; empty if nothing did."""
-        return self.process.orphaned
+    def status_lost(self) -> str:
+        """Why nothing is known of its exit status; empty otherwise."""
+        return self.process.status_lost
 
     def close(self) -> None:
         """After the end of the process: take what is left of its output, and free what it had."""
@@ -164,7 +164,7 @@ class PeerProcess:
             "pid": self.interpreter.pid if self.interpreter else None,
             "launcher_pid": self.process.pid if self.born else None,
             "started": self.started,
-            **(control.told if control is not None else {}),
+            **(control.facts if control is not None else {}),
         }
 
     @property
@@ -189,14 +189,14 @@ class PeerProcess:
         return self.process.pid if self.born else None
 
     @property
-    def far(self) -> bool:
+    def elsewhere(self) -> bool:
         """Whether its process id is a number of another machine, or a container."""
-        return self._control is not None and not self._control.local
+        return self._control is not None and not self._control.same_machine
 
     def local_pid(self) -> int | None:
         """`pid`, while it runs, if that is a number of this machine: not in a container, nor behind ssh."""
         pid = self.pid
-        if pid is None or self.far or self.process.exited.is_set():
+        if pid is None or self.elsewhere or self.process.exited.is_set():
             return None
         return pid if procfs.descends(pid, self.process.pid) else None
 
@@ -208,7 +208,7 @@ class PeerProcess:
     def signal(self, number: int) -> None:
         """Send a signal to the interpreter, also when a launcher is between."""
         if self.born:
-            self.process.signal(number, self.pid)
+            self.process.signal(number)
 
     def signal_all(self, number: int) -> None:
         """Send a signal to the process and all that it started."""
@@ -242,9 +242,3 @@ def _connection(options: PeerOptions) -> Connection:
     )  # not at the top: with what it needs that takes milliseconds, and most suites never do
 
     return Tcp(options.address, options.name)
-
-
-def _streams(standard: StandardPipes | StandardFiles, directory: Path) -> StandardStreams:
-    if isinstance(standard, StandardPipes):
-        return StandardStreams(*standard.ours, directory)
-    return DetachedStreams(standard.stdout, standard.stderr)

@@ -76,7 +76,7 @@ class Record:
             booted=booted,
             link_lost=link_lost,
             exit_status=process.exit_status,
-            orphaned=self._body.orphaned,
+            status_lost=self._body.status_lost,
         )
         if not booted:
             self.boot_error = boot_error(

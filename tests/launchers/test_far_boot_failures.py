@@ -124,4 +124,4 @@ def test_noise_between_what_a_peer_says_loses_it(bare: Way, peer_factory, gate):
     peer = peer_factory(exec=words, peer_down="continue")
     gate.open()
     assert peer.wait_down(20).kind == "link lost"
-    assert "says something between what the peer says: b'noise" in peer.stderr.text
+    assert "writes between what the peer writes: b'noise" in peer.stderr.text

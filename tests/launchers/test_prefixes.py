@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import shutil
+import signal
 import sys
 
+import psutil
 import pytest
 from ways import BOOT_SECONDS
 from ways import available
@@ -17,7 +20,7 @@ PREFIXES = {
     "nice": ["-n", "1"],
     "ionice": ["-c", "3"],
     "taskset": ["-c", "0"],
-    "setsid": ["--wait"],
+    "setsid": [],
     "stdbuf": ["-oL"],
     "timeout": ["300"],
     "unshare": ["--fork"],
@@ -36,3 +39,36 @@ def test_prefix_needs_nothing(peer_factory, name):
         program = beside or found(name)
     peer = peer_factory(exec=[program, *PREFIXES[name], sys.executable], wait_boot=3 * BOOT_SECONDS)
     assert peer.call_within(60, os.getpid) == peer.pid
+
+
+@pytest.mark.parametrize("options", [["-w"], ["--fork", "--wait"]])
+def test_setsid_with_options_needs_nothing(peer_factory, options):
+    with available():
+        program = found("setsid")
+    peer = peer_factory(exec=["env", program, *options, sys.executable])
+    assert peer.call(os.getpid) == peer.pid
+    assert peer.call(os.getsid, 0) == peer.pid
+
+
+@pytest.fixture
+def elsewhere(peer_factory):
+    """A peer whose interpreter is not in the process group of its launcher."""
+    with available():
+        program = found("setsid")
+    script = f'"{program}" --wait "$@"; exit 0'
+    peer = peer_factory(exec=["sh", "-c", script, "sh", sys.executable])
+    assert peer.call(os.getpgrp) != peer.call(lambda: os.getpgid(os.getppid()))
+    return peer
+
+
+def test_pause_stops_an_interpreter_outside_the_launchers_group(elsewhere):
+    elsewhere.pause()
+    assert psutil.Process(elsewhere.pid).status() == psutil.STATUS_STOPPED
+    elsewhere.resume()
+    assert elsewhere.call(operator.add, 1, 2) == 3
+
+
+def test_kill_signals_an_interpreter_outside_the_launchers_group(elsewhere):
+    elsewhere.call(signal.signal, signal.SIGUSR1, signal.SIG_IGN)
+    elsewhere.kill(signal.SIGUSR1)
+    assert elsewhere.call(operator.add, 1, 2) == 3

@@ -10,10 +10,10 @@ LIMIT = 30.0  # seconds, of the program
 
 PROGRAM = """
 import operator, os, sys, threading
-import pytest_peer, pytest_peer.launch.forkserver.preload
+import pytest_peer, pytest_peer.launch.forkserver
 gate = sys.argv[1]
 peer = pytest_peer.start(start_method="forkserver")
-pytest_peer.launch.forkserver.preload.modules = ("fails",)
+pytest_peer.launch.forkserver.preload[:] = ("fails",)
 sys.path.insert(0, os.path.dirname(gate))
 
 def restart():

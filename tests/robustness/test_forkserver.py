@@ -162,41 +162,6 @@ def test_spawned_peers_go_down_with_it_too(run):
     assert told == ["link lost: the fork server died (killed by SIGKILL)"]
 
 
-def test_stopped_fork_server_is_a_boot_error_and_is_replaced(run):
-    told = run(
-        """
-        first = start()
-        os.kill(first.call(os.getppid), signal.SIGSTOP)
-        try:
-            start(wait_boot=0.5)
-        except pytest_peer.BootTimeout as exc:
-            print(exc)
-        print(first.wait_down(20).kind)
-        with start() as peer:
-            print(peer.call(abs, -1))
-        """
-    )
-    assert "the fork server did not answer in time" in told[0]
-    assert told[-2:] == ["link lost", "1"]
-
-
-def test_stopped_fork_server_does_not_hang_the_end_of_a_peer(run):
-    told = run(
-        """
-        peer = start()
-        os.kill(peer.call(os.getppid), signal.SIGSTOP)
-        peer.kill()
-        print(peer.down_reason)
-        with start() as next:
-            print(next.state)
-        """
-    )
-    assert told == [
-        "link lost: the fork server was killed, because it did not answer",
-        "running",
-    ]
-
-
 def test_exit_that_the_fork_server_tells_late_is_told(run):
     """On a busy machine it may come to it a second after the end of the link."""
     told = run(

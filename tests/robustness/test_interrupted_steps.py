@@ -74,13 +74,13 @@ print(peer.down_reason.kind)
 #: A signal comes while a fork server imports something, or two, the second when the first is dealt with.
 NOT_YET = """
 import os, sys
-import pytest_peer, pytest_peer.peers.lifecycle, pytest_peer.launch.forkserver.preload, steps
+import pytest_peer, pytest_peer.peers.lifecycle, pytest_peer.launch.forkserver, steps
 pytest_peer.peers.lifecycle.KILLED = 0.2  # and not 20
 gate, verb, *moments = sys.argv[1:]
 peer = pytest_peer.start(name="db")
 if verb == "start":
     peer.stop()
-pytest_peer.launch.forkserver.preload.modules = ("slow",)
+pytest_peer.launch.forkserver.preload[:] = ("slow",)
 sys.path.insert(0, os.path.dirname(gate))
 signals = [("core/sync.py", "wait", "call"), ("peers/lifecycle.py", "kill", "call")][:int(moments[0])]
 try:

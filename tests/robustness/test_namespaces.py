@@ -1,16 +1,12 @@
-"""An origin in a namespace of process ids whose ``/proc`` is that of the one outside, where they have other numbers."""
+"""An origin without ``/proc``, or with one of another namespace of process ids."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from functools import partial
 
 import pytest
-from debugging import DEBUGGER
 from programs_as_origins import said_by
-
-UNSHARED = ["unshare", "--pid", "--fork"]
 
 
 def requires(command: list[str], lacking: str) -> None:
@@ -23,85 +19,23 @@ def requires(command: list[str], lacking: str) -> None:
         pytest.skip(reason)
 
 
-@pytest.fixture
-def run(run):
-    """A function that runs a program there, not as process 1, with whose end the kernel would end all others."""
-    requires([*UNSHARED, "true"], "no namespace of process ids")
-    launcher = [*UNSHARED, "sh", "-c", '"$@"; true', "sh"]
-    return partial(run, RUNS, launcher=launcher)
-
-
-RUNS = """
-    def runs(pid):
-        try: os.kill(pid, 0)
-        except ProcessLookupError: return False
-        return True
-"""
-
-
-@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
-def test_what_a_peer_has_started_is_gone_with_it(run, start_method):
+def test_peers_are_called_and_stopped_with_the_proc_of_another_namespace(run):
+    unshared = ["unshare", "--pid", "--fork"]
+    requires([*unshared, "true"], "no namespace of process ids")
+    # Not as process 1, with whose end the kernel would end all others.
+    launcher = [*unshared, "sh", "-c", '"$@"; true', "sh"]
     said = run(
-        f"""
-        peer, other = start(start_method={start_method!r}), start()
-        daemons = peer.call(start_daemon) + other.call(start_daemon)
-        print(*map(runs, daemons))
+        """
+        from pytest_peer.launch import procfs
+        peer, other = start(), start(start_method="spawn")
+        print(peer.call(int), other.call(int), procfs.children(1))
         peer.stop()
-        print(*map(runs, daemons))
-        """
+        other.kill()
+        print(peer.down_reason, "and", other.down_reason)
+        """,
+        launcher=launcher,
     )
-    assert said == ["True True", "False True"]
-
-
-def test_what_a_peer_has_started_is_gone_with_the_origin(run):
-    said = run(
-        """
-        heard, said = os.pipe()
-        origin = os.fork()
-        if origin == 0:
-            (daemon,) = start().call(start_daemon)
-            os.write(said, str(daemon).encode())
-            os.kill(os.getpid(), signal.SIGKILL)
-        daemon = int(os.read(heard, 20))
-        os.waitpid(origin, 0)
-        pytest_peer.eventually(lambda: not runs(daemon), 5)
-        print("gone")
-        """
-    )
-    assert said == ["gone"]
-
-
-def test_nobody_is_taken_for_a_descendant_by_a_number_of_the_namespace_outside(run):
-    """Where there is no fork server, the origin looks for descendants itself."""
-    said = run(
-        """
-        from pytest_peer.launch import descendants, procfs
-        child = os.fork()
-        if child == 0:
-            time.sleep(600)
-        print(descendants.outside_group(1), procfs.of_process(1), procfs.ends(1))
-        os.kill(child, signal.SIGKILL)
-        """
-    )
-    assert said == ["[] None False"]
-
-
-def test_the_exit_status_of_a_peer_with_a_debugger_is_told(run):
-    said = run(
-        f"""
-        import subprocess
-        peer, other = start(), start()
-        command = [sys.executable, "-c", {DEBUGGER!r}, str(peer.pid), "0"]
-        debugger = subprocess.Popen(command, stdout=subprocess.PIPE)
-        print(debugger.stdout.readline().decode().strip())
-        peer.cast(os._exit, 3)
-        print(told(peer.wait_down, 20), told(other.call_within, 20, int))
-        debugger.kill()
-        """
-    )
-    if said[0] != "attached":
-        pytest.skip(f"ptrace is not permitted: {said[0]}")
-    assert said[1:] == ["exited with status 3 0"]
+    assert said == ["0 0 []", "stopped (exited with status 0) and killed by SIGKILL"]
 
 
 @pytest.mark.parametrize("start_method", [None, "spawn"])  # a fork server needs it

@@ -1,4 +1,4 @@
-"""Gives a process forked from the template what a new process would have."""
+"""Give a process that is forked from the template what a new process would have."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def begin(parent, lifeline):
-    """Become a process of its own, before it is known for whom: a session, and an end with the template's and the origin's.
+    """Begin a session that ends with the template and with the origin, for whichever peer.
 
-    Its parent has one thread and no end before its own, so the signal that the kernel sends when the starting *thread* ends
-    (prctl(2)) means what it says here.
+    The kernel sends the signal when the parent *thread* ends (prctl(2)). The template has only
+    one, which ends with it.
 
-    :param lifeline: the descriptor of the template; -1 for none. Returned is an own one.
+    :param lifeline: the descriptor of the template; -1 for none.
+    :return: a descriptor of its own for the same.
     """
     os.setsid()
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -33,7 +34,7 @@ def begin(parent, lifeline):
         return lifeline
     own = os.open("/proc/self/fd/%d" % lifeline, os.O_RDONLY | os.O_CLOEXEC)
     os.close(lifeline)
-    # As the origin's module `lifeline` does it, which says why.
+    # See the origin's module `launch.lifeline`.
     fcntl.fcntl(own, fcntl.F_SETOWN, -os.getpid())
     fcntl.fcntl(own, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(own, fcntl.F_SETFL, os.O_ASYNC)
@@ -41,34 +42,31 @@ def begin(parent, lifeline):
 
 
 def adopt():
-    """Be the parent of descendants whose own has ended, so that they can be found, whatever session they are in."""
+    """Become the parent of descendants whose own has ended, whatever session they are in."""
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def above(numbers, descriptors):
-    """The same descriptors out of the way of these numbers, one of which may be another's now."""
+    """Duplicate descriptors out of the way of these numbers, which some of them may have now."""
     return [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 1 + max(numbers)) for fd in descriptors]
 
 
 def execute(argv, environ, descriptors, numbers):
-    """Become another program, which has `descriptors` under these numbers.
+    """Become another program, which gets `descriptors` as these numbers.
 
     :raises OSError: there is no such program.
     """
     for fd, number in zip(above(numbers, descriptors), numbers):
         os.dup2(fd, number)
-    for number in (
-        signal.SIGPIPE,
-        signal.SIGXFSZ,
-    ):  # an interpreter ignores them, other programs need not
-        signal.signal(number, signal.SIG_DFL)
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by interpreters, not by all programs
+        signal.signal(ignored, signal.SIG_DFL)
     os.execvpe(argv[0], argv, environ)
 
 
 def become(request, descriptors):
-    """Set all that the origin has and the template has not, or no more.
+    """Set what the origin has now, and the template has not.
 
-    :param descriptors: what stdin, stdout and stderr shall be.
+    :param descriptors: the new stdin, stdout and stderr.
     :raises OSError: the directory is gone, or something is not permitted.
     """
     for target, fd in enumerate(descriptors):
@@ -87,7 +85,7 @@ def become(request, descriptors):
         resource.setrlimit(limit, (soft, hard))
     if "cwd" in changes:
         os.chdir(changes["cwd"])
-    _forget_what_was_seen()
+    _reset_caches()
 
 
 def _set_environment(variables):
@@ -100,11 +98,11 @@ def _set_environment(variables):
         time.tzset()
     tempfile = sys.modules.get("tempfile")
     if tempfile is not None and not variables.keys().isdisjoint(("TMPDIR", "TEMP", "TMP")):
-        tempfile.tempdir = None  # it remembers what the variables said
+        tempfile.tempdir = None  # it caches what the variables were
 
 
 def _set_signals(changes):
-    # A set of signals is the kernel's: signal 1 is bit 0.
+    # In the kernel's sets of signals, bit 0 is signal 1.
     if "ignored" in changes:
         for number in signal.valid_signals():
             handler = signal.getsignal(number)
@@ -118,12 +116,12 @@ def _set_signals(changes):
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def _forget_what_was_seen():
-    # `random` seeds itself anew after a fork, numpy does not.
+def _reset_caches():
+    # `random` seeds itself again after a fork, numpy does not.
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
-    # A directory that the template has listed may have other files by now.
+    # A directory that the template has listed may have other files now.
     sys.path_importer_cache.clear()
 
 
@@ -131,7 +129,7 @@ prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 class Title:
-    """The last word of the command line, which ``ps`` shows; written over in place, so it never gets longer."""
+    """The last word of the command line in ``ps``. It is overwritten in place, and cannot grow."""
 
     def __init__(self):
         with open("/proc/self/stat", "rb") as file:

@@ -1,7 +1,8 @@
-"""What a spare does before it is asked for: a boot and a call, with nobody at the other end.
+"""What a spare does before it is asked for: a boot and a call, with no origin at the other end.
 
-A page that is written for the first time after a fork is copied, which takes longer than the code that writes it: most of the
-boot of a forked peer would be that. After a rehearsal the pages are the spare's own.
+A page that is written for the first time after a fork is copied, which takes longer than the code
+that writes it, and would be most of the boot of a forked peer. Here the spare's pages are copied
+in advance.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from .. import main
 from .. import runtime
 from . import child_setup
 
-_CHANNEL_EXEC = 3  # execnet's; what is to be executed is not looked at
+_CHANNEL_EXEC = 3  # execnet's; the agent does not look at what is to be executed
 
 
-def rehearse():
-    """Go through it once; nothing of it is left."""
+def run():
+    """Boot and call once, and leave nothing of it."""
     child_setup.become({"variables": {}, "changes": {}}, ())
-    fault_dumps.rehearse()
+    fault_dumps.prewarm()
     call = codec.dumps((operator.add, (1, 2), {}))
-    said = [
+    received = [
         framing.FRAME.pack(_CHANNEL_EXEC, framing.FIRST_CHANNEL, 0),
         framing.head(framing.FIRST_CHANNEL, messages.CALL, messages.WHOLE, 1, len(call)),
         call,
@@ -40,7 +41,7 @@ def rehearse():
         "locals": "",
         "path": list(sys.path),
         "replace_path": True,
-        "standins": None,
+        "stubs": None,
         "own_files": [],
         "lifeline": -1,
         "evidence": None,
@@ -50,12 +51,12 @@ def rehearse():
     read_fd, there = os.pipe()
     heard, write_fd = os.pipe()
     try:
-        os.write(there, b"".join(said))
+        os.write(there, b"".join(received))
         with os.fdopen(read_fd, "rb") as reader:
-            main.prepare(reader, write_fd, config).rehearse()
+            main.prepare(reader, write_fd, config).prewarm()
     finally:
         os.close(there)
         os.close(heard)
         main._agent = runtime.runtime = assertions.ask = None
         sys.meta_path[:] = finders
-        gc.collect()  # now, and not some time in a call of the user's
+        gc.collect()  # now, and not during a call of the user's

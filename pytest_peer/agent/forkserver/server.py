@@ -1,13 +1,15 @@
-"""The fork server's side over there: a process that has started and imported everything, and forks a peer on request.
+"""The fork server itself: it has started and imported everything, and forks a peer on request.
 
-It has one thread, runs nothing of the tests, and is the parent and guardian of its peers, also of those that execute another
-program and have nothing of its memory. When one ends, it kills what that has started and tells the origin, and keeps the dead
-until the origin has done with their numbers. When the origin is gone, it kills all, and ends.
+It has one thread and never runs code of the tests. It is the parent of all peers, also of those
+that execute another program and share nothing with it. When one ends, the server kills what that
+has started, reports to the origin, and keeps the zombie until the origin does not need its
+process id any more. When the origin is gone, it kills everything and ends.
 
-A fork and the first touch of a thousand pages take longer than all the rest of a boot, so one is made ahead: the *spare* waits
-for the request and becomes the peer.
+Forking and writing to a thousand pages for the first time takes longer than the rest of a boot,
+so one child is made in advance: the *spare* waits for a request and becomes the peer.
 
-A request and a report are four bytes of length and a marshalled tuple; descriptors come with a request's first byte.
+A request and a report are four bytes of length and a marshalled tuple. Descriptors come with the
+first byte of a request.
 """
 
 from __future__ import annotations
@@ -30,15 +32,14 @@ from . import prewarm
 from .subreaper import Subreaper
 
 LENGTH = struct.Struct("!I")
-#: stdin, stdout, stderr, and the link's two, unless it connects; for a program one more, on which to say why it cannot be executed, and
-#: for the near end of a relay before that its control socket.
-_DESCRIPTORS = {"fork": 5, "execute": 6, "execute_unlinked": 4, "relay": 7}
-#: After a spare was used and before the next is made: the boot of the peer needs the processors more.
+#: Of one request: three standard streams, the link's two, a control socket, a pipe for failures.
+_MOST_DESCRIPTORS = 7
+#: Seconds between the use of a spare and the fork of the next: first the peer boots.
 _PAUSE = 0.003
 
 
 def serve(reader, fd, config):
-    """Serve until the origin is gone. Returns only in a peer, when its interpreter shall end normally."""
+    """Serve until the origin is gone. Returns only in a peer whose interpreter ends normally."""
     sys.path[:] = config["path"]
     for each in (fd, config["lifeline"]):
         if each >= 0:
@@ -47,14 +48,14 @@ def serve(reader, fd, config):
     try:
         if _threads() > 1:
             raise RuntimeError(
-                "the interpreter has more than one thread from its start (sitecustomize, or a .pth file); "
-                "use start_method='spawn'"
+                "the interpreter has more than one thread from its start (sitecustomize, or a "
+                ".pth file); use start_method='spawn'"
             )
         for name in config["preload"]:
             _preload(name)
-        dispatch.flush()  # what an import has printed is not for every peer to say again
+        dispatch.flush()  # else every peer would print again what an import has printed
         gc.collect()
-        gc.freeze()  # a collection in a peer does not touch, and so copy, what it has in common with the others
+        gc.freeze()  # a collection in a peer does not touch, and so copy, the shared pages
     except BaseException as exc:
         template.report("failed", str(exc))
         os._exit(1)
@@ -97,8 +98,8 @@ def _preload(name):
         raise RuntimeError("cannot import %s: %s: %s" % (name, type(exc).__name__, exc)) from exc
     if _threads() > 1:
         raise RuntimeError(
-            "the import of %s started a thread, and a process with threads cannot be forked; take it out of "
-            "peer_preload, or have it start none (numpy: OPENBLAS_NUM_THREADS=1)" % name
+            "the import of %s started a thread, and a process with threads cannot be forked; take "
+            "it out of peer_preload, or have it start none (numpy: OPENBLAS_NUM_THREADS=1)" % name
         )
 
 
@@ -107,25 +108,29 @@ def _threads():
 
 
 class Template:
-    """The loop: requests of the origin, ends of peers."""
+    """The event loop: requests of the origin, ends of peers."""
 
     def __init__(self, origin, reader, lifeline):
         self._origin = origin
         self._reader = reader  # has the same descriptor, which its finalizer closes
         self._poll = select.epoll()
         self._poll.register(origin, select.EPOLLIN)
-        # The connection's end is the origin's, unless C code has forked that, which runs no hooks of Python's.
+        # Usually the connection ends with the origin. Not if C code has forked the origin, which
+        # runs none of Python's fork hooks.
         self._parent = _parent()
         if self._parent >= 0:
             self._poll.register(self._parent, select.EPOLLIN)
         self._title = child_setup.Title()
         self._pid = os.getpid()
         self._spare = None  # (socket, process descriptor, pid)
-        self._ahead = True  # whether one may be made; once for each peer, lest one that dies be made again and again
-        self._guardian = Subreaper(self._poll, lambda *end: self.report("ended", *end))
-        #: A peer's own, in a peer.
+        # Whether a spare may be made: once for each peer, so that spares which die are not made
+        # again and again.
+        self._may_prepare = True
+        self._subreaper = Subreaper(self._poll, lambda *end: self.report("ended", *end))
+        #: In a peer: its own descriptor.
         self.lifeline = lifeline
-        # Ignored, as whoever started the origin may have it, it would have the kernel reap our children.
+        # The origin may have been started with SIGCHLD ignored. Then the kernel would reap our
+        # children.
         self._sigchld = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def report(self, *message):
@@ -136,51 +141,53 @@ class Template:
             self.end(0)  # the origin is gone
 
     def ready(self):
-        self._guardian.tolerate_children()  # an import may have started them, for all peers
+        self._subreaper.tolerate_children()  # an import may have started some, for all peers
         self.report("ready")
 
     def loop(self):
-        """Serve; returns in a peer, with its request and its descriptors."""
+        """Serve. Returns only in a peer, with its request and its descriptors."""
         while True:
-            if self._spare is None and self._ahead and not self._poll.poll(_PAUSE, 1):
-                self._ahead = False
+            if self._spare is None and self._may_prepare and not self._poll.poll(_PAUSE, 1):
+                self._may_prepare = False
                 try:
                     received = self._make_spare()
                     if received is not None:
                         return received
                 except OSError:
-                    pass  # no more processes or descriptors just now; who asks for a peer is told
-            for fd, _ in self._poll.poll(self._guardian.patience()):
+                    pass  # no processes or descriptors left; the next request says so
+            for fd, _ in self._poll.poll(self._subreaper.timeout()):
                 if fd == self._parent:
                     self.end(0)
                 if fd != self._origin.fileno():
                     self._ended(fd)
                     continue
-                received = receive(self._origin)
-                if received is None:
-                    self.end(0)
-                data, descriptors = received
-                what, number, *rest = marshal.loads(data)
-                if what == "signal":
-                    self._guardian.signal(number, *rest)
-                    continue
-                if what == "reap":
-                    self._guardian.let_go(number)
-                    self.report("reaped", number)
-                    continue
-                if len(descriptors) != _DESCRIPTORS[what]:
-                    for each in descriptors:
-                        os.close(each)
-                    self.report(
-                        "refused", number, "no descriptors left; raise RLIMIT_NOFILE (ulimit -n)"
-                    )
-                    continue
-                received = self._fork(number, data, descriptors)
+                received = self._serve()
                 if received is not None:
                     return received
 
+    def _serve(self):
+        """Deal with one request. Returns something in a peer only."""
+        received = receive(self._origin)
+        if received is None:
+            self.end(0)
+        data, descriptors = received
+        what, number, *rest = marshal.loads(data)
+        if what == "signal":
+            self._subreaper.signal(number, *rest)
+        elif what == "reap":
+            self._subreaper.release(number)
+            self.report("reaped", number)
+        elif len(descriptors) == rest[0]:
+            return self._fork(number, data, descriptors)
+        else:
+            for each in descriptors:
+                os.close(each)
+            why = "no descriptors left; raise RLIMIT_NOFILE (ulimit -n)"
+            self.report("refused", number, why)
+        return None
+
     def _fork(self, number, data, descriptors):
-        """Make a peer of the spare; of one that is made now, if there is none. Returns something in a peer only."""
+        """Make a peer of the spare, or of a new one. Returns something in a peer only."""
         if self._spare is None:
             try:
                 received = self._make_spare()
@@ -191,20 +198,20 @@ class Template:
         if self._spare is not None:
             connection, fd, pid = self._spare
             self._spare = None
-            self._ahead = True
-            self._guardian.name(fd, number, pid)
+            self._may_prepare = True
+            self._subreaper.name(fd, number, pid)
             self.report("forked", number, pid)
             try:
                 socket.send_fds(connection, [LENGTH.pack(len(data)) + data], descriptors)
             except OSError:
-                pass  # it has died, and that is told like any peer's end
+                pass  # it has died, and its end is reported as any peer's
             connection.close()
         for fd in descriptors:
             os.close(fd)
         return None
 
     def _make_spare(self):
-        """Fork. Returns something in the child only, when it is asked to become a peer."""
+        """Fork. Returns something in the child only, when it gets a request."""
         ours, theirs = socket.socketpair()
         try:
             pid = os.fork()
@@ -217,59 +224,60 @@ class Template:
                 ours.close()
                 return self._wait_for_request(theirs)
             except BaseException:
-                os._exit(1)  # not as the template, whose code is around this
+                os._exit(1)  # the code around this is the template's
         theirs.close()
         try:
-            fd = self._guardian.add(pid)
+            fd = self._subreaper.add(pid)
         except OSError:
             ours.close()  # which ends it
-            self._guardian.forget(-1, pid)
+            self._subreaper.forget(-1, pid)
             raise
         self._spare = ours, fd, pid
         return None
 
     def _wait_for_request(self, connection):
-        # By their objects, whose finalizers would else close the numbers again, of whatever has them by then.
+        # Closed as objects: their finalizers would close the numbers again, which may be those of
+        # other files then.
         self._poll.close()
         self._origin.detach()
         self._reader.close()
         if self._parent >= 0:
             os.close(self._parent)
-        self._guardian.close_descriptors()
+        self._subreaper.close_descriptors()
         self._title.set("pytest-peer-spare")
         self.lifeline = child_setup.begin(self._pid, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
         try:
-            prewarm.rehearse()
+            prewarm.run()
         except Exception:
-            pass  # what it saves is time, and nothing else depends on it
+            pass  # it only saves time
         received = receive(connection)
         if received is None:
             os._exit(0)  # the template has ended
         connection.close()
         data, descriptors = received
-        request = marshal.loads(data)[2]
+        request = marshal.loads(data)[-1]
         self._title.set(request["node"])
         sys.orig_argv[-1] = request["node"]
         return request, descriptors
 
     def _ended(self, fd):
         if self._spare is None or fd != self._spare[1]:
-            self._guardian.ended(fd)
+            self._subreaper.ended(fd)
             return
         connection, _, pid = self._spare
         self._spare = None
         connection.close()
-        self._guardian.forget(fd, pid)
+        self._subreaper.forget(fd, pid)
 
     def end(self, status):
-        """End with all peers and all that they have started."""
-        self._guardian.end_all()
+        """End with all peers and everything that they have started."""
+        self._subreaper.end_all()
         os._exit(status)
 
 
 def _parent():
-    """A process descriptor of it; -1 where it has no number here."""
+    """Return a process descriptor of the parent; -1 if it is outside this container."""
     pid = os.getppid()
     try:
         return os.pidfd_open(pid) if pid > 1 else -1
@@ -278,9 +286,9 @@ def _parent():
 
 
 def receive(connection):
-    """A message and the descriptors that came with it; ``None`` at the end of the connection."""
+    """Return a message and the descriptors that came with it; ``None`` at the end."""
     data, ancillary, _, _ = connection.recvmsg(
-        LENGTH.size, socket.CMSG_SPACE(4 * max(_DESCRIPTORS.values())), socket.MSG_CMSG_CLOEXEC
+        LENGTH.size, socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
     )
     descriptors = array.array("i")
     for _, _, sent in ancillary:

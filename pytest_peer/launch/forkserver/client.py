@@ -1,13 +1,16 @@
-"""The fork server's side at the origin: starts the template process, asks it for peers, hears of their ends.
+"""The client of a fork server: starts it, asks it for peers, and hears of their ends.
 
-One for every set of preloaded modules, started when first wanted, and ended with the origin. Its own death is survived: the
-peers that it forked go down with it, and who starts one next gets a new server.
+There is one server for each set of preloaded modules. It is started when first wanted, and ends
+with the origin. When it dies, the peers that it has forked die too, and the next peer gets
+another server.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import signal
 import socket
 import subprocess
 import threading
@@ -21,13 +24,12 @@ from ...core.clock import monotonic
 from ...core.loop import watcher
 from ...core.states import ExitStatus
 from ...core.sync import Event
-from ...core.unraisable import attempt
 from .. import lifeline
-from ..reaping import UNHEARD
-from ..reaping import reap
+from ..child import STATUS_LOST
+from ..child import pid_of
+from ..child import reap
 from .child import ForkedChild
 from .child import ForkError
-from .complaints import ServerLog
 from .inheritance import Inheritance
 from .messages import Broken
 from .messages import send
@@ -35,111 +37,104 @@ from .messages import whole
 
 #: The last word of its command line. A peer writes its own name over it.
 _TITLE = "pytest-peer-forkserver".ljust(100)
-#: After a request that was not answered in time, before the server is taken for stuck.
-_STUCK_SECONDS = 5.0
-#: Before another try to send what nobody waits for.
+#: Seconds before a message for which no one waits is sent again.
 _AGAIN_SECONDS = 0.01
-#: For the server to end when its origin has closed the connection, before it is killed.
+#: Seconds for the server to end after the connection has, before it is killed.
 _END_SECONDS = 2.0
+#: The part of the server's output that is kept. It writes nothing unless something is wrong.
+_KEPT_BYTES = 1 << 16
 
 
 class ForkServer:
-    """One template process and the connection with it.
+    """A template process and the connection with it.
 
-    :param program: what to execute, given the number of the descriptor that the server inherits.
-    :param code: what the program reads from it first, given the number of that of the lifeline.
+    :param program: returns the command line, given the number of the descriptor it inherits.
+    :param code: returns what that program reads first, given the number of the lifeline.
     """
 
     def __init__(
         self, program: Callable[[int], Sequence[str]], code: Callable[[int], bytes]
     ) -> None:
         self._code = code
-        #: What the server has, and so what a peer has that changes nothing.
+        #: What the server has, and so a peer for which nothing is changed.
         self.inheritance: Inheritance = Inheritance.now()
-        #: Its first line: which interpreter it is.
+        #: Its first line, which says what interpreter it is.
         self.hello: bytes = b""
         #: Why it is of no use any more; empty while it is.
         self.dead: str = ""
         self._numbers = itertools.count(1)
-        self._children: dict[int, ForkedChild] = {}  # until they are reaped
-        self._lock = threading.Lock()  # of the register of children; held for a moment
+        self._children: dict[int, ForkedChild] = {}  # those that are not reaped
+        self._lock = threading.Lock()  # held only for a moment
         self._sending = threading.Lock()
-        self._errands: deque[tuple[Any, ...]] = deque()  # that nobody waits for
+        self._outgoing: deque[tuple[Any, ...]] = deque()  # messages for which no one waits
         self._ready = Event()
         self._was_ready = False
+        self._reaping = False
         self._received = bytearray()
         self._lifeline = lifeline.open_end()
+        self._output = bytearray()
         self._socket, theirs = socket.socketpair()
         with theirs, lifeline.closing(self._lifeline):
-            #: Its command line, less the last word, which a peer replaces by its name.
+            #: Its command line without the last word, which a peer replaces by its name.
             self.argv: list[str] = list(program(theirs.fileno()))
-            self._popen = subprocess.Popen(
+            popen = subprocess.Popen(
                 [*self.argv, _TITLE],
                 bufsize=0,
-                stdin=subprocess.PIPE,
+                stdin=subprocess.PIPE,  # all three are pipes, as a peer's
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=[fd for fd in (theirs.fileno(), self._lifeline) if fd >= 0],
                 start_new_session=True,  # Ctrl-C in the terminal is for the origin
             )
-        # As in a peer: a pipe, and nothing in it.
-        assert self._popen.stdin is not None and self._popen.stdout is not None
-        self._popen.stdin.close()
+        self._pid = pid_of(popen)
+        assert popen.stdin is not None and popen.stdout is not None
+        popen.stdin.close()
+        self._pipe = popen.stdout
+        os.set_blocking(self._pipe.fileno(), False)
         try:
-            self._complaints = ServerLog(self._popen.stdout)
             Thread(target=self._begin, name="pytest-peer-forkserver", daemon=True).start()
-        except BaseException:  # nobody gets to know it, if a signal's handler has raised
-            self._popen.kill()
+        except BaseException:  # a signal's handler has raised, and this server stays unknown
+            self.kill()
             raise
 
     def _begin(self) -> None:
-        """On a thread: the code may not fit into the socket before the other side reads."""
-        try:
+        """On a thread, because the server may have to read before all of the code fits."""
+        with contextlib.suppress(OSError):  # it has ended, which the event loop notices
             self._socket.sendall(self._code(self._lifeline))
-        except OSError:
-            pass  # it has ended, and that is noticed below
         self._socket.setblocking(False)
         try:
-            self._complaints.watch()
+            watcher.add(self._pipe.fileno(), self._read_output)
             watcher.add(self._socket.fileno(), self._readable)
         except (OSError, RuntimeError) as exc:  # no more descriptors, or threads
             self.dead = f"the fork server cannot be watched: {exc}"
-            self._was_ready = True  # nothing is wrong with it: another one may do
+            self._was_ready = True  # nothing is wrong with it, and another one may do
             self.kill()
             self._bury()
 
     def wait_ready(self, limit: float) -> None:
-        """Wait until it has started; after `limit` seconds, no more.
+        """Wait until it has started, at most `limit` seconds.
 
-        :raises NotForked: it has not, or it died.
+        :raises ForkError: it has not, or it has died.
         """
         if not self._ready.wait(limit):
-            raise ForkError(
-                "the fork server is still starting" + self._complaints.told(), late=True
-            )
+            raise ForkError("the fork server is still starting" + self._quoted(), late=True)
         if self.dead:
             raise ForkError(self.dead, lost=self._was_ready)
 
     @property
-    def unfit(self) -> bool:
+    def unusable(self) -> bool:
         """Whether it could not start, and another one could not either."""
         return bool(self.dead) and not self._was_ready
 
     def fork(
-        self,
-        what: str,
-        request: dict[str, Any],
-        descriptors: Sequence[int],
-        limit: float,
+        self, request: dict[str, Any], descriptors: Sequence[int], limit: float
     ) -> ForkedChild:
         """Make a peer.
 
-        :param what: ``"fork"``, or ``"execute"`` for one that is a program, ``"execute_unlinked"`` for one that connects, ``"relay"``
-            for one with a control socket.
-        :param request: for the agent's module `template`.
-        :param descriptors: stdin, stdout, stderr, and the link's for reading and writing, as the peer has them, if it has.
+        :param request: see the agent's module `forkserver.server`.
+        :param descriptors: those that the peer gets, beginning with stdin, stdout and stderr.
         :param limit: seconds.
-        :raises NotForked: it was not possible, or not in time.
+        :raises ForkError: it was not possible, or not in time.
         """
         deadline = monotonic() + limit
         with self._lock:
@@ -151,7 +146,7 @@ class ForkServer:
             if not self._sending.acquire(timeout=max(0.0, limit)):
                 raise TimeoutError
             try:
-                self._say((what, number, request), descriptors, deadline)
+                self._send(("fork", number, len(descriptors), request), descriptors, deadline)
             finally:
                 self._sending.release()
         except TimeoutError:
@@ -159,55 +154,47 @@ class ForkServer:
                 self._children.pop(number, None)
             raise ForkError("the fork server does not read", late=True) from None
         except OSError:
-            pass  # it is dying, and the child is told
-        self._send_errands()
-        child.wait_born(deadline)
+            pass  # the server is dying, and `_bury` ends the child
+        self._send_outgoing()
+        child.wait_started(deadline)
         return child
 
-    def suspect(self, answered: Event) -> None:
-        """It did not answer in time: if it does not for a good while, it is stuck, and killed with all its peers."""
-
-        def judge() -> None:
-            if not answered.is_set():
-                self.kill()
-
-        watcher.call_later(_STUCK_SECONDS, judge)
-
     def reap(self, number: int) -> None:
-        """Let the server reap a child that has ended."""
-        self._errands.append(("reap", number))
-        self._send_errands()
+        """Have the server reap a child that has ended."""
+        self._outgoing.append(("reap", number))
+        self._send_outgoing()
 
     def signal(self, number: int, signal_number: int) -> None:
-        """Let the server send a signal to the group of a child."""
-        self._errands.append(("signal", number, int(signal_number)))
-        # Not here, on the main thread perhaps: an interrupt must not keep the right to send.
-        watcher.call_later(0, self._send_errands)
+        """Have the server send a signal to the group of a child."""
+        self._outgoing.append(("signal", number, int(signal_number)))
+        # Not here, perhaps on the main thread, where an interrupt could come while we hold
+        # `_sending`.
+        watcher.call_later(0, self._send_outgoing)
 
-    def _send_errands(self) -> None:
-        # On the watcher's thread, for which the server may be waiting itself: this waits for nobody, and comes back instead.
-        while self._errands and self._sending.acquire(blocking=False):
+    def _send_outgoing(self) -> None:
+        # The server may be waiting for the event loop, which runs this: so it never waits.
+        while self._outgoing and self._sending.acquire(blocking=False):
             try:
-                while self._errands:
+                while self._outgoing:
                     # So short that it goes whole or not at all.
-                    self._say(self._errands[0], (), monotonic())
-                    self._errands.popleft()
+                    self._send(self._outgoing[0], (), monotonic())
+                    self._outgoing.popleft()
             except TimeoutError:
-                watcher.call_later(_AGAIN_SECONDS, self._send_errands)
+                watcher.call_later(_AGAIN_SECONDS, self._send_outgoing)
                 return
             except OSError:
-                self._errands.clear()  # it is dying, and its dead are init's
+                self._outgoing.clear()  # the server is dying, and init reaps its children
             finally:
                 self._sending.release()
 
-    def _say(self, message: tuple[Any, ...], descriptors: Sequence[int], deadline: float) -> None:
+    def _send(self, message: tuple[Any, ...], descriptors: Sequence[int], deadline: float) -> None:
         try:
             send(self._socket, message, descriptors, deadline)
         except Broken:
             self.kill()
             raise
 
-    # On the watcher's thread
+    # On the event loop's thread
 
     def _readable(self) -> None:
         try:
@@ -227,9 +214,22 @@ class ForkServer:
                 return
             self.hello, self._received = line, bytearray(rest)
         for message in whole(self._received):
-            self._told(*message)
+            self._reported(*message)
 
-    def _told(self, what: str, *rest: Any) -> None:
+    def _read_output(self) -> None:
+        try:
+            data = os.read(self._pipe.fileno(), _KEPT_BYTES)
+        except OSError:  # nothing is there
+            return
+        if not data:
+            watcher.remove(self._pipe.fileno())
+        self._output = (self._output + data)[-_KEPT_BYTES:]
+
+    def _quoted(self) -> str:
+        text = self._output.decode("utf-8", "backslashreplace").strip()
+        return f"; its output:\n{text}" if text else ""
+
+    def _reported(self, what: str, *rest: Any) -> None:
         if what == "ready":
             self._was_ready = True
             self._ready.set()
@@ -241,65 +241,66 @@ class ForkServer:
         if child is None:
             return
         if what == "forked":
-            child.answered(rest[1], "")
+            child.replied(rest[1], "")
         elif what == "refused":
             del self._children[rest[0]]
-            child.answered(-1, f"the fork server: {rest[1]}")
+            child.replied(-1, f"the fork server: {rest[1]}")
         elif what == "ended":
             child.end(ExitStatus.from_returncode(rest[1]))
         else:
             del self._children[rest[0]]
-            child.gone()
+            child.released()
 
     def _gone(self) -> None:
         try:
             Thread(target=self._bury, name="pytest-peer-forkserver", daemon=True).start()
-        except RuntimeError:  # the interpreter is ending, or the system has no more threads for us
+        except RuntimeError:  # the interpreter is ending, or the system has no more threads
             self._bury()
 
     def _bury(self) -> None:
-        how = "it closed the connection"
-        try:
-            how = str(reap(self._popen, _END_SECONDS) or UNHEARD)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            # A kernel may wait for something.
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                reap(self._popen, _END_SECONDS)
+        how = self._wait() or STATUS_LOST
         with self._lock:
-            attempt(self._complaints.close)
-            self.dead = (self.dead or f"the fork server died ({how})") + self._complaints.told()
+            watcher.remove(self._pipe.fileno())
+            self._read_output()
+            self._pipe.close()
+            self.dead = (self.dead or f"the fork server died ({how})") + self._quoted()
             self._ready.set()
             children, self._children = list(self._children.values()), {}
         with self._sending:
             self._socket.close()
         for child in children:
             child.end(None, self.dead)
-            child.answered(child.pid, self.dead)
+            child.replied(child.pid, self.dead)
 
     # Its end
 
-    def kill(self) -> None:
-        """Kill the template; its peers go down with it, and who starts one from now on gets another server."""
+    def _wait(self) -> ExitStatus | None:
+        """Wait for its end, and kill it if that does not come soon; ``None`` if it is unknown."""
         with self._lock:
-            self.dead = self.dead or "the fork server was killed, because it did not answer"
-        with contextlib.suppress(ProcessLookupError):
-            self._popen.kill()
+            self._reaping = True
+        for _ in range(2):
+            try:
+                return reap(self._pid, _END_SECONDS)
+            except TimeoutError:
+                os.kill(self._pid, signal.SIGKILL)
+        return None
+
+    def kill(self) -> None:
+        """Kill the server, and with it its peers. The next peer gets another server."""
+        with self._lock:
+            self.dead = self.dead or "the fork server was killed: it did not read a whole request"
+            if not self._reaping:
+                with contextlib.suppress(ProcessLookupError):  # something else has reaped it
+                    os.kill(self._pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """End it; for the end of the origin, when it has no peers any more."""
+        """End it at the end of the origin, when it has no peers any more."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        try:
-            reap(self._popen, _END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                reap(self._popen, _END_SECONDS)
+        self._wait()
 
     def disown(self) -> None:
-        """In a forked child: the server is the parent's, and must not live on for a connection that is open here."""
+        """In a forked child, close the connection: left open, it would keep the server alive."""
         self.dead = "the fork server belongs to the process that this one was forked from"
-        self._popen.returncode = 0  # else its finalizer would complain of a process that still runs
         self._socket.close()
-        self._complaints.disown()
+        self._pipe.close()

@@ -1,7 +1,7 @@
 """What a new process has from the one that starts it, so that a forked one can be given the same.
 
-The fork server is started once, and what the origin changes afterwards in itself (its environment, a limit, its umask, an
-ignored signal) has to reach the peers all the same.
+The fork server is started once. What the origin changes in itself afterwards (its environment, a
+limit, its umask, an ignored signal) has to reach the peers too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from ...core.start_methods import read_at_start
 
-#: ``subprocess`` gives these back their default, and every interpreter ignores them again.
+#: ``subprocess`` resets these to their defaults, and every interpreter ignores them again.
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 _LIMITS = sorted({value for name, value in vars(resource).items() if name.startswith("RLIMIT_")})
 _PRIVILEGES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
@@ -24,17 +24,17 @@ _NAMESPACES = ("ipc", "mnt", "net", "pid", "user", "uts")
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """Taken by `now`, in the thread that starts a process."""
+    """Made by `now`, in the thread that starts a process."""
 
     environ: dict[str, str]
-    #: What a forked process can set for itself, as the agent's module `afresh` wants it.
+    #: What a forked process can set for itself; see the agent's module `forkserver.child_setup`.
     settable: dict[str, Any]
     #: What it cannot, with the words for it.
     fixed: dict[str, Any]
 
     @classmethod
     def now(cls) -> Inheritance:
-        """What a process started now would have."""
+        """Return what a process started now would have."""
         environ = dict(os.environ)
         status = _status()
         settable = {
@@ -58,9 +58,11 @@ class Inheritance:
         return cls(environ, settable, fixed)
 
     def obstacle(self, earlier: Inheritance, *, executed: bool = False) -> str:
-        """What has changed since `earlier` that a forked process cannot change for itself; empty if nothing has.
+        """Name what a forked process cannot change for itself and has changed since `earlier`.
 
-        :param executed: it becomes another program, which gets its variables as it starts.
+        Empty if nothing has.
+
+        :param executed: it becomes another program, which gets its variables when it starts.
         """
         for name, value in self.fixed.items():
             if value != earlier.fixed[name] and not (executed and name == _VARIABLES):
@@ -68,28 +70,28 @@ class Inheritance:
         return ""
 
     def changes(self, earlier: Inheritance) -> dict[str, Any]:
-        """What a process forked from one that had `earlier` has to set."""
+        """Return what a process forked from one that had `earlier` has to set."""
         return {
             name: value for name, value in self.settable.items() if value != earlier.settable[name]
         }
 
 
 def variable_changes(old: dict[str, str], new: dict[str, str]) -> dict[str, str | None]:
-    """What makes the environment `new` of `old`; ``None`` removes a variable."""
+    """Return what makes the environment `new` of `old`; ``None`` removes a variable."""
     changes: dict[str, str | None] = {name: None for name in old if name not in new}
     changes.update((name, value) for name, value in new.items() if old.get(name) != value)
     return changes
 
 
 def _status() -> dict[str, str]:
-    """What the kernel knows of this thread; in one system call, and os.umask cannot tell without setting (proc(5))."""
+    """Read what the kernel knows of this thread: also its umask, which os.umask would change."""
     with open("/proc/thread-self/status", encoding="utf-8", errors="replace") as file:
         parts = [line.partition(":") for line in file]
     return {name: value.strip() for name, _, value in parts}
 
 
 def _without(mask: int, signals: tuple[signal.Signals, ...]) -> int:
-    """A kernel's set of signals, in which signal 1 is bit 0, less some."""
+    """Remove signals from a kernel's set, in which bit 0 is signal 1."""
     for each in signals:
         mask &= ~(1 << (each - 1))
     return mask

@@ -1,4 +1,7 @@
-"""What is said between the origin and a fork server: four bytes of length and a marshalled tuple, descriptors with the first byte."""
+"""The messages between the origin and a fork server.
+
+Each is four bytes of length and a marshalled tuple. Descriptors come with its first byte.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _LENGTH = struct.Struct("!I")
 
 
 class Broken(ConnectionError):
-    """Half of a message is out: nothing that comes after could be understood."""
+    """Only a part of a message was sent, so nothing after it could be understood."""
 
 
 def send(
@@ -29,7 +32,7 @@ def send(
 
     :param deadline: of ``time.monotonic``.
     :raises TimeoutError: nothing was sent until then.
-    :raises Broken: not all of it was.
+    :raises Broken: only a part was.
     """
     data = marshal.dumps(message)
     view = whole = memoryview(_LENGTH.pack(len(data)) + data)
@@ -51,7 +54,7 @@ def send(
 
 
 def whole(received: bytearray) -> Iterator[tuple[Any, ...]]:
-    """Take the messages out of `received` that are there to the end."""
+    """Take the complete messages out of `received`."""
     while len(received) >= _LENGTH.size:
         end = _LENGTH.size + _LENGTH.unpack_from(received)[0]
         if len(received) < end:

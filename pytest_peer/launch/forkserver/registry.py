@@ -1,4 +1,4 @@
-"""How a peer comes into being, and which server is its parent and guardian; one server for every set of preloaded modules."""
+"""Decide how a peer comes into being, and which fork server is its parent."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import dataclasses
 import errno
 import functools
 import importlib
+import marshal
 import os
+import select
 import sys
 import threading
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import IO
 from typing import Any
 
 from ...core.clock import monotonic
+from ...core.errors import ExecNotFound
 from ...core.options import BOOT_SECONDS
 from ...core.options import PeerOptions
 from ...core.start_methods import FORKSERVER
@@ -23,29 +28,20 @@ from ...core.start_methods import unsupported
 from ...link.interpreter import Interpreter
 from ...link.interpreter import said_hello
 from .. import bootstrap
-from ..command import CONTROL_NUMBER
 from ..command import LIFELINE_NUMBER
-from ..command import LINK_NUMBERS
 from ..command import Command
 from ..command import boot_words
 from ..command import environment
 from . import preload
 from .child import ForkedChild
-from .child import executed
+from .child import ForkError
 from .client import ForkServer
 from .inheritance import Inheritance
 from .inheritance import variable_changes
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
-#: By the number of descriptors that a program is given: what the fork server calls that, and as which numbers it has the others than
-#: stdin, stdout and stderr.
-_EXECUTIONS: dict[int, tuple[str, tuple[int, ...]]] = {
-    3: ("execute_unlinked", ()),
-    5: ("execute", LINK_NUMBERS),
-    6: ("relay", (*LINK_NUMBERS, CONTROL_NUMBER)),
-}
-#: Of descriptors, memory, processes there may be more another time.
+#: Of descriptors, memory and processes there may be more another time.
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 _lock = threading.Lock()
 _servers: dict[tuple[str, ...], ForkServer] = {}
@@ -53,23 +49,23 @@ _servers: dict[tuple[str, ...], ForkServer] = {}
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A start method and why it is that."""
+    """A start method and the reason for it."""
 
     start_method: str
     reason: str
-    #: The parent; ``None``: we, which is only possible for a program.
+    #: The parent; ``None`` if the origin itself is, which is possible for a program only.
     server: ForkServer | None = None
     #: What the new process shall have from this one.
     inheritance: Inheritance | None = None
 
 
 def choose(options: PeerOptions) -> Choice:
-    """Decide how a peer with such options comes into being now.
+    """Decide how a peer with these options comes into being now.
 
-    :raises ValueError: the option ``start_method`` asks for what cannot be.
+    :raises ValueError: the option ``start_method`` asks for what is not possible.
     """
     if options.start_method == SPAWN:
-        return _executed("start_method asks for it")
+        return _program("start_method asks for it")
     asked = options.start_method == FORKSERVER
     reason = unavailable() or options.not_forkable
     if not reason:
@@ -80,15 +76,15 @@ def choose(options: PeerOptions) -> Choice:
             return Choice(FORKSERVER, why, server, now)
     if asked:
         raise ValueError(f"start_method: the fork server cannot serve: {reason}")
-    return _executed(reason)
+    return _program(reason)
 
 
-def _executed(reason: str) -> Choice:
-    """A program; its parent is a server too, if there can be one, for what it starts to be found when it has ended."""
+def _program(reason: str) -> Choice:
+    """Choose a program. Its parent is a server if possible, which finds what the program leaves."""
     if unavailable():
         return Choice(SPAWN, reason)
-    now, server = Inheritance.now(), _guardian()
-    if server.unfit or now.obstacle(server.inheritance, executed=True):
+    now, server = Inheritance.now(), _any_server()
+    if server.unusable or now.obstacle(server.inheritance, executed=True):
         return Choice(SPAWN, reason)
     return Choice(SPAWN, reason, server, now)
 
@@ -99,11 +95,12 @@ def fork(
     descriptors: Sequence[int],
     evidence: dict[str, Any] | None,
 ) -> tuple[ForkedChild, Interpreter]:
-    """Make the peer.
+    """Make a peer of the server's own interpreter.
 
-    :param descriptors: stdin, stdout, stderr, and the link's for reading and writing, as the peer has them.
+    :param descriptors: stdin, stdout, stderr, and the link's for reading and writing, as the
+        peer has them.
     :param evidence: for the agent's module `evidence`.
-    :raises NotForked: it was not possible, or not within the peer's time to boot.
+    :raises ForkError: it was not possible, or not within the peer's time to boot.
     """
     server, now, deadline = _ready(choice, options)
     interpreter = said_hello(server.hello)
@@ -112,45 +109,60 @@ def fork(
         "variables": variable_changes(server.inheritance.environ, environ),
         "config": bootstrap.agent_config(interpreter, options.name, evidence),
     }
-    child = server.fork("fork", request, descriptors, deadline - monotonic())
+    child = server.fork(request, descriptors, deadline - monotonic())
     return child, dataclasses.replace(interpreter, pid=child.pid)
 
 
 def execute(
-    choice: Choice, options: PeerOptions, line: Command, descriptors: Sequence[int]
+    choice: Choice,
+    options: PeerOptions,
+    line: Command,
+    standard: Sequence[int],
+    inherited: Mapping[int, int],
 ) -> ForkedChild:
-    """Make a peer that is a program; it has its link as `LINK_NUMBERS`, and its lifeline as `LIFELINE_NUMBER`.
+    """Make a peer that is a program. It gets its lifeline as `LIFELINE_NUMBER`.
 
-    :param descriptors: as for `fork`; without the link's for one that connects, and with that which shall be `CONTROL_NUMBER` behind
-        them for the near end of a relay.
+    :param standard: its stdin, stdout and stderr.
+    :param inherited: its further descriptors, by the number that it has them as.
     :raises ExecNotFound: there is no such program.
-    :raises NotForked: as for `fork`.
+    :raises ForkError: as for `fork`.
     """
     server, now, deadline = _ready(choice, options)
-    what, numbers = _EXECUTIONS[len(descriptors)]
     request = _request(server, now, options, line.cwd) | {
         "variables": {},
         "argv": line.argv,
         "environ": line.env,
-        "numbers": [*numbers, LIFELINE_NUMBER],
+        "numbers": [*inherited, LIFELINE_NUMBER],
     }
     failed, theirs = os.pipe()
     with os.fdopen(failed, "rb", buffering=0) as failure:
         try:
-            left = deadline - monotonic()
-            child = server.fork(what, request, [*descriptors, theirs], left)
+            descriptors = [*standard, *inherited.values(), theirs]
+            child = server.fork(request, descriptors, deadline - monotonic())
         finally:
             os.close(theirs)
         try:
-            executed(failure, line.argv, deadline)
+            _wait_executed(failure, line.argv, deadline)
         except BaseException:
             child.abandon()
             raise
     return child
 
 
+def _wait_executed(failure: IO[bytes], argv: list[str], deadline: float) -> None:
+    """Wait until a forked process has become the program, which closes the pipe `failure`."""
+    poll = select.poll()
+    poll.register(failure, select.POLLIN)
+    if not poll.poll(max(0.0, deadline - monotonic()) * 1000):
+        raise ForkError(f"{argv[0]} is not executed yet", late=True)
+    if said := failure.read():
+        number, text = marshal.loads(said)
+        why = os.strerror(number) if number else text
+        raise ExecNotFound(f"cannot run {argv[0]!r}: {why}", argv=argv)
+
+
 def _ready(choice: Choice, options: PeerOptions) -> tuple[ForkServer, Inheritance, float]:
-    """Server and inheritance of the choice, and the end of the peer's time to boot, when the server is ready."""
+    """Wait for the server; return it, the inheritance, and the end of the peer's time to boot."""
     server, now = choice.server, choice.inheritance
     assert server is not None and now is not None
     limit = BOOT_SECONDS if options.boot_limit is None else options.boot_limit
@@ -162,7 +174,7 @@ def _ready(choice: Choice, options: PeerOptions) -> tuple[ForkServer, Inheritanc
 def _request(
     server: ForkServer, now: Inheritance, options: PeerOptions, cwd: str | None
 ) -> dict[str, Any]:
-    # Also where it has the same name as the template's: it may be another one by now.
+    # Also if it has the same path as the template's: it may be another directory by now.
     cwd = os.path.join(now.settable["cwd"], cwd or "")
     return {
         "node": f"{options.name}@{options.host}",
@@ -172,10 +184,12 @@ def _request(
 
 @functools.cache
 def unavailable() -> str:
-    """Why there are no fork servers on this system; empty if there are."""
+    """Say why there are no fork servers on this system; empty if there are."""
     if reason := unsupported(sys.platform, sys.implementation.name):
         return reason
     try:
+        if os.readlink("/proc/self") != str(os.getpid()):
+            return "/proc is that of another namespace of process ids"
         os.close(os.pidfd_open(os.getpid()))  # from Linux 5.3 on
         importlib.import_module("ctypes")
         Inheritance.now()
@@ -187,19 +201,19 @@ def unavailable() -> str:
 
 
 def running() -> ForkServer:
-    """The server with the present preload; started, not awaited, if there is none that lives."""
+    """Return the server with the present preload; start it, without waiting, if it is missing."""
     with _lock:
-        return _living(tuple(preload.modules))
+        return _living(tuple(preload))
 
 
-def _guardian() -> ForkServer:
-    """Any that lives; else one that imports nothing, for what is executed has no use for it."""
+def _any_server() -> ForkServer:
+    """Return any that lives, or one without preload, of which a program has no use."""
     with _lock:
         for server in _servers.values():
             if not server.dead:
                 return server
         failed = _servers.get(())
-        return failed if failed is not None and failed.unfit else _living(())
+        return failed if failed is not None and failed.unusable else _living(())
 
 
 def _living(modules: tuple[str, ...]) -> ForkServer:
@@ -229,7 +243,6 @@ def _forked() -> None:
     _servers.clear()
 
 
-atexit.register(
-    _close_all
-)  # before `starter`'s, so it is called after that one has stopped the peers
+# Registered before the supervisor's, so it is called after that has stopped the peers.
+atexit.register(_close_all)
 os.register_at_fork(after_in_child=_forked)

@@ -1,1 +1,1 @@
-"""Both ends of a connection that a launcher carries on its stdin and stdout: `near` runs here, `far` over there."""
+"""Both ends of a connection that a launcher carries on its stdin and stdout."""

@@ -1,47 +1,51 @@
-"""What the two ends of a relay say to each other: frames of a kind, four bytes of length, and data.
+"""The frames that both ends of a relay send, and the buffers for them.
 
-Sent to the far end as source, so it is Python 3.8 and standard library.
+A frame is one byte for its kind, four bytes of length, and data. Sent to the remote end as
+source: Python 3.8 and the standard library only.
 """
 
 from __future__ import annotations
 
 import os
 
-#: From the near end: bytes for the peer's link and stdin, none at the end of it.
+#: From the local end: bytes for the peer's link and stdin. An empty frame ends them.
 LINK, STDIN = b"L", b"I"
 #: A signal: its number, 1 if it is for the group, and a number that comes back in STOPPED.
 SIGNAL = b"S"
-#: That the near end is still there, so often.
+#: The local end is still there.
 ALIVE = b"A"
-PULSE_SECONDS = 0.25
-#: After so long without a word there is no near end any more: a busy machine must not kill what is well.
+#: Seconds between two of these.
+HEARTBEAT_SECONDS = 0.25
+#: Seconds of silence after which the local end is gone. A busy machine may delay heartbeats.
 SILENT_SECONDS = 3.0
-#: From the far end: what the peer says on its link, stdout and stderr; who it is; that it has stopped; how it ended.
+#: From the remote end: bytes from the peer's link (also LINK), stdout and stderr; facts about the
+#: peer; that it has stopped; how it has ended.
 STDOUT, STDERR, BORN, STOPPED, EXIT = b"O", b"E", b"B", b"T", b"X"
-#: So many bytes of LINK or STDIN have been taken over there, and there is room for as many more.
+#: So many bytes of LINK or STDIN were written, and there is room for as many more.
 TAKEN = b"C"
 
-#: How much of each may be on its way to a peer that does not read: a signal that makes it go on must still come through.
+#: The bytes of a kind that may be under way to a peer that does not read. Without a limit, no
+#: signal would come through that makes it read again.
 WINDOWS: dict[bytes, int] = {LINK: 1 << 20, STDIN: 1 << 16}
-#: In one frame.
+#: The bytes in one frame.
 MOST = 1 << 16
-#: A frame of more is none of ours.
+#: A larger size is that of something else than a frame.
 _LIMIT = 1 << 24
 _HEAD = 5
 
 
 def number(data: bytes | bytearray) -> int:
-    """What `packed` made of one."""
+    """Decode one number of `packed`."""
     return int.from_bytes(data, "big")
 
 
 def packed(*numbers: int) -> bytes:
-    """Four bytes for each."""
+    """Encode numbers in four bytes each."""
     return b"".join(each.to_bytes(4, "big") for each in numbers)
 
 
-class Noise(Exception):
-    """What came is no frame: something else writes there too."""
+class Banner(Exception):
+    """The data is not a frame: something else writes to the connection too."""
 
 
 class Outgoing:
@@ -49,22 +53,22 @@ class Outgoing:
 
     def __init__(self, fd: int) -> None:
         self.fd: int = fd
-        #: Bytes that wait.
+        #: The bytes that wait.
         self.size: int = 0
         self._begun = b""
         self._urgent: list[bytes] = []
         self._waiting: list[bytes] = []
 
     def add(self, kind: bytes, data: bytes = b"", *, urgent: bool = False) -> None:
-        """Put a frame behind the others; an urgent one before those that have not been begun."""
+        """Add a frame behind the others; an urgent one before those that have not been begun."""
         frame = kind + len(data).to_bytes(4, "big") + data
         self.size += len(frame)
         (self._urgent if urgent else self._waiting).append(frame)
 
     def write(self) -> None:
-        """As much as there is room for.
+        """Write as much as there is room for.
 
-        :raises OSError: nobody reads any more.
+        :raises OSError: the other end is closed.
         """
         while self.size:
             if not self._begun:
@@ -78,15 +82,15 @@ class Outgoing:
 
 
 class Incoming:
-    """Takes bytes, gives frames."""
+    """Takes bytes, returns frames."""
 
     def __init__(self) -> None:
         self._data = bytearray()
 
     def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
-        """The frames that are complete now.
+        """Return the frames that are complete now.
 
-        :raises Noise: these are none.
+        :raises Banner: the data is not a frame; its argument is the data.
         """
         self._data += data
         found = []
@@ -95,7 +99,7 @@ class Incoming:
             kind = bytes(self._data[begin : begin + 1])
             size = number(self._data[begin + 1 : begin + _HEAD])
             if kind not in b"LISAOEBTXC" or size > _LIMIT:
-                raise Noise(bytes(self._data[begin : begin + 200]))
+                raise Banner(bytes(self._data[begin : begin + 200]))
             end = begin + _HEAD + size
             if len(self._data) < end:
                 break
@@ -106,7 +110,7 @@ class Incoming:
 
 
 class BufferedPipe:
-    """Bytes that wait to be written to a non-blocking descriptor, which is closed behind the last of them."""
+    """Bytes that wait to be written to a non-blocking descriptor, which is closed after them."""
 
     def __init__(self, fd: int) -> None:
         self.fd: int = fd
@@ -114,7 +118,7 @@ class BufferedPipe:
         self._ending = False
 
     def add(self, data: bytes) -> None:
-        """Take them; none at the end."""
+        """Add bytes; empty ones are the end."""
         if data:
             self._parts.append(data)
         else:
@@ -126,7 +130,10 @@ class BufferedPipe:
         return self.fd >= 0 and bool(self._parts or self._ending)
 
     def write(self) -> int:
-        """As much as there is room for; returned is how much that was. What nobody reads counts as written."""
+        """Write as much as there is room for; return how much that was.
+
+        What will not be read, because the other end is closed, counts as written.
+        """
         done = 0
         while self._parts:
             part = self._parts[0]
@@ -146,7 +153,61 @@ class BufferedPipe:
         return done
 
     def close(self) -> None:
-        """What still waits is for nobody."""
+        """Close the descriptor, and drop what waits."""
         if self.fd >= 0:
             os.close(self.fd)
         self.fd = -1
+
+
+class Output:
+    """Everything for the origin in the order of its arrival: output comes before a reply.
+
+    :param descriptors: where bytes of a kind are written.
+    """
+
+    def __init__(self, descriptors: dict[bytes, int]) -> None:
+        #: The bytes that wait.
+        self.size: int = 0
+        self._descriptors = descriptors
+        self._waiting: list[tuple[bytes, bytes]] = []
+
+    @property
+    def next_fd(self) -> int:
+        """The descriptor that is written to next; -1 for none."""
+        return self._descriptors[self._waiting[0][0]] if self._waiting else -1
+
+    def add(self, kind: bytes, data: bytes) -> None:
+        """Add bytes; empty ones are the end of their kind."""
+        self._waiting.append((kind, data))
+        self.size += len(data)
+
+    def write(self) -> None:
+        """Write as much as there is room for. Drop what has no reader."""
+        written_all = 0
+        for kind, data in self._waiting:
+            fd = self._descriptors[kind]
+            try:
+                written = os.write(fd, data) if fd >= 0 and data else len(data)
+            except BlockingIOError:
+                break
+            except OSError:
+                written = len(data)
+            if not data and fd >= 0:
+                os.close(fd)
+                self._descriptors[kind] = -1
+            self.size -= written
+            if written < len(data):
+                self._waiting[written_all] = (kind, data[written:])
+                break
+            written_all += 1
+        del self._waiting[:written_all]
+
+
+def read(fd: int, size: int = MOST) -> bytes | None:
+    """Return what can be read; ``None`` for nothing yet, empty at the end."""
+    try:
+        return os.read(fd, size)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""

@@ -1,4 +1,4 @@
-"""A process that is the near end of a relay: what is done to it is meant for the peer at the far end."""
+"""A process that is the local end of a relay: signals for it go to the peer at the remote end."""
 
 from __future__ import annotations
 
@@ -22,42 +22,44 @@ from ...core.errors import ExecNotFound
 from ...core.loop import Timer
 from ...core.loop import watcher
 from ...core.options import PeerOptions
+from .. import procfs
 from ..command import Command
 from ..process import Child
 from ..process import Process
-from .descendants import machine
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
-#: For the far end to have killed its peer, and the launcher to have ended. Then what is here is killed, and the far end sees that.
+#: Seconds for the remote end to kill the peer and for the launcher to end. Then what runs here
+#: is killed, which the remote end notices.
 _KILL_SECONDS = 2.0
-#: As a package of its own: ours would import what this never needs.
+#: As a package of its own: importing ours would import what this never needs.
 _PROGRAM = "import sys;sys.path.append({path!r});from relay.local import main;main(sys.argv[1:])"
 
 
 def local_end(line: Command, options: PeerOptions, read: int, write: int, control: int) -> Command:
-    """What makes the near end run `line`.
+    """Return the command that makes the local end run `line`.
 
-    :param read: the descriptor on which the peer hears its origin; `write` is the one on which it answers.
-    :param control: that of the control socket.
+    :param read: the descriptor from which the peer reads its link.
+    :param write: the descriptor to which it writes.
+    :param control: the descriptor of the control socket.
     :raises ExecNotFound: there is no such launcher.
     """
     program = line.argv[0]
     if shutil.which(program, path=line.env.get("PATH")) is None:
         why = "Permission denied" if os.path.exists(program) else "No such file or directory"
         raise ExecNotFound(f"cannot run {program!r}: {why}", argv=line.argv)
-    # Nothing that starts with an interpreter of the user's: this is none of the user's.
+    # Without what the user has installed to run in every interpreter.
     code = _PROGRAM.format(path=str(Path(__file__).parent.parent))
     start = [sys.executable, "-S", "-E", "-s", "-c", code]
     numbers = map(str, (read, write, control))
-    node = f"{options.name}@{options.host}"  # for who looks at ``ps``
-    pulse = "pulse" if line.launcher is not None and line.launcher.silent else ""
-    argv = [*start, *numbers, options.cwd or "", pulse, node, *line.argv]
+    node = f"{options.name}@{options.host}"  # shown by ``ps``
+    heartbeat = "heartbeat" if line.launcher is not None and line.launcher.silent else ""
+    argv = [*start, *numbers, options.cwd or "", heartbeat, node, *line.argv]
     return dataclasses.replace(line, argv=argv)
 
 
 class ControlSocket:
-    """Both ends of the socket over which the near end is told what to do with its peer."""
+    """Both ends of the socket over which the origin controls the local end of a relay."""
 
     def __init__(self) -> None:
         self._ours, self._theirs = socket.socketpair()
@@ -66,34 +68,34 @@ class ControlSocket:
         self._ours.setblocking(False)
         self._tickets = itertools.count(1)
         self._stopped: set[int] = set()
-        #: What the far end has said of its peer: pid, cwd, and the launcher's pid; empty before.
-        self.told: dict[str, Any] = {}
-        #: Whether the pid is a number of this machine.
-        self.local: bool = False
+        #: What the remote end reports of its peer: pid, cwd, launcher_pid; empty before that.
+        self.facts: dict[str, Any] = {}
+        #: Whether the pid is one of this machine.
+        self.same_machine: bool = False
 
     @property
     def theirs(self) -> int:
-        """The descriptor for the near end."""
+        """The descriptor for the local end."""
         return self._theirs.fileno()
 
     def close_theirs(self) -> None:
-        """The near end has got it."""
+        """Close the other end, after the process has inherited it."""
         self._theirs.close()
 
     def close(self) -> None:
-        """Nobody will use it."""
+        """Close both ends."""
         self._ours.close()
         self._theirs.close()
 
     def signal(self, number: int, *, group: bool) -> int:
-        """Send a signal to the peer; returned is a ticket for `wait_stopped`."""
+        """Send a signal to the peer; return a ticket for `wait_stopped`."""
         ticket = next(self._tickets)
         with contextlib.suppress(OSError):  # it has ended
             self._ours.send(b"%d %d %d\n" % (number, group, ticket))
         return ticket
 
     def wait_stopped(self, ticket: int, deadline: float) -> bool:
-        """After a SIGSTOP: wait until the peer has stopped."""
+        """After a SIGSTOP, wait until the peer has stopped; return whether it has in time."""
         while True:
             ended = not self.listen()
             if ticket in self._stopped:
@@ -107,7 +109,7 @@ class ControlSocket:
                 poll.poll(left * 1000)
 
     def listen(self) -> bool:
-        """Take what has been said until now; returned is whether there may be more."""
+        """Read what has come until now; return whether there may be more."""
         with self._lock:
             while True:
                 try:
@@ -127,10 +129,10 @@ class ControlSocket:
         if not facts:
             self._stopped.add(int(number))
             return
-        self.told = ast.literal_eval(facts.decode("ascii"))
-        self.told["launcher_pid"] = int(number)
-        where = self.told.pop("machine")
-        self.local = where is not None and where == machine()
+        self.facts = ast.literal_eval(facts.decode("ascii"))
+        self.facts["launcher_pid"] = int(number)
+        machine = self.facts.pop("machine")
+        self.same_machine = machine is not None and machine == procfs.machine()
 
 
 class RelayedProcess(Process):
@@ -149,7 +151,10 @@ class RelayedProcess(Process):
         self.control.close()
 
     def kill_all(self) -> None:
-        """Have the far end kill the peer and what it started, and return at once; if that takes too long, kill what is here."""
+        """Have the remote end kill the peer and what it started, and return at once.
+
+        If that takes too long, what runs here is killed.
+        """
         if self.exited.is_set():
             return
         self.remember_descendants()
@@ -157,22 +162,22 @@ class RelayedProcess(Process):
         if self._timer is None:
             self._timer = watcher.call_later(_KILL_SECONDS, super().kill_all)
 
-    def signal(self, number: int, pid: int | None = None) -> None:  # noqa: ARG002 - there is but one over there
+    def signal(self, number: int) -> None:
         """Send a signal to the peer."""
         self.control.signal(number, group=False)
 
     def signal_group(self, number: int) -> None:
-        """SIGKILL is for what is here, any other for the peer and all that it started and that has not left its group."""
+        """Send SIGKILL to what runs here, and any other signal to the peer's group."""
         if number == signal.SIGKILL:
             super().signal_group(number)
         else:
             self._ticket = self.control.signal(number, group=True)
 
     def wait_stopped(self, seconds: float) -> bool:
-        """After SIGSTOP: wait until the peer has stopped."""
+        """After SIGSTOP, wait until the peer has stopped; return whether it has in time."""
         return self.control.wait_stopped(self._ticket, monotonic() + seconds)
 
     def disown(self) -> None:
-        """In a forked child: this process cannot signal it any more."""
+        """In a forked child, keep the parent's peer from being signalled."""
         super().disown()
         self.control.close()

@@ -1,13 +1,14 @@
-"""The far end of a relay: starts a peer over there, carries what it says, and ends it with the connection.
+"""The remote end of a relay: starts the peer, relays what it writes, and ends it when it is alone.
 
-Runs in the interpreter that a launcher has started, before it is the peer's; sent as source, for Python 3.8 and the standard library.
-The interpreter forks: the child is the peer, so that everything it was started with holds, and the parent is this. It is small,
-has one thread, and no end before the peer's but that of the connection: its stdin.
+It runs in the interpreter that a launcher has started, and forks it: the child becomes the peer,
+with everything that the interpreter was started with, and the parent is this relay. It is small,
+has one thread, and ends with the peer or with its connection, which is its stdin. Sent as source:
+Python 3.8 and the standard library only.
 """
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # `signal` itself costs a millisecond of every boot
+import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
 import fcntl
 import os
 import select
@@ -17,36 +18,38 @@ import time
 
 from . import frames
 from .descendants import RemoteChild
+from .frames import read
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # `typing` would be in every peer for it
+if TYPE_CHECKING:  # importing `typing` would slow down every boot
     from typing import BinaryIO
 
-#: As in the origin's `launch.command`: what a peer has as its link.
+#: As in `launch.command`: the link's descriptors in the peer.
 LINK_NUMBERS = (7, 8)
-#: Signals that are meant for the program that a launcher starts, which is the peer.
+#: Signals for the program that a launcher starts, which is the peer.
 _PASSED_ON = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
-#: Bytes on their way to the near end, beyond which the peer has to wait.
+#: Bytes that wait for the local end, beyond which the peer has to wait.
 _BOUND = 1 << 18
-#: After its end: for what it has started to be gone, and then for the near end to have taken everything.
+#: Seconds after the peer's end: for its descendants to be gone, and then for the local end to
+#: have read everything.
 _GONE_SECONDS = 2.0
 _TAKEN_SECONDS = 2.0
-#: How often it is looked whether a peer has stopped.
+#: Milliseconds between checks whether the peer has stopped.
 _STOPPING_MS = 5
 
 
-def begin(magic: bytes, cwd: str, pulse: bool) -> tuple[BinaryIO, int]:
-    """Fork; returned are the link's reader and writer in the peer. In the other process, which is the relay, this does not return.
+def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[BinaryIO, int]:
+    """Fork; return the link's reader and writer in the peer. In the relay, this does not return.
 
-    :param magic: what the near end waits for: everything before it is somebody else's.
-    :param cwd: where the peer starts; empty for where this is.
-    :param pulse: whether a near end from which nothing is heard is one that has ended.
+    :param magic: what the local end waits for. Everything before it is a banner.
+    :param cwd: where the peer starts; empty for the present directory.
+    :param heartbeat: whether a local end that is silent has ended.
     """
-    # Out of the way of what the peer has, and of what prints here.
-    incoming, outgoing = _high(0), _high(1)
+    # Above the numbers that the peer uses, and out of the way of what prints here.
+    incoming, outgoing = _above(0), _above(1)
     link_in, link_out, stdin, stdout, stderr = (_pipe() for _ in range(5))
     wake = _pipe()
-    offspring = RemoteChild()
+    peer = RemoteChild()
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
@@ -56,7 +59,7 @@ def begin(magic: bytes, cwd: str, pulse: bool) -> tuple[BinaryIO, int]:
             os.dup2(fd, target, inheritable=False)
         for fd in (incoming, outgoing, *link_in, *link_out, *stdin, *stdout, *stderr, *wake):
             os.close(fd)
-        offspring.become()
+        peer.become()
         if cwd:
             try:
                 os.chdir(cwd)
@@ -70,38 +73,39 @@ def begin(magic: bytes, cwd: str, pulse: bool) -> tuple[BinaryIO, int]:
         os.dup2(2, 1)
         for fd in (null, link_in[0], link_out[1], stdin[0], stdout[1], stderr[1]):
             os.close(fd)
-        offspring.child = child
-        inlets = {frames.LINK: link_in[1], frames.STDIN: stdin[1]}
-        outlets = {frames.STDOUT: stdout[0], frames.STDERR: stderr[0]}
-        relay = Relay(incoming, outgoing, wake, offspring, inlets, outlets, link_out[0])
+        peer.child = child
+        inputs = {frames.LINK: link_in[1], frames.STDIN: stdin[1]}
+        outputs = {frames.STDOUT: stdout[0], frames.STDERR: stderr[0]}
+        relay = Relay(incoming, outgoing, wake, peer, inputs, outputs, link_out[0])
         os.write(outgoing, magic)
-        os._exit(relay.run(cwd, frames.SILENT_SECONDS if pulse else None))
+        os._exit(relay.run(cwd, frames.SILENT_SECONDS if heartbeat else None))
     except BaseException:
         sys.excepthook(*sys.exc_info())
         sys.stderr.flush()
-        offspring.kill()
+        peer.kill()
         os._exit(1)
 
 
-def _high(fd: int) -> int:
+def _above(fd: int) -> int:
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
 
 
 def _pipe() -> tuple[int, int]:
-    read, write = os.pipe()
-    high = _high(read), _high(write)
-    os.close(read)
-    os.close(write)
-    return high
+    ends = os.pipe()
+    above = _above(ends[0]), _above(ends[1])
+    for fd in ends:
+        os.close(fd)
+    return above
 
 
 class Relay:
-    """Carries bytes between the connection and the peer.
+    """Relays bytes between the connection and the peer.
 
     :param incoming: a descriptor of the connection, as is `outgoing`.
     :param wake: both ends of a pipe, for signals.
-    :param inlets: what of the peer is written to, by kind; `outlets` what is read, but for its link.
-    :param link: what it says on that.
+    :param inputs: the descriptors that the peer reads the other ends of, by kind.
+    :param outputs: those that it writes to, except its link.
+    :param link: the descriptor for what it writes to its link.
     """
 
     def __init__(
@@ -109,23 +113,23 @@ class Relay:
         incoming: int,
         outgoing: int,
         wake: tuple[int, int],
-        offspring: RemoteChild,
-        inlets: dict[bytes, int],
-        outlets: dict[bytes, int],
+        peer: RemoteChild,
+        inputs: dict[bytes, int],
+        outputs: dict[bytes, int],
         link: int,
     ) -> None:
         self._incoming = incoming
         self._parser = frames.Incoming()
         self._out = frames.Outgoing(outgoing)
-        self._offspring = offspring
+        self._peer = peer
         self._wake, woken = wake
-        self._inlets = {kind: frames.BufferedPipe(fd) for kind, fd in inlets.items()}
-        self._taken = dict.fromkeys(inlets, 0)  # and not told yet
-        self._outlets = outlets
+        self._inputs = {kind: frames.BufferedPipe(fd) for kind, fd in inputs.items()}
+        self._taken = dict.fromkeys(inputs, 0)  # not acknowledged yet
+        self._outputs = outputs
         self._link = link
         self._signals: list[int] = []
-        self._stopping: bytes | None = None  # what to say when the peer has stopped
-        for fd in (incoming, outgoing, *wake, *inlets.values(), *outlets.values(), link):
+        self._stopping: bytes | None = None  # the payload of STOPPED, when it has
+        for fd in (incoming, outgoing, *wake, *inputs.values(), *outputs.values(), link):
             os.set_blocking(fd, False)
         _signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         for name in ("SIGCHLD", *_PASSED_ON):
@@ -135,23 +139,24 @@ class Relay:
         if number != _signal.SIGCHLD:
             self._signals.append(number)
 
-    def run(self, cwd: str, patience: float | None) -> int:
-        """Until the peer has ended, or the connection; returned is a status for the end of this process."""
-        self._out.add(
-            frames.BORN, repr(self._offspring.facts(cwd)).encode("ascii", "backslashreplace")
-        )
+    def run(self, cwd: str, silence: float | None) -> int:
+        """Relay until the peer has ended, or the connection; return this process's exit status.
+
+        :param silence: seconds after which a silent local end has ended; ``None`` for no limit.
+        """
+        self._out.add(frames.BORN, repr(self._peer.facts(cwd)).encode("ascii", "backslashreplace"))
         heard = time.monotonic()
-        while patience is None or time.monotonic() < heard + patience:
+        while silence is None or time.monotonic() < heard + silence:
             ready = self._ready(
-                _STOPPING_MS if self._stopping is not None else patience and 1000 * patience
+                _STOPPING_MS if self._stopping is not None else silence and 1000 * silence
             )
-            if patience is not None and self._incoming in ready:
+            if silence is not None and self._incoming in ready:
                 heard = time.monotonic()
             while self._signals:
-                self._offspring.signal(self._signals.pop(0), group=False)
-            if self._offspring.ended():
+                self._peer.signal(self._signals.pop(0), group=False)
+            if self._peer.ended():
                 return self._end()
-            if self._stopping is not None and self._offspring.stopped():
+            if self._stopping is not None and self._peer.stopped():
                 self._out.add(frames.STOPPED, self._stopping, urgent=True)
                 self._stopping = None
             if not self._carry(ready):
@@ -164,35 +169,35 @@ class Relay:
         poll.register(self._incoming, select.POLLIN)
         if self._out.size:
             poll.register(self._out.fd, select.POLLOUT)
-        for inlet in self._inlets.values():
-            if inlet.waits:
-                poll.register(inlet.fd, select.POLLOUT)
+        for pipe in self._inputs.values():
+            if pipe.waits:
+                poll.register(pipe.fd, select.POLLOUT)
         if self._out.size < _BOUND:
-            for fd in (self._link, *self._outlets.values()):
+            for fd in (self._link, *self._outputs.values()):
                 if fd >= 0:
                     poll.register(fd, select.POLLIN)
         ready = {fd for fd, _ in poll.poll(milliseconds)}
         if self._wake in ready:
-            _read(self._wake)
+            read(self._wake)
         return ready
 
     def _carry(self, ready: set[int]) -> bool:
-        """What is ready; returned is whether the connection is still there."""
+        """Deal with what is ready; return whether the connection is still there."""
         if self._incoming in ready:
-            data = _read(self._incoming)
+            data = read(self._incoming)
             if data == b"":
                 return False
             for kind, payload in self._parser.feed(data or b""):
                 self._received(kind, payload)
-        for kind, inlet in self._inlets.items():
-            if inlet.waits:
-                self._taken[kind] += inlet.write()
-                if self._taken[kind] >= frames.WINDOWS[kind] // 4:  # not for every call
+        for kind, pipe in self._inputs.items():
+            if pipe.waits:
+                self._taken[kind] += pipe.write()
+                if self._taken[kind] >= frames.WINDOWS[kind] // 4:  # not after each write
                     taken, self._taken[kind] = self._taken[kind], 0
                     self._out.add(frames.TAKEN, kind + frames.packed(taken), urgent=True)
         if self._link in ready:
             self._take_link()
-        for kind, fd in self._outlets.items():
+        for kind, fd in self._outputs.items():
             if fd >= 0 and fd in ready:
                 self._take(kind, frames.MOST)
         try:
@@ -204,16 +209,16 @@ class Relay:
     def _received(self, kind: bytes, payload: bytes) -> None:
         if kind == frames.SIGNAL:
             number, group, ticket = (frames.number(payload[at : at + 4]) for at in (0, 4, 8))
-            self._offspring.signal(number, group=bool(group))
+            self._peer.signal(number, group=bool(group))
             if group and number == _signal.SIGSTOP:
                 self._stopping = frames.packed(ticket)
         elif kind != frames.ALIVE:
-            self._inlets[kind].add(payload)
+            self._inputs[kind].add(payload)
 
     def _take_link(self) -> None:
-        data = _read(self._link)
-        # What was written before it is there before it.
-        for kind, fd in self._outlets.items():
+        data = read(self._link)
+        # First the output that was written before it.
+        for kind, fd in self._outputs.items():
             if fd >= 0:
                 self._take(kind, _waiting(fd))
         if data:
@@ -224,33 +229,36 @@ class Relay:
             self._out.add(frames.LINK)
 
     def _take(self, kind: bytes, size: float) -> None:
-        while size > 0 and self._outlets[kind] >= 0:
-            data = _read(self._outlets[kind])
+        while size > 0 and self._outputs[kind] >= 0:
+            data = read(self._outputs[kind])
             if data is None:
                 return
             if not data:
-                os.close(self._outlets[kind])
-                self._outlets[kind] = -1
+                os.close(self._outputs[kind])
+                self._outputs[kind] = -1
                 return
             self._out.add(kind, data)
             size -= len(data)
 
     def _end(self) -> int:
-        """The peer has ended: what it has started goes too, and what all of them have written is told."""
-        status = self._offspring.status()
-        self._offspring.kill(time.monotonic() + _GONE_SECONDS)
+        """The peer has ended: kill what it has started, and send what all of them have written."""
+        status = self._peer.status()
+        self._peer.kill(time.monotonic() + _GONE_SECONDS)
         if self._link >= 0:
             self._take_link()
-        for kind in self._outlets:
+        for kind in self._outputs:
             self._take(kind, float("inf"))
-        while self._link >= 0 and (data := _read(self._link)):
+        while self._link >= 0 and (data := read(self._link)):
             self._out.add(frames.LINK, data)
         self._out.add(frames.EXIT, b"%d" % status)
-        self._say_farewell()
+        self._wait_taken()
         return status if status >= 0 else 128 - status
 
-    def _say_farewell(self) -> None:
-        """Until the near end has closed, having everything: some launchers drop what is on its way when this ends."""
+    def _wait_taken(self) -> None:
+        """Wait until the local end has read everything and closed the connection.
+
+        Some launchers drop what is under way when this process ends.
+        """
         deadline = None
         while deadline is None or time.monotonic() < deadline:
             poll = select.poll()
@@ -260,7 +268,7 @@ class Relay:
             elif deadline is None:
                 deadline = time.monotonic() + _TAKEN_SECONDS
             ready = dict(poll.poll(1000 * _TAKEN_SECONDS))
-            if self._incoming in ready and _read(self._incoming) == b"":
+            if self._incoming in ready and read(self._incoming) == b"":
                 return
             try:
                 self._out.write()
@@ -268,22 +276,12 @@ class Relay:
                 return
 
     def _lost(self) -> int:
-        self._offspring.kill(time.monotonic() + _GONE_SECONDS)
+        self._peer.kill(time.monotonic() + _GONE_SECONDS)
         return 1
 
 
-def _read(fd: int) -> bytes | None:
-    """What is there; ``None`` for nothing, empty at the end."""
-    try:
-        return os.read(fd, frames.MOST)
-    except BlockingIOError:
-        return None
-    except OSError:
-        return b""
-
-
 def _waiting(fd: int) -> int:
-    """How many bytes can be read."""
+    """Return how many bytes can be read."""
     try:
         size = fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0")
     except OSError:

@@ -7,17 +7,18 @@ import shlex
 import pytest
 
 from pytest_peer.core.launchers import Launcher
-from pytest_peer.core.launchers import carried as carried_by
 from pytest_peer.core.launchers import command_line
-from pytest_peer.core.launchers import in_band
 from pytest_peer.core.launchers import over_stdio
+from pytest_peer.core.launchers import quoted_argv
 from pytest_peer.core.launchers import refusal
+from pytest_peer.core.launchers import stdio_launcher
+from pytest_peer.core.launchers import without_setsid
 
 
-def carried(words: list[str]) -> list[str]:
-    found = in_band(words)
+def quoted(words: list[str]) -> list[str]:
+    found = stdio_launcher(words)
     assert found is not None
-    return carried_by(words, found)
+    return quoted_argv(words, found)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def carried(words: list[str]) -> list[str]:
     ],
 )
 def test_launchers_are_found(line: str, name: str) -> None:
-    found = in_band(line.split())
+    found = stdio_launcher(line.split())
     assert found is not None
     assert found.name == name
 
@@ -58,11 +59,11 @@ def test_launchers_are_found(line: str, name: str) -> None:
     ],
 )
 def test_others_have_our_descriptors(line: str) -> None:
-    assert in_band(line.split()) is None
+    assert stdio_launcher(line.split()) is None
 
 
 def test_more_launchers_can_be_known() -> None:
-    assert in_band(["mine", "python3"], {"mine": Launcher()}) is not None
+    assert stdio_launcher(["mine", "python3"], {"mine": Launcher()}) is not None
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_more_launchers_can_be_known() -> None:
 )
 def test_words_behind_the_host_are_quoted(options: str) -> None:
     words = ["env", "A=b c", "python3", "-c", "print('x')", ""]
-    line = carried(["ssh", *options.split(), *words])
+    line = quoted(["ssh", *options.split(), *words])
     assert line[:2] == ["ssh", "-oControlMaster=no"]
     assert line[2 : -len(words)] == options.split()
     assert shlex.split(" ".join(line[-len(words) :])) == words
@@ -89,7 +90,7 @@ def test_words_behind_the_host_are_quoted(options: str) -> None:
 
 def test_other_launchers_take_words_as_they_are() -> None:
     words = ["docker", "run", "-i", "image", "python3", "-c", "a b"]
-    assert carried(words) == words
+    assert quoted(words) == words
 
 
 def test_variables_are_set_in_front_of_the_program() -> None:
@@ -132,7 +133,29 @@ def test_commands_without_a_stdin_are_refused(line: str) -> None:
 
 
 def test_words_given_for_a_shell_are_left_as_they_are() -> None:
-    found = in_band(over_stdio(["mycloud", "vm", "cd '/my dir';", "python3"], shell=True))
+    found = stdio_launcher(over_stdio(["mycloud", "vm", "cd '/my dir';", "python3"], shell=True))
     assert found is not None
     words = ["mycloud", "vm", "cd '/my dir';", "env", "A=b c", "python3", "-c", "1;2"]
-    assert carried_by(words, found) == [*words[:4], "'A=b c'", "python3", "-c", "'1;2'"]
+    assert quoted_argv(words, found) == [*words[:4], "'A=b c'", "python3", "-c", "'1;2'"]
+
+
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ("setsid python3", "python3"),
+        ("/usr/bin/setsid -w python3", "python3"),
+        ("env A=1 setsid --fork --wait nice -n 3 python3", "env A=1 nice -n 3 python3"),
+        ("setsid -w ssh host python3", "ssh host python3"),
+        ("setsid --ctty python3", "setsid --ctty python3"),
+        ("ssh host setsid python3", "ssh host setsid python3"),
+        ("mine setsid python3", "mine setsid python3"),
+        ("python3", "python3"),
+    ],
+)
+def test_setsid_is_removed_from_the_programs_in_front(line, left):
+    assert list(without_setsid(line.split())) == left.split()
+
+
+def test_setsid_is_kept_where_the_launcher_is_named():
+    words = over_stdio(["setsid", "mine", "python3"])
+    assert without_setsid(words) is words
