@@ -1,4 +1,4 @@
-"""Warnings of a call go with its answer: what becomes of them is decided by the filters of the test.
+"""Warnings of a call go with its reply: what becomes of them is decided by the filters of the test.
 
 Whose a warning is, the frames below it tell: nothing is done for a call that warns of nothing. For this all warnings of calls are
 let through, whatever Python's default filters say; an interpreter that was given filters (``-W``, ``PYTHONWARNINGS``) and code
@@ -32,7 +32,7 @@ _shown = set()
 #: Of each call that has warned: what, by what makes it different from others. Nearly always empty.
 recorded = {}
 
-_runs = _answers = (
+_runs = _replies = (
     frozenset()
 )  # the code of functions around a call, and around what comes after it
 _own_files = frozenset()
@@ -40,16 +40,16 @@ _show_here = None
 _followed = None  # a context variable, from the first coroutine on
 
 
-def begin(own_files, runs, answers):
+def begin(own_files, runs, replies):
     """Be told of warnings from now on.
 
     :param own_files: files that are ours.
     :param runs: the functions that run calls, and have local variables `kind` and `ident`.
-    :param answers: the functions that these call when a call is over: what is said in them, by a finalizer, comes too late.
+    :param replies: the functions that these call when a call is over: what is said in them, by a finalizer, comes too late.
     """
-    global _runs, _answers, _own_files, _show_here
+    global _runs, _replies, _own_files, _show_here
     _runs = frozenset(each.__code__ for each in runs)
-    _answers = frozenset(each.__code__ for each in answers)
+    _replies = frozenset(each.__code__ for each in replies)
     _own_files = own_files
     if not sys.warnoptions:
         # In place of Python's own, so behind all that others have put before them.
@@ -82,10 +82,10 @@ def follow(ident):
 
 
 def tell(runtime, ident):
-    """Send what that call has warned of; before its answer."""
+    """Send what that call has warned of; before its reply."""
     for warning in recorded.pop(ident, {}).values():
         try:
-            runtime.post(messages.WARNING, ident, _packed(warning, runtime.by_value))
+            runtime.enqueue(messages.WARNING, ident, _packed(warning, runtime.by_value))
         except OSError:
             return  # the link is gone, and this process with it
 
@@ -121,7 +121,7 @@ class _Cause:
         while frame is not None:
             code = frame.f_code
             if run is None:
-                over = over or code in _answers
+                over = over or code in _replies
                 self.final = self.final or code.co_name in _FINALIZERS
                 if code in _runs:
                     run, self.inside = frame, self.frame is not None
@@ -173,9 +173,9 @@ def _packed(warning, by_value):
     told["type"] = "%s.%s" % (type(message).__module__, type(message).__qualname__)
     told["text"] = str(message)
     told["category"] = exceptions.builtin_base(type(message)).__name__
-    carried = exceptions.travelling(message, by_value)
+    carried = exceptions.portable(message, by_value)
     data = pickle.dumps(dict(told, **carried), codec.PROTOCOL)
-    if len(data) > CHUNK:  # in several parts it would be overtaken by the answer
+    if len(data) > CHUNK:  # in several parts it would be overtaken by the reply
         told["text"] = told["text"][:10000]
         data = pickle.dumps(dict(told, sources={}), codec.PROTOCOL)
     return data

@@ -15,8 +15,8 @@ import types
 from ..link.protocol import codec
 from ..link.protocol import exceptions
 from ..link.protocol import messages
-from ..link.protocol.segments import MultipartMessage
-from ..link.protocol.segments import kept
+from ..link.protocol.messages import MultipartMessage
+from ..link.protocol.messages import snapshot
 from . import assertions
 from . import call_warnings
 from .reader import Reading
@@ -112,12 +112,12 @@ class Dispatcher:
             if type(value) is types.CoroutineType:
                 self._start_task(kind, ident, value, on_main)
                 return
-            answer = messages.RESULT
+            reply = messages.RESULT
             data = b"" if kind == messages.CAST else self._packed(value)
             del value
         except BaseException as exc:
-            answer, data = self._raised(exc)
-        self._answer(kind, ident, answer, data, on_main)
+            reply, data = self._raised(exc)
+        self._reply(kind, ident, reply, data, on_main)
 
     def _raised(self, exc):
         try:
@@ -136,39 +136,39 @@ class Dispatcher:
             description["special"] = ("DecodeError", str(exc))
         return messages.EXCEPTION, pickle.dumps(description, codec.PROTOCOL)
 
-    def _answer(self, kind, ident, answer, data, on_main):
+    def _reply(self, kind, ident, reply, data, on_main):
         flush()
         if call_warnings.recorded:
             call_warnings.tell(self._runtime, ident)
         if kind == messages.CAST:
-            if answer == messages.EXCEPTION:
+            if reply == messages.EXCEPTION:
                 complain("exception in a cast:\n%s" % pickle.loads(data)["text"])
             self._over(on_main)
             return
         over = functools.partial(self._over, on_main)
         try:
             if isinstance(data, MultipartMessage) and data.changeable():
-                self._post_and_wait(answer, ident, data, over)
+                self._send_and_wait(reply, ident, data, over)
             else:
                 over()
-                self._runtime.post(answer, ident, data)
+                self._runtime.enqueue(reply, ident, data)
         except OSError:
             pass  # the link is gone, and this process with it
 
-    def _post_and_wait(self, answer, ident, data, over):
+    def _send_and_wait(self, reply, ident, data, over):
         # Its buffers are those of the peer's own objects, which the next call may change: until they are sent, this one is not over.
         sent = threading.Lock()
         sent.acquire()
 
-        def taken():
+        def copied():
             over()
             sent.release()
 
-        self._runtime.post(answer, ident, data, taken=taken)
+        self._runtime.enqueue(reply, ident, data, on_copied=copied)
         sent.acquire()
 
     def _packed(self, value):
-        return codec.pack(value, self._runtime.by_value, codec.big_in((value,)))
+        return codec.pack(value, self._runtime.by_value, codec.big_buffers((value,)))
 
     def _over(self, on_main):
         if on_main:
@@ -188,7 +188,7 @@ class Dispatcher:
                 threading.Thread(
                     target=self._run_loop, args=(asyncio,), name="peer-event-loop", daemon=True
                 ).start()
-        self._over(on_main)  # before it can answer
+        self._over(on_main)  # before its reply
         self._loop.call_soon_threadsafe(self._create_task, kind, ident, coroutine)
 
     def _run_loop(self, asyncio):
@@ -204,13 +204,13 @@ class Dispatcher:
         live = call_warnings.follow(ident) if kind == messages.CALL else []
         try:
             value = await coroutine
-            answer = messages.RESULT
+            reply = messages.RESULT
             # The loop has other things to do than to wait until it is sent.
-            data = b"" if kind == messages.CAST else kept(self._packed(value))
+            data = b"" if kind == messages.CAST else snapshot(self._packed(value))
         except BaseException as exc:
-            answer, data = self._raised(exc)
+            reply, data = self._raised(exc)
         live.clear()
-        self._answer(kind, ident, answer, data, False)
+        self._reply(kind, ident, reply, data, False)
 
 
 def complain(text):
@@ -223,7 +223,7 @@ def complain(text):
 
 
 def flush():
-    """What a call printed has left this process before its answer does."""
+    """What a call printed has left this process before its reply does."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -248,7 +248,7 @@ def stacks(own_files, main_busy):
         if ours and not calls:
             stack = []  # a thread of ours that is in no call
         if calls:
-            # Ours too is what takes a call apart and sends its answer; but the first may import the user's modules.
+            # Ours too is what takes a call apart and sends its reply; but the first may import the user's modules.
             theirs = (i for i in range(calls[-1] + 1, len(stack)) if stack[i] not in ours)
             stack = stack[next(theirs, len(stack)) :]
         text = "".join(traceback.format_list(stack))

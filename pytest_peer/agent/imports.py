@@ -25,7 +25,7 @@ ELSEWHERE = "origin:"
 class Modules:
     """The origin's modules.
 
-    :param ask: asks the origin and returns its answer.
+    :param ask: asks the origin and returns its response.
     :param sees: whether the origin's environment is one of this machine's: then what is not installed here is not by intention.
     """
 
@@ -54,7 +54,7 @@ class Modules:
             known = getattr(module, "__dict__", {}).get("__file__")
             if entry["first"] and known and entry["file"] and not _same_file(known, entry["file"]):
                 text = "the module %s is %s at the origin, but %s here; it was imported before"
-                codec.strangers[name] = module, text % (name, entry["file"], known)
+                codec.conflicting_modules[name] = module, text % (name, entry["file"], known)
 
     def first(self, name):
         """The spec of a module that must not be another one, or ``None``."""

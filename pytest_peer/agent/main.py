@@ -10,11 +10,11 @@ import sys
 
 from ..link.protocol import framing
 from ..link.protocol import messages
+from ..link.protocol.messages import split_mailbox
 from ..link.protocol.receiver import FrameReceiver
-from ..link.protocol.segments import split_address
 from ..link.protocol.sender import SMALL
 from ..link.protocol.sender import MessageSender
-from ..link.protocol.socket_stream import stream_over
+from ..link.protocol.streams import stream_over
 from . import assertions
 from . import call_warnings
 from . import dispatch
@@ -95,16 +95,16 @@ class Agent:
             config["name"], config["by_value"], config["locals"]
         )
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
-        self._asking = RequestSender(self._runtime, self._dispatcher.reading)
-        assertions.ask = self._asking.ask
+        self._requests = RequestSender(self._runtime, self._dispatcher.reading)
+        assertions.ask = self._requests.ask
         place = config["environment"]
         self._modules = Modules(
-            self._asking.ask, place is not None and place_of(place[0]) == place[1]
+            self._requests.ask, place is not None and place_of(place[0]) == place[1]
         )
         self._modules.install(config["replace_path"])
         calls = dispatch.Dispatcher
         call_warnings.begin(
-            self._own_files, (calls._run, calls._drive), (calls._answer, calls._start_task)
+            self._own_files, (calls._run, calls._drive), (calls._reply, calls._start_task)
         )
         self._sender = None
         self._pid = os.getpid()
@@ -128,7 +128,7 @@ class Agent:
         self._gateway = Gateway(self._stream, self._runtime.name)
         # What the reader has in its buffer; nothing else is read by it.
         self._receiver.chunks.append(self._reader.read(len(self._reader.peek())))
-        self._stream.look_while_reading()
+        self._stream.limit_reads()
         self._guarded(self._receiver.take)
 
     def prewarm(self):
@@ -142,8 +142,8 @@ class Agent:
         self._channel = channel
         sender = framing.Sender(self._stream, channel.id, SMALL)
         self._sender = MessageSender(sender.send, self._stream.wait_writable)
-        self._runtime.post = self._sender.post
-        self._sender.post(messages.READY, 0, b"")
+        self._runtime.enqueue = self._sender.enqueue
+        self._sender.enqueue(messages.READY, 0, b"")
 
     def _read(self):
         self._guarded(self._receiver.pull)
@@ -152,7 +152,7 @@ class Agent:
         try:
             step()
         except BlockingIOError:
-            pass  # the look of `look_while_reading`
+            pass  # see `limit_reads`
         except (EOFError, OSError) as exc:
             self._link_lost(exc)
 
@@ -170,25 +170,25 @@ class Agent:
         if kind in (messages.CALL, messages.CAST):
             self._dispatcher.accept((kind, ident, payload))
         elif kind == messages.MESSAGE:
-            name, payload = split_address(payload)
+            name, payload = split_mailbox(payload)
             self._runtime.mailboxes[name].deliver(payload)
         elif kind == messages.RESPONSE:
-            self._asking.answered(ident, payload)
+            self._requests.received(ident, payload)
         elif kind == messages.MODULES:
             self._modules.announce(payload)
         elif kind == messages.STACKS:
-            # Not here, as it imports: a finder holds the import lock while it waits for an answer that is to be read here.
+            # Not here, as it imports: a finder holds the import lock while it waits for a response that is to be read here.
             try:
                 _thread.start_new_thread(self._tell_stacks, (ident,))
             except RuntimeError:
-                pass  # no more threads: the origin, which gets no answer, sends the signal
+                pass  # no more threads: the origin, which gets no reply, sends the signal
         elif kind == messages.SHUTDOWN:
             self._shut_down(payload)
 
     def _tell_stacks(self, ident):
         text = dispatch.stacks(self._own_files, self._dispatcher.main_busy())
         try:
-            self._sender.post(messages.STACKS, ident, text.encode("utf-8", "backslashreplace"))
+            self._sender.enqueue(messages.STACKS, ident, text.encode("utf-8", "backslashreplace"))
         except OSError:
             pass  # the link is gone, and this process with it
 

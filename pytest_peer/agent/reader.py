@@ -87,7 +87,7 @@ class Reading:
         return self._started
 
     def free(self):
-        """The main thread has done with its call. Before its answer is sent: the call which that sets off must find it free."""
+        """The main thread has done with its call. Before its reply is sent: the call which that sets off must find it free."""
         with self._lock:
             if self._handed.empty():
                 self.busy = False

@@ -1,4 +1,4 @@
-"""Questions of the peer to the origin, and the wait for the answer."""
+"""Requests of the peer to the origin, and the wait for the response."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import threading
 from ..link.protocol import codec
 from ..link.protocol import messages
 
-#: What is asked for takes the origin milliseconds.
+#: The origin needs milliseconds.
 _SECONDS = 60.0
 
 
-class Unanswered(ImportError):
-    """The origin did not answer. An import error, because modules are what is asked for."""
+class NoResponse(ImportError):
+    """The origin did not respond. An import error, because peers request modules."""
 
 
 class RequestSender:
-    """Asks; on any thread but the one that reads the link.
+    """Send requests, on any thread but the one that reads the link.
 
-    :param reading: has the link read while the main thread waits.
+    :param reading: lets another thread read the link while the main thread waits.
     """
 
     def __init__(self, runtime, reading):
@@ -30,12 +30,12 @@ class RequestSender:
         self._pid = os.getpid()
 
     def ask(self, what, *args):
-        """The origin's answer to this.
+        """Return the origin's response.
 
-        :raises Unanswered: there is none.
+        :raises NoResponse: there is none.
         """
-        if os.getpid() != self._pid or self._runtime.post is None:
-            raise Unanswered(
+        if os.getpid() != self._pid or self._runtime.enqueue is None:
+            raise NoResponse(
                 "a forked child of a peer cannot ask the origin for %s %s" % (what, args[0])
             )
         over = _thread.allocate_lock()
@@ -44,23 +44,23 @@ class RequestSender:
         ident = next(self._runtime.ids)
         self._waiting[ident] = slot
         try:
-            self._runtime.post(
+            self._runtime.enqueue(
                 messages.REQUEST, ident, codec.dumps((what, args), self._runtime.by_value)
             )
             on_main = threading.get_ident() == threading.main_thread().ident
             if on_main and not self._reading.hand_over():
-                raise Unanswered("there is no thread that could read the answer")
+                raise NoResponse("there is no thread that could read the response")
             if not over.acquire(True, _SECONDS):
-                raise Unanswered(
+                raise NoResponse(
                     "the origin has not told of %s %s in %d s" % (what, args[0], _SECONDS)
                 )
         except OSError as exc:
-            raise Unanswered("the link is gone") from exc
+            raise NoResponse("the link is gone") from exc
         finally:
             self._waiting.pop(ident, None)
         return codec.loads(slot[1])
 
-    def answered(self, ident, payload):
+    def received(self, ident, payload):
         """Called by who reads the link."""
         slot = self._waiting.get(ident)
         if slot is not None:

@@ -7,8 +7,8 @@ import itertools
 from ..link.protocol import codec
 from ..link.protocol import messages
 from ..link.protocol.mailbox import Mailboxes
-from ..link.protocol.segments import addressed
-from ..link.protocol.segments import kept
+from ..link.protocol.messages import snapshot
+from ..link.protocol.messages import with_mailbox
 
 
 class Origin:
@@ -22,13 +22,15 @@ class Origin:
         if not isinstance(mailbox, str):
             raise TypeError("mailbox: expected a name, got %r" % (mailbox,))
         try:
-            data = kept(codec.pack(message, self._runtime.by_value, codec.big_in((message,))))
+            data = snapshot(
+                codec.pack(message, self._runtime.by_value, codec.big_buffers((message,)))
+            )
         except codec.CannotEncode as exc:
             raise public("EncodeError", codec.CannotEncode)(
                 "the message %s" % exc
             ) from exc.__cause__
-        self._runtime.post(
-            messages.MESSAGE, next(self._runtime.ids), addressed(mailbox, data), True
+        self._runtime.enqueue(
+            messages.MESSAGE, next(self._runtime.ids), with_mailbox(mailbox, data), True
         )
 
     def __repr__(self):
@@ -45,7 +47,7 @@ class Runtime:
         self.ids = itertools.count(1)
         self.mailboxes = Mailboxes(_rebuilt)
         self.origin = Origin(self)
-        self.post = None  # set when the link is up
+        self.enqueue = None  # set when the link is up
 
 
 def public(name, otherwise):

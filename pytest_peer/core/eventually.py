@@ -10,7 +10,7 @@ from .clock import monotonic
 from .clock import sleep
 from .timeouts import seconds
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ import threading
 
 from .errors import NameInUse
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: A host name label's limit; file systems allow more.
 MAX_LENGTH = 63

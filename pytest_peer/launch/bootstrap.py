@@ -30,16 +30,13 @@ _SHARED = tuple(
     for name in (
         "messages",
         "streams",
-        "socket_stream",
         "framing",
-        "segments",
         "receiver",
         "sender",
         "mailbox",
         "module_aliases",
         "by_value",
         "codec",
-        "variables",
         "frame_info",
         "exceptions",
     )
@@ -51,7 +48,6 @@ _LATER = frozenset(
         "link.protocol.exceptions",
         "agent.resources",
         "link.protocol.frame_info",
-        "link.protocol.variables",
     }
 )
 #: In the order in which they are loaded.
