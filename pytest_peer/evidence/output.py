@@ -116,7 +116,9 @@ class OutputStream:
             self.drain()
             with self._changed:
                 end, closed = self._dropped + len(self._kept), self._closed
-            match = regex.search(self.text_since(max(0, seen - _OVERLAP)))
+            # With one character more, and not from there on: ``^`` matches only where a line begins.
+            start = max(0, seen - _OVERLAP - 1)
+            match = regex.search(self.text_since(start), min(start, 1))
             if match is not None:
                 return match
             seen = end
