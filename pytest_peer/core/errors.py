@@ -1,4 +1,4 @@
-"""Everything that can go wrong with a peer.
+"""The errors and warnings of this package.
 
 ::
 
@@ -8,7 +8,7 @@
      │   ├─ BootTimeout (also TimeoutError; stacks)
      │   └─ HandshakeError
      ├─ NameInUse
-     ├─ PeerDown (reason, last_words, crash)
+     ├─ PeerDown (reason, last_output, crash)
      ├─ CallTimeout (also TimeoutError; stacks)
      ├─ EncodeError
      ├─ DecodeError
@@ -16,8 +16,8 @@
 
     PeerDownWarning (UserWarning)
 
-An exception raised by a called function is raised by the call as itself; the classes above are only what the
-connection, the process or the way between them can do.
+An exception raised by a called function is raised by the call as itself. The classes above are for
+failures of the connection, the process or the transfer between them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .states import DownReason
 
-#: How much of a peer's output an error message quotes: enough for a traceback, short enough for a report.
+#: Lines of a peer's output in an error message: enough for a traceback, short enough for a report.
 QUOTED_LINES = 40
 
 
@@ -41,7 +41,7 @@ class PeerError(RuntimeError):
 
 
 class BootError(PeerError):
-    """The process could not be started, or ended before it was usable."""
+    """The process could not be started, or it ended before it was usable."""
 
     def __init__(
         self,
@@ -54,9 +54,9 @@ class BootError(PeerError):
         super().__init__(message)
         #: The complete command line.
         self.argv: list[str] = list(argv)
-        #: What the process returned; ``None`` when it was still running, was killed, or never ran.
+        #: Its exit code; ``None`` when the process still ran, was killed, or never ran.
         self.exit_status = exit_status
-        #: What it wrote to stdout and stderr until then.
+        #: Its output to stdout and stderr until then.
         self.output = output
 
     def __str__(self) -> str:
@@ -86,18 +86,18 @@ class BootTimeout(BootError, TimeoutError):
         stacks: str = "",
     ) -> None:
         super().__init__(message, argv=argv, exit_status=exit_status, output=output)
-        #: The Python stack of every thread when the time was over; empty if it could not be found.
+        #: The Python stack of every thread when the time was over; empty if unknown.
         self.stacks = stacks
 
     def __str__(self) -> str:
-        told = super().__str__()
+        text = super().__str__()
         if not self.stacks or self.stacks in self.output:
-            return told
-        return f"{told}\n{quoted('stacks', self.stacks)}"
+            return text
+        return f"{text}\n{quoted('stacks', self.stacks)}"
 
 
 class HandshakeError(BootError):
-    """Something answered that is no usable Python interpreter."""
+    """The program that was started is not a usable Python interpreter."""
 
 
 class NameInUse(PeerError):
@@ -105,7 +105,7 @@ class NameInUse(PeerError):
 
 
 class PeerDown(PeerError):
-    """The peer has ended; it says why. Raised by every pending and every later call."""
+    """The peer has ended. Every pending and every later call raises this, with the reason."""
 
     def __init__(
         self,
@@ -117,22 +117,22 @@ class PeerDown(PeerError):
         super().__init__(message)
         #: Why the peer is down.
         self.reason = reason
-        #: The end of what it wrote.
+        #: The end of its output.
         self.last_output = last_output
         #: The Python stack of every thread when it crashed, as in ``crash.txt``.
         self.crash = crash
 
     def __str__(self) -> str:
-        told = (("last output", self.last_output), ("crash", self.crash))
-        return "\n".join([str(self.args[0]), *(quoted(*each) for each in told if each[1])])
+        sections = (("last output", self.last_output), ("crash", self.crash))
+        return "\n".join([str(self.args[0]), *(quoted(*each) for each in sections if each[1])])
 
 
 class CallTimeout(PeerError, TimeoutError):
-    """A call was not answered in time. The function goes on over there, the late answer is dropped."""
+    """A call got no reply in time. The function goes on in the peer; its late reply is dropped."""
 
     def __init__(self, message: str, stacks: str = "") -> None:
         super().__init__(message)
-        #: The Python stack of every thread of the peer at that moment, or why there is none.
+        #: The Python stack of every thread of the peer at that moment, or why it is missing.
         self.stacks = stacks
 
     def __str__(self) -> str:
@@ -140,11 +140,11 @@ class CallTimeout(PeerError, TimeoutError):
 
 
 class EncodeError(PeerError):
-    """An argument, a result or a message cannot be sent to the other process; says which part of it."""
+    """An argument, a result or a message cannot be sent; the text names the part."""
 
 
 class DecodeError(PeerError):
-    """What arrived cannot be rebuilt here: a module, a class or a version is missing. ``__cause__`` says which."""
+    """An object cannot be rebuilt here: a module or class is missing, see ``__cause__``."""
 
 
 class RemoteError(PeerError):
@@ -164,11 +164,11 @@ class RemoteError(PeerError):
 
 
 class PeerDownWarning(UserWarning):
-    """A peer went down although nobody asked it to."""
+    """A peer went down unasked."""
 
 
 def quoted(label: str, text: str) -> str:
-    """The last lines of `text`, indented below `label`, for an error message."""
+    """Return the last lines of `text`, indented below `label`, for an error message."""
     lines = text.splitlines()
     if not lines:
         return f"  {label}: none"

@@ -1,4 +1,4 @@
-"""Waiting for what becomes true."""
+"""Retry an assertion or a condition until it holds."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ _LONGEST_PAUSE = 0.1
 
 
 def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
-    """Call `fn` until it neither raises an ``Exception`` nor returns something falsy, and return its value.
+    """Call `fn` until it neither raises nor returns a falsy value, and return its value.
 
-    ``None`` counts as success: an assertion that passed. Pauses between attempts grow from 1 ms to 0.1 s.
+    ``None`` counts as success, as an assertion that passed. The pauses between attempts grow from
+    1 ms to 0.1 s.
 
-    :param timeout: seconds, ``None`` for no limit. `fn` is called at least once, and once more after the time.
-    :raises AssertionError: it returned something falsy to the end.
-    :raises Exception: it raised to the end: the last exception itself, with a note.
+    :param timeout: seconds, ``None`` for no limit. `fn` is called at least once, and once more
+        after this time.
+    :raises AssertionError: the last value was falsy.
+    :raises Exception: the exception of the last attempt, with a note.
     """
     limit = seconds("timeout", timeout)
     started = monotonic()
@@ -48,12 +50,12 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
                     f"{fn!r} still returned {value!r} after {limit:g} s and {attempts} attempts"
                 )
         left = pause if limit is None else min(pause, max(0.0, limit - (monotonic() - started)))
-        sleep(left)  # nothing to wait on: what becomes true is somewhere else
+        sleep(left)  # no event tells when it becomes true
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
 def _add_note(exc: Exception, note: str) -> None:
     if sys.version_info >= (3, 11):
         exc.add_note(note)
-    else:  # in an old peer; there it is shown by nobody, but it travels
+    else:  # an old Python does not show it, but the origin will
         exc.__notes__ = [*getattr(exc, "__notes__", ()), note]

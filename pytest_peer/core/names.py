@@ -1,6 +1,6 @@
-"""Names of peers: where they come from, and who has which.
+"""Names of peers: how they are made, checked and claimed.
 
-A name becomes part of a file name, of a command line and of a host name, hence the narrow alphabet and length.
+A name becomes part of a file name, a command line and a host name, hence its alphabet and length.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def checked(name: object) -> str:
 
 
 def claim(name: str) -> None:
-    """Take `name` for a peer of this process.
+    """Claim `name` for a peer of this process.
 
-    :raises NameInUse: a peer of that name is alive.
+    :raises NameInUse: a living peer has it.
     """
     with _alive_lock:
         if name in _alive:
@@ -83,23 +83,23 @@ def claim(name: str) -> None:
 
 
 def release(name: str) -> None:
-    """The peer of that name is down: the name is free again."""
+    """Give a name back: its peer is down."""
     with _alive_lock:
         _alive.discard(name)
 
 
 def forget() -> None:
-    """In a forked child: the peers are the parent's. Another thread may have held the lock when it forked."""
+    """Release all names in a forked child, where the peers are the parent's."""
     global _alive_lock
-    _alive_lock = threading.Lock()
+    _alive_lock = threading.Lock()  # another thread may have held the old one
     _alive.clear()
 
 
 def short_host() -> str:
-    """This host's name up to the first dot."""
+    """Return this host's name up to the first dot."""
     return socket.gethostname().partition(".")[0] or "localhost"
 
 
 def full_host() -> str:
-    """This host's fully qualified name, as Erlang's ``longnames`` uses it."""
+    """Return this host's fully qualified name, as Erlang's ``longnames`` uses it."""
     return socket.getfqdn()

@@ -1,7 +1,7 @@
-"""How a peer's interpreter comes into being, in multiprocessing's words; pure.
+"""The ways to start a peer's interpreter, in multiprocessing's words; pure.
 
-``"spawn"`` executes a program. ``"forkserver"`` forks a process that has started already: many times faster, and possible only
-for an interpreter like the origin's, started with the environment that it had then.
+``"spawn"`` executes a program. ``"forkserver"`` forks a running process, many times faster. That
+works only for the origin's interpreter, with the environment that it was started with.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ FORKSERVER = "forkserver"
 SPAWN = "spawn"
 START_METHODS = (FORKSERVER, SPAWN)
 
-#: Variables that are read when an interpreter, its memory allocator, its locale or its coverage starts: later is too late.
+#: Prefixes of variables that an interpreter, its memory allocator, its locale or its coverage reads
+#: only at the start.
 _READ_AT_START = (
     "COVERAGE_PROCESS_",
     "COV_CORE_",
@@ -29,7 +30,7 @@ _READ_AT_START = (
 
 
 def unsupported(platform: str, implementation: str) -> str:
-    """Why there is no fork server on such a system; empty if there can be one."""
+    """Return why there is no fork server on such a system; empty if there can be one."""
     if platform != "linux":
         return f"there is no fork server on {platform}"
     if implementation != "cpython":
@@ -40,7 +41,7 @@ def unsupported(platform: str, implementation: str) -> str:
 def refusal(
     exec: Sequence[str], args: Sequence[str], post_process_args: object, env: Iterable[str]
 ) -> str:
-    """Why a fork server cannot serve such options; empty if it can.
+    """Return why a fork server cannot serve such options; empty if it can.
 
     :param env: the names of the variables that the peer gets or loses.
     """
@@ -56,7 +57,7 @@ def refusal(
 
 
 def read_at_start(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of an environment that a process must have from its start."""
+    """Return the variables of an environment that a process must have from its start."""
     return {name: value for name, value in environ.items() if _is_read_at_start(name)}
 
 

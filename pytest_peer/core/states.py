@@ -1,4 +1,4 @@
-"""What a peer is, and what became of it."""
+"""The state of a peer, and the reason why it is down."""
 
 from __future__ import annotations
 
@@ -15,37 +15,16 @@ else:  # in an old peer
         __str__ = str.__str__
 
 
-#: Signals that end a process that has not arranged for them (signal(7)).
-DEADLY = {
-    getattr(signal, f"SIG{name}")
-    for name in [
-        "ABRT",
-        "ALRM",
-        "BUS",
-        "FPE",
-        "HUP",
-        "ILL",
-        "INT",
-        "IO",
-        "KILL",
-        "PIPE",
-        "PROF",
-        "QUIT",
-        "SEGV",
-        "SYS",
-        "TERM",
-        "TRAP",
-        "USR1",
-        "USR2",
-        "VTALRM",
-        "XCPU",
-        "XFSZ",
-    ]
-} | set(range(getattr(signal, "SIGRTMIN", 0), getattr(signal, "SIGRTMAX", -1) + 1))
+#: Signals whose default action ends the process (signal(7)): all but those that stop or continue
+#: it, or that it ignores.
+DEADLY = {int(number) for number in signal.valid_signals()} - {
+    getattr(signal, "SIG" + name)
+    for name in ("CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "WINCH")
+}
 
 
 def signal_name(number: int) -> str:
-    """``"SIGTERM"``, or ``"signal 40"`` for a real-time signal, of which only the first and the last have names."""
+    """Return ``"SIGTERM"``, or ``"signal 40"`` for a real-time signal without a name."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -69,7 +48,7 @@ class ExitStatus:
 
     @classmethod
     def from_returncode(cls, returncode: int) -> ExitStatus:
-        """From ``subprocess``'s convention, in which a signal is a negative number."""
+        """Convert from ``subprocess``'s convention, in which a signal is a negative number."""
         if returncode >= 0:
             return cls(code=returncode)
         try:
