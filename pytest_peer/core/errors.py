@@ -16,8 +16,8 @@
 
     PeerDownWarning (UserWarning)
 
-An exception raised by a called function is raised by the call as itself. The classes above are for
-failures of the connection, the process or the transfer between them.
+A call raises the exception of the called function as itself. The classes above are for failures of
+the process, of the control link, and of pickling.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ QUOTED_LINES = 40
 class PeerError(RuntimeError):
     """Base of all errors of this package.
 
-    A ``RuntimeError``, because ``concurrent.futures.Executor.submit`` promises one after the end.
+    It is a ``RuntimeError``, because ``concurrent.futures.Executor.submit`` raises one after
+    ``shutdown``.
     """
 
 
@@ -54,9 +55,9 @@ class BootError(PeerError):
         super().__init__(message)
         #: The complete command line.
         self.argv: list[str] = list(argv)
-        #: Its exit code; ``None`` when the process still ran, was killed, or never ran.
+        #: The exit status; ``None`` if the process was still running, was killed, or never ran.
         self.exit_status = exit_status
-        #: Its output to stdout and stderr until then.
+        #: Its stdout and stderr until then.
         self.output = output
 
     def __str__(self) -> str:
@@ -86,7 +87,7 @@ class BootTimeout(BootError, TimeoutError):
         stacks: str = "",
     ) -> None:
         super().__init__(message, argv=argv, exit_status=exit_status, output=output)
-        #: The Python stack of every thread when the time was over; empty if unknown.
+        #: The Python stack of every thread when the time was over; empty if it is not known.
         self.stacks = stacks
 
     def __str__(self) -> str:
@@ -97,11 +98,11 @@ class BootTimeout(BootError, TimeoutError):
 
 
 class HandshakeError(BootError):
-    """The program that was started is not a usable Python interpreter."""
+    """The program that was started is not a Python interpreter that can be a peer."""
 
 
 class NameInUse(PeerError):
-    """A peer of this name is alive in this process."""
+    """A peer of this process has the name already, and is not down."""
 
 
 class PeerDown(PeerError):
@@ -117,22 +118,25 @@ class PeerDown(PeerError):
         super().__init__(message)
         #: Why the peer is down.
         self.reason = reason
-        #: The end of its output.
+        #: The end of its stdout and stderr.
         self.last_output = last_output
         #: The Python stack of every thread when it crashed, as in ``crash.txt``.
         self.crash = crash
 
     def __str__(self) -> str:
-        sections = (("last output", self.last_output), ("crash", self.crash))
-        return "\n".join([str(self.args[0]), *(quoted(*each) for each in sections if each[1])])
+        parts = (("last output", self.last_output), ("crash", self.crash))
+        return "\n".join([str(self.args[0]), *(quoted(*each) for each in parts if each[1])])
 
 
 class CallTimeout(PeerError, TimeoutError):
-    """A call got no reply in time. The function goes on in the peer; its late reply is dropped."""
+    """A call has not returned in time.
+
+    The function goes on in the peer. Its late reply is dropped.
+    """
 
     def __init__(self, message: str, stacks: str = "") -> None:
         super().__init__(message)
-        #: The Python stack of every thread of the peer at that moment, or why it is missing.
+        #: The Python stack of every thread of the peer at that moment, or why it is not known.
         self.stacks = stacks
 
     def __str__(self) -> str:
@@ -140,15 +144,15 @@ class CallTimeout(PeerError, TimeoutError):
 
 
 class EncodeError(PeerError):
-    """An argument, a result or a message cannot be sent; the text names the part."""
+    """An argument, a result or a message cannot be pickled; the text says which part of it."""
 
 
 class DecodeError(PeerError):
-    """An object cannot be rebuilt here: a module or class is missing, see ``__cause__``."""
+    """An argument, a result or a message cannot be unpickled; ``__cause__`` says why."""
 
 
 class RemoteError(PeerError):
-    """Stands for an exception of the peer that cannot be rebuilt here."""
+    """Stands for an exception of the peer that cannot be pickled or unpickled."""
 
     def __init__(self, type_name: str, original_repr: str, remote_traceback: str = "") -> None:
         super().__init__(type_name, original_repr, remote_traceback)
@@ -164,11 +168,11 @@ class RemoteError(PeerError):
 
 
 class PeerDownWarning(UserWarning):
-    """A peer went down unasked."""
+    """A peer has ended unexpectedly."""
 
 
 def quoted(label: str, text: str) -> str:
-    """Return the last lines of `text`, indented below `label`, for an error message."""
+    """Quote the last lines of `text`, indented below `label`, for an error message."""
     lines = text.splitlines()
     if not lines:
         return f"  {label}: none"

@@ -1,6 +1,7 @@
-"""Names of peers: how they are made, checked and claimed.
+"""Names of peers: made, checked, and claimed by living peers.
 
-A name becomes part of a file name, a command line and a host name, hence its alphabet and length.
+A name becomes part of a file name, of a command line and of a host name. So it has few different
+characters and a limited length.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ _alive_lock = threading.Lock()
 
 
 def random_name(prefix: str = "peer") -> str:
-    """Return ``<prefix>-<n>-<pid>``, a name no other call in this process returns.
+    """Return ``<prefix>-<n>-<pid>``, a name that no other call in this process returns.
 
-    Erlang's ``peer:random_name/1``.
+    Erlang's original is ``peer:random_name/1``.
 
-    :param prefix: made a `slug`.
+    :param prefix: default ``"peer"``. Characters outside ``[A-Za-z0-9_.-]`` become ``_``, and a
+        long prefix is shortened in the middle.
     """
     tail = f"-{next(_counter)}-{os.getpid()}"
     return (slug(prefix, MAX_LENGTH - len(tail)) or "peer") + tail
@@ -40,13 +42,14 @@ def random_name(prefix: str = "peer") -> str:
 def slug(text: str, limit: int) -> str:
     """Return `text` as a word that is a valid name, readable, and at most `limit` characters long.
 
-    Other characters become ``_``. In a longer text a hash replaces the middle, so texts that differ
-    only there get different words. The word is empty if no letter or digit is in `text`.
+def shortened(text: str, limit: int) -> str:
+    """Shorten `text` to `limit` characters.
+
+    A hash replaces the middle, so that different texts stay different.
     """
-    word = _FOREIGN.sub("_", text).strip("_.-")
-    if len(word) <= limit:
-        return word
-    digest = hashlib.sha256(word.encode()).hexdigest()[:8]
+    if len(text) <= limit:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     kept = limit - len(digest) - 2
     head = (kept + 1) // 2
     return f"{word[:head]}-{digest}-{word[len(word) - (kept - head) :]}"
@@ -55,8 +58,8 @@ def slug(text: str, limit: int) -> str:
 def checked(name: object) -> str:
     """Return `name` if it can be a peer's name.
 
-    :raises TypeError: not a string.
-    :raises ValueError: empty, too long, or with a character outside ``[A-Za-z0-9_.-]``.
+    :raises TypeError: it is not a ``str``.
+    :raises ValueError: it is empty, too long, or has a character outside ``[A-Za-z0-9_.-]``.
     """
     if not isinstance(name, str):
         raise TypeError(f"name: expected a str, got {name!r}")
@@ -83,15 +86,15 @@ def claim(name: str) -> None:
 
 
 def release(name: str) -> None:
-    """Give a name back: its peer is down."""
+    """Make the name of a peer that is down available again."""
     with _alive_lock:
         _alive.discard(name)
 
 
 def forget() -> None:
-    """Release all names in a forked child, where the peers are the parent's."""
+    """Forget all names, in a forked child: the peers are the parent's."""
     global _alive_lock
-    _alive_lock = threading.Lock()  # another thread may have held the old one
+    _alive_lock = threading.Lock()  # another thread may have held it during the fork
     _alive.clear()
 
 

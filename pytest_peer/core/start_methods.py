@@ -1,7 +1,8 @@
-"""The ways to start a peer's interpreter, in multiprocessing's words; pure.
+"""Which start method can serve which options; pure functions.
 
-``"spawn"`` executes a program. ``"forkserver"`` forks a running process, many times faster. That
-works only for the origin's interpreter, with the environment that it was started with.
+The methods have multiprocessing's names. ``"spawn"`` executes a program. ``"forkserver"`` forks an
+interpreter that has started already. This is about ten times faster, and possible only if the peer
+has the origin's interpreter and the environment that this one was started with.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ FORKSERVER = "forkserver"
 SPAWN = "spawn"
 START_METHODS = (FORKSERVER, SPAWN)
 
-#: Prefixes of variables that an interpreter, its memory allocator, its locale or its coverage reads
-#: only at the start.
+#: Variables that have an effect only when an interpreter starts, with its memory allocator, its
+#: locale and its coverage.
 _READ_AT_START = (
     "COVERAGE_PROCESS_",
     "COV_CORE_",
@@ -30,7 +31,7 @@ _READ_AT_START = (
 
 
 def unsupported(platform: str, implementation: str) -> str:
-    """Return why there is no fork server on such a system; empty if there can be one."""
+    """Say why there is no fork server on such a system; empty if there can be one."""
     if platform != "linux":
         return f"there is no fork server on {platform}"
     if implementation != "cpython":
@@ -41,18 +42,18 @@ def unsupported(platform: str, implementation: str) -> str:
 def refusal(
     exec: Sequence[str], args: Sequence[str], post_process_args: object, env: Iterable[str]
 ) -> str:
-    """Return why a fork server cannot serve such options; empty if it can.
+    """Say why a fork server cannot serve such options; empty if it can.
 
     :param env: the names of the variables that the peer gets or loses.
     """
     if list(exec) != [sys.executable]:
         return "exec is not the origin's interpreter"
     if args:
-        return "args are for the start of an interpreter"
+        return "args are read at the start of an interpreter"
     if post_process_args is not None:
-        return "post_process_args is for the start of an interpreter"
+        return "post_process_args changes the start of an interpreter"
     if names := sorted(filter(_is_read_at_start, env)):
-        return f"env has what an interpreter reads at its start: {', '.join(names)}"
+        return f"env has variables that an interpreter reads at its start: {', '.join(names)}"
     return ""
 
 

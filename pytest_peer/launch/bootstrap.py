@@ -88,9 +88,7 @@ _SERVED = {
     f"{_OURS}.here": "here.py",
     f"{_OURS}.link": "link/__init__.py",
     f"{_OURS}.link.protocol": "link/protocol/__init__.py",
-    f"{_OURS}.link.protocol.mailbox": "agent/stubs/mailbox.py",
     f"{_OURS}.peers": "peers/__init__.py",
-    f"{_OURS}.peers.supervisor": "agent/stubs/starter.py",
     f"{_OURS}.core.states": "core/states.py",
     f"{_OURS}.core.timeouts": "core/timeouts.py",
     f"{_OURS}.core.clock": "core/clock.py",
@@ -136,10 +134,7 @@ def own_files() -> list[str]:
 
 @functools.cache
 def stubs() -> dict[str, tuple[str, bool, str]]:
-    """Return what a peer without this package and pytest imports instead.
-
-    For each module: its file, whether it is a package, its source.
-    """
+    """What a peer may import that has neither this package nor pytest: file, whether it is a package, source."""
     files = {f"{_OURS}.{home}": "agent/stubs/package.py" for home in _HOMES.values()} | _SERVED
     return {name: _served(file) for name, file in files.items()}
 
