@@ -10,9 +10,6 @@ import itertools
 import os
 import re
 import socket
-import threading
-
-from .errors import NameInUse
 
 __tracebackhide__ = True
 
@@ -22,8 +19,6 @@ _FOREIGN = re.compile(r"[^A-Za-z0-9_.-]+")
 _VALID = re.compile(r"[A-Za-z0-9_.-]+")
 
 _counter = itertools.count(1)
-_alive: set[str] = set()
-_alive_lock = threading.Lock()
 
 
 def random_name(prefix: str = "peer") -> str:
@@ -67,32 +62,6 @@ def checked(name: object) -> str:
             f"name: at most {MAX_LENGTH} characters are allowed, got {len(name)}: {name!r}"
         )
     return name
-
-
-def claim(name: str) -> None:
-    """Take `name` for a peer of this process.
-
-    :raises NameInUse: a peer of that name is alive.
-    """
-    with _alive_lock:
-        if name in _alive:
-            raise NameInUse(
-                f"a peer named {name!r} is alive already; stop it first, or choose another name"
-            )
-        _alive.add(name)
-
-
-def release(name: str) -> None:
-    """The peer of that name is down: the name is free again."""
-    with _alive_lock:
-        _alive.discard(name)
-
-
-def forget() -> None:
-    """In a forked child: the peers are the parent's. Another thread may have held the lock when it forked."""
-    global _alive_lock
-    _alive_lock = threading.Lock()
-    _alive.clear()
 
 
 def short_host() -> str:

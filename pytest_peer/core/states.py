@@ -15,35 +15,6 @@ else:  # in an old peer
         __str__ = str.__str__
 
 
-#: Signals that end a process that has not arranged for them (signal(7)).
-DEADLY = {
-    getattr(signal, f"SIG{name}")
-    for name in [
-        "ABRT",
-        "ALRM",
-        "BUS",
-        "FPE",
-        "HUP",
-        "ILL",
-        "INT",
-        "IO",
-        "KILL",
-        "PIPE",
-        "PROF",
-        "QUIT",
-        "SEGV",
-        "SYS",
-        "TERM",
-        "TRAP",
-        "USR1",
-        "USR2",
-        "VTALRM",
-        "XCPU",
-        "XFSZ",
-    ]
-} | set(range(getattr(signal, "SIGRTMIN", 0), getattr(signal, "SIGRTMAX", -1) + 1))
-
-
 def signal_name(number: int) -> str:
     """``"SIGTERM"``, or ``"signal 40"`` for a real-time signal, of which only the first and the last have names."""
     try:

@@ -90,7 +90,7 @@ _SERVED = {
     f"{_OURS}.link.protocol": "link/protocol/__init__.py",
     f"{_OURS}.link.protocol.mailbox": "agent/stubs/mailbox.py",
     f"{_OURS}.peers": "peers/__init__.py",
-    f"{_OURS}.peers.supervisor": "agent/stubs/starter.py",
+    f"{_OURS}.peers.api": "agent/stubs/starter.py",
     f"{_OURS}.core.states": "core/states.py",
     f"{_OURS}.core.timeouts": "core/timeouts.py",
     f"{_OURS}.core.clock": "core/clock.py",
