@@ -11,9 +11,6 @@ import itertools
 import os
 import re
 import socket
-import threading
-
-from .errors import NameInUse
 
 __tracebackhide__ = True
 
@@ -23,8 +20,6 @@ _FOREIGN = re.compile(r"[^A-Za-z0-9_.-]+")
 _VALID = re.compile(r"[A-Za-z0-9_.-]+")
 
 _counter = itertools.count(1)
-_alive: set[str] = set()
-_alive_lock = threading.Lock()
 
 
 def random_name(prefix: str = "peer") -> str:
@@ -42,14 +37,13 @@ def random_name(prefix: str = "peer") -> str:
 def slug(text: str, limit: int) -> str:
     """Return `text` as a word that is a valid name, readable, and at most `limit` characters long.
 
-def shortened(text: str, limit: int) -> str:
-    """Shorten `text` to `limit` characters.
-
-    A hash replaces the middle, so that different texts stay different.
+    Other characters become ``_``. In a longer text a hash replaces the middle, so texts that differ
+    only there get different words. The word is empty if no letter or digit is in `text`.
     """
-    if len(text) <= limit:
-        return text
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    word = _FOREIGN.sub("_", text).strip("_.-")
+    if len(word) <= limit:
+        return word
+    digest = hashlib.sha256(word.encode()).hexdigest()[:8]
     kept = limit - len(digest) - 2
     head = (kept + 1) // 2
     return f"{word[:head]}-{digest}-{word[len(word) - (kept - head) :]}"
@@ -70,32 +64,6 @@ def checked(name: object) -> str:
             f"name: at most {MAX_LENGTH} characters are allowed, got {len(name)}: {name!r}"
         )
     return name
-
-
-def claim(name: str) -> None:
-    """Claim `name` for a peer of this process.
-
-    :raises NameInUse: a living peer has it.
-    """
-    with _alive_lock:
-        if name in _alive:
-            raise NameInUse(
-                f"a peer named {name!r} is alive already; stop it first, or choose another name"
-            )
-        _alive.add(name)
-
-
-def release(name: str) -> None:
-    """Make the name of a peer that is down available again."""
-    with _alive_lock:
-        _alive.discard(name)
-
-
-def forget() -> None:
-    """Forget all names, in a forked child: the peers are the parent's."""
-    global _alive_lock
-    _alive_lock = threading.Lock()  # another thread may have held it during the fork
-    _alive.clear()
 
 
 def short_host() -> str:

@@ -15,14 +15,6 @@ else:  # in an old peer
         __str__ = str.__str__
 
 
-#: Signals whose default action ends the process (signal(7)): all but those that stop or continue
-#: it, or that it ignores.
-DEADLY = {int(number) for number in signal.valid_signals()} - {
-    getattr(signal, "SIG" + name)
-    for name in ("CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "WINCH")
-}
-
-
 def signal_name(number: int) -> str:
     """Return ``"SIGTERM"``, or ``"signal 40"`` for a real-time signal without a name."""
     try:

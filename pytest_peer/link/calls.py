@@ -12,6 +12,7 @@ from typing import Any
 from ..core.errors import CallTimeout
 from ..core.errors import PeerDown
 from ..core.errors import PeerError
+from ..core.loop import loop
 from ..core.sync import Event
 from .futures import PeerFuture
 from .futures import ReplyWaiter
@@ -42,7 +43,7 @@ _SAID = frozenset({messages.CALL, messages.CAST, messages.MESSAGE})
 
 
 class RpcClient:
-    """One side of a conversation. What is said before the link is open waits for it; after its end all fails.
+    """The origin's side of the link. While the peer boots, everything waits; after its end all fails.
 
     :param whom: names the peer, for messages.
     :param mailboxes: where messages of the peer go.
@@ -56,42 +57,44 @@ class RpcClient:
         self._outcome = partial(outcome, whom)
         self._stacks = stacks
         self._mailboxes = mailboxes
-        #: Set when the agent listens, or will never.
+        #: Set when the agent listens, or never will.
         self.ready: Event = Event()
+        # Set when everything may be sent, or never will be.
+        self._opened = Event()
         self._lock = threading.RLock()
         self._pending = PendingCalls()
         self._link: Link | None = None
-        self._opening: Link | None = None
-        # What turned out not to be sendable when the peer had booted; the next who says something is told.
-        self._late: PeerError | None = None
+        # The same, when everything may be sent.
+        self._open_link: Link | None = None
         self._by_value = ""
         self._request_handler: RequestHandler
-        self._backlog: deque[Callable[[], object]] = deque()
+        # The calls that were submitted while the peer boots.
+        self._submitted: deque[Callable[[], object]] = deque()
 
-    def open(self, link: Link, interpreter: Interpreter) -> None:
-        """The peer listens: say what has waited, in order.
-
-        :param interpreter: the peer's.
-        """
+    def attach(self, link: Link, interpreter: Interpreter) -> None:
+        """Use this link, before it listens, to a peer with that interpreter."""
         self._by_value = interpreter.by_value
         self._request_handler = RequestHandler(interpreter)
+        self._link = link
+
+    def open(self) -> None:
+        """Send the calls that were submitted meanwhile, in order: the agent listens."""
         while True:
             with self._lock:
-                if not self._backlog:
-                    self._link = link
+                if not self._submitted:
+                    self._open_link = self._link
+                    self._opened.set()
                     return
-                speak = self._backlog.popleft()
-            self._opening = link
-            try:
-                speak()
-            except PeerError as exc:  # it may not spoil the boot
-                self._late = exc
+                send = self._submitted.popleft()
+            send()
 
     def end(self, error: Callable[[], PeerDown]) -> None:
-        """The peer is down: what is pending fails now, what comes later when it is said."""
+        """Let all pending calls fail with `error`, and from now on all others: the peer is down."""
         with self._lock:
             self._pending.error = error
-            self._backlog.clear()
+            self._submitted.clear()
+            self._opened.set()
+        self.ready.set()
         self._pending.fail()
 
     def call(
@@ -107,8 +110,8 @@ class RpcClient:
         :raises PeerDown: the peer has ended.
         :raises EncodeError: the call or its result cannot be sent.
         """
-        link = self._link
-        if link is None:  # booting
+        link = self._open_link
+        if link is None:  # the peer boots
             future = self.submit(fn, args, kwargs)
             try:
                 if timeout == 0:
@@ -148,36 +151,30 @@ class RpcClient:
         future = PeerFuture(self._outcome, self.timed_out)
         ident = future.ident = self._pending.number()
 
-        def encoded() -> Payload:
-            return snapshot(encode_call(fn, args, kwargs, self._by_value))
-
-        def failed(exc: Exception) -> None:
-            if self._pending.take(ident) is not None:
-                future.set_exception(exc)
-
-        def speak() -> None:
+        def send() -> None:
             with self._lock:
                 if self._pending.error is not None:
-                    return  # `end` tells the future
+                    return  # `end` sets the future's exception
                 if not future.set_running_or_notify_cancel():
                     self.drop(future)
                     return
             try:
-                self._post(messages.CALL, ident, self._again(first, encoded))
+                call = snapshot(encode_call(fn, args, kwargs, self._by_value))
+                self._post(messages.CALL, ident, call)
             except PeerDown:
-                pass  # `end` tells the future
+                pass  # `end` sets the future's exception
             except Exception as exc:
-                failed(exc)
+                if self._pending.take(ident) is not None:
+                    future.set_exception(exc)
 
         try:
             self._pending.add(ident, future)
-            try:
-                first = encoded()
-            except Exception as exc:
-                failed(exc)
-            else:
-                self._say(speak)
-        except BaseException:  # `wait_pending` is not to wait for what an interrupt left unsaid
+            with self._lock:
+                if waits := not self._opened.is_set():
+                    self._submitted.append(send)
+            if not waits:
+                send()
+        except BaseException:  # `wait_pending` does not wait for what an interrupt left unsent
             self._pending.take(ident)
             raise
         return future
@@ -190,9 +187,9 @@ class RpcClient:
         :raises EncodeError: it cannot be sent.
         :raises PeerDown: the peer has ended.
         """
-        self._say_encoded(
-            messages.CAST, lambda: snapshot(encode_call(fn, args, kwargs, self._by_value))
-        )
+        self._wait_open()
+        call = snapshot(encode_call(fn, args, kwargs, self._by_value))
+        self._post(messages.CAST, self._pending.number(), call, True)
 
     def send(self, mailbox: str, message: object) -> None:
         """Put `message` into a mailbox of the peer.
@@ -202,10 +199,9 @@ class RpcClient:
         """
         if not isinstance(mailbox, str):
             raise TypeError(f"mailbox: expected a name, got {mailbox!r}")
-        self._say_encoded(
-            messages.MESSAGE,
-            lambda: with_mailbox(mailbox, encode(message, self._by_value, "the message")),
-        )
+        self._wait_open()
+        encoded = encode(message, self._by_value, "the message")
+        self._post(messages.MESSAGE, self._pending.number(), with_mailbox(mailbox, encoded), True)
 
     def ask_stacks(self, seconds: float) -> str:
         """Every thread's Python stack, as the peer itself tells it.
@@ -218,9 +214,8 @@ class RpcClient:
         try:
             self._pending.add(ident, waiting)
             self._post(messages.STACKS, ident, b"")
-            link = self._link or self._opening
-            assert link is not None
-            return decoded_text(link.wait(waiting, ident, seconds)[1])
+            assert self._link is not None
+            return decoded_text(self._link.wait(waiting, ident, seconds)[1])
         finally:
             self._pending.take(ident)
 
@@ -263,33 +258,19 @@ class RpcClient:
         """Wait until the calls that were submitted have their answers."""
         self._pending.wait()
 
-    def _say(self, speak: Callable[[], object]) -> None:
-        with self._lock:
-            if self._pending.error is not None:
-                raise self._pending.error()
-            if self._link is None:
-                self._backlog.append(speak)
-                return
-            late, self._late = self._late, None
-        if late is not None:
-            raise late
-        speak()
-
-    def _say_encoded(self, kind: int, payload: Callable[[], Payload]) -> None:
-        """What nobody waits for is encoded at once, for the caller to learn that it cannot be sent."""
-        encoded = payload()
-
-        def speak() -> None:
-            self._post(kind, self._pending.number(), self._again(encoded, payload), True)
-
-        self._say(speak)
-
-    def _again(self, encoded: Payload, encode: Callable[[], Payload]) -> Payload:
-        # While the peer booted nobody knew whether code can go to it by value.
-        return encode() if self._by_value and self._link is None else encoded
+    def _wait_open(self) -> None:
+        """Wait for the end of the boot."""
+        if not self._opened.is_set():
+            if loop.runs_here():
+                raise PeerError(
+                    f"{self._whom()} is booting, and this finalizer must not wait for it"
+                )
+            self._opened.wait()
+        if self._pending.error is not None:
+            raise self._pending.error()
 
     def _post(self, kind: int, ident: int, payload: Payload, in_order: bool = False) -> None:
-        link = self._link or self._opening
+        link = self._link
         if link is None:
             raise TimeoutError(f"{self._whom()} is still booting")
         try:
@@ -304,8 +285,8 @@ class RpcClient:
                 raise PeerDown(f"{self._whom()} is going down") from None
 
     def _respond(self, ident: int, payload: Payload) -> None:
-        if (link := self._link or self._opening) is not None:  # nobody asks who was told nothing
-            self._request_handler.respond(link.sender, ident, payload)
+        assert self._link is not None
+        self._request_handler.respond(self._link.sender, ident, payload)
 
     def timed_out(self, limit: float) -> CallTimeout:
         """What a call raises that was not answered in time; looks where the peer is."""

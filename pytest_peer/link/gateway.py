@@ -18,7 +18,7 @@ from execnet.gateway_base import Message
 from execnet.gateway_base import get_execmodel
 from execnet.xspec import XSpec
 
-from ..core.unraisable import attempt
+from ..core.unraisable import run_all
 from .futures import ReplyWaiter
 from .outcomes import Reply
 from .protocol.framing import Sender
@@ -116,7 +116,7 @@ class Link:
         except IndexError:  # another link may have the same descriptors by now
             return
         self._reader.stop()
-        attempt(self._stream.close_read, self._stream.close_write)
+        run_all(self._stream.close_read, self._stream.close_write)
 
     def disown(self, null_fd: int) -> None:
         """Let go of the link in a forked child, without disturbing it."""

@@ -17,7 +17,7 @@ from typing import Any
 from typing import TypeVar
 
 from ..core.errors import EncodeError
-from ..core.worker import Callbacks
+from ..core.worker import Worker
 from .interpreter import OLDEST_ORIGIN
 from .interpreter import Interpreter
 from .origin_modules import REWRITTEN
@@ -51,10 +51,7 @@ _NEEDED = frozenset(
 _sent: set[str] = set()
 #: Responds to one request after the other. Not the worker of users' callbacks, which may wait for
 #: calls that send requests.
-request_worker: Callbacks = Callbacks("pytest-peer-requests")
-os.register_at_fork(
-    after_in_child=lambda: request_worker.__init__("pytest-peer-requests")  # type: ignore[misc]
-)
+request_worker: Worker = Worker("pytest-peer-requests")
 
 _Found = TypeVar("_Found")
 
