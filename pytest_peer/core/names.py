@@ -1,4 +1,4 @@
-"""Names of peers: made, checked, and claimed by living peers.
+"""Names of peers: made and checked.
 
 A name becomes part of a file name, of a command line and of a host name. So it has few different
 characters and a limited length.

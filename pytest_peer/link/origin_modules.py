@@ -225,7 +225,7 @@ class ModuleUpdates:
 
     def take(self) -> bytes:
         """Encode the news; empty if there are none."""
-        table = self._taken = self._modules.refresh()
+        table = self._taken = self._modules.table
         news = {name: entry for name, entry in table.items() if self._sent.get(name) != entry}
         return marshal.dumps(news, 2) if news else b""
 
