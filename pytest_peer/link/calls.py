@@ -89,7 +89,7 @@ class PendingCalls:
 
 
 class RpcClient:
-    """The origin's side of the link. While the peer boots, everything waits; after its end all fails.
+    """The origin's side of the link: everything waits for the boot, and fails after the end.
 
     :param peer: returns the peer's name, for messages.
     :param mailboxes: for messages of the peer.
@@ -272,7 +272,7 @@ class RpcClient:
             self._enqueue(messages.SHUTDOWN, self._pending.number(), how.encode())
 
     def received(self, kind: int, ident: int, payload: Payload) -> None:
-        """Handle a message; called by the reader of the link: neither sends nor waits nor raises."""
+        """Handle a message. The reader calls this, so it neither sends nor waits nor raises."""
         if kind == messages.READY:
             self.ready.set()
         elif kind == messages.REQUEST:

@@ -106,7 +106,7 @@ class PeerFuture(Future[Any]):
         super().add_done_callback(partial(_set, self._settled))
         #: The id of the call.
         self.ident: int = 0
-        #: Warnings of the call, still encoded; whoever asks for the outcome first issues them.
+        #: Warnings of the call, still encoded; the first thread that asks for the outcome issues them.
         self.warnings: list[Payload] | None = None
         self._decode = decode
         self._timed_out = timed_out
