@@ -1,67 +1,68 @@
-"""Questions of the peer to the origin, and the wait for the answer."""
+"""Requests of the peer to the origin, and the wait for the reply."""
 
 from __future__ import annotations
 
 import _thread
 import os
 import threading
+from typing import Any
 
 from ..link.protocol import codec
 from ..link.protocol import messages
 
-#: What is asked for takes the origin milliseconds.
+#: The origin needs milliseconds.
 _SECONDS = 60.0
 
 
-class Unanswered(ImportError):
-    """The origin did not answer. An import error, because modules are what is asked for."""
+class NoResponse(ImportError):
+    """The origin did not reply. An import error, because the requests are for modules."""
 
 
 class RequestSender:
-    """Asks; on any thread but the one that reads the link.
+    """Sends requests, on any thread but the one that reads the link.
 
-    :param reading: has the link read while the main thread waits.
+    :param reader: the `LinkReader`, which must read while the main thread waits.
     """
 
-    def __init__(self, runtime, reading):
+    def __init__(self, runtime, reader):
         self._runtime = runtime
-        self._reading = reading
+        self._reader = reader
         self._waiting = {}
         self._pid = os.getpid()
 
     def ask(self, what, *args):
-        """The origin's answer to this.
+        """Return the origin's reply.
 
-        :raises Unanswered: there is none.
+        :raises NoResponse: there is none.
         """
-        if os.getpid() != self._pid or self._runtime.post is None:
-            raise Unanswered(
+        if os.getpid() != self._pid or self._runtime.enqueue is None:
+            raise NoResponse(
                 "a forked child of a peer cannot ask the origin for %s %s" % (what, args[0])
             )
         over = _thread.allocate_lock()
         over.acquire()
-        slot = [over, None]
+        slot: list[Any] = [over, None]  # the reply comes into the second place
         ident = next(self._runtime.ids)
         self._waiting[ident] = slot
         try:
-            self._runtime.post(
+            self._runtime.enqueue(
                 messages.REQUEST, ident, codec.dumps((what, args), self._runtime.by_value)
             )
             on_main = threading.get_ident() == threading.main_thread().ident
-            if on_main and not self._reading.hand_over():
-                raise Unanswered("there is no thread that could read the answer")
+            if on_main and not self._reader.hand_over():
+                raise NoResponse("there is no thread that could read the reply")
             if not over.acquire(True, _SECONDS):
-                raise Unanswered(
-                    "the origin has not told of %s %s in %d s" % (what, args[0], _SECONDS)
+                raise NoResponse(
+                    "the origin has not sent %s %s within %d s" % (what, args[0], _SECONDS)
                 )
         except OSError as exc:
-            raise Unanswered("the link is gone") from exc
+            raise NoResponse("the link is gone") from exc
         finally:
             self._waiting.pop(ident, None)
         return codec.loads(slot[1])
 
-    def answered(self, ident, payload):
-        """Called by who reads the link."""
+    def deliver(self, ident, payload):
+        """Take a reply; on the thread that reads the link."""
         slot = self._waiting.get(ident)
         if slot is not None:
             slot[1] = payload

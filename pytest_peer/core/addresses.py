@@ -9,7 +9,7 @@ import ipaddress
 import re
 from typing import TypeAlias
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: Over pipes. Erlang's word: there they are those of the terminal.
 STDIO = "stdio"

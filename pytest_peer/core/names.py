@@ -1,6 +1,7 @@
-"""Names of peers: where they come from, and who has which.
+"""Names of peers: made, checked, and claimed by living peers.
 
-A name becomes part of a file name, of a command line and of a host name, hence the narrow alphabet and length.
+A name becomes part of a file name, of a command line and of a host name. So it has few different
+characters and a limited length.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import threading
 
 from .errors import NameInUse
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: A host name label's limit; file systems allow more.
 MAX_LENGTH = 63
@@ -27,16 +28,22 @@ _alive_lock = threading.Lock()
 
 
 def random_name(prefix: str = "peer") -> str:
-    """Return ``<prefix>-<n>-<pid>``, a name no other call in this process returns; Erlang's ``peer:random_name/1``.
+    """Return ``<prefix>-<n>-<pid>``, a name that no other call in this process returns.
 
-    :param prefix: foreign characters become ``_``, a long one is shortened in the middle.
+    Erlang's original is ``peer:random_name/1``.
+
+    :param prefix: default ``"peer"``. Characters outside ``[A-Za-z0-9_.-]`` become ``_``, and a
+        long prefix is shortened in the middle.
     """
     tail = f"-{next(_counter)}-{os.getpid()}"
     return shortened(_FOREIGN.sub("_", prefix).strip("_") or "peer", MAX_LENGTH - len(tail)) + tail
 
 
 def shortened(text: str, limit: int) -> str:
-    """`text` with at most `limit` characters: a hash replaces the middle, so different texts stay different."""
+    """Shorten `text` to `limit` characters.
+
+    A hash replaces the middle, so that different texts stay different.
+    """
     if len(text) <= limit:
         return text
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -48,8 +55,8 @@ def shortened(text: str, limit: int) -> str:
 def checked(name: object) -> str:
     """Return `name` if it can be a peer's name.
 
-    :raises TypeError: not a string.
-    :raises ValueError: empty, too long, or with a character outside ``[A-Za-z0-9_.-]``.
+    :raises TypeError: it is not a ``str``.
+    :raises ValueError: it is empty, too long, or has a character outside ``[A-Za-z0-9_.-]``.
     """
     if not isinstance(name, str):
         raise TypeError(f"name: expected a str, got {name!r}")
@@ -76,23 +83,23 @@ def claim(name: str) -> None:
 
 
 def release(name: str) -> None:
-    """The peer of that name is down: the name is free again."""
+    """Make the name of a peer that is down available again."""
     with _alive_lock:
         _alive.discard(name)
 
 
 def forget() -> None:
-    """In a forked child: the peers are the parent's. Another thread may have held the lock when it forked."""
+    """Forget all names, in a forked child: the peers are the parent's."""
     global _alive_lock
-    _alive_lock = threading.Lock()
+    _alive_lock = threading.Lock()  # another thread may have held it during the fork
     _alive.clear()
 
 
 def short_host() -> str:
-    """This host's name up to the first dot."""
+    """Return this host's name up to the first dot."""
     return socket.gethostname().partition(".")[0] or "localhost"
 
 
 def full_host() -> str:
-    """This host's fully qualified name, as Erlang's ``longnames`` uses it."""
+    """Return this host's fully qualified name, as Erlang's ``longnames`` uses it."""
     return socket.getfqdn()

@@ -32,7 +32,7 @@ from .timeouts import seconds
 if TYPE_CHECKING:
     from ..peers.peer import Peer
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: ``"halt"``, ``("halt", seconds)``, seconds, ``None`` or ``"close"``.
 Shutdown: TypeAlias = str | tuple[str, float] | float | None

@@ -25,7 +25,7 @@ from ..core.sync import Condition
 from ..core.timeouts import seconds
 from ..core.unraisable import attempt
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: A stream keeps this much in memory; its log file has all of it.
 KEPT_BYTES = 16 << 20

@@ -22,7 +22,7 @@ from .fault_dumps import dumped
 from .native import native
 from .thread_dump import readable
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: For an answer over the link, which is the prettier one: milliseconds, unless the peer holds its GIL or its machine is busy.
 ASKING_SECONDS = 0.3

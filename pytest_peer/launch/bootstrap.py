@@ -30,16 +30,13 @@ _SHARED = tuple(
     for name in (
         "messages",
         "streams",
-        "socket_stream",
         "framing",
-        "segments",
         "receiver",
         "sender",
         "mailbox",
         "module_aliases",
         "by_value",
         "codec",
-        "variables",
         "frame_info",
         "exceptions",
     )
@@ -51,7 +48,6 @@ _LATER = frozenset(
         "link.protocol.exceptions",
         "agent.resources",
         "link.protocol.frame_info",
-        "link.protocol.variables",
     }
 )
 #: In the order in which they are loaded.
@@ -92,9 +88,7 @@ _SERVED = {
     f"{_OURS}.here": "here.py",
     f"{_OURS}.link": "link/__init__.py",
     f"{_OURS}.link.protocol": "link/protocol/__init__.py",
-    f"{_OURS}.link.protocol.mailbox": "agent/stubs/mailbox.py",
     f"{_OURS}.peers": "peers/__init__.py",
-    f"{_OURS}.peers.supervisor": "agent/stubs/starter.py",
     f"{_OURS}.core.states": "core/states.py",
     f"{_OURS}.core.timeouts": "core/timeouts.py",
     f"{_OURS}.core.clock": "core/clock.py",

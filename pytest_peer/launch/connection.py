@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.sync import Event
 from ..link.interpreter import Interpreter
-from ..link.interpreter import said_hello
+from ..link.interpreter import parse_hello
 from . import bootstrap
 
 #: How often a boot that hears nothing looks whether the process is still there.
@@ -72,7 +72,7 @@ class Connection:
                 line += data
             elif ended:
                 raise LinkClosed
-        return said_hello(line)
+        return parse_hello(line)
 
     def send_agent(
         self, interpreter: Interpreter, name: str, evidence: dict[str, Any] | None, lifeline: int

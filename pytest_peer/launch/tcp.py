@@ -1,14 +1,16 @@
-"""A TCP connection to a new process, which that opens: we listen until it has come.
+"""A TCP connection to a new process: the origin listens until the peer has connected.
 
-Both prove who they are by a secret each, made for this one process and of no use afterwards: the peer before anything else that it
-says is read, we before the peer runs any of our code.
+Each proves its identity by a secret that was made for this one boot: the peer before anything else
+of it is read, the origin before the peer runs any code.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hmac
 import os
 import secrets
+import select
 import socket
 import threading
 from typing import Any
@@ -17,33 +19,37 @@ from ..core.errors import BootError
 from ..core.sync import Event
 from ..link.interpreter import Interpreter
 from . import bootstrap
-from .admission import Authenticator
 from .connection import Connection
 from .connection import LinkClosed
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
-#: Of each secret; in hexadecimal digits it is twice as long.
+#: The size of each secret; in hexadecimal digits it is twice as long.
 _SECRET_BYTES = 32
+#: So many connections may be open without the secret; the oldest makes room for the next.
+_MOST = 256
+#: How often a boot without news checks whether the process has ended.
+_GONE_POLL_MS = 50
 
 _lock = threading.Lock()
-#: Ports that were asked for by number, and which peer has each: two on one would work or not as their boots overlap.
+#: Ports that were asked for by number, with the name of the peer that has it: whether two peers on
+#: one port work would depend on how their boots overlap.
 _taken: dict[tuple[str, int], str] = {}
 
 
 class Tcp(Connection):
-    """Listens when this is made, and until the peer has come.
+    """Listen from now on, until the peer has connected.
 
-    :param where: IP address and port; the port 0 is any.
+    :param where: IP address and port; port 0 is any free one.
     :param name: the peer's.
-    :raises BootError: it is not possible to listen there.
+    :raises BootError: the origin cannot listen there.
     """
 
     def __init__(self, where: tuple[str, int], name: str) -> None:
         self._where = where if where[1] else None
         self._name = name
         self._peers_secret, self._our_secret = (secrets.token_hex(_SECRET_BYTES) for _ in range(2))
-        #: Both, as the peer is given them.
+        #: Both, in the form in which the peer gets them.
         self.secret: str = f"{self._peers_secret} {self._our_secret}"
         try:
             self._claim()
@@ -51,8 +57,8 @@ class Tcp(Connection):
         except OSError as exc:
             self.free()
             raise BootError(
-                f"peer {name!r} did not boot: cannot listen on {where[0]} port {where[1]}: {exc.strerror or exc}; "
-                "connection=0 takes any port that is free on 127.0.0.1"
+                f"peer {name!r} did not boot: cannot listen on {where[0]} port {where[1]}: "
+                f"{exc.strerror or exc}; connection=0 takes any port that is free on 127.0.0.1"
             ) from None
         self.address: tuple[Any, ...] | None = self._listener.getsockname()
 
@@ -73,14 +79,14 @@ class Tcp(Connection):
             self._where = None
 
     def close(self) -> None:
-        """Also stop to listen."""
+        """Close everything that is open, and stop listening."""
         self._listener.close()
         super().close()
 
     def hello(self, gone: Event) -> Interpreter:
-        """Wait for the peer among all who connect, and for its first line."""
-        with self._listener:  # nobody can connect any more
-            connected = Authenticator(self._listener, self._peers_secret.encode()).wait(gone)
+        """Wait for the peer to connect, and for its first line."""
+        with self._listener:  # the first valid secret ends the listening
+            connected = _authenticated(self._listener, self._peers_secret.encode(), gone)
         if connected is None:
             raise LinkClosed
         connected.setblocking(True)
@@ -96,10 +102,58 @@ def _listening(where: tuple[str, int]) -> socket.socket:
     )[0]
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
-        # What is left of earlier connections does not matter.
+        # The port may still have old connections that are closing.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        # As long as possible: those whom nobody has let in yet hold nobody up.
         listener.listen(socket.SOMAXCONN)
+        listener.setblocking(False)
         stack.pop_all()
     return listener
+
+
+def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> socket.socket | None:
+    """Return the first connection that sends `secret`, and close all others.
+
+    Reads no more than the secret's length of any connection.
+
+    :param gone: set when the process has ended; then this returns ``None``.
+    """
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    candidates: dict[int, tuple[socket.socket, bytearray]] = {}  # by descriptor, the oldest first
+
+    def close(fd: int) -> None:
+        poll.unregister(fd)
+        candidates.pop(fd)[0].close()
+
+    try:
+        while True:
+            ended = gone.is_set()
+            for fd, _ in poll.poll(_GONE_POLL_MS):
+                if fd == listener.fileno():
+                    if len(candidates) >= _MOST:
+                        close(next(iter(candidates)))
+                    with contextlib.suppress(OSError):  # reset already, or no descriptor is left
+                        connected, _ = listener.accept()
+                        connected.setblocking(False)
+                        candidates[connected.fileno()] = connected, bytearray()
+                        poll.register(connected, select.POLLIN)
+                elif fd in candidates:  # it is not one that had to make room
+                    connected, received = candidates[fd]
+                    try:
+                        data = connected.recv(len(secret) - len(received))
+                    except BlockingIOError:  # its number was that of an earlier one
+                        continue
+                    except OSError:
+                        data = b""
+                    received += data
+                    if data and len(received) < len(secret):
+                        continue
+                    if hmac.compare_digest(received, secret):
+                        return candidates.pop(fd)[0]
+                    close(fd)
+            if ended:
+                return None
+    finally:
+        for connected, _ in candidates.values():
+            connected.close()

@@ -13,7 +13,6 @@ from ..core.errors import CallTimeout
 from ..core.errors import PeerDown
 from ..core.errors import PeerError
 from ..core.sync import Event
-from .counterpart import RequestHandler
 from .futures import PeerFuture
 from .futures import ReplyWaiter
 from .gateway import Link
@@ -26,15 +25,16 @@ from .pickling import encode
 from .pickling import encode_call
 from .protocol import messages
 from .protocol.mailbox import Mailboxes
-from .protocol.segments import MultipartMessage
-from .protocol.segments import Payload
-from .protocol.segments import addressed
-from .protocol.segments import decoded_text
-from .protocol.segments import kept
-from .protocol.segments import split_address
-from .requests import answering
+from .protocol.messages import MultipartMessage
+from .protocol.messages import Payload
+from .protocol.messages import decoded_text
+from .protocol.messages import snapshot
+from .protocol.messages import split_mailbox
+from .protocol.messages import with_mailbox
+from .requests import RequestHandler
+from .requests import request_worker
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 
 #: What may refer to modules.
@@ -65,7 +65,7 @@ class RpcClient:
         # What turned out not to be sendable when the peer had booted; the next who says something is told.
         self._late: PeerError | None = None
         self._by_value = ""
-        self._counterpart: RequestHandler
+        self._request_handler: RequestHandler
         self._backlog: deque[Callable[[], object]] = deque()
 
     def open(self, link: Link, interpreter: Interpreter) -> None:
@@ -74,7 +74,7 @@ class RpcClient:
         :param interpreter: the peer's.
         """
         self._by_value = interpreter.by_value
-        self._counterpart = RequestHandler(interpreter)
+        self._request_handler = RequestHandler(interpreter)
         while True:
             with self._lock:
                 if not self._backlog:
@@ -124,7 +124,7 @@ class RpcClient:
             self._post(messages.CALL, ident, asked)
             if timeout == 0:
                 raise TimeoutError  # at once, however fast the peer is
-            kind, answer = link.wait(waiting, ident, timeout)
+            kind, reply = link.wait(waiting, ident, timeout)
         except TimeoutError:
             assert timeout is not None
             raise self.timed_out(timeout) from None
@@ -133,10 +133,10 @@ class RpcClient:
             if isinstance(
                 asked, MultipartMessage
             ):  # the caller goes on, and may change what was not yet sent
-                link.sender.keep(messages.CALL, ident)
-        if kind == messages.RESULT and waiting.warned is None:
-            return decode(answer)
-        return value(self._whom, kind, answer, waiting.warned)
+                link.sender.snapshot(messages.CALL, ident)
+        if kind == messages.RESULT and waiting.warnings is None:
+            return decode(reply)
+        return value(self._whom, kind, reply, waiting.warnings)
 
     def submit(
         self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -149,7 +149,7 @@ class RpcClient:
         ident = future.ident = self._pending.number()
 
         def encoded() -> Payload:
-            return kept(encode_call(fn, args, kwargs, self._by_value))
+            return snapshot(encode_call(fn, args, kwargs, self._by_value))
 
         def failed(exc: Exception) -> None:
             if self._pending.take(ident) is not None:
@@ -191,7 +191,7 @@ class RpcClient:
         :raises PeerDown: the peer has ended.
         """
         self._say_encoded(
-            messages.CAST, lambda: kept(encode_call(fn, args, kwargs, self._by_value))
+            messages.CAST, lambda: snapshot(encode_call(fn, args, kwargs, self._by_value))
         )
 
     def send(self, mailbox: str, message: object) -> None:
@@ -204,7 +204,7 @@ class RpcClient:
             raise TypeError(f"mailbox: expected a name, got {mailbox!r}")
         self._say_encoded(
             messages.MESSAGE,
-            lambda: addressed(mailbox, encode(message, self._by_value, "the message")),
+            lambda: with_mailbox(mailbox, encode(message, self._by_value, "the message")),
         )
 
     def ask_stacks(self, seconds: float) -> str:
@@ -234,22 +234,22 @@ class RpcClient:
         if kind == messages.READY:
             self.ready.set()
         elif kind == messages.REQUEST:
-            answering.run(lambda: self._answer(ident, payload))
+            request_worker.run(lambda: self._respond(ident, payload))
         elif kind == messages.MESSAGE:
-            name, payload = split_address(payload)
+            name, payload = split_mailbox(payload)
             self._mailboxes[name].deliver(payload)
         elif kind == messages.WARNING:
             future = self._pending.look_at(ident)
             if future is not None:
-                future.warned = [*(future.warned or ()), payload]
+                future.warnings = [*(future.warnings or ()), payload]
         else:
-            self._answered(kind, ident, payload)
+            self._replied(kind, ident, payload)
 
     def successor(self) -> RpcClient:
         """One with nothing pending, and locks of its own: in a forked child a thread that is not there may hold these."""
         return RpcClient(self._whom, self._mailboxes, self._stacks)
 
-    def _answered(self, kind: int, ident: int, payload: Payload) -> None:
+    def _replied(self, kind: int, ident: int, payload: Payload) -> None:
         # One that nobody waits for is dropped.
         future = self._pending.take(ident)
         if future is not None:
@@ -294,8 +294,8 @@ class RpcClient:
             raise TimeoutError(f"{self._whom()} is still booting")
         try:
             if kind in _SAID:
-                self._counterpart.tell_news(link.sender)
-            link.sender.post(kind, ident, payload, in_order)
+                self._request_handler.send_updates(link.sender)
+            link.sender.enqueue(kind, ident, payload, in_order)
         except OSError:
             # The link is closed, and its end is about to be noticed. A pending call learns it there, with the reason.
             if self._pending.error is not None:
@@ -303,9 +303,9 @@ class RpcClient:
             if kind in (messages.CAST, messages.MESSAGE):
                 raise PeerDown(f"{self._whom()} is going down") from None
 
-    def _answer(self, ident: int, payload: Payload) -> None:
+    def _respond(self, ident: int, payload: Payload) -> None:
         if (link := self._link or self._opening) is not None:  # nobody asks who was told nothing
-            self._counterpart.answer(link.sender, ident, payload)
+            self._request_handler.respond(link.sender, ident, payload)
 
     def timed_out(self, limit: float) -> CallTimeout:
         """What a call raises that was not answered in time; looks where the peer is."""

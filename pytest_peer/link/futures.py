@@ -1,13 +1,15 @@
-"""The answer of a call: for one caller who waits for it, and as a future."""
+"""The outcome of a call that has not come yet: for one caller that waits, and as a future."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
+from typing import TYPE_CHECKING
 from typing import Any
 
 from ..core.clock import monotonic
@@ -16,39 +18,39 @@ from ..core.sync import Condition
 from ..core.sync import Event
 from ..core.timeouts import seconds
 from ..core.worker import callbacks
-from .protocol.segments import Payload
+from .outcomes import Outcome
+from .outcomes import Reply
+from .protocol.messages import Payload
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+if TYPE_CHECKING:
+    import asyncio
 
-#: A value, or an exception that was raised in the peer.
-Outcome = tuple[Any, BaseException | None]
-#: Kind and payload of a message that answers a call.
-Answer = tuple[int, Payload]
+__tracebackhide__ = True
 
 
 class ReplyWaiter:
-    """One caller waiting for one answer; a third of what a future costs, and most calls need no more."""
+    """One caller that waits for one reply; a third of the cost of a future."""
 
-    __slots__ = ("_answer", "_arrived", "_error", "settled", "warned")
+    __slots__ = ("_arrived", "_error", "_reply", "settled", "warnings")
 
     def __init__(self) -> None:
         self._arrived = threading.Lock()
         self._arrived.acquire()
-        self._answer: Answer | None = None
+        self._reply: Reply | None = None
         self._error: BaseException | None = None
-        #: Whether `wait` will not wait any more.
+        #: Whether `wait` returns at once.
         self.settled: bool = False
         #: Warnings of the call, still encoded.
-        self.warned: list[Payload] | None = None
+        self.warnings: list[Payload] | None = None
 
-    def deliver(self, answer: Answer) -> None:
-        """The answer has come, still encoded."""
-        self._answer = answer
+    def deliver(self, reply: Reply) -> None:
+        """Take the reply, still encoded."""
+        self._reply = reply
         self.settled = True
         self.wake()
 
     def fail(self, error: BaseException) -> None:
-        """No answer will come."""
+        """Make `wait` raise `error`: no reply will come."""
         self._error = error
         self.settled = True
         self.wake()
@@ -58,16 +60,16 @@ class ReplyWaiter:
         try:
             self._arrived.release()
         except RuntimeError:
-            pass  # somebody else does
+            pass  # another thread has done it
 
     def pause(self, timeout: float | None) -> bool:
-        """Wait for the answer or for `wake`; return whether either came in time."""
+        """Wait for the reply or for `wake`; return whether either came in time."""
         return self.settled or self._arrived.acquire(
             timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
         )
 
-    def wait(self, timeout: float | None) -> Answer:
-        """Wait for the answer.
+    def wait(self, timeout: float | None) -> Reply:
+        """Wait for the reply.
 
         :raises TimeoutError: it did not come in time.
         """
@@ -76,15 +78,18 @@ class ReplyWaiter:
                 raise TimeoutError
         if self._error is not None:
             raise self._error
-        assert self._answer is not None
-        return self._answer
+        assert self._reply is not None
+        return self._reply
 
 
 class PeerFuture(Future[Any]):
-    """The answer of a call.
+    """The outcome of a call.
 
-    It is decoded by whoever asks for it: unpickling imports modules and runs their code, which the thread that reads must never
-    wait for.
+    The thread that asks for it decodes it: unpickling imports modules and runs their code, and the
+    thread that reads the link must not wait for that.
+
+    :param decode: makes the outcome of a reply's kind and payload and the call's warnings.
+    :param timed_out: makes the exception for a limit, in seconds, that has passed; may take long.
     """
 
     def __init__(
@@ -93,70 +98,68 @@ class PeerFuture(Future[Any]):
         timed_out: Callable[[float], CallTimeout],
     ) -> None:
         super().__init__()
-        self._condition = Condition()  # type: ignore[assignment]  # else an interrupted `result` may hang who answers
-        # Who waits here holds no lock: the handler of a signal that interrupts that may wait for the peer's end, and so for who answers.
-        self._answered = Event()
-        super().add_done_callback(partial(_set, self._answered))
+        # An interrupted `result` leaves the condition of `threading` locked, and the reader hangs.
+        self._condition = Condition()  # type: ignore[assignment]
+        # Waiting for it holds no lock: a signal handler that interrupts it may wait for the end of
+        # the peer, and so for the thread that delivers replies.
+        self._settled = Event()
+        super().add_done_callback(partial(_set, self._settled))
         #: The id of the call.
         self.ident: int = 0
-        #: Warnings of the call, still encoded; issued by whoever asks for the answer first.
-        self.warned: list[Payload] | None = None
+        #: Warnings of the call, still encoded; whoever asks for the outcome first issues them.
+        self.warnings: list[Payload] | None = None
         self._decode = decode
         self._timed_out = timed_out
         self._decoding = threading.RLock()
         self._outcome: Outcome | None = None
 
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for the answer and return the value or raise the exception.
+        """Wait for the outcome and return the value or raise the exception.
 
-        :param timeout: seconds, ``None`` for no limit. It may be asked again after a timeout.
-        :raises CallTimeout: no answer in time; carries the peer's stacks.
+        :param timeout: seconds, ``None`` for no limit. After a timeout it may be called again.
+        :raises CallTimeout: no reply in time; carries the peer's stacks.
         :raises PeerDown: the peer has ended.
         """
-        value, exc = self._settled(timeout)
+        value, exc = self.outcome(timeout)
         if exc is None:
             return value
         try:
-            # Only the peer's frames, whoever raised this object before; those from here to the test are added now.
+            # Only the peer's frames, whichever thread raised this object before.
             raise exc.with_traceback(self._remote_traceback)
         finally:
-            del exc  # a cycle through this frame would keep the test's locals alive
+            del exc  # a cycle through this frame would keep the test's local variables alive
+
+    async def aresult(self, timeout: float | None) -> Any:
+        """Do the same on an event loop."""
+        import asyncio  # not at the top: its import takes long
+
+        loop = asyncio.get_running_loop()
+        arrived: asyncio.Future[None] = loop.create_future()
+
+        def wake(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(_settle, arrived)
+
+        super().add_done_callback(wake)  # it does not wait, so it needs no other thread
+        await asyncio.wait([arrived], timeout=timeout)
+        if timeout is not None and not self.done():
+            raise await asyncio.to_thread(self._timed_out, timeout)
+        return self.result(0)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the answer and return the exception, if it is one; limits as for `result`."""
-        return self._settled(timeout)[1]
+        """Wait for the outcome and return the exception, if it is one; limits as for `result`."""
+        return self.outcome(timeout)[1]
 
-    def outcome(self, timeout: float | None, limit: float | None) -> Outcome:
-        """Wait for value or exception; a `CallTimeout` tells `limit`, of which `timeout` is what is left."""
-        return self._settled(timeout, limit)
+    def outcome(self, timeout: float | None, limit: float | None = None) -> Outcome:
+        """Wait for the outcome and return it.
 
-    def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
-        """As ``Future.add_done_callback``; one that has to wait for the answer is run by a thread of its own."""
-
-        def answered(future: Future[Any]) -> None:
-            callbacks.run(lambda: fn(future))
-
-        with self._condition:
-            if not self.done():
-                super().add_done_callback(answered)
-                return
-        super().add_done_callback(fn)
-
-    def deliver(self, answer: Answer) -> None:
-        """The answer has come, still encoded."""
-        self.set_result(answer)
-
-    def fail(self, error: BaseException) -> None:
-        """No answer will come."""
-        if self.running() or self.set_running_or_notify_cancel():
-            self.set_exception(error)
-
-    def _settled(self, timeout: float | None, told: float | None = None) -> Outcome:
-        limit = seconds("timeout", timeout)
+        :param limit: of which `timeout` is the rest, for the text of a `CallTimeout`.
+        """
+        timeout = seconds("timeout", timeout)
         if self._outcome is None:
-            if not self._answered.wait(limit):
-                assert limit is not None
-                raise self._timed_out(limit if told is None else told)
+            if not self._settled.wait(timeout):
+                assert timeout is not None
+                raise self._timed_out(timeout if limit is None else limit)
             failed = super().exception(0)
             with self._decoding:
                 if self._outcome is None:
@@ -164,18 +167,43 @@ class PeerFuture(Future[Any]):
                         self._outcome = None, failed
                     else:
                         kind, payload = super().result(0)
-                        self._outcome = self._decode(kind, payload, self.warned)
+                        self._outcome = self._decode(kind, payload, self.warnings)
                     exc = self._outcome[1]
                     self._remote_traceback = exc.__traceback__ if exc is not None else None
         return self._outcome
+
+    def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
+        """Do as ``Future.add_done_callback``, but run a callback that has to wait in a worker."""
+        with self._condition:
+            if not self.done():
+                super().add_done_callback(lambda future: callbacks.run(lambda: fn(future)))
+                return
+        super().add_done_callback(fn)
+
+    def deliver(self, reply: Reply) -> None:
+        """Take the reply, still encoded."""
+        self.set_result(reply)
+
+    def fail(self, error: BaseException) -> None:
+        """Make `result` raise `error`: no reply will come."""
+        if self.running() or self.set_running_or_notify_cancel():
+            self.set_exception(error)
 
 
 def _set(event: Event, _: object) -> None:
     event.set()
 
 
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 def results(futures: Sequence[PeerFuture], timeout: float | None) -> Iterator[Any]:
-    """The results in order, as ``Executor.map`` gives them; `timeout` is for all of them together."""
+    """Yield the results in order, as ``Executor.map`` does.
+
+    :param timeout: for all of them together.
+    """
     deadline = None if timeout is None else monotonic() + timeout
     try:
         for future in futures:

@@ -1,8 +1,9 @@
-"""The only module that imports execnet: a gateway over descriptors of our own, with one channel for everything.
+"""The only module that imports execnet: a gateway over our own descriptors, with one channel.
 
-Of what execnet does not document (hence ``<3``) this uses ``Gateway(io, spec)``, the io protocol, ``_initreceive``,
-``Message(code, id, data).received(gateway)`` and ``_channelfactory._finished_receiving()``; `frames` knows the form of its messages.
-No group: a group ends gateways at exit in ways of its own, and our processes are not its business.
+It uses these undocumented parts of execnet (hence ``<3``): ``Gateway(io, spec)``, the io protocol,
+``_initreceive``, ``Message(code, id, data).received(gateway)`` and
+``_channelfactory._finished_receiving()``; `framing` knows the form of its messages. There is no
+group: a group ends gateways at exit in its own ways, and we manage the processes.
 """
 
 from __future__ import annotations
@@ -18,37 +19,39 @@ from execnet.gateway_base import get_execmodel
 from execnet.xspec import XSpec
 
 from ..core.unraisable import attempt
-from .futures import Answer
 from .futures import ReplyWaiter
+from .outcomes import Reply
 from .protocol.framing import Sender
+from .protocol.messages import Payload
 from .protocol.receiver import FrameReceiver
-from .protocol.segments import Payload
 from .protocol.sender import SMALL
 from .protocol.sender import MessageSender
-from .protocol.socket_stream import stream_over
+from .protocol.streams import stream_over
 from .reader import Reader
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
-#: The one task the gateway is given; our dispatcher does the rest.
-_TASK = "pass"  # the agent attaches itself to its channel instead
+#: The one task of the gateway. Our agent takes its channel instead of running it.
+_TASK = "pass"
 _END = object()
 
 
 class _Gateway(Gateway):
-    """One whose messages are read by somebody else."""
+    """A gateway whose messages `Reader` reads."""
 
     def _initreceive(self) -> None:
-        """No thread."""
+        """Start no thread."""
 
 
 class Link:
     """A gateway to a peer.
 
-    :param on_message: called with kind, id and payload by whoever reads; it must neither send nor wait nor raise.
+    :param on_message: called with kind, id and payload, by the thread that reads; must neither send
+        nor wait nor raise.
     :param on_end: called once when the link is closed; the same holds.
-    :param drain: reads what the peer has written until now; called before anything of the link is looked at, by who reads it.
+    :param drain: reads the peer's output; called before anything of the link is parsed.
     :param outputs: the descriptors that `drain` reads.
+    :raises OSError: the peer has ended already.
     """
 
     def __init__(
@@ -62,16 +65,16 @@ class Link:
         outputs: Sequence[int],
     ) -> None:
         self._on_end = on_end
-        self._open = [True]  # empty when somebody has begun to close it
+        self._open = [True]  # empty when a thread has begun to close it
         self._stream = stream_over(read_fd, write_fd, get_execmodel("thread"))
         self._gateway = _Gateway(self._stream, XSpec(f"popen//id={name}"))
         try:
             self._channel = self._gateway.remote_exec(_TASK)
-        except OSError:  # the peer is gone already, and nobody will get this link to close it
+        except OSError:  # the caller gets no link that it could close
             self._stream.close_read()
             self._stream.close_write()
             raise
-        # The other end closes it only by an error of its own.
+        # The other end closes the channel only by an error of its own.
         self._channel.setcallback(self._closed, endmarker=_END)
         receiver = FrameReceiver(read_fd, self._channel.id, on_message, self._frame, drain)
         self._reader = Reader(read_fd, receiver, outputs, self._ended)
@@ -82,12 +85,12 @@ class Link:
         """Begin to receive; what has come already is delivered at once."""
         self._reader.start()
 
-    def wait(self, waiting: ReplyWaiter, ident: int, timeout: float | None) -> Answer:
-        """Wait for the answer with that id.
+    def wait(self, waiter: ReplyWaiter, ident: int, timeout: float | None) -> Reply:
+        """Wait for the reply with that id.
 
         :raises TimeoutError: it did not come in time.
         """
-        return self._reader.wait(waiting, ident, timeout)
+        return self._reader.wait(waiter, ident, timeout)
 
     def _frame(self, code: int, channel: int, data: bytes) -> None:
         try:
@@ -100,21 +103,21 @@ class Link:
             self._on_end()
 
     def _ended(self) -> None:
-        self._gateway._channelfactory._finished_receiving()  # closes the channel, and `_closed` is called
+        self._gateway._channelfactory._finished_receiving()  # closes the channel: calls `_closed`
 
     def cut(self) -> None:
-        """Close our end; the peer notices, and ends."""
+        """Close our end; the peer notices that, and ends."""
         self._stream.close_write()
 
     def close(self) -> None:
-        """After the end of the peer: close both descriptors. May wait a moment for who reads."""
+        """Close both descriptors after the end of the peer; may wait a moment for the reader."""
         try:
             self._open.pop()
-        except IndexError:  # closed before: the numbers may be those of another link by now, which would not be read any more
+        except IndexError:  # another link may have the same descriptors by now
             return
         self._reader.stop()
         attempt(self._stream.close_read, self._stream.close_write)
 
     def disown(self, null_fd: int) -> None:
-        """In a forked child: let go of the link without disturbing it."""
+        """Let go of the link in a forked child, without disturbing it."""
         self._stream.disown(null_fd)

@@ -1,4 +1,4 @@
-"""The interpreter at the other end: what it says of itself, and what follows from it."""
+"""The interpreter at the other end: its own description, and what follows from that."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ OLDEST_ORIGIN = (3, 11)
 
 
 class Unusable(Exception):
-    """What answered is no interpreter we can use; the text says why."""
+    """The program at the other end is not a usable interpreter; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """What the peer said about itself, and the path of its origin at that time."""
+    """The peer's description of itself, and the origin's path at that time."""
 
     version: PythonVersion
     implementation: str
@@ -37,13 +37,13 @@ class Interpreter:
     executable: str
     prefix: str
     magic: bytes
-    #: A file of its standard library, and what tells it from one of the same name on another machine.
+    #: A file of its standard library, and the identity of that file.
     library: str
     place: Place | None
-    #: What it has as ``sys.path`` if it is in the environment of this one.
+    #: Its ``sys.path`` if it runs in our environment.
     path: tuple[str, ...] = field(default_factory=lambda: tuple(map(_absolute, sys.path)))
 
-    #: Whether it is in a container, or on another machine, which may have nothing of this one but the environment.
+    #: Whether it runs in a container or on another machine, even with a copy of our environment.
     elsewhere: bool = False
 
     def __str__(self) -> str:
@@ -51,24 +51,24 @@ class Interpreter:
 
     @property
     def compiled(self) -> bool:
-        """Whether it can read our compiled code."""
+        """Return whether it can read our compiled code."""
         return self.magic == MAGIC_NUMBER
 
     @property
     def same(self) -> bool:
-        """Whether it is in the environment of this one, on this machine."""
+        """Return whether it runs in our environment, on this machine."""
         return self.compiled and not self.elsewhere and _here(self.prefix, self.library, self.place)
 
     @property
     def by_value(self) -> str:
-        """Why code cannot be sent to it by value; empty if it can."""
+        """Return why code cannot be sent to it by value; empty if it can."""
         return by_value_refusal(self.implementation, self.version)
 
 
-@functools.lru_cache(maxsize=16)  # those of one fork server say the same
+@functools.lru_cache(maxsize=16)  # the peers of a fork server send the same
 def _parsed(line: bytes) -> dict[str, Any]:
-    said: dict[str, Any] = ast.literal_eval(line.decode("ascii"))
-    return said
+    hello: dict[str, Any] = ast.literal_eval(line.decode("ascii"))
+    return hello
 
 
 @functools.lru_cache(maxsize=16)
@@ -76,10 +76,10 @@ def _here(prefix: str, library: str, place: Place | None) -> bool:
     return Path(prefix) == Path(sys.prefix) and place is not None and place == place_of(library)
 
 
-def said_hello(line: bytes) -> Interpreter:
-    """The interpreter that began with such a line.
+def parse_hello(line: bytes) -> Interpreter:
+    """Parse the first line that the agent writes.
 
-    :raises Unusable: it is not the line of one, or of one that is too old.
+    :raises Unusable: the line is not the agent's, or its Python is too old.
     """
     try:
         interpreter = Interpreter(**_parsed(line))
@@ -94,7 +94,7 @@ def said_hello(line: bytes) -> Interpreter:
 
 
 def by_value_refusal(implementation: str, version: PythonVersion) -> str:
-    """Why code cannot be sent by value to such an interpreter; empty if it can."""
+    """Return why code cannot be sent by value to such an interpreter; empty if it can."""
     ours = (sys.implementation.name, sys.version_info[:2])
     if (implementation, tuple(version[:2])) == ours:
         return ""
@@ -102,12 +102,14 @@ def by_value_refusal(implementation: str, version: PythonVersion) -> str:
     here = f"{ours[0]} {ours[1][0]}.{ours[1][1]}"
     return (
         f"code cannot travel by value between {here} and {there}: it would crash the interpreter. "
-        "Move it to the top level of an importable module, or use the same Python version on both sides"
+        "Move it to the top level of an importable module, "
+        "or use the same Python version on both sides"
     )
 
 
 def _absolute(entry: str) -> str:
     if os.path.isabs(entry):
         return entry
-    # The peer's directory may be another. An entry that does not exist may be of an import hook, which knows it by these words.
+    # The peer may have another working directory. An entry that does not exist may belong to an
+    # import hook, which knows it by this text.
     return os.path.abspath(entry) if os.path.exists(entry or ".") else entry

@@ -1,4 +1,4 @@
-"""Which modules of this process a peer may not find by itself, and where they are."""
+"""The modules of this process that a peer may not find by itself, and where they are."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from typing import Any
 
 from .protocol.module_aliases import own_name
 
-#: In the globals of a module whose asserts pytest has rewritten.
+#: A name in the globals of a module whose asserts pytest has rewritten.
 REWRITTEN = "@pytest_ar"
-#: Its modules are in every peer that can have them.
+#: Peers get its modules in other ways.
 _OURS = __name__.partition(".")[0]
 
-#: What tells a file from another of the same name on another machine.
+#: Device and inode: tell a file from another of the same name on another machine.
 Place = tuple[int, int]
 #: As `sys.path`.
 Path = tuple[str, ...]
-#: What a peer's finder wants to know of a module; has to be marshalled.
+#: The description of a module for a peer's finder; can be marshalled.
 Entry = dict[str, Any]
 
 
 def place_of(path: str) -> Place | None:
-    """What tells a file from another of the same name on another machine; ``None`` if there is none."""
+    """Return the identity of a file, or ``None`` if there is no such file."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):
@@ -38,7 +38,7 @@ def place_of(path: str) -> Place | None:
 
 
 def of_environment(path: str) -> bool:
-    """Whether that is a part of an interpreter's standard library or of what is installed for it."""
+    """Return whether a path is in our standard library or among our installed packages."""
     return os.path.join(os.path.abspath(path), "").startswith(_environment())
 
 
@@ -60,41 +60,41 @@ def _environment() -> tuple[str, ...]:
 _directories: list[str] = []
 
 
-#: The table of all that has none, so that nobody is told of it.
+#: The table without an entry. One object, so that `ModuleUpdates` finds no news in it.
 _NOTHING: dict[str, Entry] = {}
 
 
-class OwnModules:
-    """The modules that are neither an interpreter's nor installed in an environment, as they are now.
+class OriginModules:
+    """The loaded modules that belong neither to the interpreter nor to an installed package.
 
-    :param path: for peers in this very environment with that ``sys.path``: only those that they would not find, or would find
-        otherwise.
+    :param path: the ``sys.path`` of peers in our environment: then only the modules that these
+        would not find, or would find elsewhere. ``None`` for all other peers.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        # Reentrant: a signal's handler, or a finalizer, that comes in the middle of a look may say something to a peer.
+        # Reentrant: a signal handler or finalizer that interrupts a search may send to a peer.
         self._lock = threading.RLock()
         self._seen: dict[str, tuple[int, str | None]] = {}
         self._loaded: tuple[int, tuple[str, object]] = (0, ("", None))
-        #: Names that have been in the table once: there may be a peer that has been told of another module.
+        #: Names that were in the table once: a peer may know another module by the name.
         self._ever: set[str] = set()
-        #: By name. Never changed, but replaced.
+        #: By name. Replaced, never changed.
         self.table: dict[str, Entry] = _NOTHING
 
     def refresh(self) -> dict[str, Entry]:
-        """The table as it is now; the same one if nothing is new."""
+        """Return the present table; the same object if nothing is new."""
         loaded = len(sys.modules), next(reversed(sys.modules.items()))
         if loaded != self._loaded:
             with self._lock:
-                self._look()
+                self._search()
         return self.table
 
-    def _look(self) -> None:
+    def _search(self) -> None:
         modules = dict(sys.modules)
         loaded = len(modules), next(reversed(modules.items()))
         news: dict[str, Entry] = {}
-        looked_at: dict[str, tuple[int, str | None]] = {}
+        searched: dict[str, tuple[int, str | None]] = {}
         for name, module in modules.items():
             if not isinstance(module, ModuleType) or name == "__main__":
                 continue
@@ -102,16 +102,16 @@ class OwnModules:
             seen = id(module), file
             if self._seen.get(name) == seen:
                 continue
-            looked_at[name] = seen
+            searched[name] = seen
             if entry := self._entry(name, module, file):
                 news[name] = entry
                 news.update(self._parents(name, modules))
         gone = self.table.keys() - modules.keys()
-        # Nothing of this before all is known, and the table first: an interrupt leaves it to be done again.
+        # Only now that all is known, and the table first: an interrupted search is repeated.
         self._ever |= news.keys()
         if news or gone:
             self.table = {k: v for k, v in self.table.items() if k not in gone} | news
-        self._seen.update(looked_at)
+        self._seen.update(searched)
         for name in gone:
             self._seen.pop(name, None)
         self._loaded = loaded
@@ -119,7 +119,7 @@ class OwnModules:
     def _entry(self, name: str, module: ModuleType, file: str | None) -> Entry | None:
         if name.partition(".")[0] == _OURS:
             return None
-        search = _search(module)
+        search = _package_path(module)
         places = search if file is None else [file]
         if not places or all(of_environment(path) for path in places):
             return None
@@ -131,24 +131,24 @@ class OwnModules:
         return entry | {"called": own_name(name)}
 
     def _parents(self, name: str, modules: dict[str, ModuleType]) -> Iterator[tuple[str, Entry]]:
-        """Packages around it that are made up, as pytest does for modules that are outside of any."""
+        """Yield its parents without a file, as pytest makes them for modules outside of packages."""
         while name := name.rpartition(".")[0]:
             module = modules.get(name)
             if module is not None and module.__dict__.get("__file__") is None:
-                search = _search(module)
+                search = _package_path(module)
                 if not search or not self._ordinary(name, None, search):
-                    # Behind what is installed: a package may have tests that are not.
+                    # After installed packages, one of which may have the same name.
                     same = self._path is not None
                     yield name, described(None, search or [], False, first=False, same=same)
 
     def _ordinary(self, name: str, file: str | None, search: list[str] | None) -> bool:
-        """Whether an import by the path gives the same module in the peer."""
+        """Return whether an import by the path gives the same module in the peer."""
         if self._path is None:
             return False
         parent, _, _ = name.rpartition(".")
         path: list[str] | None = list(self._path)
         if parent:
-            path = _search(sys.modules[parent]) if parent in sys.modules else []
+            path = _package_path(sys.modules[parent]) if parent in sys.modules else []
         try:
             spec = PathFinder.find_spec(name, path)
         except Exception:
@@ -168,12 +168,12 @@ def described(
     first: bool = False,
     same: bool = False,
 ) -> Entry:
-    """What a peer's finder needs to know of a module.
+    """Describe a module for a peer's finder.
 
     :param search: the path of a package, ``None`` for a module.
     :param rewritten: whether pytest has rewritten its asserts.
-    :param first: whether it is this one, whatever the peer finds by itself.
-    :param same: whether the peer is in this very environment.
+    :param first: whether it comes before modules that the peer finds by itself.
+    :param same: whether the peer runs in our environment.
     """
     return {
         "file": file,
@@ -186,52 +186,52 @@ def described(
     }
 
 
-def _search(module: ModuleType) -> list[str] | None:
+def _package_path(module: ModuleType) -> list[str] | None:
     path = module.__dict__.get("__path__")
     try:
         return None if path is None else [os.fspath(each) for each in path]
-    except Exception:  # of a finder with a path of its own kind
+    except Exception:  # a finder's own kind of path
         return []
 
 
-_for_others = OwnModules(None)
-#: By what `sys.path` was when the peers were started. Most suites have one.
-_by_path: dict[Path, OwnModules] = {}
+_for_others = OriginModules(None)
+#: By the `sys.path` at the start of the peers. Most suites have one.
+_by_path: dict[Path, OriginModules] = {}
 _PATHS = 8
 
 
-def _for_same(path: Path) -> OwnModules:
-    found = _by_path.get(path) or OwnModules(path)
+def _for_same(path: Path) -> OriginModules:
+    found = _by_path.get(path) or OriginModules(path)
     _by_path[path] = found
     for other in list(_by_path)[:-_PATHS]:
-        _by_path.pop(other, None)  # peers that live keep theirs
+        _by_path.pop(other, None)  # living peers keep theirs
     return found
 
 
 class ModuleUpdates:
-    """What one peer has not been told yet.
+    """The part of the table that one peer does not know yet.
 
-    :param path: its ``sys.path``, if it is in this very environment.
+    :param path: its ``sys.path``, if it runs in our environment.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._modules = _for_others if path is None else _for_same(path)
-        self._told: dict[str, Entry] = _NOTHING
-        self._taken = self._told
+        self._sent: dict[str, Entry] = _NOTHING
+        self._taken = self._sent
 
     def any(self) -> bool:
-        """Whether there may be some. Asked before everything that is said."""
-        return self._modules.refresh() is not self._told
+        """Return whether there may be news; called before every message."""
+        return self._modules.refresh() is not self._sent
 
     def take(self) -> bytes:
-        """The news, in the form in which they are sent; empty if there are none."""
+        """Encode the news; empty if there are none."""
         table = self._taken = self._modules.refresh()
-        news = {name: entry for name, entry in table.items() if self._told.get(name) != entry}
+        news = {name: entry for name, entry in table.items() if self._sent.get(name) != entry}
         return marshal.dumps(news, 2) if news else b""
 
-    def told(self) -> None:
-        """What was taken has been sent, so whatever is said from now on comes after it."""
-        self._told = self._taken
+    def sent(self) -> None:
+        """Remember that the news from `take` were sent, before everything that is sent later."""
+        self._sent = self._taken
 
 
 def _forked() -> None:

@@ -1,4 +1,4 @@
-"""What becomes of the answer of a call: its value, or the exception that it raises, and its warnings before."""
+"""The outcome of a call, made from its reply and warnings: a value, or an exception."""
 
 from __future__ import annotations
 
@@ -6,60 +6,56 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
-from .futures import Outcome
 from .pickling import decode
 from .pickling import rebuilt
 from .protocol import messages
-from .protocol.segments import Payload
-from .relayed_warnings import refused
+from .protocol.messages import Payload
+from .relayed_warnings import issue
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
-Warned = Sequence[Payload] | None
+#: A value, or an exception that was raised in the peer.
+Outcome = tuple[Any, BaseException | None]
+#: Kind and payload of a message that replies to a call.
+Reply = tuple[int, Payload]
 
 
-def value(whom: Callable[[], str], kind: int, payload: Payload, warned: Warned) -> Any:
-    """Issue the warnings; return the value or raise the exception.
+def outcome(
+    peer: Callable[[], str], kind: int, payload: Payload, warnings: Sequence[Payload] | None
+) -> Outcome:
+    """Issue the warnings, and return the value or the exception.
 
-    :param whom: names the peer.
-    :param kind: of the message that answers, whose payload this is.
-    :param warned: warnings of the call, still encoded.
+    A warning that the test's filters turn into an error becomes the outcome, with an exception of
+    the call as its context.
+
+    :param peer: returns the peer's name, for messages.
+    :param kind: of the reply, whose payload this is.
+    :param warnings: of the call, still encoded.
     """
-    refusal = _refusal(whom, kind, payload, warned)
     try:
-        if refusal is not None:
-            raise refusal
+        error: BaseException | None = None
+        if warnings is not None:
+            error = issue(warnings, peer())
+        if kind == messages.RESULT:
+            return (None, error) if error is not None else (decode(payload), None)
+        raised = rebuilt(decode(payload), peer())
+    except Exception as exc:
+        exc.__traceback__ = None
+        return None, exc
+    if error is not None:
+        error.__context__ = raised
+        return None, error
+    return None, raised
+
+
+def value(
+    peer: Callable[[], str], kind: int, payload: Payload, warnings: Sequence[Payload] | None
+) -> Any:
+    """Return the value or raise the exception of `outcome`."""
+    result, exc = outcome(peer, kind, payload, warnings)
+    if exc is None:
+        return result
+    try:
+        raise exc
     finally:
-        del refusal  # a cycle through this frame would keep the test's locals alive
-    if kind == messages.RESULT:
-        return decode(payload)
-    # Not by a name, for the same reason.
-    raise _raised(whom, payload)
-
-
-def outcome(whom: Callable[[], str], kind: int, payload: Payload, warned: Warned) -> Outcome:
-    """The same as a pair."""
-    refusal = _refusal(whom, kind, payload, warned)
-    if refusal is not None:
-        return None, refusal
-    if kind == messages.RESULT:
-        try:
-            return decode(payload), None
-        except Exception as exc:
-            exc.__traceback__ = None
-            return None, exc
-    return None, _raised(whom, payload)
-
-
-def _refusal(
-    whom: Callable[[], str], kind: int, payload: Payload, warned: Warned
-) -> Warning | None:
-    """One that the test's filters make an error ends the call; what that raised itself is not lost."""
-    refusal = refused(warned, whom()) if warned is not None else None
-    if refusal is not None and kind == messages.EXCEPTION:
-        refusal.__context__ = _raised(whom, payload)
-    return refusal
-
-
-def _raised(whom: Callable[[], str], payload: Payload) -> BaseException:
-    return rebuilt(decode(payload), whom())
+        del exc  # a cycle through this frame would keep the test's local variables alive

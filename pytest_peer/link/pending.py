@@ -10,9 +10,9 @@ from ..core.errors import PeerDown
 from .futures import PeerFuture
 from .futures import ReplyWaiter
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
-Answered = PeerFuture | ReplyWaiter
+PendingCall = PeerFuture | ReplyWaiter
 
 
 class PendingCalls:
@@ -23,7 +23,7 @@ class PendingCalls:
 
     def __init__(self) -> None:
         self._ids = itertools.count(1)
-        self._calls: dict[int, Answered] = {}
+        self._calls: dict[int, PendingCall] = {}
         #: What a call raises after the end; ``None`` before.
         self.error: Callable[[], PeerDown] | None = None
 
@@ -31,7 +31,7 @@ class PendingCalls:
         """One that nothing else has."""
         return next(self._ids)
 
-    def add(self, ident: int, call: Answered) -> None:
+    def add(self, ident: int, call: PendingCall) -> None:
         """Expect an answer to that number.
 
         :raises PeerDown: none will come.
@@ -42,11 +42,11 @@ class PendingCalls:
             self._calls.pop(ident, None)
             raise self.error()
 
-    def take(self, ident: int) -> Answered | None:
+    def take(self, ident: int) -> PendingCall | None:
         """Whoever gets it from this answers it, or drops it; ``None`` if somebody else has it, or nobody waits any more."""
         return self._calls.pop(ident, None)
 
-    def look_at(self, ident: int) -> Answered | None:
+    def look_at(self, ident: int) -> PendingCall | None:
         """The same, without taking it."""
         return self._calls.get(ident)
 

@@ -1,4 +1,4 @@
-"""The origin's side of the codec: refusals as our own errors, and exceptions of the peer made real again."""
+"""The origin's side of the codec: refusals as our own errors, and exceptions of peers rebuilt."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ..core.errors import RemoteError
 from . import tracebacks
 from .protocol import codec
 from .protocol import exceptions
-from .protocol.segments import Payload
-from .protocol.segments import kept
+from .protocol.messages import Payload
+from .protocol.messages import snapshot
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 
 def encode(obj: object, by_value: str, what: str) -> Payload:
-    """Pickle `obj`; what happens to it later does not matter.
+    """Pickle `obj`; later changes of it do not matter.
 
     :param by_value: why code cannot be sent by value, see `interpreter.by_value_refusal`.
-    :param what: for the error message.
-    :raises EncodeError: it cannot be sent; names which part.
+    :param what: names the object in the error message.
+    :raises EncodeError: it cannot be sent; names the part.
     """
     try:
-        return kept(codec.pack(obj, by_value, codec.big_in((obj,))))
+        return snapshot(codec.pack(obj, by_value, codec.big_buffers((obj,))))
     except codec.CannotEncode as exc:
         raise EncodeError(f"{what} {exc}") from exc.__cause__
 
@@ -38,20 +38,20 @@ def encode(obj: object, by_value: str, what: str) -> Payload:
 def encode_call(
     fn: Callable[..., object] | str, args: tuple[Any, ...], kwargs: dict[str, Any], by_value: str
 ) -> Payload:
-    """Pickle a call. Big buffers in it are not copied: they must not change until it is sent, or `kept`.
+    """Pickle a call, without copying big buffers: see `snapshot` and `MessageSender.snapshot`.
 
     :raises TypeError: `fn` is neither callable nor a string.
     :raises ValueError: a string not of the form ``"module:qualname"``.
-    :raises EncodeError: a part of it cannot be sent; names which.
+    :raises EncodeError: a part of it cannot be sent; names the part.
     """
-    big = codec.big_in(args)
+    big = codec.big_buffers(args)
     if kwargs:
-        big += codec.big_in(kwargs.values())
+        big += codec.big_buffers(kwargs.values())
     try:
         return codec.pack((fn, args, kwargs), by_value, big)
     except codec.CannotEncode:
         pass
-    # Once more, part by part, to say which it is; outside of the handler, whose exception would be shown with it.
+    # Again, part by part, for the message. Outside of the handler, to leave its exception out.
     encode(fn, by_value, "the function")
     for index, arg in enumerate(args):
         encode(arg, by_value, f"argument {index}")
@@ -63,28 +63,28 @@ def encode_call(
 def decode(payload: Payload, what: str = "the result") -> Any:
     """Unpickle what a peer sent.
 
-    :raises DecodeError: it cannot be rebuilt here, because of ``__cause__``.
+    :raises DecodeError: it cannot be rebuilt here; ``__cause__`` says why.
     """
     try:
         return codec.loads(payload)
-    except (Exception, SystemExit) as exc:  # not Ctrl-C, which is the user's
+    except (Exception, SystemExit) as exc:  # but not Ctrl-C
         raise DecodeError(f"{what} cannot be rebuilt here: {type(exc).__name__}: {exc}") from exc
 
 
-def rebuilt(description: dict[str, Any], whose: str) -> BaseException:
-    """The exception that a peer described: itself if possible, else an error of ours that stands for it.
+def rebuilt(description: dict[str, Any], peer: str) -> BaseException:
+    """Rebuild the exception that a peer described, or an error of ours that stands for it.
 
-    :param whose: names the peer; a note says that it was raised there.
+    :param peer: its name, for a note that says where the exception was raised.
     """
-    files = tracebacks.sources.known(description.get("sources", {}), whose)
+    files = tracebacks.sources.add(description.get("sources", {}), peer)
     exc = _Rebuilder(files).rebuild(description)
     if not description.get("disguised"):  # a note would become part of the reason of a skip
-        _add_note(exc, f"raised in {whose}")
+        _add_note(exc, f"raised in {peer}")
     return exc
 
 
 def rebuilt_warning(description: dict[str, Any]) -> Warning:
-    """The warning that a peer described; of a class that is not here, one of the builtin class that is closest to it."""
+    """Rebuild the warning that a peer described, or one of its closest builtin class."""
     message = _Rebuilder({}).itself(description)
     if isinstance(message, Warning):
         return message
@@ -93,9 +93,9 @@ def rebuilt_warning(description: dict[str, Any]) -> Warning:
 
 
 class _Rebuilder:
-    """Makes exceptions of descriptions; the same one of the same description.
+    """Rebuild exceptions from descriptions; the same exception from the same description.
 
-    :param files: see `tracebacks.made`.
+    :param files: see `tracebacks.build`.
     """
 
     def __init__(self, files: dict[str, str]) -> None:
@@ -103,25 +103,21 @@ class _Rebuilder:
         self._known: dict[int, BaseException | None] = {}
 
     def rebuild(self, description: dict[str, Any]) -> BaseException:
-        """Make the exception."""
+        """Rebuild the exception."""
         return self._rebuilt(description) or _stand_in(description)
 
     def _rebuilt(self, description: dict[str, Any]) -> BaseException | None:
         if id(description) in self._known:
-            return self._known[
-                id(description)
-            ]  # None while its members are being made: a cycle ends there
-        self._known[id(description)] = None
+            return self._known[id(description)]
+        self._known[id(description)] = None  # until its members are rebuilt: a cycle ends here
         exc = _special(description) or self.itself(description) or _stand_in(description)
         self._known[id(description)] = exc
-        exc = exc.with_traceback(tracebacks.made(description["frames"], self._files))
+        exc = exc.with_traceback(tracebacks.build(description["frames"], self._files))
         for note in description.get("notes", ()):
             if note not in getattr(exc, "__notes__", ()):
                 _add_note(exc, note)
-        if description.get("left_out"):
-            _add_note(
-                exc, f"attributes that could not travel: {', '.join(description['left_out'])}"
-            )
+        if left_out := description.get("left_out"):
+            _add_note(exc, f"attributes that could not travel: {', '.join(left_out)}")
         for name in ("context", "cause"):
             if name in description:
                 object.__setattr__(exc, f"__{name}__", self._rebuilt(description[name]))
@@ -129,7 +125,7 @@ class _Rebuilder:
         return exc
 
     def itself(self, description: dict[str, Any]) -> BaseException | None:
-        """The exception alone, without what belongs to it; ``None`` if it cannot be made."""
+        """Rebuild the exception without cause and traceback; ``None`` if that fails."""
         try:
             if "whole" in description:
                 exc = pickle.loads(description["whole"])
@@ -137,7 +133,7 @@ class _Rebuilder:
                 exc = self._from_parts(description)
             else:
                 return None
-        except Exception:  # whatever its class does here: RemoteError has the rest
+        except Exception:  # its class may raise anything: a RemoteError has all the rest
             return None
         return exc if isinstance(exc, BaseException) else None
 
@@ -152,15 +148,14 @@ class _Rebuilder:
         if "members" in description:
             exc = cls.__new__(cls, *args, [self.rebuild(each) for each in description["members"]])
         else:
-            # Past the class's own __init__, which may want other arguments than those it gave to its base.
+            # Without its own __init__, which may want other arguments than it gave to its base.
             exc = cls.__new__(cls, *args)
             exceptions.builtin_base(cls).__init__(exc, *args)  # type: ignore[misc]
         for name, value in description["state"].items():
             known = pickle.loads(value)
-            if (
-                getattr(exc, name, None) != known
-            ):  # most C fields are there since __init__, and None is not always nothing
-                with contextlib.suppress(AttributeError, TypeError):  # one that can only be read
+            # __init__ has set most C fields, and None does not always mean that one is empty.
+            if getattr(exc, name, None) != known:
+                with contextlib.suppress(AttributeError, TypeError):  # read-only
                     object.__setattr__(exc, name, known)
         return exc
 
@@ -173,9 +168,7 @@ def _special(description: dict[str, Any]) -> PeerError | None:
 
 
 def _add_note(exc: BaseException, note: str) -> None:
-    with contextlib.suppress(
-        Exception
-    ):  # its class may forbid attributes, as a frozen dataclass does
+    with contextlib.suppress(Exception):  # its class may forbid attributes: a frozen dataclass
         exc.add_note(note)
 
 

@@ -1,10 +1,11 @@
-"""Who reads a link at the origin: the watcher's thread, or a caller that waits for its answer.
+"""The reader of a link at the origin: the event loop's thread, or a caller that waits for a reply.
 
-A caller that reads by itself needs no other thread to wake it, which is most of what a call costs. There is one right to read,
-the descriptor itself, which goes from hand to hand. A signal handler may raise in the main thread between any two steps, or make a
-call of its own there. So what the main thread does here are steps that happen as a whole, each one call of C code, and may be
-repeated: it takes the right, reads, looks, and takes its answer off only when it has it. All that is not just its answer it leaves
-to the watcher's thread, which no handler interrupts.
+A caller that reads by itself needs no other thread to wake it, which is most of the cost of a call.
+The lock to read is the descriptor itself, which is transferred from one deque to another. A signal
+handler may raise in the main thread between any two steps, or make a call of its own there.
+Therefore each step of the main thread is one call of C code, which happens as a whole, and may be
+repeated: take the lock, read, compare, and remove the reply from the queue only when it is at hand.
+The event loop's thread, which no handler interrupts, does everything else.
 """
 
 from __future__ import annotations
@@ -22,24 +23,22 @@ from ..core.clock import sleep
 from ..core.errors import PeerError
 from ..core.loop import watcher
 from ..core.unraisable import tell
-from .futures import Answer
 from .futures import ReplyWaiter
+from .outcomes import Reply
 from .protocol.receiver import READ_SIZE
 from .protocol.receiver import FrameReceiver
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
-#: One who reads looks this often whether his answer, or the link's end, has come in another way.
-_LOOK_SECONDS = 0.1
-#: So long after several callers waited at the same time, none of them reads.
+#: A caller that reads checks this often whether its reply, or the link's end, has come otherwise.
+_CHECK_SECONDS = 0.1
+#: For so long after several callers waited at the same time, no caller reads.
 _CROWD_SECONDS = 0.05
-#: Who reads for all reads so many times, a pipe's content each, before it looks at something else.
+#: One turn reads so many times, a pipe's content each.
 _AT_ONCE = 4
-
-#: More frames than reading for all takes, with what others have asked to be told.
+#: More frames of the stack than reading takes, including callbacks.
 _FRAMES = 40
-
-#: For who reads to see that there is nothing more to wait for, and how often that is looked at.
+#: How long `stop` waits for a reader to notice, and how often it checks.
 _STOP_SECONDS = 1.0
 _STOP_POLL = 0.001
 
@@ -52,10 +51,11 @@ _POP = deque.pop
 
 
 class Reader:
-    """Reads the non-blocking descriptor `fd`.
+    """Read the descriptor `fd`, which becomes non-blocking.
 
-    :param outputs: the pipes that the peer's output comes through. What it wrote before an answer is there when the answer is,
-        so the main thread takes no answer when something is in them: the intake drains them, in other threads.
+    :param outputs: the pipes of the peer's output. A reply comes after the output of its call, so
+        the main thread takes no reply while one of them has something: the receiver drains them, in
+        other threads.
     :param on_end: called once, on a thread that must not wait, when nothing more will come.
     """
 
@@ -69,13 +69,13 @@ class Reader:
         self._on_end = on_end
         self._free: ReadLock = deque((fd,))
         self._main: ReadLock = deque()
-        # Not one object each: a handler may wait here while what it has interrupted is in a poll.
+        # Several, because a signal handler may wait here while it interrupts another poll.
         self._main_polls: deque[select.poll] = deque()
         self._polls: deque[select.poll] = deque()
-        # One for each caller in another thread than the main one.
+        # An item for each caller in another thread than the main one.
         self._callers: deque[None] = deque()
-        self._crowded = 0.0  # when there were several, last
-        self._inside: set[int] = set()  # the threads that are in `_follow` or `_ready`
+        self._crowded = 0.0  # the last time when there were several
+        self._inside: set[int] = set()  # the threads in `_read_on_thread` or `_ready`
         self._watch: Callable[[int, int], object]
         self._ended = False
 
@@ -84,112 +84,120 @@ class Reader:
         watcher.add(self._fd, self._ready)
         self._watch = watcher.events_setter()
 
-    def wait(self, waiting: ReplyWaiter, ident: int, timeout: float | None) -> Answer:
-        """Wait for the answer with that id, by reading if nobody else does.
+    def wait(self, waiter: ReplyWaiter, ident: int, timeout: float | None) -> Reply:
+        """Wait for the reply with that id; read if no other thread does.
 
         :raises TimeoutError: it did not come in time.
-        :raises PeerError: this very thread would have to read it, and is in the middle of that.
+        :raises PeerError: this thread, further down its stack, is the reader.
         """
         deadline = None if timeout is None else monotonic() + timeout
         if threading.get_ident() != threading.main_thread().ident:
-            self._follow(waiting, deadline)
-        elif (answer := self._try_main(waiting, ident, deadline)) is not None:
-            return answer
+            self._read_on_thread(waiter, deadline)
+        elif (reply := self._try_on_main(waiter, ident, deadline)) is not None:
+            return reply
         else:
-            # Not at once: a signal that comes just before a wait does not end it, and Ctrl-C would come after the call.
-            while not waiting.settled and (left := _left(deadline)) != 0:
-                waiting.pause(_LOOK_SECONDS if left is None else min(_LOOK_SECONDS, left))
-        return waiting.wait(_left(deadline))
+            # In short waits: a signal just before a wait does not end it, and Ctrl-C would come
+            # after the call.
+            while not waiter.settled and (left := _left(deadline)) != 0:
+                waiter.pause(_CHECK_SECONDS if left is None else min(_CHECK_SECONDS, left))
+        return waiter.wait(_left(deadline))
 
-    def _try_main(self, waiting: ReplyWaiter, ident: int, deadline: float | None) -> Answer | None:
-        hand, answer = self._main, None
+    def _try_on_main(self, waiter: ReplyWaiter, ident: int, deadline: float | None) -> Reply | None:
+        lock, reply = self._main, None
         try:
-            if _move(self._free, hand):
-                answer = self._lead_main(waiting, ident, deadline)
-            # Who reads else brings the answer. If that is what this very handler has interrupted, it does not from now on.
+            # If another thread reads, it delivers the reply. If this signal handler has interrupted
+            # a read of the main thread, that read fails from now on.
+            if transfer(self._free, lock):
+                reply = self._read_on_main(waiter, ident, deadline)
         finally:
             try:
-                self._leave(hand)
-            except BaseException:  # the second half of an interrupted step is to do it again
-                self._leave(hand)
+                self._leave(lock)
+            except BaseException:  # an interrupt came between the steps
+                self._leave(lock)
                 raise
-        return answer
+        return reply
 
-    def _follow(self, waiting: ReplyWaiter, deadline: float | None) -> None:
-        """In other threads: read for all until the answer is there, but not where several wait."""
+    def _read_on_thread(self, waiter: ReplyWaiter, deadline: float | None) -> None:
+        """Read for all callers until the reply has come, unless several callers wait."""
         thread = threading.get_ident()
         if thread in self._inside or watcher.runs_here():
             raise PeerError(
-                "a call in a finalizer, in the middle of another call: who would read its answer is below it; "
-                "use `cast` or `submit`"
+                "a finalizer makes a call in the middle of another call, and its thread is the one "
+                "that would read the reply; use `cast` or `submit`"
             )
-        hand: ReadLock = deque()
+        lock: ReadLock = deque()
         self._inside.add(thread)
         self._callers.append(None)
         try:
-            # With several, each turn would end with waking the next to read; the watcher takes many answers at one reading.
+            # With several callers each turn would end with waking the next one; the event loop takes
+            # many replies in one read.
             if len(self._callers) > 1:
                 self._crowded = monotonic()
             elif (
                 monotonic() - self._crowded > _CROWD_SECONDS
                 and _is_room(_FRAMES)
-                and _move(self._free, hand)
+                and transfer(self._free, lock)
             ):
-                _each(self._watch, hand, _UNWATCHED)
-                # First what the main thread has read and left: nothing in the pipe tells of it.
-                while hand and (
-                    self._receiver.chunks or self._poll(self._polls, (self._fd,), waiting, deadline)
+                _each(self._watch, lock, _UNWATCHED)
+                # First the chunks that the main thread has left: they are not in the pipe.
+                while lock and (
+                    self._receiver.chunks or self._poll(self._polls, (self._fd,), waiter, deadline)
                 ):
-                    self._advance(hand)
+                    self._advance(lock)
         finally:
             self._callers.pop()
-            if hand:
-                self._leave(hand)
+            if lock:
+                self._leave(lock)
             self._inside.discard(thread)
 
     def stop(self) -> None:
-        """Read no more: when this returns the descriptor may be closed. All who wait must have been told before."""
-        hand: ReadLock = deque()
+        """Read no more. All waiters must have been settled before.
+
+        When this returns the descriptor may be closed.
+        """
+        lock: ReadLock = deque()
         deadline = monotonic() + _STOP_SECONDS
-        while not self._ended and not _move(self._free, hand):
+        while not self._ended and not transfer(self._free, lock):
             if monotonic() > deadline:
-                self._main.clear()  # a handler holds up the main thread; it cannot read when that returns
+                self._main.clear()  # a handler delays the main thread, whose read fails from now on
                 break
             sleep(_STOP_POLL)
         self._ended = True
         watcher.remove(self._fd)
 
-    def _lead_main(self, waiting: ReplyWaiter, ident: int, deadline: float | None) -> Answer | None:
-        receiver, hand = self._receiver, self._main
+    def _read_on_main(
+        self, waiter: ReplyWaiter, ident: int, deadline: float | None
+    ) -> Reply | None:
+        receiver, lock = self._receiver, self._main
         if not receiver.between_frames():
             return None
-        _each(self._watch, hand, _UNWATCHED)
-        # What was written before the answer is there when the answer is, and so found by the same poll.
-        found = self._poll(self._main_polls, (self._fd, *self._outputs), waiting, deadline)
+        _each(self._watch, lock, _UNWATCHED)
+        # Output that was written before the reply is there with it, so the same poll finds both.
+        found = self._poll(self._main_polls, (self._fd, *self._outputs), waiter, deadline)
         if [fd for fd, _ in found] != [self._fd]:
             return None
         try:
-            receiver.chunks.extend(map(os.read, hand, _READ_SIZES))
+            receiver.chunks.extend(map(os.read, lock, _READ_SIZES))
             data = receiver.chunks[0]
-        except (OSError, IndexError, RuntimeError):  # a handler had the right between these calls
+        except (OSError, IndexError, RuntimeError):  # a handler had the lock between these calls
             return None
-        answer = receiver.whole_answer(ident, data)
-        if answer is None:
+        reply = receiver.whole_reply(ident, data)
+        if reply is None:
             return None
         try:
             receiver.chunks.remove(data)
-        except ValueError:  # a handler has left it to the watcher
+        except ValueError:  # a handler has left it to the event loop
             pass
-        return answer
+        return reply
 
     def _poll(
         self,
         polls: deque[select.poll],
         fds: Sequence[int],
-        waiting: ReplyWaiter,
+        waiter: ReplyWaiter,
         deadline: float | None,
     ) -> list[tuple[int, int]]:
-        """Wait until there is something to read, `waiting` has its answer, or it is too late for it."""
+        """Wait until there is something to read, `waiter` is settled, or the time is over."""
         try:
             poll = polls.pop()
         except IndexError:
@@ -197,37 +205,37 @@ class Reader:
             for fd in fds:
                 poll.register(fd, select.POLLIN)
         try:
-            while not waiting.settled:
+            while not waiter.settled:
                 left = _left(deadline)
                 if left == 0:
                     break
-                seconds = _LOOK_SECONDS if left is None else min(_LOOK_SECONDS, left)
+                seconds = _CHECK_SECONDS if left is None else min(_CHECK_SECONDS, left)
                 if found := poll.poll(seconds * 1000):
                     return found
             return []
-        except OSError:  # RLIMIT_NOFILE is lower than their number: the watcher needs no poll
+        except OSError:  # RLIMIT_NOFILE is lower than their number; the event loop needs no poll
             return []
         finally:
             polls.append(poll)
 
-    def _leave(self, hand: ReadLock) -> None:
-        """Let the watcher read; a step that may be repeated."""
-        _each(self._watch, hand, _WATCHED)
-        _move(hand, self._free)
+    def _leave(self, lock: ReadLock) -> None:
+        """Let the event loop read; may be repeated."""
+        _each(self._watch, lock, _WATCHED)
+        transfer(lock, self._free)
         if self._receiver.chunks and not self._ended:
-            watcher.call_later(0, self._ready)  # it sees only what is still in the pipe
+            watcher.call_later(0, self._ready)  # the loop sees only what is still in the pipe
 
     def _ready(self) -> None:
-        hand: ReadLock = deque()
-        if _move(self._free, hand):
+        lock: ReadLock = deque()
+        if transfer(self._free, lock):
             self._inside.add(threading.get_ident())
             try:
-                self._advance(hand)
+                self._advance(lock)
             finally:
-                _move(hand, self._free)
+                transfer(lock, self._free)
                 self._inside.discard(threading.get_ident())
 
-    def _advance(self, hand: ReadLock) -> None:
+    def _advance(self, lock: ReadLock) -> None:
         try:
             self._receiver.take()
             for _ in range(_AT_ONCE):
@@ -236,14 +244,14 @@ class Reader:
         except BlockingIOError:
             pass
         except (EOFError, OSError):
-            self._end(hand)
-        except Exception as exc:  # a fault of ours must not leave anybody waiting
-            self._end(hand)
+            self._end(lock)
+        except Exception as exc:  # a fault of ours must not leave callers waiting
+            self._end(lock)
             tell(exc)
 
-    def _end(self, hand: ReadLock) -> None:
+    def _end(self, lock: ReadLock) -> None:
         self._ended = True
-        hand.clear()  # nobody will have it any more
+        lock.clear()  # for ever
         watcher.remove(self._fd)
         self._on_end()
 
@@ -253,15 +261,15 @@ def _left(deadline: float | None) -> float | None:
 
 
 def _is_room(frames: int) -> bool:
-    """Whether there are so many frames left. At the end of the stack what was begun could not be ended, and be lost."""
+    """Return whether the stack has room for so many frames; a read must not fail in the middle."""
     try:
         return frames == 0 or _is_room(frames - 1)
     except RecursionError:
         return False
 
 
-def _move(source: ReadLock, target: ReadLock) -> bool:
-    """Take the right to read from one hand to another, at once and as a whole; return whether it was there."""
+def transfer(source: ReadLock, target: ReadLock) -> bool:
+    """Move the lock from one deque to another in one step; return whether it was there."""
     try:
         target.extend(map(_POP, (source,)))
     except IndexError:
@@ -269,15 +277,13 @@ def _move(source: ReadLock, target: ReadLock) -> bool:
     return True
 
 
-def _each(function: Callable[[int, int], object], hand: ReadLock, arguments: tuple[int]) -> None:
-    """Call `function` if the right is in that hand, at once."""
+def _each(function: Callable[[int, int], object], lock: ReadLock, arguments: tuple[int]) -> None:
+    """Call `function` if the lock is there, in one step."""
     while True:
         try:
-            deque(map(function, hand, arguments), 0)
-        except RecursionError:  # it will be no other the next time
+            deque(map(function, lock, arguments), 0)
+        except RecursionError:  # it would be the same the next time
             raise
-        except (
-            RuntimeError
-        ):  # a handler had it between the two calls here, so the iterator is stale
+        except RuntimeError:  # a handler had the lock in between, so the iterator is stale
             continue
         return

@@ -1,4 +1,4 @@
-"""Warnings of a call become the test's: its filters and whoever records warnings decide what becomes of them."""
+"""Warnings of a call become the test's: its filters, and whoever records warnings, handle them."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from typing import Any
 from . import tracebacks
 from .pickling import decode
 from .pickling import rebuilt_warning
-from .protocol.segments import Payload
+from .protocol.messages import Payload
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 _PACKAGE = __name__.partition(".")[0]
-#: What Python keeps in a module, to show a warning once: of each file of a peer.
+#: For each file of a peer the dict that Python keeps in a module, to show a warning once.
 _registries: dict[str, dict[Any, Any]] = {}
 
 
-def refused(payloads: Sequence[Payload], whose: str) -> Warning | None:
-    """Issue what a peer has warned of, in order, until a filter makes an error of one: that is returned.
+def issue(payloads: Sequence[Payload], peer: str) -> Warning | None:
+    """Issue a call's warnings, in order; return the first that a filter turns into an error.
 
-    :param whose: names the peer.
+    :param peer: its name, for messages.
     """
     for payload in payloads:
         described = decode(payload, "a warning")
         message = rebuilt_warning(described)
-        files = tracebacks.sources.known(described["sources"], whose)
+        files = tracebacks.sources.add(described["sources"], peer)
         try:
-            _issue(message, described, files)
+            _issue_one(message, described, files)
         except Warning as exc:
             if exc is not message:
                 raise
             if described["final"]:
-                # A finalizer's: Python would ignore what it raises, so it is not the call's. But it is not lost.
+                # Python ignores what a finalizer raises, so it does not end the call; show it.
                 place = files.get(described["file"], described["file"]), described["line"]
                 warnings.showwarning(message, type(message), *place)
                 continue
-            message.add_note(f"warned of in {whose}")
-            return message.with_traceback(tracebacks.made(described["frames"], files))
+            message.add_note(f"warned of in {peer}")
+            return message.with_traceback(tracebacks.build(described["frames"], files))
     return None
 
 
-def _issue(message: Warning, described: dict[str, Any], files: dict[str, str]) -> None:
+def _issue_one(message: Warning, described: dict[str, Any], files: dict[str, str]) -> None:
     if described["of caller"]:
         frame = _caller()
         names = frame.f_globals
@@ -58,7 +58,7 @@ def _issue(message: Warning, described: dict[str, Any], files: dict[str, str]) -
 
 
 def _caller() -> FrameType:
-    """The frame of the test that asks for the answer."""
+    """Return the frame of the test that asks for the outcome."""
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_ours(frame):
         frame = frame.f_back

@@ -1,10 +1,12 @@
-"""What a peer asks the origin while it runs a call, and the answers."""
+"""Requests of a peer to the origin while it runs a call, and the news that a peer needs before."""
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import os
 import sys
+import threading
 from collections.abc import Callable
 from collections.abc import Iterable
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -12,17 +14,27 @@ from importlib.machinery import ModuleSpec
 from importlib.machinery import SourceFileLoader
 from importlib.machinery import SourcelessFileLoader
 from typing import Any
+from typing import TypeVar
 
+from ..core.errors import EncodeError
 from ..core.worker import Callbacks
 from .interpreter import OLDEST_ORIGIN
 from .interpreter import Interpreter
 from .origin_modules import REWRITTEN
 from .origin_modules import Entry
+from .origin_modules import ModuleUpdates
 from .origin_modules import described
 from .origin_modules import of_environment
+from .pickling import decode
+from .pickling import encode
+from .protocol import messages
+from .protocol.messages import Payload
+from .protocol.sender import MessageSender
+
+__tracebackhide__ = True
 
 _OURS = __name__.partition(".")[0]
-#: What a test module and the agent need, and a peer need not have installed.
+#: What a test module and the agent import, and a peer need not have installed.
 _NEEDED = frozenset(
     [
         "pytest",
@@ -37,32 +49,79 @@ _NEEDED = frozenset(
 )
 #: Directories of packages that peers have asked for.
 _sent: set[str] = set()
-#: Answers one after the other, beside the callbacks of users, which may wait for calls that ask.
-answering: Callbacks = Callbacks("pytest-peer-answers")
-os.register_at_fork(after_in_child=lambda: answering.__init__("pytest-peer-answers"))  # type: ignore[misc]
+#: Responds to one request after the other. Not the worker of users' callbacks, which may wait for
+#: calls that send requests.
+request_worker: Callbacks = Callbacks("pytest-peer-requests")
+os.register_at_fork(
+    after_in_child=lambda: request_worker.__init__("pytest-peer-requests")  # type: ignore[misc]
+)
+
+_Found = TypeVar("_Found")
 
 
-def answer(interpreter: Interpreter, what: str, args: tuple[Any, ...]) -> Any:
-    """The answer to a question of a peer with that interpreter; ``None`` for what is not known here.
+class RequestHandler:
+    """Serve one life of a peer whose agent listens.
 
-    Nothing is imported for it.
+    :param interpreter: the peer's.
     """
-    return _ANSWERS[what](interpreter, *args)
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        self._updates = ModuleUpdates(interpreter.path if interpreter.same else None)
+        self._lock = threading.RLock()
+
+    def send_updates(self, sender: MessageSender) -> None:
+        """Send which modules are new here, before anything that may refer to one.
+
+        :raises EncodeError: this process has no descriptor left to look for them.
+        :raises OSError: the link is closed.
+        """
+        if _searched(self._updates.any):
+            with self._lock:
+                if update := _searched(self._updates.take):
+                    sender.enqueue(messages.MODULES, 0, update)
+                self._updates.sent()
+
+    def respond(self, sender: MessageSender, ident: int, payload: Payload) -> None:
+        """Respond to a request, whatever fails here: the peer waits for it."""
+        try:
+            what, args = decode(payload, "the peer's request")
+            # As if code could travel by value: there is none in it.
+            response = encode(respond(self._interpreter, what, args), "", "the response")
+        except BaseException:  # a class that is not here, a hook of a conftest
+            response = encode(None, "", "no response")
+        with contextlib.suppress(OSError):  # the peer is down meanwhile
+            sender.enqueue(messages.RESPONSE, ident, response)
+
+
+def _searched(search: Callable[[], _Found]) -> _Found:
+    try:
+        return search()
+    except OSError as exc:  # no descriptor left; the next call searches again
+        raise EncodeError(f"cannot look for the modules that the peer needs: {exc}") from exc
+
+
+def respond(interpreter: Interpreter, what: str, args: tuple[Any, ...]) -> Any:
+    """Return the response to a request; ``None`` if there is none. Imports nothing.
+
+    :param interpreter: the peer's.
+    """
+    return _RESPONDERS[what](interpreter, *args)
 
 
 def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
-    """Where a module is that was not found over there.
+    """Find a module that the peer has not found.
 
-    :param sees: whether the peer can see our environment, and so does without what is in it on purpose.
+    :param sees: whether the peer can see our environment; then it lacks what is in it on purpose.
     """
     if name.partition(".")[0] == _OURS:
-        return None  # it has a stand-in
+        return None  # it has a stub
     found = _found(name)
     if found is None:
         return None
     file, search = found.origin if found.has_location else None, found.submodule_search_locations
     if file is None and not search:
-        return None  # built in, or made by hand
+        return None  # built in, or made at run time
     if of_environment(file or next(iter(search or ()))):
         needed = name.partition(".")[0] in _NEEDED
         if needed and interpreter.version < OLDEST_ORIGIN:
@@ -86,7 +145,7 @@ def _in_standard_library(name: str) -> bool:
 
 
 def _source(interpreter: Interpreter, name: str) -> Entry | None:
-    """The code of a module, for a peer that has not its file; without source if it is compiled."""
+    """Return the code of a module whose file the peer has not; without source if it is compiled."""
     found = _found(name)
     if found is None or found.origin is None:
         return None
@@ -107,7 +166,7 @@ def _source(interpreter: Interpreter, name: str) -> Entry | None:
 
 
 def _found(name: str) -> ModuleSpec | None:
-    """Its spec, found without importing anything."""
+    """Find a module's spec without importing anything."""
     module = sys.modules.get(name)
     if module is not None:
         spec = getattr(module, "__spec__", None)
@@ -130,7 +189,7 @@ def _found(name: str) -> ModuleSpec | None:
 
 
 def _data(_: Interpreter, path: str) -> bytes | None:
-    """A file of a package."""
+    """Read a file of a package."""
     if not _in_a_package(path):
         return None
     try:
@@ -154,7 +213,7 @@ def _archived(path: str) -> bytes | None:
 
 
 def _directory(_: Interpreter, path: str) -> list[str] | None:
-    """The names in a directory of a package."""
+    """List a directory of a package."""
     try:
         return sorted(os.listdir(path)) if _in_a_package(path) else None
     except OSError:
@@ -162,19 +221,19 @@ def _directory(_: Interpreter, path: str) -> list[str] | None:
 
 
 def _in_a_package(path: str) -> bool:
-    """Whether the file belongs to a package that was sent: a peer has no business with others."""
+    """Return whether a file belongs to a package that was sent: peers get no other files."""
     path = os.path.join(os.path.normpath(path), "")
     return any(path.startswith(os.path.join(directory, "")) for directory in list(_sent))
 
 
 def _compare(_: Interpreter, op: str, left: object, right: object) -> str | None:
-    """What pytest says of a comparison that has failed, while it runs a test."""
+    """Return pytest's explanation of a comparison that has failed, while it runs a test."""
     util = sys.modules.get("_pytest.assertion.util")
     explain: Callable[..., str | None] | None = getattr(util, "_reprcompare", None)
     return None if explain is None else explain(op, left, right)
 
 
-_ANSWERS: dict[str, Callable[..., Any]] = {
+_RESPONDERS: dict[str, Callable[..., Any]] = {
     "module": _module,
     "source": _source,
     "data": _data,

@@ -1,4 +1,4 @@
-"""Tracebacks made again of what the peer told of its frames, for every style in which they are shown."""
+"""Tracebacks rebuilt from the description of a peer's frames, for every style of showing them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import Any
 
 from .protocol.frame_info import LINE
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
-#: Files of which only a peer has the source that are kept for reports; the oldest is forgotten first.
+#: Files whose source only a peer has that are kept for reports; the oldest is dropped first.
 _FILES = 200
-#: How locals of a peer's frames are shown, see `FrameCollector`; what reports show is the same for all peers of a process.
+#: How to show local variables of peers' frames, see `FrameCollector`; the same for all peers.
 shown_locals: str = ""
-#: No identifier, so that it hides no name of the user's.
+#: Not an identifier, so that it hides no name of the user's.
 _STOP = "@stop"
 
 
 class _Stop(Exception):
-    """Stops what stands for a function of the peer where that was."""
+    """Ends the code that stands for a peer's function, at the same place."""
 
 
 class _Local:
-    """A local variable of a peer, as it is shown."""
+    """The repr of a local variable of a peer."""
 
     __slots__ = ("_text",)
 
@@ -38,19 +38,18 @@ class _Local:
     def __repr__(self) -> str:
         return self._text
 
-    def __eq__(
-        self, other: object
-    ) -> bool:  # pytest finds a recursion by frames whose locals are equal
+    def __eq__(self, other: object) -> bool:
+        # pytest finds a recursion by frames whose local variables are equal.
         return isinstance(other, _Local) and other._text == self._text
 
     def __hash__(self) -> int:
         return hash(self._text)
 
 
-def made(frames: Sequence[dict[str, Any]], files: Mapping[str, str]) -> TracebackType | None:
-    """A traceback of frames that `sights` has described.
+def build(frames: Sequence[dict[str, Any]], files: Mapping[str, str]) -> TracebackType | None:
+    """Build a traceback from frames that `FrameCollector` has described.
 
-    :param files: names by which they are known here, where that is not their own; see `known`.
+    :param files: the names of files here, where they differ; see `Sources.add`.
     """
     following: TracebackType | None = None
     for frame in reversed(frames):
@@ -66,9 +65,9 @@ def _step(frame: dict[str, Any], filename: str) -> TracebackType:
     names = {"__name__": frame["module"], "__file__": filename, _STOP: _Stop()}
     if frame["hidden"]:
         names["__tracebackhide__"] = True
-    told = frame["locals"]
-    # Locals that are not known are not equal to each other. A name like this is not shown.
-    variables = {"@unknown": object()} if told is None else {n: _Local(told[n]) for n in told}
+    texts = frame["locals"]
+    # Unknown local variables must not be equal to each other. pytest does not show names with @.
+    variables = {"@unknown": object()} if texts is None else {n: _Local(texts[n]) for n in texts}
     step = None
     try:
         exec(code, names, variables)
@@ -79,13 +78,11 @@ def _step(frame: dict[str, Any], filename: str) -> TracebackType:
     return step
 
 
-@functools.lru_cache(
-    maxsize=256
-)  # the same for the same function: pytest looks for recursions by it
+@functools.lru_cache(maxsize=256)  # also because pytest finds recursions by equal code
 def _code(
     filename: str, name: str, first: int, line: int, end: int, column: int, end_column: int
 ) -> CodeType:
-    """Code that raises at this place; `first` is the function's first line."""
+    """Compile code that raises at this place; `first` is the function's first line."""
     place = {
         "lineno": line - first + 1,
         "end_lineno": (end if column >= 0 else line) - first + 1,
@@ -98,25 +95,25 @@ def _code(
 
 
 class Sources:
-    """Lines that peers have told, put where everything that shows source looks for it: into ``linecache``."""
+    """Lines of source that peers have sent, in ``linecache``, where everything looks for source."""
 
     def __init__(self) -> None:
         self._files: dict[str, dict[int, str]] = {}
 
-    def known(self, told: Mapping[str, dict[int, str]], whose: str) -> dict[str, str]:
-        """See to it that these lines can be shown.
+    def add(self, sources: Mapping[str, dict[int, str]], peer: str) -> dict[str, str]:
+        """Make these lines available.
 
-        :param told: of each file of the peer the lines it has told, by their numbers.
-        :param whose: names the peer.
-        :returns: names for those files that are not what the same name means here.
+        :param sources: lines by their numbers, for each file of the peer.
+        :param peer: its name.
+        :returns: other names for those files whose name means another file here.
         """
         return {
             name: other
-            for name, lines in told.items()
-            if lines and (other := self._known(name, lines, whose)) != name
+            for name, lines in sources.items()
+            if lines and (other := self._add(name, lines, peer)) != name
         }
 
-    def _known(self, name: str, lines: dict[int, str], whose: str) -> str:
+    def _add(self, name: str, lines: dict[int, str], peer: str) -> str:
         if name not in self._files:
             linecache.checkcache(name)
             here = linecache.getlines(name)
@@ -129,15 +126,15 @@ class Sources:
                 return name
         elif _agree(self._files[name], lines):
             return self._keep(name, lines)
-        return self._keep(f"{name} ({whose})", lines)
+        return self._keep(f"{name} ({peer})", lines)
 
     def _keep(self, name: str, lines: dict[int, str]) -> str:
         before = self._files.pop(name, {})
         if not _agree(before, lines):
-            before = {}  # the file has changed over there
+            before = {}  # the peer's file has changed
         every = self._files[name] = {**before, **lines}
         text = [_shown(every, number) + "\n" for number in range(1, max(every) + 1)]
-        # Without a time: so it is not looked for on the disk.
+        # Without a modification time, so that linecache does not look for the file.
         linecache.cache[name] = (sum(map(len, text)), None, text, name)
         while len(self._files) > _FILES:
             oldest = next(iter(self._files))
@@ -147,7 +144,7 @@ class Sources:
 
 
 def _shown(lines: dict[int, str], number: int) -> str:
-    """A line, or what stands for it where it is not known: what follows has to be parsed."""
+    """Return a line, or a placeholder that lets the following lines be parsed."""
     following = lines.get(number + 1, "")
     return lines.get(number, "if 1:" if following[:1].isspace() and following.strip() else "")
 

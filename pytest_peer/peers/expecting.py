@@ -10,7 +10,7 @@ from ..core.errors import PeerDown
 from ..core.states import PeerState
 from .lifecycle import PeerInstance
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: For a death of which a call has learned already to be noticed as such; it takes milliseconds.
 _NOTICED = 2.0

@@ -15,7 +15,7 @@ from ..link.futures import PeerFuture
 from . import shutdown
 from .peer import Peer
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: Exceptions that are no failures, but what becomes of a test: pytest's and unittest's.
 _OUTCOMES = {

@@ -37,7 +37,7 @@ from .record import Record
 if TYPE_CHECKING:
     from .expecting import ExpectedExit
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: For a peer to notice that its link was cut, before it is killed.
 _NOTICE = 5.0

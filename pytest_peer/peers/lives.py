@@ -15,7 +15,7 @@ from . import shutdown
 from .lifecycle import PeerInstance
 from .process import KILLED
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 
 class Lives:

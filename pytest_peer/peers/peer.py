@@ -25,7 +25,6 @@ from ..core.states import PeerState
 from ..core.timeouts import seconds
 from ..evidence.output import InputStream
 from ..evidence.output import OutputStream
-from ..link.awaiting import awaited
 from ..link.futures import PeerFuture
 from ..link.futures import results
 from . import expecting
@@ -33,7 +32,7 @@ from . import shutdown
 from .lifecycle import PeerInstance
 from .lives import Lives
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 T = TypeVar("T")
 
@@ -191,11 +190,11 @@ class Peer(Executor):
         return results(futures, seconds("timeout", timeout))
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
-        """`call` for asyncio: awaits the answer."""
+        """`call` for asyncio: await the outcome."""
         calls = self.instance.calls
         future = self._submit(fn, args, kwargs)
         try:
-            return await awaited(future, self.options.call_timeout, calls.timed_out)
+            return await future.aresult(self.options.call_timeout)
         finally:
             calls.drop(future)
 

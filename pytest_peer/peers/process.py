@@ -26,9 +26,9 @@ from ..launch.starter import ProcessStarter
 from ..link.gateway import Link
 from ..link.interpreter import Interpreter
 from ..link.interpreter import Unusable
-from ..link.protocol.segments import Payload
+from ..link.protocol.messages import Payload
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: A process that ends closes its link a moment before it can be reaped, or the other way round.
 SAME_END = 1.0

@@ -24,7 +24,7 @@ from .failure import peer_down
 from .process import SAME_END
 from .process import PeerProcess
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 
 class Record:

@@ -13,7 +13,7 @@ from ..core.clock import monotonic
 from ..core.errors import PeerError
 from .lifecycle import PeerInstance
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 
 def stop(lives: Sequence[PeerInstance]) -> None:

@@ -32,7 +32,7 @@ from .group import PeerGroup
 from .lifecycle import PeerInstance
 from .peer import Peer
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 _alive: set[PeerInstance] = set()
 #: Why no peer is started any more.

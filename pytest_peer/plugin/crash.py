@@ -15,7 +15,7 @@ from ..core.errors import PeerDown
 if TYPE_CHECKING:
     from ..peers.supervisor import Supervisor
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: Ignored by default (signal(7)): one that comes too late, when our handler is gone, does no harm.
 _SIGNAL = signal.SIGURG

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..peers.supervisor import Supervisor
     from .artifacts import ArtifactRetention
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: The test that runs.
 running_key: pytest.StashKey[pytest.Item] = pytest.StashKey[pytest.Item]()

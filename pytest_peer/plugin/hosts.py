@@ -11,7 +11,7 @@ import pytest
 
 from . import settings
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: In a word of the program.
 PLACE = "{host}"

@@ -28,7 +28,7 @@ from ..peers.peer import Peer
 from . import settings
 from .fixtures import PeerFactory
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 MARKER = "in_peer"
 #: The fixture that starts the peer. It comes after all others: it knows their values, and its peer ends before they do.

@@ -10,7 +10,7 @@ import pytest
 
 from . import settings
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 #: The fixture on which all factories depend; it has one value for each interpreter.
 FIXTURE = "_peer_exec"

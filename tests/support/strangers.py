@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,6 @@ class Besieged:
     def __init__(self, peer_factory: Any, gate: Gate, **options: Any) -> None:
         self._gate = gate
         self._sockets: list[socket.socket] = []
-        self._attackers: list[subprocess.Popen[bytes]] = []
         options = {"connection": 0, "wait_boot": False, **options}
         self.peer: pytest_peer.Peer = peer_factory(exec=gate.launcher(), **options)
         gate.wait_reached()
@@ -49,9 +46,6 @@ class Besieged:
     def __exit__(self, *_: object) -> None:
         for sock in self._sockets:
             sock.close()
-        for attacker in self._attackers:
-            attacker.kill()
-            attacker.communicate()
 
     def connect(self) -> socket.socket:
         """Somebody connects; with a limit for all that he does, and closed in the end."""
@@ -64,14 +58,6 @@ class Besieged:
         pairs = Path(f"/proc/{self.process.pid}/environ").read_text().split("\0")
         (value,) = (pair for pair in pairs if pair.startswith("PYTEST_PEER_SECRET="))
         return value.partition("=")[2].split()
-
-    def attack(self, how: str) -> None:
-        """Have a process of its own do what `siege` says, again and again, until the test is over."""
-        words = [sys.executable, str(Path(__file__).with_name("siege.py")), how, *self.address]
-        attacker = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE)
-        self._attackers.append(attacker)
-        assert attacker.stdout is not None
-        assert attacker.stdout.readline() == b"at it\n"
 
     def boot(self) -> None:
         """Let the peer go on, and see that it boots."""

@@ -26,7 +26,7 @@ from ...core.start_methods import FORKSERVER
 from ...core.start_methods import SPAWN
 from ...core.start_methods import unsupported
 from ...link.interpreter import Interpreter
-from ...link.interpreter import said_hello
+from ...link.interpreter import parse_hello
 from .. import bootstrap
 from ..command import LIFELINE_NUMBER
 from ..command import Command
@@ -103,7 +103,7 @@ def fork(
     :raises ForkError: it was not possible, or not within the peer's time to boot.
     """
     server, now, deadline = _ready(choice, options)
-    interpreter = said_hello(server.hello)
+    interpreter = parse_hello(server.hello)
     environ = environment(options, now.environ)
     request = _request(server, now, options, options.cwd) | {
         "variables": variable_changes(server.inheritance.environ, environ),

@@ -1,4 +1,4 @@
-"""Code by value, which cloudpickle can do: functions with the globals of their module, and the name of the file they are from."""
+"""Code by value, with cloudpickle: functions keep the globals of their module and their file name."""
 
 from __future__ import annotations
 
@@ -11,15 +11,23 @@ from typing import Callable
 from . import messages
 from . import module_aliases
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
+
+#: The newest major version of cloudpickle whose reductions of functions and code are known here.
+_NEWEST = 3
 
 
 def cloudpickle_if_installed() -> tuple[Any, str]:
-    """The module, or why there is none."""
+    """Return the module, or ``None`` and why it cannot be used."""
     try:
         import cloudpickle
     except ImportError:
         return None, "cloudpickle, which could send it by value, is not installed here"
+    version = str(getattr(cloudpickle, "__version__", ""))
+    major = version.partition(".")[0]
+    if not major.isdigit() or int(major) > _NEWEST:
+        text = "code cannot travel by value: cloudpickle %s is installed here, and pytest-peer needs %d.x"
+        return None, text % (version, _NEWEST)
     return cloudpickle, ""
 
 
@@ -31,48 +39,55 @@ def dumps(
 ) -> bytes:
     """Pickle `obj`.
 
-    :param members: of the pickler.
+    :param members: further members of the pickler's class.
     """
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
-    reduce_function = cloudpickle.Pickler._dynamic_function_reduce
-
-    def with_its_module(pickler: Any, fn: types.FunctionType) -> tuple[Any, ...]:
-        # cloudpickle sends copies of the globals. The function is to have those of its module, which lives over there as well.
-        make, args, (state, slots), *rest = reduce_function(pickler, fn)
-        module = _module_of(fn)
-        if module and slots["__globals__"]:
-            code, _, *others = args
-            args = (code, _GlobalsOf(module), *others)
-            # Of pytest's rewriting, in case that the module over there is not rewritten.
-            used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}
-            slots = {**slots, "__globals__": used, "_cloudpickle_submodules": []}
-        return (make, args, (state, slots), *rest)
 
     def with_file_name(code: types.CodeType) -> tuple[Any, ...]:
-        # cloudpickle forgets it. Tracebacks are to show the source, which is where it was on the origin.
+        # cloudpickle drops the file name, which tracebacks need to show the source.
         rebuild, args, *rest = reduce_code(code)
         args = tuple(code.co_filename if part == "<dynamic-code>" else part for part in args)
         return (rebuild, args, *rest)
 
-    def by_a_second_name(pickler: Any, obj: Any) -> Any:
-        found = module_aliases.reference(obj)
-        return reducer_override(pickler, obj) if found is NotImplemented else found
+    def with_its_module(pickler: Any, obj: Any) -> Any:
+        reduced = module_aliases.reference(obj) if aliased else NotImplemented
+        if reduced is NotImplemented:
+            reduced = cloudpickle.Pickler.reducer_override(pickler, obj)
+            if reduced is not NotImplemented and type(obj) is types.FunctionType:
+                return _with_its_module(obj, reduced)
+        return reduced
 
-    reducer_override = cloudpickle.Pickler.reducer_override
-    if module_aliases.any_loaded():
-        members["reducer_override"] = by_a_second_name
-    buffer = io.BytesIO()
-    # In the class: the C pickler looks for it when it is made.
-    table = {**cloudpickle.Pickler.dispatch_table, types.CodeType: with_file_name}
-    members["dispatch_table"] = table
-    members["_dynamic_function_reduce"] = with_its_module
+    aliased = module_aliases.any_loaded()
+    # In the class: the C pickler looks there when it is made.
+    members["dispatch_table"] = {
+        **cloudpickle.Pickler.dispatch_table,
+        types.CodeType: with_file_name,
+    }
+    members["reducer_override"] = with_its_module
     pickler = type("Pickler", (cloudpickle.Pickler,), members)
+    buffer = io.BytesIO()
     pickler(buffer, messages.PICKLE, buffer_callback).dump(obj)
     return buffer.getvalue()
 
 
+def _with_its_module(fn: types.FunctionType, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Replace copies of the globals by those of the function's module, which the peer has as well."""
+    make, args, (state, slots), *rest = reduced
+    module = _module_of(fn)
+    if module and slots["__globals__"]:
+        code, _, *others = args
+        args = (code, _GlobalsOf(module), *others)
+        # Names of pytest's rewriting, in case the peer's module is not rewritten.
+        used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}
+        slots = {**slots, "__globals__": used, "_cloudpickle_submodules": []}
+    return (make, args, (state, slots), *rest)
+
+
 def _module_of(fn: types.FunctionType) -> str:
-    """The module whose globals the function uses; empty if the other end cannot import it."""
+    """Return the module whose globals the function uses, or an empty string.
+
+    It is empty, too, if the other end cannot import the module.
+    """
     name = getattr(fn, "__module__", None)
     module = sys.modules.get(name) if name and name != "__main__" else None
     found = getattr(module, "__dict__", None)
@@ -84,7 +99,7 @@ def _module_of(fn: types.FunctionType) -> str:
 
 
 class _GlobalsOf:
-    """Stands for the globals of a module, in a pickle."""
+    """Stands for the globals of a module in a pickle."""
 
     def __init__(self, module: str) -> None:
         self._module = module

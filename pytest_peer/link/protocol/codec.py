@@ -1,7 +1,8 @@
-"""Objects as bytes and back, on both sides: pickle first, cloudpickle for what pickle cannot carry.
+"""Objects as bytes and back, on both sides: pickle first, cloudpickle for what pickle refuses.
 
-Functions and classes of importable modules go by reference. Lambdas, closures and what was defined in ``__main__`` go by value,
-which cloudpickle can do only between interpreters of the same minor version: elsewhere the code would crash them.
+Functions and classes of importable modules travel by reference. Lambdas, closures and definitions in
+``__main__`` travel by value. cloudpickle can do that only between interpreters of the same minor
+version: others would crash on the code.
 """
 
 from __future__ import annotations
@@ -18,25 +19,25 @@ from typing import Sequence
 from . import by_value
 from . import messages
 from . import module_aliases
-from .segments import MultipartMessage
-from .segments import Payload
-from .segments import Segment
+from .messages import MultipartMessage
+from .messages import Payload
+from .messages import Segment
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 PROTOCOL = messages.PICKLE
-#: How far down a part that is refused is looked for.
+#: How deep an error message looks for the part that is refused.
 _DEPTH = 20
 #: Buffers of this size and more are not copied into a pickle.
 BIG = 1 << 16
 _BUFFERS = frozenset({bytes, bytearray, memoryview})
 _CONTAINERS = frozenset({list, tuple, dict})
-_LOOKED_AT = _BUFFERS | _CONTAINERS
-#: Modules that are another one here than at the other end, by name, and what to say of that.
-strangers: dict[str, tuple[types.ModuleType, str]] = {}
-#: What imports a module when something is unpickled: for `shadowed.Imported`, and for a module that cloudpickle meets.
+_SEARCHED = _BUFFERS | _CONTAINERS
+#: Modules that are different ones here and at the other end, by name, with the text of the error.
+conflicting_modules: dict[str, tuple[types.ModuleType, str]] = {}
+#: Functions that import a module during unpickling: `module_aliases.Imported`, and cloudpickle's.
 _IMPORTING = {("importlib", "import_module"), ("cloudpickle.cloudpickle", "subimport")}
-#: In containers with more members than this nothing is looked for: it would cost more than it gains.
+#: Containers with more members are not searched for buffers: it would cost more than it saves.
 _MEMBERS = 64
 
 
@@ -45,15 +46,16 @@ class CannotEncode(Exception):
 
 
 class CannotDecode(Exception):
-    """What came cannot be rebuilt here; the text says why."""
+    """The object cannot be rebuilt here; the text says why."""
 
 
 def dumps(obj: Any, refusal: str = "") -> bytes:
     """Pickle `obj`.
 
     :param refusal: why code cannot be sent by value; empty if it can.
+    :raises CannotEncode: a part of it cannot be pickled.
     """
-    return _first_that_can(obj, refusal, _dumps, by_value.dumps)
+    return _dumps_either_way(obj, refusal, _dumps, by_value.dumps)
 
 
 def _dumps(obj: Any, protocol: int) -> bytes:
@@ -69,7 +71,7 @@ def _dumps(obj: Any, protocol: int) -> bytes:
         return buffer.getvalue()
 
 
-def _first_that_can(
+def _dumps_either_way(
     obj: Any,
     refusal: str,
     dump: Callable[[Any, int], bytes],
@@ -77,30 +79,56 @@ def _first_that_can(
 ) -> bytes:
     try:
         data = dump(obj, PROTOCOL)
-    except Exception as exc:
-        refused = exc
-    else:
-        # pickle would refer to __main__, which is another module over there.
         if b"__main__" not in data:
             return data
-        refused = pickle.PicklingError("it refers to __main__")
+    except Exception:
+        pass
     cloudpickle, why_not = (None, refusal) if refusal else by_value.cloudpickle_if_installed()
     if why_not:
-        text = _where(obj, refused, lambda part: dump(part, PROTOCOL))
-        raise CannotEncode("%s\n%s" % (text, why_not)) from refused
+
+        def dump_checked(part: Any) -> bytes:
+            data = dump(part, PROTOCOL)
+            if b"__main__" in data and _refers_to_main(data):
+                raise pickle.PicklingError("it refers to __main__")
+            return data
+
+        try:
+            return dump_checked(obj)
+        except Exception as exc:
+            text = _locate(obj, exc, dump_checked)
+            raise CannotEncode("%s\n%s" % (text, why_not)) from exc
     try:
         return dump_by_value(obj, cloudpickle)
     except Exception as exc:
-        text = _where(obj, exc, lambda part: dump_by_value(part, cloudpickle))
+        text = _locate(obj, exc, lambda part: dump_by_value(part, cloudpickle))
         raise CannotEncode(text) from exc
 
 
-def big_in(values: Iterable[Any]) -> list[Any]:
-    """What of these, or one level down in them, `pack` should not copy."""
+def _refers_to_main(data: bytes) -> bool:
+    """Return whether a pickle looks a global up in ``__main__``, another module at the other end."""
+    import pickletools  # not at the top: few objects need it
+
+    memo: list[Any] = []
+    module, last = None, None  # the two objects that were pushed last, if they are strings
+    for opcode, argument, _ in pickletools.genops(data):
+        name = opcode.name
+        if name == "STACK_GLOBAL" and module == "__main__":
+            return True
+        if name == "MEMOIZE":
+            memo.append(last)
+        elif name in ("BINGET", "LONG_BINGET"):
+            module, last = last, memo[argument or 0]
+        elif name != "FRAME":
+            module, last = last, argument if isinstance(argument, str) else None
+    return False
+
+
+def big_buffers(values: Iterable[Any]) -> list[Any]:
+    """Return the buffers among `values`, or one level down, that `pack` should not copy."""
     found: list[Any] = []
     for value in values:
         kind = type(value)
-        if kind not in _LOOKED_AT:
+        if kind not in _SEARCHED:
             continue
         if kind not in _CONTAINERS:
             if kind is memoryview or len(value) >= BIG:
@@ -116,27 +144,30 @@ def big_in(values: Iterable[Any]) -> list[Any]:
 
 
 def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
-    """Pickle `obj`, but not the big buffers in it: those of `big`, see `big_in`, and those that tell pickle of themselves, as numpy's do.
+    """Pickle `obj` without copying big buffers.
 
     :param refusal: why code cannot be sent by value; empty if it can.
+    :param big: the buffers, see `big_buffers`; those of objects that offer them to pickle, as
+        numpy's arrays do, are found anyway.
+    :raises CannotEncode: a part of it cannot be pickled.
     """
-    if not big:  # without a pickler made for the purpose, which would ask us about every object
+    if not big:  # without a Python pickler, which would call us for every object
         try:
             data = pickle.dumps(obj, PROTOCOL, buffer_callback=_small)
             if b"__main__" not in data:
                 return data
-        except Exception:  # there is another way, or it tells of the part that is refused
-            pass
-    aside = _Aside(big)
-    data = _first_that_can(obj, refusal, aside.dumps, aside.dumps_by_value)
-    return MultipartMessage(data, aside.segments) if aside.segments else data
+        except Exception:
+            pass  # there is another way, or the error names the refused part
+    outside = _OutsideBuffers(big)
+    data = _dumps_either_way(obj, refusal, outside.dumps, outside.dumps_by_value)
+    return MultipartMessage(data, outside.segments) if outside.segments else data
 
 
 def loads(payload: Payload) -> Any:
-    """The opposite of `pack`."""
+    """Rebuild the object; the inverse of `pack`."""
     if isinstance(payload, MultipartMessage):
         return _Unpickler(payload).load()
-    if strangers:
+    if conflicting_modules:
         return _Unpickler(MultipartMessage(payload, [])).load()
     return pickle.loads(payload)
 
@@ -151,11 +182,12 @@ def _small(buffer: Any) -> bool:
     return True
 
 
-class _Aside:
-    """What is left out of a pickle.
+class _OutsideBuffers:
+    """Pickle an object and keep buffers outside of the pickle.
 
-    A memoryview is always, for pickle refuses it. Not as a PickleBuffer, though pickle would take that: the garbage collector
-    of Python 3.11 crashes on a PickleBuffer of a memoryview in a reference cycle, as a caught exception's traceback makes them.
+    memoryviews are always kept outside, because pickle refuses them. They do not become
+    PickleBuffers, though pickle would accept these: the garbage collector of Python 3.11 crashes on
+    a PickleBuffer of a memoryview in a reference cycle, as the traceback of a caught exception is.
     """
 
     def __init__(self, big: Sequence[Any]) -> None:
@@ -164,14 +196,14 @@ class _Aside:
 
     def _begin(self) -> None:
         self.segments: list[Segment] = []
-        # By identity: what stands for it in the pickle, and itself, which must live as long as its identity is known.
+        # By identity: what the pickle has instead, and the object, to keep its identity in use.
         self._known: dict[int, tuple[Any, Any]] = {}
 
     def dumps(self, obj: Any, protocol: int) -> bytes:
         self._begin()
         buffer = io.BytesIO()
         pickler: Any = _Pickler(buffer, protocol, buffer_callback=self.buffer)
-        pickler.persistent_id = self.stand_in
+        pickler.persistent_id = self.persistent_id
         if module_aliases.any_loaded():
             pickler.reducer_override = module_aliases.reference
         pickler.dump(obj)
@@ -180,11 +212,11 @@ class _Aside:
     def dumps_by_value(self, obj: Any, cloudpickle: Any) -> bytes:
         self._begin()
         return by_value.dumps(
-            obj, cloudpickle, self.buffer, persistent_id=staticmethod(self.stand_in)
+            obj, cloudpickle, self.buffer, persistent_id=staticmethod(self.persistent_id)
         )
 
-    def stand_in(self, obj: Any) -> Any:
-        """Pickle asks this about every object: what to write instead, or ``None``."""
+    def persistent_id(self, obj: Any) -> Any:
+        """Return what to write instead of an object, or ``None``; pickle asks for every object."""
         if type(obj) is not memoryview and id(obj) not in self._big:
             return None
         if id(obj) not in self._known:
@@ -201,7 +233,7 @@ class _Aside:
         return self._known[id(obj)][0]
 
     def buffer(self, buffer: Any) -> bool:
-        """Pickle asks this about every PickleBuffer: whether it shall be in the pickle."""
+        """Return whether a PickleBuffer shall be in the pickle; pickle asks for every one."""
         view = buffer.raw()
         if len(view) < BIG:
             return True
@@ -210,19 +242,19 @@ class _Aside:
 
 
 class _Pickler(pickle.Pickler):
-    """One that may be told what to do."""
+    """A pickler that can have attributes."""
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, parcel: MultipartMessage) -> None:
-        self._segments = parcel.segments
-        buffers = [part for kind, part in parcel.segments if kind == messages.AS_PICKLEBUFFER]
-        super().__init__(io.BytesIO(parcel.data), buffers=buffers)
+    def __init__(self, message: MultipartMessage) -> None:
+        self._segments = message.segments
+        buffers = [part for kind, part in message.segments if kind == messages.AS_PICKLEBUFFER]
+        super().__init__(io.BytesIO(message.data), buffers=buffers)
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _IMPORTING:
             return _imported
-        _refuse_stranger(module)
+        _check_for_conflict(module)
         return super().find_class(module, name)
 
     def persistent_load(self, what: Any) -> Any:
@@ -235,8 +267,8 @@ class _Unpickler(pickle.Unpickler):
         return view.toreadonly() if readonly else view
 
 
-def _where(obj: Any, refused: BaseException, dump: Callable[[Any], bytes]) -> str:
-    """Say which part of `obj` is refused: go down as long as a part is refused as well."""
+def _locate(obj: Any, refused: BaseException, dump: Callable[[Any], bytes]) -> str:
+    """Say which part of `obj` is refused: go down as long as one of the parts is refused as well."""
     path = ""
     for _ in range(_DEPTH):
         for step, part in _parts(obj):
@@ -272,7 +304,7 @@ def _short_repr(obj: Any) -> str:
 
 
 def safe_repr(obj: Any) -> str:
-    """``repr(obj)``, also when that fails."""
+    """Return ``repr(obj)``, or a replacement where that fails."""
     try:
         return repr(obj)
     except Exception as exc:
@@ -287,9 +319,9 @@ def attribute(obj: Any, path: str) -> Any:
 
 
 def resolved(name: str) -> Any:
-    """The object that ``"module:qualname"`` names.
+    """Return the object that ``"module:qualname"`` names.
 
-    :raises ValueError: not of that form.
+    :raises ValueError: `name` is not of that form.
     """
     module, colon, path = name.partition(":")
     if not (module and colon and path):
@@ -298,14 +330,14 @@ def resolved(name: str) -> Any:
 
 
 def _imported(module: str) -> types.ModuleType:
-    _refuse_stranger(module)
-    __import__(module)  # `importlib` would have to be imported for it
+    _check_for_conflict(module)
+    __import__(module)  # without importing `importlib`
     return sys.modules[module]
 
 
-def _refuse_stranger(name: str) -> None:
-    if name in strangers:
-        module, text = strangers[name]
+def _check_for_conflict(name: str) -> None:
+    if name in conflicting_modules:
+        module, text = conflicting_modules[name]
         if sys.modules.get(name) is module:
             raise ImportError(text, name=name)
-        strangers.pop(name, None)  # somebody has taken it away, to have it imported anew
+        conflicting_modules.pop(name, None)  # removed from `sys.modules`, to be imported anew

@@ -14,31 +14,32 @@ from .codec import dumps
 from .codec import safe_repr
 from .frame_info import FrameCollector
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
+__tracebackhide__ = True
 
 _DEPTH = 20
 
 
 class Describer:
-    """Describes an exception with all that belongs to it as dicts of plain values; `pickling.Rebuilder` is the opposite.
+    """Describe an exception, and all that belong to it, as dicts of plain values.
 
-    An exception that is met again is the same dict again: handlers nested in handlers would else grow without bounds.
+    `pickling.rebuilt` is the inverse. The same exception is the same dict wherever it occurs: nested
+    handlers would otherwise grow without bounds.
 
     :param by_value: why code cannot be sent by value; empty if it can.
-    :param own_files: files whose frames are ours, and left out of the tracebacks.
-    :param locals: how those of frames are shown, see `FrameCollector`.
+    :param own_files: files of this package, whose frames are left out of the tracebacks.
+    :param locals: how to show local variables, see `FrameCollector`.
     """
 
     def __init__(self, by_value: str, own_files: frozenset[str], locals: str = "") -> None:
         self._by_value = by_value
         self._own_files = own_files
-        self._sights = FrameCollector(own_files, locals)
+        self._frames = FrameCollector(own_files, locals)
         self._known: dict[int, dict[str, Any]] = {}
 
     def describe(self, exc: BaseException) -> dict[str, Any]:
-        """Describe `exc`; with the source of all frames, which it may be that only this process can see."""
+        """Describe `exc`, with the source of all frames: only this process may have the files."""
         description = self._described(exc)
-        description["sources"] = self._sights.sources
+        description["sources"] = self._frames.sources
         return description
 
     def _described(self, exc: BaseException, depth: int = 0) -> dict[str, Any]:
@@ -48,11 +49,11 @@ class Describer:
             "type": "%s.%s" % (type(exc).__module__, type(exc).__qualname__),
             "repr": safe_repr(exc),
             "text": _formatted(exc, self._own_files),
-            "frames": self._sights.traceback(exc.__traceback__),
+            "frames": self._frames.traceback(exc.__traceback__),
             "notes": [str(note) for note in getattr(exc, "__notes__", ())],
             "suppress": exc.__suppress_context__,
         }
-        description.update(travelling(exc, self._by_value))
+        description.update(portable(exc, self._by_value))
         if depth < _DEPTH:
             for name, other in (("cause", exc.__cause__), ("context", exc.__context__)):
                 if other is not None:
@@ -66,7 +67,7 @@ class Describer:
 
 
 def _is_group(exc: BaseException) -> bool:
-    # By its looks: a peer may be older than exception groups.
+    # By name: a peer may be older than exception groups.
     return any(cls.__name__ == "BaseExceptionGroup" for cls in type(exc).__mro__)
 
 
@@ -82,8 +83,8 @@ def _formatted(exc: BaseException, own_files: frozenset[str]) -> str:
         return safe_repr(exc)
 
 
-def travelling(exc: BaseException, by_value: str) -> dict[str, Any]:
-    """The exception itself, in the first of three ways in which it can travel: whole, in parts, not at all."""
+def portable(exc: BaseException, by_value: str) -> dict[str, Any]:
+    """Return the exception itself in the first form that can travel: whole, in parts, or nothing."""
     cls = type(exc)
     reference = _reference(cls)
     disguised = reference is not None and reference[0] != cls.__module__
@@ -92,10 +93,8 @@ def travelling(exc: BaseException, by_value: str) -> dict[str, Any]:
             whole = dumps(exc, by_value)
             if _same(pickle.loads(whole), exc):
                 return {"whole": whole}
-        except (
-            Exception
-        ):  # something in it cannot be pickled, or its class takes other arguments than `args`
-            pass
+        except Exception:
+            pass  # pickle refuses a part of it, or its class takes other arguments than `args`
     try:
         named = ("reference", reference) if reference else ("by value", dumps(cls, by_value))
         state, left_out = {}, []
@@ -124,7 +123,7 @@ def _same(copy: Any, exc: BaseException) -> bool:
 
 
 def builtin_base(cls: type) -> type:
-    """The closest builtin exception class that `cls` is derived from."""
+    """Return the closest builtin exception class that `cls` is derived from."""
     bases: list[type] = [
         base for base in cls.__mro__ if base is getattr(builtins, base.__name__, None)
     ]
@@ -132,13 +131,13 @@ def builtin_base(cls: type) -> type:
 
 
 def _arguments(exc: BaseException) -> tuple[Any, ...]:
-    """What its builtin base class wants to be initialised with; ``args`` is not all of it for OSError."""
+    """Return the arguments of its builtin base class; ``args`` is not all of them for OSError."""
     base: Any = builtin_base(type(exc))
     return tuple(base.__reduce__(exc)[1])
 
 
 def _state(exc: BaseException) -> dict[str, Any]:
-    """Attributes, also those in slots and in the fields of C classes."""
+    """Return its attributes, including those in slots and in the fields of C classes."""
     state = {}
     for cls in type(exc).__mro__:
         for name, field in vars(cls).items():
@@ -156,7 +155,7 @@ def _state(exc: BaseException) -> dict[str, Any]:
 
 
 def _reference(cls: type) -> tuple[str, str] | None:
-    """Module and name under which `cls` can be found, or ``None``."""
+    """Return module and name by which `cls` can be imported, or ``None``."""
     module, name = cls.__module__, cls.__qualname__
     if module != "__main__" and module in sys.modules:
         try:
@@ -164,7 +163,7 @@ def _reference(cls: type) -> tuple[str, str] | None:
                 return module, name
         except AttributeError:
             pass
-    if module == "builtins":  # which it is not: pytest's outcomes disguise themselves
+    if module == "builtins":  # pytest's outcomes only claim to be builtins
         for module, found in list(sys.modules.items()):
             try:
                 if attribute(found, name) is cls:

@@ -1,7 +1,8 @@
-"""Frames as plain values: what a report shows of them, from where they are and can be looked at."""
+"""Frames as plain values: everything that a report shows of them, collected where they are."""
 
 from __future__ import annotations
 
+import reprlib
 import sys
 from itertools import islice
 from types import CodeType
@@ -9,34 +10,38 @@ from types import FrameType
 from types import TracebackType
 from typing import Any
 
-from .variables import Variables
+__tracebackhide__ = True
 
-__tracebackhide__ = True  # a report shows the test and the peer, not what is between
-
-#: Of the import system; Python leaves its frames out of tracebacks as well.
+#: The import system, whose frames Python leaves out of tracebacks as well.
 _IMPORTING = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
 #: Frames of a traceback that travel, from each of its ends: a RecursionError has thousands.
 _FRAMES = 100
-#: Lines of source that travel, of a function and of all together, and of a line so many characters.
+#: Lines of source that travel: of one function, and of all together.
 _OF_FUNCTION = 500
 _LINES = 3000
-#: Longer lines are cut.
+#: Longer lines are cut after so many characters.
 LINE = 500
-#: Lines of a function behind the one where its frame is.
+#: Lines of a function after the line of its frame.
 _BEHIND = 100
+#: Local variables of a frame that travel.
+_VARIABLES = 200
+#: Characters of one variable with ``-vv`` and otherwise, as pytest cuts it, and of all together.
+_FULL = 100_000
+_SHORT = 240
+_ALL = 1_000_000
 
 
 class FrameCollector:
-    """What is seen of the frames of an exception and of all that belong to it.
+    """Describe the frames of an exception and of all exceptions that belong to it.
 
-    :param own_files: files whose frames are ours, and left out.
-    :param locals: ``"short"`` or ``"full"`` reprs of them are wanted; empty: none.
+    :param own_files: files of this package, whose frames are left out.
+    :param locals: ``"short"`` or ``"full"`` reprs of local variables; empty for none.
     """
 
     def __init__(self, own_files: frozenset[str], locals: str) -> None:
         self._own_files = own_files
-        self._variables = Variables(locals == "full") if locals else None
-        #: Of each file the lines that are known, by their numbers.
+        self._variables = _Variables(locals == "full") if locals else None
+        #: The known lines of each file, by their numbers.
         self.sources: dict[str, dict[int, str]] = {}
         self._left = _LINES
 
@@ -55,7 +60,7 @@ class FrameCollector:
     def frame(self, frame: FrameType, line: int, instruction: int) -> dict[str, Any]:
         """Describe a frame that is, or was, at this line and instruction."""
         code = frame.f_code
-        self._see(code, line, frame.f_globals)
+        self._collect_source(code, line, frame.f_globals)
         return {
             "file": code.co_filename,
             "name": code.co_name,
@@ -74,8 +79,8 @@ class FrameCollector:
         has_some = code.co_nlocals or code.co_cellvars or code.co_freevars
         return None if has_some or code.co_name == "<module>" else {}
 
-    def _see(self, code: CodeType, line: int, names: dict[str, Any]) -> None:
-        """Keep the source of the function: who shows a statement has to parse what is around it."""
+    def _collect_source(self, code: CodeType, line: int, names: dict[str, Any]) -> None:
+        """Keep the source of the function: to show a statement, its surroundings are parsed."""
         seen = self.sources.setdefault(code.co_filename, {})
         if line in seen:
             return
@@ -84,7 +89,7 @@ class FrameCollector:
         try:
             linecache.checkcache(code.co_filename)
             lines = linecache.getlines(code.co_filename, names)
-        except Exception:  # a loader of the user's may do what it likes
+        except Exception:  # a loader of the user's may raise anything
             return
         if not 0 < line <= len(lines):
             return
@@ -97,7 +102,10 @@ class FrameCollector:
 
 
 def _end(lines: list[str], line: int, base: int) -> int:
-    """The number behind the last line of a block: its others are indented more, or close a bracket."""
+    """Return the number after the last line of a block.
+
+    The other lines of the block are indented more, or close a bracket.
+    """
     last = min(line + _BEHIND, len(lines))
     for number in range(line + 1, last + 1):
         text = lines[number - 1]
@@ -111,7 +119,7 @@ def _indent(text: str) -> int:
 
 
 def _place(code: CodeType, instruction: int) -> tuple[int, int, int] | None:
-    """Last line, first and last column of what an instruction stands for, which Python 3.11 and later know."""
+    """Return last line, first and last column of an instruction; Python 3.11 and later know them."""
     if sys.version_info < (3, 11) or instruction < 0:
         return None
     places = islice(code.co_positions(), instruction // 2, None)
@@ -122,8 +130,85 @@ def _place(code: CodeType, instruction: int) -> tuple[int, int, int] | None:
 
 
 def _hidden(frame: FrameType) -> bool:
-    # Not by f_locals where it is not needed, which makes and keeps a copy of them.
+    # By f_locals only where necessary: that makes and keeps a copy of them.
     name = "__tracebackhide__"
     named = name in frame.f_code.co_varnames + frame.f_code.co_cellvars
     value = frame.f_locals.get(name) if named else frame.f_globals.get(name)
     return value is True or value == 1
+
+
+class _Variables:
+    """Local variables as text, as pytest's ``--showlocals`` shows them.
+
+    :param full: as with ``-vv``; otherwise shortened.
+    """
+
+    def __init__(self, full: bool) -> None:
+        self._repr = _pretty if full else _ShortRepr().repr
+        self._left = _ALL
+
+    def of(self, frame: FrameType) -> dict[str, str]:
+        """Return names and texts."""
+        # pytest hides names with @, those of its rewritten assertions.
+        names = sorted(name for name in frame.f_locals if not name.startswith("@"))
+        return {
+            name: self._text(frame.f_locals[name])
+            for name in names[:_VARIABLES]
+            if name != "__builtins__"
+        }
+
+    def _text(self, value: Any) -> str:
+        try:
+            text = self._repr(value)
+        except Exception as exc:
+            text = _failed(value, exc)
+        text = text[: self._left] or "..."
+        self._left = max(0, self._left - len(text))
+        return text
+
+
+class _ShortRepr(reprlib.Repr):
+    """Shorten as pytest does: in the middle, and dicts in their own order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = _SHORT
+
+    def repr(self, x: Any) -> str:
+        return _cut(super().repr(x))
+
+    def repr_instance(self, x: Any, level: int) -> str:  # noqa: ARG002 - reprlib passes it
+        try:
+            return _cut(repr(x))
+        except Exception as exc:
+            return _cut(_failed(x, exc))
+
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        if not x or level <= 0:
+            return "{...}" if x else "{}"
+        parts = [
+            "%s: %s" % (self.repr1(key, level - 1), self.repr1(x[key], level - 1))
+            for key in islice(x, self.maxdict)
+        ]
+        return "{%s}" % ", ".join(parts + ["..."] * (len(x) > self.maxdict))
+
+
+def _pretty(value: Any) -> str:
+    import pprint  # not at the top: only ``-vv`` needs it
+
+    return pprint.pformat(value)[:_FULL]
+
+
+def _failed(value: Any, exc: BaseException) -> str:
+    try:
+        why = repr(exc)
+    except Exception:
+        why = type(exc).__name__
+    return "<[%s raised in repr()] %s object at 0x%x>" % (why, type(value).__name__, id(value))
+
+
+def _cut(text: str) -> str:
+    if len(text) <= _SHORT:
+        return text
+    half = (_SHORT - 3) // 2
+    return text[:half] + "..." + text[len(text) - (_SHORT - 3 - half) :]

@@ -1,9 +1,10 @@
-"""Frames of execnet that carry items of ours, packed and parsed without its help.
+"""Frames of execnet that carry our items, packed and parsed without its help.
 
-Nearly all that is on a link is ``CHANNEL_DATA`` of our one channel with one ``bytes`` object. Its three headers - execnet's frame,
-execnet's serialisation of the bytes, ours (`wire`) - are of one size, so they are packed and parsed as one, and a big part is
-neither joined nor sliced on its way. Tests hold this against execnet's own ``Message`` and ``dumps_internal`` (2.1.2, hence
-``<3``). Every other frame is left to execnet.
+Nearly everything on a link is ``CHANNEL_DATA`` of our one channel with one ``bytes`` object. Its
+three headers (execnet's frame, execnet's serialisation of the bytes, our item; see `messages`) have
+a fixed size, so they are packed and parsed as one, and a big part is neither joined nor sliced.
+Tests compare this with execnet's own ``Message`` and ``dumps_internal`` (2.1.2, hence ``<3``).
+Execnet parses all other frames.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from typing import Any
 
 from .streams import PipeStream
 
-#: Of a frame: message code, channel, size of what follows.
+#: A frame's header: message code, channel, size of the rest.
 FRAME = struct.Struct("!bii")
-#: Of a frame with an item: that, execnet's opcode and size of a bytes object, and the kind, flag and id of `wire`.
+#: The same, then execnet's opcode and size of a bytes object, then kind, flag and id of our item.
 ITEM = struct.Struct("!biicIBBQ")
 CHANNEL_DATA = 4
-#: The number of the first channel of the side that says what the other one executes.
+#: The number of the first channel of the side that calls ``remote_exec``.
 FIRST_CHANNEL = 1
 BYTES = b"A"
 STOP = b"Q"
-#: What an item has in front and behind within its frame, and within the bytes object.
+#: The bytes of an item around its part: within the frame, and within the bytes object.
 _IN_FRAME = ITEM.size - FRAME.size + len(STOP)
 _IN_BYTES = struct.calcsize("!BBQ")
 #: The smallest frame that is an item of ours.
@@ -30,16 +31,16 @@ SMALLEST = _IN_FRAME
 
 
 def head(channel: int, kind: int, flag: int, ident: int, size: int) -> bytes:
-    """What stands before a part of `size` bytes; behind it comes `STOP`."""
+    """Return the headers of a part of `size` bytes; `STOP` follows the part."""
     return ITEM.pack(
         CHANNEL_DATA, channel, _IN_FRAME + size, BYTES, _IN_BYTES + size, kind, flag, ident
     )
 
 
 class Sender:
-    """Sends items over `stream` as frames of `channel`.
+    """Send items over `stream` as frames of `channel`.
 
-    :param small: of parts up to this size the whole frame is written at once.
+    :param small: a part up to this size is written together with its headers.
     """
 
     def __init__(self, stream: PipeStream, channel: int, small: int) -> None:
@@ -48,7 +49,11 @@ class Sender:
         self._small = small
 
     def send(self, kind: int, flag: int, ident: int, part: Any) -> None:
-        """Send one item; BlockingIOError if it is small and there is no room for it now."""
+        """Send one item.
+
+        :raises BlockingIOError: it is small, and there is no room for it now.
+        :raises OSError: the link is closed.
+        """
         size = len(part)
         before = head(self._channel, kind, flag, ident, size)
         if size <= self._small:

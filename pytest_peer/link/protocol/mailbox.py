@@ -8,11 +8,11 @@ from typing import Any
 from typing import Callable
 from typing import Iterator
 
-from .segments import Payload
+from .messages import Payload
 
 
 class Mailbox:
-    """Messages in the order in which they were sent; one that comes before anybody waits stays."""
+    """Messages in the order in which they were sent; a message that comes early waits here."""
 
     def __init__(self, name: str, decode: Callable[[Payload], Any]) -> None:
         self.name = name
@@ -20,14 +20,14 @@ class Mailbox:
         self._payloads: queue.SimpleQueue[Payload] = queue.SimpleQueue()
 
     def deliver(self, payload: Payload) -> None:
-        """Put an encoded message in; it is decoded by whoever takes it out."""
+        """Put an encoded message in; `get` decodes it."""
         self._payloads.put(payload)
 
     def get(self, timeout: float | None = None) -> Any:
         """Take the oldest message out.
 
         :param timeout: seconds, ``None`` for no limit.
-        :raises TimeoutError: none came in time.
+        :raises TimeoutError: no message came in time.
         """
         if timeout is not None and not timeout >= 0:
             raise ValueError("timeout: seconds must not be negative or NaN, got %r" % (timeout,))
@@ -50,7 +50,7 @@ class Mailbox:
 
 
 class Mailboxes:
-    """All mailboxes of one owner; they come into being when first named."""
+    """All mailboxes of one owner; each is created when it is first named."""
 
     def __init__(self, decode: Callable[[Payload], Any]) -> None:
         self._decode = decode

@@ -1,20 +1,24 @@
-"""The messages of the control link; the only shapes both sides know.
+"""The messages of the control link: their kinds, and their payloads as bytes.
 
 A message travels as one or more items of the channel. An item is a header and a part::
 
     kind: 1 byte | flag: 1 byte | id: 8 bytes | part
 
-A message of one item has the flag WHOLE, and its part is the payload. A longer one, or one with big buffers beside its pickle, is
-a list of segments: first an item TABLE that tells their kinds and sizes, so that the receiver can make room for each at once, then
-items PART with their bytes, none of which belongs to two segments. Items of several messages may come interleaved.
+A message of one item has the flag WHOLE, and its part is the payload. A longer message, or one with
+big buffers beside its pickle, is a list of segments: first an item TABLE with the kind and size of
+every segment, so that the receiver can allocate each at once; then items PART with their bytes. No
+part belongs to two segments. Items of several messages may come interleaved.
 
-The id of an answer is the id of its request, so messages are told apart by kind and id.
+A reply has the id of its request, so kind and id together identify a message.
 """
 
 from __future__ import annotations
 
 import struct
+from typing import Any
 from typing import Sequence
+from typing import Tuple
+from typing import Union
 
 #: Raised with every change that an older agent would not understand.
 PROTOCOL = 3
@@ -22,22 +26,22 @@ PROTOCOL = 3
 PICKLE = 5
 
 # from the origin
-CALL = 1  # pickle of (function, args, kwargs)
-CAST = 2  # the same; never answered
+CALL = 1  # pickle of (function, args, kwargs); its reply is RESULT or EXCEPTION
+CAST = 2  # the same, without a reply
 SHUTDOWN = 3  # b"halt" or b"finish"
-STACKS = 4  # empty; answered by STACKS with text
-RESPONSE = 5  # pickle of what was asked for
-MODULES = 6  # marshalled: modules of the origin's that it has not told of; see `modules`
+STACKS = 4  # empty; the reply is STACKS with text
+RESPONSE = 5  # pickle of what a REQUEST asked for
+MODULES = 6  # marshalled: modules of the origin that the peer does not know yet; see `modules`
 # from the peer
 READY = 10  # empty: the agent listens
 RESULT = 11  # pickle of the value
-EXCEPTION = 12  # pickle of a description made by `describing`
-REQUEST = 13  # pickle of (what, arguments); answered by ANSWER
-WARNING = 14  # pickle of a warning of the call with that id; before its answer
+EXCEPTION = 12  # pickle of a description made by `exceptions`
+REQUEST = 13  # pickle of (what, arguments); the origin sends a RESPONSE
+WARNING = 14  # pickle of a warning of the call with that id; before its reply
 # both ways
-MESSAGE = 20  # for a mailbox: `named`
+MESSAGE = 20  # for a mailbox; see `with_mailbox`
 
-#: What answers a request of the origin's, which has the same id.
+#: The replies to a request of the origin; they have the same id.
 REPLY_KINDS = frozenset({STACKS, RESULT, EXCEPTION})
 
 # flags
@@ -45,37 +49,82 @@ PART = 0
 WHOLE = 1
 TABLE = 2
 
-# kinds of segments: what the receiver makes of the bytes
+# kinds of segments: the object that the receiver makes of the bytes
 AS_BYTES = 0
 AS_BYTEARRAY = 1
 AS_BUFFER = 2  # for a memoryview
-AS_PICKLEBUFFER = 3  # the same, for what pickle makes around it
+AS_PICKLEBUFFER = 3  # the same, for the object that pickle builds around it
 
-#: Exit status of a peer whose end of the link was closed under it.
+#: Exit status of a peer whose end of the link was closed by the code under test.
 LINK_LOST = 113
 
 _NAME = struct.Struct("!H")
 _SEGMENT = struct.Struct("!BQ")
 
+#: Its kind, and the buffer.
+Segment = Tuple[int, Any]
 
-def named(name: str, pickled: bytes) -> bytes:
-    """What a MESSAGE says: the mailbox's name in front of the pickle, readable without unpickling."""
+
+class MultipartMessage:
+    """A pickle in `data`, and in `segments` the buffers that it refers to by number."""
+
+    __slots__ = ("data", "segments")
+
+    def __init__(self, data: bytes, segments: list[Segment]) -> None:
+        self.data: bytes = data
+        self.segments: list[Segment] = segments
+
+    def changeable(self) -> bool:
+        """Return whether later code may change the bytes of a segment."""
+        return any(type(buffer) is not bytes for _, buffer in self.segments)
+
+
+#: The content of a message.
+Payload = Union[bytes, MultipartMessage]
+
+
+def snapshot(payload: Payload) -> Payload:
+    """Return the payload with copies of all buffers that later code may change."""
+    if not isinstance(payload, MultipartMessage):
+        return payload
+    segments = [
+        (kind, buffer if type(buffer) is bytes else bytes(buffer))
+        for kind, buffer in payload.segments
+    ]
+    return MultipartMessage(payload.data, segments)
+
+
+def with_mailbox(name: str, payload: Payload) -> Payload:
+    """Put the mailbox's name in front of a payload, where it can be read without unpickling."""
     encoded = name.encode("utf-8", "surrogatepass")
-    return _NAME.pack(len(encoded)) + encoded + pickled
+    prefix = _NAME.pack(len(encoded)) + encoded
+    if isinstance(payload, MultipartMessage):
+        return MultipartMessage(prefix + payload.data, payload.segments)
+    return prefix + payload
 
 
-def split_name(payload: bytes) -> tuple[str, bytes]:
-    """The opposite of `named`."""
-    (size,) = _NAME.unpack_from(payload)
+def split_mailbox(payload: Payload) -> tuple[str, Payload]:
+    """Return the mailbox's name and the payload; the inverse of `with_mailbox`."""
+    data = payload.data if isinstance(payload, MultipartMessage) else payload
+    (size,) = _NAME.unpack_from(data)
     start = _NAME.size + size
-    return payload[_NAME.size : start].decode("utf-8", "surrogatepass"), payload[start:]
+    name = data[_NAME.size : start].decode("utf-8", "surrogatepass")
+    if isinstance(payload, MultipartMessage):
+        return name, MultipartMessage(data[start:], payload.segments)
+    return name, data[start:]
+
+
+def decoded_text(payload: Payload) -> str:
+    """Return the text of a STACKS."""
+    data = payload.data if isinstance(payload, MultipartMessage) else payload
+    return data.decode("utf-8", "backslashreplace")
 
 
 def table(segments: Sequence[tuple[int, int]]) -> bytes:
-    """The part of an item TABLE, of every segment's kind and size."""
+    """Encode the kind and size of every segment, for an item TABLE."""
     return b"".join([_SEGMENT.pack(kind, size) for kind, size in segments])
 
 
 def split_table(part: bytes) -> list[tuple[int, int]]:
-    """The opposite of `table`."""
+    """Decode the part of an item TABLE; the inverse of `table`."""
     return [(kind, size) for kind, size in _SEGMENT.iter_unpack(part)]

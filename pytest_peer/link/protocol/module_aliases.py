@@ -1,6 +1,7 @@
-"""Modules that another one of the same name has pushed out of ``sys.modules``, as pytest does with conftests.
+"""Second names of modules that another one of the same name has replaced in ``sys.modules``.
 
-Such a module has a second name there, at both ends the same: pickle finds by that what it would look for in the wrong module.
+pytest does that with conftests. Such a module has a second name in ``sys.modules``, the same at both
+ends, by which pickle finds functions and classes that it would look for in the wrong module.
 """
 
 from __future__ import annotations
@@ -10,24 +11,24 @@ import sys
 import types
 from typing import Any
 
-#: Between a module's own name and a number, in a second name.
+#: Stands between a module's own name and a number, in a second name.
 MARK = "@"
 
 
 def own_name(name: str) -> str:
-    """The name that the module itself has."""
+    """Return the module's own name, given either name."""
     return name.partition(MARK)[0]
 
 
 def any_loaded() -> bool:
-    """Whether there is such a module; asked for each object that pickle refuses."""
+    """Return whether a module has a second name; cheap, as it is asked for every refused object."""
     return bool(_loaded())
 
 
 def reference(obj: Any) -> Any:
-    """For a pickler's `reducer_override`: how to refer to a function or class in such a module."""
+    """Refer to a function or class of such a module; for a pickler's `reducer_override`."""
     if isinstance(obj, (type, types.FunctionType)):
-        for name, module in _others(getattr(obj, "__module__", None)):
+        for name, module in _named_like(getattr(obj, "__module__", None)):
             found: Any = module
             for part in obj.__qualname__.split("."):
                 found = getattr(found, part, None)
@@ -37,38 +38,38 @@ def reference(obj: Any) -> Any:
 
 
 def with_globals(fn: types.FunctionType) -> str:
-    """The second name of the module whose globals the function uses; empty if it has none."""
-    for name, module in _others(getattr(fn, "__module__", None)):
+    """Return the second name of the module whose globals the function uses, or an empty string."""
+    for name, module in _named_like(getattr(fn, "__module__", None)):
         if getattr(module, "__dict__", None) is fn.__globals__:
             return name
     return ""
 
 
-def _others(called: Any) -> list[tuple[str, types.ModuleType]]:
-    begin = "%s%s" % (called, MARK)
-    return [(name, module) for name, module in _loaded() if name.startswith(begin)]
+def _named_like(name: Any) -> list[tuple[str, types.ModuleType]]:
+    start = "%s%s" % (name, MARK)
+    return [(name, module) for name, module in _loaded() if name.startswith(start)]
 
 
 def _loaded() -> list[tuple[str, types.ModuleType]]:
     state = len(sys.modules), next(reversed(sys.modules))
-    if _looked_at[:1] != [state]:
+    if _cache[:1] != [state]:
         found = [(name, module) for name, module in list(sys.modules.items()) if MARK in name]
-        _looked_at[:] = [state, found]
-    second_names: list[tuple[str, types.ModuleType]] = _looked_at[1]
+        _cache[:] = [state, found]
+    second_names: list[tuple[str, types.ModuleType]] = _cache[1]
     return second_names
 
 
-#: How `sys.modules` was, and the second names in it: it is not looked through for every object.
-_looked_at: list[Any] = []
+#: The state of `sys.modules` at the last search, and the second names in it.
+_cache: list[Any] = []
 
 
 class Imported:
-    """Stands for a module, in a pickle."""
+    """Stands for a module in a pickle."""
 
     def __init__(self, module: str) -> None:
         self._module = module
 
     def __reduce__(self) -> Any:
-        import importlib  # here: few peers need it
+        import importlib  # not at the top: few peers need it
 
         return importlib.import_module, (self._module,)

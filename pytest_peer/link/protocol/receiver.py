@@ -1,7 +1,11 @@
-"""Reads a descriptor, cuts what comes into frames, and puts messages together. Big parts are read straight into their place."""
+"""Read a descriptor, split the bytes into frames, and assemble messages.
+
+Big parts are read straight into their place.
+"""
 
 from __future__ import annotations
 
+import io
 import os
 from collections import deque
 from typing import Any
@@ -9,23 +13,24 @@ from typing import Callable
 
 from . import framing
 from . import messages
-from .segments import Incoming
-from .segments import Payload
-from .segments import view_of
+from .messages import MultipartMessage
+from .messages import Payload
 
-#: One reading of what is not yet known to be big; a pipe holds as much.
+#: One read of data that is not yet known to be big; a pipe holds as much.
 READ_SIZE = 1 << 16
-#: Read along with the end of a big part: what stands behind it and the next head.
+#: Read along with the end of a big part: the bytes behind it and the next header.
 _SPARE = 1 << 12
+#: Memory of this size and more comes from the system.
+_MAPPED = 1 << 16
 
 
 class FrameReceiver:
-    """For one reader at a time.
+    """Receive what comes on a descriptor; one reader at a time.
 
-    :param channel: the number of the channel that our items come on.
+    :param channel: the number of the channel of our items.
     :param on_message: called with kind, id and payload of a message.
-    :param on_frame: called with code, channel and data of a frame that is execnet's business.
-    :param before: called when something was read, before it is looked at.
+    :param on_frame: called with code, channel and data of a frame that execnet handles.
+    :param before: called after each read, before the data is parsed.
     """
 
     def __init__(
@@ -41,11 +46,12 @@ class FrameReceiver:
         self._on_frame = on_frame
         self._before = before
         self._channel = channel
-        #: Read and not looked at, in order; an empty one is the end of the file.
+        #: Read and not yet parsed, in order; an empty chunk is the end of the file.
         self.chunks: deque[bytes] = deque()
-        self._tail = b""  # the beginning of a head
+        self._tail = b""  # the beginning of a header
         self._incoming: dict[tuple[int, int], Incoming] = {}
-        # A frame of which more is to come: in which room to put it and where, how much, how much to skip behind it, what to do then.
+        # A frame that has come in part: the room for it, the position, how many bytes are missing,
+        # how many to skip after them, and the next step.
         self._room: Any = None
         self._at = 0
         self._left = 0
@@ -54,11 +60,11 @@ class FrameReceiver:
         self._spare = bytearray(_SPARE)
 
     def between_frames(self) -> bool:
-        """Whether nothing was read of which more is to come, or which nobody has looked at."""
+        """Return whether no frame has come in part, and all that was read is parsed."""
         return self._then is None and not self._tail and not self.chunks
 
-    def whole_answer(self, ident: int, data: bytes) -> tuple[int, bytes] | None:
-        """Kind and payload if `data` is the answer with that id and nothing else."""
+    def whole_reply(self, ident: int, data: bytes) -> tuple[int, bytes] | None:
+        """Return kind and payload if `data` is the reply with that id and nothing else."""
         if len(data) <= framing.ITEM.size:
             return None
         code, channel, size, _, _, kind, flag, found = framing.ITEM.unpack_from(data)
@@ -74,9 +80,9 @@ class FrameReceiver:
         return None
 
     def take(self) -> None:
-        """Deal with what was read.
+        """Parse `chunks`.
 
-        :raises EOFError: the end.
+        :raises EOFError: the other end has closed the link.
         """
         while self.chunks:
             data = self.chunks.popleft()
@@ -85,10 +91,10 @@ class FrameReceiver:
             self._feed(data)
 
     def pull(self) -> bool:
-        """Read once, after `take`, and deal with it; return whether more is probably there.
+        """Read once, after `take`, and parse; return whether there is probably more.
 
-        :raises EOFError: the end.
-        :raises BlockingIOError: nothing is there, and the descriptor does not block.
+        :raises EOFError: the other end has closed the link.
+        :raises BlockingIOError: nothing has come, and the descriptor does not block.
         """
         if not self._left:
             data = os.read(self._fd, READ_SIZE)
@@ -137,13 +143,13 @@ class FrameReceiver:
         self._tail = data[at:]
 
     def _is_item(self, code: int, channel: int, length: int) -> bool:
-        # On our channel there is nothing but bytes objects: the other end is ours as well.
+        # Our channel carries only bytes objects: the other end is ours as well.
         return (
             code == framing.CHANNEL_DATA and channel == self._channel and length >= framing.SMALLEST
         )
 
     def _item(self, kind: int, flag: int, ident: int, part: bytes) -> None:
-        """An item is there as a whole."""
+        """Handle an item that has come as a whole."""
         if flag == messages.WHOLE:
             self._on_message(kind, ident, part)
             return
@@ -174,7 +180,7 @@ class FrameReceiver:
         self._room, self._at, self._left, self._skip, self._then = room, at, size, skip, then
 
     def _fill(self, data: bytes) -> bytes:
-        """Put the beginning of `data` where it belongs, and return the rest."""
+        """Copy the beginning of `data` to its place, and return the rest."""
         count = min(len(data), self._left)
         if count:
             with view_of(self._room) as view:
@@ -196,4 +202,70 @@ class FrameReceiver:
 
 
 def _nothing() -> None:
-    """What follows a part that was there as a whole."""
+    """Do nothing after a part that has come as a whole."""
+
+
+class Incoming:
+    """A message of several segments while it comes; the first segment is the pickle.
+
+    :param table: the part of its item TABLE.
+    """
+
+    def __init__(self, table: bytes) -> None:
+        self._rooms: list[tuple[int, Any]] = []
+        self._ends: list[int] = []
+        for kind, size in messages.split_table(table):
+            self._rooms.append((kind, _room(kind, size)))
+            self._ends.append(size)
+        self._current = 0
+        self._filled = 0
+        self._skip_full()
+
+    def place(self, size: int) -> tuple[Any, int]:
+        """Return where the next part of `size` bytes goes: the room, for `view_of`, and an offset."""
+        kind, room = self._rooms[self._current]
+        start = self._filled
+        if start + size > self._ends[self._current]:
+            raise ValueError("a part of %d bytes does not fit into its segment" % size)
+        if kind == messages.AS_BYTEARRAY:
+            room += bytes(size)  # piece by piece: zeros for all of it would delay everything else
+        self._filled += size
+        self._skip_full()
+        return room, start
+
+    def _skip_full(self) -> None:
+        while self._current < len(self._ends) and self._filled == self._ends[self._current]:
+            self._current += 1
+            self._filled = 0
+
+    def complete(self) -> bool:
+        """Return whether all parts have their place."""
+        return self._current == len(self._ends)
+
+    def payload(self) -> Payload:
+        """Return the message, when it is complete."""
+        done = [(kind, _made(kind, room)) for kind, room in self._rooms]
+        data: bytes = done[0][1]
+        return MultipartMessage(data, done[1:]) if len(done) > 1 else data
+
+
+def _room(kind: int, size: int) -> Any:
+    """Allocate writable memory, where possible without filling it with zeros at once."""
+    if kind == messages.AS_BYTES:
+        return io.BytesIO(bytes(size))  # hands over its bytes without a copy
+    if kind == messages.AS_BYTEARRAY or size < _MAPPED:
+        return bytearray() if kind == messages.AS_BYTEARRAY else bytearray(size)
+    import mmap  # not at the top: most peers never need it
+
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+def _made(kind: int, room: Any) -> Any:
+    if kind == messages.AS_BYTES:
+        return room.getvalue()
+    return room if kind == messages.AS_BYTEARRAY else memoryview(room)
+
+
+def view_of(room: Any) -> memoryview:
+    """Return a view that the caller releases at once: it keeps a bytearray from growing."""
+    return room.getbuffer() if isinstance(room, io.BytesIO) else memoryview(room)

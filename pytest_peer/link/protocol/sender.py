@@ -1,7 +1,7 @@
-"""Sends messages so that none delays another, and that no interruption tears one.
+"""Send messages so that none delays another and no interrupt tears one.
 
-A small message on a quiet link is written by its sender at once. Everything else is left to a thread, which sends big
-messages in parts by turns and ends when nothing is left.
+A small message on a quiet link is written by the thread that sends it, at once. A thread of ours
+sends everything else: big messages in parts, in turns. It ends when the queue is empty.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 from typing import Callable
 
 from . import messages
-from .segments import MultipartMessage
-from .segments import Payload
+from .messages import MultipartMessage
+from .messages import Payload
 
-#: One part of a big message: what a small message behind it waits for.
+#: One part of a big message; a small message waits for one part at most.
 CHUNK = 1 << 20
-#: A small message with its headers, ours and execnet's, is written in one piece.
+#: A small message is written in one piece with its headers, ours and execnet's.
 SMALL = select.PIPE_BUF - 96
 
 Part = Any  # bytes, or a memoryview of them
@@ -28,7 +28,7 @@ Part = Any  # bytes, or a memoryview of them
 class Transmission:
     """A message on its way.
 
-    :param taken: called when the rest has been taken, so that the buffers may change, and before it is sent.
+    :param on_copied: called before the last part is sent, when later code may change the buffers.
     """
 
     def __init__(
@@ -37,28 +37,29 @@ class Transmission:
         ident: int,
         payload: Payload,
         in_order: bool,
-        taken: Callable[[], object] | None,
+        on_copied: Callable[[], object] | None,
     ) -> None:
         self.kind = kind
         self.ident = ident
         self.in_order = in_order
-        self.done = False
-        self._taken = taken
+        self.done: bool = False
+        self._on_copied = on_copied
         self._table = b""
         self._left: deque[tuple[memoryview, bool]] = deque()
-        if not isinstance(payload, MultipartMessage) and len(payload) <= CHUNK:
-            self._whole: Part = payload
-            return
+        if not isinstance(payload, MultipartMessage):
+            if len(payload) <= CHUNK:
+                self._whole: Part = payload
+                return
+            payload = MultipartMessage(payload, [])
         self._whole = None
-        parcel = payload if isinstance(payload, MultipartMessage) else MultipartMessage(payload, [])
-        segments = [(messages.AS_BYTES, parcel.data), *parcel.segments]
+        segments = [(messages.AS_BYTES, payload.data), *payload.segments]
         self._table = messages.table([(kind, len(buffer)) for kind, buffer in segments])
         self._left.extend(
             (memoryview(buffer), type(buffer) is not bytes) for _, buffer in segments if len(buffer)
         )
 
     def next_item(self) -> tuple[int, Part]:
-        """Flag and part of the next item."""
+        """Return flag and part of the next item."""
         if self._whole is not None:
             self.done = True
             return messages.WHOLE, self._whole
@@ -67,23 +68,23 @@ class Transmission:
             return messages.TABLE, table
         view, changeable = self._left.popleft()
         part: Part = view[:CHUNK]
-        if changeable:  # the peer gets what it was now; a copy of this size stays in the cache
+        if changeable:  # the receiver gets the bytes of now; a copy of this size stays in the cache
             part = bytes(part)
         if len(view) > CHUNK:
             self._left.appendleft((view[CHUNK:], changeable))
         self.done = not self._left
         if self.done:
-            self.let_go()
+            self.release()
         return messages.PART, part
 
-    def let_go(self) -> None:
-        """The buffers are not needed any more."""
-        taken, self._taken = self._taken, None
-        if taken is not None:
-            taken()
+    def release(self) -> None:
+        """Call `on_copied`, once."""
+        on_copied, self._on_copied = self._on_copied, None
+        if on_copied is not None:
+            on_copied()
 
-    def keep(self) -> None:
-        """From now on the buffers may change: copy what is left of them."""
+    def snapshot(self) -> None:
+        """Copy the rest of the buffers, which may change from now on."""
         self._left = deque(
             (memoryview(bytes(view)) if changeable else view, False)
             for view, changeable in self._left
@@ -91,8 +92,10 @@ class Transmission:
 
 
 class MessageSender:
-    """`send` sends an item, given its kind, flag, id and part; a small one for which there is no room now fails with
-    BlockingIOError, and is tried again after `wait_writable`.
+    """Send messages as items.
+
+    :param send: sends an item, given kind, flag, id and part. For a small one it raises
+        BlockingIOError where there is no room now; that one is sent again after `wait_writable`.
     """
 
     def __init__(
@@ -102,36 +105,35 @@ class MessageSender:
     ) -> None:
         self._send = send
         self._wait_writable = wait_writable
-        # Reentrant: a signal handler may post while its thread is in here. A small write is atomic, so it may come between.
+        # Reentrant: a signal handler may send while its thread is in here. A small write is atomic,
+        # so it may come in between.
         self._lock = threading.RLock()
         self._turns: deque[Transmission] = deque()
-        # Messages that must not overtake the one of their kind that has its turns now.
+        # Messages in order, behind the one that has its turns now.
         self._behind: deque[Transmission] = deque()
         self._thread_runs = False
-        # Held while the thread runs. No `Event`: that takes its lock in Python code, and a signal's handler that raises just then
-        # leaves it locked.
+        # Held while the thread runs. No `Event`, which takes its lock in Python code: a signal
+        # handler that raises just then would leave it locked.
         self._over = _thread.allocate_lock()
 
-    def post(
+    def enqueue(
         self,
         kind: int,
         ident: int,
         payload: Payload,
         in_order: bool = False,
-        direct: bool = True,
-        taken: Callable[[], object] | None = None,
+        on_copied: Callable[[], object] | None = None,
     ) -> None:
-        """Send a message; return before it has gone.
+        """Send a message; may return before it has gone.
 
-        :param in_order: do not overtake earlier messages that were posted with this.
-        :param direct: ``False`` where nothing may be sent, in a callback of the receiver.
-        :param taken: called, on any thread, when the buffers of a parcel may change again, just before the last of it is sent.
+        :param in_order: do not overtake earlier messages that were sent with this.
+        :param on_copied: called, on any thread, when the buffers of a `MultipartMessage` may change
+            again, just before its last part is sent.
         :raises OSError: the link is closed.
         """
         with self._lock:
             if (
                 not self._thread_runs
-                and direct
                 and not isinstance(payload, MultipartMessage)
                 and len(payload) <= SMALL
             ):
@@ -140,29 +142,30 @@ class MessageSender:
                     return
                 except BlockingIOError:
                     pass
-            transfer = Transmission(kind, ident, payload, in_order, taken)
+            transmission = Transmission(kind, ident, payload, in_order, on_copied)
             if not self._thread_runs:
-                # Before there is something for it to do: it waits for the lock, and if the start fails, or a signal's handler
-                # raises between these steps, it finds nothing, or that it is not the one, and ends.
+                # Before it has something to do. The thread waits for the lock; if its start fails, or
+                # a signal handler raises between these steps, it finds the queue empty or another
+                # thread in its place, and ends.
                 over = _thread.allocate_lock()
                 over.acquire()
                 _thread.start_new_thread(self._run, (over,))
                 self._over = over
                 self._thread_runs = True
             if in_order and any(other.in_order for other in self._turns):
-                self._behind.append(transfer)
+                self._behind.append(transmission)
             else:
-                self._turns.append(transfer)
+                self._turns.append(transmission)
 
-    def keep(self, kind: int, ident: int) -> None:
-        """The buffers of that message may change from now on, whether it has gone or not."""
+    def snapshot(self, kind: int, ident: int) -> None:
+        """Copy the buffers of that message that were not yet sent: they may change from now on."""
         with self._lock:
-            for transfer in (*self._turns, *self._behind):
-                if (transfer.kind, transfer.ident) == (kind, ident):
-                    transfer.keep()
+            for each in (*self._turns, *self._behind):
+                if (each.kind, each.ident) == (kind, ident):
+                    each.snapshot()
 
     def wait_idle(self, seconds: float | None) -> bool:
-        """Wait until everything has gone."""
+        """Wait until everything has gone; return whether it has within so many seconds."""
         over = self._over
         if not over.acquire(True, -1 if seconds is None else seconds):
             return False
@@ -173,34 +176,34 @@ class MessageSender:
         while True:
             with self._lock:
                 if self._over is not over:
-                    return  # the post that started it was interrupted, and another one has started its successor
+                    return  # `enqueue` was interrupted after it had started this thread
                 if not self._turns:
                     self._thread_runs = False
                     over.release()
                     return
-                transfer = self._turns[0]
-                flag, part = transfer.next_item()
-            if not self._sent(transfer, flag, part):
-                # The link is closed: whoever waits for an answer learns it from the link's end.
+                transmission = self._turns[0]
+                flag, part = transmission.next_item()
+            if not self._sent(transmission, flag, part):
+                # The link is closed; its end fails all pending calls.
                 with self._lock:
                     lost = [*self._turns, *self._behind]
                     self._turns.clear()
                     self._behind.clear()
-                for transfer in lost:
-                    transfer.let_go()
+                for each in lost:
+                    each.release()
                 continue
             with self._lock:
-                if not transfer.done:
+                if not transmission.done:
                     self._turns.rotate(-1)
                     continue
                 self._turns.popleft()
-                if transfer.in_order and self._behind:
+                if transmission.in_order and self._behind:
                     self._turns.append(self._behind.popleft())
 
-    def _sent(self, transfer: Transmission, flag: int, part: Part) -> bool:
+    def _sent(self, transmission: Transmission, flag: int, part: Part) -> bool:
         while True:
             try:
-                self._send(transfer.kind, flag, transfer.ident, part)
+                self._send(transmission.kind, flag, transmission.ident, part)
                 return True
             except BlockingIOError:
                 self._wait_writable()

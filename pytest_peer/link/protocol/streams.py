@@ -1,40 +1,53 @@
-"""The descriptors of a link as the byte stream that execnet wants (its ``IO`` protocol); of that, what only writes.
+"""The descriptors of a link as the byte stream that execnet wants (its ``IO`` protocol).
 
-Reading is not execnet's: `receiver` does it.
+These streams only write: `receiver` reads, without execnet.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import stat
 import sys
 import threading
 from typing import Any
 from typing import Union
 
-#: A blocked writer looks this often whether the stream is being closed under it.
+#: A blocked writer checks this often whether the stream is being closed.
 _CLOSING_POLL_MS = 100
-#: For who writes to see that it is closed. If a signal's handler has interrupted it, and waits for this, it sees it before it writes.
+#: How long `close_write` waits for a writer to notice. A signal handler that has interrupted the
+#: writer may be the caller; the writer then notices when the handler returns, before it writes.
 _HELD_SECONDS = 1.0
 #: Linux: the capacity of a pipe. Python knows the name since 3.10.
 _F_SETPIPE_SZ = 1031
 _WIDE = 1 << 20
+#: Over TCP the kernel asks a silent machine after so many seconds whether it is still there, again
+#: after so many, and so often. A stopped program does not matter; a machine that has vanished is
+#: noticed after half a minute.
+_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
 
 Buffer = Union[bytes, memoryview]
 
 
-class PipeStream:
-    """Writes to the descriptor `write_fd`; owns it and `read_fd`.
+def stream_over(read_fd: int, write_fd: int, execmodel: Any) -> PipeStream:
+    """Return the stream for such descriptors."""
+    kind = SocketStream if stat.S_ISSOCK(os.fstat(write_fd).st_mode) else PipeStream
+    return kind(read_fd, write_fd, execmodel)
 
-    The writing end is non-blocking: what is not longer than PIPE_BUF is written whole or not at all (pipe(7)), so an exception
-    that a signal handler raises in the middle of a send cannot leave half a message on the link. Only longer data is waited for.
+
+class PipeStream:
+    """Write to the descriptor `write_fd`; owns it and `read_fd`.
+
+    The writing end is non-blocking: data up to PIPE_BUF bytes is written whole or not at all
+    (pipe(7)), so an exception that a signal handler raises in the middle of a send cannot leave half
+    a message on the link. Only longer data waits for room.
     """
 
     def __init__(self, read_fd: int, write_fd: int, execmodel: Any) -> None:
         self.execmodel = execmodel
         self._read_fd = read_fd
         self._write_fd = write_fd
-        # Reentrant: a handler of a signal that comes in the middle of a write may write too, whole, before or after.
+        # Reentrant: the handler of a signal that interrupts a write may write a whole message too.
         self._writing = threading.RLock()
         self._closing = False
         self._widened = not sys.platform.startswith("linux")
@@ -49,7 +62,10 @@ class PipeStream:
         raise NotImplementedError("execnet does not read this link")
 
     def write(self, data: bytes) -> None:
-        """Write `data`; BlockingIOError if it is short and there is no room for it now."""
+        """Write `data`.
+
+        :raises BlockingIOError: it is short, and there is no room for it now.
+        """
         with self._writing:
             if self._closing:
                 raise BrokenPipeError("the link is closed")
@@ -63,7 +79,7 @@ class PipeStream:
                 self._write_all([memoryview(data)[written:]])
 
     def write_parts(self, parts: list[Buffer]) -> None:
-        """Write several buffers behind each other; waits until they are written."""
+        """Write several buffers one after the other, and wait until they are written."""
         with self._writing:
             if self._closing:
                 raise BrokenPipeError("the link is closed")
@@ -72,8 +88,8 @@ class PipeStream:
             self._write_all(parts)
 
     def _widen(self) -> None:
-        # A pipe of 64 KiB makes both sides wait for each other at every turn. Not before it is needed: the kernel gives a user
-        # only so much of that, and then refuses.
+        # A pipe of 64 KiB makes both sides wait for each other at every turn. Not before it is
+        # needed: the kernel limits how much of it a user has.
         self._widened = True
         try:
             import fcntl  # not at the top: most peers never need it
@@ -97,7 +113,7 @@ class PipeStream:
                 parts[0] = memoryview(parts[0])[written:]
 
     def wait_writable(self) -> None:
-        """Wait until there is room for PIPE_BUF bytes, or the stream is closed, or a moment has passed."""
+        """Wait until there is room for PIPE_BUF bytes, the stream is closed, or 0.1 s have passed."""
         self._poll.poll(_CLOSING_POLL_MS)
 
     def close_read(self) -> None:
@@ -117,15 +133,75 @@ class PipeStream:
                 self._writing.release()
 
     def disown(self, null_fd: int) -> None:
-        """In a forked child: let go of the link without disturbing it; the process that owns it goes on."""
+        """Let go of the link in a forked child; the process that owns it goes on."""
         for fd in (self._read_fd, self._write_fd):
             if fd >= 0:
                 os.dup2(null_fd, fd, inheritable=False)
 
-    # The rest of execnet's protocol. The process is not its business.
+    # The rest of execnet's protocol. Our launchers manage the process.
 
     def wait(self) -> int | None:
         return None
 
     def kill(self) -> None:
         return None
+
+
+class SocketStream(PipeStream):
+    """Write to a socket, whose two descriptors are the same open file, with the same promise.
+
+    A short message is written whole or not at all. A socket alone does not promise that, but when a
+    poll says that it is writable, at least a third of its buffer is free, many times PIPE_BUF.
+    """
+
+    def _prepare(self) -> None:
+        import _socket  # not at the top: most peers have pipes. `socket` takes a tenth of a boot
+
+        with _held(self._write_fd) as sock:
+            if sock.family in (_socket.AF_INET, _socket.AF_INET6):
+                sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+                sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
+                for name, value in _KEEPALIVE.items():
+                    if hasattr(_socket, name):
+                        sock.setsockopt(_socket.IPPROTO_TCP, getattr(_socket, name), value)
+        # `socket.setdefaulttimeout` may have changed it. Who reads shares the open file, and may
+        # change it again.
+        os.set_blocking(self._write_fd, True)
+
+    def write(self, data: bytes) -> None:
+        """Write `data`.
+
+        :raises BlockingIOError: it is short, and there is no room for it now.
+        """
+        with self._writing:
+            if self._closing:
+                raise BrokenPipeError("the link is closed")
+            if len(data) <= select.PIPE_BUF and not self._poll.poll(0):
+                raise BlockingIOError
+            self._write_all([data])
+
+    def close_write(self) -> None:
+        import _socket
+
+        if self._write_fd >= 0 and not self._closing:
+            try:
+                with _held(self._write_fd) as sock:
+                    sock.shutdown(_socket.SHUT_WR)  # the reading end is still open
+            except OSError:
+                pass  # the connection has ended already
+        super().close_write()
+
+
+class _held:
+    """A socket object for a descriptor, which stays open."""
+
+    def __init__(self, fd: int) -> None:
+        import _socket
+
+        self._socket = _socket.socket(fileno=os.dup(fd))
+
+    def __enter__(self) -> Any:
+        return self._socket
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()

@@ -51,7 +51,7 @@ def test_comparison_that_the_origin_cannot_make_is_no_wait(peer: Peer) -> None:
 def test_answer_for_a_peer_that_has_died_is_dropped(peer: Peer) -> None:
     with pytest.raises(PeerDown, match="SIGKILL"):
         peer.call_within(LIMIT, compare, only_when_dead)
-    (answers,) = [each for each in threading.enumerate() if each.name == "pytest-peer-answers"]
+    (worker,) = [each for each in threading.enumerate() if each.name == "pytest-peer-requests"]
     down.set()
-    answers.join(LIMIT)  # what it raised would be a warning, and so fail this test
-    assert not answers.is_alive()
+    worker.join(LIMIT)  # what it raised would be a warning, and so fail this test
+    assert not worker.is_alive()

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from strangers import LONG
 from strangers import Besieged
@@ -24,10 +23,6 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="secrets of processes are read in /proc"
 )
 
-MUCH = 1 << 30
-#: What a flood may cost at most.
-MEMORY = 64 << 20
-
 
 class Opens:
     """Unpickled, it leaves a file."""
@@ -37,10 +32,6 @@ class Opens:
 
     def __reduce__(self) -> Any:
         return open, (self.path, "w")
-
-
-def memory() -> int:
-    return psutil.Process().memory_info().rss
 
 
 # What does not get in
@@ -116,7 +107,10 @@ def test_stranger_who_says_half_of_the_right_secret_and_holds(besieged):
 
 
 def test_stranger_who_says_a_byte_now_and_then(besieged):
-    besieged.attack("dribbles")
+    stranger = besieged.connect()
+    for _ in range(5):
+        stranger.sendall(b"x")
+        time.sleep(0.02)  # nothing tells when the origin has read it
     besieged.boot()
 
 
@@ -134,48 +128,16 @@ def test_strangers_who_reset_the_connection(besieged):
     besieged.boot()
 
 
-def test_a_thousand_strangers_who_hold(besieged):
-    limit = psutil.Process().rlimit(psutil.RLIMIT_NOFILE)
-    if limit[1] < 3000:
-        pytest.skip("a process here can have less than 3000 descriptors")
-    before = memory()
-    psutil.Process().rlimit(psutil.RLIMIT_NOFILE, (3000, limit[1]))
-    try:
-        for _ in range(1000):
-            besieged.connect()
-        besieged.boot()
-    finally:
-        psutil.Process().rlimit(psutil.RLIMIT_NOFILE, limit)
-    assert memory() - before < MEMORY
-
-
-@pytest.mark.parametrize("how", ["lies", "holds"])
-def test_strangers_who_come_all_the_time(besieged, how):
-    besieged.attack(how)
+def test_many_strangers_who_hold(besieged):
+    for _ in range(300):
+        besieged.connect()
     besieged.boot()
-
-
-def test_a_gigabyte_of_garbage(besieged):
-    garbage = bytes(1 << 20)
-    before, sent = memory(), 0
-    while sent < MUCH:
-        stranger = besieged.connect()
-        try:
-            while sent < MUCH:
-                stranger.sendall(garbage)
-                sent += len(garbage)
-        except ConnectionError:  # nobody has listened to more than the first bytes
-            sent += 16 << 20
-        finally:
-            stranger.close()
-    besieged.boot()
-    assert memory() - before < MEMORY
 
 
 def test_strangers_do_not_prolong_a_boot(peer_factory, gate):
     """It ends when its time is over, whoever is there."""
     with Besieged(peer_factory, gate, wait_boot=print) as besieged:
-        besieged.attack("dribbles")
+        besieged.connect().sendall(b"x")
         began = time.monotonic()
         with pytest.raises(pytest_peer.BootTimeout):
             besieged.peer.wait_boot(LONG)
@@ -184,7 +146,6 @@ def test_strangers_do_not_prolong_a_boot(peer_factory, gate):
 
 def test_strangers_do_not_hide_that_the_program_has_ended(besieged):
     stranger = besieged.connect()
-    besieged.attack("lies")
     besieged.process.kill()
     with pytest.raises(pytest_peer.BootError, match="SIGKILL"):
         besieged.peer.wait_boot(LONG)

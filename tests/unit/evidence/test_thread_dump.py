@@ -45,7 +45,7 @@ def test_function_in_c_is_told_in_words() -> None:
 
 
 def test_thread_that_sends_an_answer_is_left_out() -> None:
-    frame = '  File "/lib/agent/dispatch.py", line 141 in _answer'
+    frame = '  File "/lib/agent/dispatch.py", line 141 in _reply'
     answering = C_CALL.replace("\n", f"\n{frame}\n", 1)
     assert readable(f"{answering}\n{USER_CALL}", OURS) == readable(USER_CALL, OURS)
 

@@ -18,7 +18,7 @@ def sources(monkeypatch):
 
 
 def test_lines_are_where_everybody_looks(sources):
-    assert sources.known({"no/such.py": {2: "two", 4: "four"}}, WHOSE) == {}
+    assert sources.add({"no/such.py": {2: "two", 4: "four"}}, WHOSE) == {}
     assert [linecache.getline("no/such.py", number) for number in (2, 3, 4)] == [
         "two\n",
         "\n",
@@ -27,40 +27,40 @@ def test_lines_are_where_everybody_looks(sources):
 
 
 def test_lines_that_are_told_later_come_to_the_others(sources):
-    sources.known({"no/such.py": {1: "one"}}, WHOSE)
-    assert sources.known({"no/such.py": {2: "two"}}, WHOSE) == {}
+    sources.add({"no/such.py": {1: "one"}}, WHOSE)
+    assert sources.add({"no/such.py": {2: "two"}}, WHOSE) == {}
     assert linecache.getlines("no/such.py") == ["one\n", "two\n"]
 
 
 def test_file_that_is_the_same_here_is_not_touched(sources):
     with open(__file__) as file:
         lines = dict(enumerate(file.read().splitlines(), 1))
-    assert sources.known({__file__: lines}, WHOSE) == {}
+    assert sources.add({__file__: lines}, WHOSE) == {}
     assert linecache.cache[__file__][1] is not None  # with the time of the file on the disk
 
 
 def test_file_that_is_another_here_has_another_name(sources):
     other = f"{__file__} ({WHOSE})"
-    assert sources.known({__file__: {1: "other"}}, WHOSE) == {__file__: other}
+    assert sources.add({__file__: {1: "other"}}, WHOSE) == {__file__: other}
     assert linecache.getline(other, 1) == "other\n"
     assert linecache.getline(__file__, 1) != "other\n"
 
 
 def test_file_of_two_peers_that_differ(sources):
-    sources.known({"no/such.py": {1: "one"}}, "peer 'a'")
+    sources.add({"no/such.py": {1: "one"}}, "peer 'a'")
     other = "no/such.py (peer 'b')"
-    assert sources.known({"no/such.py": {1: "another"}}, "peer 'b'") == {"no/such.py": other}
+    assert sources.add({"no/such.py": {1: "another"}}, "peer 'b'") == {"no/such.py": other}
 
 
 def test_file_that_has_changed_over_there(sources):
-    sources.known({__file__: {1: "before"}}, WHOSE)
-    sources.known({__file__: {1: "after"}}, WHOSE)
+    sources.add({__file__: {1: "before"}}, WHOSE)
+    sources.add({__file__: {1: "after"}}, WHOSE)
     assert linecache.getline(f"{__file__} ({WHOSE})", 1) == "after\n"
 
 
 def test_oldest_files_are_forgotten(sources):
     for number in range(300):
-        sources.known({f"no/such{number}.py": {1: "one"}}, WHOSE)
+        sources.add({f"no/such{number}.py": {1: "one"}}, WHOSE)
     assert len(linecache.cache) == 200
     assert "no/such99.py" not in linecache.cache
     assert "no/such299.py" in linecache.cache

@@ -9,12 +9,12 @@ from hypothesis import example
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from test_frames import Reading
-from test_frames import packed
+from test_framing import Reading
+from test_framing import packed
 
 from pytest_peer.link.protocol import framing
 from pytest_peer.link.protocol import messages
-from pytest_peer.link.protocol.segments import MultipartMessage
+from pytest_peer.link.protocol.messages import MultipartMessage
 
 Segments = list[tuple[int, bytes]]
 Message = tuple[int, int, Segments]
@@ -135,4 +135,4 @@ def test_bytearray_that_came_can_be_resized() -> None:
 @example("\udc80", b"x")
 @example("ü" * 1000, b"\0")
 def test_name_and_payload_come_apart_again(name: str, payload: bytes) -> None:
-    assert messages.split_name(messages.named(name, payload)) == (name, payload)
+    assert messages.split_mailbox(messages.with_mailbox(name, payload)) == (name, payload)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pytest_peer.link.protocol import messages
 from pytest_peer.link.protocol import sender
-from pytest_peer.link.protocol.segments import Incoming
-from pytest_peer.link.protocol.segments import view_of
+from pytest_peer.link.protocol.receiver import Incoming
+from pytest_peer.link.protocol.receiver import view_of
 from pytest_peer.link.protocol.sender import MessageSender
 
 BIG = b"b" * (3 * sender.CHUNK)
@@ -22,7 +22,7 @@ SECONDS = 10.0
 
 
 class Line:
-    """Where an outbox sends to."""
+    """Where a sender sends to."""
 
     def __init__(self) -> None:
         self.whole: list[tuple[int, int, bytes]] = []
@@ -33,7 +33,7 @@ class Line:
         self.entered = threading.Semaphore(0)
         self.failure: Callable[[], OSError] | None = None
         self._incoming: dict[tuple[int, int], Incoming] = {}
-        self.outbox = MessageSender(self.send, lambda: self.open.wait(SECONDS))
+        self.sender = MessageSender(self.send, lambda: self.open.wait(SECONDS))
 
     def send(self, kind: int, flag: int, ident: int, part: bytes) -> None:
         self.entered.release()
@@ -58,13 +58,13 @@ class Line:
     def block(self) -> None:
         """From now on every item waits for `unblock`; one big message is there, and waits already."""
         self.open.clear()
-        self.outbox.post(messages.CALL, 1, BIG)
+        self.sender.enqueue(messages.CALL, 1, BIG)
         assert self.entered.acquire(timeout=SECONDS)
 
     def unblock(self) -> list[int]:
         """Let everything go; the ids of the messages in the order in which they were complete."""
         self.open.set()
-        assert self.outbox.wait_idle(SECONDS)
+        assert self.sender.wait_idle(SECONDS)
         return [ident for _, ident, _ in self.whole]
 
 
@@ -74,50 +74,50 @@ def line() -> Line:
 
 
 def test_small_message_has_gone_when_post_returns(line: Line) -> None:
-    line.outbox.post(messages.CALL, 1, b"x")
+    line.sender.enqueue(messages.CALL, 1, b"x")
     assert line.whole == [(messages.CALL, 1, b"x")]
     assert line.threads == [threading.get_ident()]
 
 
 def test_empty_message_is_a_message(line: Line) -> None:
-    line.outbox.post(messages.READY, 0, b"")
+    line.sender.enqueue(messages.READY, 0, b"")
     assert line.whole == [(messages.READY, 0, b"")]
 
 
 def test_big_message_comes_whole(line: Line) -> None:
-    line.outbox.post(messages.CALL, 1, BIG)
-    assert line.outbox.wait_idle(SECONDS)
+    line.sender.enqueue(messages.CALL, 1, BIG)
+    assert line.sender.wait_idle(SECONDS)
     assert line.whole == [(messages.CALL, 1, BIG)]
 
 
 def test_no_item_is_bigger_than_a_chunk(line: Line) -> None:
-    line.outbox.post(messages.CALL, 1, BIG + b"x")
-    assert line.outbox.wait_idle(SECONDS)
+    line.sender.enqueue(messages.CALL, 1, BIG + b"x")
+    assert line.sender.wait_idle(SECONDS)
     assert max(size for _, size in line.items) <= sender.CHUNK
 
 
 def test_post_returns_before_a_big_message_has_gone(line: Line) -> None:
     line.block()
-    assert not line.outbox.wait_idle(0)
+    assert not line.sender.wait_idle(0)
     assert line.unblock() == [1]
 
 
 def test_big_message_delays_no_small_one(line: Line) -> None:
     line.block()
-    line.outbox.post(messages.CALL, 2, b"x")
+    line.sender.enqueue(messages.CALL, 2, b"x")
     assert line.unblock() == [2, 1]
 
 
 def test_small_message_waits_for_one_chunk_at_most(line: Line) -> None:
     line.block()
-    line.outbox.post(messages.CAST, 2, b"x")
+    line.sender.enqueue(messages.CAST, 2, b"x")
     line.unblock()
     assert [kind for kind, _ in line.items].index(messages.CAST) == 1
 
 
 def test_big_messages_take_turns(line: Line) -> None:
     line.block()
-    line.outbox.post(messages.RESULT, 2, BIG)
+    line.sender.enqueue(messages.RESULT, 2, BIG)
     line.unblock()
     assert [kind for kind, _ in line.items] == [
         messages.CALL,
@@ -127,15 +127,15 @@ def test_big_messages_take_turns(line: Line) -> None:
 
 def test_big_message_in_order_is_not_overtaken_by_one_in_order(line: Line) -> None:
     line.block()
-    line.outbox.post(messages.MESSAGE, 2, BIG, in_order=True)
-    line.outbox.post(messages.MESSAGE, 3, b"x", in_order=True)
+    line.sender.enqueue(messages.MESSAGE, 2, BIG, in_order=True)
+    line.sender.enqueue(messages.MESSAGE, 3, b"x", in_order=True)
     assert line.unblock() == [1, 2, 3]
 
 
 def test_big_message_in_order_is_overtaken_by_others(line: Line) -> None:
     line.block()
-    line.outbox.post(messages.MESSAGE, 2, BIG, in_order=True)
-    line.outbox.post(messages.CALL, 3, b"x")
+    line.sender.enqueue(messages.MESSAGE, 2, BIG, in_order=True)
+    line.sender.enqueue(messages.CALL, 3, b"x")
     assert line.unblock()[0] == 3
 
 
@@ -149,23 +149,16 @@ def test_everything_arrives_and_what_is_in_order_stays_so(posts: list[tuple[int,
         sent = []
         for ident, (size, in_order) in enumerate(posts):
             sent.append((messages.MESSAGE, ident, bytes([ident]) * size))
-            line.outbox.post(*sent[-1], in_order=in_order)
-        assert line.outbox.wait_idle(SECONDS)
+            line.sender.enqueue(*sent[-1], in_order=in_order)
+        assert line.sender.wait_idle(SECONDS)
     assert sorted(line.whole) == sent
     ordered = {ident for ident, (_, in_order) in enumerate(posts) if in_order}
     assert [ident for _, ident, _ in line.whole if ident in ordered] == sorted(ordered)
 
 
-def test_indirect_message_is_sent_by_another_thread(line: Line) -> None:
-    line.outbox.post(messages.STACKS, 1, b"x", direct=False)
-    assert line.outbox.wait_idle(SECONDS)
-    assert line.whole == [(messages.STACKS, 1, b"x")]
-    assert threading.get_ident() not in line.threads
-
-
 def test_small_message_for_which_there_is_no_room_is_sent_later(line: Line) -> None:
     line.failure = BlockingIOError
-    line.outbox.post(messages.CALL, 1, b"x")
+    line.sender.enqueue(messages.CALL, 1, b"x")
     assert line.whole == []
     line.failure = None
     assert line.unblock() == [1]
@@ -174,11 +167,11 @@ def test_small_message_for_which_there_is_no_room_is_sent_later(line: Line) -> N
 def test_message_posted_while_one_is_sent_by_the_same_thread_is_sent(line: Line) -> None:
     def send(kind: int, flag: int, ident: int, part: bytes) -> None:
         if kind == messages.CALL:
-            interrupted.post(messages.MESSAGE, 2, b"from a signal handler")
+            interrupted.enqueue(messages.MESSAGE, 2, b"from a signal handler")
         line.send(kind, flag, ident, part)
 
     interrupted = MessageSender(send, lambda: None)
-    interrupted.post(messages.CALL, 1, b"x")
+    interrupted.enqueue(messages.CALL, 1, b"x")
     assert line.unblock() == [2, 1]
 
 
@@ -195,12 +188,12 @@ def test_interrupt_while_the_thread_starts_leaves_no_second_one(
     monkeypatch.setattr(sender._thread, "start_new_thread", start_and_interrupt)
     line.open.clear()
     with (
-        line.outbox._lock
+        line.sender._lock
     ):  # the thread of the interrupted post waits for it when the next one comes
         with pytest.raises(KeyboardInterrupt):
-            line.outbox.post(messages.CALL, 1, BIG)
+            line.sender.enqueue(messages.CALL, 1, BIG)
         for ident in (2, 3, 4):
-            line.outbox.post(messages.MESSAGE, ident, BIG, in_order=True)
+            line.sender.enqueue(messages.MESSAGE, ident, BIG, in_order=True)
     assert line.entered.acquire(timeout=SECONDS)
     assert not line.entered.acquire(timeout=0.2)  # by a second thread
     assert line.unblock() == [2, 3, 4]
@@ -209,24 +202,24 @@ def test_interrupt_while_the_thread_starts_leaves_no_second_one(
 def test_closed_link_is_an_error_at_once_for_a_small_message(line: Line) -> None:
     line.failure = BrokenPipeError
     with pytest.raises(BrokenPipeError):
-        line.outbox.post(messages.CALL, 1, b"x")
+        line.sender.enqueue(messages.CALL, 1, b"x")
 
 
 def test_closed_link_ends_the_waiting(line: Line) -> None:
     line.block()
-    line.outbox.post(messages.MESSAGE, 2, BIG, in_order=True)
-    line.outbox.post(messages.MESSAGE, 3, BIG, in_order=True)
+    line.sender.enqueue(messages.MESSAGE, 2, BIG, in_order=True)
+    line.sender.enqueue(messages.MESSAGE, 3, BIG, in_order=True)
     line.failure = BrokenPipeError
     assert line.unblock() == []
 
 
 def test_after_a_big_message_has_failed_a_small_one_is_an_error(line: Line) -> None:
     line.failure = BrokenPipeError
-    line.outbox.post(messages.CALL, 1, BIG)
-    assert line.outbox.wait_idle(SECONDS)
+    line.sender.enqueue(messages.CALL, 1, BIG)
+    assert line.sender.wait_idle(SECONDS)
     with pytest.raises(BrokenPipeError):
-        line.outbox.post(messages.CALL, 2, b"x")
+        line.sender.enqueue(messages.CALL, 2, b"x")
 
 
-def test_idle_outbox_does_not_wait(line: Line) -> None:
-    assert line.outbox.wait_idle(0)
+def test_idle_sender_does_not_wait(line: Line) -> None:
+    assert line.sender.wait_idle(0)

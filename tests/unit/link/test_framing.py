@@ -55,14 +55,14 @@ def test_numbers_are_those_of_execnet() -> None:
 
 
 class Reading:
-    """An intake at the end of a pipe, and what it has found."""
+    """A receiver at the end of a pipe, and what it has found."""
 
     def __init__(self) -> None:
         self.read_fd, self.write_fd = os.pipe()
         os.set_blocking(self.read_fd, False)
         self.messages: list[tuple[int, int, object]] = []
         self.others: list[tuple[int, int, bytes]] = []
-        self.intake = FrameReceiver(
+        self.receiver = FrameReceiver(
             self.read_fd,
             framing.FIRST_CHANNEL,
             lambda *message: self.messages.append(message),
@@ -73,8 +73,8 @@ class Reading:
         while data:
             data = data[os.write(self.write_fd, data[:4096]) :]
             try:
-                self.intake.take()
-                while self.intake.pull():
+                self.receiver.take()
+                while self.receiver.pull():
                     pass
             except BlockingIOError:
                 pass
@@ -127,14 +127,14 @@ def test_end_is_an_error() -> None:
     reading = Reading()
     os.close(reading.write_fd)
     with pytest.raises(EOFError):
-        reading.intake.pull()
+        reading.receiver.pull()
     os.close(reading.read_fd)
 
 
 def test_end_that_somebody_else_has_read_is_an_error(reading) -> None:
-    reading.intake.chunks.append(b"")
+    reading.receiver.chunks.append(b"")
     with pytest.raises(EOFError):
-        reading.intake.take()
+        reading.receiver.take()
 
 
 # An answer that is taken by who waits for it
@@ -142,7 +142,7 @@ def test_end_that_somebody_else_has_read_is_an_error(reading) -> None:
 
 def test_answer_that_came_alone_is_seen(reading) -> None:
     answer = whole(messages.RESULT, 7, b"value")
-    assert reading.intake.whole_answer(7, answer) == (messages.RESULT, b"value")
+    assert reading.receiver.whole_reply(7, answer) == (messages.RESULT, b"value")
 
 
 @pytest.mark.parametrize(
@@ -161,22 +161,22 @@ def test_answer_that_came_alone_is_seen(reading) -> None:
     ids=["nothing", "less", "more", "two", "another", "message", "table", "channel", "execnet's"],
 )
 def test_anything_else_is_not_the_answer(reading, came: bytes) -> None:
-    assert reading.intake.whole_answer(7, came) is None
+    assert reading.receiver.whole_reply(7, came) is None
 
 
 def test_nothing_is_between_frames_while_one_is_half_there(reading) -> None:
     answer = whole(messages.RESULT, 7, b"value" * 10)
     for cut in (1, 9, 20, 30, len(answer) - 1):
-        assert reading.intake.between_frames()
+        assert reading.receiver.between_frames()
         reading.give(answer[:cut])
-        assert not reading.intake.between_frames()
+        assert not reading.receiver.between_frames()
         reading.give(answer[cut:])
-    assert reading.intake.between_frames()
+    assert reading.receiver.between_frames()
 
 
 def test_something_is_there_while_nobody_has_looked_at_it(reading) -> None:
-    reading.intake.chunks.append(whole(messages.RESULT, 7, b"value"))
-    assert not reading.intake.between_frames()
-    reading.intake.take()
-    assert reading.intake.between_frames()
+    reading.receiver.chunks.append(whole(messages.RESULT, 7, b"value"))
+    assert not reading.receiver.between_frames()
+    reading.receiver.take()
+    assert reading.receiver.between_frames()
     assert reading.messages == [(messages.RESULT, 7, b"value")]
