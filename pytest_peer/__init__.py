@@ -1,4 +1,7 @@
-"""Peers for tests: fresh Python processes under the control of the one that starts them. See `start` and `Peer`."""
+"""Fresh Python processes for tests, controlled by the process that starts them.
+
+See `start` and `Peer`. Erlang's original is the module ``peer``.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,8 @@ __all__ = [
     "start_link",
 ]
 
-#: Imported on first use: a test suite that uses no peer, and a peer that uses only `here`, must not pay for the rest.
+#: The modules of public names, imported on first use: a test suite without peers, and a peer that
+#: uses only `here`, must not pay for all of them. Other names are those of `core.errors`.
 _HOMES = {
     "DownReason": "core.states",
     "Mailbox": "link.protocol.mailbox",

@@ -1,7 +1,8 @@
-"""In a peer: who it is, its mailboxes, and the way to the test. Outside of a peer everything here raises RuntimeError.
+"""The peer in which this code runs: its name, its mailboxes, and the process that started it.
 
-``name`` is the peer's name; ``mailbox(name)`` the mailbox into which ``peer.send`` puts; ``origin.send(mailbox, message)`` puts
-into the origin's.
+``name`` is the name of the peer, as ``peer.name`` in the test. ``mailbox(name)`` is the mailbox
+into which ``peer.send`` puts messages. ``origin.send(mailbox, message)`` puts one into a mailbox of
+the process that started this peer. Outside of a peer all of these raise ``RuntimeError``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,15 @@ class Origin(Protocol):
     """The process that started this peer."""
 
     def send(self, mailbox: str, message: object) -> None:
-        """Put a message into a mailbox of the origin."""
+        """Put a message into a mailbox of the process that started this peer.
+
+        :param mailbox: its name; ``pytest_peer.mailbox(name)`` or ``peer_factory.mailbox(name)``
+            takes the message out, also when it is opened later.
+        :param message: anything that can be pickled.
+        :raises TypeError: `mailbox` is not a ``str``.
+        :raises EncodeError: `message` cannot be pickled.
+        :raises OSError: the control link is gone.
+        """
 
 
 name: str
@@ -27,7 +36,13 @@ origin: Origin
 
 
 def mailbox(name: str) -> Mailbox:
-    """The mailbox of that name in this peer."""
+    """Return a mailbox of this peer, into which ``peer.send(name, message)`` puts messages.
+
+    It exists from the first message or the first use on.
+
+    :raises TypeError: `name` is not a ``str``.
+    :raises RuntimeError: this process is not a peer.
+    """
     box: Mailbox = _runtime().mailboxes[name]
     return box
 
@@ -35,7 +50,7 @@ def mailbox(name: str) -> Mailbox:
 def _runtime() -> Any:
     agent = sys.modules.get("pytest_peer_agent.agent.runtime")
     if agent is None:
-        raise RuntimeError("pytest_peer.here works in a peer only, and this process is none")
+        raise RuntimeError("pytest_peer.here works only in a peer, and this process is not one")
     return agent.runtime
 
 

@@ -1,36 +1,38 @@
-"""A failing assert in a peer explains itself as in the test.
+"""Makes a failing assert in a peer show the same comparison as in the test.
 
-pytest rewrites the asserts of test modules when it imports them. There is no public way to have that without a run of pytest, so
-this is the one place that uses its private parts. If they are not as expected, asserts are plain.
+pytest rewrites the asserts of test modules when it imports them. It has no public function for
+that, so this is the one module that uses its private ones. Where they are not as expected, asserts
+are plain.
 """
 
 from __future__ import annotations
 
 import sys
 import types
+from typing import Any
 
-#: Set by `main`: asks the origin, whose pytest compares.
-ask = None
+#: Sends a request to the origin, whose pytest compares; set by `main`.
+ask: Any = None
 _loader = []
 
 
 def loader():
-    """A loader that rewrites, and has the rewritten code cached beside Python's own; ``None`` where there is no pytest."""
+    """Return a loader that rewrites asserts and caches the code; ``None`` without pytest."""
     if not _loader:
         try:
             from _pytest.assertion import rewrite
 
             _loader.append(rewrite.AssertionRewritingHook(_config(rewrite)))
-        except Exception:  # not there, or not as expected
+        except Exception:  # not installed, or not as expected
             _loader.append(None)
         watch()
     return _loader[0]
 
 
 def rewritten(source, filename):
-    """Code from source; ``None`` where there is no pytest."""
+    """Compile source with rewritten asserts; ``None`` without pytest."""
     try:
-        import ast  # here: a tenth of a spawned boot
+        import ast  # not at the top: its import is a tenth of a spawned boot
 
         from _pytest.assertion import rewrite
 
@@ -46,8 +48,8 @@ def rewritten(source, filename):
 
 
 def watch():
-    """Have failing comparisons explained, if pytest has been imported; returns whether."""
-    util = sys.modules.get("_pytest.assertion.util")
+    """Explain failing comparisons, if pytest has been imported; return whether it has."""
+    util: Any = sys.modules.get("_pytest.assertion.util")
     if util is None:
         return False
     if getattr(util, "_reprcompare", None) is None:
@@ -56,11 +58,11 @@ def watch():
 
 
 def _explanation(op, left, right):
-    # By the origin's pytest: it knows the verbosity, and the hooks of the conftests.
+    # The origin's pytest knows the verbosity and the hooks of the conftests.
     try:
         return ask("compare", op, left, right)
     except Exception:
-        return None  # what cannot travel is shown without its differences
+        return None  # a value cannot be pickled: pytest shows no differences
 
 
 def _config(rewrite):
@@ -70,5 +72,5 @@ def _config(rewrite):
 
 def _ini(name):
     if name == "python_files":
-        raise ValueError(name)  # then it has a default
+        raise ValueError(name)  # pytest then uses its default
     return False

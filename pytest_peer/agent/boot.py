@@ -1,8 +1,8 @@
-"""The first code of ours that runs in a peer: says which interpreter this is, takes the agent from the link, starts it.
+"""The first code that runs in a peer: says which interpreter this is, and loads the agent.
 
-It is sent to whatever interpreter was started, so until it has said hello it is plain enough for very old ones. That one compiles
-it, so the rest of the start is in `loading`, which may come compiled.
-Given: `f`, the buffered reader of the link, and `w`, the descriptor to answer on.
+Until it has written that line, its syntax is one that very old interpreters understand. The peer
+compiles this source, so most of the loading is in `loader`, which may come compiled.
+Its names `f` and `w` are the buffered reader of the link and the descriptor to reply on.
 """
 
 import marshal

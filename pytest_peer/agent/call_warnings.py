@@ -1,8 +1,9 @@
-"""Warnings of a call go with its reply: what becomes of them is decided by the filters of the test.
+"""Sends the warnings of a call before its reply, so that the test's filters decide about them.
 
-Whose a warning is, the frames below it tell: nothing is done for a call that warns of nothing. For this all warnings of calls are
-let through, whatever Python's default filters say; an interpreter that was given filters (``-W``, ``PYTHONWARNINGS``) and code
-that sets some have their way. Outside of calls all is as Python does it.
+While there are no filters of the user's (``-W``, ``PYTHONWARNINGS``), all warnings are let through
+in place of Python's default filters. Filters that code in the peer sets come before that.
+The frames below a warning show which call it belongs to, so a call without warnings costs nothing.
+Other warnings go to stderr, as far as Python shows them by default.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import pickle
 import sys
 import threading
 import warnings
+from typing import Any
 
 from ..link.protocol import codec
 from ..link.protocol import exceptions
@@ -18,71 +20,67 @@ from ..link.protocol import frame_info
 from ..link.protocol import messages
 from ..link.protocol.sender import CHUNK
 
-#: Different warnings of one call that are told; more are dropped.
+#: Different warnings of one call that are sent, and of all other code that are shown.
 _MOST = 1000
-#: Python's, for what only developers want to see (module `warnings`, "Default Warning Filter").
+#: Ignored by Python's default filters (module `warnings`, "Default Warning Filter").
 _IGNORED = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
-#: Lets everything through; by its class it can be told from a user's filter.
-_OURS = ("always", None, object, None, 0)
-#: Functions that nobody calls: what they raise, Python ignores.
+_DEFAULT_FILTERS = [
+    ("default", None, DeprecationWarning, "__main__", 0),
+    *(("ignore", None, category, None, 0) for category in _IGNORED),
+]
+#: Functions without a caller: Python ignores what they raise.
 _FINALIZERS = ("__del__", "_warn_unawaited_coroutine")
-#: What is shown outside of calls, once for each place.
-_shown = set()
 
-#: Of each call that has warned: what, by what makes it different from others. Nearly always empty.
+#: The recorded warnings of each call, by what makes them different. Nearly always empty.
 recorded = {}
 
-_runs = _replies = (
-    frozenset()
-)  # the code of functions around a call, and around what comes after it
+_shown = set()
+_run_codes = frozenset()
+_reply_codes = frozenset()
 _own_files = frozenset()
-_show_here = None
-_followed = None  # a context variable, from the first coroutine on
+_python_shows: Any = None
+_call_of_task: Any = None  # a context variable, from the first coroutine on
 
 
-def begin(own_files, runs, replies):
-    """Be told of warnings from now on.
+def install(own_files, runners, repliers):
+    """Record the warnings of calls from now on.
 
-    :param own_files: files that are ours.
-    :param runs: the functions that run calls, and have local variables `kind` and `ident`.
-    :param replies: the functions that these call when a call is over: what is said in them, by a finalizer, comes too late.
+    :param own_files: the files of the agent.
+    :param runners: the functions that run calls, with local variables `kind` and `ident`.
+    :param repliers: the functions that these use when a call is over. A finalizer that warns
+        there is too late for the reply.
     """
-    global _runs, _replies, _own_files, _show_here
-    _runs = frozenset(each.__code__ for each in runs)
-    _replies = frozenset(each.__code__ for each in replies)
+    global _run_codes, _reply_codes, _own_files, _python_shows
+    _run_codes = frozenset(each.__code__ for each in runners)
+    _reply_codes = frozenset(each.__code__ for each in repliers)
     _own_files = own_files
     if not sys.warnoptions:
-        # In place of Python's own, so behind all that others have put before them.
-        warnings.filters[:] = [each for each in warnings.filters if not _is_default(each)]
-        warnings.simplefilter("always", object, append=True)
+        # What is in front of Python's default filters stays in front of this one.
+        filters: Any = warnings.filters
+        filters[:] = [each for each in filters if each not in _DEFAULT_FILTERS]
+        warnings.simplefilter("always", append=True)
     if warnings.showwarning is not _show:
-        _show_here = warnings.showwarning
+        _python_shows = warnings.showwarning
         warnings.showwarning = _show
 
 
-def _is_default(item):
-    action, text, category, module, line = item
-    if text is not None or line != 0:
-        return False
-    if action == "default":
-        return category is DeprecationWarning and module == "__main__"
-    return action == "ignore" and module is None and category in _IGNORED
-
-
 def follow(ident):
-    """On the event loop: what the task of now warns of, and what it starts, belongs to that call, until the returned is emptied."""
-    global _followed
-    if _followed is None:
+    """Let a call have the warnings of the current task, and of the tasks that it creates.
+
+    Returns a list. They no longer belong to the call when it has been emptied.
+    """
+    global _call_of_task
+    if _call_of_task is None:
         from contextvars import ContextVar
 
-        _followed = ContextVar("pytest_peer_call")
+        _call_of_task = ContextVar("pytest_peer_call")
     live = [ident]
-    _followed.set(live)
+    _call_of_task.set(live)
     return live
 
 
-def tell(runtime, ident):
-    """Send what that call has warned of; before its reply."""
+def send(runtime, ident):
+    """Send the warnings of that call; before its reply."""
     for warning in recorded.pop(ident, {}).values():
         try:
             runtime.enqueue(messages.WARNING, ident, _packed(warning, runtime.by_value))
@@ -91,98 +89,25 @@ def tell(runtime, ident):
 
 
 def _show(message, category, filename, lineno, file=None, line=None):
-    """In place of ``warnings.showwarning``."""
+    """Replace ``warnings.showwarning``."""
     try:
-        cause = _Cause(sys._getframe(1), filename, lineno)
-        if _of_our_threads(message, category):
+        if _is_of_our_threads(message, category):
             return
-        if file is None and cause.ident is not None:
-            _record(cause, message, category, filename, lineno)
-            return
-        if file is None and not _python_shows(message, category, filename, lineno, cause.frame):
-            return
+        if file is None:
+            cause = _Cause(sys._getframe(1), filename, lineno)
+            if cause.ident is not None:
+                _record(cause, message, category, filename, lineno)
+                return
+            if not sys.warnoptions and not _shows_by_default(message, category, filename, lineno):
+                return
     except Exception:  # a fault of ours, or a warning whose str() raises
         pass
-    _show_here(message, category, filename, lineno, file, line)
+    _python_shows(message, category, filename, lineno, file, line)
 
 
-class _Cause:
-    """What this thread is doing, found in its frames."""
-
-    def __init__(self, frame, filename, lineno):
-        #: The call that it is in.
-        self.ident = None
-        #: The frame that the warning points to, and whether that is in the call.
-        self.frame = None
-        self.inside = False
-        #: Whether a finalizer warns.
-        self.final = False
-        run, over = None, False
-        while frame is not None:
-            code = frame.f_code
-            if run is None:
-                over = over or code in _replies
-                self.final = self.final or code.co_name in _FINALIZERS
-                if code in _runs:
-                    run, self.inside = frame, self.frame is not None
-            if self.frame is None and code.co_filename == filename and frame.f_lineno == lineno:
-                self.frame = frame
-            frame = frame.f_back
-        if over:
-            return
-        if run is not None:
-            self.ident = _ident(run)
-        elif _followed is not None and _followed.get(None):
-            self.ident = _followed.get()[0]
-            self.inside = self.frame is not None
-
-
-def _ident(run):
-    names = run.f_locals
-    ident = names["ident"] if names["kind"] == messages.CALL else None
-    if type(names) is dict:
-        names.clear()  # before Python 3.13 it is a copy, and what the call was given would live on in it
-    return ident
-
-
-def _record(cause, message, category, filename, lineno):
-    kept = recorded.setdefault(cause.ident, {})
-    key = (category, str(message), filename, lineno)
-    if key in kept or len(kept) >= _MOST:
-        return
-    told = {
-        "file": filename,
-        "line": lineno,
-        "module": None,
-        "frames": [],
-        "sources": {},
-        "final": cause.final or issubclass(category, ResourceWarning),
-        # A function that blames its caller, and was called by the test.
-        "of caller": not cause.inside and (cause.frame is not None or filename in ("sys", "<sys>")),
-    }
-    if cause.inside:
-        seen = frame_info.FrameCollector(_own_files, "")
-        told["frames"] = [seen.frame(cause.frame, lineno, cause.frame.f_lasti)]
-        told["sources"] = seen.sources
-        told["module"] = cause.frame.f_globals.get("__name__") or "<string>"
-    kept[key] = message, told
-
-
-def _packed(warning, by_value):
-    message, told = warning
-    told["type"] = "%s.%s" % (type(message).__module__, type(message).__qualname__)
-    told["text"] = str(message)
-    told["category"] = exceptions.builtin_base(type(message)).__name__
-    carried = exceptions.portable(message, by_value)
-    data = pickle.dumps(dict(told, **carried), codec.PROTOCOL)
-    if len(data) > CHUNK:  # in several parts it would be overtaken by the reply
-        told["text"] = told["text"][:10000]
-        data = pickle.dumps(dict(told, sources={}), codec.PROTOCOL)
-    return data
-
-
-def _of_our_threads(message, category):
-    """Whether it warns of a fork because of threads that are ours: what is tested has none, and would not be warned in the test."""
+def _is_of_our_threads(message, category):
+    # Python 3.12 warns of a fork beside threads. The code under test has not started ours, and
+    # with -W error any test that forks in a peer would fail.
     if category is not DeprecationWarning or "multi-threaded, use of" not in str(message):
         return False
     return all(
@@ -191,32 +116,87 @@ def _of_our_threads(message, category):
     )
 
 
-def _python_shows(message, category, filename, lineno, frame):
-    """What Python's own filters would say, if it is only ours that has let this through."""
-    if sys.warnoptions:
-        return True
-    text = str(message)
-    module = frame.f_globals.get("__name__", "<string>") if frame is not None else filename
-    for item in warnings.filters:
-        _, pattern, kind, where, line = item
-        if (
-            (pattern is None or pattern.match(text))
-            and issubclass(category, kind)
-            and (where is None or where.match(module))
-            and line in (0, lineno)
-        ):
-            break
-    else:
-        return True
-    if item != _OURS:
-        return True
-    if issubclass(category, _IGNORED) and not (
-        issubclass(category, DeprecationWarning) and module == "__main__"
-    ):
+def _shows_by_default(message, category, filename, lineno):
+    if issubclass(category, _IGNORED):
         return False
-    place = (text, category, filename, lineno)
+    place = (str(message), category, filename, lineno)
     if place in _shown:
         return False
     if len(_shown) < _MOST:
         _shown.add(place)
     return True
+
+
+class _Cause:
+    """What this thread is doing, as its frames show."""
+
+    def __init__(self, frame, filename, lineno):
+        #: The call that it is in.
+        self.ident = None
+        #: The frame that the warning points to, and whether it is in the call.
+        self.frame = None
+        self.inside = False
+        #: Whether a finalizer warns.
+        self.final = False
+        runner, over = None, False
+        while frame is not None:
+            code = frame.f_code
+            if runner is None:
+                over = over or code in _reply_codes
+                self.final = self.final or code.co_name in _FINALIZERS
+                if code in _run_codes:
+                    runner, self.inside = frame, self.frame is not None
+            if self.frame is None and code.co_filename == filename and frame.f_lineno == lineno:
+                self.frame = frame
+            frame = frame.f_back
+        if over:
+            return
+        if runner is not None:
+            self.ident = _ident(runner)
+        elif _call_of_task is not None and _call_of_task.get(None):
+            self.ident = _call_of_task.get()[0]
+            self.inside = self.frame is not None
+
+
+def _ident(runner):
+    names = runner.f_locals
+    ident = names["ident"] if names["kind"] == messages.CALL else None
+    if type(names) is dict:
+        names.clear()  # before Python 3.13 a copy, which would keep the call's arguments alive
+    return ident
+
+
+def _record(cause, message, category, filename, lineno):
+    kept = recorded.setdefault(cause.ident, {})
+    key = (category, str(message), filename, lineno)
+    if key in kept or len(kept) >= _MOST:
+        return
+    description = {
+        "file": filename,
+        "line": lineno,
+        "module": None,
+        "frames": [],
+        "sources": {},
+        "final": cause.final or issubclass(category, ResourceWarning),
+        # The test called the function, which blames its caller.
+        "of caller": not cause.inside and (cause.frame is not None or filename in ("sys", "<sys>")),
+    }
+    if cause.inside:
+        collector = frame_info.FrameCollector(_own_files, "")
+        description["frames"] = [collector.frame(cause.frame, lineno, cause.frame.f_lasti)]
+        description["sources"] = collector.sources
+        description["module"] = cause.frame.f_globals.get("__name__") or "<string>"
+    kept[key] = message, description
+
+
+def _packed(warning, by_value):
+    message, description = warning
+    description["type"] = "%s.%s" % (type(message).__module__, type(message).__qualname__)
+    description["text"] = str(message)
+    description["category"] = exceptions.builtin_base(type(message)).__name__
+    pickled = exceptions.portable(message, by_value)
+    data = pickle.dumps(dict(description, **pickled), codec.PROTOCOL)
+    if len(data) > CHUNK:  # in several parts the reply would overtake it
+        description["text"] = description["text"][:10000]
+        data = pickle.dumps(dict(description, sources={}), codec.PROTOCOL)
+    return data

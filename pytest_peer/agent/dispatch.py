@@ -1,7 +1,8 @@
-"""Runs calls: the first on the main thread, those that come while it is busy for long on threads of their own, coroutines on a loop.
+"""Runs calls on the main thread, and on threads of their own while it is busy.
 
-So calls never wait for each other, and calls made one after the other all run on the main thread, which signal handlers,
-sqlite3 connections and GUI toolkits insist on.
+Coroutines run on an event loop, which has a thread. So calls never wait for each other. Calls
+that follow each other all run on the main thread, as signal handlers, sqlite3 connections and GUI
+toolkits need it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import pickle
 import sys
 import threading
 import types
+from typing import Any
 
 from ..link.protocol import codec
 from ..link.protocol import exceptions
@@ -19,63 +21,64 @@ from ..link.protocol.messages import MultipartMessage
 from ..link.protocol.messages import snapshot
 from . import assertions
 from . import call_warnings
-from .reader import Reading
+from .reader import LinkReader
 
-#: What a module raises on its import to say that it is not for here: pytest's and unittest's.
+#: Raised by a module on its import, to skip its tests: pytest's and unittest's exceptions.
 _SKIPS = ("Skipped", "SkipTest")
 
 
 class Dispatcher:
-    """`accept` is called by who reads the link and must neither wait nor raise.
+    """Runs calls, and sends their replies.
 
-    :param read: reads the link once, and waits for that.
+    :param own_files: the files of the agent.
+    :param read: waits for data on the link and reads it.
     """
 
     def __init__(self, runtime, own_files, read):
         self._runtime = runtime
         self._own_files = own_files
-        #: Who reads the link.
-        self.reading = Reading(read, self._run_beside)
+        self.reader = LinkReader(read, self._run_beside)
         self._explains = False
         self._lock = threading.Lock()
         self._running = 0
         self._finishing = False
         self._all_done = threading.Condition(self._lock)
-        self._loop = None
+        self._loop: Any = None
         self._tasks = set()
 
     def accept(self, job):
+        """Add a call; on the thread that reads the link, so it neither waits nor raises."""
         with self._lock:
             self._running += 1
-        self.reading.arrived(job)
+        self.reader.arrived(job)
 
     def main_loop(self):
-        """Run jobs until `end`; on the main thread."""
+        """Run calls until `end`, and return its argument; on the main thread."""
         while True:
-            job = self.reading.next()
+            job = self.reader.next()
             if callable(job):
                 return job
             self._run(job, True)
-            del job  # or what the call was given would live until the next comes
+            del job  # or its arguments would live until the next call
 
     def run_arrived(self):
         """Run the call that has arrived, without the main loop."""
-        self._run(self.reading.take(), True)
+        self._run(self.reader.take(), True)
 
     def end(self, finish):
-        """Make the main thread leave its loop and call `finish`; return whether it is free to do so now."""
-        return self.reading.end(finish)
+        """Make the main thread leave its loop with `finish`; return whether it is idle."""
+        return self.reader.end(finish)
 
     def retire(self):
-        """Called by who reads the link: the main thread must not wait for the link any more."""
-        self.reading.retire()
+        """Let the main thread read the link no more; on the thread that reads."""
+        self.reader.retire()
 
     def main_busy(self):
-        """Whether the main thread is in a call."""
-        return self.reading.busy
+        """Return whether the main thread is in a call."""
+        return self.reader.busy
 
     def wait_all_done(self):
-        """Wait until no call runs any more."""
+        """Wait until no call runs."""
         with self._lock:
             self._finishing = True
             while self._running:
@@ -92,7 +95,7 @@ class Dispatcher:
 
     def _run(self, job, on_main):
         kind, ident, payload = job
-        del job  # what the call was given lives no longer than the call
+        del job  # arguments live no longer than their call
         try:
             try:
                 fn, args, kwargs = codec.loads(payload)
@@ -116,10 +119,10 @@ class Dispatcher:
             data = b"" if kind == messages.CAST else self._packed(value)
             del value
         except BaseException as exc:
-            reply, data = self._raised(exc)
+            reply, data = self._described(exc)
         self._reply(kind, ident, reply, data, on_main)
 
-    def _raised(self, exc):
+    def _described(self, exc):
         try:
             description = exceptions.Describer(
                 self._runtime.by_value, self._own_files, self._runtime.locals
@@ -139,40 +142,41 @@ class Dispatcher:
     def _reply(self, kind, ident, reply, data, on_main):
         flush()
         if call_warnings.recorded:
-            call_warnings.tell(self._runtime, ident)
+            call_warnings.send(self._runtime, ident)
         if kind == messages.CAST:
             if reply == messages.EXCEPTION:
                 complain("exception in a cast:\n%s" % pickle.loads(data)["text"])
-            self._over(on_main)
+            self._end_call(on_main)
             return
-        over = functools.partial(self._over, on_main)
+        end_call = functools.partial(self._end_call, on_main)
         try:
             if isinstance(data, MultipartMessage) and data.changeable():
-                self._send_and_wait(reply, ident, data, over)
+                self._post_and_wait(reply, ident, data, end_call)
             else:
-                over()
+                end_call()
                 self._runtime.enqueue(reply, ident, data)
         except OSError:
             pass  # the link is gone, and this process with it
 
-    def _send_and_wait(self, reply, ident, data, over):
-        # Its buffers are those of the peer's own objects, which the next call may change: until they are sent, this one is not over.
+    def _post_and_wait(self, reply, ident, data, end_call):
+        # The buffers are those of the peer's own objects, which the next call may change. So this
+        # call ends when they have been sent.
         sent = threading.Lock()
         sent.acquire()
 
-        def copied():
-            over()
+        def taken():
+            end_call()
             sent.release()
 
-        self._runtime.enqueue(reply, ident, data, on_copied=copied)
+        self._runtime.enqueue(reply, ident, data, on_copied=taken)
         sent.acquire()
 
     def _packed(self, value):
         return codec.pack(value, self._runtime.by_value, codec.big_buffers((value,)))
 
-    def _over(self, on_main):
+    def _end_call(self, on_main):
         if on_main:
-            self.reading.free()
+            self.reader.free()
         with self._lock:
             self._running -= 1
             if self._finishing and not self._running:
@@ -188,7 +192,7 @@ class Dispatcher:
                 threading.Thread(
                     target=self._run_loop, args=(asyncio,), name="peer-event-loop", daemon=True
                 ).start()
-        self._over(on_main)  # before its reply
+        self._end_call(on_main)  # before the task can reply
         self._loop.call_soon_threadsafe(self._create_task, kind, ident, coroutine)
 
     def _run_loop(self, asyncio):
@@ -205,10 +209,10 @@ class Dispatcher:
         try:
             value = await coroutine
             reply = messages.RESULT
-            # The loop has other things to do than to wait until it is sent.
+            # A copy, so that the event loop does not wait until it has been sent.
             data = b"" if kind == messages.CAST else snapshot(self._packed(value))
         except BaseException as exc:
-            reply, data = self._raised(exc)
+            reply, data = self._described(exc)
         live.clear()
         self._reply(kind, ident, reply, data, False)
 
@@ -223,7 +227,7 @@ def complain(text):
 
 
 def flush():
-    """What a call printed has left this process before its reply does."""
+    """Write out what a call printed; before its reply."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -232,27 +236,24 @@ def flush():
 
 
 def stacks(own_files, main_busy):
-    """Every thread's stack, without our own threads and frames."""
+    """Format the stack of every thread, without the agent's own threads and frames."""
     import traceback  # not at the top: its import is a sixth of the boot
 
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     parts = []
     for ident, frame in sys._current_frames().items():
-        stack = traceback.extract_stack(frame)
-        ours = [frame for frame in stack if frame.filename in own_files]
-        calls = [
-            index
-            for index, frame in enumerate(stack)
-            if frame in ours and frame.name in ("_run", "_drive")
-        ]
-        if ours and not calls:
-            stack = []  # a thread of ours that is in no call
+        stack = list(traceback.extract_stack(frame))
+        ours = [frame.filename in own_files for frame in stack]
+        calls = [i for i, frame in enumerate(stack) if ours[i] and frame.name in ("_run", "_drive")]
         if calls:
-            # Ours too is what takes a call apart and sends its reply; but the first may import the user's modules.
-            theirs = (i for i in range(calls[-1] + 1, len(stack)) if stack[i] not in ours)
+            # The agent's own are also the frames that unpickle a call and send its reply. The
+            # first may import the user's modules.
+            theirs = (i for i in range(calls[-1] + 1, len(stack)) if not ours[i])
             stack = stack[next(theirs, len(stack)) :]
+        elif any(ours):
+            stack = []  # a thread of the agent that is in no call
         text = "".join(traceback.format_list(stack))
-        if ident == threading.main_thread().ident and not text:
+        if not text and ident == threading.main_thread().ident:
             text = (
                 "  in a function written in C, called by a call\n"
                 if main_busy

@@ -1,7 +1,8 @@
-"""Where a peer finds the origin's modules: in the same file under the same name, or in what comes over the link.
+"""Imports the origin's modules: from the same file where the peer sees it, else over the link.
 
-Two finders. The one in front has what must not be anything else: the test modules. The one behind has what nobody else here
-knows: of an environment of its own a peer uses what is installed there.
+There are two finders. The first in the list finds what no other module may replace: the test
+modules. The last finds what no other finder has found: a peer uses the packages of its own
+environment before the origin's.
 """
 
 from __future__ import annotations
@@ -10,23 +11,25 @@ import marshal
 import os
 import sys
 import types
-from _frozen_importlib import ModuleSpec  # importlib's, which is not loaded for its name
+from _frozen_importlib import ModuleSpec  # the import of `importlib` would cost boot time
 from _frozen_importlib_external import decode_source
 from _frozen_importlib_external import spec_from_file_location
+from typing import Any
 
 from ..link.protocol import codec
 from . import assertions
-from . import resources
+from . import resources  # apart, and run on first use: most peers never need it
 
-#: In front of the path of a package that came over the link: nothing here may be taken for a part of it.
+#: In front of the path of a package that came over the link: no file here is a part of it.
 ELSEWHERE = "origin:"
 
 
 class Modules:
-    """The origin's modules.
+    """Finds the origin's modules.
 
-    :param ask: asks the origin and returns its response.
-    :param sees: whether the origin's environment is one of this machine's: then what is not installed here is not by intention.
+    :param ask: sends a request to the origin and returns the reply.
+    :param sees: whether the origin's environment is on this machine. Then a package that is not
+        installed in the peer's is missing on purpose.
     """
 
     def __init__(self, ask, sees):
@@ -36,33 +39,33 @@ class Modules:
         self._asks = True
 
     def install(self, same):
-        """Have the import system ask.
+        """Let the import system use the two finders.
 
-        :param same: the environment is the origin's: what is not found and was not announced is nowhere.
+        :param same: whether the environment is the origin's. Then no request for an unknown module
+            can succeed.
         """
         self._asks = not same
-        sys.meta_path.insert(0, _Front(self))
-        sys.meta_path.append(_Behind(self))
+        sys.meta_path.insert(0, _Finder(self._first))
+        sys.meta_path.append(_Finder(self._last))
 
-    def announce(self, data):
-        """Called by who reads the link: the origin has modules that it had not when it last told."""
+    def update(self, data):
+        """Take the modules that the origin has imported; on the thread that reads the link."""
         news = marshal.loads(data)
         self._table.update(news)
         for name, entry in news.items():
-            module = sys.modules.get(name)
-            # Not by `getattr`, which may make a lazy module import something, and who reads the link must not wait for that.
+            module: Any = sys.modules.get(name)
+            # Not by `getattr`, which may make a lazy module import something: the thread that reads
+            # must not wait for that.
             known = getattr(module, "__dict__", {}).get("__file__")
             if entry["first"] and known and entry["file"] and not _same_file(known, entry["file"]):
                 text = "the module %s is %s at the origin, but %s here; it was imported before"
                 codec.conflicting_modules[name] = module, text % (name, entry["file"], known)
 
-    def first(self, name):
-        """The spec of a module that must not be another one, or ``None``."""
+    def _first(self, name):
         entry = self._table.get(name)
         return self._named(name, entry) if entry is not None and entry["first"] else None
 
-    def last(self, name):
-        """The spec of a module that was not found here, or ``None``."""
+    def _last(self, name):
         entry = self._table.get(name)
         if entry is None and self._asks:
             entry = self._ask("module", name, self._sees)
@@ -81,7 +84,7 @@ class Modules:
             spec = ModuleSpec(name, None, is_package=True)
             spec.submodule_search_locations = _places(entry)
             return spec
-        if _seen(entry):
+        if _is_here(entry):
             return self._spec_of_file(name, entry)
         if "source" not in entry:
             entry = self._ask("source", name)
@@ -89,11 +92,11 @@ class Modules:
                 return None
         if entry["source"] is None and not entry["code"]:
             raise ImportError(
-                "the module %s is compiled (%s) and cannot come from the origin; install it in the peer's environment"
-                % (name, entry["file"]),
+                "the module %s is compiled (%s) and cannot come from the origin; "
+                "install it in the peer's environment" % (name, entry["file"]),
                 name=name,
             )
-        loader = SentLoader(name, entry, self._ask)
+        loader: Any = SentLoader(name, entry, self._ask)
         spec = ModuleSpec(
             name, loader, origin=entry["file"], is_package=entry["search"] is not None
         )
@@ -112,24 +115,21 @@ class Modules:
         )
 
 
-class _Front:
-    def __init__(self, modules):
-        self._modules = modules
+class _Finder:
+    """A finder of the import system.
 
-    def find_spec(self, name, path=None, target=None):  # noqa: ARG002 - the import system gives them
-        return self._modules.first(name)
+    :param spec_of: returns the spec of a module, or ``None``.
+    """
 
+    def __init__(self, spec_of):
+        self._spec_of = spec_of
 
-class _Behind:
-    def __init__(self, modules):
-        self._modules = modules
-
-    def find_spec(self, name, path=None, target=None):  # noqa: ARG002 - the import system gives them
-        return self._modules.last(name)
+    def find_spec(self, name, path=None, target=None):  # noqa: ARG002 - by the import system
+        return self._spec_of(name)
 
 
 class _Renaming:
-    """Loads a module under its second name, for it has lost its own to another one."""
+    """Loads a module under its second name, because another module has its own."""
 
     def __init__(self, called, loader):
         self._called = called
@@ -143,7 +143,10 @@ class _Renaming:
 
 
 class SentLoader:
-    """Loads what the origin has sent. Source and file name are the origin's, so tracebacks and `linecache` show it."""
+    """Loads what the origin has sent.
+
+    Source and file name are the origin's, so tracebacks and `linecache` show the source.
+    """
 
     def __init__(self, name, entry, ask):
         self._name = name
@@ -177,7 +180,7 @@ class SentLoader:
         return self._entry["search"] is not None
 
     def get_data(self, path):
-        """What `pkgutil.get_data` asks for."""
+        """Return a file of the package; for `pkgutil.get_data`."""
         data = self._ask("data", path)
         if data is None:
             raise FileNotFoundError(2, "the origin has no such file in a package", path)
@@ -190,7 +193,7 @@ class SentLoader:
 
 
 def place_of(path):
-    """What tells a file from another one with the same name on another machine; ``None`` if there is none."""
+    """Return what identifies a file among those of this name on all machines, or ``None``."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):
@@ -198,8 +201,8 @@ def place_of(path):
     return (found.st_dev, found.st_ino)
 
 
-def _seen(entry):
-    """Whether the file is here as well; one that was here must have been read by the origin itself."""
+def _is_here(entry):
+    """Return whether this machine has the very file that the origin has read."""
     if entry["place"] is None:
         return os.path.isfile(entry["file"])
     return place_of(entry["file"]) == entry["place"]
@@ -210,7 +213,7 @@ def _same_file(first, second):
 
 
 def _places(entry):
-    """The search path of a package whose files may be elsewhere."""
+    """Return the search path of a package whose files may be on another machine."""
     places = entry["places"] or [None] * len(entry["search"])
     return [
         path if place is None or place_of(path) == place else ELSEWHERE + path

@@ -1,4 +1,4 @@
-"""Takes the agent from the link and starts it. It goes on where `boot` ends, among the same names."""
+"""Takes the agent's modules from the link and starts it. Continues `boot`, with the same names."""
 
 import marshal
 import sys
@@ -7,7 +7,7 @@ modules, entry = marshal.loads(f.read(int(f.readline())))  # noqa: F821
 config = marshal.loads(f.read(int(f.readline())))  # noqa: F821
 
 
-# execnet wants `traceback` for the text of errors that we never let happen; it costs a sixth of the boot.
+# execnet imports `traceback` for errors that do not happen here; it takes a sixth of the boot.
 class LazyTraceback(type(sys)):
     def format_exception(self, *args):
         import traceback
@@ -30,8 +30,8 @@ def run(module, code):
 
 def run_when_used(module, code):
     def get(name):
-        if name[:2] != "__":  # whoever looks through all modules asks for such names
-            run(module, code)  # twice, if two threads come at once: these modules have no state
+        if name[:2] != "__":  # code that inspects all modules asks for such names
+            run(module, code)  # perhaps in two threads at once: these modules have no state
             module.__dict__.pop("__getattr__", None)
             if name in module.__dict__:
                 return module.__dict__[name]

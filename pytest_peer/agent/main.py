@@ -1,4 +1,4 @@
-"""The life of a peer: set up, listen, run calls, end."""
+"""The main program of a peer: set up, listen, run calls, end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import atexit
 import errno
 import os
 import sys
+from typing import Any
 
 from ..link.protocol import framing
 from ..link.protocol import messages
@@ -24,22 +25,22 @@ from .imports import Modules
 from .imports import place_of
 from .requests import RequestSender
 
-#: How a connection over a network ends, besides those that have a class of their own.
+#: How a connection over a network ends, besides the errors that have a class of their own.
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH)
 
-#: What the origin's module `command` leaves in ``__main__``, secrets included.
+#: Names that the origin's module `launch.command` leaves in ``__main__``, secrets included.
 _NAMES_OF_THE_COMMAND = ("a", "b", "f", "os", "r", "s", "sys", "w", "_socket")
 
 _agent = None
 
 
 def run(reader, write_fd, config):
-    """Become a peer; on the main thread. Returns when the interpreter shall end normally."""
+    """Become a peer, on the main thread, and return when the interpreter is to end normally."""
     prepare(reader, write_fd, config).live()
 
 
 def prepare(reader, write_fd, config):
-    """All of `run` that does not wait; returns the agent."""
+    """Do all of `run` that does not wait, and return the agent."""
     global _agent
     for fd in (reader.fileno(), write_fd):
         os.set_inheritable(fd, False)
@@ -47,19 +48,18 @@ def prepare(reader, write_fd, config):
         try:
             os.set_inheritable(config["lifeline"], False)
         except OSError:
-            pass  # a launcher has closed it: the guardian is there, too
+            pass  # a launcher has closed it
     fault_dumps.begin(config["evidence"])
     _set_up_paths(config)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(
-                line_buffering=True
-            )  # the last words before a crash are in the pipe, not in a buffer
+            # So that the last output before a crash is in the pipe and not in a buffer.
+            stream.reconfigure(line_buffering=True)
     _agent = Agent(reader, write_fd, config)
     if config["stubs"]:
-        from .stubs import finder  # not sent to all others
+        from .stubs import finder  # only such peers have it
 
-        finder.install(config["stubs"])  # behind what comes from the origin
+        finder.install(config["stubs"])  # behind the finder of the origin's modules
     return _agent
 
 
@@ -72,7 +72,7 @@ def _set_up_paths(config):
         sys.path[:] = config["path"]
     else:
         known = set(sys.path)
-        # Not another directory that has the same name here.
+        # Only a directory that is the origin's, and not another one of the same name.
         sys.path.extend(
             entry
             for entry, place in config["path"]
@@ -84,8 +84,8 @@ class Agent:
     """Connects the link with the dispatcher."""
 
     def __init__(self, reader, write_fd, config):
-        # Not by an import statement, which would import the whole of execnet around it: 10 ms for nothing.
-        self._execnet = sys.modules["execnet.gateway_base"]
+        # An import statement would import all of execnet first, which takes 10 ms.
+        self._execnet: Any = sys.modules["execnet.gateway_base"]
         read_fd = reader.fileno()
         self._reader = reader
         self._stream = stream_over(read_fd, write_fd, self._execnet.get_execmodel("thread"))
@@ -95,7 +95,7 @@ class Agent:
             config["name"], config["by_value"], config["locals"]
         )
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
-        self._requests = RequestSender(self._runtime, self._dispatcher.reading)
+        self._requests = RequestSender(self._runtime, self._dispatcher.reader)
         assertions.ask = self._requests.ask
         place = config["environment"]
         self._modules = Modules(
@@ -103,10 +103,10 @@ class Agent:
         )
         self._modules.install(config["replace_path"])
         calls = dispatch.Dispatcher
-        call_warnings.begin(
+        call_warnings.install(
             self._own_files, (calls._run, calls._drive), (calls._reply, calls._start_task)
         )
-        self._sender = None
+        self._sender: Any = None
         self._pid = os.getpid()
 
     def live(self):
@@ -116,17 +116,17 @@ class Agent:
         finish()
 
     def open(self):
-        """Begin the conversation with what has come already."""
+        """Start to talk to the origin, with the data that has arrived already."""
         agent = self
 
-        class Gateway(self._execnet.BaseGateway):
-            """Of execnet's, what understands its messages: its own threads are not needed, nor is its way to run a task."""
+        class Gateway(self._execnet.BaseGateway):  # type: ignore[name-defined,misc]
+            """Understands execnet's messages, without its threads and its way to run a task."""
 
-            def _local_schedulexec(self, channel, sourcetask):  # noqa: ARG002 - it is ours to know
+            def _local_schedulexec(self, channel, sourcetask):  # noqa: ARG002 - not needed
                 agent.attach(channel)
 
         self._gateway = Gateway(self._stream, self._runtime.name)
-        # What the reader has in its buffer; nothing else is read by it.
+        # The buffered reader reads no more: this is what it has in its buffer.
         self._receiver.chunks.append(self._reader.read(len(self._reader.peek())))
         self._stream.limit_reads()
         self._guarded(self._receiver.take)
@@ -138,7 +138,7 @@ class Agent:
         self._stream.close_write()
 
     def attach(self, channel):
-        """The one task has come, and with it the channel, which lives as long as this process."""
+        """Take the channel of the only task. It lives as long as this process."""
         self._channel = channel
         sender = framing.Sender(self._stream, channel.id, SMALL)
         self._sender = MessageSender(sender.send, self._stream.wait_writable)
@@ -160,32 +160,34 @@ class Agent:
         self._execnet.Message(code, channel, data).received(self._gateway)
 
     def _forked(self):
-        # A child that keeps our ends open would hide our death from the origin, and the origin's from us.
+        # A child that kept our ends of the link open would hide our death from the origin, and
+        # the origin's from us.
         null = os.open(os.devnull, os.O_RDWR)
         self._stream.disown(null)
         os.close(null)
 
     def _received(self, kind, ident, payload):
-        """Called by who reads the link: it neither waits, nor sends, nor raises."""
+        """Handle a message, on the thread that reads; must not wait, send or raise."""
         if kind in (messages.CALL, messages.CAST):
             self._dispatcher.accept((kind, ident, payload))
         elif kind == messages.MESSAGE:
             name, payload = split_mailbox(payload)
             self._runtime.mailboxes[name].deliver(payload)
         elif kind == messages.RESPONSE:
-            self._requests.received(ident, payload)
+            self._requests.deliver(ident, payload)
         elif kind == messages.MODULES:
-            self._modules.announce(payload)
+            self._modules.update(payload)
         elif kind == messages.STACKS:
-            # Not here, as it imports: a finder holds the import lock while it waits for a response that is to be read here.
+            # On another thread, because it imports: a finder holds the import lock while it waits
+            # for a reply that this thread has to read.
             try:
-                _thread.start_new_thread(self._tell_stacks, (ident,))
+                _thread.start_new_thread(self._send_stacks, (ident,))
             except RuntimeError:
-                pass  # no more threads: the origin, which gets no reply, sends the signal
+                pass  # no more threads: the origin gets no reply, and sends the signal
         elif kind == messages.SHUTDOWN:
             self._shut_down(payload)
 
-    def _tell_stacks(self, ident):
+    def _send_stacks(self, ident):
         text = dispatch.stacks(self._own_files, self._dispatcher.main_busy())
         try:
             self._sender.enqueue(messages.STACKS, ident, text.encode("utf-8", "backslashreplace"))
@@ -195,16 +197,15 @@ class Agent:
     def _link_lost(self, error):
         # A peer does not outlive its control link, and neither does anything it started.
         if os.getpid() != self._pid:
-            os._exit(0)  # a forked child that has returned from the call, and has no link
+            os._exit(0)  # a forked child, without a link, that has returned from the call
         if not isinstance(error, (EOFError, ConnectionError, TimeoutError)) and (
             error.errno not in _UNREACHABLE
         ):
-            # Something here has closed our descriptor. The origin lives, ends the rest, and tells what this status means.
+            # Code in this process has closed the descriptor. The origin lives, ends the other
+            # processes, and knows this status.
             os._exit(messages.LINK_LOST)
         if os.getpgrp() == self._pid:
-            os.killpg(
-                0, 9
-            )  # SIGKILL; the module that has the name costs a millisecond of every boot
+            os.killpg(0, 9)  # SIGKILL; the import of `signal` takes a millisecond of every boot
         os._exit(1)
 
     def _shut_down(self, how):
@@ -212,24 +213,22 @@ class Agent:
             self._dispatcher.retire()
             _thread.start_new_thread(self._finish, ())
         elif not self._dispatcher.end(_halt):
-            _thread.start_new_thread(
-                _halt, ()
-            )  # the main thread is in a call, which is not waited for
+            # The main thread is in a call, and this does not wait for calls.
+            _thread.start_new_thread(_halt, ())
 
     def _finish(self):
         self._dispatcher.wait_all_done()
         self._sender.wait_idle(None)
-        self._dispatcher.end(
-            lambda: None
-        )  # the main thread returns: the interpreter ends as it always does
+        # The main thread returns, and the interpreter ends normally.
+        self._dispatcher.end(lambda: None)
 
 
 _halting = _thread.allocate_lock()
 
 
 def _halt():
-    """Flush, run the atexit callbacks, and be gone; no thread and no call is waited for."""
-    _halting.acquire()  # whoever comes second waits for the end
+    """Flush, run the atexit callbacks and exit, without waiting for threads and calls."""
+    _halting.acquire()  # never released: a second thread waits for the exit
     try:
         dispatch.flush()
         atexit._run_exitfuncs()

@@ -1,8 +1,9 @@
-"""Who reads the link: the main thread while it has nothing else to do, otherwise a thread that stands by.
+"""Reads the link: on the main thread while that is idle, otherwise on a standby thread.
 
-The main thread runs what it has read itself, so a call wakes no thread. While it does, nobody reads; the thread that stands by
-takes the link over when one call takes longer than a moment. It gives it back with the first call that finds the main thread free.
-So short calls that come together run one after the other on the main thread, and none waits for a long one.
+The main thread runs the calls that it reads, so a call wakes no other thread. Meanwhile nothing
+reads; when one call takes longer than a moment, the standby thread takes the link over. It returns
+the link with the first call that finds the main thread idle. So short calls that arrive together
+run one after the other on the main thread, and none waits for a long one.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from collections import deque
 
 #: Seconds that a call has the main thread before others are taken out of its way.
 _TICK = 0.001
-#: So many of them without a call, and the thread that stands by sleeps: waking it costs a call more than its ticks do.
+#: The standby thread sleeps after so many ticks without a call. Waking it costs a call more than
+#: these ticks.
 _IDLE_TICKS = 50
 
 
-class Reading:
+class LinkReader:
     """Gives calls to the main thread, which asks for them with `next`, or to `run_beside`.
 
-    :param read: reads once, waits for that, and calls `arrived` for every call.
+    :param read: waits for data and reads it, and calls `arrived` for every call in it.
     :param run_beside: runs a call on another thread; returns whether it could.
     """
 
@@ -28,7 +30,7 @@ class Reading:
         self._read = read
         self._run_beside = run_beside
         self._lock = _thread.allocate_lock()
-        self._arrived = deque()  # belongs to who reads
+        self._arrived = deque()  # used only by the thread that reads
         self._handed = queue.SimpleQueue()  # for the main thread, while it does not read
         self._main_reads = True
         self._retired = False
@@ -41,21 +43,21 @@ class Reading:
         self._alarm.acquire()
 
     def arrived(self, job):
-        """Called by who reads."""
+        """Add a call; on the thread that reads."""
         self._arrived.append(job)
 
     def take(self):
-        """The call that has arrived; for who knows that there is one, and nobody else here yet."""
+        """Return the call that has arrived; while there is one and no other thread."""
         return self._arrived.popleft()
 
     def next(self):
-        """On the main thread: wait for a call, or for what was given to `end`."""
+        """Wait for a call, or for the argument of `end`; on the main thread."""
         while True:
             if self._retired and self._main_reads:
                 with self._lock:
                     self._main_reads = False
                 self._wake()
-            # In this order: who gives the link back has handed out a call before.
+            # In this order: the standby thread hands out a call before it returns the link.
             if not self._main_reads or not self._handed.empty():
                 return self._handed.get()
             if not self._arrived:
@@ -63,8 +65,10 @@ class Reading:
                 continue
             with self._lock:
                 if not self._main_reads:
-                    continue  # `end` has taken the main thread's time, and who stands by what has arrived
-                # Not after it: who stands by may have found that this takes long, and have taken it.
+                    # `end` was called, and the standby thread has taken the link and the calls.
+                    continue
+                # With the lock held: else the standby thread may find that this takes long, and
+                # take the call too.
                 job = self._arrived.popleft()
                 self.busy = True
                 self._calls += 1
@@ -74,9 +78,10 @@ class Reading:
             return job
 
     def hand_over(self):
-        """On the main thread, in a call that waits for something to be read: have another thread read. Returns whether one can.
+        """Let the standby thread read, and return whether there is one.
 
-        The main thread itself had better not: a signal's handler, which may raise, would do so in the middle of a message.
+        For a call on the main thread that waits for a reply. The main thread must not read there:
+        a signal handler could raise in the middle of a message.
         """
         with self._lock:
             self._main_reads = False
@@ -87,20 +92,23 @@ class Reading:
         return self._started
 
     def free(self):
-        """The main thread has done with its call. Before its reply is sent: the call which that sets off must find it free."""
+        """Mark the main thread as idle.
+
+        Before the reply is sent: a call that the origin makes because of it must find it idle.
+        """
         with self._lock:
             if self._handed.empty():
                 self.busy = False
 
     def end(self, finish):
-        """Give `finish` to the main thread instead of a call; return whether it is free to take it now."""
+        """Give `finish` to the main thread instead of a call; return whether it is idle."""
         with self._lock:
             free, self.busy = not self.busy, True
             self._handed.put(finish)
         return free
 
     def retire(self):
-        """Called by who reads: from now on it is not the main thread."""
+        """Let the main thread read no more; on the thread that reads."""
         self._retired = True
 
     def _wake(self):
@@ -115,7 +123,7 @@ class Reading:
         try:
             self._alarm.release()
         except RuntimeError:
-            pass  # it is being woken
+            pass  # it is awake already
 
     def _stand_by(self):
         idle = 0
@@ -150,5 +158,5 @@ class Reading:
                         if self._main_reads:
                             return
                 if not free and not self._run_beside(job):
-                    self._handed.put(job)  # late is better than never
+                    self._handed.put(job)  # no more threads: it runs on the main thread later
             self._read()

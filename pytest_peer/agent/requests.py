@@ -1,10 +1,11 @@
-"""Requests of the peer to the origin, and the wait for the response."""
+"""Requests of the peer to the origin, and the wait for the reply."""
 
 from __future__ import annotations
 
 import _thread
 import os
 import threading
+from typing import Any
 
 from ..link.protocol import codec
 from ..link.protocol import messages
@@ -14,23 +15,23 @@ _SECONDS = 60.0
 
 
 class NoResponse(ImportError):
-    """The origin did not respond. An import error, because peers request modules."""
+    """The origin did not reply. An import error, because the requests are for modules."""
 
 
 class RequestSender:
-    """Send requests, on any thread but the one that reads the link.
+    """Sends requests, on any thread but the one that reads the link.
 
-    :param reading: lets another thread read the link while the main thread waits.
+    :param reader: the `LinkReader`, which must read while the main thread waits.
     """
 
-    def __init__(self, runtime, reading):
+    def __init__(self, runtime, reader):
         self._runtime = runtime
-        self._reading = reading
+        self._reader = reader
         self._waiting = {}
         self._pid = os.getpid()
 
     def ask(self, what, *args):
-        """Return the origin's response.
+        """Return the origin's reply.
 
         :raises NoResponse: there is none.
         """
@@ -40,7 +41,7 @@ class RequestSender:
             )
         over = _thread.allocate_lock()
         over.acquire()
-        slot = [over, None]
+        slot: list[Any] = [over, None]  # the reply comes into the second place
         ident = next(self._runtime.ids)
         self._waiting[ident] = slot
         try:
@@ -48,11 +49,11 @@ class RequestSender:
                 messages.REQUEST, ident, codec.dumps((what, args), self._runtime.by_value)
             )
             on_main = threading.get_ident() == threading.main_thread().ident
-            if on_main and not self._reading.hand_over():
-                raise NoResponse("there is no thread that could read the response")
+            if on_main and not self._reader.hand_over():
+                raise NoResponse("there is no thread that could read the reply")
             if not over.acquire(True, _SECONDS):
                 raise NoResponse(
-                    "the origin has not told of %s %s in %d s" % (what, args[0], _SECONDS)
+                    "the origin has not sent %s %s within %d s" % (what, args[0], _SECONDS)
                 )
         except OSError as exc:
             raise NoResponse("the link is gone") from exc
@@ -60,8 +61,8 @@ class RequestSender:
             self._waiting.pop(ident, None)
         return codec.loads(slot[1])
 
-    def received(self, ident, payload):
-        """Called by who reads the link."""
+    def deliver(self, ident, payload):
+        """Take a reply; on the thread that reads the link."""
         slot = self._waiting.get(ident)
         if slot is not None:
             slot[1] = payload

@@ -1,4 +1,4 @@
-"""Files of packages that came over the link, as `importlib.resources` wants them."""
+"""Gives `importlib.resources` the files of packages that came over the link."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import posixpath
 
 
 class Resources:
-    """The files of a package. An old interpreter asks by the methods of ResourceReader, a newer one by `files`."""
+    """The files of a package.
+
+    Old interpreters use the methods of ``ResourceReader``, newer ones `files`.
+    """
 
     def __init__(self, directory, ask):
         self._root = Resource(directory, ask)
@@ -19,7 +22,7 @@ class Resources:
         return self._root.joinpath(resource).open("rb")
 
     def resource_path(self, resource):
-        raise FileNotFoundError(resource)  # which means: there is none, read it
+        raise FileNotFoundError(resource)  # `importlib` then reads it
 
     def is_resource(self, name):
         return self._root.joinpath(name).is_file()
@@ -29,7 +32,7 @@ class Resources:
 
 
 class Resource:
-    """A file or a directory at the origin; importlib's Traversable."""
+    """A file or a directory at the origin; a ``Traversable`` of `importlib`."""
 
     def __init__(self, path, ask):
         self._path = path
@@ -69,9 +72,7 @@ class Resource:
         stream = io.BytesIO(self.read_bytes())
         if "b" in mode:
             return stream
-        kwargs.setdefault("encoding", "utf-8")
-        if kwargs["encoding"] is None:
-            kwargs["encoding"] = "utf-8"
+        kwargs["encoding"] = kwargs.get("encoding") or "utf-8"
         return io.TextIOWrapper(stream, *args, **kwargs)
 
     def __str__(self):

@@ -1,8 +1,9 @@
-"""What `pytest_peer.here` stands for in a peer."""
+"""What the parts of the agent share, and `pytest_peer.here` shows to the user."""
 
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 from ..link.protocol import codec
 from ..link.protocol import messages
@@ -12,13 +13,13 @@ from ..link.protocol.messages import with_mailbox
 
 
 class Origin:
-    """The way to the test."""
+    """The process that started this peer."""
 
     def __init__(self, runtime):
         self._runtime = runtime
 
     def send(self, mailbox, message):
-        """Send `message` to the origin's mailbox of that name."""
+        """Put `message` into the origin's mailbox of that name; see `pytest_peer.here`."""
         if not isinstance(mailbox, str):
             raise TypeError("mailbox: expected a name, got %r" % (mailbox,))
         try:
@@ -38,7 +39,7 @@ class Origin:
 
 
 class Runtime:
-    """What the parts of the agent share."""
+    """The state that the parts of the agent share."""
 
     def __init__(self, name, by_value, locals):
         self.name = name
@@ -47,11 +48,11 @@ class Runtime:
         self.ids = itertools.count(1)
         self.mailboxes = Mailboxes(_rebuilt)
         self.origin = Origin(self)
-        self.enqueue = None  # set when the link is up
+        self.enqueue: Any = None  # set when the link is up
 
 
 def public(name, otherwise):
-    """Our error of that name, for `except` clauses of the user; `otherwise` where this package cannot be imported."""
+    """Return our public error of that name, or `otherwise` if this package cannot be imported."""
     try:
         from pytest_peer.core import errors
     except ImportError:
@@ -67,5 +68,5 @@ def _rebuilt(payload):
         raise public("DecodeError", codec.CannotDecode)(text) from exc
 
 
-#: Set by `main` before anything of the user's runs.
-runtime = None
+#: Set by `main` before code of the user's runs.
+runtime: Any = None

@@ -1,4 +1,4 @@
-"""Everything that can go wrong with a peer.
+"""The errors and warnings of this package.
 
 ::
 
@@ -8,7 +8,7 @@
      │   ├─ BootTimeout (also TimeoutError; stacks)
      │   └─ HandshakeError
      ├─ NameInUse
-     ├─ PeerDown (reason, last_words, crash)
+     ├─ PeerDown (reason, last_output, crash)
      ├─ CallTimeout (also TimeoutError; stacks)
      ├─ EncodeError
      ├─ DecodeError
@@ -16,8 +16,8 @@
 
     PeerDownWarning (UserWarning)
 
-An exception raised by a called function is raised by the call as itself; the classes above are only what the
-connection, the process or the way between them can do.
+A call raises the exception of the called function as itself. The classes above are for failures of
+the process, of the control link, and of pickling.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .states import DownReason
 
-#: How much of a peer's output an error message quotes: enough for a traceback, short enough for a report.
+#: Lines of a peer's output in an error message: enough for a traceback, short enough for a report.
 QUOTED_LINES = 40
 
 
 class PeerError(RuntimeError):
     """Base of all errors of this package.
 
-    A ``RuntimeError``, because ``concurrent.futures.Executor.submit`` promises one after the end.
+    It is a ``RuntimeError``, because ``concurrent.futures.Executor.submit`` raises one after
+    ``shutdown``.
     """
 
 
@@ -54,9 +55,9 @@ class BootError(PeerError):
         super().__init__(message)
         #: The complete command line.
         self.argv: list[str] = list(argv)
-        #: What the process returned; ``None`` when it was still running, was killed, or never ran.
+        #: The exit status; ``None`` if the process was still running, was killed, or never ran.
         self.exit_status = exit_status
-        #: What it wrote to stdout and stderr until then.
+        #: Its stdout and stderr until then.
         self.output = output
 
     def __str__(self) -> str:
@@ -86,26 +87,26 @@ class BootTimeout(BootError, TimeoutError):
         stacks: str = "",
     ) -> None:
         super().__init__(message, argv=argv, exit_status=exit_status, output=output)
-        #: The Python stack of every thread when the time was over; empty if it could not be found.
+        #: The Python stack of every thread when the time was over; empty if it is not known.
         self.stacks = stacks
 
     def __str__(self) -> str:
-        told = super().__str__()
+        text = super().__str__()
         if not self.stacks or self.stacks in self.output:
-            return told
-        return f"{told}\n{quoted('stacks', self.stacks)}"
+            return text
+        return f"{text}\n{quoted('stacks', self.stacks)}"
 
 
 class HandshakeError(BootError):
-    """Something answered that is no usable Python interpreter."""
+    """The program that was started is not a Python interpreter that can be a peer."""
 
 
 class NameInUse(PeerError):
-    """A peer of this name is alive in this process."""
+    """A peer of this process has the name already, and is not down."""
 
 
 class PeerDown(PeerError):
-    """The peer has ended; it says why. Raised by every pending and every later call."""
+    """The peer has ended. Every pending and every later call raises this, with the reason."""
 
     def __init__(
         self,
@@ -117,22 +118,25 @@ class PeerDown(PeerError):
         super().__init__(message)
         #: Why the peer is down.
         self.reason = reason
-        #: The end of what it wrote.
+        #: The end of its stdout and stderr.
         self.last_output = last_output
         #: The Python stack of every thread when it crashed, as in ``crash.txt``.
         self.crash = crash
 
     def __str__(self) -> str:
-        told = (("last output", self.last_output), ("crash", self.crash))
-        return "\n".join([str(self.args[0]), *(quoted(*each) for each in told if each[1])])
+        parts = (("last output", self.last_output), ("crash", self.crash))
+        return "\n".join([str(self.args[0]), *(quoted(*each) for each in parts if each[1])])
 
 
 class CallTimeout(PeerError, TimeoutError):
-    """A call was not answered in time. The function goes on over there, the late answer is dropped."""
+    """A call has not returned in time.
+
+    The function goes on in the peer. Its late reply is dropped.
+    """
 
     def __init__(self, message: str, stacks: str = "") -> None:
         super().__init__(message)
-        #: The Python stack of every thread of the peer at that moment, or why there is none.
+        #: The Python stack of every thread of the peer at that moment, or why it is not known.
         self.stacks = stacks
 
     def __str__(self) -> str:
@@ -140,15 +144,15 @@ class CallTimeout(PeerError, TimeoutError):
 
 
 class EncodeError(PeerError):
-    """An argument, a result or a message cannot be sent to the other process; says which part of it."""
+    """An argument, a result or a message cannot be pickled; the text says which part of it."""
 
 
 class DecodeError(PeerError):
-    """What arrived cannot be rebuilt here: a module, a class or a version is missing. ``__cause__`` says which."""
+    """An argument, a result or a message cannot be unpickled; ``__cause__`` says why."""
 
 
 class RemoteError(PeerError):
-    """Stands for an exception of the peer that cannot be rebuilt here."""
+    """Stands for an exception of the peer that cannot be pickled or unpickled."""
 
     def __init__(self, type_name: str, original_repr: str, remote_traceback: str = "") -> None:
         super().__init__(type_name, original_repr, remote_traceback)
@@ -164,11 +168,11 @@ class RemoteError(PeerError):
 
 
 class PeerDownWarning(UserWarning):
-    """A peer went down although nobody asked it to."""
+    """A peer has ended unexpectedly."""
 
 
 def quoted(label: str, text: str) -> str:
-    """The last lines of `text`, indented below `label`, for an error message."""
+    """Quote the last lines of `text`, indented below `label`, for an error message."""
     lines = text.splitlines()
     if not lines:
         return f"  {label}: none"

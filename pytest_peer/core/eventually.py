@@ -1,4 +1,4 @@
-"""Waiting for what becomes true."""
+"""Wait until a condition becomes true."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ _LONGEST_PAUSE = 0.1
 
 
 def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
-    """Call `fn` until it neither raises an ``Exception`` nor returns something falsy, and return its value.
+    """Call `fn` until it neither raises an ``Exception`` nor returns a false value.
 
-    ``None`` counts as success: an assertion that passed. Pauses between attempts grow from 1 ms to 0.1 s.
+    ``None`` counts as success: it is the result of a function whose assertions have passed. The
+    pauses between the attempts grow from 1 ms to 0.1 s.
 
-    :param timeout: seconds, ``None`` for no limit. `fn` is called at least once, and once more after the time.
-    :raises AssertionError: it returned something falsy to the end.
-    :raises Exception: it raised to the end: the last exception itself, with a note.
+    :param fn: has no parameters.
+    :param timeout: seconds, ``None`` for no limit; default 5. `fn` is called at least once, and
+        once more after this time.
+    :returns: the value of the successful call.
+    :raises AssertionError: the last attempt returned a false value.
+    :raises Exception: the last attempt raised it. It has a note with time and attempts.
     """
     limit = seconds("timeout", timeout)
     started = monotonic()
@@ -48,12 +52,12 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
                     f"{fn!r} still returned {value!r} after {limit:g} s and {attempts} attempts"
                 )
         left = pause if limit is None else min(pause, max(0.0, limit - (monotonic() - started)))
-        sleep(left)  # nothing to wait on: what becomes true is somewhere else
+        sleep(left)  # any process may make it true, so there is nothing to wait on
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
 def _add_note(exc: Exception, note: str) -> None:
     if sys.version_info >= (3, 11):
         exc.add_note(note)
-    else:  # in an old peer; there it is shown by nobody, but it travels
+    else:  # an old peer does not show it, but the origin does
         exc.__notes__ = [*getattr(exc, "__notes__", ()), note]

@@ -1,6 +1,6 @@
-"""Whether gevent or eventlet has replaced this process's threads, sockets and subprocesses.
+"""Find out whether gevent or eventlet has replaced threads, sockets or subprocesses.
 
-What controls peers has to run while tests wait, which greenlets do not.
+The code that controls peers has to run while tests wait, which greenlets do not.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _LIBRARIES = ("gevent", "eventlet")
 
 
 def patched_by() -> str:
-    """Which of them has replaced something that peers need; empty if none has."""
+    """Return the library that has replaced something peers need; empty if none has."""
     for needed in (_thread.start_new_thread, socket.socket, subprocess.Popen):
         library = str(getattr(needed, "__module__", "")).partition(".")[0]
         if library in _LIBRARIES:

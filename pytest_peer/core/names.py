@@ -1,6 +1,7 @@
-"""Names of peers: where they come from, and who has which.
+"""Names of peers: made, checked, and claimed by living peers.
 
-A name becomes part of a file name, of a command line and of a host name, hence the narrow alphabet and length.
+A name becomes part of a file name, of a command line and of a host name. So it has few different
+characters and a limited length.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import itertools
 import os
 import re
 import socket
+
 
 __tracebackhide__ = True
 
@@ -22,11 +24,11 @@ _counter = itertools.count(1)
 
 
 def random_name(prefix: str = "peer") -> str:
-    """Return ``<prefix>-<n>-<pid>``, a name no other call in this process returns.
+    """Return ``<prefix>-<n>-<pid>``, a name that no other call in this process returns.
 
-    Erlang's ``peer:random_name/1``.
+    Erlang's original is ``peer:random_name/1``.
 
-    :param prefix: made a `slug`.
+    :param prefix: default ``"peer"``; made a `slug`.
     """
     tail = f"-{next(_counter)}-{os.getpid()}"
     return (slug(prefix, MAX_LENGTH - len(tail)) or "peer") + tail
@@ -50,8 +52,8 @@ def slug(text: str, limit: int) -> str:
 def checked(name: object) -> str:
     """Return `name` if it can be a peer's name.
 
-    :raises TypeError: not a string.
-    :raises ValueError: empty, too long, or with a character outside ``[A-Za-z0-9_.-]``.
+    :raises TypeError: it is not a ``str``.
+    :raises ValueError: it is empty, too long, or has a character outside ``[A-Za-z0-9_.-]``.
     """
     if not isinstance(name, str):
         raise TypeError(f"name: expected a str, got {name!r}")
@@ -65,10 +67,10 @@ def checked(name: object) -> str:
 
 
 def short_host() -> str:
-    """This host's name up to the first dot."""
+    """Return this host's name up to the first dot."""
     return socket.gethostname().partition(".")[0] or "localhost"
 
 
 def full_host() -> str:
-    """This host's fully qualified name, as Erlang's ``longnames`` uses it."""
+    """Return this host's fully qualified name, as Erlang's ``longnames`` uses it."""
     return socket.getfqdn()

@@ -1,7 +1,8 @@
-"""How a peer's interpreter comes into being, in multiprocessing's words; pure.
+"""Which start method can serve which options; pure functions.
 
-``"spawn"`` executes a program. ``"forkserver"`` forks a process that has started already: many times faster, and possible only
-for an interpreter like the origin's, started with the environment that it had then.
+The methods have multiprocessing's names. ``"spawn"`` executes a program. ``"forkserver"`` forks an
+interpreter that has started already. This is about ten times faster, and possible only if the peer
+has the origin's interpreter and the environment that this one was started with.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ FORKSERVER = "forkserver"
 SPAWN = "spawn"
 START_METHODS = (FORKSERVER, SPAWN)
 
-#: Variables that are read when an interpreter, its memory allocator, its locale or its coverage starts: later is too late.
+#: Variables that have an effect only when an interpreter starts, with its memory allocator, its
+#: locale and its coverage.
 _READ_AT_START = (
     "COVERAGE_PROCESS_",
     "COV_CORE_",
@@ -29,7 +31,7 @@ _READ_AT_START = (
 
 
 def unsupported(platform: str, implementation: str) -> str:
-    """Why there is no fork server on such a system; empty if there can be one."""
+    """Say why there is no fork server on such a system; empty if there can be one."""
     if platform != "linux":
         return f"there is no fork server on {platform}"
     if implementation != "cpython":
@@ -40,23 +42,23 @@ def unsupported(platform: str, implementation: str) -> str:
 def refusal(
     exec: Sequence[str], args: Sequence[str], post_process_args: object, env: Iterable[str]
 ) -> str:
-    """Why a fork server cannot serve such options; empty if it can.
+    """Say why a fork server cannot serve such options; empty if it can.
 
     :param env: the names of the variables that the peer gets or loses.
     """
     if list(exec) != [sys.executable]:
         return "exec is not the origin's interpreter"
     if args:
-        return "args are for the start of an interpreter"
+        return "args are read at the start of an interpreter"
     if post_process_args is not None:
-        return "post_process_args is for the start of an interpreter"
+        return "post_process_args changes the start of an interpreter"
     if names := sorted(filter(_is_read_at_start, env)):
-        return f"env has what an interpreter reads at its start: {', '.join(names)}"
+        return f"env has variables that an interpreter reads at its start: {', '.join(names)}"
     return ""
 
 
 def read_at_start(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of an environment that a process must have from its start."""
+    """Return the variables of an environment that a process must have from its start."""
     return {name: value for name, value in environ.items() if _is_read_at_start(name)}
 
 

@@ -14,34 +14,20 @@ from pathlib import Path
 import pytest
 
 import pytest_peer
+from pytest_peer.launch import bootstrap
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(pytest_peer.__file__).parent
 AGENT = PACKAGE / "agent"
-#: What the agent and the origin's link share.
-SHARED_NAMES = (
-    "code_by_value",
-    "codec",
-    "describing",
-    "frames",
-    "intake",
-    "mailbox",
-    "outbox",
-    "segments",
-    "shadowed",
-    "socket_stream",
-    "stream",
-    "wire",
-)
-SHARED = [PACKAGE / "link" / f"{name}.py" for name in SHARED_NAMES]
-#: What a peer imports that has no pytest_peer; __init__.py is left out, which names all the rest.
-SERVED = [
-    PACKAGE / f"{name}.py"
-    for name in ("errors", "eventually", "here", "states", "time_limits", "unpatched")
-]
+#: Run in peers under the agent's package, whose relative imports mean the same there.
+OWN = {Path(file) for file in bootstrap.own_files()} & set(PACKAGE.rglob("*.py"))
+#: Imported by peers that have no pytest_peer.
+STUBS = {Path(file) for file, _, _ in bootstrap.stubs().values()}
 #: What starts a peer behind a launcher.
-RELAY = [PACKAGE / "launch" / "relay" / f"{name}.py" for name in ("far", "frames", "offspring")]
-SENT_TO_PEERS = [*sorted(AGENT.rglob("*.py")), *SHARED, *SERVED, *RELAY]
+RELAY = {
+    PACKAGE / "launch" / "relay" / f"{name}.py" for name in ("remote", "frames", "descendants")
+}
+SENT_TO_PEERS = sorted({AGENT / "boot.py"} | OWN | STUBS | RELAY)
 MOST_LINES = 320
 
 #: Top-level modules of the standard library that Python 3.8 does not have.
@@ -49,7 +35,7 @@ LATER_THAN_3_8 = {"_zoneinfo", "annotationlib", "compression", "graphlib", "toml
 #: Of these, what a peer needs is sent along under its own name.
 SENT_ALONG = {"cloudpickle", "execnet", "pytest_peer", "pytest_peer_agent"}
 #: It is used where it is.
-IF_THERE = {"agent/asserting.py": {"_pytest"}}
+IF_THERE = {"agent/assertions.py": {"_pytest"}}
 IMPORTABLE_IN_PEERS = sys.stdlib_module_names - LATER_THAN_3_8 | SENT_ALONG
 
 
@@ -89,6 +75,16 @@ def test_peers_need_only_the_standard_library(path: Path) -> None:
         if module.partition(".")[0] not in IMPORTABLE_IN_PEERS | IF_THERE.get(relative(path), set())
     ]
     assert not foreign
+
+
+@pytest.mark.parametrize("path", sorted(OWN - STUBS), ids=relative)
+def test_modules_of_the_agent_import_only_what_is_sent(path: Path) -> None:
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    sent = {file.with_suffix("") for file in OWN}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            module = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            assert {module, *(module / alias.name for alias in node.names)} & sent
 
 
 def absolute_imports(tree: ast.AST) -> Iterator[tuple[int, str]]:

@@ -1,4 +1,4 @@
-"""Stand-ins for modules that are not installed in the peer. They are sent as source.
+"""Modules for peers in which this package or pytest is not installed. They are sent as source.
 
 `launch.bootstrap` has the table of their names.
 """

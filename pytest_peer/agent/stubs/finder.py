@@ -1,4 +1,4 @@
-"""Stand-ins for what is not installed in the peer: this package, and pytest. Their source came with the agent."""
+"""Finds the stubs of this package and of pytest. Their source came with the agent."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ _OURS = "pytest_peer"
 
 
 def install(sources):
-    """From now on they are found.
+    """Find the stubs from now on.
 
-    :param sources: of each module its file at the origin, whether it is a package, its text.
+    :param sources: of each module its file at the origin, whether it is a package, and its text.
     """
-    sys.meta_path.insert(0, FirstForOurs(sources[_OURS][0]))
+    sys.meta_path.insert(0, InstalledFinder(sources[_OURS][0]))
     sys.meta_path.append(StubFinder(sources))
 
 
 class StubFinder:
-    """The last of the finders: what is importable here wins."""
+    """The last finder: what is installed here comes first."""
 
     def __init__(self, sources):
         self._sources = sources
 
-    def find_spec(self, name, path=None, target=None):  # noqa: ARG002 - as the import system calls it
+    def find_spec(self, name, path=None, target=None):  # noqa: ARG002 - by the import system
         if name not in self._sources:
             return None
         from importlib.machinery import ModuleSpec
@@ -32,21 +32,22 @@ class StubFinder:
         return ModuleSpec(name, self, origin=filename, is_package=is_package)
 
     def create_module(self, spec):  # noqa: ARG002
-        return None  # an ordinary one
+        return None
 
     def exec_module(self, module):
         filename, _, source = self._sources[module.__name__]
         exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
 
 
-class FirstForOurs:
-    """Lets a `pytest_peer` that is installed here win, but not the origin's.
+class InstalledFinder:
+    """Finds a `pytest_peer` that is installed here, but not the origin's.
 
-    A directory of the origin's ``sys.path``, or the current one, may have that in it: it needs what is not here.
+    A directory of the origin's ``sys.path``, or the current one, may contain the origin's, whose
+    dependencies are missing here.
     """
 
-    def __init__(self, origins):
-        self._origins = os.path.realpath(os.path.dirname(os.path.dirname(origins)))
+    def __init__(self, file_at_origin):
+        self._origins = os.path.realpath(os.path.dirname(os.path.dirname(file_at_origin)))
 
     def find_spec(self, name, path=None, target=None):  # noqa: ARG002
         if name != _OURS:

@@ -1,12 +1,19 @@
-"""Where public names of this package are at home that make no sense in a peer: they can be imported, and no more."""
+"""Stands for each module that defines public names of this package.
+
+Only the names that are imported here work in a peer. The others can be imported, and no more.
+"""
 
 from __future__ import annotations
 
 from pytest_peer_agent.agent.stubs.placeholder import placeholder
+from pytest_peer_agent.link.protocol.mailbox import Mailbox  # noqa: F401 - to be imported from here
+
+from pytest_peer.here import mailbox  # noqa: F401 - a peer has one set of mailboxes
+
+_WHY = "works where pytest runs: this peer has no pytest_peer installed"
 
 
 def __getattr__(name):
     if name.startswith("_"):
         raise AttributeError(name)
-    why = "works where pytest runs: this peer has no pytest_peer installed"
-    return globals().setdefault(name, placeholder("pytest_peer", name, why))
+    return globals().setdefault(name, placeholder("pytest_peer", name, _WHY))

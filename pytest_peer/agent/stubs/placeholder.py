@@ -1,36 +1,22 @@
-"""Names that mean something only where pytest runs: a module that mentions them can be imported here, and who uses one is told."""
+"""Names that work only where pytest runs.
+
+A module that mentions them can be imported in a peer; the code that uses one gets an error.
+"""
 
 from __future__ import annotations
 
-_OPERATIONS = [
-    "call",
-    "contains",
-    "delitem",
-    "enter",
-    "exit",
-    "eq",
-    "ge",
-    "getitem",
-    "gt",
-    "iter",
-    "le",
-    "len",
-    "lt",
-    "ne",
-    "next",
-    "setitem",
-    "bool",
-    "aenter",
-    "aexit",
-    "await",
-]
+_OPERATIONS = ["call", "contains", "delitem", "enter", "exit", "eq", "ge", "getitem", "gt", "iter"]
+_OPERATIONS += ["le", "len", "lt", "ne", "next", "setitem", "bool", "aenter", "aexit", "await"]
 
 
 class Placeholder(type):
-    """A metaclass: in every version of Python a class may be an annotation, a base, and an argument of ``isinstance``."""
+    """The metaclass of these names.
+
+    In every version of Python a class may be an annotation, a base and an argument of `isinstance`.
+    """
 
     def __call__(cls, *args, **kwargs):  # noqa: ARG002 - they may be any
-        if not cls._can_be_made:
+        if not cls._instantiable:
             _refuse_class(cls)
         return object.__new__(cls)
 
@@ -50,17 +36,18 @@ class Placeholder(type):
     __ror__ = __or__
 
 
-def placeholder(module, name, why, can_be_made=False):
-    """A class of that name.
+def placeholder(module, name, why, instantiable=False):
+    """Return a class of that name.
 
-    :param why: why it cannot be used.
-    :param can_be_made: as code does at the top of a module; then it is what was made that cannot be used.
+    :param why: the end of the error message: why it cannot be used.
+    :param instantiable: whether code at the top of a module may call it. Then only the instance
+        cannot be used.
     """
-    body = {"__module__": module, "__qualname__": name, "_why": why, "_can_be_made": can_be_made}
+    body = {"__module__": module, "__qualname__": name, "_why": why, "_instantiable": instantiable}
     body.update(("__%s__" % operation, _refuse) for operation in _OPERATIONS)
     body["__getattr__"] = _refuse_attribute
     body["__hash__"] = object.__hash__
-    body["__new__"] = _refuse_class  # when it comes in a pickle
+    body["__new__"] = _refuse_class  # for unpickling
     return Placeholder(name.rpartition(".")[2], (), body)
 
 
@@ -77,5 +64,5 @@ def _refuse(self, *args, **kwargs):  # noqa: ARG001 - they may be any
 
 
 def _refuse_attribute(self, name):
-    # Of the class that hasattr() expects, and whatever copies or shows objects.
+    # An AttributeError, as `hasattr`, `copy` and `pprint` expect it.
     raise AttributeError(name if name.startswith("_") else _text(type(self)))

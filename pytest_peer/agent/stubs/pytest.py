@@ -1,6 +1,7 @@
-"""What ``import pytest`` gets where it is not installed: enough to import a test module, and to call what is in it.
+"""Stands for pytest where it is not installed.
 
-Marks and fixtures leave what they decorate as it is, outcomes become the test's, `raises` works; all else is a placeholder.
+This is enough to import a test module and to call its functions. Marks and fixtures return what
+they decorate, outcomes become the test's, and `raises` works. All other names are placeholders.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pytest_peer_agent.agent.stubs.placeholder import placeholder
 
 _WHY = "cannot be used in this peer: pytest is not installed there"
 
-# Outcomes. As pytest's own they call themselves builtins; the origin finds pytest's by their qualified names, with these attributes.
+# Outcomes. They have the module, the qualified names and the attributes of pytest's own, by which
+# the origin finds those.
 
 
 class _Outcome(BaseException):
@@ -98,11 +100,11 @@ def _release(version):
     return [int(number) for number in numbers.group().split(".")] if numbers else []
 
 
-# What decorates
+# Decorators
 
 
 class _Mark:
-    """Of any name and with any arguments."""
+    """A mark of any name, with any arguments."""
 
     def __init__(self, name, args=(), kwargs=None):
         self.name = name
@@ -134,7 +136,7 @@ def param(*values, marks=(), id=None):
     return _Parameters(values, marks, id)
 
 
-def fixture(function=None, **options):  # noqa: ARG001 - they are pytest's business
+def fixture(function=None, **options):  # noqa: ARG001 - for pytest only
     return function if callable(function) else lambda decorated: decorated
 
 
@@ -142,7 +144,7 @@ hookimpl = hookspec = fixture
 
 
 def register_assert_rewrite(*names):
-    """There is nothing to rewrite with."""
+    """Do nothing: only pytest rewrites."""
 
 
 # raises
@@ -192,14 +194,14 @@ def raises(expected_exception=BaseException, *args, match=None, check=None, **kw
     if not args:
         return _Raises(expected_exception, match, check)
     function, *args = args
-    if match is not None:  # it is the function's
+    if match is not None:  # an argument of the function
         kwargs["match"] = match
     with _Raises(expected_exception, None, None) as info:
         function(*args, **kwargs)
     return info
 
 
-# All else
+# All other names
 
 _EXCEPTIONS = {"Error": Exception, "Warning": UserWarning}
 
@@ -212,6 +214,6 @@ def __getattr__(name):
             value = type(name, (base,), {"__module__": "pytest"})
             break
     else:
-        # What is made at the top of a module: StashKey[int](), and `approx` for a parameter.
+        # Code at the top of a module makes instances: StashKey[int](), and `approx` as a parameter.
         value = placeholder("pytest", name, _WHY, name[0].isupper() or name == "approx")
     return globals().setdefault(name, value)

@@ -359,4 +359,4 @@ def test_a_peer_in_the_environment_of_the_origin_has_no_stand_ins(peer_factory: 
 
 
 def have_stand_ins() -> bool:
-    return any("standins" in type(finder).__module__ for finder in sys.meta_path)
+    return any("stubs" in type(finder).__module__ for finder in sys.meta_path)

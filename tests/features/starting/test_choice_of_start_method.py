@@ -31,11 +31,11 @@ def test_start_method_that_is_asked_for_is_used(peer_factory, method):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"args": ["-O"]}, "args are for the start of an interpreter"),
+        ({"args": ["-O"]}, "args are read at the start of an interpreter"),
         ({"exec": ["env", sys.executable]}, "exec is not the origin's interpreter"),
         (
             {"env": {"PYTHONHASHSEED": "1"}},
-            "env has what an interpreter reads at its start: PYTHONHASHSEED",
+            "env has variables that an interpreter reads at its start: PYTHONHASHSEED",
         ),
     ],
 )

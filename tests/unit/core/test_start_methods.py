@@ -13,8 +13,8 @@ from pytest_peer.core.start_methods import unsupported
 NOT_FORKABLE = [
     ({"exec": "python3"}, "exec is not the origin's interpreter"),
     ({"exec": [sys.executable, "-O"]}, "exec is not the origin's interpreter"),
-    ({"args": ["-O"]}, "args are for the start"),
-    ({"post_process_args": list}, "post_process_args is for the start"),
+    ({"args": ["-O"]}, "args are read at the start"),
+    ({"post_process_args": list}, "post_process_args changes the start"),
     ({"env": {"PYTHONHASHSEED": "1"}}, "PYTHONHASHSEED"),
     ({"env": {"LD_PRELOAD": None}}, "LD_PRELOAD"),
     ({"env": {"MALLOC_ARENA_MAX": "1"}}, "MALLOC_ARENA_MAX"),
