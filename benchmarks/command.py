@@ -23,7 +23,7 @@ ROUNDS = 20
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print. The exit status is 1 if something that is there failed."""
+    """Measure and print; return 1 if an installed system failed."""
     arguments = _parser().parse_args(argv)
     amounts = counts.QUICK if arguments.quick else counts.Counts(idle=arguments.idle)
     chosen = [each for each in measurements.all_of(amounts) if _wanted(each.name, arguments.only)]
@@ -74,13 +74,13 @@ def _wanted(name: str, patterns: list[str] | None) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="compare.py",
-        description="Figures of peers beside those of execnet, multiprocessing, Erlang's peer and others.",
+        description="Compare peers with execnet, multiprocessing, Erlang's peer and others.",
     )
     parser.add_argument(
         "--rounds",
         type=int,
         default=ROUNDS,
-        help=f"default {ROUNDS}; what takes long is measured in fewer",
+        help=f"default {ROUNDS}; long measurements have fewer",
     )
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", help="measurements, as --list shows them; may have *"
@@ -92,16 +92,14 @@ def _parser() -> argparse.ArgumentParser:
         help="only these, as 'peer*'; the table has their names",
     )
     parser.add_argument("--list", action="store_true", help="only show the names of measurements")
-    parser.add_argument(
-        "--quick", action="store_true", help="one small round, to see that it works"
-    )
+    parser.add_argument("--quick", action="store_true", help="take one small round, as a check")
     parser.add_argument(
         "--idle", type=int, default=0, metavar="N", help="also start N peers that stay idle"
     )
     parser.add_argument(
         "--make-venv",
         action="store_true",
-        help="install pytest-forked and pytest-isolate into benchmarks/.venv, with a pytest that they work with",
+        help="install pytest-forked, pytest-isolate and their pytest into benchmarks/.venv",
     )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there too")
     return parser

@@ -1,10 +1,11 @@
-"""Figures of peers beside those of what else starts processes and calls functions there: ``python benchmarks/compare.py``.
+"""Compare peers with other ways to call functions in processes: ``python benchmarks/compare.py``.
 
-It needs the package; what else it can compare with is the dependency group ``benchmarks`` and Erlang's ``erl``.
-What is missing is named in the table. ``--help`` shows the options, docs/benchmarks.md how to read the table.
+It needs the package. The dependency group ``benchmarks`` and Erlang's ``erl`` add systems; the
+table names those that are missing. ``--help`` shows the options. See docs/benchmarks.md for how to
+read the table.
 """
 
-# Nothing else at the top: a process that multiprocessing spawns runs this file, and shall not pay for it.
+# No other import at the top: each process that multiprocessing spawns runs this file.
 if __name__ == "__main__":
     import sys
 

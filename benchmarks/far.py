@@ -1,10 +1,10 @@
-"""What runs at the far end. Imports nothing: it is imported there."""
+"""The functions that run in the other process, which has to import this module."""
 
 _made = {}
 
 
 def payload(size):
-    """Made only once: its making is not what is measured."""
+    """Return so many bytes, made only once: making them is not measured."""
     if size not in _made:
         _made[size] = b"x" * size
     return _made[size]

@@ -1,4 +1,4 @@
-"""The far end of multiprocessing's pipes: a process that calls what it is told to."""
+"""The process at the other end of multiprocessing's pipes, which calls the functions it gets."""
 
 import os
 import sys
@@ -6,13 +6,13 @@ import threading
 
 
 def serve(connections, output=None):
-    """Serve each connection on a thread of its own, until it is closed at the other end.
+    """Serve each connection on a thread of its own, until the other end closes it.
 
     :param output: a connection that becomes standard output.
     """
     if output is not None:
         os.dup2(output.fileno(), 1)
-        # Each line is written when it ends, as in a peer: otherwise a crash would lose the last ones.
+        # Line-buffered as in a peer, where a crash must not lose the last lines.
         sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     for connection in connections[1:]:
         threading.Thread(target=_serve_one, args=(connection,), daemon=True).start()

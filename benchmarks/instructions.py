@@ -1,6 +1,7 @@
-"""Instructions that the origin executes for one call: ``python benchmarks/instructions.py``. Needs valgrind.
+"""Count the origin's instructions for one call: ``python benchmarks/instructions.py``.
 
-A busy machine does not change them, so they tell of changes too small for a clock. Threads make them vary by some percent.
+A busy machine does not change their number, so they show changes that are too small for a clock.
+Threads make it vary by a few percent. This needs valgrind.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ with pytest_peer.start(wait_boot=60) as peer:
     for _ in range(int(sys.argv[1])):
         peer.call(operator.add, 1, 2)
 """
-#: Enough that what is done only once is small beside it.
+#: So many that the cost of the start is small in comparison.
 FEW, MANY = 100, 600
-#: valgrind is some fifty times slower.
+#: Programs are about fifty times slower under valgrind.
 SECONDS = 300
 
 
@@ -39,7 +40,7 @@ def main() -> int:
 
 
 def _instructions(calls: int) -> int:
-    """Of a whole run, less its children."""
+    """Return the instructions of a whole run, without child processes."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
     command += ["--trace-children=no", sys.executable, "-c", CALLS]
     result = subprocess.run(

@@ -1,4 +1,4 @@
-"""What a launcher costs: the boot of a peer behind it, a call, and big data, beside a peer on this machine.
+"""Measure boot, call and big data of peers behind launchers, beside a peer on this machine.
 
 python benchmarks/launchers.py [-n BOOTS] "ssh host python3" "docker run -i --rm image python3" ...
 """

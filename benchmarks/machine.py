@@ -1,4 +1,4 @@
-"""What the figures were taken on."""
+"""The machine that the figures were taken on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def described() -> str:
-    """One line: interpreter, system, processors, memory, load."""
+    """Return a line with interpreter, system, processors, memory and load."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     words = [

@@ -1,4 +1,4 @@
-"""Memory that a process shares with nobody."""
+"""The memory of a process that no other process shares."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def unique(pid: int) -> int | None:
-    """Bytes that would be free if the process ended (USS); ``None`` where the system does not say."""
+    """Return the bytes that the end of a process would free (USS); ``None`` if not known."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except FileNotFoundError:

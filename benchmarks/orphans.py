@@ -1,6 +1,7 @@
-"""How long what a killed pytest has started lives on: ``python benchmarks/orphans.py``. Linux.
+"""Measure how long peers outlive a killed pytest: ``python benchmarks/orphans.py``. Linux.
 
-A pytest with busy peers, each with a child, gets SIGKILL; beside it one with gateways of execnet that do the same.
+A pytest with busy peers, each with a child, gets SIGKILL. For comparison so does one with busy
+gateways of execnet.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     count, limit = arguments.count, arguments.limit
     print(f"{machine.described()}, rounds: {arguments.rounds}\n")
     print(
-        f"`kill -9` of a pytest with {count} busy peers, each with a child: seconds until all {2 * count} are gone\n"
+        f"`kill -9` of a pytest with {count} busy peers, each with a child: "
+        f"seconds until all {2 * count} are gone\n"
     )
     print(f"| | {' | '.join(SYSTEMS)} |\n|---|{'---|' * len(SYSTEMS)}")
     for title, occupation in OCCUPATIONS.items():
@@ -55,22 +57,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _cell(rounds: list[list[float]], count: int, limit: float) -> str:
-    """The median of the rounds, in which each process has its seconds: the peers, and then their children."""
+    """Return the median of the rounds.
+
+    :param rounds: the seconds of each process: of the peers, then of their children.
+    """
     peers = statistics.median(max(ends[:count]) for ends in rounds)
-    everybody = statistics.median(max(ends) for ends in rounds)
-    if everybody < limit:
-        return f"{everybody:.3f}"
+    all_gone = statistics.median(max(ends) for ends in rounds)
+    if all_gone < limit:
+        return f"{all_gone:.3f}"
     left = max(sum(end >= limit for end in ends) for ends in rounds)
-    told = f"; without children {peers:.2f}" if peers < limit else ""
-    return f"> {limit:g}: {left} left{told}"
+    peers_gone = f"; without children {peers:.2f}" if peers < limit else ""
+    return f"> {limit:g}: {left} left{peers_gone}"
 
 
 def _killed(test: str, method: str, occupation: str, count: int, limit: float) -> list[float]:
-    """Seconds from the kill to the end of each; `limit` of one that lives then, and is ended here."""
+    """Return the seconds from the kill to the end of each process.
+
+    Processes that live longer than `limit` are killed.
+    """
     with tempfile.TemporaryDirectory(prefix="orphans-") as directory:
-        told, output = Path(directory, "told"), Path(directory, "output")
+        pids, output = Path(directory, "pids"), Path(directory, "output")
         variables = {
-            "ORPHANS_TOLD": str(told),
+            "ORPHANS_PIDS": str(pids),
             "ORPHANS_COUNT": str(count),
             "ORPHANS_OCCUPATION": occupation,
             "ORPHANS_SYSTEM": method,
@@ -89,11 +97,11 @@ def _killed(test: str, method: str, occupation: str, count: int, limit: float) -
             )
         try:
             deadline = time.monotonic() + SECONDS_TO_START
-            while not told.exists():
+            while not pids.exists():
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(output.read_text())
                 time.sleep(0.05)
-            fds = [os.pidfd_open(int(pid)) for pid in told.read_text().split()]
+            fds = [os.pidfd_open(int(pid)) for pid in pids.read_text().split()]
         finally:
             began = time.monotonic()
             process.kill()

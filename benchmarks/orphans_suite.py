@@ -1,4 +1,4 @@
-"""The suite that orphans.py kills."""
+"""The test suite that orphans.py kills."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def hold() -> None:
 
 
 def serve(channel: object) -> None:
-    """In a gateway."""
+    """Occupy a gateway."""
     channel.send((os.getpid(), start_child()))  # type: ignore[attr-defined]
     globals()[channel.receive()]()  # type: ignore[attr-defined]
 
 
 def tell_and_wait(pids: list[int]) -> None:
-    """Of all peers, and then of their children."""
-    path = Path(os.environ["ORPHANS_TOLD"])
+    """Write the process ids of all peers, then of their children."""
+    path = Path(os.environ["ORPHANS_PIDS"])
     path.with_suffix(".part").write_text(" ".join(map(str, pids)))
     path.with_suffix(".part").rename(path)
     threading.Event().wait()

@@ -1,4 +1,4 @@
-"""One processor for everything: a round trip then costs what is computed, and nothing of waking another processor."""
+"""Pin processes to one processor, so that a round trip does not include waking another one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rounds import Missing
 
 @contextmanager
 def pinned() -> Iterator[None]:
-    """Pin this process, and what it starts meanwhile, to the last processor that it may use."""
+    """Pin this process, and those that it starts meanwhile, to the last processor it may use."""
     if not hasattr(os, "sched_setaffinity"):
         raise Missing("no sched_setaffinity")
     before = os.sched_getaffinity(0)
@@ -24,7 +24,7 @@ def pinned() -> Iterator[None]:
 
 
 def pin(pid: int) -> None:
-    """Pin a process to where this thread is: one that another process forked does not inherit from here."""
+    """Pin a process to the processors of this thread, if another process has forked it."""
     if hasattr(os, "sched_setaffinity"):
         _set(pid, os.sched_getaffinity(0))
 

@@ -1,4 +1,7 @@
-"""Figures in rounds: every system takes its turn in each, so that a busy moment of the machine hits all of them."""
+"""Take figures in rounds.
+
+All systems take turns in each round, so that a busy moment of the machine affects all of them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from typing import ClassVar
 if TYPE_CHECKING:
     from systems.system import System
 
-#: For one system in one round; all waiting is done on the main thread.
+#: The figures of one system in one round.
 SECONDS_TO_TAKE = 300.0
 
 #: Takes the figures of one system in one round.
@@ -28,19 +31,19 @@ Taker = Callable[[], dict[str, float]]
 
 
 class Missing(Exception):
-    """There is no such figure of this system; the text says why."""
+    """A system does not have a figure; the text says why."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What a row of the table shows."""
+    """A row of the table."""
 
     key: str
     label: str
     unit: str
     floor: str = ""  # what the machine itself needs for it
 
-    #: What is measured is in SI base units.
+    #: Measured values are in SI base units.
     FACTORS: ClassVar = {
         "s": 1,
         "ms": 1e3,
@@ -57,12 +60,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Figures which are taken together."""
+    """Figures that are taken together."""
 
     name: str
     needs: str  # of the words in `System.offers`
     figures: list[Figure]
-    #: Opens what it needs of a system, for all rounds. May raise `Missing`.
+    #: Opens a system for all rounds. May raise `Missing`.
     take: Callable[[System], AbstractContextManager[Taker]]
     share: int = 1  # one of so many rounds: it takes long
     warm: bool = True  # the first time is not like the others, and not counted
@@ -71,7 +74,7 @@ class Measurement:
 
 @dataclass
 class Row:
-    """One figure of all systems: a value for each round."""
+    """One figure of all systems, with a value for each round."""
 
     measurement: str
     figure: Figure
@@ -82,11 +85,11 @@ class Row:
         return statistics.median(self.values[system]) if self.values.get(system) else None
 
     def ratio(self, system: str, reference: str) -> float | None:
-        """The median of the ratios within the rounds."""
+        """Return the median of the ratios within the rounds."""
         return self._within(system, reference, lambda a, b: a / b)
 
     def difference(self, system: str, reference: str) -> float | None:
-        """The median of the differences within the rounds."""
+        """Return the median of the differences within the rounds."""
         return self._within(system, reference, lambda a, b: a - b)
 
     def _within(
@@ -97,7 +100,10 @@ class Row:
 
 
 def measure(measurement: Measurement, systems: list[System], rounds: int) -> list[Row]:
-    """Take the figures of all systems that have them; what fails is missing in the rows, with the reason."""
+    """Take the figures of all systems that have them.
+
+    A row has the reason for a figure that is missing because it failed.
+    """
     rows = [Row(measurement.name, figure) for figure in measurement.figures]
     takers: dict[str, Taker] = {}
 
@@ -139,7 +145,9 @@ def measure(measurement: Measurement, systems: list[System], rounds: int) -> lis
             attempt(system.name, partial(opened, system))
         for number in range(0 if measurement.warm else 1, max(1, rounds // measurement.share) + 1):
             names = list(takers)
-            start = number % max(1, len(names))  # nobody is always the first, or after the same one
+            start = number % max(
+                1, len(names)
+            )  # so that no system is always the first, or after the same one
             for name in names[start:] + names[:start]:
                 attempt(name, partial(taken, name, number > 0))
     return rows

@@ -1,8 +1,9 @@
-"""Peers by the thousand, each ended in a random way at a random moment, in one process: ``python benchmarks/soak.py``. Linux.
+"""End thousands of peers in random ways at random moments: ``python benchmarks/soak.py``. Linux.
 
-Every outcome has to be one that is documented, and nothing may grow: descriptors, threads, processes, files, memory. Otherwise
-it prints the seed and the case, which ``--seed SEED --case CASE`` runs again, and exits with status 1. How things interleave is
-up to the machine, so it may take several runs to see a failure again.
+Every outcome has to be a documented one. Descriptors, threads, processes, files and memory of this
+process must not grow. Otherwise it prints the seed and the case, which ``--seed SEED --case CASE``
+runs again, and exits with status 1. The machine decides how threads and processes interleave, so it
+may take several runs to see a failure again.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ import pytest_peer
 from soak_cases import Case
 from soak_figures import Figures
 
-#: Before the figures are taken with which those of the end are compared.
+#: Cases before the figures are taken that those of the end are compared with.
 WARM_UP = 100
 #: Cases at the same time.
 THREADS = 4
-#: What the allocator may keep for itself.
+#: MiB that the allocator may keep.
 MEGABYTES = 10.0
 
 
@@ -80,7 +81,7 @@ def _soak(seed: int, count: int, seconds: float, directory: Path) -> int:
 def _run(
     seed: int, numbers: Iterator[int] | range | list[int], directory: Path, outcomes: Counter[str]
 ) -> int:
-    """Run cases, a few at a time, until one fails; the exit status."""
+    """Run cases, a few at a time, until one fails; return the exit status."""
     remaining = iter(numbers)
     lock = threading.Lock()  # a generator does not go on twice at the same time
     failed: list[int] = []

@@ -1,4 +1,4 @@
-"""One peer of the soak: started, called, and ended, all at random; and what may come of it."""
+"""One peer of the soak: how it is started, called and ended at random, and what may happen then."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def segfault() -> None:
     ctypes.string_at(0)
 
 
-#: What a peer may do to itself, and why it is down then.
+#: Ways in which a peer ends itself, and the reasons for which it is down then.
 DEATHS: dict[str, tuple[Callable[..., object], tuple[Any, ...], DownReason]] = {
     "os._exit(0)": (os._exit, (0,), DownReason("exited", 0)),
     "os._exit(3)": (os._exit, (3,), DownReason("exited", 3)),
@@ -68,12 +68,12 @@ DEATHS: dict[str, tuple[Callable[..., object], tuple[Any, ...], DownReason]] = {
     "close descriptors": (close_descriptors, (), DownReason("link lost")),
 }
 OCCUPATIONS = [None, wait, wait, loop, time.sleep, hold_the_gil]
-#: What the origin may do to it.
+#: Ways in which the origin ends it.
 ENDS = ["stop", "stop", "stop twice", "kill", "SIGTERM", "SIGKILL from outside", "pause and stop"]
 
 
 class Case:
-    """What happens in it is a matter of the seed and the number alone."""
+    """A peer. Only the seed and the number decide what happens to it."""
 
     def __init__(self, seed: int, number: int) -> None:
         self._random = choose = random.Random(f"{seed} {number}")
@@ -97,9 +97,9 @@ class Case:
         return str(facts)
 
     def run(self, directory: Path) -> str:
-        """Run it, and return in words how it came out.
+        """Run the case, and return the down reason.
 
-        :raises AssertionError: in a way that is not documented.
+        :raises AssertionError: the outcome is not a documented one.
         """
         place = directory / str(self.number)
         peer = pytest_peer.start(artifacts=place, **self.options)
@@ -181,7 +181,7 @@ class Case:
             return {"stopped"}
         if self.end in DEATHS:
             return {DEATHS[self.end][2].kind, "signaled"}
-        # A peer that booted before or after the signal; its process id was known or was not.
+        # The peer had booted before the signal or not, so its process id was known or not.
         return {"signaled", *(["boot failed", "stopped"] if self.booting else [])}
 
 
@@ -191,7 +191,7 @@ def _pid(peer: Peer) -> int:
 
 
 def _living(fds: list[int], seconds: float) -> list[int]:
-    """Those of the processes that live after so long."""
+    """Return the processes that are alive after so many seconds."""
     deadline = time.monotonic() + seconds
     living = []
     for fd in fds:

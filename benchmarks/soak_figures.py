@@ -1,4 +1,4 @@
-"""What a process has, of what must not grow."""
+"""The resources of a process that must not grow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import asdict
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Links end and reapers reap soon after a peer is down, not at the very moment.
+#: Seconds: links end and processes are reaped shortly after a peer is down.
 _SETTLE = 10.0
 
 
@@ -21,7 +21,7 @@ class Figures:
     threads: int
     processes: int
     files: int
-    #: Of memory that is resident.
+    #: MiB of resident memory.
     megabytes: float
 
     @classmethod
@@ -39,7 +39,7 @@ class Figures:
         )
 
     def settled(self, directory: Path) -> Figures:
-        """Those of now, when they are not above these any more, or will not come down."""
+        """Return the current figures, as soon as none is above these, or after a time limit."""
         deadline = time.monotonic() + _SETTLE
         while (now := Figures.now(directory)) and time.monotonic() < deadline:
             if not self.grown(now, float("inf")):
@@ -48,12 +48,12 @@ class Figures:
         return now
 
     def beside(self, other: Figures) -> dict[str, tuple[str, str]]:
-        """For a table."""
+        """Return both, for a table."""
         ours, theirs = asdict(self), asdict(other)
         return {name: (f"{ours[name]:g}", f"{theirs[name]:g}") for name in ours}
 
     def grown(self, later: Figures, megabytes: float) -> list[str]:
-        """What is more than it was; memory may be more by so much."""
+        """Return the figures that have grown, memory by more than this."""
         ours, theirs = asdict(self), asdict(later)
         ours["megabytes"] += megabytes
         return [name for name in ours if theirs[name] > ours[name]]

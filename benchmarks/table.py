@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from rounds import Row
 
-#: Systems for few of the rows share a column.
+#: Systems with few figures share a column.
 OTHERS = "others"
 
 
 def markdown(rows: list[Row], columns: dict[str, list[str]], reference: str | None) -> str:
-    """A table in Markdown.
+    """Return a table in Markdown.
 
-    :param columns: title to the names of its systems.
-    :param reference: the system to which the others' ratios are given.
+    :param columns: the names of the systems for each title.
+    :param reference: the system that ratios compare the others with.
     """
     lines = [["", "unit", *columns]]
     lines += [
@@ -29,7 +29,7 @@ def markdown(rows: list[Row], columns: dict[str, list[str]], reference: str | No
 
 
 def number(value: float, digits: int = 3) -> str:
-    """So many digits that count."""
+    """Format with so many significant digits."""
     rounded = float(f"{value:.{digits}g}")
     if abs(rounded) >= 10 ** (digits - 1):
         return f"{rounded:,.0f}"

@@ -1,4 +1,4 @@
-"""All that is measured, in the order of the table."""
+"""The measurements, in the order of the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls: one after the other, at the same time, in a row without waiting."""
+"""Calls: one after the other, on several threads, and sent without waiting for replies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FLOOR = "a byte, by pipes"
 
 
 def percentiles(times: list[float]) -> dict[str, float]:
-    """The 50th and the 99th; of few, the last is the greatest."""
+    """Return the 50th and the 99th percentile; the latter of few values is the maximum."""
     ordered = sorted(times)
     return {
         "p50": statistics.median(ordered),
@@ -76,7 +76,7 @@ def _pipelined(line: Line, count: int) -> dict[str, float]:
 def on_line(
     figures: Callable[[Line], dict[str, float]],
 ) -> Callable[[System], AbstractContextManager[Taker]]:
-    """Takes figures on one line, which is there for all rounds."""
+    """Take figures on one line, which exists for all rounds."""
 
     @contextmanager
     def take(system: System) -> Iterator[Taker]:

@@ -1,4 +1,4 @@
-"""Payloads, what they do to small calls, and output."""
+"""Payloads, small calls beside them, and output."""
 
 from __future__ import annotations
 

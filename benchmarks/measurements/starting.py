@@ -1,4 +1,4 @@
-"""What starting and stopping costs: one by one, many at the same time, and in memory."""
+"""Starting and stopping: one process, many at the same time, and their memory."""
 
 from __future__ import annotations
 

@@ -21,10 +21,10 @@ from systems.isolation import Isolation
 from systems.peers import Peers
 from systems.system import System
 
-#: Runs a command, and returns the seconds it took and those of the processor.
+#: Runs a command, and returns its seconds and its processor seconds.
 Run = Callable[[list[str]], tuple[float, float]]
 
-#: Of the environment's plugins only ours: the others take time of their own.
+#: Without the environment's other plugins, which take time too.
 ONLY_PEER = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 WITHOUT_PLUGIN = [sys.executable, "-m", "pytest"]
 PYTEST = [*WITHOUT_PLUGIN, "-ppeer"]
@@ -70,7 +70,7 @@ def measurements(counts: Counts) -> list[Measurement]:
 
 
 def _with_processes(system: System, tests: int) -> tuple[str, list[str]]:
-    """A suite that has a process for each test, and a command that runs it; the floor has none."""
+    """Return a test suite with a process for each test, and the command that runs it."""
     if isinstance(system, Peers):
         return MARK.format(system.options) + _tests(WITH_PEER, tests), PYTEST
     command = system.pytest() if isinstance(system, Isolation) else PYTEST
@@ -89,18 +89,24 @@ def _tests(template: str, count: int) -> str:
 
 @contextmanager
 def _suite(text: str) -> Iterator[Run]:
-    """Gives a function that runs the suite with a command."""
-    with tempfile.TemporaryDirectory(prefix="suite-") as directory:
+    """Provide a function that runs the suite with a command."""
+    with (
+        tempfile.TemporaryDirectory(prefix="suite-") as directory,
+        # Not below the suite: pytest would look for tests in it.
+        tempfile.TemporaryDirectory(prefix="suite-tmp-") as temporary,
+    ):
         (Path(directory) / "test_suite.py").write_text(text)
         (Path(directory) / "pytest.ini").write_text("[pytest]\n")
         inherited = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+        # With it every run would compile this package, which an installed one is.
+        inherited.pop("PYTHONDONTWRITEBYTECODE", None)
 
         def run(command: list[str]) -> tuple[float, float]:
             environment = inherited | (ONLY_PEER if command[0] == sys.executable else {})
             before = _processor()
             began = time.perf_counter()
             subprocess.run(
-                [*command, "-q", "-pno:cacheprovider", f"--basetemp={directory}/tmp"],
+                [*command, "-q", "-pno:cacheprovider", f"--basetemp={temporary}/tmp"],
                 cwd=directory,
                 env=environment,
                 check=True,

@@ -1,4 +1,4 @@
-"""All that is compared, in the order of the table."""
+"""The systems that are compared, in the order of the table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .raw_execnet import Execnet
 from .rpyc_server import Rpyc
 from .system import System
 
-#: The column of the table to its systems.
+#: The systems of each column of the table.
 COLUMNS: dict[str, list[System]] = {
     "peer forkserver": [Peers("forkserver")],
     "peer spawn": [Peers("spawn")],
@@ -31,5 +31,5 @@ COLUMNS: dict[str, list[System]] = {
     ],
     "floor": [Floor()],
 }
-#: The others' ratios are to the first of them that is there.
+#: The first of them that is installed is the reference of the ratios.
 OURS = ["peer forkserver", "peer spawn"]

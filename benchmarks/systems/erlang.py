@@ -16,14 +16,14 @@ from systems.system import System
 
 PROGRAM = Path(__file__).with_name("peer_figures.erl")
 FIRST_WITH_PEER = 25
-#: Standard I/O moves some 3 MB/s: every four bits are a byte of their own there.
+#: Standard I/O moves about 3 MB/s, because it encodes every four bits as a byte.
 MOST_BYTES_OVER_STANDARD_IO = 1_000_000
-#: Of its lines each is a request that is answered: some thousand a second.
+#: Each line is a request with a reply: about a thousand a second.
 SHARE_OF_LINES = 50
 
 
 class Erlang(System):
-    """Its peers with one connection: ``"standard_io"`` or ``"tcp"``."""
+    """Peers of Erlang with one connection: ``"standard_io"`` or ``"tcp"``."""
 
     offers = frozenset(["boot", "many", "trips", "together", "payload", "print"])
 
@@ -66,7 +66,7 @@ class Erlang(System):
 
 
 class _Machine:
-    """A virtual machine that takes figures when asked to."""
+    """A virtual machine that takes figures on request."""
 
     def __init__(self) -> None:
         for program in ("erl", "erlc"):

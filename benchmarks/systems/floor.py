@@ -1,4 +1,7 @@
-"""What the machine itself needs: an interpreter that does nothing, a byte through two pipes and back, a copy in memory."""
+"""The least that the machine needs.
+
+An interpreter that does nothing, a byte through two pipes and back, a copy in memory.
+"""
 
 from __future__ import annotations
 

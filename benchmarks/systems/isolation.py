@@ -1,4 +1,7 @@
-"""Plugins that run each test in a process of its own. They need a pytest of their own: 9.2 is too new for them."""
+"""Plugins that run each test in a process of its own.
+
+They have an environment of their own, because pytest 9.2 is too new for them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ REQUIREMENTS = ["pytest==9.1.1", "pytest-forked", "pytest-isolate"]
 
 
 def make_environment() -> None:
-    """Make the environment for these plugins, if it is not there; from the package index."""
+    """Install these plugins into their environment, unless it exists."""
     if _python().exists():
         return
     subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
@@ -35,7 +38,7 @@ class Isolation(System):
         self._argument = argument
 
     def pytest(self) -> list[str]:
-        """The beginning of a command line that runs each test in a process."""
+        """Return the beginning of a command line that runs each test in a process."""
         if not _python().exists():
             raise Missing("not installed: --make-venv")
         return [str(_python()), "-m", "pytest", self._argument]

@@ -1,4 +1,4 @@
-"""Our own."""
+"""Peers of this package."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OFFERS = frozenset(
         "suite",
     ]
 )
-#: Where another connection makes a difference.
+#: Measurements that the kind of connection changes.
 OFFERS_TCP = frozenset(["boot", "trips", "pipelined", "payload"])
 
 
@@ -44,15 +44,15 @@ class Peers(System):
 
     @cached_property
     def options(self) -> dict[str, object]:
-        """Options of `pytest_peer.start`.
+        """Return options of `pytest_peer.start`.
 
-        :raises Missing: it has no such option.
+        :raises Missing: this version has no such option.
         """
         try:
             pytest_peer.start(start_method=self.start_method).stop()
         except TypeError:
             if self.start_method == "spawn":
-                return {}  # what a version without the option does
+                return {}  # a version without the option always spawns
             raise Missing("no option start_method") from None
         return {"start_method": self.start_method}
 
@@ -86,7 +86,7 @@ class Peers(System):
 
 
 class PeersOverTcp(Peers):
-    """Spawned ones that connect to their origin."""
+    """Spawned peers that connect to their origin over TCP."""
 
     def __init__(self) -> None:
         super().__init__("spawn")

@@ -1,4 +1,4 @@
-"""multiprocessing: a `Process` that calls what comes through a `Pipe`."""
+"""multiprocessing: a `Process` that calls the functions that come through a `Pipe`."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Processes(System):
             from multiprocessing import forkserver
 
             context.set_forkserver_preload(["far_pipe", "operator", "multiprocessing.connection"])
-            # Started here, in a directory where it finds them: its own search path is another than ours.
+            # From a directory where it finds the modules: its search path is not ours.
             before = Path.cwd()
             os.chdir(Path(far_pipe.__file__).parent)
             try:

@@ -1,4 +1,4 @@
-"""execnet as it comes."""
+"""execnet itself."""
 
 from __future__ import annotations
 

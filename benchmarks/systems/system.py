@@ -1,4 +1,7 @@
-"""What a system has to offer to be measured. Everything is optional: what it does not have is missing in the table."""
+"""The interface of a system that is measured.
+
+All of it is optional: the table does not show what a system does not have.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from functools import partial
 
 import far
 
-#: Between two small calls while something large moves; longer than any of them should take.
+#: Seconds between two small calls during a transfer; longer than any of them should take.
 PACE = 0.01
-#: How often it moves, for enough of them.
+#: Transfers, so that there are enough of these calls.
 TRANSFERS = 10
 
 
@@ -23,7 +26,7 @@ def seconds(action: Callable[[], object]) -> float:
 
 
 def at_once(actions: list[Callable[[], object]]) -> None:
-    """Run each on a thread of its own; the first failure is raised."""
+    """Run each function on a thread of its own, and raise the first failure."""
     failures: list[BaseException] = []
 
     def run(action: Callable[[], object]) -> None:
@@ -42,39 +45,39 @@ def at_once(actions: list[Callable[[], object]]) -> None:
 
 
 class Line:
-    """One process at the far end, booted, for as long as its measurement lasts."""
+    """A booted process, which lives as long as its measurement."""
 
-    #: Processes at the far end.
+    #: The ids of its processes.
     pids: list[int]
 
     def trip(self) -> object:
-        """The smallest call there is."""
+        """Do the smallest possible call."""
         raise NotImplementedError
 
     def caller(self) -> Callable[[], object]:
-        """`trip` for a thread that is one of several."""
+        """Return a `trip` for one of several threads."""
         return self.trip
 
     def pipelined(self, count: int) -> None:
-        """So many trips, without waiting for one before the next is sent."""
+        """Do so many trips, without waiting for one before sending the next."""
         raise NotImplementedError
 
     def push(self, payload: bytes) -> object:
-        """Send it, and get an answer."""
+        """Send a payload, and get a reply."""
         raise NotImplementedError
 
     def pull(self, size: int) -> object:
-        """Get so many bytes, which are there after the first time."""
+        """Get so many bytes, which the process makes only once."""
         raise NotImplementedError
 
     def print(self, count: int) -> None:
         """Receive that many lines of 20 characters."""
         raise NotImplementedError
 
-    # What a system of another language measures itself.
+    # A system in another language measures these itself.
 
     def trips(self, count: int) -> list[float]:
-        """Seconds of each of so many trips."""
+        """Return the seconds of each of so many trips."""
         clock, trip, times = time.perf_counter, self.trip, []
         for _ in range(count):
             began = clock()
@@ -83,7 +86,7 @@ class Line:
         return times
 
     def together(self, threads: int, count: int) -> float:
-        """Seconds of `count` trips on each of so many threads."""
+        """Return the seconds of `count` trips on each of so many threads."""
 
         def calls(trip: Callable[[], object]) -> None:
             for _ in range(count):
@@ -103,9 +106,10 @@ class Line:
         return count / seconds(lambda: self.print(count))
 
     def trips_during(self, transfer: Callable[[], object]) -> list[float]:
-        """A trip is due at `PACE` while `transfer` runs again and again on another thread. Seconds from then to its answer.
+        """Return the seconds of trips while `transfer` runs repeatedly on another thread.
 
-        One that waits makes those after it late, which counts: who calls does not know that he should wait.
+        A trip is due every `PACE` seconds, and its time counts from then: a trip that waits makes
+        the following ones late.
         """
         trip = self.caller()
         trip()
@@ -128,27 +132,30 @@ class Line:
 
 
 class System:
-    """A way to start processes and to have something done there."""
+    """A way to start processes and to call functions there."""
 
     name: str
-    #: What it can be measured for: "boot", "many", "idle", "suite", "plugin";
-    #: of its line "trips", "together", "pipelined", "payload", "during", "print".
+    #: The measurements it has: "boot", "many", "idle", "suite", "plugin";
+    #: and of its line "trips", "together", "pipelined", "payload", "during", "print".
     offers: frozenset[str]
 
     def boot(self) -> dict[str, float]:
-        """Seconds: ``boot`` from nothing to the first answer, ``stop`` until the process is gone."""
+        """Return seconds: ``boot`` until the first reply, ``stop`` until the process is gone."""
         raise NotImplementedError
 
     def many(self, count: int) -> AbstractContextManager[list[int]]:
-        """So many processes, started at the same time and called once each; stopped at the end. Gives their ids."""
+        """Start so many processes at the same time, call each once, and stop them in the end.
+
+        The value of the block is their ids.
+        """
         raise NotImplementedError
 
     def line(self) -> AbstractContextManager[Line]:
         raise NotImplementedError
 
     def version(self) -> str:
-        """Name and version, if that is not the interpreter's."""
+        """Return name and version; empty for those of the interpreter."""
         return ""
 
     def close(self) -> None:
-        """End what lives between measurements."""
+        """End the processes that live between measurements."""

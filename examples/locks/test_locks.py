@@ -1,10 +1,10 @@
-"""A lock file keeps processes apart, also when the one that holds it hangs or dies.
+"""A lock file keeps processes apart, also when its holder hangs or dies.
 
-The code under test is the library filelock; what the peers do with it is in this test module.
+The code under test is the library filelock. The peers run the functions of this test module.
 
-Shows: functions of the test module run in the peers, and its globals live on there (`lock`); a call
-that blocks, as a future (`submit`); a peer that tells the test something (`here.origin.send`); an
-exception that comes back as itself; `pause`, `resume` and `kill`.
+Shows: functions of the test module that run in peers, and its globals, which live on there
+(`lock`); a call that blocks, as a future (`submit`); a peer that sends a message to the test
+(`here.origin.send`); an exception that comes back as itself; `pause`, `resume` and `kill`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def test_a_killed_holder_loses_the_lock(peer_factory, path):
 def test_a_paused_holder_keeps_the_lock(peer_factory, path):
     holder, contender = peer_factory(name="holder"), peer_factory(name="contender")
     holder.call(acquire, path)
-    holder.pause()  # it does nothing any more, but it is not dead
+    holder.pause()  # it stops running, and still holds the lock
     with pytest.raises(Timeout) as caught:  # filelock's own exception, raised in the peer
         contender.call(acquire, path, timeout=0.2)
     assert caught.value.lock_file == str(path)

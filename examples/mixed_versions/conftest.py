@@ -20,9 +20,10 @@ PATIENCE = 45  # seconds for an installation
 
 @pytest.fixture(scope="session")
 def python_with(pytestconfig: pytest.Config) -> Callable[[str], Path]:
-    """A function that finds the interpreter with a requirement like ``"semver==2.13.0"``, and nothing else.
+    """Return a function that returns an interpreter with only a requirement installed.
 
-    It is made once and kept in pytest's cache. What cannot be installed skips the test; in CI it fails.
+    The requirement is like ``"semver==2.13.0"``. The environment is made once and kept in pytest's
+    cache. If the installation fails, the test is skipped; in CI it fails.
     """
     version = f"{sys.implementation.name}-{sys.version_info.major}.{sys.version_info.minor}"
     cache = pytestconfig.cache.mkdir("environments")
@@ -52,7 +53,7 @@ def python_with(pytestconfig: pytest.Config) -> Callable[[str], Path]:
 
 
 def install(requirement: str, python: Path) -> str:
-    """Return why it was not possible; empty if it was."""
+    """Install a requirement; return why it failed, or an empty string."""
     if importlib.util.find_spec("pip"):
         command = [sys.executable, "-m", "pip", "--python", str(python), "--retries=1", "install"]
     elif uv := shutil.which("uv"):

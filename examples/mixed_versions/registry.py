@@ -1,6 +1,7 @@
-"""The code under test: a registry of releases in a file that all nodes share, with the library semver.
+"""The code under test: a registry of releases, which uses the library semver.
 
-A version can be stored as text or as a pickle. Nothing here knows which version of semver it has.
+All nodes share its file. A version can be stored as text or as a pickle. This code does not depend
+on the version of semver.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ def publish_pickle(registry: Path, version: str) -> None:
 
 
 def releases(registry: Path) -> list[str]:
-    """All that were published, by whichever node, from the oldest to the newest."""
+    """Return the releases of all nodes, from the oldest to the newest."""
     with closing(sqlite3.connect(registry)) as db:
         stored = [value for (value,) in db.execute("SELECT version FROM releases")]
     return [str(version) for version in sorted(map(_loaded, stored))]
 
 
 def library() -> str:
-    """The version of semver that this node runs."""
+    """Return the version of semver in this node."""
     return semver.__version__
 
 

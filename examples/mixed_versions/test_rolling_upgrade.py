@@ -3,10 +3,10 @@
 The library is semver, which from version 2 to 3 has become a package with other classes in it. Each
 of the two is in a virtual environment of its own, in which nothing else is installed.
 
-Shows: peers with other interpreters (`exec`), which need neither pytest nor pytest-peer; a node that
-comes back with another one (`restart(exec=...)`); functions of the test module and of `registry`,
-which each peer imports with the library that it has; exceptions that come back as themselves; what
-one version has and the other has not (`DecodeError`).
+Shows: peers with other interpreters (`exec`), which need neither pytest nor pytest-peer; a node
+that restarts with another one (`restart(exec=...)`); functions of the test module and of
+`registry`, which each peer imports with its own version of the library; exceptions that come back
+as themselves; a class that only one of the versions has (`DecodeError`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pytest_peer import DecodeError
 from pytest_peer import PeerGroup
 
 OLD = "2.13.0"
-NEW = "3.0.4"  # the origin has one like this, too
+NEW = "3.0.4"  # the origin has this major version too
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def nodes(peer_factory, old: Path) -> PeerGroup:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """The registry that all nodes share, still empty."""
+    """Return the path of the registry that all nodes share. It is empty."""
     path = tmp_path / "registry.sqlite"
     registry.create(path)
     return path
@@ -73,7 +73,7 @@ def test_a_node_can_go_back(peer_factory, old, new, path):
 
 
 def test_pickles_of_a_new_node_break_the_old_ones(nodes, new, path):
-    """What an upgrade of all nodes at once would not have shown."""
+    """An upgrade of all nodes at once would not show this."""
     first, *others = nodes
     first.call(registry.publish_pickle, path, "1.0.0")
     first.restart(exec=new)

@@ -1,6 +1,6 @@
 """The code under test: a key-value store, replicated with PySyncObj.
 
-Every peer runs one member of the cluster, and keeps it in the module globals.
+Each peer runs one member of the cluster, in the module globals.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ def start(address: str, everyone: list[str], directory: Path) -> None:
 
 
 def leader() -> str | None:
-    """The address of the one that this member takes for the leader."""
+    """Return the address of the leader in this member's view."""
     found = node.getStatus()["leader"]
     return found and found.address
 
 
 def put(key: str, value: str) -> None:
-    """Write, and return when a majority has it in its log."""
+    """Write, and return when a majority has the entry in its log."""
     store.put(key, value, sync=True, timeout=2)
 
 
 def get(key: str) -> str | None:
-    """What this member has, without asking the others."""
+    """Return the value that this member has, without asking the others."""
     return store.get(key)

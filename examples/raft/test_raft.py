@@ -1,11 +1,11 @@
 """Three peers replicate a key-value store by Raft; they elect a leader, which hangs or dies.
 
 Shows: a group of peers; module globals that live on in a peer (`kvstore.store`); `pause`, `resume`,
-`kill` and `restart`; waiting for what becomes true (`eventually`) and for what a peer prints
+`kill` and `restart`; waiting for a condition (`eventually`) and for output of a peer
 (`stdout.wait_for`).
 
-An election may fail and be repeated, at any time if the machine is busy. So nothing here counts on
-how long something takes: the tests wait for it, at most `SOON`, which is far more than it needs.
+On a busy machine an election may fail and be repeated at any time. So no test depends on how long
+one takes: the tests wait for its result, for at most `SOON` seconds, which is far more than needed.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Cluster = dict[str, Peer]  # by address
 
 @pytest.fixture
 def addresses() -> Iterator[list[str]]:
-    """Three addresses that nobody else gets during the test.
+    """Three addresses that no other program gets during the test.
 
-    Their ports are bound here all the time, though nobody listens here. With SO_REUSEADDR, which
-    PySyncObj sets too, a member may bind and listen nevertheless, also after its restart.
+    This process binds their ports for all the time and does not listen. With SO_REUSEADDR, which
+    PySyncObj sets too, a member can bind and listen too, also after its restart.
     """
     with ExitStack() as held:
         ports = []
@@ -52,7 +52,10 @@ def cluster(addresses, peer_factory, tmp_path: Path) -> Cluster:
 
 
 def elected(cluster: Cluster, *, without: str | None = None) -> str:
-    """The address of the one that all take for the leader: all but one, if it is to be another."""
+    """Wait until all members agree on the leader, and return its address.
+
+    :param without: the address of the old leader, which is not asked.
+    """
 
     def agreed() -> str:
         named = {
@@ -66,7 +69,7 @@ def elected(cluster: Cluster, *, without: str | None = None) -> str:
 
 
 def write(peer: Peer, key: str, value: str) -> None:
-    """Again and again: a write fails when the leader changes meanwhile."""
+    """Write, repeatedly: a write fails when the leader changes meanwhile."""
     eventually(lambda: peer.call(kvstore.put, key, value), SOON)
 
 
@@ -84,7 +87,7 @@ def test_a_write_to_any_member_reaches_all(cluster):
 
 def test_a_paused_leader_is_replaced_and_steps_down_when_it_comes_back(cluster):
     old = elected(cluster)
-    cluster[old].pause()  # as if its machine hung: connections stay open, nothing comes any more
+    cluster[old].pause()  # as if its machine hung: connections stay open, without any data
 
     new = elected(cluster, without=old)
     write(cluster[new], "colour", "blue")

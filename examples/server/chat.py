@@ -21,7 +21,7 @@ members: dict[str, ServerConnection] = {}
 
 
 async def open_room() -> int:
-    """Serve, and return the port."""
+    """Start the server, and return its port."""
     global server
     server = await serve(session, "127.0.0.1", 0)
     return server.sockets[0].getsockname()[1]
@@ -35,7 +35,7 @@ async def session(connection: ServerConnection) -> None:
     try:
         async for text in connection:
             tell_all(f"{name}: {text}")
-    except ConnectionClosedError:  # it ended without saying so
+    except ConnectionClosedError:  # the client was killed
         farewell = "was lost"
     del members[name]
     tell_all(f"{name} {farewell}")
@@ -56,7 +56,7 @@ connection: ClientConnection
 
 
 async def join(port: int, name: str) -> str:
-    """Enter the room, and return what is said first."""
+    """Enter the room, and return the first message."""
     global connection
     connection = await connect(f"ws://127.0.0.1:{port}", proxy=None)
     await connection.send(name)
@@ -68,7 +68,7 @@ async def say(text: str) -> None:
 
 
 async def hear() -> str:
-    """Wait for the next thing that is said in the room."""
+    """Wait for the next message in the room, and return it."""
     return await connection.recv()
 
 

@@ -2,8 +2,8 @@
 
 While there are no filters of the user's (``-W``, ``PYTHONWARNINGS``), all warnings are let through
 in place of Python's default filters. Filters that code in the peer sets come before that.
-The frames below a warning show which call it belongs to, so a call without warnings costs nothing.
-Other warnings go to stderr, as far as Python shows them by default.
+A context variable has the call that a thread or a task is in. Warnings outside of calls go to
+stderr, as far as Python shows them by default.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pickle
 import sys
 import threading
 import warnings
+from contextvars import ContextVar
 from typing import Any
 
 from ..link.protocol import codec
@@ -28,6 +29,8 @@ _DEFAULT_FILTERS = [
     ("default", None, DeprecationWarning, "__main__", 0),
     *(("ignore", None, category, None, 0) for category in _IGNORED),
 ]
+#: The functions of `dispatch` that run calls.
+RUNNERS = ("_run", "_drive")
 #: Functions without a caller: Python ignores what they raise.
 _FINALIZERS = ("__del__", "_warn_unawaited_coroutine")
 
@@ -35,24 +38,18 @@ _FINALIZERS = ("__del__", "_warn_unawaited_coroutine")
 recorded = {}
 
 _shown = set()
-_run_codes = frozenset()
-_reply_codes = frozenset()
 _own_files = frozenset()
 _python_shows: Any = None
-_call_of_task: Any = None  # a context variable, from the first coroutine on
+#: A list of one, which is emptied when the call is over: tasks that live on have it too.
+_call: ContextVar[Any] = ContextVar("pytest_peer_call", default=None)
 
 
-def install(own_files, runners, repliers):
+def install(own_files):
     """Record the warnings of calls from now on.
 
     :param own_files: the files of the agent.
-    :param runners: the functions that run calls, with local variables `kind` and `ident`.
-    :param repliers: the functions that these use when a call is over. A finalizer that warns
-        there is too late for the reply.
     """
-    global _run_codes, _reply_codes, _own_files, _python_shows
-    _run_codes = frozenset(each.__code__ for each in runners)
-    _reply_codes = frozenset(each.__code__ for each in repliers)
+    global _own_files, _python_shows
     _own_files = own_files
     if not sys.warnoptions:
         # What is in front of Python's default filters stays in front of this one.
@@ -64,19 +61,16 @@ def install(own_files, runners, repliers):
         warnings.showwarning = _show
 
 
-def follow(ident):
-    """Let a call have the warnings of the current task, and of the tasks that it creates.
+def begin(ident):
+    """Let a call have the warnings of this thread or task, and of the tasks that it creates."""
+    _call.set([ident])
 
-    Returns a list. They no longer belong to the call when it has been emptied.
-    """
-    global _call_of_task
-    if _call_of_task is None:
-        from contextvars import ContextVar
 
-        _call_of_task = ContextVar("pytest_peer_call")
-    live = [ident]
-    _call_of_task.set(live)
-    return live
+def end():
+    """Let the call have no more warnings: its reply is about to be sent."""
+    call = _call.get()
+    if call:
+        call.clear()
 
 
 def send(runtime, ident):
@@ -94,9 +88,9 @@ def _show(message, category, filename, lineno, file=None, line=None):
         if _is_of_our_threads(message, category):
             return
         if file is None:
-            cause = _Cause(sys._getframe(1), filename, lineno)
-            if cause.ident is not None:
-                _record(cause, message, category, filename, lineno)
+            call = _call.get()
+            if call:
+                _record(call[0], sys._getframe(1), message, category, filename, lineno)
                 return
             if not sys.warnoptions and not _shows_by_default(message, category, filename, lineno):
                 return
@@ -127,65 +121,37 @@ def _shows_by_default(message, category, filename, lineno):
     return True
 
 
-class _Cause:
-    """What this thread is doing, as its frames show."""
-
-    def __init__(self, frame, filename, lineno):
-        #: The call that it is in.
-        self.ident = None
-        #: The frame that the warning points to, and whether it is in the call.
-        self.frame = None
-        self.inside = False
-        #: Whether a finalizer warns.
-        self.final = False
-        runner, over = None, False
-        while frame is not None:
-            code = frame.f_code
-            if runner is None:
-                over = over or code in _reply_codes
-                self.final = self.final or code.co_name in _FINALIZERS
-                if code in _run_codes:
-                    runner, self.inside = frame, self.frame is not None
-            if self.frame is None and code.co_filename == filename and frame.f_lineno == lineno:
-                self.frame = frame
-            frame = frame.f_back
-        if over:
-            return
-        if runner is not None:
-            self.ident = _ident(runner)
-        elif _call_of_task is not None and _call_of_task.get(None):
-            self.ident = _call_of_task.get()[0]
-            self.inside = self.frame is not None
-
-
-def _ident(runner):
-    names = runner.f_locals
-    ident = names["ident"] if names["kind"] == messages.CALL else None
-    if type(names) is dict:
-        names.clear()  # before Python 3.13 a copy, which would keep the call's arguments alive
-    return ident
-
-
-def _record(cause, message, category, filename, lineno):
-    kept = recorded.setdefault(cause.ident, {})
+def _record(ident, frame, message, category, filename, lineno):
+    kept = recorded.setdefault(ident, {})
     key = (category, str(message), filename, lineno)
     if key in kept or len(kept) >= _MOST:
         return
+    blamed: Any = None
+    in_call, inside = True, False
+    final = issubclass(category, ResourceWarning)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name in RUNNERS and code.co_filename in _own_files:
+            in_call = False
+        final = final or (in_call and code.co_name in _FINALIZERS)
+        if blamed is None and code.co_filename == filename and frame.f_lineno == lineno:
+            blamed, inside = frame, in_call
+        frame = frame.f_back
     description = {
         "file": filename,
         "line": lineno,
         "module": None,
         "frames": [],
         "sources": {},
-        "final": cause.final or issubclass(category, ResourceWarning),
+        "final": final,
         # The test called the function, which blames its caller.
-        "of caller": not cause.inside and (cause.frame is not None or filename in ("sys", "<sys>")),
+        "of caller": not inside and (blamed is not None or filename in ("sys", "<sys>")),
     }
-    if cause.inside:
+    if inside:
         collector = frame_info.FrameCollector(_own_files, "")
-        description["frames"] = [collector.frame(cause.frame, lineno, cause.frame.f_lasti)]
+        description["frames"] = [collector.frame(blamed, lineno, blamed.f_lasti)]
         description["sources"] = collector.sources
-        description["module"] = cause.frame.f_globals.get("__name__") or "<string>"
+        description["module"] = blamed.f_globals.get("__name__") or "<string>"
     kept[key] = message, description
 
 

@@ -65,18 +65,6 @@ class Dispatcher:
         """Run the call that has arrived, without the main loop."""
         self._run(self.reader.take(), True)
 
-    def end(self, finish):
-        """Make the main thread leave its loop with `finish`; return whether it is idle."""
-        return self.reader.end(finish)
-
-    def retire(self):
-        """Let the main thread read the link no more; on the thread that reads."""
-        self.reader.retire()
-
-    def main_busy(self):
-        """Return whether the main thread is in a call."""
-        return self.reader.busy
-
     def wait_all_done(self):
         """Wait until no call runs."""
         with self._lock:
@@ -96,6 +84,8 @@ class Dispatcher:
     def _run(self, job, on_main):
         kind, ident, payload = job
         del job  # arguments live no longer than their call
+        if kind == messages.CALL:
+            call_warnings.begin(ident)
         try:
             try:
                 fn, args, kwargs = codec.loads(payload)
@@ -140,6 +130,7 @@ class Dispatcher:
         return messages.EXCEPTION, pickle.dumps(description, codec.PROTOCOL)
 
     def _reply(self, kind, ident, reply, data, on_main):
+        call_warnings.end()
         flush()
         if call_warnings.recorded:
             call_warnings.send(self._runtime, ident)
@@ -151,24 +142,24 @@ class Dispatcher:
         end_call = functools.partial(self._end_call, on_main)
         try:
             if isinstance(data, MultipartMessage) and data.changeable():
-                self._post_and_wait(reply, ident, data, end_call)
+                self._send_and_wait(reply, ident, data, end_call)
             else:
                 end_call()
                 self._runtime.enqueue(reply, ident, data)
         except OSError:
             pass  # the link is gone, and this process with it
 
-    def _post_and_wait(self, reply, ident, data, end_call):
+    def _send_and_wait(self, reply, ident, data, end_call):
         # The buffers are those of the peer's own objects, which the next call may change. So this
         # call ends when they have been sent.
         sent = threading.Lock()
         sent.acquire()
 
-        def taken():
+        def copied():
             end_call()
             sent.release()
 
-        self._runtime.enqueue(reply, ident, data, on_copied=taken)
+        self._runtime.enqueue(reply, ident, data, on_copied=copied)
         sent.acquire()
 
     def _packed(self, value):
@@ -185,6 +176,7 @@ class Dispatcher:
     def _start_task(self, kind, ident, coroutine, on_main):
         import asyncio
 
+        call_warnings.end()
         with self._lock:
             self._running += 1
             if self._loop is None:
@@ -205,7 +197,8 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
 
     async def _drive(self, kind, ident, coroutine):
-        live = call_warnings.follow(ident) if kind == messages.CALL else []
+        if kind == messages.CALL:
+            call_warnings.begin(ident)
         try:
             value = await coroutine
             reply = messages.RESULT
@@ -213,7 +206,6 @@ class Dispatcher:
             data = b"" if kind == messages.CAST else snapshot(self._packed(value))
         except BaseException as exc:
             reply, data = self._described(exc)
-        live.clear()
         self._reply(kind, ident, reply, data, False)
 
 
@@ -244,7 +236,9 @@ def stacks(own_files, main_busy):
     for ident, frame in sys._current_frames().items():
         stack = list(traceback.extract_stack(frame))
         ours = [frame.filename in own_files for frame in stack]
-        calls = [i for i, frame in enumerate(stack) if ours[i] and frame.name in ("_run", "_drive")]
+        calls = [
+            i for i, frame in enumerate(stack) if ours[i] and frame.name in call_warnings.RUNNERS
+        ]
         if calls:
             # The agent's own are also the frames that unpickle a call and send its reply. The
             # first may import the user's modules.

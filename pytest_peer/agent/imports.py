@@ -189,7 +189,7 @@ class SentLoader:
     def get_resource_reader(self, name):  # noqa: ARG002
         if self._entry["search"] is None:
             return None
-        return resources.Resources(self._entry["search"][0], self._ask)
+        return resources.Resource(self._entry["search"][0], self._ask)
 
 
 def place_of(path):

@@ -102,10 +102,7 @@ class Agent:
             self._requests.ask, place is not None and place_of(place[0]) == place[1]
         )
         self._modules.install(config["replace_path"])
-        calls = dispatch.Dispatcher
-        call_warnings.install(
-            self._own_files, (calls._run, calls._drive), (calls._reply, calls._start_task)
-        )
+        call_warnings.install(self._own_files)
         self._sender: Any = None
         self._pid = os.getpid()
 
@@ -174,7 +171,7 @@ class Agent:
             name, payload = split_mailbox(payload)
             self._runtime.mailboxes[name].deliver(payload)
         elif kind == messages.RESPONSE:
-            self._requests.deliver(ident, payload)
+            self._requests.received(ident, payload)
         elif kind == messages.MODULES:
             self._modules.update(payload)
         elif kind == messages.STACKS:
@@ -188,7 +185,7 @@ class Agent:
             self._shut_down(payload)
 
     def _send_stacks(self, ident):
-        text = dispatch.stacks(self._own_files, self._dispatcher.main_busy())
+        text = dispatch.stacks(self._own_files, self._dispatcher.reader.busy)
         try:
             self._sender.enqueue(messages.STACKS, ident, text.encode("utf-8", "backslashreplace"))
         except OSError:
@@ -210,9 +207,9 @@ class Agent:
 
     def _shut_down(self, how):
         if how == b"finish":
-            self._dispatcher.retire()
+            self._dispatcher.reader.retire()
             _thread.start_new_thread(self._finish, ())
-        elif not self._dispatcher.end(_halt):
+        elif not self._dispatcher.reader.end(_halt):
             # The main thread is in a call, and this does not wait for calls.
             _thread.start_new_thread(_halt, ())
 
@@ -220,7 +217,7 @@ class Agent:
         self._dispatcher.wait_all_done()
         self._sender.wait_idle(None)
         # The main thread returns, and the interpreter ends normally.
-        self._dispatcher.end(lambda: None)
+        self._dispatcher.reader.end(lambda: None)
 
 
 _halting = _thread.allocate_lock()

@@ -1,4 +1,4 @@
-"""Requests of the peer to the origin, and the wait for the reply."""
+"""Requests of the peer to the origin, and the wait for the response."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECONDS = 60.0
 
 
 class NoResponse(ImportError):
-    """The origin did not reply. An import error, because the requests are for modules."""
+    """The origin did not response. An import error, because the requests are for modules."""
 
 
 class RequestSender:
@@ -31,7 +31,7 @@ class RequestSender:
         self._pid = os.getpid()
 
     def ask(self, what, *args):
-        """Return the origin's reply.
+        """Return the origin's response.
 
         :raises NoResponse: there is none.
         """
@@ -41,7 +41,7 @@ class RequestSender:
             )
         over = _thread.allocate_lock()
         over.acquire()
-        slot: list[Any] = [over, None]  # the reply comes into the second place
+        slot: list[Any] = [over, None]  # the response comes into the second place
         ident = next(self._runtime.ids)
         self._waiting[ident] = slot
         try:
@@ -50,7 +50,7 @@ class RequestSender:
             )
             on_main = threading.get_ident() == threading.main_thread().ident
             if on_main and not self._reader.hand_over():
-                raise NoResponse("there is no thread that could read the reply")
+                raise NoResponse("there is no thread that could read the response")
             if not over.acquire(True, _SECONDS):
                 raise NoResponse(
                     "the origin has not sent %s %s within %d s" % (what, args[0], _SECONDS)
@@ -61,8 +61,8 @@ class RequestSender:
             self._waiting.pop(ident, None)
         return codec.loads(slot[1])
 
-    def deliver(self, ident, payload):
-        """Take a reply; on the thread that reads the link."""
+    def received(self, ident, payload):
+        """Take a response; on the thread that reads the link."""
         slot = self._waiting.get(ident)
         if slot is not None:
             slot[1] = payload

@@ -6,38 +6,32 @@ import io
 import posixpath
 
 
-class Resources:
-    """The files of a package.
-
-    Old interpreters use the methods of ``ResourceReader``, newer ones `files`.
-    """
-
-    def __init__(self, directory, ask):
-        self._root = Resource(directory, ask)
-
-    def files(self):
-        return self._root
-
-    def open_resource(self, resource):
-        return self._root.joinpath(resource).open("rb")
-
-    def resource_path(self, resource):
-        raise FileNotFoundError(resource)  # `importlib` then reads it
-
-    def is_resource(self, name):
-        return self._root.joinpath(name).is_file()
-
-    def contents(self):
-        return (each.name for each in self._root.iterdir())
-
-
 class Resource:
-    """A file or a directory at the origin; a ``Traversable`` of `importlib`."""
+    """A file or a directory at the origin; a ``Traversable`` of `importlib`.
+
+    That of a package is its ``ResourceReader`` too: newer interpreters use `files`, older ones the
+    other methods of a reader.
+    """
 
     def __init__(self, path, ask):
         self._path = path
         self._ask = ask
         self.name = posixpath.basename(path)
+
+    def files(self):
+        return self
+
+    def open_resource(self, resource):
+        return self.joinpath(resource).open("rb")
+
+    def resource_path(self, resource):
+        raise FileNotFoundError(resource)  # `importlib` then reads it
+
+    def is_resource(self, name):
+        return self.joinpath(name).is_file()
+
+    def contents(self):
+        return (each.name for each in self.iterdir())
 
     def iterdir(self):
         names = self._ask("directory", self._path)

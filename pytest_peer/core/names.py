@@ -12,6 +12,7 @@ import os
 import re
 import socket
 
+
 __tracebackhide__ = True
 
 #: A host name label's limit; file systems allow more.

@@ -47,7 +47,7 @@ class Artifacts:
         self.test: str | None = None
 
     def write_manifest(self, text: str) -> None:
-        """Write ``manifest.json`` in one step: readers see the whole old text or the whole new one."""
+        """Write ``manifest.json`` in one step: a reader sees the old text or the new one."""
         target = os.path.join(self.path, "manifest.json")
         half = f"{target}.new"
         with open(half, "w", encoding="utf-8") as file:

@@ -22,7 +22,8 @@ from ..launch.bootstrap import own_files
 CRASH = "crash.txt"
 #: The file for dumps on our signal; `Stacks` copies them to ``stacks.txt``.
 THREADS = "threads.txt"
-#: The signal for a dump, hopefully unused by the peer; ``None`` on systems without real-time signals.
+#: The signal for a dump, hopefully unused by the peer; ``None`` on systems without real-time
+#: signals.
 NUMBER: int | None = signal.SIGRTMAX - 2 if hasattr(signal, "SIGRTMAX") else None
 #: Seconds between two looks at a dump that is being written.
 _POLL = 0.002

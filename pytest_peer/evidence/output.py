@@ -1,8 +1,8 @@
 """The peer's real stdin, stdout and stderr: pipes that the origin owns.
 
 The kernel has the bytes as soon as the peer has written them. So the last output before a crash is
-kept, and the output of a call is there when the call returns: the origin empties the pipes before it
-hands out the reply.
+kept, and the output of a call is there when the call returns: the origin empties the pipes before
+it hands out the reply.
 """
 
 from __future__ import annotations

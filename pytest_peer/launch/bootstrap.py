@@ -134,7 +134,10 @@ def own_files() -> list[str]:
 
 @functools.cache
 def stubs() -> dict[str, tuple[str, bool, str]]:
-    """What a peer may import that has neither this package nor pytest: file, whether it is a package, source."""
+    """Return what a peer without this package and pytest imports instead.
+
+    For each module: its file, whether it is a package, its source.
+    """
     files = {f"{_OURS}.{home}": "agent/stubs/package.py" for home in _HOMES.values()} | _SERVED
     return {name: _served(file) for name, file in files.items()}
 

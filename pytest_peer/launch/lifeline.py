@@ -1,8 +1,9 @@
-"""The kernel's part in it that no peer outlives its origin.
+"""Let the kernel end every peer with its origin.
 
-The lifeline is a pipe that only the origin can write to, and nobody ever does: it ends when the origin does. Every peer has a file
-of its own open at the other end, and has asked the kernel to send SIGKILL to its process group when something happens there
-(F_SETOWN, F_SETSIG and O_ASYNC in fcntl(2)). That needs no thread of the peer, no GIL, and not even that it is not stopped.
+The lifeline is a pipe that only the origin can write to, and never does, so it ends with the
+origin. Every peer has a file of its own open at the other end, for which the kernel sends SIGKILL
+to the peer's process group when something happens there (F_SETOWN, F_SETSIG and O_ASYNC in
+fcntl(2)). That works without a thread of the peer, without the GIL, and when the peer is stopped.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ _ends: tuple[int, int] | None = None
 
 
 def open_end() -> int:
-    """A file of its own at the end that peers have; the caller closes it when the process has got it. -1 where there is no such thing."""
+    """Open a file of its own at the peers' end; -1 where that is not possible.
+
+    The caller closes it when the process has inherited it.
+    """
     global _ends
     if not hasattr(fcntl, "F_SETSIG"):
         return -1
@@ -27,7 +31,7 @@ def open_end() -> int:
         if _ends is None:
             _ends = os.pipe()
     try:
-        # Not `dup`: owner and signal belong to the open file, and that would be the same.
+        # Not `dup`, which would give the same open file, to which owner and signal belong.
         return os.open(f"/proc/self/fd/{_ends[0]}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:  # a system without /proc
         return -1
@@ -35,7 +39,7 @@ def open_end() -> int:
 
 @contextlib.contextmanager
 def closing(fd: int) -> Iterator[None]:
-    """Close it in the end, if there is one."""
+    """Close a descriptor at the end of the block, if it is one."""
     try:
         yield
     finally:
@@ -46,20 +50,19 @@ def closing(fd: int) -> Iterator[None]:
 def tie(fd: int, group: int) -> None:
     """Have the kernel kill a process group at the end of this process.
 
-    :param fd: of `open_end`; a process of the group has it too. The kernel keeps the group itself, not its number, which may be
-        another's one day.
+    The kernel remembers the group itself, and not its number, which may become another's.
+
+    :param fd: of `open_end`; a process of the group has it too.
     """
     if fd >= 0:
-        with contextlib.suppress(
-            ProcessLookupError
-        ):  # it has ended, where nobody has to hear of that
+        with contextlib.suppress(ProcessLookupError):  # it has ended
             fcntl.fcntl(fd, fcntl.F_SETOWN, -group)
         fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(fd, fcntl.F_SETFL, os.O_ASYNC)
 
 
 def _forked() -> None:
-    """In a forked child: held here, it would not end with its origin."""
+    """In a forked child, close the lifeline: held here, it would not end with the origin."""
     global _lock, _ends
     _lock = threading.Lock()
     for fd in _ends or ():

@@ -151,7 +151,7 @@ class PeerFuture(Future[Any]):
         return self.outcome(timeout)[1]
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait for the outcome; return whether it came in time."""
+        """Wait for the outcome; return whether it came within `timeout` seconds."""
         return self._settled.wait(timeout)
 
     def outcome(self, timeout: float | None, limit: float | None = None) -> Outcome:

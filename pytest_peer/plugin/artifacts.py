@@ -140,10 +140,14 @@ class ArtifactRetention:
         return directory
 
     def used(self, path: Path) -> None:
-        """Add the artifacts of a peer of a wider scope to those of the test that runs."""
+        """Add the artifacts of a peer of a wider scope to those of the test that runs.
+
+        Never raises: a test does not fail for this.
+        """
         if self._root is not None and not self._run.over:
-            self._directory()
-            self._run.link(path)
+            with contextlib.suppress(OSError):
+                self._directory()
+                self._run.link(path)
 
     def _directory(self) -> Path:
         directory = self._run.directory()
@@ -172,21 +176,23 @@ class ArtifactRetention:
     def finish(self) -> list[CrashReport]:
         """End the test, or the session; return the crashes since the last time."""
         run = self._run
-        if self._root is not None:
-            if run.over:  # a peer of a wider scope went down after the last test
-                for life in run.deaths:
-                    run.link(life.record.artifacts.path)
-            elif not is_kept(run.outcomes, len(run.deaths)) and run.made:
-                self._remove(run.made)
-                run.made = None
-                run.links.clear()
-            self._kept.update(run.links)
-            for directory in self._closed:
-                self._remove_unkept(directory)
-            self._closed.clear()
-            if self._mark is not None:
-                self._mark.unlink(missing_ok=True)
+        if run.over:  # a peer of a wider scope went down after the last test
+            run.over = False
+            for life in run.deaths:
+                self.used(life.record.artifacts.path)
+        elif run.made and not is_kept(run.outcomes, len(run.deaths)):
+            self._remove(run.made)
+            run.made = None
+            run.links.clear()
         run.over = True
+        self._kept.update(run.links)
+        for directory in self._closed:
+            with contextlib.suppress(OSError):  # the user has removed it
+                self._remove_unkept(directory)
+        self._closed.clear()
+        if self._mark is not None:
+            with contextlib.suppress(OSError):
+                self._mark.unlink(missing_ok=True)
         return run.crashes()
 
     def _remove_unkept(self, directory: Path) -> None:

@@ -14,12 +14,15 @@ import pytest
 def pytest_peer_launcher(
     config: pytest.Config, options: Mapping[str, Any]
 ) -> AbstractContextManager[Sequence[str]] | None:
-    """Make what a peer starts in, and say by which command it is started there: for what a prefix in ``exec`` cannot say.
+    """Prepare an environment for a peer and return the command that starts it there.
 
-    Called for every peer of the factories, before its options are checked. The first hook that returns something wins.
+    For what a prefix in ``exec`` cannot do. Called for every peer of the factories, before its
+    options are checked. The first hook that returns a value wins.
 
-    :param options: the peer's, from call, marker, command line and ini file; ``name`` and ``exec`` (a list of words) are always there.
-    :return: a context manager that gives the words of ``exec``, of `pytest_peer.over_stdio` if the control link has to share
-        stdin and stdout. It is entered before the peer starts, and left when all peers of the factory's scope have been stopped; a
-        restarted peer is started by the same words. ``None`` for a peer that starts as its options say.
+    :param options: of the peer, from call, marker, command line and ini file; ``name`` and ``exec``
+        (a list of words) are always there.
+    :return: a context manager whose value is the words of ``exec``, or of `pytest_peer.over_stdio`
+        if the control link has to share stdin and stdout. It is entered before the peer starts, and
+        left when all peers of the factory's scope have been stopped. A restarted peer is started by
+        the same words. ``None`` for a peer that starts as its options say.
     """

@@ -1,7 +1,7 @@
 """The marker ``in_peer``: the body of a test runs in a fresh peer, its setup and teardown here.
 
-Registered when the first such test is found. So its hook comes before those of the plugins that were there from the start, of
-which another could run the body here.
+This module is registered when the first such test is found. So its hook comes before those of other
+plugins, one of which might run the body here.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ from .factory import PeerFactory
 __tracebackhide__ = True
 
 MARKER = "in_peer"
-#: The fixture that starts the peer. It comes after all others: it knows their values, and its peer ends before they do.
+#: The fixture that starts the peer. It is the last one: it knows the values of the others, and its
+#: peer ends before they do.
 FIXTURE = "_in_peer"
-#: Some of these can be pickled, and would do nothing over there.
+#: Types of use only here; some of their values can be pickled.
 _OF_THE_ORIGIN = (
     Peer,
     PeerFactory,
@@ -47,13 +48,13 @@ _OF_THE_ORIGIN = (
     pytest.WarningsRecorder,
 )
 _ADVICE = (
-    "let fixtures give plain values, or make in the body of the test what cannot travel; "
+    "let fixtures return plain values, or make other values in the body of the test; "
     "or leave out the marker, and use the fixture `peer`"
 )
 
 
 def prepare(item: pytest.Item) -> None:
-    """A test with the marker has been found.
+    """Prepare for a test with the marker.
 
     :raises pytest.UsageError: it cannot run in a peer, or the marker is wrong.
     """
@@ -65,7 +66,8 @@ def prepare(item: pytest.Item) -> None:
     if item.cls is not None and issubclass(item.cls, unittest.TestCase):
         raise _refusal(
             item,
-            "unittest runs the methods of a TestCase itself; a class without that base can run in a peer",
+            "unittest runs the methods of a TestCase itself; a class without that base can run in"
+            " a peer",
         )
     plugins = item.config.pluginmanager
     if not plugins.is_registered(sys.modules[__name__]):
@@ -80,16 +82,16 @@ def _refusal(item: pytest.Item, why: str) -> pytest.UsageError:
 
 @pytest.fixture
 def _in_peer(request: pytest.FixtureRequest, peer_factory: PeerFactory) -> Callable[[], object]:
-    """What runs the body of the test in a peer."""
+    """Return a function that runs the body of the test in a peer."""
     item = request.node
     own = settings.marked(item, MARKER)
     settings.check_marked(own, MARKER)
     if "peer_down" not in {**own, **settings.marked(item)}:
-        own["peer_down"] = "continue"  # the outcome of the test says it already
+        own["peer_down"] = "continue"  # the outcome of the test shows a death
     body = _Body(item)
     body.check()
     peer = peer_factory(**own)
-    peer.wait_boot(peer.options.call_timeout)  # the option of that name may say that nobody does
+    peer.wait_boot(peer.options.call_timeout)  # the factory may not, as the option says
     interpreter = peer.instance.process.interpreter
     if interpreter is not None and interpreter.by_value:
         body.check(interpreter.by_value)
@@ -97,7 +99,7 @@ def _in_peer(request: pytest.FixtureRequest, peer_factory: PeerFactory) -> Calla
 
 
 class _Body:
-    """The function of a test, with what it is called with."""
+    """The function of a test with its arguments."""
 
     def __init__(self, test: pytest.Function) -> None:
         self._test = test
@@ -105,7 +107,7 @@ class _Body:
         self._instance: tuple[object, ...] = ()
         bound_to = getattr(test.obj, "__self__", None)
         if inspect.ismethod(test.obj) and not inspect.isclass(bound_to):
-            # Not as a bound method: that travels by its name, and a decorator may have given it another.
+            # Not a bound method: it would travel by its name, which a decorator may have changed.
             self._function, self._instance = test.function, (bound_to,)
         whole = test.function
         while isinstance(whole, functools.partial):
@@ -118,7 +120,7 @@ class _Body:
         }
 
     def check(self, by_value: str = "") -> None:
-        """See whether all of it can be sent.
+        """Check that all of it can be sent.
 
         :param by_value: why code cannot be sent by value; empty if it can.
         :raises EncodeError: a part cannot; names it, and says what to do.
@@ -132,22 +134,26 @@ class _Body:
                     raise EncodeError(f"{what} is of use only in the process in which pytest runs")
                 encode(part, by_value, what)
             except EncodeError as exc:
-                told = f"{exc}\n{self._test.nodeid} runs in a peer, so what it is given has to be sent there: {_ADVICE}"
-                raise self._at_the_test(EncodeError(told)) from None
+                advice = f"runs in a peer, so its arguments have to be sent there: {_ADVICE}"
+                error = EncodeError(f"{exc}\n{self._test.nodeid} {advice}")
+                raise self._at_the_test(error) from None
 
     def run(self, peer: Peer) -> object:
-        """Run it there; its outcome is that of the test."""
+        """Run the body in the peer; its outcome is that of the test."""
         try:
             return peer.call(self._function, *self._instance, **self._values)
         except PeerError as exc:
             files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(exc.__traceback__)]
-            if self._code is not None and self._code.co_filename in files:  # it is the body's own
+            if self._code is not None and self._code.co_filename in files:  # raised in the body
                 raise
             raise self._at_the_test(exc) from exc.__cause__
 
     def _at_the_test(self, exc: PeerError) -> PeerError:
-        """With a traceback that ends at the test, which the report shows then: of this process it would show our own code."""
-        if self._code is None:  # it is not written in Python
+        """Return the error with a traceback that ends at the test.
+
+        Otherwise the report would show our own code.
+        """
+        if self._code is None:  # the test is not written in Python
             return exc
         filename, first = self._code.co_filename, self._code.co_firstlineno
         decorators = itertools.takewhile(
@@ -159,7 +165,7 @@ class _Body:
         try:
             exec(code.replace(co_name=self._code.co_name, co_firstlineno=first), scope)
         except PeerError:
-            scope.clear()  # it would be shown, and is a cycle
+            scope.clear()  # it would be shown, and is part of a cycle
             assert exc.__traceback__ is not None
             exc = exc.with_traceback(exc.__traceback__.tb_next)
         return exc
@@ -167,24 +173,25 @@ class _Body:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
-    """Run the body where it belongs."""
+    """Run the body in its peer, if it has the marker."""
     if pyfuncitem.get_closest_marker(MARKER) is None:
         return None
     if FIXTURE not in pyfuncitem.funcargs:
         pytest.fail(
-            f"the marker {MARKER} was added when the setup of the test had begun: too late for a peer",
+            f"the marker {MARKER} was added after the setup of the test had begun:"
+            " too late for a peer",
             pytrace=False,
         )
     body = cast("Callable[[], object]", pyfuncitem.funcargs[FIXTURE])
     result = body()
     if result is not None:
-        _returned(f"Test functions should return None, but {pyfuncitem.nodeid} returned {result!r}")
+        _complain(f"Test functions should return None, but {pyfuncitem.nodeid} returned {result!r}")
     return True
 
 
-def _returned(told: str) -> None:
+def _complain(words: str) -> None:
     """Warn, or fail the test, as this version of pytest does it."""
     category = getattr(pytest, "PytestReturnNotNoneWarning", None)
     if category is None:
-        pytest.fail(told, pytrace=False)
-    warnings.warn(category(told), stacklevel=2)
+        pytest.fail(words, pytrace=False)
+    warnings.warn(category(words), stacklevel=2)

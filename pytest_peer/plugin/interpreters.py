@@ -1,4 +1,4 @@
-"""Several interpreters, ``--peer-exec`` given several times: each test with peers runs with each."""
+"""Several interpreters (``--peer-exec``): each test with peers runs once with each of them."""
 
 from __future__ import annotations
 

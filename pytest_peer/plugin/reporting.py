@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..core.states import PeerState
-
 if TYPE_CHECKING:
     import pytest
 
@@ -53,7 +51,7 @@ def stacks_sections(lives: Iterable[PeerInstance], occasion: str) -> Iterator[tu
     """
     from ..evidence import stacks
 
-    running = [life for life in lives if life.state is PeerState.RUNNING]
+    running = [life for life in lives if life.state == "running"]
     texts = stacks.record_all([life.stacks for life in running], occasion)
     for life, text in zip(running, texts, strict=True):
         if len(text) > SECTION_CHARACTERS:

@@ -17,15 +17,12 @@ from types import FrameType
 import pytest
 
 from ..core.errors import PeerDown
-from ..core.states import PeerState
 from . import reporting
 from .session import Scope
 from .session import interrupt_key
 from .session import lives
 from .session import retention_key
 from .session import scopes_key
-
-__tracebackhide__ = True
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
 _SIGNAL = signal.SIGURG
@@ -39,13 +36,13 @@ def expect_peers(config: pytest.Config) -> None:
         config.pluginmanager.register(_hooks, "peer-phases")
 
 
-# A wrapper: of an error in the setup of a peer it leaves one frame to show, and pytest shows no
-# error without a frame.
+# A wrapper: it leaves one frame to show of an error in the setup of a peer, and pytest shows no
+# error without a frame. So frames of this module are not hidden.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     config = item.config
     if retention_key in config.stash:
-        running = [life for life in lives(config) if life.state is not PeerState.DOWN]
+        running = [life for life in lives(config) if life.state != "down"]
         config.stash[retention_key].begin(
             item.nodeid, [life.record.artifacts.path for life in running]
         )
@@ -110,6 +107,7 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
     Where the test runs on another thread, where C code does not return for a signal, or where the
     test catches the exception, the test fails when its body ends.
     """
+    __tracebackhide__ = True
     main = threading.main_thread()
     if threading.current_thread() is not main:
         yield
@@ -118,6 +116,7 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
     raised: list[PeerDown] = []
 
     def raise_crashes(_: int, __: FrameType | None) -> None:
+        __tracebackhide__ = True
         for scope in list(scopes):
             try:
                 scope.supervisor.raise_crashes()

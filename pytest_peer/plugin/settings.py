@@ -1,4 +1,4 @@
-"""The plugin's settings: one table, from which the command line, the ini file and the precedence are made.
+"""The plugin's settings: one table for the command line, the ini file and the precedence.
 
 Precedence: call argument > marker > command line > ini > default.
 """
@@ -6,7 +6,6 @@ Precedence: call argument > marker > command line > ini > default.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from typing import Literal
@@ -14,69 +13,20 @@ from typing import NamedTuple
 
 import pytest
 
-# `options` is imported where it is needed: a suite that has no setting of ours and no peer does not pay for it.
-
 
 class Setting(NamedTuple):
-    """A setting, and the option of a peer that it is the default of."""
+    """A setting, and the option of a peer for which it is the default."""
 
-    #: Of the ini file; with dashes, of the command line.
+    #: In the ini file; with dashes, on the command line.
     name: str
     option: str | None
     metavar: str
     help: str
-    #: From the text that the user wrote to a value of the option; raises ValueError.
-    parse: Callable[[str], Any]
 
     @property
     def flag(self) -> str:
-        """The command line's spelling."""
+        """The name on the command line."""
         return "--" + self.name.replace("_", "-")
-
-
-def _program(text: str) -> list[str]:
-    import shlex  # not at the top, as `options`
-
-    words = shlex.split(text)
-    if not words:
-        raise ValueError("expected a program")
-    return words
-
-
-def _limit(text: str) -> float | None:
-    if text.strip().lower() == "none":
-        return None
-    from ..core.timeouts import seconds
-
-    return seconds("limit", float(text))
-
-
-def _directory(text: str) -> str:
-    if not text.strip():
-        raise ValueError("expected a directory")
-    return text
-
-
-def _hosts(text: str) -> list[str]:
-    from ..core.options import check
-
-    found = [check("host", host.strip()) for host in text.split(",")]
-    if len(set(found)) < len(found):
-        raise ValueError("a host is there twice")
-    return found
-
-
-def _connection(text: str) -> str | tuple[str, int]:
-    from ..core.addresses import connection_of_text
-
-    return connection_of_text(text)
-
-
-def _start_method(text: str) -> str | None:
-    from ..core.options import check
-
-    method: str | None = check("start_method", text)
-    return method
 
 
 ARTIFACTS = Setting(
@@ -84,63 +34,81 @@ ARTIFACTS = Setting(
     None,
     "DIR",
     "Keep the artifacts of peers of failed tests, and of those in which a peer crashed, in DIR",
-    _directory,
 )
-
 EXEC = Setting(
     "peer_exec",
     "exec",
     "CMD",
-    "Program that runs the peers, with leading arguments; quoted as for a shell. Given several times (ini: one a line), the"
-    " tests that use peers run once with each",
-    _program,
+    "Program that runs the peers, with leading arguments; quoted as for a shell. Given several"
+    " times (ini: one a line), the tests that use peers run once with each",
 )
-
 HOSTS = Setting(
     "peer_hosts",
     None,
     "HOST,...",
     "Hosts that fill {host} in the program that runs the peers, peer by peer in turn",
-    _hosts,
 )
+BOOT_TIMEOUT = Setting(
+    "peer_boot_timeout",
+    "wait_boot",
+    "SECONDS",
+    "Limit for the boot of a peer (default: 15)",
+)
+CALL_TIMEOUT = Setting(
+    "peer_call_timeout",
+    "call_timeout",
+    "SECONDS",
+    "Limit for a call, or none (default: 60)",
+)
+START_METHOD = Setting(
+    "peer_start_method",
+    "start_method",
+    "METHOD",
+    "How peers start: forkserver or spawn (default: the first where it can serve)",
+)
+CONNECTION = Setting(
+    "peer_connection",
+    "connection",
+    "WHERE",
+    "Control link of the peers: stdio (default), or TCP: PORT (0: any), IP:PORT or [IPV6]:PORT",
+)
+SETTINGS = (ARTIFACTS, EXEC, HOSTS, BOOT_TIMEOUT, CALL_TIMEOUT, START_METHOD, CONNECTION)
 
-SETTINGS = (
-    ARTIFACTS,
-    EXEC,
-    HOSTS,
-    Setting(
-        "peer_boot_timeout",
-        "wait_boot",
-        "SECONDS",
-        "Limit for the boot of a peer (default: 15)",
-        _limit,
-    ),
-    Setting(
-        "peer_call_timeout",
-        "call_timeout",
-        "SECONDS",
-        "Limit for a call, or none (default: 60)",
-        _limit,
-    ),
-    Setting(
-        "peer_start_method",
-        "start_method",
-        "METHOD",
-        "How peers start: forkserver or spawn (default: the first where it can serve)",
-        _start_method,
-    ),
-    Setting(
-        "peer_connection",
-        "connection",
-        "WHERE",
-        "Control link of the peers: stdio (default), or TCP: PORT (0: any), IP:PORT or [IPV6]:PORT",
-        _connection,
-    ),
-)
+
+def _parse(setting: Setting, text: str) -> Any:
+    """Return the value of the option for a text that the user wrote.
+
+    :raises ValueError: a bad text.
+    """
+    import shlex  # not at the top, nor the others: a suite without settings does not pay for them
+
+    from ..core import addresses
+    from ..core import options
+    from ..core import timeouts
+
+    if setting is EXEC:
+        words = shlex.split(text)
+        if not words:
+            raise ValueError("expected a program")
+        return words
+    if setting is HOSTS:
+        hosts = [options.check("host", host.strip()) for host in text.split(",")]
+        if len(set(hosts)) < len(hosts):
+            raise ValueError("a host is there twice")
+        return hosts
+    if setting is CONNECTION:
+        return addresses.connection_of_text(text)
+    if setting is START_METHOD:
+        return options.check("start_method", text)
+    if setting is ARTIFACTS:
+        if not text.strip():
+            raise ValueError("expected a directory")
+        return text
+    return None if text.strip().lower() == "none" else timeouts.seconds("limit", float(text))
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare all settings; the command line's defaults are ``None``, so that "unset" can be told."""
+    """Declare all settings; on the command line the default ``None`` means "unset"."""
     group = parser.getgroup("peer", "peer processes")
     for setting in SETTINGS:
         group.addoption(
@@ -161,7 +129,9 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def read(config: pytest.Config) -> dict[str, Any]:
-    """The options of peers that the command line and the ini file set; `exec` only if it is one for all, see `programs`.
+    """Return the options of peers that the command line and the ini file set.
+
+    `exec` is one of them only if there is one for all peers; see `programs`.
 
     :raises pytest.UsageError: a bad value; says where it was written.
     """
@@ -174,7 +144,7 @@ def read(config: pytest.Config) -> dict[str, Any]:
 
 
 def programs(config: pytest.Config) -> list[list[str]]:
-    """All values of ``--peer-exec``, or else of the ini file.
+    """Return all values of ``--peer-exec``, or else of the ini file.
 
     :raises pytest.UsageError: a bad value, or one that is there twice.
     """
@@ -183,7 +153,7 @@ def programs(config: pytest.Config) -> list[list[str]]:
 
 
 def hosts(config: pytest.Config) -> list[str]:
-    """The hosts for peers, if some are named.
+    """Return the hosts for peers, if some are given.
 
     :raises pytest.UsageError: a bad value.
     """
@@ -192,9 +162,9 @@ def hosts(config: pytest.Config) -> list[str]:
 
 
 def _written(config: pytest.Config, setting: Setting) -> tuple[str, list[Any]] | None:
-    """Where the setting was written, and its value or, of `EXEC`, values; ``None`` if it was not.
+    """Return where a setting was written, and its values, of which only `EXEC` has several.
 
-    :raises pytest.UsageError: a bad value, or several where there can be but one.
+    :raises pytest.UsageError: a bad value, or several where there can be only one.
     """
     where, given = setting.flag, config.getoption(setting.name) or []
     if not given and (text := config.getini(setting.name)):
@@ -203,10 +173,10 @@ def _written(config: pytest.Config, setting: Setting) -> tuple[str, list[Any]] |
     values: list[Any] = []
     for text in given:
         try:
-            value = setting.parse(str(text))
+            value = _parse(setting, str(text))
         except ValueError as exc:
             raise pytest.UsageError(f"{where}: {exc}, got {text!r}") from exc
-        # To take the last would leave out what the others ask for.
+        # Taking the last would ignore the others.
         if value in values or (values and setting is not EXEC):
             raise pytest.UsageError(f"{where}: given more than once: {', '.join(given)}")
         values.append(value)
@@ -214,7 +184,9 @@ def _written(config: pytest.Config, setting: Setting) -> tuple[str, list[Any]] |
 
 
 def artifacts(config: pytest.Config) -> Path | None:
-    """Where artifacts of peers are to be kept; a relative path starts from the directory in which pytest was started.
+    """Return the directory of ``--peer-artifacts``.
+
+    A relative path starts from the directory in which pytest was started.
 
     :raises pytest.UsageError: a bad value.
     """
@@ -226,9 +198,9 @@ def artifacts(config: pytest.Config) -> Path | None:
 
 
 def check_artifacts(config: pytest.Config) -> None:
-    """See whether artifacts can be kept there; nothing is made before there are some.
+    """Check that artifacts can be kept in the directory, without making it.
 
-    :raises pytest.UsageError: they cannot; says where the directory was named.
+    :raises pytest.UsageError: they cannot; says where the directory was written.
     """
     path = artifacts(config)
     if path is None:
@@ -241,7 +213,7 @@ def check_artifacts(config: pytest.Config) -> None:
 
 
 def marked(node: pytest.Item | pytest.Collector, marker: str = "peer") -> dict[str, Any]:
-    """The options that markers of that name give to a node; the closest marker wins option by option.
+    """Return the options that markers give to a node; the closest wins option by option.
 
     :raises pytest.UsageError: a positional argument or an unknown option.
     """
@@ -263,7 +235,9 @@ def marked(node: pytest.Item | pytest.Collector, marker: str = "peer") -> dict[s
 
 
 def check_marked(options: dict[str, Any], marker: str = "peer") -> None:
-    """Check the values of a marker's options; only when they are used, because a ``cwd`` may not exist before.
+    """Check the values of a marker's options.
+
+    Only when they are used: a ``cwd`` may not exist before.
 
     :raises TypeError: a value of the wrong type; says that it came from the marker.
     :raises ValueError: a value outside of what the option allows; says so too.

@@ -93,8 +93,8 @@ def worker_ends(config: pytest.Config, crashes: list[CrashReport]) -> None:
 def watch_controller(config: pytest.Config) -> None:
     """End all peers with the controller, if this is a worker.
 
-    After the end of the controller nobody will see the results of a test. But the test goes on, and
-    execnet ends its worker only 5 or 15 seconds later.
+    After the end of the controller the results of a test are lost. But the test goes on, and execnet
+    ends its worker only 5 or 15 seconds later.
     """
     if not hasattr(config, "workerinput") or _watched_key in config.stash:
         return

@@ -15,6 +15,7 @@ first byte of a request.
 from __future__ import annotations
 
 import array
+import contextlib
 import gc
 import importlib
 import marshal
@@ -35,7 +36,7 @@ LENGTH = struct.Struct("!I")
 #: Of one request: three standard streams, the link's two, a control socket, a pipe for failures.
 _MOST_DESCRIPTORS = 7
 #: Seconds between the use of a spare and the fork of the next: first the peer boots.
-_PAUSE = 0.003
+_PAUSE = 0.0015
 
 
 def serve(reader, fd, config):
@@ -51,9 +52,12 @@ def serve(reader, fd, config):
                 "the interpreter has more than one thread from its start (sitecustomize, or a "
                 ".pth file); use start_method='spawn'"
             )
-        for name in config["preload"]:
-            _preload(name)
-        dispatch.flush()  # else every peer would print again what an import has printed
+        with _rare_collections():
+            for name in config["preload"]:
+                _preload(name)
+            with contextlib.suppress(Exception):  # it only saves time
+                prewarm.warm_fork_server()
+        dispatch.flush()  # what an import has printed is not for every peer to say again
         gc.collect()
         gc.freeze()  # a collection in a peer does not touch, and so copy, the shared pages
     except BaseException as exc:
@@ -89,6 +93,17 @@ def _execute(request, descriptors, lifeline):
         errno = getattr(exc, "errno", None) or 0
         os.write(failed, marshal.dumps((errno, str(exc))))
         os._exit(1)
+
+
+@contextlib.contextmanager
+def _rare_collections():
+    """Collect garbage less often: imports make many objects that stay. What they set has its way."""
+    usual, *rest = gc.get_threshold()
+    rare = (100 * usual, *rest)
+    gc.set_threshold(*rare)
+    yield
+    if gc.get_threshold() == rare:
+        gc.set_threshold(usual, *rest)
 
 
 def _preload(name):
@@ -247,10 +262,9 @@ class Template:
         self._title.set("pytest-peer-spare")
         self.lifeline = child_setup.begin(self._pid, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
-        try:
-            prewarm.run()
-        except Exception:
-            pass  # it only saves time
+        if not _readable(connection):  # else it is needed at once
+            with contextlib.suppress(Exception):  # it only saves time
+                prewarm.warm_spare()
         received = receive(connection)
         if received is None:
             os._exit(0)  # the template has ended
@@ -298,6 +312,12 @@ def receive(connection):
         return _exactly(connection, *LENGTH.unpack(data)), list(descriptors)
     except EOFError:
         return None
+
+
+def _readable(connection):
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _exactly(connection, size):

@@ -20,6 +20,8 @@ from . import child_setup
 #: gone sooner, unless the kernel waits for a disk.
 _ORPHAN_SECONDS = 2.0
 _POLL_SECONDS = 0.001
+#: Seconds between checks whether a debugger has let go what has ended.
+_ZOMBIE_SECONDS = 0.1
 
 
 class Subreaper:
@@ -34,6 +36,7 @@ class Subreaper:
         self._poll = poll
         self._on_end = on_end
         self._known = set()
+        self._zombies = set()  # to be reaped; a debugger that is attached may have them still
         self._peers = {}  # process descriptor: (number of the request, pid)
         self._dead = {}  # number of the request: pid
         self._orphans = {}  # process descriptor: pid, all killed
@@ -66,10 +69,14 @@ class Subreaper:
         self._reap(pid)
 
     def _reap(self, pid):
-        # Without waiting: a debugger that is attached to it may not have let it go. Then it stays
-        # a zombie, and known, until this process ends.
-        if os.waitpid(pid, os.WNOHANG)[0]:
-            self._known.discard(pid)
+        self._zombies.add(pid)
+        self._reap_zombies()
+
+    def _reap_zombies(self):
+        for pid in list(self._zombies):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                self._zombies.discard(pid)
+                self._known.discard(pid)
 
     def release(self, number):
         """Reap a dead peer: the origin does not need its process id any more."""
@@ -87,13 +94,13 @@ class Subreaper:
 
     def timeout(self):
         """Return for how many seconds events may be awaited; ``None`` for no limit."""
-        if not self._ending:
-            return None
-        left = self._deadline - time.monotonic()
-        if left > 0:
-            return left
-        self._report()
-        return None
+        if self._ending and time.monotonic() >= self._deadline:
+            self._report()
+        limits = [self._deadline - time.monotonic()] if self._ending else []
+        if self._zombies:
+            self._reap_zombies()
+            limits.append(_ZOMBIE_SECONDS)
+        return min(limits, default=None)
 
     def ended(self, fd):
         """Deal with the end of a peer or of an orphan."""

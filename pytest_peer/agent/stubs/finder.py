@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 _OURS = "pytest_peer"
 
@@ -29,7 +30,8 @@ class StubFinder:
         from importlib.machinery import ModuleSpec
 
         filename, is_package, _ = self._sources[name]
-        return ModuleSpec(name, self, origin=filename, is_package=is_package)
+        loader: Any = self
+        return ModuleSpec(name, loader, origin=filename, is_package=is_package)
 
     def create_module(self, spec):  # noqa: ARG002
         return None

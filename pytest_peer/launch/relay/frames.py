@@ -49,13 +49,13 @@ class Banner(Exception):
 
 
 class Outgoing:
-    """Frames that wait to be written to a non-blocking descriptor."""
+    """Frames that wait to be written to a non-blocking descriptor, and bytes before the first."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, first: bytes = b"") -> None:
         self.fd: int = fd
         #: The bytes that wait.
-        self.size: int = 0
-        self._begun = b""
+        self.size: int = len(first)
+        self._begun = first
         self._urgent: list[bytes] = []
         self._waiting: list[bytes] = []
 

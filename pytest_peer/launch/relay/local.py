@@ -86,9 +86,7 @@ class Relay:
         _signal.signal(_signal.SIGCHLD, lambda *_: None)
         self._magic, loader = remote_end(cwd, heartbeat=heartbeat)
         self._launcher, self._incoming, write = _start(command)
-        self._out = frames.Outgoing(write)
-        self._loader = frames.BufferedPipe(write)
-        self._loader.add(loader)
+        self._out = frames.Outgoing(write, loader)
 
     def run(self) -> None:
         """Relay until the peer has ended, or its launcher."""
@@ -104,9 +102,7 @@ class Relay:
             for kind, fd in self._inputs.items():
                 if fd >= 0 and fd in ready:
                     self._give(kind, fd)
-            self._loader.write()
-            if not self._loader.waits:
-                self._send()
+            self._send()
             self._output.write()
 
     def _over(self) -> bool:
@@ -122,7 +118,7 @@ class Relay:
             poll.register(self._control, select.POLLIN)
         if self._incoming >= 0 and self._output.size < _BOUND:
             poll.register(self._incoming, select.POLLIN)
-        if self._out.fd >= 0 and (self._loader.waits or self._out.size):
+        if self._out.fd >= 0 and self._out.size:
             poll.register(self._out.fd, select.POLLOUT)
         if (fd := self._output.next_fd) >= 0:
             poll.register(fd, select.POLLOUT)
@@ -186,7 +182,7 @@ class Relay:
     def _close_out(self) -> None:
         if self._out.fd >= 0:
             os.close(self._out.fd)
-        self._out.fd = self._loader.fd = -1
+        self._out.fd = -1
         self._out.size = 0
 
     # From the launcher

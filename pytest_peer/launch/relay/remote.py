@@ -161,7 +161,8 @@ class Relay:
                 self._stopping = None
             if not self._carry(ready):
                 break
-        return self._lost()
+        self._peer.kill(time.monotonic() + _GONE_SECONDS)
+        return 1
 
     def _ready(self, milliseconds: float | None) -> set[int]:
         poll = select.poll()
@@ -274,10 +275,6 @@ class Relay:
                 self._out.write()
             except OSError:
                 return
-
-    def _lost(self) -> int:
-        self._peer.kill(time.monotonic() + _GONE_SECONDS)
-        return 1
 
 
 def _waiting(fd: int) -> int:

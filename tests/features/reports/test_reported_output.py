@@ -187,7 +187,7 @@ def test_it(peer):
     )
     result.stdout.fnmatch_lines(
         [
-            "<Peer db pid *: stopped after *>",
+            "<Peer db pid *: stopped * after *>",
             "*peers/db",
             "<Peer db pid *: running>",
             "*peers/db.2",
