@@ -217,12 +217,6 @@ def _host(option: str, value: object) -> object:
     return value
 
 
-def _post_process_args(option: str, value: object) -> object:
-    if value is not None and not callable(value):
-        raise TypeError(f"{option}: expected a callable, got {value!r}")
-    return value
-
-
 _Check = Callable[[str, Any], Any]
 
 
@@ -262,7 +256,7 @@ _CHECKS: dict[str, _Check] = {
     "longnames": _instance(bool, "a bool"),
     "exec": _exec,
     "args": command_words,
-    "post_process_args": _post_process_args,
+    "post_process_args": _or_none(_instance(Callable, "a callable")),  # type: ignore[arg-type]
     "env": _env,
     "cwd": _path(os.fspath),
     "connection": lambda _, value: addresses.connection(value),

@@ -60,21 +60,18 @@ class DownReason:
 
     #: ``"stopped"``, ``"exited"``, ``"signaled"``, ``"link lost"`` or ``"boot failed"``.
     kind: str
-    #: What the process returned, ``None`` after a death by signal.
+    #: The exit code of the process, ``None`` after a death by signal.
     exit_status: int | None = None
     #: The signal that ended it; a mere number for a real-time signal without a name.
     signal: signal.Signals | int | None = None
-    #: What else there is to say, for a reader.
+    #: The explanation for a reader, in place of all that.
     detail: str = ""
 
     def __str__(self) -> str:
         if self.detail:
             return f"{self.kind}: {self.detail}"
-        ended = ""
-        if self.signal is not None:
-            ended = f"killed by {signal_name(self.signal)}"
-        elif self.exit_status is not None:
-            ended = f"exited with status {self.exit_status}"
+        known = self.signal is not None or self.exit_status is not None
+        ended = str(ExitStatus(self.exit_status, self.signal)) if known else ""
         if self.kind in ("exited", "signaled"):
             return ended
         return f"{self.kind} ({ended})" if ended else self.kind
@@ -88,7 +85,7 @@ def down_reason(
     exit_status: ExitStatus | None,
     status_lost: str = "",
 ) -> DownReason:
-    """Decide why a peer is down from what was seen of its end.
+    """Decide why a peer is down, from the facts about its end.
 
     :param status_lost: why its exit status is unknown; empty if it is not.
     """

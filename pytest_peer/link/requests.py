@@ -117,7 +117,7 @@ def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
         needed = name.partition(".")[0] in _NEEDED
         if needed and interpreter.version < OLDEST_ORIGIN:
             return None
-        if not needed and (sees or _in_standard_library(name)):
+        if not needed and (sees or name.partition(".")[0] in sys.stdlib_module_names):
             return None
     if file is not None:
         return _source(interpreter, name)
@@ -129,10 +129,6 @@ def _entry(file: str | None, search: Iterable[str] | None, name: str) -> Entry:
     _sent.update(map(os.path.normpath, directories or ()))
     rewritten = REWRITTEN in vars(sys.modules.get(name, object))
     return described(file, directories, rewritten)
-
-
-def _in_standard_library(name: str) -> bool:
-    return name.partition(".")[0] in sys.stdlib_module_names
 
 
 def _source(interpreter: Interpreter, name: str) -> Entry | None:
