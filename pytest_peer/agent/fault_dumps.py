@@ -7,7 +7,8 @@ stderr, and the signal does nothing.
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # the import of `signal` takes a millisecond of every boot
+# The import of `signal` takes a millisecond of every boot.
+import _signal  # type: ignore[import-not-found]
 import os
 
 try:

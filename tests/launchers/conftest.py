@@ -12,8 +12,8 @@ import prefixes
 import pytest
 import slurm_cluster
 import sshds
+from timeouts import LONGER
 from traces import Trace
-from ways import BOOT_SECONDS
 from ways import Way
 from ways import available
 
@@ -105,7 +105,7 @@ def started(peer_factory, trace: Trace) -> Callable[..., pytest_peer.Peer]:
 
     def start(way: Way, **options: object) -> pytest_peer.Peer:
         env = {**trace.env, **options.pop("env", {})}
-        options = {"peer_down": "continue", "wait_boot": BOOT_SECONDS, **options}
+        options = {"peer_down": "continue", "wait_boot": LONGER, **options}
         return peer_factory(exec=way.exec, env=env, **options)
 
     return start

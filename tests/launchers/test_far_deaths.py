@@ -17,7 +17,7 @@ from paths import SUPPORT
 
 import pytest_peer
 
-ORIGIN = SUPPORT / "far_origin.py"
+ORIGIN = SUPPORT / "far_origin_program.py"
 
 OCCUPATIONS = ["idle", "loop", "sleep", "sleep_in_c", "deaf", "stopped", "with_children"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bare_pytest import load_only
+from inner_pytest import load_only
 
 ROOT_CONFTEST = Path(__file__).parents[2] / "conftest.py"
 

@@ -13,8 +13,8 @@ import pytest
 from debugging import DEBUGGER
 from processes import assert_gone
 from processes import is_running
-from stopping import AT_ONCE
 from stopping import taking_less_than
+from timeouts import AT_ONCE
 
 import pytest_peer
 
@@ -75,7 +75,7 @@ def test_the_exit_status_of_a_peer_with_a_debugger_is_told(peer_factory, attach,
     assert caught.value.reason.exit_status == 3
 
 
-def test_a_peer_with_a_debugger_can_be_stopped_where_there_is_no_fork_server(peer_factory, attach):
+def test_spawned_peer_with_a_debugger_can_be_stopped(peer_factory, attach):
     with mock.patch("pytest_peer.launch.forkserver.registry.unavailable", return_value="a test"):
         peer, other = (peer_factory(start_method="spawn") for _ in range(2))
     debugger = attach(peer.pid)
@@ -87,7 +87,7 @@ def test_a_peer_with_a_debugger_can_be_stopped_where_there_is_no_fork_server(pee
     os.waitpid(peer.pid, 0)  # nobody else does
 
 
-def test_the_end_of_the_origin_is_seen_while_a_debugger_holds_a_dead_peer(run):
+def test_origin_ends_while_a_debugger_holds_a_dead_peer(run):
     said = run(
         f"""
         import subprocess

@@ -20,9 +20,7 @@ def failing(frame, event, arg):
 
 @pytest.mark.parametrize("which", ["settrace", "setprofile"])
 @pytest.mark.parametrize("where", ["", "incarnation.py"])
-def test_start_in_whose_thread_a_tracing_function_raises_is_an_error_and_later_ones_work(
-    run, which, where
-):
+def test_start_fails_where_a_tracing_function_raises_in_threads(run, which, where):
     said = run(
         RAISING,
         f"""
@@ -41,7 +39,7 @@ def test_start_in_whose_thread_a_tracing_function_raises_is_an_error_and_later_o
 
 
 @pytest.mark.parametrize("which", ["settrace", "setprofile"])
-def test_a_death_is_told_while_a_tracing_function_raises_in_all_new_threads(run, which):
+def test_death_is_reported_though_tracing_raises_in_new_threads(run, which):
     said = run(
         "peer = start()",
         RAISING,
@@ -54,7 +52,7 @@ def test_a_death_is_told_while_a_tracing_function_raises_in_all_new_threads(run,
     assert "killed by SIGKILL" in said[0]
 
 
-def test_a_watcher_that_died_of_a_tracing_function_is_followed_by_another(run):
+def test_event_loop_ended_by_a_tracing_function_is_replaced(run):
     said = run(
         RAISING,
         """

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from programs_as_origins import said_by
+from origin_programs import said_by
 
 
 def requires(command: list[str], lacking: str) -> None:

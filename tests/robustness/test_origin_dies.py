@@ -6,7 +6,7 @@ import sys
 
 import origins
 import pytest
-from occupied import CELLS
+from occupied_peers import CELLS
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="processes are watched by their descriptors"

@@ -7,10 +7,9 @@ import signal
 from unittest import mock
 
 import pytest
+from timeouts import LONG
 
 import pytest_peer
-
-TOLD = 20.0  # seconds, of what must come
 
 
 def die() -> None:
@@ -24,5 +23,5 @@ def test_deaths_are_told_after_it_failed_for_everybody(peer_factory, function):
     with mock.patch(function, side_effect=ZeroDivisionError):
         first.kill()
     with pytest.raises(pytest_peer.PeerDown) as caught:
-        second.call_within(TOLD, die)
+        second.call_within(LONG, die)
     assert caught.value.reason.signal == signal.SIGKILL

@@ -10,11 +10,11 @@ import time
 
 import pytest
 from deaths import LEFT_OUT
-from deaths import LONG
 from deaths import MOMENTS
 from deaths import WAYS
 from paths import SUPPORT
 from processes import assert_gone
+from timeouts import LONG
 
 import pytest_peer
 

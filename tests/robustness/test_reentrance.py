@@ -1,10 +1,10 @@
-"""A signal's handler, or a finalizer, that uses peers in the middle of anything: nobody waits for himself."""
+"""A signal handler or a finalizer uses peers in the middle of an action: no thread waits for itself."""
 
 from __future__ import annotations
 
 import pytest
 
-LIMIT = 15.0  # seconds; who waits for himself does so for 20, or for ever
+pytestmark = pytest.mark.timeout(150)  # a program has its own limit
 
 HEAD = """
 import gc, operator, os, signal, sys, threading, time, types
@@ -45,45 +45,73 @@ print(peer.state)
     assert run(HEAD, program) == ["down"]
 
 
-@pytest.mark.parametrize("does", ["peer.kill()", "peer.stop()"])
-def test_handler_that_ends_a_peer_while_its_end_is_waited_for(run, does):
-    program = f"""
-with steps.at(("waiting.py", "wait_for", "call"), do=lambda: {does}):
-    peer.wait_down()
-print(peer.state)
+#: What a handler does at each step of an action.
+AT_EACH_STEP = """
+from steps import sweep
+peer.stop()
+
+def start(**options):
+    global peer
+    peer = pytest_peer.start(peer_down="continue", **options)
+
+def down():
+    assert peer.state == "down"
 """
-    assert run(HEAD, program) == ["down"]
+
+
+@pytest.mark.parametrize("does", ["peer.kill()", "peer.stop()"])
+def test_handler_that_ends_a_peer_during_wait_down(run, does):
+    program = f"""
+start()
+def wait():
+    try:
+        peer.wait_down(0.1)
+    except TimeoutError:
+        pass  # nothing has ended it yet
+sweep(wait, down, prepare=start, do=lambda: {does}, clean=lambda: peer.stop())
+"""
+    assert run(HEAD, AT_EACH_STEP, program) == ["ok"]
 
 
 @pytest.mark.parametrize("does", ["peer.kill()", "peer.stop()", "peer.wait_boot()"])
-def test_handler_that_comes_while_the_boot_is_waited_for(run, does):
+def test_handler_that_acts_during_wait_boot(run, does):
     program = f"""
-second = pytest_peer.start(wait_boot=False)
-peer, first = second, peer
-with steps.at(("waiting.py", "wait_for", "call"), do=lambda: {does}):
+def boot():
     try:
-        second.wait_boot()
+        peer.wait_boot()
     except pytest_peer.BootError:
         pass
-print(first.call(operator.add, 1, 2))
+
+def usable_or_down():
+    assert peer.state == "down" or peer.call_within(10, operator.add, 1, 2) == 3
+
+def act():
+    try:
+        {does}
+    except pytest_peer.BootError:
+        pass
+
+prepare = lambda: start(wait_boot=False)
+sweep(boot, usable_or_down, prepare=prepare, do=act, clean=lambda: peer.stop())
 """
-    assert run(HEAD, program) == ["3"]
+    assert run(HEAD, AT_EACH_STEP, program) == ["ok"]
 
 
 @pytest.mark.parametrize("does", ["peer.kill()", "peer.stop()"])
-def test_handler_that_ends_a_peer_while_an_answer_is_waited_for(run, does):
+def test_handler_that_ends_a_peer_during_a_call(run, does):
     program = f"""
-future = peer.submit(time.sleep, 0.3)
-with steps.at(("waiting.py", "add", "return"), do=lambda: {does}):
+def call():
     try:
-        future.result(10)
+        assert peer.call_within(10, operator.add, 1, 2) == 3
     except pytest_peer.PeerDown as exc:
-        print(exc.reason.kind if "{does}" == "peer.stop()" else exc.reason.signal.name)
+        assert exc.reason.kind in ("stopped", "signaled")
+
+sweep(call, down, prepare=start, do=lambda: {does}, clean=lambda: peer.stop(), events=["call"])
 """
-    assert run(HEAD, program) == [{"peer.stop()": "stopped", "peer.kill()": "SIGKILL"}[does]]
+    assert run(HEAD, AT_EACH_STEP, program) == ["ok"]
 
 
-def test_handler_that_says_something_while_new_modules_are_looked_for(run):
+def test_handler_that_casts_while_new_modules_are_looked_for(run):
     program = """
 class Path:
     def __fspath__(self):  # called by who looks
@@ -101,7 +129,7 @@ print(peer.call(operator.add, 1, 2))
 
 
 @pytest.mark.parametrize("does", ["stop", "kill"])
-def test_finalizer_that_ends_a_peer_on_the_thread_that_hears_of_all_ends(run, does):
+def test_finalizer_that_ends_a_peer_on_the_event_loop(run, does):
     """The collector comes on any thread."""
     program = f"""
 class Owner:
@@ -135,7 +163,7 @@ pytest_peer.eventually(lambda: pytest_peer.start(name="owned").stop(), 5)
 SHORT = """
 import pytest_peer.peers.lifecycle
 pytest_peer.peers.lifecycle.KILLED = 2.0
-from steps import at
+from steps import at, named
 peer = start(name="db")
 peer.call(int)
 told_there = []
@@ -143,12 +171,12 @@ def handler(): told_there.append(told(peer.kill))
 """
 
 
-def test_handler_that_kills_while_a_kill_sets_its_time_limit_is_told_that_the_peer_is_not_gone(run):
+def test_kill_by_a_handler_in_a_kill_says_the_peer_runs_on(run):
     """The thread that hears of the end waits for what the handler has interrupted."""
     said = run(
         SHORT,
         """
-        with at(("watcher.py", "_started", "call"), do=handler):
+        with at(named("core.loop:EventLoop._started", "call"), do=handler):
             peer.kill()
         print(told_there[0])
         print(peer.wait_down(20))

@@ -16,14 +16,13 @@ import pytest
 from occupations import sleep_in_c
 from occupations import wait_forever
 from processes import is_running
-from stopping import AT_ONCE
 from stopping import assert_stopped
 from stopping import taking_less_than
+from timeouts import AT_ONCE
+from timeouts import LONG
 
 import pytest_peer
 from pytest_peer.core.clock import Thread
-
-LIMIT = 20.0  # of what must come
 
 
 def exit_otherwise_at_exit(status: int) -> None:
@@ -41,7 +40,7 @@ def ignore_sigterm() -> None:
 def test_stop_of_a_stopped_peer_does_nothing(peer_factory, shutdown):
     peer = peer_factory(shutdown=shutdown)
     peer.stop()
-    reason = peer.wait_down(LIMIT)
+    reason = peer.wait_down(LONG)
     peer.stop()
     assert peer.down_reason == reason
 
@@ -58,14 +57,14 @@ def test_stop_of_a_killed_peer_does_nothing(peer_factory, shutdown):
 def test_stop_of_a_dead_peer_does_nothing(peer_factory):
     peer = peer_factory(peer_down="continue")
     peer.cast(os._exit, 3)
-    peer.wait_down(LIMIT)
+    peer.wait_down(LONG)
     peer.stop()
     assert peer.down_reason.kind == "exited"
     assert peer.down_reason.exit_status == 3
 
 
 @pytest.mark.parametrize("shutdown", ["halt", 5.0])
-def test_two_threads_may_stop_a_peer_and_both_return_when_it_is_gone(peer_factory, shutdown):
+def test_two_threads_that_stop_a_peer_return_when_it_is_gone(peer_factory, shutdown):
     peer = peer_factory(shutdown=shutdown)
 
     def stop() -> bool:
@@ -74,7 +73,7 @@ def test_two_threads_may_stop_a_peer_and_both_return_when_it_is_gone(peer_factor
 
     with ThreadPoolExecutor(2) as pool:
         stops = [pool.submit(stop) for _ in range(2)]
-        assert [each.result(LIMIT) for each in stops] == [False, False]
+        assert [each.result(LONG) for each in stops] == [False, False]
 
 
 def test_kill_does_not_wait_for_a_graceful_stop(peer_factory):
@@ -85,7 +84,7 @@ def test_kill_does_not_wait_for_a_graceful_stop(peer_factory):
         stopping = pool.submit(peer.stop)
         with taking_less_than(AT_ONCE):
             peer.kill()
-        stopping.result(LIMIT)
+        stopping.result(LONG)
     assert not is_running(peer.pid)
 
 
@@ -106,7 +105,7 @@ def test_close_of_a_paused_peer_is_its_end(peer_factory):
     peer.pause()
     with taking_less_than(1.0):
         peer.stop()
-    peer.wait_down(LIMIT)
+    peer.wait_down(LONG)
     assert not is_running(peer.pid)
 
 
@@ -144,7 +143,7 @@ def test_stop_when_the_artifacts_have_been_removed(peer):
     assert peer.down_reason.exit_status == 0
 
 
-def test_start_of_a_peer_that_another_thread_kills_before_its_boot_is_a_boot_error(peer_factory):
+def test_kill_by_another_thread_during_the_boot_is_a_boot_error(peer_factory):
     peer = peer_factory(peer_down="continue")
     start, kills = Thread.start, [peer.kill]
 
@@ -162,7 +161,7 @@ def test_start_of_a_peer_that_another_thread_kills_before_its_boot_is_a_boot_err
     assert peer.restart().call(int) == 0
 
 
-def test_who_waits_for_a_boot_that_another_thread_prevents_is_told(peer_factory):
+def test_wait_boot_raises_when_another_thread_stops_the_peer(peer_factory):
     peer = peer_factory(peer_down="continue")
     start, told, waiting = Thread.start, [], []
 
@@ -185,11 +184,11 @@ def test_who_waits_for_a_boot_that_another_thread_prevents_is_told(peer_factory)
         pytest.raises(pytest_peer.BootError, match="stopped"),
     ):
         peer.restart()
-    waiting[0].join(LIMIT)
+    waiting[0].join(LONG)
     assert len(told) == 1
 
 
-def test_threads_that_stop_kill_and_restart_a_peer_at_once_all_come_to_an_end(peer_factory):
+def test_concurrent_stop_kill_and_restart_all_return(peer_factory):
     peer = peer_factory(peer_down="continue")
 
     def use(verb: str) -> None:
@@ -199,6 +198,6 @@ def test_threads_that_stop_kill_and_restart_a_peer_at_once_all_come_to_an_end(pe
 
     with ThreadPoolExecutor() as threads:
         for done in [threads.submit(use, verb) for verb in ("stop", "kill", "restart")]:
-            done.result(4 * LIMIT)
+            done.result(4 * LONG)
     peer.stop()
     assert peer.restart().call(int) == 0

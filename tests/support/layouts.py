@@ -100,7 +100,7 @@ def run(
         "PYTHONPATH": str(SUPPORT),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
-    plugins = ["-p", "peer", "-p", "told_outcomes", "-p", "no:cacheprovider"]
+    plugins = ["-p", "peer", "-p", "outcome_recorder", "-p", "no:cacheprovider"]
     apart = ["--rootdir", str(root), "--basetemp", str(outcomes.with_suffix(".temp"))]
     result = subprocess.run(
         [sys.executable, "-m", "pytest", *plugins, *apart, f"--import-mode={mode}", *arguments],

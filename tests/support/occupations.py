@@ -14,8 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from gates import pass_gate
-
-AGES = 600  # seconds: longer than any test
+from timeouts import AGES
 
 
 def wait_forever() -> None:

@@ -9,8 +9,6 @@ from processes import is_running
 
 import pytest_peer
 
-AT_ONCE = 3.0  # seconds, where a peer told to halt would be killed after 5
-
 
 @contextlib.contextmanager
 def taking_less_than(seconds: float):

@@ -19,10 +19,6 @@ class Missing(Exception):
     """What the machine lacks."""
 
 
-#: The most that a boot may take on a busy machine, where a container is made for it.
-BOOT_SECONDS = 40.0
-
-
 @contextlib.contextmanager
 def available() -> Iterator[None]:
     """What the machine lacks skips; in CI that is a failure, if CI is root there and could have installed it."""

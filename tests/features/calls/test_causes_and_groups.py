@@ -7,12 +7,11 @@ import traceback
 from typing import Any
 
 import pytest
-from awkward import TwoArguments
+from timeouts import LONG
+from unusual_exceptions import TwoArguments
 
 from pytest_peer import Peer
 from pytest_peer import RemoteError
-
-LONG = 30.0
 
 
 class OwnError(Exception):

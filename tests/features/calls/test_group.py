@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import PeerGroup
 from pytest_peer import eventually
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 def name() -> str:

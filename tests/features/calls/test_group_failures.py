@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import CallTimeout
 from pytest_peer import EncodeError
@@ -18,8 +19,6 @@ from pytest_peer import PeerDown
 from pytest_peer import PeerGroup
 from pytest_peer import here
 from pytest_peer.evidence.stacks import Stacks
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class OwnError(Exception):

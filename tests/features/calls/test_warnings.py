@@ -16,11 +16,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from awkward import made_warning
+from timeouts import LONG
+from unusual_exceptions import made_warning
 
 from pytest_peer import Peer
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class OwnWarning(UserWarning):
@@ -214,7 +213,7 @@ def test_warning_of_an_own_class_is_itself(shared: Peer) -> None:
     assert warning.message.code == 7  # type: ignore[union-attr]
 
 
-def test_warning_of_a_class_that_is_not_here_is_of_the_closest_builtin_one(shared: Peer) -> None:
+def test_warning_of_an_unknown_class_has_the_closest_builtin_one(shared: Peer) -> None:
     with heard() as caught:
         shared.call(made_warning, "only_for_a_warning")
     assert texts(caught) == ["only_for_a_warning.Old: too old"]
@@ -411,7 +410,7 @@ def test_warning_of_another_python(
         peer.call("builtins:exec", "import warnings\nwarnings.warn('careful', DeprecationWarning)")
     assert caught[0].filename == "<string>"
     with pytest.warns(DeprecationWarning, match="too old"):
-        peer.call("awkward:made_warning", "only_for_an_old_python")
+        peer.call("unusual_exceptions:made_warning", "only_for_an_old_python")
 
 
 def test_fork_beside_our_own_threads_is_nothing_to_warn_of(

@@ -16,12 +16,11 @@ import pytest
 from occupations import wait_forever
 from processes import assert_gone
 from processes import is_running
+from timeouts import LONG
 
 import pytest_peer
 from pytest_peer.core.clock import Thread
 from pytest_peer.peers.process import PeerProcess
-
-LIMIT = 20.0  # seconds, of what must come
 
 state_of_module: list[str] = []
 
@@ -76,7 +75,7 @@ def test_restart_after(peer, end):
 
 def test_restart_after_an_unasked_death(mortal):
     mortal.cast(os._exit, 3)
-    mortal.wait_down(LIMIT)
+    mortal.wait_down(LONG)
     mortal.restart()
     assert mortal.call(os.getpid) == mortal.pid
     assert mortal.down_reason is None
@@ -91,7 +90,7 @@ def test_restart_of_a_paused_peer(peer_factory):
 
 def test_restart_while_booting(peer_factory, gate):
     peer = peer_factory(exec=gate.launcher(), wait_boot=False)
-    peer.restart(exec=sys.executable, wait_boot=LIMIT)
+    peer.restart(exec=sys.executable, wait_boot=LONG)
     assert peer.call(os.getpid) == peer.pid
 
 
@@ -150,7 +149,7 @@ def test_call_pending_at_a_restart_fails(peer):
     answer = peer.submit(wait_forever)
     peer.restart()
     with pytest.raises(pytest_peer.PeerDown):
-        answer.result(LIMIT)
+        answer.result(LONG)
 
 
 def test_restarted_peer_ends_with_its_factory(pytester):
@@ -179,12 +178,12 @@ def test_threads_that_restart_a_peer_at_once_lose_no_life_of_it(peer_factory):
 
     with ThreadPoolExecutor() as threads:
         for done in [threads.submit(restart) for _ in range(3)]:
-            done.result(4 * LIMIT)
-    peer.wait_boot(LIMIT)
-    assert peer.call_within(LIMIT, os.getpid) == peer.pid
+            done.result(4 * LONG)
+    peer.wait_boot(LONG)
+    assert peer.call_within(LONG, os.getpid) == peer.pid
 
 
-def test_threads_that_stop_kill_and_restart_at_random_lose_no_life_of_a_peer(peer_factory):
+def test_random_stops_kills_and_restarts_lose_no_process(peer_factory):
     peer = peer_factory(peer_down="continue")
 
     def use(seed: int) -> list[str]:
@@ -199,12 +198,12 @@ def test_threads_that_stop_kill_and_restart_at_random_lose_no_life_of_a_peer(pee
         return lost
 
     with ThreadPoolExecutor() as threads:
-        lost = list(threads.map(use, range(3), timeout=4 * LIMIT))
+        lost = list(threads.map(use, range(3), timeout=4 * LONG))
     assert lost == [[], [], []]
-    assert peer.restart().call_within(LIMIT, os.getpid) == peer.pid
+    assert peer.restart().call_within(LONG, os.getpid) == peer.pid
 
 
-def test_restart_that_cannot_begin_leaves_alone_what_another_one_has_begun_meanwhile(peer):
+def test_failed_restart_leaves_a_concurrent_restart_alone(peer):
     """As a signal's handler does that comes in the middle of a restart, and restarts the peer itself."""
     start, handlers = Thread.start, [peer.restart]
 
@@ -218,7 +217,7 @@ def test_restart_that_cannot_begin_leaves_alone_what_another_one_has_begun_meanw
         contextlib.suppress(pytest_peer.PeerError),
     ):
         peer.restart()
-    assert peer.call_within(LIMIT, os.getpid) == peer.pid
+    assert peer.call_within(LONG, os.getpid) == peer.pid
 
 
 @pytest.mark.parametrize("verb", ["stop", "kill", "restart"])
@@ -228,34 +227,34 @@ def test_a_restart_that_hangs_in_its_boot_holds_nobody_up(peer_factory, gate, ve
         hangs = threads.submit(peer.restart, exec=gate.launcher(), wait_boot=None)
         gate.wait_reached()
         changes = {"exec": sys.executable} if verb == "restart" else {}
-        threads.submit(getattr(peer, verb), **changes).result(LIMIT)
+        threads.submit(getattr(peer, verb), **changes).result(LONG)
         with pytest.raises(pytest_peer.BootError):
-            hangs.result(LIMIT)
+            hangs.result(LONG)
 
 
-def test_a_forked_child_can_restart_a_peer_that_another_thread_restarts_at_that_moment(peer):
+def test_forked_child_can_restart_a_peer_during_another_restart(peer):
     start, held, go_on = Thread.start, threading.Event(), threading.Event()
 
     def hold(thread: threading.Thread) -> None:
         if thread.name.startswith("pytest-peer-boot") and not held.is_set():
             held.set()
-            go_on.wait(LIMIT)
+            go_on.wait(LONG)
         start(thread)
 
     read, write = os.pipe()
     with ThreadPoolExecutor() as threads, mock.patch.object(Thread, "start", hold):
         restarting = threads.submit(peer.restart)
-        assert held.wait(LIMIT)
+        assert held.wait(LONG)
         if (child := os.fork()) == 0:
-            signal.alarm(int(LIMIT))  # the end of one that hangs
+            signal.alarm(int(LONG))  # the end of one that hangs
             try:
-                os.write(write, str(peer.restart().call_within(LIMIT, int, "42")).encode())
+                os.write(write, str(peer.restart().call_within(LONG, int, "42")).encode())
                 peer.stop()
             finally:
                 os._exit(0)
         go_on.set()
         os.close(write)
-        restarting.result(LIMIT)
+        restarting.result(LONG)
     with os.fdopen(read) as answer:
         assert answer.read() == "42"
     os.waitpid(child, 0)
@@ -268,22 +267,25 @@ def test_what_needs_a_process_waits_for_that_of_a_restart(peer, what):
 
     def late(*args: object) -> None:
         begins.set()
-        assert may.wait(LIMIT)
+        assert may.wait(LONG)
         start(*args)
 
     before = peer.artifacts
-    with ThreadPoolExecutor(2) as pool, mock.patch("pytest_peer.peers.process.Body.start", late):
+    with (
+        ThreadPoolExecutor(2) as pool,
+        mock.patch("pytest_peer.peers.process.PeerProcess.start", late),
+    ):
         restart = pool.submit(peer.restart)
-        assert begins.wait(LIMIT)
+        assert begins.wait(LONG)
         asked = pool.submit(getattr, peer, what)
         may.set()
-        restart.result(LIMIT)
-        asked.result(LIMIT)
+        restart.result(LONG)
+        asked.result(LONG)
     assert peer.artifacts != before
     assert peer.call(int) == 0
 
 
-def test_what_needs_a_process_is_an_error_where_a_restart_can_begin_none(peer):
+def test_attribute_of_the_process_raises_where_a_restart_failed(peer):
     def failing(*args: object) -> None:
         life = peer.incarnation
         with pytest.raises(pytest_peer.PeerDown):
@@ -292,7 +294,7 @@ def test_what_needs_a_process_is_an_error_where_a_restart_can_begin_none(peer):
         raise OSError("no process")
 
     with (
-        mock.patch("pytest_peer.peers.process.Body.start", failing),
+        mock.patch("pytest_peer.peers.process.PeerProcess.start", failing),
         pytest.raises(pytest_peer.BootError, match="no process"),
     ):
         peer.restart()

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
-from boxes import take
+from mailbox_calls import take
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import here
 
-LONG = 30.0  # for what has to come, on a busy machine too
 BIG = 5 << 20
 
 

@@ -9,16 +9,15 @@ import threading
 from typing import Any
 
 import pytest
-from boxes import send
-from boxes import take
+from mailbox_calls import send
+from mailbox_calls import take
+from timeouts import LONG
 
 import pytest_peer
 from pytest_peer import DecodeError
 from pytest_peer import EncodeError
 from pytest_peer import Peer
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class RefusesUnpickling:
@@ -118,7 +117,7 @@ def test_message_that_cannot_be_sent_is_an_error_at_once(shared: Peer) -> None:
     assert shared.call(os.getpid) == shared.pid
 
 
-def test_message_of_the_peer_that_cannot_be_sent_is_an_error_there(shared: Peer) -> None:
+def test_unsendable_message_of_the_peer_raises_there(shared: Peer) -> None:
     assert "the message" in (text := shared.call(send_what_cannot_be_sent))
     assert "[1]" in text
 

@@ -12,11 +12,11 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import PeerDown
 
-LONG = 30.0  # for what has to come, on a busy machine too
 MEGABYTE = 1 << 20
 
 

@@ -9,7 +9,7 @@ import pytest
 HEADER = """
 import re
 from occupations import hold_the_gil
-from boxes import report_and_take
+from mailbox_calls import report_and_take
 
 def occupy(peer, factory):
     peer.cast(report_and_take, "never")

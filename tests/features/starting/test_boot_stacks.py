@@ -55,7 +55,7 @@ def test_core_is_not_written_for_that(peer_factory, hanging, tmp_path):
     assert not list((tmp_path / "peers").glob("*/core*"))
 
 
-def test_interpreter_without_faulthandler_is_killed_without_stacks(peer_factory, hanging):
+def test_interpreter_without_faulthandler_dies_without_stacks(peer_factory, hanging):
     error = boot_timeout(peer_factory, env={**hanging, "PYTHONFAULTHANDLER": None})
     assert error.stacks == ""
     assert "Fatal" not in error.output

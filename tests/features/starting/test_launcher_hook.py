@@ -57,7 +57,7 @@ def test(peer_factory):
     assert notes(boxes) == ["made one large", "tested", "gone one"]
 
 
-def test_it_goes_when_the_peers_have_been_stopped_also_after_a_failure(boxes):
+def test_hook_tears_down_after_the_stop_even_after_a_failure(boxes):
     boxes.write(
         NOTE
         + """

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 from processes import assert_gone
+from timeouts import LONG
 
 import pytest_peer
 from pytest_peer import ExecNotFound
 from pytest_peer import NameInUse
 from pytest_peer import PeerGroup
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +116,7 @@ def test_group_may_boot_unattended(peer_factory: Any) -> None:
 # Failures
 
 
-def test_peer_that_does_not_boot_fails_the_group_and_stops_the_others(peer_factory: Any) -> None:
+def test_peer_that_does_not_boot_fails_and_stops_the_group(peer_factory: Any) -> None:
     def break_one(argv: list[str]) -> list[str]:
         return ["sh", "-c", "exit 7"] if argv[-1].startswith("rank-1@") else argv
 

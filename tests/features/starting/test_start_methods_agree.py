@@ -238,9 +238,7 @@ def test_options_are_stronger_than_what_is_inherited(peer_factory, changed, tmp_
     assert forked == spawned == str(tmp_path / "below")
 
 
-def test_module_that_was_written_after_the_fork_server_started_is_found(
-    peer_factory, changed, tmp_path
-):
+def test_module_written_after_the_fork_server_started_is_found(peer_factory, changed, tmp_path):
     (tmp_path / "added").mkdir()
     (tmp_path / "added" / "fresh_module.py").write_text("def answer(): return 42")
     assert both(peer_factory, "fresh_module:answer") == (42, 42)

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from processes import assert_gone
 from processes import start_child_and_grandchild
+from timeouts import LONG
 
 import pytest_peer
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from strangers import LONG
 from strangers import Besieged
 from strangers import is_closed
+from timeouts import LONGER
 
 import pytest_peer
 
@@ -140,15 +140,15 @@ def test_strangers_do_not_prolong_a_boot(peer_factory, gate):
         besieged.connect().sendall(b"x")
         began = time.monotonic()
         with pytest.raises(pytest_peer.BootTimeout):
-            besieged.peer.wait_boot(LONG)
-        assert time.monotonic() - began < LONG / 2 + 5
+            besieged.peer.wait_boot(LONGER)
+        assert time.monotonic() - began < LONGER / 2 + 5
 
 
 def test_strangers_do_not_hide_that_the_program_has_ended(besieged):
     stranger = besieged.connect()
     besieged.process.kill()
     with pytest.raises(pytest_peer.BootError, match="SIGKILL"):
-        besieged.peer.wait_boot(LONG)
+        besieged.peer.wait_boot(LONGER)
     assert is_closed(stranger)
 
 
@@ -165,7 +165,7 @@ def test_several_boots_under_siege(peer_factory, tmp_path):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(LONG)
+            thread.join(LONGER)
         assert all(besieged.peer.state == "running" for besieged in every)
     finally:
         for besieged, gate in zip(every, gates, strict=True):

@@ -6,7 +6,7 @@ import os
 import threading
 
 import pytest
-from dying_program import tell_and_wait
+from origin_program import tell_and_wait
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import threading
 import time
 
 import pytest
-from cells import CRASH_CELLS
-from cells import STOP_CELLS
-from deaths import LONG
 from deaths import MOMENTS
 from occupations import wait_forever
+from peer_down_cases import CRASH_CELLS
+from peer_down_cases import STOP_CELLS
+from timeouts import LONG
 
 import pytest_peer
 
