@@ -135,7 +135,7 @@ def test_last_words_and_signal_are_told(far):
 
 
 def test_crash_shows_the_stack(far):
-    with pytest.raises(pytest_peer.PeerDown, match="last_words"):
+    with pytest.raises(pytest_peer.PeerDown, match="in last_output"):
         far.call(last_output)
 
 
