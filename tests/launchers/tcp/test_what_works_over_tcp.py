@@ -41,16 +41,13 @@ def close_descriptors() -> None:
     os.closerange(3, 256)
 
 
-def test_it_answers(start):
-    peer = start()
+@pytest.mark.parametrize("connection", [name for name in CONNECTIONS if name != "ipv6"])
+def test_peer_answers_and_its_manifest_has_the_connection(peer_factory, connection):
+    peer = peer_factory(**CONNECTIONS[connection])
     assert peer.call(os.getpid) == peer.pid != os.getpid()
-
-
-def test_it_is_in_the_manifest(start, options):
-    peer = start()
     told = manifest(peer)["options"]
     assert isinstance(told, dict)
-    asked = options["connection"]
+    asked = CONNECTIONS[connection]["connection"]
     wanted = ["127.0.0.1", asked] if isinstance(asked, int) else asked
     assert told["connection"] == (list(wanted) if isinstance(wanted, tuple) else wanted)
 
