@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from .core.states import DownReason
     from .core.states import PeerState
     from .link.protocol.mailbox import Mailbox
+    from .peers.api import mailbox
+    from .peers.api import start
+    from .peers.api import start_link
     from .peers.group import PeerGroup
     from .peers.peer import Peer
-    from .peers.supervisor import mailbox
-    from .peers.supervisor import start
-    from .peers.supervisor import start_link
 
 __all__ = [
     "BootError",
@@ -77,11 +77,11 @@ _HOMES = {
     "PeerOptions": "core.options",
     "PeerState": "core.states",
     "eventually": "core.eventually",
-    "mailbox": "peers.supervisor",
+    "mailbox": "peers.api",
     "over_stdio": "core.launchers",
     "random_name": "core.names",
-    "start": "peers.supervisor",
-    "start_link": "peers.supervisor",
+    "start": "peers.api",
+    "start_link": "peers.api",
 }
 
 

@@ -125,6 +125,7 @@ class Agent:
         self._gateway = Gateway(self._stream, self._runtime.name)
         # The buffered reader reads no more: this is what it has in its buffer.
         self._receiver.chunks.append(self._reader.read(len(self._reader.peek())))
+        self._stream.limit_reads()
         self._guarded(self._receiver.take)
 
     def prewarm(self):
@@ -147,6 +148,8 @@ class Agent:
     def _guarded(self, step):
         try:
             step()
+        except BlockingIOError:
+            pass  # see `limit_reads`
         except (EOFError, OSError) as exc:
             self._link_lost(exc)
 

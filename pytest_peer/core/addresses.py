@@ -1,7 +1,6 @@
-"""Addresses of control links: the options ``connection`` and ``detached``; pure functions.
+"""The options ``connection`` and ``detached``: how the control link of a peer is made; pure.
 
-A link uses pipes that the peer inherits, or TCP: the origin listens at an address, and the peer
-connects to it.
+The peer inherits pipes, or the origin listens at an address and the peer connects to it by TCP.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from typing import TypeAlias
 
 __tracebackhide__ = True
 
-#: Over pipes. The word is Erlang's, where these are the standard streams.
+#: Pipes. Erlang's word, where they are stdin and stdout.
 STDIO = "stdio"
-#: The address for a bare port. Other hosts cannot connect to it.
+#: A bare port listens here, where no other machine can connect.
 LOOPBACK = "127.0.0.1"
 HIGHEST_PORT = 65535
 #: An IP address, and a port or 0 for any.
@@ -26,10 +25,10 @@ _TEXT = re.compile(r"(?:(?:\[(?P<v6>[^\[\]]*)\]|(?P<v4>[^:\[\]]*)):)?(?P<port>[0
 
 
 def connection(value: object) -> Connection:
-    """Check a value of the option ``connection``, and return it as an address.
+    """Check a value of the option ``connection``; return an address for a bare port.
 
-    :raises TypeError: the value has another type.
-    :raises ValueError: it is not an address, or not one that a peer can connect to.
+    :raises TypeError: a value of another type.
+    :raises ValueError: an address that does not exist or that a peer cannot connect to.
     """
     if isinstance(value, str):
         if value != STDIO:
@@ -43,10 +42,9 @@ def connection(value: object) -> Connection:
 
 
 def connection_of_text(text: str) -> Connection:
-    """Read a connection from text.
+    """Parse ``stdio``, ``4711``, ``10.0.0.1:4711`` or ``[fe80::1]:4711``.
 
-    :param text: as ``stdio``, ``4711``, ``10.0.0.1:4711`` or ``[fe80::1]:4711``.
-    :raises ValueError: the text has another form.
+    :raises ValueError: the text has none of these forms.
     """
     text = text.strip()
     if text == STDIO:
@@ -60,7 +58,7 @@ def connection_of_text(text: str) -> Connection:
 
 
 def refusal(connection: Connection, *, detached: bool) -> str:
-    """Say why a peer cannot be detached; empty if it can, or need not be."""
+    """Return why a peer cannot be detached; empty if it can, or need not."""
     if detached and connection == STDIO:
         return "a peer on pipes cannot be detached; use connection=0, which is TCP"
     return ""
@@ -82,5 +80,7 @@ def _ip(text: str, value: object) -> str:
     except ValueError:
         raise ValueError(f"connection: not an IP address: {text!r} in {value!r}") from None
     if ip.is_unspecified or ip.is_multicast:
-        raise ValueError(f"connection: a peer cannot connect to the address {text!r} in {value!r}")
+        raise ValueError(
+            f"connection: a peer cannot connect to {text!r} in {value!r}; give one address"
+        )
     return str(ip)

@@ -42,7 +42,7 @@ class PeerError(RuntimeError):
 
 
 class BootError(PeerError):
-    """The process could not be started, or ended before it was usable."""
+    """The process could not be started, or it ended before it was usable."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Names of peers: made, checked, and claimed by living peers.
+"""Names of peers: made and checked.
 
 A name becomes part of a file name, of a command line and of a host name. So it has few different
 characters and a limited length.
@@ -11,9 +11,6 @@ import itertools
 import os
 import re
 import socket
-import threading
-
-from .errors import NameInUse
 
 __tracebackhide__ = True
 
@@ -23,8 +20,6 @@ _FOREIGN = re.compile(r"[^A-Za-z0-9_.-]+")
 _VALID = re.compile(r"[A-Za-z0-9_.-]+")
 
 _counter = itertools.count(1)
-_alive: set[str] = set()
-_alive_lock = threading.Lock()
 
 
 def random_name(prefix: str = "peer") -> str:
@@ -32,7 +27,8 @@ def random_name(prefix: str = "peer") -> str:
 
     Erlang's original is ``peer:random_name/1``.
 
-    :param prefix: default ``"peer"``; made a `slug`.
+    :param prefix: default ``"peer"``. Characters outside ``[A-Za-z0-9_.-]`` become ``_``, and a
+        long prefix is shortened in the middle.
     """
     tail = f"-{next(_counter)}-{os.getpid()}"
     return (slug(prefix, MAX_LENGTH - len(tail)) or "peer") + tail
@@ -68,32 +64,6 @@ def checked(name: object) -> str:
             f"name: at most {MAX_LENGTH} characters are allowed, got {len(name)}: {name!r}"
         )
     return name
-
-
-def claim(name: str) -> None:
-    """Take `name` for a peer of this process.
-
-    :raises NameInUse: a peer of that name is alive.
-    """
-    with _alive_lock:
-        if name in _alive:
-            raise NameInUse(
-                f"a peer named {name!r} is alive already; stop it first, or choose another name"
-            )
-        _alive.add(name)
-
-
-def release(name: str) -> None:
-    """Make the name of a peer that is down available again."""
-    with _alive_lock:
-        _alive.discard(name)
-
-
-def forget() -> None:
-    """Forget all names, in a forked child: the peers are the parent's."""
-    global _alive_lock
-    _alive_lock = threading.Lock()  # another thread may have held it during the fork
-    _alive.clear()
 
 
 def short_host() -> str:

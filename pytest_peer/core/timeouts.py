@@ -1,4 +1,4 @@
-"""Check time limits."""
+"""The check of time limits."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import threading
 
 
 def seconds(option: str, value: object) -> float | None:
-    """Return a time limit: seconds, or ``None`` for no limit.
+    """Check a time limit: seconds, or ``None`` for no limit.
 
-    :param option: its name, for the error.
-    :raises TypeError: the value is not a number.
-    :raises ValueError: it is negative or NaN.
+    :raises TypeError: not a number.
+    :raises ValueError: negative or NaN.
     """
     if value is None:
         return None
@@ -19,5 +18,5 @@ def seconds(option: str, value: object) -> float | None:
         raise TypeError(f"{option}: expected seconds or None, got {value!r}")
     if math.isnan(value) or value < 0:
         raise ValueError(f"{option}: seconds must not be negative or NaN, got {value!r}")
-    # The interpreter cannot wait longer than this, which is three hundred years.
+    # The interpreter cannot wait longer: three hundred years are as good as no limit.
     return None if value > threading.TIMEOUT_MAX else float(value)

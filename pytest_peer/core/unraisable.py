@@ -1,4 +1,4 @@
-"""What is done about an exception where nobody could catch it, and others must not have to suffer for it."""
+"""What is done about an exception that no caller can catch."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import threading
 from collections.abc import Callable
 
 
-def tell(error: BaseException) -> None:
-    """As a thread does that ends with it: a test run shows it as a warning."""
+def report_unraisable(error: BaseException) -> None:
+    """Report `error` as an exception that ends a thread: a test run shows it as a warning."""
     args = type(error), error, error.__traceback__, threading.current_thread()
     threading.excepthook(threading.ExceptHookArgs(args))
 
 
-def attempt(*steps: Callable[[], object]) -> None:
-    """Take all steps; what one raises is told, and the others are taken all the same."""
+def run_all(*steps: Callable[[], object]) -> None:
+    """Call all `steps`, in order. An exception of one is reported and does not stop the others."""
     for step in steps:
         try:
             step()
         except Exception as exc:
-            tell(exc)
+            report_unraisable(exc)

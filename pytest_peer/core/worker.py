@@ -1,58 +1,103 @@
-"""Runs what users want to be called when an answer is there."""
+"""Threads that run jobs one after the other, for callers that must not wait themselves."""
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 
-from .clock import Thread
-from .unraisable import tell
+from .sync import Condition
+from .unraisable import report_unraisable
+
+Job = Callable[[], object]
+#: Not looked up when a thread is needed: a test may have replaced it, for the code under test.
+_start = threading.Thread.start
 
 
-class Callbacks:
-    """One after the other on a thread that ends when nothing is left.
+def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
+    """Start a daemon thread and return it.
 
-    Not where the answer is read: whoever reads a link must not wait, least of all for an answer that comes over it, and what a
-    callback raises must not end that.
+    :raises RuntimeError: The interpreter is ending, or the system has no more threads.
+    """
+    if sys.is_finalizing():  # before Python 3.12 `Thread.start` would wait for ever
+        raise RuntimeError("can't start new thread: the interpreter is ending")
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    _start(thread)
+    return thread
+
+
+class Worker:
+    """One thread with a queue of jobs. What a job raises is reported and does not end the thread.
+
+    :param lasting: Whether the thread stays once it was started. Otherwise it ends with the last
+        job, and the next job starts another.
     """
 
-    def __init__(self, name: str = "pytest-peer-callbacks") -> None:
+    def __init__(self, name: str, *, lasting: bool = False) -> None:
         self._name = name
-        self._lock = threading.RLock()
-        self._waiting: deque[Callable[[], object]] = deque()
-        self._thread: Thread | None = None
+        self._lasting = lasting
+        self._changed = Condition()
+        self._jobs: deque[Job] = deque()
+        self._thread: threading.Thread | None = None
+        os.register_at_fork(after_in_child=self._reset)
 
-    def run(self, callback: Callable[[], object]) -> None:
-        """Have it run soon; here where an interpreter that is ending starts no thread any more."""
-        with self._lock:
-            # It may have died of what is not ours: a tracing function that raises.
-            if self._thread is None or self._thread.over:
-                thread = Thread(target=self._run, name=self._name, daemon=True)
-                try:
-                    # It waits for the lock, and ends at once if a signal's handler raises before it is known.
-                    thread.start()
-                except RuntimeError:
-                    callback()
-                    return
-                self._thread = thread
-            self._waiting.append(callback)
+    def start(self) -> None:
+        """Start the thread now, unless it runs.
 
-    def _run(self) -> None:
-        while True:
-            with self._lock:
-                if self._thread is not threading.current_thread():
-                    return
-                if not self._waiting:
-                    self._thread = None
-                    return
-                callback = self._waiting.popleft()
+        :raises RuntimeError: No thread can be started.
+        """
+        with self._changed:
+            if self._thread is None:
+                # It waits for the lock. If an interrupt comes before it is known here, it ends.
+                self._thread = start_thread(self._work, self._name)
+
+    def run(self, job: Job) -> None:
+        """Have `job` run soon. The caller runs it where no thread can be started any more."""
+        with self._changed:
             try:
-                callback()
+                self.start()
+            except RuntimeError:
+                started = False
+            else:
+                started = True
+                self._jobs.append(job)
+                self._changed.notify_all()
+        if not started:
+            job()
+
+    def runs_here(self) -> bool:
+        """Return whether the calling thread is this worker's."""
+        return self._thread is threading.current_thread()
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            try:
+                job()
             except BaseException as exc:
-                tell(exc)
+                report_unraisable(exc)
+
+    def _next(self) -> Job | None:
+        with self._changed:
+            while self.runs_here():
+                if self._jobs:
+                    return self._jobs.popleft()
+                if not self._lasting:
+                    self._thread = None
+                    return None
+                self._changed.wait()
+            return None
+
+    def _reset(self) -> None:
+        """Forget thread and jobs, in a forked child: both are the parent's."""
+        self._changed = Condition()
+        self._jobs.clear()
+        self._thread = None
 
 
-callbacks: Callbacks = Callbacks()
-os.register_at_fork(after_in_child=callbacks.__init__)  # type: ignore[misc]
+#: Does what the end of a peer takes. The event loop starts it, so that it is there when an
+#: interpreter that is ending starts no threads any more.
+worker: Worker = Worker("pytest-peer-worker", lasting=True)
+#: Runs what users want to be called when an answer has come. It may wait for calls and for peers.
+callbacks: Worker = Worker("pytest-peer-callbacks")

@@ -21,10 +21,10 @@ from typing import IO
 
 from ..core.clock import monotonic
 from ..core.errors import quoted
-from ..core.loop import watcher
+from ..core.loop import loop
 from ..core.sync import Condition
 from ..core.timeouts import seconds
-from ..core.unraisable import attempt
+from ..core.unraisable import run_all
 
 __tracebackhide__ = True
 
@@ -60,7 +60,7 @@ class OutputStream:
 
     def watch(self) -> None:
         """Begin to read."""
-        watcher.add(self._fd, self._ready)
+        loop.add(self._fd, self._ready)
 
     @property
     def bytes(self) -> bytes:
@@ -116,7 +116,9 @@ class OutputStream:
             self.drain()
             with self._changed:
                 end, closed = self._dropped + len(self._kept), self._closed
-            match = regex.search(self.text_since(max(0, seen - _OVERLAP)))
+            # With one character more, and not from there on: ``^`` matches only where a line begins.
+            start = max(0, seen - _OVERLAP - 1)
+            match = regex.search(self.text_since(start), min(start, 1))
             if match is not None:
                 return match
             seen = end
@@ -151,7 +153,7 @@ class OutputStream:
     def _ready(self) -> None:
         with self._changed:
             if not self._closed and self._read(_READ_SIZE) == 0:
-                watcher.remove(self._fd)
+                loop.remove(self._fd)
 
     def _read(self, size: int) -> int:
         try:
@@ -181,13 +183,13 @@ class OutputStream:
 
         This does not wait for an end of file: a descendant may hold the pipe.
         """
-        watcher.remove(self._fd)
+        loop.remove(self._fd)
         self.drain()
         with self._changed:
             if not self._closed:
                 self._closed = True
                 self._changed.notify_all()
-                attempt(self._pipe.close, *([self._log.close] if self._log is not None else []))
+                run_all(self._pipe.close, *([self._log.close] if self._log is not None else []))
 
     def release(self) -> None:
         """Free memory after `close`: the log file has the stream, if the disk was not full."""
@@ -259,7 +261,7 @@ class InputStream:
                 except BlockingIOError:
                     if not self._watched:
                         self._watched = True
-                        watcher.add(self._fd, self._writable, EVENT_WRITE)
+                        loop.add(self._fd, self._writable, EVENT_WRITE)
                     return
                 except BrokenPipeError:
                     self._waiting.clear()  # a call or stop() says why
@@ -269,7 +271,7 @@ class InputStream:
                     self._waiting.popleft()
             if self._watched:
                 self._watched = False
-                watcher.remove(self._fd)
+                loop.remove(self._fd)
             if self._ending and not self._pipe.closed:
                 self._pipe.close()
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from datetime import UTC
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..core.clock import Thread
 from ..core.clock import monotonic
 from ..core.errors import PeerDown
 from ..core.sync import Event
+from ..core.worker import start_thread
 from ..launch import procfs
 from ..launch.bootstrap import own_files
 from .fault_dumps import CRASH
@@ -159,11 +160,8 @@ def record_all(every: Sequence[Stacks], occasion: str) -> list[str]:
 
     deadline = monotonic() + _SECONDS_OF_SEVERAL + _LATE_SECONDS
     threads = [
-        Thread(target=take, args=(index,), name="pytest-peer-stacks", daemon=True)
-        for index in range(len(every))
+        start_thread(partial(take, index), "pytest-peer-stacks") for index in range(len(every))
     ]
-    for thread in threads:
-        thread.start()
     for thread in threads:
         thread.join(max(0.0, deadline - monotonic()))
     return list(found)

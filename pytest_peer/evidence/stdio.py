@@ -7,7 +7,7 @@ import select
 from pathlib import Path
 from typing import IO
 
-from ..core.unraisable import attempt
+from ..core.unraisable import run_all
 from .output import InputStream
 from .output import OutputStream
 
@@ -98,7 +98,7 @@ class StandardStreams:
         for file in self._ours:
             file.close()
         if hasattr(self, "stderr"):
-            attempt(self.stdin.abandon, self.stdout.close, self.stderr.close)
+            run_all(self.stdin.abandon, self.stdout.close, self.stderr.close)
 
 
 class DetachedStreams(StandardStreams):

@@ -9,13 +9,14 @@ import signal
 import subprocess
 from collections.abc import Callable
 from collections.abc import Sequence
+from functools import partial
 
-from ..core.clock import Thread
 from ..core.clock import monotonic
 from ..core.clock import sleep
 from ..core.errors import ExecNotFound
-from ..core.loop import watcher
+from ..core.loop import loop
 from ..core.states import ExitStatus
+from ..core.worker import start_thread
 from . import procfs
 from .command import Command
 
@@ -70,17 +71,17 @@ class SpawnedChild:
         except (AttributeError, OSError):  # not Linux, or a kernel before 5.3
             self._watch_without(ended)
         else:
-            watcher.add(self._pidfd, ended)
+            loop.add(self._pidfd, ended)
 
     def _watch_without(self, ended: Callable[[], object]) -> None:
         self._pidfd = -1
         name = f"pytest-peer-wait-{self.pid}"
-        Thread(target=self._wait, args=(ended,), name=name, daemon=True).start()
+        start_thread(partial(self._wait, ended), name)
 
     def _wait(self, ended: Callable[[], object]) -> None:
         with contextlib.suppress(ChildProcessError):  # something else has taken the status
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-        ended()
+        loop.call_soon(ended)
 
     def signal_group(self, number: int) -> None:
         """Do nothing: no other process is its parent."""
@@ -95,7 +96,7 @@ class SpawnedChild:
             with contextlib.suppress(OSError):  # gone, or another user's
                 signal.pidfd_send_signal(fd, signal.SIGKILL)
         if self._pidfd >= 0:
-            watcher.remove(self._pidfd)
+            loop.remove(self._pidfd)
             os.close(self._pidfd)
         try:
             status = reap(self.pid, _REAP_SECONDS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -19,9 +18,6 @@ __tracebackhide__ = True
 
 #: Seconds between checks whether processes have stopped, or killed ones are gone.
 _POLL_SECONDS = 0.002
-#: Seconds that the end waits for a thread that is sending a signal. That thread may be in the
-#: handler of another signal, waiting for this end.
-_HELD_SECONDS = 0.5
 
 
 class Child(Protocol):
@@ -53,7 +49,9 @@ class Child(Protocol):
 class Process:
     """The process of one peer: the interpreter, or the launcher that has started it.
 
-    :param on_exit: called once by the event loop, just before `exited` is set.
+    Only the event loop sends signals and reaps, so a number never belongs to another process.
+
+    :param on_exit: called once by the event loop, right after `exited` is set.
     """
 
     def __init__(self, child: Child, on_exit: Callable[[], object]) -> None:
@@ -61,8 +59,6 @@ class Process:
         #: Set when the process has been reaped.
         self.exited: Event = Event()
         self.exit_status: ExitStatus | None = None
-        # Reentrant, because a signal's handler that interrupts `signal` may signal the peer too.
-        self._reaping = threading.RLock()
         self._reaped = False
         self._child = child
         self.pid: int = child.pid
@@ -79,17 +75,12 @@ class Process:
         return self._child.status_lost
 
     def _ended(self) -> None:
-        held = self._reaping.acquire(timeout=_HELD_SECONDS)
-        try:
-            # The group is killed before its leader is reaped: until then the number is its own.
-            self._signal_group(signal.SIGKILL)
-            self._reaped = True
-            self.exit_status = self._child.reap()
-            self._on_exit()
-            self.exited.set()
-        finally:
-            if held:
-                self._reaping.release()
+        # The group is killed before its leader is reaped: until then the number is its own.
+        self._signal_group(signal.SIGKILL)
+        self._reaped = True
+        self.exit_status = self._child.reap()
+        self.exited.set()
+        self._on_exit()
 
     def kill_all(self) -> None:
         """Kill the process and what it started, also outside its group, and return at once."""
@@ -103,16 +94,14 @@ class Process:
 
     def signal(self, number: int) -> None:
         """Send a signal to the interpreter, also when a launcher is its parent."""
-        with self._reaping:
-            if not self._reaped:
-                os.kill(self.interpreter if self._launched() else self.pid, number)
+        if not self._reaped:
+            os.kill(self.interpreter if self._launched() else self.pid, number)
 
     def signal_group(self, number: int) -> None:
         """Send a signal to the process, the interpreter, and what shares their groups."""
-        with self._reaping:
-            self._signal_group(number)
-            if self._launched():
-                self._signal_interpreters_group(number)
+        self._signal_group(number)
+        if self._launched():
+            self._signal_interpreters_group(number)
 
     def _launched(self) -> bool:
         """Whether the interpreter is another process of this machine, below this one."""
@@ -146,7 +135,6 @@ class Process:
 
     def disown(self) -> None:
         """In a forked child, keep the parent's process from being signalled."""
-        self._reaping = threading.RLock()
         self._reaped = True
         self.exited = Event()
         self.exited.set()

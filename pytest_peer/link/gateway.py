@@ -18,7 +18,7 @@ from execnet.gateway_base import Message
 from execnet.gateway_base import get_execmodel
 from execnet.xspec import XSpec
 
-from ..core.unraisable import attempt
+from ..core.unraisable import run_all
 from .futures import ReplyWaiter
 from .outcomes import Reply
 from .protocol.framing import Sender
@@ -78,19 +78,14 @@ class Link:
         self._channel.setcallback(self._closed, endmarker=_END)
         receiver = FrameReceiver(read_fd, self._channel.id, on_message, self._frame, drain)
         self._reader = Reader(read_fd, receiver, outputs, self._ended)
+        #: Waits for a reply; see `Reader.wait`.
+        self.wait: Callable[[ReplyWaiter, int, float | None], Reply] = self._reader.wait
         sender = Sender(self._stream, self._channel.id, SMALL)
         self.sender: MessageSender = MessageSender(sender.send, self._stream.wait_writable)
 
     def listen(self) -> None:
         """Begin to receive; what has come already is delivered at once."""
         self._reader.start()
-
-    def wait(self, waiter: ReplyWaiter, ident: int, timeout: float | None) -> Reply:
-        """Wait for the reply with that id.
-
-        :raises TimeoutError: it did not come in time.
-        """
-        return self._reader.wait(waiter, ident, timeout)
 
     def _frame(self, code: int, channel: int, data: bytes) -> None:
         try:
@@ -116,7 +111,7 @@ class Link:
         except IndexError:  # another link may have the same descriptors by now
             return
         self._reader.stop()
-        attempt(self._stream.close_read, self._stream.close_write)
+        run_all(self._stream.close_read, self._stream.close_write)
 
     def disown(self, null_fd: int) -> None:
         """Let go of the link in a forked child, without disturbing it."""

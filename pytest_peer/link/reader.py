@@ -21,8 +21,8 @@ from selectors import EVENT_READ
 from ..core.clock import monotonic
 from ..core.clock import sleep
 from ..core.errors import PeerError
-from ..core.loop import watcher
-from ..core.unraisable import tell
+from ..core.loop import loop
+from ..core.unraisable import report_unraisable
 from .futures import ReplyWaiter
 from .outcomes import Reply
 from .protocol.receiver import READ_SIZE
@@ -81,8 +81,8 @@ class Reader:
 
     def start(self) -> None:
         """Begin to read."""
-        watcher.add(self._fd, self._ready)
-        self._watch = watcher.events_setter()
+        loop.add(self._fd, self._ready)
+        self._watch = loop.events_setter()
 
     def wait(self, waiter: ReplyWaiter, ident: int, timeout: float | None) -> Reply:
         """Wait for the reply with that id; read if no other thread does.
@@ -120,7 +120,7 @@ class Reader:
     def _read_on_thread(self, waiter: ReplyWaiter, deadline: float | None) -> None:
         """Read for all callers until the reply has come, unless several callers wait."""
         thread = threading.get_ident()
-        if thread in self._inside or watcher.runs_here():
+        if thread in self._inside or loop.runs_here():
             raise PeerError(
                 "a finalizer makes a call in the middle of another call, and its thread is the one "
                 "that would read the reply; use `cast` or `submit`"
@@ -129,8 +129,8 @@ class Reader:
         self._inside.add(thread)
         self._callers.append(None)
         try:
-            # With several callers each turn would end with waking the next one; the event loop takes
-            # many replies in one read.
+            # With several callers each turn would end with waking the next one; the event loop
+            # takes many replies in one read.
             if len(self._callers) > 1:
                 self._crowded = monotonic()
             elif (
@@ -163,7 +163,7 @@ class Reader:
                 break
             sleep(_STOP_POLL)
         self._ended = True
-        watcher.remove(self._fd)
+        loop.remove(self._fd)
 
     def _read_on_main(
         self, waiter: ReplyWaiter, ident: int, deadline: float | None
@@ -223,7 +223,7 @@ class Reader:
         _each(self._watch, lock, _WATCHED)
         transfer(lock, self._free)
         if self._receiver.chunks and not self._ended:
-            watcher.call_later(0, self._ready)  # the loop sees only what is still in the pipe
+            loop.call_later(0, self._ready)  # the loop sees only what is still in the pipe
 
     def _ready(self) -> None:
         lock: ReadLock = deque()
@@ -247,12 +247,12 @@ class Reader:
             self._end(lock)
         except Exception as exc:  # a fault of ours must not leave callers waiting
             self._end(lock)
-            tell(exc)
+            report_unraisable(exc)
 
     def _end(self, lock: ReadLock) -> None:
         self._ended = True
         lock.clear()  # for ever
-        watcher.remove(self._fd)
+        loop.remove(self._fd)
         self._on_end()
 
 

@@ -1,4 +1,4 @@
-"""What is told of a peer's end."""
+"""Why a peer never ran, or is down: the texts and errors for it."""
 
 from __future__ import annotations
 
@@ -19,38 +19,39 @@ from ..core.states import ExitStatus
 from ..core.states import signal_name
 from ..evidence import core_dump
 from ..evidence import fault_dumps
-from .boot_limit import BootLimit
 from .process import PeerProcess
 
 
 def boot_error(
     who: str,
-    body: PeerProcess,
+    process: PeerProcess,
     reason: DownReason,
-    limit: BootLimit | None,
     *,
     stopped: bool,
+    timed_out: bool,
+    stacks: str,
 ) -> BootError:
-    """Why a peer never ran.
+    """Return why a peer never ran.
 
-    :param limit: its time for the boot, if that was over, so that it was killed.
-    :param stopped: it was told to stop before it ran.
+    :param stopped: Whether it was asked to stop before it ran.
+    :param timed_out: Whether its time for the boot was over, so that it was killed.
+    :param stacks: Where it was then.
     """
-    output = body.streams.text()
+    output = process.streams.text()
     error, what = BootError, f"did not boot: its process {_how(reason)}"
-    if body.unusable is not None:
-        error, what = HandshakeError, f"did not boot: {body.unusable}"
-    elif limit is not None:
+    if process.unusable is not None:
+        error, what = HandshakeError, f"did not boot: {process.unusable}"
+    elif timed_out:
         return BootTimeout(
             f"{who} did not boot in time and was killed",
-            argv=body.argv,
+            argv=process.argv,
             exit_status=reason.exit_status,
             output=output,
-            stacks=limit.found or fault_dumps.aborted(output),
+            stacks=stacks or fault_dumps.aborted(output),
         )
     elif stopped:
         what = "was stopped while it was booting"
-    return error(f"{who} {what}", argv=body.argv, exit_status=reason.exit_status, output=output)
+    return error(f"{who} {what}", argv=process.argv, exit_status=reason.exit_status, output=output)
 
 
 def peer_down(
@@ -58,9 +59,9 @@ def peer_down(
     reason: DownReason | None,
     last_output: str,
     crash: str,
-    boot_error: BootError | None,
+    boot_error: BaseException | None,
 ) -> PeerDown:
-    """What a call raises now that its peer is down."""
+    """Return what a call raises now that its peer is down."""
     error = PeerDown(f"{who} is down: {reason}", reason, last_output, crash)
     error.__cause__ = boot_error
     return error
@@ -76,31 +77,33 @@ class Crash:
     core: str | None = None
 
 
-def crash(body: PeerProcess, status: ExitStatus | None, directory: Path) -> Crash:
+def crash(process: PeerProcess, status: ExitStatus | None, directory: Path) -> Crash:
     """Secure what the process has left, if a signal has ended it that means a fault."""
-    pid = body.pid
+    pid = process.pid
     number = status.signal if status is not None else None
     if number is None or number not in core_dump.DUMPING or pid is None:
         return Crash()
-    if body.elsewhere:
+    if process.elsewhere:
         return Crash(
             fault_dumps.crash_text(directory), "none looked for: the peer was on another machine"
         )
-    process = core_dump.Crashed(
+    crashed = core_dump.Crashed(
         pid,
-        body.cwd,
+        process.cwd,
         resource.getrlimit(resource.RLIMIT_CORE)[0],
-        body.started,
+        process.start_time,
     )
-    found = core_dump.collect(process, directory)
+    found = core_dump.collect(crashed, directory)
     fault_dumps.add_to_crash(directory, f"core: {found}")
     return Crash(fault_dumps.crash_text(directory), found)
 
 
-def boot_timeout(who: str, body: PeerProcess, seconds: float | None) -> BootTimeout:
+def boot_timeout(who: str, process: PeerProcess, seconds: float | None) -> BootTimeout:
     """It has not booted yet, and goes on."""
     what = f"{who} is still booting after {seconds:g} s"
-    return BootTimeout(what, argv=body.argv, output=body.streams.text() if body.born else "")
+    return BootTimeout(
+        what, argv=process.argv, output=process.streams.text() if process.started else ""
+    )
 
 
 #: What a system that refuses something lacks, by the number of its error.
@@ -117,7 +120,7 @@ _LACKING = {
 _THREADLESS = ("can't start new thread", "daemon threads are disabled")
 
 
-def never_started(name: str, exc: BaseException) -> BaseException:
+def start_error(name: str, exc: BaseException) -> BaseException:
     """Why there is no process: `exc`, or what that means, if the system refuses what a peer needs at the origin."""
     threadless = isinstance(exc, RuntimeError) and str(exc).startswith(_THREADLESS)
     if isinstance(exc, BootError) or not (isinstance(exc, OSError) or threadless):
@@ -128,12 +131,9 @@ def never_started(name: str, exc: BaseException) -> BaseException:
     return BootError(f"peer {name!r} could not be started: {exc}{advice}")
 
 
-def thread_died(name: str) -> BootError:
-    """The thread that was to start the process has ended before any code of ours."""
-    return BootError(
-        f"peer {name!r} could not be started: the thread that does it died before it could; "
-        "something raises in all new threads: what was given to `threading.settrace` or `threading.setprofile`?"
-    )
+def disowned(who: str) -> PeerDown:
+    """Return what a call raises in a process that was forked from the peer's origin."""
+    return PeerDown(f"{who} belongs to the process that this one was forked from")
 
 
 def not_gone(who: str, seconds: float, state: str) -> PeerDown:

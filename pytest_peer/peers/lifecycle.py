@@ -1,7 +1,29 @@
-"""One life of a peer, from the process's start to its end; `restart` gives a peer another.
+"""One life of a peer as a state machine; `Peer.restart` begins another life.
 
-Two threads have a part in it: the boot thread, which ends with the boot, and the watcher, which reports the end of the process and
-that of the link. The end is dealt with once, in `_finish`, on a thread that is started for it and may wait.
+========== ============ ======================================== ===============================
+phase      entered on   meaning                                  what leads out of it
+========== ============ ======================================== ===============================
+NEW        (made so)    nothing is done yet                      `start`: STARTING
+STARTING   boot thread  it makes the process                     made: BOOTING; failed: DOWN
+BOOTING    boot thread  process and origin shake hands           the agent is ready: RUNNING;
+                                                                 the time is over: TIMED_OUT;
+                                                                 a sign of the end: ENDING
+TIMED_OUT  event loop   the worker takes stacks, then kills      a sign of the end: ENDING
+RUNNING    boot thread  it answers calls                         a sign of the end: ENDING
+ENDING     event loop   process or link has ended; the other     both have ended, or the time
+                        has a moment to do so too                is over: CONCLUDING
+CONCLUDING event loop   the worker takes the last output and     done: DOWN
+                        traces, decides the reason
+DOWN       worker       the name is free, pending calls fail     done: RELEASED
+RELEASED   worker       all descriptors are closed               nothing
+========== ============ ======================================== ===============================
+
+Where there never was a process, the boot thread does the worker's part. A *sign of the end* is the
+end of the process, that of the link, or a boot that failed; the event loop hears of all three.
+
+Threads of users change no phase. They set a field of `Requests`, wake the event loop by
+`EventLoop.call_soon`, and wait for a phase; every change wakes all who wait for one. So an interrupt
+of a user's thread, Ctrl-C or a time limit, cannot lose a process, a name or a waiting thread.
 """
 
 from __future__ import annotations
@@ -9,320 +31,337 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from ..core.clock import Thread
-from ..core.end import End
 from ..core.errors import BootError
-from ..core.errors import PeerDown
-from ..core.loop import watcher
+from ..core.loop import Timer
+from ..core.loop import loop
 from ..core.options import PeerOptions
-from ..core.states import DownReason
 from ..core.states import PeerState
 from ..core.sync import Event
-from ..core.timers import Timers
-from ..core.unraisable import attempt
+from ..core.unraisable import run_all
+from ..core.worker import start_thread
+from ..core.worker import worker
 from ..evidence.artifacts import Artifacts
 from ..evidence.stacks import Stacks
 from ..link.calls import RpcClient
 from ..link.protocol import messages
 from ..link.protocol.mailbox import Mailboxes
 from . import failure
-from .boot_limit import BootLimit
-from .process import KILLED
-from .process import SAME_END
+from . import transitions
 from .process import PeerProcess
 from .record import Record
-
-if TYPE_CHECKING:
-    from .expecting import ExpectedExit
+from .transitions import EndStep
+from .transitions import Phase
 
 __tracebackhide__ = True
 
-#: For a peer to notice that its link was cut, before it is killed.
+#: Seconds between the end of a process and that of its link, in either order; milliseconds mostly.
+SAME_END = 1.0
+#: Seconds for a killed process to be gone. It takes milliseconds, unless the machine itself hangs.
+KILLED = 20.0
+#: Seconds for a peer to notice that its link was cut, before it is killed.
 _NOTICE = 5.0
 
 
-class PeerInstance:
-    """Nothing is done before `start`.
+class Owner(Protocol):
+    """What a life tells its supervisor, on threads of ours."""
 
-    :param prepare: takes the name and makes the directory of the artifacts; called once, just before the process is started.
-    :param on_down: called with this object when it is down after it was prepared; again, if a signal's handler has raised in it.
+    mailboxes: Mailboxes
+
+    def admit(self, instance: PeerInstance, /) -> Artifacts:
+        """Take the name and make the directory, or raise: the process is about to be started."""
+
+    def down(self, instance: PeerInstance, /) -> object:
+        """Note the reason: the peer is about to be down."""
+
+    def released(self, instance: PeerInstance, /) -> object:
+        """Forget the peer: nothing is left of it."""
+
+
+class ExpectedExit:
+    """A block that waits for the peer's death, and excuses it."""
+
+    #: The life that has ended in it.
+    instance: PeerInstance | None = None
+
+
+class PeerInstance:
+    """One life of a peer. Nothing is done before `start`.
+
+    :param expectations: Those who wait for the peer's death, in this life or in the next.
+    :param publish: Called on the boot thread when there is a process.
     """
 
     def __init__(
         self,
         options: PeerOptions,
-        prepare: Callable[[], Artifacts],
-        mailboxes: Mailboxes,
-        on_down: Callable[[PeerInstance], object],
+        owner: Owner,
+        expectations: set[ExpectedExit],
+        publish: Callable[[PeerInstance], object],
     ) -> None:
         self.options = options
-        self._prepare = prepare
-        self._on_down = on_down
-        self.state: PeerState = PeerState.BOOTING
-        self.body: PeerProcess = PeerProcess(options, self._process_ended)
-        self.record: Record = Record(options, self.body)
-        self.calls: RpcClient = RpcClient(
-            self.record.whom, mailboxes, lambda: self.stacks.record("a call timed out")
+        self.requests: transitions.Requests = transitions.Requests()
+        self.process: PeerProcess = PeerProcess(options, self._process_ended)
+        self.record: Record = Record(options, self.process)
+        self.client: RpcClient = RpcClient(
+            self.record.whom, owner.mailboxes, lambda: self.stacks.record("a call timed out")
         )
-        self.stacks: Stacks = Stacks(self.calls.ask_stacks, self.body.local_pid)
-        #: Whether its end was asked for, by `stop` or a signal of ours, or expected.
-        self.asked: bool = False
-        #: Whether `kill` was called, perhaps before there is a process.
-        self.doomed: bool = False
-        #: What excuses its end, if that comes now; `restart` hands it on.
-        self.expectations: set[ExpectedExit] = set()
-        self._stopping = False
-        self._told = False  # by us that it is to end
-        self._launched = False
-        self._failure: BaseException | None = None
-        self.begun: Event = Event()  #: Set when there is a process, or never will be.
-        self._down = End()
-        self._finished = End()
-        self._settled = Event()  # it runs, or never will
-        # Between threads of ours. Who stops, kills or waits takes none: the handler of a signal that interrupts that may do the same.
-        self._deciding = threading.RLock()
-        self._finishing = False
-        self._timers = Timers()
-        self._boot_limit = BootLimit(self.body, self.stacks)
+        self.stacks: Stacks = Stacks(self.client.ask_stacks, self.process.local_pid)
+        self.owner: Owner = owner
+        self._expectations = expectations
+        self._publish = publish
+        self.phase: Phase = Phase.NEW
+        self._before_end = Phase.NEW
+        self._changed = Event()
+        # For threads of ours only, to which no interrupt comes.
+        self._lock, self._writing = threading.RLock(), threading.RLock()
+        self._timers: list[Timer] = []
+        # On the event loop
+        self._expected = False
+        self._patient = True
+        self._linked = True
+        self._link_lost = False
+
+    @property
+    def state(self) -> PeerState:
+        """The phase as users know it."""
+        return transitions.public_state(self.phase, self._before_end)
 
     def __repr__(self) -> str:
-        if self.state is PeerState.DOWN:
-            words = f"{self.record.reason} after {self.record.ended - self.body.started:.1f} s"
-        else:
-            words = str(self.state)
-        pid = self.body.interpreter.pid if self.body.interpreter else None
+        state = self.state
+        words = self.record.words() if state is PeerState.DOWN else str(state)
+        pid = self.process.interpreter.pid if self.process.interpreter else None
         return f"<Peer {self.options.name} pid {pid}: {words}>"
+
+    @property
+    def excused(self) -> bool:
+        """Whether the end was asked for, so that no test fails or warns for it."""
+        return transitions.is_excused(self.requests, self._expected, self.process.exit_status)
+
+    # For threads of users: they ask and wait
 
     def start(self, booted: Callable[[], object] | None = None) -> None:
         """Start the process; the boot goes on in the background.
 
-        :param booted: called when it has booted, or failed.
-        :raises ExecNotFound: there is no such program.
-        :raises NameInUse: a peer of that name is alive.
+        :param booted: Called when the peer runs or its boot has failed.
+        :raises ExecNotFound: There is no such program.
+        :raises NameInUse: A peer of that name is alive.
         """
-        name = f"pytest-peer-boot-{self.options.name}"
-        # All of it on a thread: an exception that a signal's handler raises here, Ctrl-C or a timeout, cannot lose a process.
         try:
-            thread = Thread(target=self._begin, args=(booted,), name=name, daemon=True)
-            thread.start()
-            while not self.begun.wait(SAME_END):
-                if thread.over and not self.begun.is_set():
-                    raise failure.thread_died(self.options.name)
+            start_thread(partial(self._boot, booted), f"pytest-peer-boot-{self.options.name}")
+            self._changed.wait_for(lambda: self.phase > Phase.STARTING, None)
         except BaseException as exc:
             self.kill()
-            # Not longer, if a fork server has not even started: the process is killed when it is there.
-            if self._down.wait(KILLED):
-                self._finished.wait(KILLED)
-            raise failure.never_started(self.options.name, exc) from exc.__cause__
-        if self._failure is not None:
-            raise self._failure.with_traceback(None)
-
-    def _begin(self, booted: Callable[[], object] | None) -> None:
-        self._launched = True
-        if self.doomed:  # in this order, and `kill` in the other: one of both sees it, or both do
-            self._never_started()
-            self.begun.set()
-            return
-        try:
-            self.record.artifacts = self._prepare()
-            directory = self.record.artifacts.path
-            self.body.start(directory, self.stacks.begin(directory))
-            if self.doomed:
-                self.body.kill()
-        except BaseException as exc:
-            self._failure = failure.never_started(self.options.name, exc)
-            self._never_started()
-            return
-        finally:
-            self.begun.set()
-        try:
-            if (limit := self.options.boot_limit) is not None:
-                self._timers.call_later(limit, self._boot_too_long)
-            self._boot()
-        except BaseException:
-            self.body.kill()  # a fault of ours must not leave somebody waiting
-            self._finish()
-            raise
-        if booted is not None:
-            booted()
-
-    def _boot(self) -> None:
-        body = self.body
-        if not body.connect(self.calls.received, self._link_ended):
-            self._finish()
-            return
-        assert body.link is not None and body.interpreter is not None
-        running = self.record.manifest(PeerState.RUNNING)  # made while we wait anyway
-        self.calls.ready.wait()  # set by the agent's first word, or by the end
-        if not self._finishing:
-            self.calls.open(body.link, body.interpreter)
-        else:  # it may have been too early for `_finish` to close it
-            self._finished.wait(KILLED)
-            body.link.close()
-        with self._deciding:
-            late = self._boot_limit.expired  # and about to be killed
-            if self.state is PeerState.BOOTING and not self._finishing and not late:
-                self.record.write(running)
-                self.state = PeerState.RUNNING
-                self._settled.set()
-        if late:
-            self._finished.wait(KILLED)
-
-    def _boot_too_long(self) -> None:
-        with self._deciding:
-            if self.state is not PeerState.BOOTING:
-                return
-            self._boot_limit.expired = True
-        self._down.begin(self._boot_limit.enforce)  # the watcher may not wait
+            if self.phase is not Phase.NEW:  # else the thread, if it comes to run, only ends
+                self._changed.wait_for(lambda: self.phase is Phase.RELEASED, KILLED)
+            raise failure.start_error(self.options.name, exc) from exc.__cause__
+        if (error := self.record.boot_error) is not None and not self.process.started:
+            raise error.with_traceback(None)
 
     def wait_boot(self, timeout: float | None) -> None:
-        """Wait until it runs.
+        """Wait until the peer runs.
 
-        :raises BootError: it will not; or, as `BootTimeout`, it does not yet.
+        :raises BootError: It will not; or, as `BootTimeout`, it does not yet.
         """
-        settled = self._settled.wait(timeout)
-        if error := self.record.boot_error or self._failure:
-            raise error.with_traceback(None)  # else it would keep the frames of all who have waited
+        settled = self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, timeout)
+        if (error := self.record.boot_error) is not None:
+            raise error.with_traceback(None)  # without the frames of other waits
         if not settled:
-            raise failure.boot_timeout(self.record.whom(), self.body, timeout)
+            raise failure.boot_timeout(self.record.whom(), self.process, timeout)
 
-    def ask_to_stop(self) -> bool:
-        """Begin to end it as the option ``shutdown`` says; return whether its end is to be waited for."""
-        plan = self.options.shutdown_plan
-        self._stopping = self.asked = True
-        state = self.state
-        if state is PeerState.DOWN:
-            return True
-        if state is PeerState.BOOTING:
-            self.kill()
-        elif not self._told:
-            if plan.how == "close":
-                assert self.body.link is not None
-                self.body.link.cut()
-                # It may be stuck in C, and not notice.
-                self._timers.call_later(_NOTICE, self.body.kill)
-            else:
-                self.body.process.remember_descendants()
-                self.calls.shut_down(plan.how)
-            self._told = True  # not before: an interrupt leaves it to whoever stops it next
-            return plan.how != "close"
-        return True
-
-    def wait_stopped(self, seconds: float | None) -> None:
-        """After `ask_to_stop`: wait until the process and all that it started are gone; after `seconds`, kill them."""
-        if watcher.runs_here():  # in a finalizer, below which nobody would be told of the end
-            self._down.begin(partial(self.wait_stopped, seconds))
-            return
-        if not self._down.wait(seconds):
-            self.kill()
-        if not (self._down.wait(KILLED) and self._finished.wait(KILLED)):
-            raise failure.not_gone(self.record.whom(), KILLED, self.body.process_state())
+    def wait_down(self, timeout: float | None) -> bool:
+        """Wait for the end, whatever causes it; return whether it came."""
+        return self._changed.wait_for(lambda: self.phase >= Phase.DOWN, timeout)
 
     def kill(self) -> None:
-        """Kill it and all that it started, and return at once; `wait_stopped` waits."""
-        self.asked = self.doomed = True
-        if self._launched:
-            self.body.kill()  # or `_begin`, when there is a process
+        """Have it killed with all that it started, and return at once; `wait_released` waits."""
+        self.requests.kill = True
+        loop.call_soon(self._enforce_kill)
+
+    def stop(self) -> None:
+        """Begin to end it as the option ``shutdown`` says; `wait_released` waits."""
+        self.requests.stop = True
+        plan = self.options.shutdown_plan
+        if self.phase is Phase.RUNNING and not self.requests.stop_sent:
+            if plan.how == "close":
+                self.process.cut_link()
+            else:
+                self.process.remember_descendants()
+                self.client.shut_down(plan.how)
+            self.requests.stop_sent = True  # not before: an interrupt leaves it to the next stop
+        loop.call_soon(self._limit_stop)
+
+    def wait_released(self) -> None:
+        """Wait, after `stop` or `kill`, until the process and all that it started are gone.
+
+        :raises PeerDown: They are not, although they were killed.
+        """
+        if loop.runs_here() or worker.runs_here():
+            return  # a finalizer on a thread that has to go on for the peer to end
+        limit = 0.0 if self.requests.kill else self.options.shutdown_plan.seconds
+        limit = None if limit is None else limit + KILLED
+        if not self._changed.wait_for(lambda: self.phase is Phase.RELEASED, limit):
+            raise failure.not_gone(self.record.whom(), KILLED, self.process.kernel_state())
+
+    def signal(self, number: int) -> None:
+        """Send a signal. If the peer dies of it, that was asked for."""
+        self.requests.signals.add(number)
+        self.process.signal(number)
+
+    def _advance(self, to: Phase) -> bool:
+        """Enter a phase if the table allows that now; return whether it did."""
+        with self._lock:
+            if self.phase not in transitions.SOURCES[to]:
+                return False
+            if to is Phase.ENDING:
+                self._before_end = self.phase
+            self.phase = to
+        self._changed.wake()
+        return True
+
+    # On the boot thread
+
+    def _boot(self, booted: Callable[[], object] | None) -> None:
+        self._advance(Phase.STARTING)
+        try:
+            loop.start()
+            if self.requests.kill or self.requests.stop:
+                raise BootError(f"peer {self.options.name!r} was stopped before its boot")
+            self.record.artifacts = self.owner.admit(self)
+            directory = self.record.artifacts.path
+            self.process.start(directory, self.stacks.begin(directory))
+            self._publish(self)
+        except BaseException as exc:
+            self.record.never_started(exc)
+            self._go_down()
+            return
+        self._advance(Phase.BOOTING)
+        # The event loop does nothing about these before there is a process.
+        if self.requests.kill or self.requests.stop:
+            loop.call_soon(self._enforce_kill)
+        if self.process.exited.is_set():
+            loop.call_soon(self._see_end)
+        try:
+            self._connect()
+        except BaseException:
+            self.kill()  # a fault of ours must not leave anybody waiting
+            raise
+        if booted is not None:
+            self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, None)
+            booted()
+
+    def _connect(self) -> None:
+        if (limit := self.options.boot_limit) is not None:
+            self._timers.append(loop.call_later(limit, self._boot_time_over))
+        link = self.process.connect(self.client.received, self._link_ended)
+        if link is None:
+            if self.process.unusable is not None:
+                loop.call_soon(self._enforce_kill)
+            self._link_ended()
+            return
+        assert self.process.interpreter is not None
+        self.client.attach(link, self.process.interpreter)
+        link.listen()
+        running = self.record.manifest(PeerState.RUNNING)  # made while we wait anyway
+        self.client.ready.wait()  # set by the agent's first word, or by the end
+        if self.phase >= Phase.DOWN:
+            link.close()  # it may have been too early for `_go_down`
+            return
+        self.client.open()
+        with self._writing:
+            if self.phase is Phase.BOOTING:
+                self.record.write(running)
+        self._advance(Phase.RUNNING)
+
+    # On the event loop
+
+    def _boot_time_over(self) -> None:
+        if self._advance(Phase.TIMED_OUT):
+            worker.run(self._end_hanging_boot)
+
+    def _enforce_kill(self) -> None:
+        if Phase.STARTING < self.phase < Phase.DOWN:
+            self.process.kill()
+
+    def _limit_stop(self) -> None:
+        if self.phase is Phase.RUNNING and self.requests.stop_sent:
+            plan = self.options.shutdown_plan
+            seconds = _NOTICE if plan.how == "close" else plan.seconds
+            if seconds is not None:
+                self._timers.append(loop.call_later(seconds, self.kill))
         else:
-            self._never_started()
-
-    def wait_down(self, timeout: float | None) -> DownReason:
-        """Wait for the end, whoever causes it.
-
-        :raises TimeoutError: it did not come in time.
-        """
-        if not self.await_down(timeout):
-            raise TimeoutError(f"{self.record.whom()} is not down after {timeout:g} s")
-        assert self.record.reason is not None
-        return self.record.reason
-
-    def await_down(self, timeout: float | None) -> bool:
-        """Wait for the end, and return whether it came."""
-        return self._down.wait(timeout)
-
-    def expect(self, expectation: ExpectedExit) -> None:
-        """From now on, until it is removed from `expectations`, the end is excused.
-
-        :raises PeerDown: it has come already.
-        """
-        self.expectations.add(expectation)
-        if self._finishing:  # which is so before `_finish` looks at them
-            self._down.wait(KILLED)
-            if expectation.life is None:
-                raise self.record.down_error()
+            self._enforce_kill()
 
     def _process_ended(self) -> None:
-        # Nearly always the link's end comes at the same moment and is dealt with. Not if somebody holds the pipe.
-        self._timers.call_later(SAME_END, lambda: self._down.begin(self._finish))
+        loop.call_soon(self._see_end)
 
     def _link_ended(self) -> None:
-        self._down.begin(self._finish_without_link)  # who reads the link may not wait
+        self._linked = False
+        loop.call_soon(self._see_end)
 
-    def _finish_without_link(self) -> None:
-        status = self.body.end_without_link()
-        self._finish(link_lost=status is None or status.code == messages.LINK_LOST)
+    def _see_end(self) -> None:
+        """Look at a sign of the end; the first one makes it ENDING."""
+        if self._advance(Phase.ENDING):  # before the look at what expects it
+            for expectation in tuple(self._expectations):
+                self._expected = True
+                if not self.requests.stop:  # `restart` stops; a block does not wait for that
+                    expectation.instance = self
+            self._timers.append(loop.call_later(SAME_END, self._lose_patience))
+        exited, linked = self.process.exited.is_set(), self._linked
+        step = transitions.end_step(exited, not linked, self._patient)
+        if step is EndStep.CONCLUDE:
+            self._conclude()
+        elif step is EndStep.KILL and not self._link_lost:
+            self._link_lost = not self.process.ends()
+            self.process.kill()
+            self._timers.append(loop.call_later(KILLED, self._conclude))
 
-    def _never_started(self) -> None:
-        # May be done twice at the same time, but only before there is anything to be told.
-        stopped = BootError(f"peer {self.options.name!r} was stopped before its boot")
-        self._failure = self._failure or stopped
-        self._finishing = True
-        self.record.reason = DownReason("boot failed")
-        if hasattr(self.record, "artifacts"):
-            attempt(partial(self._on_down, self), self.record.artifacts.discard)
-        self.state = PeerState.DOWN
-        self._settled.set()
-        self._down.set()
-        self.calls.end(self.record.down_error)  # others may have seen it as the present life
-        self._finished.set()
+    def _lose_patience(self) -> None:
+        self._patient = False
+        self._see_end()
 
-    def _finish(self, *, link_lost: bool = False) -> None:
-        with self._deciding:
-            if self._finishing:
-                return
-            self._finishing = True
-            for expectation in tuple(self.expectations):
-                self.asked = True
-                if not self._stopping:  # `restart` stops; that is not what is waited for
-                    expectation.life = self
-        try:
-            self._end(link_lost)
-        except BaseException:  # of a signal's handler: it is done again
-            self._finishing = False
-            raise
+    def _conclude(self) -> None:
+        if self._advance(Phase.CONCLUDING):
+            loop.cancel(*self._timers)
+            worker.run(lambda: run_all(self._complete_record, self._go_down))
 
-    def _end(self, link_lost: bool) -> None:
-        body = self.body
-        body.process.exited.wait(KILLED)
-        self._timers.close()
-        self.record.close(killed=self._boot_limit.expired)
-        with self._deciding:
-            if self.state is not PeerState.DOWN:
-                self.record.conclude(
-                    self.state, stopped=self._stopping, link_lost=link_lost, limit=self._boot_limit
-                )
-                attempt(partial(self._on_down, self))
-                self.state = PeerState.DOWN
-        self._settled.set()
-        self._down.set()
-        self.calls.end(self.record.down_error)
-        if body.link is not None:
-            attempt(body.link.close)
-        self.calls.ready.set()
-        self._finished.set()
+    # On the worker
+
+    def _end_hanging_boot(self) -> None:
+        self.record.boot_stacks = self.stacks.before_kill(self.process.exited)
+        loop.call_soon(self._enforce_kill)
+
+    def _complete_record(self) -> None:
+        status, last = self.process.exit_status, self._before_end
+        # A peer that has lost its link says so by its exit status; others have no more of it.
+        lost = status is None or status.code == messages.LINK_LOST
+        timed_out = last is Phase.TIMED_OUT
+        self.record.close(killed_in_boot=timed_out)
+        with self._writing:
+            self.record.conclude(
+                booted=last is Phase.RUNNING,
+                stopped=self.requests.stop,
+                link_lost=not self._linked and (lost or self._link_lost),
+                timed_out=timed_out,
+            )
+
+    def _go_down(self) -> None:
+        run_all(partial(self.owner.down, self))
+        self._advance(Phase.DOWN)
+        run_all(partial(self.client.end, self.record.down_error))
+        if self.process.link is not None:
+            run_all(self.process.link.close)
+        run_all(partial(self.owner.released, self))
+        self._advance(Phase.RELEASED)
 
     def disown(self, null_fd: int) -> None:
-        """In a forked child: this life is the parent's. Nothing here can use it, end it, or hide its end from the parent.
+        """Give the process up, in a forked child: it is the parent's, and so is its end.
 
-        No lock is taken: a thread that is not in the child may have held it when the process forked.
+        Takes no lock: a thread that is not in the child may have held it.
         """
-        whose = f"{self.record.whom()} belongs to the process that this one was forked from"
-        self.calls = self.calls.successor()
-        self.calls.end(lambda: PeerDown(whose))
-        self.body.disown(null_fd)
-        self.record.reason = DownReason("link lost")
-        self.state = PeerState.DOWN
-        for event in (self._settled, self._down, self._finished):
-            event.set()
+        self.client = self.client.successor()
+        self.record.disowned()
+        self.client.end(partial(failure.disowned, self.record.whom()))
+        self.process.disown(null_fd)
+        self.phase = Phase.RELEASED

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from pathlib import Path
-from signal import SIGCONT
 from signal import SIGKILL
-from signal import SIGSTOP
 from typing import Any
 from typing import NoReturn
 from typing import TypeVar
@@ -19,18 +19,19 @@ from typing import final
 from typing import overload
 
 from ..core.options import PeerOptions
-from ..core.states import DEADLY
+from ..core.options import checked
 from ..core.states import DownReason
 from ..core.states import PeerState
+from ..core.sync import Condition
 from ..core.timeouts import seconds
 from ..evidence.output import InputStream
 from ..evidence.output import OutputStream
 from ..link.futures import PeerFuture
 from ..link.futures import results
-from . import expecting
 from . import shutdown
+from .lifecycle import ExpectedExit
+from .lifecycle import Owner
 from .lifecycle import PeerInstance
-from .lives import Lives
 
 __tracebackhide__ = True
 
@@ -49,22 +50,39 @@ class Peer(Executor):
     peer's main thread, others that come meanwhile on threads of their own. Erlang's ``peer``.
     """
 
-    def __init__(self, live: Callable[[PeerOptions], PeerInstance], options: PeerOptions) -> None:
-        """:private: made by `starter`, which gives a function that makes a life with given options; `begin` begins it."""
-        self._lives = Lives(live, self._start, options)
+    def __init__(self, owner: Owner) -> None:
+        """:private: made by a supervisor, its owner."""
+        self._owner = owner
+        self._expectations: set[ExpectedExit] = set()
+        self._instance: PeerInstance | None = None
+        # One for each process: a thread that is not in a forked child may have held the parent's.
+        self._turns: dict[int, Condition] = {}
 
     @property
     def instance(self) -> PeerInstance:
-        """:private: its present life."""
-        return self._lives.present
+        """:private: its present life, which has a process or had one."""
+        assert self._instance is not None
+        return self._instance
 
-    def begin(self) -> None:
-        """:private: start the process."""
-        self._start(self.instance)
+    @property
+    def has_process(self) -> bool:
+        """:private: whether there is a life."""
+        return self._instance is not None
 
-    def _start(self, life: PeerInstance) -> None:
-        wait = life.options.wait_boot
-        life.start(functools.partial(wait, self) if callable(wait) else None)
+    def begin(self, options: PeerOptions) -> PeerInstance:
+        """:private: begin a life, which is the present one as soon as it has a process."""
+        instance = PeerInstance(options, self._owner, self._expectations, self._publish)
+        wait = options.wait_boot
+        instance.start(functools.partial(wait, self) if callable(wait) else None)
+        return instance
+
+    def _publish(self, instance: PeerInstance) -> None:
+        self._instance = instance
+
+    def abort(self) -> None:
+        """:private: kill it if there is a process."""
+        if self._instance is not None:
+            shutdown.kill([self._instance])
 
     # What it is
 
@@ -91,13 +109,13 @@ class Peer(Executor):
     @property
     def pid(self) -> int | None:
         """Its own process id, as ``os.getpid()`` returns there; ``None`` before it has said so."""
-        interpreter = self.instance.body.interpreter
+        interpreter = self.instance.process.interpreter
         return interpreter.pid if interpreter else None
 
     @property
     def python(self) -> tuple[int, int, int] | None:
         """Its Python version, as ``(3, 13, 0)``; ``None`` before it has said so."""
-        interpreter = self.instance.body.interpreter
+        interpreter = self.instance.process.interpreter
         return interpreter.version if interpreter else None
 
     @property
@@ -114,22 +132,22 @@ class Peer(Executor):
     @property
     def artifacts(self) -> Path:
         """The directory with ``stdout.log``, ``stderr.log``, ``manifest.json``, and ``stacks.txt``, ``crash.txt`` when there was a reason."""
-        return self._lives.with_process().record.artifacts.path
+        return self.instance.record.artifacts.path
 
     @property
     def stdout(self) -> OutputStream:
         """What it wrote to its stdout, descendants and C code included."""
-        return self._lives.with_process().body.streams.stdout
+        return self.instance.process.streams.stdout
 
     @property
     def stderr(self) -> OutputStream:
         """What it wrote to its stderr."""
-        return self._lives.with_process().body.streams.stderr
+        return self.instance.process.streams.stderr
 
     @property
     def stdin(self) -> InputStream:
         """What it reads from its stdin."""
-        return self._lives.with_process().body.streams.stdin
+        return self.instance.process.streams.stdin
 
     def __repr__(self) -> str:
         return repr(self.instance)
@@ -155,14 +173,14 @@ class Peer(Executor):
         """
         _check_callable(fn)
         life = self.instance
-        return life.calls.call(fn, args, kwargs, life.options.call_timeout)
+        return life.client.call(fn, args, kwargs, life.options.call_timeout)
 
     def call_within(
         self, timeout: float | None, fn: Callable[..., T] | str, /, *args: Any, **kwargs: Any
     ) -> T:
         """`call` with a limit of its own, in seconds; ``None`` for no limit."""
         _check_callable(fn)
-        result: T = self.instance.calls.call(fn, args, kwargs, seconds("call_within", timeout))
+        result: T = self.instance.client.call(fn, args, kwargs, seconds("call_within", timeout))
         return result
 
     def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> PeerFuture:
@@ -186,7 +204,7 @@ class Peer(Executor):
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """`call` for asyncio: await the outcome."""
-        calls = self.instance.calls
+        calls = self.instance.client
         future = self._submit(fn, args, kwargs)
         try:
             return await future.aresult(self.options.call_timeout)
@@ -200,7 +218,7 @@ class Peer(Executor):
         :raises EncodeError: it cannot be sent.
         """
         _check_callable(fn)
-        self.instance.calls.cast(fn, args, kwargs)
+        self.instance.client.cast(fn, args, kwargs)
 
     def send(self, mailbox: str, message: object) -> None:
         """Put a message into a mailbox of the peer, where ``pytest_peer.here.mailbox(name)`` gets it; ``peer:send``.
@@ -208,13 +226,13 @@ class Peer(Executor):
         :raises PeerDown: the peer has ended.
         :raises EncodeError: it cannot be sent.
         """
-        self.instance.calls.send(mailbox, message)
+        self.instance.client.send(mailbox, message)
 
     def _submit(
         self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> PeerFuture:
         _check_callable(fn)
-        return self.instance.calls.submit(fn, args, kwargs)
+        return self.instance.client.submit(fn, args, kwargs)
 
     def dump_stacks(self) -> str:
         """Every thread's Python stack in the peer, as text.
@@ -243,7 +261,11 @@ class Peer(Executor):
 
         :raises TimeoutError: it is not, within `timeout` seconds.
         """
-        return self.instance.wait_down(seconds("timeout", timeout))
+        instance, limit = self.instance, seconds("timeout", timeout)
+        if not instance.wait_down(limit):
+            raise TimeoutError(f"{instance.record.whom()} is not down after {limit:g} s")
+        assert instance.record.reason is not None
+        return instance.record.reason
 
     def stop(self) -> None:
         """End it as the option ``shutdown`` says; ``peer:stop``.
@@ -253,23 +275,25 @@ class Peer(Executor):
         shutdown.stop([self.instance])
 
     def kill(self, signal: int = SIGKILL) -> None:
-        """Send a signal to the peer, which may be deadly. With SIGKILL it is gone when this returns, and all it started."""
-        life = self.instance
+        """Send a signal to the peer. If it dies of that signal, its death was asked for.
+
+        With SIGKILL the peer, and all that it started, is gone when this returns.
+        """
         if signal == SIGKILL:
-            shutdown.kill([life])
+            shutdown.kill([self.instance])
         else:
-            life.asked = life.asked or signal in DEADLY
-            life.body.signal(signal)
+            self.instance.signal(signal)
 
     def pause(self) -> None:
-        """Stop the peer's process and those it started (SIGSTOP), as if their machine hung; `resume` lets them go on."""
-        body = self._lives.with_process().body
-        body.signal_all(SIGSTOP)
-        body.process.wait_stopped(_PAUSE_SECONDS)
+        """Stop the peer and all that it started (SIGSTOP), as if their machine hung.
+
+        `resume` lets them go on.
+        """
+        self.instance.process.pause(_PAUSE_SECONDS)
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
-        self.instance.body.signal_all(SIGCONT)
+        self.instance.process.resume()
 
     def restart(self, **changes: Any) -> Peer:
         """Stop it if necessary, start it again under its name and options, with `changes`, and return it.
@@ -277,10 +301,21 @@ class Peer(Executor):
         The same handle has a new process; ``down_reason`` is cleared, output and artifacts begin anew in another directory. Of
         several threads that restart it at once, each stops what the one before has started, be it only booting.
         """
-        life = self._lives.renew(changes)
-        if life.options.awaits_boot:
-            life.wait_boot(None)
+        instance = self._renew(changes)
+        if instance.options.awaits_boot:
+            instance.wait_boot(None)
         return self
+
+    def _renew(self, changes: Mapping[str, Any]) -> PeerInstance:
+        while True:
+            ended = self.instance
+            values = {name: getattr(ended.options, name) for name in PeerOptions.__slots__}
+            options = checked({**values, **changes})  # before anything is stopped
+            shutdown.stop([ended], wait_closed=True)
+            # Threads take turns to begin a life, but none waits for the boot of another's.
+            with self._turns.setdefault(os.getpid(), Condition()):
+                if self.instance is ended:
+                    return self.begin(options)
 
     @contextlib.contextmanager
     def expect_death(self, timeout: float | None = 5.0) -> Iterator[Peer]:
@@ -293,13 +328,14 @@ class Peer(Executor):
         :raises TimeoutError: it still runs then; with its stacks.
         :raises PeerDown: it was down before the block.
         """
-        with expecting.death(lambda: self.instance, seconds("timeout", timeout)):
+        limit = seconds("timeout", timeout)
+        with shutdown.expected_death(lambda: self.instance, self._expectations, limit):
             yield self
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """``Executor.shutdown``: pending calls finish, then `stop`; without `wait`, or with `cancel_futures`, just `stop`."""
         if wait and not cancel_futures:
-            self.instance.calls.wait_pending()
+            self.instance.client.wait_pending()
         self.stop()
 
     def __exit__(self, *_: object) -> None:

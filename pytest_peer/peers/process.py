@@ -1,17 +1,21 @@
-"""The process of a peer with all that hangs on it: command line, streams, interpreter, link."""
+"""The process of a peer with everything that belongs to it: streams, interpreter, link."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..core.clock import now
+from ..core.loop import loop
 from ..core.options import PeerOptions
 from ..core.states import ExitStatus
+from ..core.sync import Event
 from ..evidence.stdio import DetachedStreams
 from ..evidence.stdio import StandardStreams
 from ..launch import procfs
@@ -30,48 +34,44 @@ from ..link.protocol.messages import Payload
 
 __tracebackhide__ = True
 
-#: A process that ends closes its link a moment before it can be reaped, or the other way round.
-SAME_END = 1.0
-#: What was killed is gone in milliseconds. Not if the machine itself hangs: its disk, or the host of a virtual one.
-KILLED = 20.0
-
 
 class PeerProcess:
-    """Comes into being step by step: `start`, then `connect`.
+    """One process; first `start` it, then `connect` to it. Both are for the boot thread.
 
-    :param on_exit: called by the watcher when the process has ended.
+    :param on_exit: Called on the event loop when the process has ended.
     """
 
-    process: Process
     streams: StandardStreams
 
     def __init__(self, options: PeerOptions, on_exit: Callable[[], object]) -> None:
         self._options = options
         self._on_exit = on_exit
         self._connection: Connection
-        self._birth: ProcessStarter | None = None
+        self._process: Process
+        self._starter: ProcessStarter | None = None
         self._evidence: dict[str, Any] = {}
-        #: Whether there is a process.
-        self.born: bool = False
+        #: Whether there is a process, or was.
+        self.started: bool = False
         self.interpreter: Interpreter | None = None
         self.link: Link | None = None
         #: What is wrong with what answered, if that is why there is no link.
         self.unusable: str | None = None
-        self.started: float = now()
-        #: Where a process without the option ``cwd`` starts.
-        self.inherited_cwd: str = os.getcwd()
+        #: As ``time.time``.
+        self.start_time: float = now()
+        #: The directory in which the process starts.
+        self.cwd: str = options.cwd or os.getcwd()
 
     def start(self, directory: Path, evidence: dict[str, Any]) -> None:
         """Start the process.
 
-        :param directory: where its output is logged.
-        :param evidence: for the agent's module `evidence`.
-        :raises ExecNotFound: there is no such program.
-        :raises BootError: the fork server could not make it.
-        :raises ValueError: the option ``start_method`` asks for what cannot be.
+        :param directory: The directory of its artifacts.
+        :param evidence: The agent's configuration of fault dumps.
+        :raises ExecNotFound: There is no such program.
+        :raises BootError: The fork server could not make it.
+        :raises ValueError: The option ``start_method`` asks for what cannot be.
         """
         self._evidence = evidence
-        birth = self._birth = ProcessStarter(self._options, evidence)
+        starter = self._starter = ProcessStarter(self._options, evidence)
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             connection = self._connection = _connection(self._options)
             ours.callback(connection.free)
@@ -81,48 +81,51 @@ class PeerProcess:
             streams = self.streams = make(directory)
             ours.callback(streams.close)
             theirs.callback(streams.close_theirs)
-            self.started = now()
-            theirs.callback(birth.close_theirs)
-            ours.callback(birth.close_control)
-            child = birth.child(connection, streams.theirs)
-            self.interpreter = birth.interpreter
-            self.process = self._process(child)
-            self.process.watch()
-            ours.callback(self.process.kill_all)
+            self.start_time = now()
+            theirs.callback(starter.close_theirs)
+            ours.callback(starter.close_control)
+            child = starter.child(connection, streams.theirs)
+            self.interpreter = starter.interpreter
+            self._process = self._watched(child)
+            ours.callback(partial(loop.call, self._process.kill_all))
             streams.open()
-            self.born = True
-            ours.pop_all()  # all went well
+            self.started = True
+            ours.pop_all()  # all of it is started
 
-    def _process(self, child: Child) -> Process:
-        if self._control is None:
-            return Process(child, self._on_exit)
-        return RelayedProcess(child, self._on_exit, self._control)
+    def _watched(self, child: Child) -> Process:
+        process = (
+            Process(child, self._on_exit)
+            if self._control is None
+            else RelayedProcess(child, self._on_exit, self._control)
+        )
+        process.watch()
+        return process
 
     @property
     def _control(self) -> ControlSocket | None:
-        return self._birth.control if self._birth is not None else None
+        return self._starter.control if self._starter is not None else None
 
     @property
     def argv(self) -> list[str]:
         """The command line as the user has asked for it; empty before there is one."""
-        return self._birth.argv if self._birth is not None else []
+        return self._starter.argv if self._starter is not None else []
 
     def connect(
         self, on_message: Callable[[int, int, Payload], object], on_end: Callable[[], object]
-    ) -> bool:
-        """Shake hands and put a link on the connection; return whether that went well. If not, the process has ended, or is killed."""
+    ) -> Link | None:
+        """Shake hands and make the link, which does not listen yet; ``None`` if that failed."""
         try:
-            if self.interpreter is None:  # it is not forked: nobody knows yet what it is
-                self.interpreter = self._connection.hello(self.process.exited)
-                assert self._birth is not None
+            if self.interpreter is None:  # a forked one is known
+                self.interpreter = self._connection.hello(self._process.exited)
+                assert self._starter is not None
                 if self._control is not None:
                     self._control.listen()
                     self.interpreter = replace(self.interpreter, elsewhere=self.elsewhere)
-                self.process.interpreter = self.interpreter.pid
+                self._process.interpreter = self.interpreter.pid
                 self._connection.send_agent(
-                    self.interpreter, self._options.name, self._evidence, self._birth.lifeline
+                    self.interpreter, self._options.name, self._evidence, self._starter.lifeline
                 )
-            link = Link(
+            self.link = Link(
                 *self._connection.hand_over(),
                 self._options.name,
                 on_message,
@@ -133,28 +136,36 @@ class PeerProcess:
         except (LinkClosed, Unusable, OSError) as exc:
             self.unusable = str(exc) if isinstance(exc, Unusable) else None
             self._connection.close()
-            # Something may have closed the descriptors without being at its end, as sudo does: it is no use to us.
-            if isinstance(exc, Unusable) or not self.process.exited.wait(SAME_END):
-                self.kill()
-            return False
-        self.link = link
-        link.listen()
-        return True
+        return self.link
+
+    @property
+    def exited(self) -> Event:
+        """Set when the process has ended and was reaped."""
+        return self._process.exited
+
+    @property
+    def exit_status(self) -> ExitStatus | None:
+        """How the process has ended; ``None`` before, and if that is unknown."""
+        return self._process.exit_status if self.started else None
 
     @property
     def status_lost(self) -> str:
         """Why nothing is known of its exit status; empty otherwise."""
-        return self.process.status_lost
+        return self._process.status_lost
+
+    def wait_rest_gone(self, seconds: float) -> None:
+        """Wait, after the end of the process, until what was killed with it is gone."""
+        self._process.wait_group_gone(seconds)
 
     def close(self) -> None:
-        """After the end of the process: take what is left of its output, and free what it had."""
+        """Read the last output, and close everything but the link."""
         self.streams.close()
         self._connection.free()
 
     def facts(self) -> dict[str, Any]:
-        """What the manifest says of it."""
-        assert self._birth is not None
-        choice, control = self._birth.choice, self._control
+        """Return what the manifest says of it."""
+        assert self._starter is not None
+        choice, control = self._starter.choice, self._control
         return {
             "argv": self.argv,
             "start_method": choice.start_method,
@@ -162,20 +173,15 @@ class PeerProcess:
             "cwd": self.cwd,
             "python": str(self.interpreter) if self.interpreter else None,
             "pid": self.interpreter.pid if self.interpreter else None,
-            "launcher_pid": self.process.pid if self.born else None,
-            "started": self.started,
+            "launcher_pid": self._process.pid if self.started else None,
+            "started": self.start_time,
             **(control.facts if control is not None else {}),
         }
 
-    @property
-    def cwd(self) -> str:
-        """Where the process starts."""
-        return self._options.cwd or self.inherited_cwd
-
     def disown(self, null_fd: int) -> None:
-        """In a forked child: the process is the parent's. Let go of all descriptors without closing what the parent uses."""
-        if self.born:
-            self.process.disown()
+        """Let go of all descriptors, in a forked child, without closing what the parent uses."""
+        if self.started:
+            self._process.disown()
             self.streams.disown(null_fd)
         if self.link is not None:
             self.link.disown(null_fd)
@@ -183,10 +189,10 @@ class PeerProcess:
 
     @property
     def pid(self) -> int | None:
-        """The interpreter's, or that of what was started to launch it."""
+        """The process id of the interpreter, or of the launcher before that is known."""
         if self.interpreter is not None:
             return self.interpreter.pid
-        return self.process.pid if self.born else None
+        return self._process.pid if self.started else None
 
     @property
     def elsewhere(self) -> bool:
@@ -194,51 +200,56 @@ class PeerProcess:
         return self._control is not None and not self._control.same_machine
 
     def local_pid(self) -> int | None:
-        """`pid`, while it runs, if that is a number of this machine: not in a container, nor behind ssh."""
+        """Return `pid` while it runs, if it is one of this machine and not of a container."""
         pid = self.pid
-        if pid is None or self.elsewhere or self.process.exited.is_set():
+        if pid is None or self.elsewhere or self._process.exited.is_set():
             return None
-        return pid if procfs.descends(pid, self.process.pid) else None
+        return pid if procfs.descends(pid, self._process.pid) else None
 
-    def process_state(self) -> str:
-        """What the kernel says of the process, in words; empty if there is none, or no way to know."""
-        status = procfs.of_process(self.process.pid) if self.born else None
+    def kernel_state(self) -> str:
+        """Return what the kernel says about the process; empty if that is unknown."""
+        status = procfs.of_process(self._process.pid) if self.started else None
         return str(status or "")
 
+    def ends(self) -> bool:
+        """Return whether the process is ending, and its parent is slow to report how."""
+        return procfs.ends(self._process.pid)
+
     def signal(self, number: int) -> None:
-        """Send a signal to the interpreter, also when a launcher is between."""
-        if self.born:
-            self.process.signal(number)
+        """Send a signal to the interpreter, also when a launcher is its parent."""
+        if self.started and not self._process.exited.is_set():
+            loop.call(partial(self._process.signal, number))
 
-    def signal_all(self, number: int) -> None:
-        """Send a signal to the process and all that it started."""
-        if self.born:
-            self.process.signal_group(number)
+    def pause(self, seconds: float) -> None:
+        """Stop the process and what it started, and wait so long until it has stopped."""
+        if self.started and not self._process.exited.is_set():
+            loop.call(partial(self._process.signal_group, signal.SIGSTOP))
+            self._process.wait_stopped(seconds)
 
-    def end_without_link(self) -> ExitStatus | None:
-        """The link has ended: how the process has, too; ``None`` if it lived on and had to be killed, or if nobody knows."""
-        process = self.process
-        ended = process.exited.wait(SAME_END)
-        if not ended:
-            ended = procfs.ends(process.pid)  # and its parent is slow to tell how
-            self.kill()
-            process.exited.wait(KILLED)
-        status = process.exit_status if ended else None
-        if status is None:
-            self.kill()  # what it has started lives on
-        return status
+    def resume(self) -> None:
+        """Let all that `pause` stopped go on."""
+        if self.started and not self._process.exited.is_set():
+            loop.call(partial(self._process.signal_group, signal.SIGCONT))
+
+    def remember_descendants(self) -> None:
+        """Note, before an orderly end, the descendants that could not be found after it."""
+        self._process.remember_descendants()
+
+    def cut_link(self) -> None:
+        """Close our end of the link, which the peer notices."""
+        if self.link is not None:
+            self.link.cut()
 
     def kill(self) -> None:
-        """Kill the process and all that it started, and return at once."""
-        if self.born:
-            self.process.kill_all()
+        """Kill the process and all that it started, on the event loop, and return at once."""
+        if self.started:
+            self._process.kill_all()
 
 
 def _connection(options: PeerOptions) -> Connection:
     if options.address is None:
         return Pipes()
-    from ..launch.tcp import (
-        Tcp,
-    )  # not at the top: with what it needs that takes milliseconds, and most suites never do
+    # Not at the top: its imports take milliseconds, and most suites never need it.
+    from ..launch.tcp import Tcp
 
     return Tcp(options.address, options.name)

@@ -1,4 +1,4 @@
-"""What is written of one life of a peer, and what is left of it."""
+"""What is known of one life of a peer, and what is written about it."""
 
 from __future__ import annotations
 
@@ -6,91 +6,111 @@ import contextlib
 from functools import partial
 
 from ..core.clock import now
-from ..core.errors import BootError
 from ..core.errors import PeerDown
 from ..core.options import PeerOptions
 from ..core.states import DownReason
 from ..core.states import PeerState
 from ..core.states import down_reason
-from ..core.unraisable import attempt
+from ..core.unraisable import run_all
 from ..evidence.artifacts import Artifacts
 from ..evidence.fault_dumps import tidy
 from ..evidence.manifest import manifest_text
-from .boot_limit import BootLimit
-from .failure import Crash
-from .failure import boot_error
-from .failure import crash
-from .failure import peer_down
-from .process import SAME_END
+from . import failure
 from .process import PeerProcess
 
 __tracebackhide__ = True
 
+#: Seconds for what was killed with a process to be gone; milliseconds mostly.
+_REST_GONE = 1.0
+
 
 class Record:
-    """Kept in the directory of the artifacts, which is there when the process is started."""
+    """Filled by `lifecycle`, on threads of ours."""
 
+    #: There before the process is started.
     artifacts: Artifacts
 
-    def __init__(self, options: PeerOptions, body: PeerProcess) -> None:
+    def __init__(self, options: PeerOptions, process: PeerProcess) -> None:
         self._options = options
-        self._body = body
-        self._crash = Crash()
+        self._process = process
+        self._crash = failure.Crash()
+        #: Why the peer is down; ``None`` before.
         self.reason: DownReason | None = None
         #: Why it never ran.
-        self.boot_error: BootError | None = None
-        #: When it ended, as ``time.time``; 0 before.
+        self.boot_error: BaseException | None = None
+        #: Where the process was when its time for the boot was over.
+        self.boot_stacks: str = ""
+        #: When it ended, as ``time.time``.
         self.ended: float = 0.0
 
-    def close(self, *, killed: bool) -> None:
-        """The process has ended: wait for its group, take its last words, secure what it has left.
+    def whom(self) -> str:
+        """Return name and process id, for messages."""
+        pid = self._process.pid
+        return f"peer {self._options.name!r}" + (f" (pid {pid})" if pid is not None else "")
 
-        :param killed: by us, so that it is no crash.
-        """
-        if self.ended:  # done; what came after it was interrupted
-            return
-        process = self._body.process
+    def words(self) -> str:
+        """Return how it ended, and after which time."""
+        return f"{self.reason} after {self.ended - self._process.start_time:.1f} s"
 
-        def secure() -> None:
-            if not killed:
-                self._crash = crash(self._body, process.exit_status, self.artifacts.path)
-            tidy(self.artifacts.path)
+    def never_started(self, exc: BaseException) -> None:
+        """Note why there is no process."""
+        self.boot_error = failure.start_error(self._options.name, exc)
+        self.reason = DownReason("boot failed")
+        self.ended = now()
+        if hasattr(self, "artifacts"):
+            run_all(self.artifacts.discard)
 
-        # What a test does to descriptors of its own process must not keep the end from being told.
-        attempt(partial(process.wait_group_gone, SAME_END), self._body.close, secure)
+    def disowned(self) -> None:
+        """Note, in a forked child, that the process is the parent's."""
+        self.reason = DownReason("link lost")
         self.ended = now()
 
-    def conclude(
-        self, state: PeerState, *, stopped: bool, link_lost: bool, limit: BootLimit
-    ) -> None:
-        """After `close`: why it ended.
+    def close(self, *, killed_in_boot: bool) -> None:
+        """Take the last output, and secure the traces of a crash, after the end of the process.
 
-        :param state: in which it was until then.
-        :param stopped: whether it was told to stop.
-        :param link_lost: whether its link ended before its process did.
-        :param limit: of its boot.
+        :param killed_in_boot: Whether the time for the boot was over: then the end is no crash.
         """
-        booted, process = state is PeerState.RUNNING, self._body.process
+
+        def secure() -> None:
+            path = self.artifacts.path
+            if not killed_in_boot:
+                self._crash = failure.crash(self._process, self._process.exit_status, path)
+            tidy(path)
+
+        rest_gone = partial(self._process.wait_rest_gone, _REST_GONE)
+        run_all(rest_gone, self._process.close, secure)
+        self.ended = now()
+
+    def conclude(self, *, booted: bool, stopped: bool, link_lost: bool, timed_out: bool) -> None:
+        """Decide why the peer ended, after `close`, and write it down.
+
+        :param booted: Whether it ran.
+        :param stopped: Whether it was asked to stop.
+        :param link_lost: Whether its link ended and its process did not.
+        :param timed_out: Whether it was killed because it did not boot in time.
+        """
         self.reason = down_reason(
             stopped=stopped,
             booted=booted,
             link_lost=link_lost,
-            exit_status=process.exit_status,
-            status_lost=self._body.status_lost,
+            exit_status=self._process.exit_status,
+            status_lost=self._process.status_lost,
         )
         if not booted:
-            self.boot_error = boot_error(
+            self.boot_error = failure.boot_error(
                 f"peer {self._options.name!r}",
-                self._body,
+                self._process,
                 self.reason,
-                limit if limit.expired else None,
                 stopped=stopped,
+                timed_out=timed_out,
+                stacks=self.boot_stacks,
             )
-        attempt(lambda: self.write(self.manifest(PeerState.DOWN, state)))
+        last = PeerState.RUNNING if booted else PeerState.BOOTING
+        self.write(self.manifest(PeerState.DOWN, last))
 
     def manifest(self, state: PeerState, last_state: PeerState | None = None) -> str:
-        """The manifest of a peer in that state."""
-        facts = self._body.facts() | {
+        """Return the manifest of the peer in that state."""
+        facts = self._process.facts() | {
             "ended": self.ended,
             "state": state,
             "last_state": last_state,
@@ -100,16 +120,13 @@ class Record:
         return manifest_text(self._options, test=self.artifacts.test, **facts)
 
     def write(self, manifest: str) -> None:
-        """Write the manifest."""
-        with contextlib.suppress(Exception):  # a removed directory: no peer hangs for it
+        """Write ``manifest.json``, unless its directory was removed or the disk is full."""
+        with contextlib.suppress(Exception):
             self.artifacts.write_manifest(manifest)
 
-    def whom(self) -> str:
-        """Name and process, for messages."""
-        pid = self._body.pid
-        return f"peer {self._options.name!r}" + (f" (pid {pid})" if pid is not None else "")
-
     def down_error(self) -> PeerDown:
-        """What a call to it raises when it is down."""
-        words = self._body.streams.last_output() if self._body.born else ""
-        return peer_down(self.whom(), self.reason, words, self._crash.text, self.boot_error)
+        """Return what a call raises when the peer is down."""
+        output = self._process.streams.last_output() if self._process.started else ""
+        return failure.peer_down(
+            self.whom(), self.reason, output, self._crash.text, self.boot_error
+        )

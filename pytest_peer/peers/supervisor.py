@@ -1,8 +1,7 @@
-"""Starting peers, and seeing to it that none is left: when a scope, a thread or the process ends."""
+"""Peers that end together: those of a test, of a scope, of the process."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import threading
@@ -15,25 +14,27 @@ from typing import Protocol
 
 from ..core import names
 from ..core.errors import BootError
+from ..core.errors import NameInUse
 from ..core.errors import PeerDownWarning
 from ..core.errors import PeerError
 from ..core.monkey_patches import patched_by
 from ..core.options import PeerOptions
 from ..core.options import checked
-from ..core.states import DownReason
-from ..core.states import PeerState
 from ..evidence.artifacts import Artifacts
 from ..link.pickling import decode
-from ..link.protocol.mailbox import Mailbox
 from ..link.protocol.mailbox import Mailboxes
 from . import shutdown
 from .group import PeerGroup
 from .lifecycle import PeerInstance
 from .peer import Peer
+from .transitions import Phase
 
 __tracebackhide__ = True
 
-_alive: set[PeerInstance] = set()
+#: All lives that have or make a process, or have not let go of everything yet. Changed on threads
+#: of ours only.
+_living: set[PeerInstance] = set()
+_lock = threading.Lock()
 #: Why no peer is started any more.
 _abandoned = ""
 
@@ -48,38 +49,41 @@ class LifecycleListener(Protocol):
         """Note that a peer is about to be started; `path` is the new directory of its artifacts."""
 
     def died(self, life: PeerInstance, /) -> object:
-        """Note that a peer went down unasked; perhaps once more, after an interrupt."""
+        """Note that a peer went down unasked."""
 
 
 class Supervisor:
-    """Peers that end together: those of a test, of a scope, of the process.
+    """Start peers, and stop them together.
 
-    :param directory: where their artifacts go; ``None`` for temporary directories.
+    :param directory: Returns where their artifacts go; ``None`` for temporary directories.
     """
 
     def __init__(
-        self, directory: Callable[[], Path] | None = None, observer: LifecycleListener | None = None
+        self, directory: Callable[[], Path] | None = None, listener: LifecycleListener | None = None
     ) -> None:
         self._directory = directory
-        self._observer = observer
+        self._listener = listener
         self.mailboxes: Mailboxes = Mailboxes(lambda payload: decode(payload, "the message"))
-        self.peers: list[Peer] = []
         #: What the peers have been started in; left after them.
         self.resources: contextlib.ExitStack = contextlib.ExitStack()
-        self._unasked: list[tuple[PeerInstance, DownReason]] = []
+        # Those that went down unasked, for a warning or an error.
+        self._deaths: list[PeerInstance] = []
+        self._closed = False
 
     def start(self, options: Mapping[str, Any]) -> Peer:
-        """Check options, start a peer, and wait for its boot as ``wait_boot`` says."""
-        chosen, begun = checked(options), list[Peer]()
+        """Check options, start a peer, and wait for its boot as ``wait_boot`` says.
+
+        :raises RuntimeError: The peers of this supervisor have been stopped.
+        """
+        chosen, peer = checked(options), Peer(self)
         try:
-            begun.append(self._begin(chosen))
+            self._begin(peer, chosen)
             if chosen.awaits_boot:
-                begun[0].wait_boot()
+                peer.wait_boot()
         except BaseException:
-            for peer in begun:
-                peer.kill()  # Ctrl-C, or a timeout's signal, while it boots
+            peer.abort()  # Ctrl-C, or a time limit of the test, while it boots
             raise
-        return begun[0]
+        return peer
 
     def start_many(
         self,
@@ -90,9 +94,9 @@ class Supervisor:
     ) -> PeerGroup:
         """Start `count` peers that boot at the same time.
 
-        :param name: makes one up.
-        :param placed: gives each its own options.
-        :raises ExceptionGroup: some did not boot; the others are stopped.
+        :param name: Makes up a name.
+        :param placed: Returns the options of one peer.
+        :raises ExceptionGroup: Some did not boot; the others are stopped.
         """
         if isinstance(count, bool) or not isinstance(count, int):
             raise TypeError(f"many: expected a number of peers, got {count!r}")
@@ -103,191 +107,144 @@ class Supervisor:
             names.checked(prefix)
         chosen = [f"{prefix}-{index}" if prefix is not None else name() for index in range(count)]
         every = [checked(placed({**options, "name": each})) for each in chosen]
-        peers: list[Peer] = []
-        failures: list[Exception] = []
+        peers = [Peer(self) for _ in every]
         try:
-            for each in every:
-                try:
-                    peers.append(self._begin(each))
-                except PeerError as exc:
-                    failures.append(exc)
-            for peer in peers:
-                if peer.options.awaits_boot:
-                    try:
-                        peer.wait_boot()
-                    except PeerError as exc:
-                        failures.append(exc)
+            failures = _failures(self._begin, peers, every)
+            begun = [peer for peer, each in zip(peers, every, strict=True) if each.awaits_boot]
+            failures += _failures(Peer.wait_boot, [peer for peer in begun if peer.has_process])
             if failures:
                 raise ExceptionGroup(f"{len(failures)} of {count} peers did not boot", failures)
         except BaseException:
-            shutdown.kill([peer.instance for peer in peers])
+            shutdown.kill([peer.instance for peer in peers if peer.has_process])
             raise
         return PeerGroup(peers)
 
-    def _begin(self, options: PeerOptions) -> Peer:
-        peer = Peer(self._live, options)
-        self.peers.append(peer)  # before it is started: whatever interrupts us, `close` knows it
-        try:
-            peer.begin()
-        except BaseException:
-            life = peer.instance
-            life.kill()  # nobody gets it, and an interrupt may have come twice
-            never = life.state is PeerState.DOWN and not life.body.born
-            if never:  # there is nothing to be told of it
-                self.peers = [other for other in self.peers if other is not peer]
-            raise
-        return peer
-
-    def _live(self, options: PeerOptions) -> PeerInstance:
+    def _begin(self, peer: Peer, options: PeerOptions) -> None:
+        self._check_open()
         if library := patched_by():
             raise BootError(
-                f"peer {options.name!r} is not started: {library} has monkey-patched this process, and its greenlets "
-                "cannot control peers; patch in the peer, by its first call, and not where pytest runs"
+                f"peer {options.name!r} is not started: {library} has monkey-patched this process, "
+                "and its greenlets cannot control peers; patch in the peer, by its first call, "
+                "and not where pytest runs"
             )
-        life = PeerInstance(options, lambda: prepare(life), self.mailboxes, self._down)
+        peer.begin(options)
 
-        def prepare(life: PeerInstance) -> Artifacts:
-            names.claim(options.name)
-            try:
-                _alive.add(life)
-                if _abandoned:  # after it was added: `abandon` kills it, or is seen here
-                    raise BootError(f"peer {options.name!r} is not started: {_abandoned}")
-                parent = options.artifacts or (self._directory() if self._directory else None)
-                artifacts = Artifacts(parent, options.name)
-            except BaseException:
-                _alive.discard(life)
-                names.release(options.name)
-                raise
-            if self._observer is not None:
-                artifacts.test = self._observer.test()
-                self._observer.prepared(life, artifacts.path)
-            return artifacts
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("a peer factory cannot start peers after the end of its scope")
 
-        return life
+    # For the lives of its peers, on threads of ours
 
-    def _down(self, life: PeerInstance) -> None:
-        names.release(life.options.name)
-        _alive.discard(life)
-        if life.body.born and not life.record.artifacts.temporary:
-            life.body.streams.release()
-        assert life.record.reason is not None
-        known = life in dict(self._unasked)  # the telling was interrupted, and is done again
-        if not life.asked and life.record.reason.kind != "boot failed":
-            if not known:
-                self._unasked.append((life, life.record.reason))
-            if self._observer is not None:
-                self._observer.died(life)
+    def admit(self, instance: PeerInstance) -> Artifacts:
+        """Enter a life into the register, and make the directory of its artifacts.
+
+        :raises NameInUse: A peer of that name is alive.
+        """
+        name = instance.options.name
+        with _lock:
+            if any(each.options.name == name and each.phase < Phase.DOWN for each in _living):
+                raise NameInUse(
+                    f"a peer named {name!r} is alive already; stop it first, or choose another name"
+                )
+            _living.add(instance)
+        # After it is in: `close` and `abandon` stop what is in after they have forbidden more.
+        self._check_open()
+        if _abandoned:
+            raise BootError(f"peer {name!r} is not started: {_abandoned}")
+        parent = instance.options.artifacts or (self._directory() if self._directory else None)
+        artifacts = Artifacts(parent, name)
+        if self._listener is not None:
+            artifacts.test = self._listener.test()
+            self._listener.prepared(instance, artifacts.path)
+        return artifacts
+
+    def down(self, instance: PeerInstance) -> None:
+        """Note that a peer is about to be down, with its reason."""
+        record = instance.record
+        if instance.process.started and not record.artifacts.temporary:
+            instance.process.streams.release()
+        assert record.reason is not None
+        if not instance.excused and record.reason.kind != "boot failed":
+            self._deaths.append(instance)
+            if self._listener is not None:
+                self._listener.died(instance)
+
+    def released(self, instance: PeerInstance) -> None:
+        """Remove a life from the register: nothing is left of it."""
+        with _lock:
+            _living.discard(instance)
+
+    # Their end
 
     def raise_crashes(self) -> None:
         """Raise for the first peer with ``peer_down="crash"`` that went down unasked.
 
-        :raises PeerDown: there was one.
+        :raises PeerDown: There was one.
         """
-        for death in list(self._unasked):
-            if death[0].options.peer_down == "crash":
-                self._unasked.remove(death)
-                raise death[0].record.down_error()
+        for instance in tuple(self._deaths):
+            if instance.options.peer_down == "crash":
+                with contextlib.suppress(ValueError):
+                    self._deaths.remove(instance)
+                raise instance.record.down_error()
 
     def warn_of_deaths(self) -> None:
-        """Warn of every peer that went down although nobody asked it to, if its option ``peer_down`` says so."""
-        deaths, self._unasked = self._unasked, []
-        for life, reason in deaths:
-            if life.options.peer_down != "continue":
-                message = (
-                    f"{life.record.whom()} went down: {reason}; see {life.record.artifacts.path}"
-                )
-                warnings.warn(PeerDownWarning(message), stacklevel=3)
+        """Warn of every peer that went down unasked, if its option ``peer_down`` says so."""
+        with contextlib.suppress(IndexError):
+            while True:
+                instance = self._deaths.pop(0)
+                if instance.options.peer_down != "continue":
+                    record = instance.record
+                    warnings.warn(
+                        PeerDownWarning(
+                            f"{record.whom()} went down: {record.reason}; "
+                            f"see {record.artifacts.path}"
+                        ),
+                        stacklevel=3,
+                    )
 
     def close(self) -> None:
-        """Stop all peers at the same time.
+        """Stop all peers at the same time, and start no more.
 
-        :raises PeerError: one is not gone although it was killed; several: ExceptionGroup.
+        :raises PeerError: One is not gone although it was killed; several: ``ExceptionGroup``.
         """
-        peers, self.peers = self.peers, []
+        self._closed = True
         with self.resources:
-            shutdown.stop([peer.instance for peer in peers])
-            # Those with shutdown="close" die by themselves, but not after the end of their scope.
-            shutdown.stop([peer.instance for peer in peers if peer.options.shutdown == "close"])
+            shutdown.stop([each for each in living() if each.owner is self], wait_closed=True)
 
 
-class _Library(Supervisor):
-    """The peers of `start`: nobody waits for their scope to end."""
-
-    def _down(self, life: PeerInstance) -> None:
-        super()._down(life)
-        self.peers = [peer for peer in self.peers if peer.state is not PeerState.DOWN]
-        assert life.record.reason is not None
-        if (
-            life.asked or life.record.reason.kind == "boot failed"
-        ):  # then the error has all that it wrote
-            life.record.artifacts.discard()
+def _failures(step: Callable[..., object], peers: list[Peer], *rows: Any) -> list[Exception]:
+    failures: list[Exception] = []
+    for arguments in zip(peers, *rows, strict=True):
+        try:
+            step(*arguments)
+        except PeerError as exc:
+            failures.append(exc)
+    return failures
 
 
-_library = _Library()
-
-
-def start(**options: Any) -> Peer:
-    """Start a peer; the caller stops it, best by using it in a ``with`` statement. Erlang's ``peer:start/1``.
-
-    :raises TypeError: an unknown option or a value of the wrong type.
-    :raises ValueError: a value outside of what the option allows.
-    :raises BootError: it did not boot.
-    :raises NameInUse: a peer of that name is alive.
-    """
-    _library.warn_of_deaths()
-    return _library.start(options)
-
-
-def start_link(**options: Any) -> Peer:
-    """Start a peer that ends with the calling thread, however that ends; Erlang's ``peer:start_link/1``."""
-    peer = start(**options)
-    if not hasattr(_thread_owned, "peers"):
-        _thread_owned.peers = _Owned()
-    _thread_owned.peers.append(peer)
-    return peer
-
-
-def mailbox(name: str) -> Mailbox:
-    """The mailbox of that name into which peers of `start` put with ``here.origin.send``."""
-    return _library.mailboxes[name]
-
-
-class _Owned(list[Peer]):
-    """Dies with its thread's storage, and ends its peers then."""
-
-    def __del__(self) -> None:
-        for peer in self:
-            with contextlib.suppress(Exception):  # nobody could catch it here
-                peer.stop()
-
-
-_thread_owned = threading.local()
+def living() -> list[PeerInstance]:
+    """Return all lives in the register."""
+    with _lock:
+        return list(_living)
 
 
 def abandon(why: str) -> None:
-    """Kill all peers, and start none any more: nobody has a use for them."""
+    """Kill all peers, and start no more: no test needs them any longer."""
     global _abandoned
     _abandoned = why
-    with contextlib.suppress(PeerError):  # nobody could catch it here
-        shutdown.kill(list(_alive))
-
-
-def _stop_all() -> None:
-    """At exit: politely, so that their own exit handlers run."""
-    with contextlib.suppress(Exception):  # nobody could catch it here
-        shutdown.stop(list(_alive))
-    _library.warn_of_deaths()
+    with contextlib.suppress(PeerError):  # no caller could catch it
+        shutdown.kill(living())
 
 
 def _forked() -> None:
-    """In a forked child: the peers are the parent's. Holding their links open would keep them alive after its death."""
+    """Give up all lives, in a forked child: an open link would keep the parent's peers alive."""
+    global _lock
+    _lock = threading.Lock()
     null = os.open(os.devnull, os.O_RDWR)
-    for life in _alive:
-        life.disown(null)
+    for instance in _living:
+        instance.disown(null)
     os.close(null)
-    _alive.clear()
-    names.forget()
+    _living.clear()
 
 
-atexit.register(_stop_all)
 os.register_at_fork(after_in_child=_forked)

@@ -88,7 +88,7 @@ class TestRun:
                 test=self.nodeid,
                 peer=life.options.name,
                 reason=str(life.record.reason),
-                pid=life.body.pid,
+                pid=life.process.pid,
                 path=str(self.links.get(path, path)),
             )
             for life, path in zip(deaths, paths, strict=True)

@@ -26,7 +26,7 @@ class Shown:
     def start(self, lives: Iterable[PeerInstance]) -> None:
         """Begin a test: earlier output of the peers of wider scopes is not part of it."""
         for life in lives:
-            for stream in (life.body.streams.stdout, life.body.streams.stderr):
+            for stream in (life.process.streams.stdout, life.process.streams.stderr):
                 stream.drain()
                 self._sizes[stream] = stream.size
 
@@ -36,7 +36,7 @@ class Shown:
         The titles are pytest's own, so ``--show-capture`` applies.
         """
         for life in lives:
-            streams = life.body.streams
+            streams = life.process.streams
             for kind, stream in (("stdout", streams.stdout), ("stderr", streams.stderr)):
                 stream.drain()
                 shown, self._sizes[stream] = self._sizes.get(stream, 0), stream.size

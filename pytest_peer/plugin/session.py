@@ -109,5 +109,5 @@ def lives(config: pytest.Config) -> Iterator[PeerInstance]:
         life
         for scope in config.stash.get(scopes_key, ())
         for life in list(scope.lives)
-        if life.body.born
+        if life.process.started
     )

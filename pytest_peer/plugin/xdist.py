@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from ..core.clock import Thread
 from . import settings
 from .session import left_key
 
@@ -103,20 +102,22 @@ def watch_controller(config: pytest.Config) -> None:
         fd = os.pidfd_open(os.getppid())
     except (AttributeError, OSError):  # not Linux, or a kernel before 5.3
         return
-    from ..core.loop import watcher  # not at the top: a suite without peers does not pay for it
+    # Not at the top: a suite without peers does not pay for it.
+    from ..core.loop import loop
+    from ..core.worker import start_thread
 
     config.stash[_watched_key] = fd
 
     def ended() -> None:
-        watcher.remove(fd)
+        loop.remove(fd)
         # On a thread: the event loop must not wait for a peer that is just being started.
-        Thread(target=_abandon, name="pytest-peer-end", daemon=True).start()
+        start_thread(_abandon, "pytest-peer-end")
 
     def stop() -> None:
-        watcher.remove(fd)
+        loop.remove(fd)
         os.close(fd)
 
-    watcher.add(fd, ended)
+    loop.add(fd, ended)
     config.add_cleanup(stop)
 
 

@@ -25,6 +25,7 @@ import signal
 import socket
 import struct
 import sys
+from typing import NoReturn
 
 from .. import dispatch
 from .. import main
@@ -284,7 +285,7 @@ class Template:
         connection.close()
         self._subreaper.forget(fd, pid)
 
-    def end(self, status):
+    def end(self, status) -> NoReturn:
         """End with all peers and everything that they have started."""
         self._subreaper.end_all()
         os._exit(status)

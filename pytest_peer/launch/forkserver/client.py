@@ -17,13 +17,15 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from ...core.clock import Thread
 from ...core.clock import monotonic
-from ...core.loop import watcher
+from ...core.loop import loop
 from ...core.states import ExitStatus
 from ...core.sync import Event
+from ...core.worker import start_thread
+from ...core.worker import worker
 from .. import lifeline
 from ..child import STATUS_LOST
 from ..child import pid_of
@@ -92,7 +94,7 @@ class ForkServer:
         self._pipe = popen.stdout
         os.set_blocking(self._pipe.fileno(), False)
         try:
-            Thread(target=self._begin, name="pytest-peer-forkserver", daemon=True).start()
+            start_thread(self._begin, "pytest-peer-forkserver")
         except BaseException:  # a signal's handler has raised, and this server stays unknown
             self.kill()
             raise
@@ -103,8 +105,9 @@ class ForkServer:
             self._socket.sendall(self._code(self._lifeline))
         self._socket.setblocking(False)
         try:
-            watcher.add(self._pipe.fileno(), self._read_output)
-            watcher.add(self._socket.fileno(), self._readable)
+            loop.start()
+            loop.add(self._pipe.fileno(), self._read_output)
+            loop.add(self._socket.fileno(), self._readable)
         except (OSError, RuntimeError) as exc:  # no more descriptors, or threads
             self.dead = f"the fork server cannot be watched: {exc}"
             self._was_ready = True  # nothing is wrong with it, and another one may do
@@ -169,7 +172,7 @@ class ForkServer:
         self._outgoing.append(("signal", number, int(signal_number)))
         # Not here, perhaps on the main thread, where an interrupt could come while we hold
         # `_sending`.
-        watcher.call_later(0, self._send_outgoing)
+        loop.call_later(0, self._send_outgoing)
 
     def _send_outgoing(self) -> None:
         # The server may be waiting for the event loop, which runs this: so it never waits.
@@ -180,7 +183,7 @@ class ForkServer:
                     self._send(self._outgoing[0], (), monotonic())
                     self._outgoing.popleft()
             except TimeoutError:
-                watcher.call_later(_AGAIN_SECONDS, self._send_outgoing)
+                loop.call_later(_AGAIN_SECONDS, self._send_outgoing)
                 return
             except OSError:
                 self._outgoing.clear()  # the server is dying, and init reaps its children
@@ -204,8 +207,8 @@ class ForkServer:
         except ConnectionResetError:
             data = b""
         if not data:
-            watcher.remove(self._socket.fileno())
-            self._gone()
+            loop.remove(self._socket.fileno())
+            worker.run(self._bury)
             return
         self._received += data
         if not self.hello:
@@ -222,7 +225,7 @@ class ForkServer:
         except OSError:  # nothing is there
             return
         if not data:
-            watcher.remove(self._pipe.fileno())
+            loop.remove(self._pipe.fileno())
         self._output = (self._output + data)[-_KEPT_BYTES:]
 
     def _quoted(self) -> str:
@@ -251,16 +254,10 @@ class ForkServer:
             del self._children[rest[0]]
             child.released()
 
-    def _gone(self) -> None:
-        try:
-            Thread(target=self._bury, name="pytest-peer-forkserver", daemon=True).start()
-        except RuntimeError:  # the interpreter is ending, or the system has no more threads
-            self._bury()
-
     def _bury(self) -> None:
         how = self._wait() or STATUS_LOST
         with self._lock:
-            watcher.remove(self._pipe.fileno())
+            loop.remove(self._pipe.fileno())
             self._read_output()
             self._pipe.close()
             self.dead = (self.dead or f"the fork server died ({how})") + self._quoted()
@@ -269,8 +266,8 @@ class ForkServer:
         with self._sending:
             self._socket.close()
         for child in children:
-            child.end(None, self.dead)
-            child.replied(child.pid, self.dead)
+            loop.call_soon(partial(child.end, None, self.dead))
+            loop.call_soon(partial(child.replied, child.pid, self.dead))
 
     # Its end
 

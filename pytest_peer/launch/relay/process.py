@@ -20,7 +20,7 @@ from typing import Any
 from ...core.clock import monotonic
 from ...core.errors import ExecNotFound
 from ...core.loop import Timer
-from ...core.loop import watcher
+from ...core.loop import loop
 from ...core.options import PeerOptions
 from .. import procfs
 from ..command import Command
@@ -147,7 +147,7 @@ class RelayedProcess(Process):
     def _ended(self) -> None:
         super()._ended()
         if self._timer is not None:
-            watcher.cancel(self._timer)
+            loop.cancel(self._timer)
         self.control.close()
 
     def kill_all(self) -> None:
@@ -160,7 +160,7 @@ class RelayedProcess(Process):
         self.remember_descendants()
         self.control.signal(signal.SIGKILL, group=True)
         if self._timer is None:
-            self._timer = watcher.call_later(_KILL_SECONDS, super().kill_all)
+            self._timer = loop.call_later(_KILL_SECONDS, super().kill_all)
 
     def signal(self, number: int) -> None:
         """Send a signal to the peer."""

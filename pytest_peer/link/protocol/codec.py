@@ -1,7 +1,7 @@
 """Objects as bytes and back, on both sides: pickle first, cloudpickle for what pickle refuses.
 
-Functions and classes of importable modules travel by reference. Lambdas, closures and definitions in
-``__main__`` travel by value. cloudpickle can do that only between interpreters of the same minor
+Functions and classes of importable modules travel by reference. Lambdas, closures and definitions
+in ``__main__`` travel by value. cloudpickle can do that only between interpreters of the same minor
 version: others would crash on the code.
 """
 
@@ -105,7 +105,7 @@ def _dumps_either_way(
 
 
 def _refers_to_main(data: bytes) -> bool:
-    """Return whether a pickle looks a global up in ``__main__``, another module at the other end."""
+    """Return whether a pickle refers to ``__main__``, which is another module at the other end."""
     import pickletools  # not at the top: few objects need it
 
     memo: list[Any] = []
@@ -268,7 +268,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _locate(obj: Any, refused: BaseException, dump: Callable[[Any], bytes]) -> str:
-    """Say which part of `obj` is refused: go down as long as one of the parts is refused as well."""
+    """Say which part of `obj` is refused: go down while one of the parts is refused as well."""
     path = ""
     for _ in range(_DEPTH):
         for step, part in _parts(obj):

@@ -22,8 +22,8 @@ _DEPTH = 20
 class Describer:
     """Describe an exception, and all that belong to it, as dicts of plain values.
 
-    `pickling.rebuilt` is the inverse. The same exception is the same dict wherever it occurs: nested
-    handlers would otherwise grow without bounds.
+    `pickling.rebuilt` is the inverse. The same exception is the same dict wherever it occurs:
+    nested handlers would otherwise grow without bounds.
 
     :param by_value: why code cannot be sent by value; empty if it can.
     :param own_files: files of this package, whose frames are left out of the tracebacks.
@@ -84,7 +84,7 @@ def _formatted(exc: BaseException, own_files: frozenset[str]) -> str:
 
 
 def portable(exc: BaseException, by_value: str) -> dict[str, Any]:
-    """Return the exception itself in the first form that can travel: whole, in parts, or nothing."""
+    """Return the exception in the first form that can travel: whole, in parts, or nothing."""
     cls = type(exc)
     reference = _reference(cls)
     disguised = reference is not None and reference[0] != cls.__module__

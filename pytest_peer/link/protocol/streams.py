@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import select
 import stat
+import struct
 import sys
 import threading
 from typing import Any
@@ -26,6 +27,9 @@ _WIDE = 1 << 20
 #: noticed after half a minute.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
 
+#: A reader of a socket notices within this time that its descriptor was closed.
+_READ_SECONDS = 1
+
 Buffer = Union[bytes, memoryview]
 
 
@@ -39,8 +43,8 @@ class PipeStream:
     """Write to the descriptor `write_fd`; owns it and `read_fd`.
 
     The writing end is non-blocking: data up to PIPE_BUF bytes is written whole or not at all
-    (pipe(7)), so an exception that a signal handler raises in the middle of a send cannot leave half
-    a message on the link. Only longer data waits for room.
+    (pipe(7)), so an exception that a signal handler raises in the middle of a send cannot leave
+    half a message on the link. Only longer data waits for room.
     """
 
     def __init__(self, read_fd: int, write_fd: int, execmodel: Any) -> None:
@@ -112,8 +116,11 @@ class PipeStream:
             if written:
                 parts[0] = memoryview(parts[0])[written:]
 
+    def limit_reads(self) -> None:
+        """Do nothing: the other end notices when all descriptors of a pipe were closed."""
+
     def wait_writable(self) -> None:
-        """Wait until there is room for PIPE_BUF bytes, the stream is closed, or 0.1 s have passed."""
+        """Wait for room for PIPE_BUF bytes, until the stream is closed, or for 0.1 s."""
         self._poll.poll(_CLOSING_POLL_MS)
 
     def close_read(self) -> None:
@@ -179,6 +186,18 @@ class SocketStream(PipeStream):
             if len(data) <= select.PIPE_BUF and not self._poll.poll(0):
                 raise BlockingIOError
             self._write_all([data])
+
+    def limit_reads(self) -> None:
+        """Let a read that waits fail with BlockingIOError once a second, to be repeated.
+
+        The kernel keeps a connection open while a thread reads it, although its descriptors were
+        closed. A peer's function that makes a daemon of its process closes them all.
+        """
+        import _socket
+
+        with _held(self._read_fd) as sock:
+            limit = struct.pack("ll", _READ_SECONDS, 0)
+            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, limit)
 
     def close_write(self) -> None:
         import _socket

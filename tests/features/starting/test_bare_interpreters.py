@@ -59,6 +59,10 @@ def importable(name: str) -> bool:
     return machinery.PathFinder.find_spec(name) is not None
 
 
+def test_text_with_main_in_it_travels(bare: Peer) -> None:
+    assert bare.call(list, ("__main__", "python -m __main__")) == ["__main__", "python -m __main__"]
+
+
 def test_nothing_is_installed(bare: Peer) -> None:
     """Or the other tests show nothing."""
     assert [bare.call(importable, name) for name in ("pytest", "_pytest", "execnet")] == [False] * 3

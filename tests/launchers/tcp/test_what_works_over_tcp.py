@@ -13,6 +13,7 @@ from kinds_of_connections import CONNECTIONS
 from mailbox_calls import send
 from mailbox_calls import take
 from manifests import manifest
+from occupations import wait_forever
 from processes import assert_gone
 from processes import start_child_and_grandchild
 from timeouts import LONG
@@ -41,10 +42,14 @@ def close_descriptors() -> None:
     os.closerange(3, 256)
 
 
+def close_descriptors_and_wait() -> None:
+    close_descriptors()
+    wait_forever()
+
+
 @pytest.mark.parametrize("connection", [name for name in CONNECTIONS if name != "ipv6"])
 def test_peer_answers_and_its_manifest_has_the_connection(peer_factory, connection):
-    peer = peer_factory(**CONNECTIONS[connection])
-    assert peer.call(os.getpid) == peer.pid != os.getpid()
+    peer = peer_factory(**CONNECTIONS[connection])    assert peer.call(os.getpid) == peer.pid != os.getpid()
     told = manifest(peer)["options"]
     assert isinstance(told, dict)
     asked = CONNECTIONS[connection]["connection"]
@@ -189,11 +194,11 @@ def test_death_with_much_unread_is_told(start):
         answer.result(LONG)
 
 
-def test_peer_that_closes_its_link_is_dead_when_it_is_called(start):
+@pytest.mark.parametrize("loss", [close_descriptors, close_descriptors_and_wait])
+def test_peer_that_closes_its_link_is_dead(start, loss):
     peer = start(peer_down="continue")
     pids = [peer.pid, *peer.call(start_child_and_grandchild)]
-    with pytest.raises(pytest_peer.PeerDown):
-        peer.call_within(LONG, close_descriptors)
+    peer.cast(loss)
     assert peer.wait_down(LONG).kind == "link lost"
     peer.stop()
     assert_gone(pids, within=0)

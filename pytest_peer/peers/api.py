@@ -1,0 +1,85 @@
+"""Peers without pytest: `start`, `start_link`, `mailbox`; and their end at the end of the process."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+from typing import Any
+
+from ..link.protocol.mailbox import Mailbox
+from . import shutdown
+from .lifecycle import PeerInstance
+from .peer import Peer
+from .supervisor import Supervisor
+from .supervisor import living
+
+__tracebackhide__ = True
+
+
+class _Library(Supervisor):
+    """The supervisor of the peers of `start`, which no scope ends."""
+
+    def down(self, instance: PeerInstance) -> None:
+        super().down(instance)
+        assert instance.record.reason is not None
+        # After a failed boot the error has all that the peer wrote.
+        if instance.process.started and (
+            instance.excused or instance.record.reason.kind == "boot failed"
+        ):
+            instance.record.artifacts.discard()
+
+
+_library = _Library()
+
+
+def start(**options: Any) -> Peer:
+    """Start a peer. The caller stops it, best by a ``with`` statement. Erlang's ``peer:start/1``.
+
+    :param options: See the guide; all are optional.
+    :raises TypeError: An unknown option or a value of the wrong type.
+    :raises ValueError: A value outside of what the option allows.
+    :raises BootError: The peer did not boot.
+    :raises NameInUse: A peer of that name is alive.
+    """
+    _library.warn_of_deaths()
+    return _library.start(options)
+
+
+def start_link(**options: Any) -> Peer:
+    """Start a peer that ends with the calling thread. Erlang's ``peer:start_link/1``.
+
+    Takes the options of `start`, and raises as it does.
+    """
+    peer = start(**options)
+    if not hasattr(_of_thread, "peers"):
+        _of_thread.peers = _Linked()
+    _of_thread.peers.append(peer)
+    return peer
+
+
+def mailbox(name: str) -> Mailbox:
+    """Return the mailbox into which peers of `start` put with ``here.origin.send(name, ...)``."""
+    return _library.mailboxes[name]
+
+
+class _Linked(list[Peer]):
+    """Ends with its thread's storage, and stops its peers then."""
+
+    def __del__(self) -> None:
+        for peer in self:
+            with contextlib.suppress(Exception):  # no caller could catch it
+                peer.stop()
+
+
+_of_thread = threading.local()
+
+
+def _stop_all() -> None:
+    """Stop all peers at exit, so that their own exit handlers run."""
+    with contextlib.suppress(Exception):  # no caller could catch it
+        shutdown.stop(living())
+    _library.warn_of_deaths()
+
+
+atexit.register(_stop_all)

@@ -1,0 +1,102 @@
+"""The phases of a peer's life, and what follows from what was seen of its end; pure.
+
+`lifecycle` moves a peer from one phase to the next, and its docstring says who may do so.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection
+from dataclasses import dataclass
+from dataclasses import field
+
+from ..core.states import ExitStatus
+from ..core.states import PeerState
+
+
+class Phase(enum.IntEnum):
+    """A phase of one life of a peer, in the order in which they come."""
+
+    NEW = enum.auto()
+    STARTING = enum.auto()
+    BOOTING = enum.auto()
+    TIMED_OUT = enum.auto()
+    RUNNING = enum.auto()
+    ENDING = enum.auto()
+    CONCLUDING = enum.auto()
+    DOWN = enum.auto()
+    RELEASED = enum.auto()
+
+
+#: For each phase, those from which it may be entered.
+SOURCES: dict[Phase, frozenset[Phase]] = {
+    Phase.STARTING: frozenset({Phase.NEW}),
+    Phase.BOOTING: frozenset({Phase.STARTING}),
+    Phase.TIMED_OUT: frozenset({Phase.BOOTING}),
+    Phase.RUNNING: frozenset({Phase.BOOTING}),
+    Phase.ENDING: frozenset({Phase.BOOTING, Phase.TIMED_OUT, Phase.RUNNING}),
+    Phase.CONCLUDING: frozenset({Phase.ENDING}),
+    Phase.DOWN: frozenset({Phase.STARTING, Phase.CONCLUDING}),
+    Phase.RELEASED: frozenset({Phase.DOWN}),
+}
+
+
+def public_state(phase: Phase, before_end: Phase) -> PeerState:
+    """Return what `Peer.state` says.
+
+    :param before_end: The phase from which ENDING was entered, or NEW before that.
+    """
+    if phase >= Phase.DOWN:
+        return PeerState.DOWN
+    if Phase.RUNNING in (phase, before_end):
+        return PeerState.RUNNING
+    return PeerState.BOOTING
+
+
+@dataclass
+class Requests:
+    """What users have asked of a peer. Any thread sets these; no thread unsets them."""
+
+    #: Whether `Peer.stop` was called.
+    stop: bool = False
+    #: Whether `Peer.kill` was called, or something that must kill the peer.
+    kill: bool = False
+    #: Whether the peer was told to stop, by a message or by the end of its link.
+    stop_sent: bool = False
+    #: The other signals that `Peer.kill` sent.
+    signals: set[int] = field(default_factory=set)
+
+
+def is_excused(requests: Requests, expected: bool, status: ExitStatus | None) -> bool:
+    """Return whether the peer's end was asked for, so that no test fails or warns for it.
+
+    :param expected: Whether an `expect_death` block waited for it.
+    :param status: How its process ended, if that is known.
+    """
+    if requests.stop or requests.kill or expected:
+        return True
+    return status is not None and _died_of(status, requests.signals)
+
+
+def _died_of(status: ExitStatus, signals: Collection[int]) -> bool:
+    # A shell that waits for the interpreter exits with 128 + the signal that has ended that.
+    return status.signal in signals or any(status.code == 128 + number for number in signals)
+
+
+class EndStep(enum.Enum):
+    """What is to be done about a peer whose process or link has ended."""
+
+    WAIT = enum.auto()
+    KILL = enum.auto()
+    CONCLUDE = enum.auto()
+
+
+def end_step(process_ended: bool, link_ended: bool, patient: bool) -> EndStep:
+    """Decide what is to be done after a first sign of the end.
+
+    :param link_ended: Also true where there never was a link and there will be none.
+    :param patient: Whether there is still time for the other of both to end by itself.
+    """
+    if process_ended and (link_ended or not patient):
+        return EndStep.CONCLUDE
+    return EndStep.WAIT if patient else EndStep.KILL
