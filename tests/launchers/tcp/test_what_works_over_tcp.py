@@ -49,7 +49,8 @@ def close_descriptors_and_wait() -> None:
 
 @pytest.mark.parametrize("connection", [name for name in CONNECTIONS if name != "ipv6"])
 def test_peer_answers_and_its_manifest_has_the_connection(peer_factory, connection):
-    peer = peer_factory(**CONNECTIONS[connection])    assert peer.call(os.getpid) == peer.pid != os.getpid()
+    peer = peer_factory(**CONNECTIONS[connection])
+    assert peer.call(os.getpid) == peer.pid != os.getpid()
     told = manifest(peer)["options"]
     assert isinstance(told, dict)
     asked = CONNECTIONS[connection]["connection"]

@@ -35,7 +35,7 @@ def test_paths(pattern: str, expected: str) -> None:
     assert paths(CRASHED, pattern) == [expected, f"{expected}.4711"]
 
 
-def test_directory_may_have_characters_that_mean_something_to_glob() -> None:
+def test_directory_may_have_special_characters_of_glob() -> None:
     crashed = dataclasses.replace(CRASHED, cwd="/tmp/test_it[spawn]")
     assert paths(crashed, "core")[0] == "/tmp/test_it[[]spawn]/core"
 
