@@ -1,4 +1,4 @@
-"""What every peer can do, behind each launcher."""
+"""Features of every peer, behind each launcher."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_stdin_reaches_the_peer_and_ends(far):
     assert far.call("sys:stdin.read") == "two\n"
 
 
-def test_stdin_that_is_not_read_is_in_nobodys_way(far):
+def test_stdin_that_is_not_read_blocks_no_call(far):
     far.stdin.write("x" * 1_000_000)
     assert far.call(os.getpid) == far.pid
     assert far.call("sys:stdin.read", 1_000_000) == "x" * 1_000_000
@@ -114,19 +114,19 @@ def test_manifest_names_the_command_and_both_processes(way, shared_far):
     assert os.path.exists(f"/proc/{told['launcher_pid']}")
 
 
-def test_stacks_are_told(shared_far):
+def test_dump_stacks_returns_the_stacks(shared_far):
     assert "thread" in shared_far.dump_stacks().lower()
 
 
 # Ends
 
 
-def test_status_of_the_end_is_told(far):
+def test_exit_status_arrives(far):
     far.cast(os._exit, 7)
     assert far.wait_down(20).exit_status == 7
 
 
-def test_last_words_and_signal_are_told(far):
+def test_last_output_and_signal_arrive(far):
     with pytest.raises(pytest_peer.PeerDown, match="SIGSEGV"):
         far.call(last_output)
     assert far.down_reason.signal is signal.SIGSEGV

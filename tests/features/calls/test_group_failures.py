@@ -1,4 +1,4 @@
-"""Failures in members of a group are an exception group."""
+"""Failures of group members are raised as an exception group."""
 
 from __future__ import annotations
 

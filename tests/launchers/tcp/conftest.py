@@ -1,4 +1,4 @@
-"""Peers over every connection that there is."""
+"""Peers over each kind of connection."""
 
 from __future__ import annotations
 
