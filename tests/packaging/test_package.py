@@ -1,4 +1,4 @@
-"""What is delivered: the public names, the files, and the code that older Pythons must understand."""
+"""The package: public names, files, and code that older Pythons must understand."""
 
 from __future__ import annotations
 

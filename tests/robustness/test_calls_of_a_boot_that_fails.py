@@ -1,4 +1,4 @@
-"""A call to a peer that another thread restarts, when that fails before there is a process."""
+"""A call to a peer that another thread restarts without success."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ except pytest_peer.PeerDown:
 """
 
 
-def test_a_call_to_a_peer_whose_restart_fails_is_told_of_it(tmp_path):
+def test_call_to_a_peer_whose_restart_fails_raises(tmp_path):
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     (tmp_path / "fails.py").write_text(f"open({str(gate)!r}).read()\nraise ImportError")

@@ -1,4 +1,4 @@
-"""``--peer-artifacts DIR``: what is kept there of which test."""
+"""``--peer-artifacts DIR`` keeps the artifacts of failed tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words by which ids of tests call the interpreters."""
+"""Ids of tests name the interpreters."""
 
 from __future__ import annotations
 
