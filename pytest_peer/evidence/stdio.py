@@ -111,8 +111,9 @@ class DetachedStreams(StandardStreams):
 
     def open(self) -> None:
         """Open the files for reading."""
-        self.stdin = _NoInput()
-        self.stdout, self.stderr = map(_FileOutput, self._logs)
+        self.stdin: InputStream = _NoInput()
+        self.stdout: OutputStream = _FileOutput(self._logs[0])
+        self.stderr: OutputStream = _FileOutput(self._logs[1])
 
     def drain(self) -> None:
         """Do nothing: the files are read when they are asked for."""

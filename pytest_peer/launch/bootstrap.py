@@ -36,6 +36,7 @@ _SHARED = tuple(
         "mailbox",
         "module_aliases",
         "by_value",
+        "refusals",
         "codec",
         "frame_info",
         "exceptions",
@@ -46,6 +47,7 @@ _LATER = frozenset(
     {
         "link.protocol.by_value",
         "link.protocol.exceptions",
+        "link.protocol.refusals",
         "agent.resources",
         "link.protocol.frame_info",
     }
