@@ -189,4 +189,4 @@ def test_gc_threshold_of_a_preloaded_module_stays(inner):
             assert peer.call(gc.get_threshold) == (4321, 10, 10)
         """
     )
-    inner.run().assert_outcomes(passed=1)
+    inner.run_apart().assert_outcomes(passed=1)
