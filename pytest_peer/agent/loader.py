@@ -7,19 +7,6 @@ modules, entry = marshal.loads(f.read(int(f.readline())))  # noqa: F821
 config = marshal.loads(f.read(int(f.readline())))  # noqa: F821
 
 
-# execnet imports `traceback` for errors that do not happen here; it takes a sixth of the boot.
-class LazyTraceback(type(sys)):
-    def format_exception(self, *args):
-        import traceback
-
-        return traceback.format_exception(*args)
-
-
-loaded = "traceback" in sys.modules
-if not loaded:
-    sys.modules["traceback"] = LazyTraceback("traceback")
-
-
 def run(module, code):
     if isinstance(code, bytes):
         code = marshal.loads(code)
@@ -52,11 +39,8 @@ for name, filename, code, later in modules:
     module = type(sys)(name)
     module.__file__ = filename
     module.__package__ = name.rpartition(".")[0]
-    if module.__package__ != "execnet":
-        make_package(module.__package__)
+    make_package(module.__package__)
     sys.modules[name] = module
     (run_when_used if later else run)(module, code)
-if not loaded:
-    del sys.modules["traceback"]
 module, _, function = entry.partition(":")
 getattr(sys.modules["pytest_peer_agent." + module], function)(f, w, config)  # noqa: F821

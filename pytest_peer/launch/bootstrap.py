@@ -7,7 +7,6 @@ import marshal
 import os
 import sys
 import sysconfig
-from importlib.machinery import PathFinder
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
@@ -20,9 +19,6 @@ from ..link.origin_modules import Place
 from ..link.origin_modules import of_environment
 from ..link.origin_modules import place_of
 
-#: The module of execnet that runs in the peer under its own name, without its package, which the
-#: peer does not need.
-BASE_MODULE = "execnet.gateway_base"
 _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
 _SHARED = tuple(
@@ -126,7 +122,6 @@ def own_files() -> list[str]:
     """Return the files of this code. Frames in them are not the user's."""
     served = sorted({file for file in _SERVED.values() if file.startswith("agent/")})
     return [
-        _base_loader().path,
         *(_file(name) for name in (_LOADER, *_SERVER_MODULES)),
         *(str(_ROOT / file) for file in served),
     ]
@@ -189,7 +184,7 @@ def _framed(data: Any, version: int = 2) -> bytes:
 @functools.cache
 def _code(compiled: bool, entry: str, modules: tuple[str, ...], later: frozenset[str]) -> bytes:
     """Marshal all modules in one piece: each copy that the peer makes slows down its boot."""
-    every = [_module(name, compiled, name in later) for name in (BASE_MODULE, *modules)]
+    every = [_module(name, compiled, name in later) for name in modules]
     version = marshal.version if compiled else 2
     _, _, loading, _ = _module(_LOADER, compiled, False)
     return _framed(loading, version) + _framed((every, entry), version)
@@ -199,11 +194,8 @@ def _module(
     name: str, compiled: bool, later: bool
 ) -> tuple[str, str, CodeType | bytes | str, bool]:
     """Return full name, file and code of a module, and whether to run it on first use."""
-    if name == BASE_MODULE:
-        full_name, loader = name, _base_loader()
-    else:
-        full_name = f"{_AGENT}.{name}"
-        loader = SourceFileLoader(full_name, _file(name))
+    full_name = f"{_AGENT}.{name}"
+    loader = SourceFileLoader(full_name, _file(name))
     # The loader has most code compiled in a cache.
     code = loader.get_code(full_name) if compiled else loader.get_source(full_name)
     assert code is not None
@@ -219,13 +211,3 @@ def _file(name: str) -> str:
 def _served(file: str) -> tuple[str, bool, str]:
     path = _ROOT / file
     return str(path), path.name == "__init__.py", path.read_text(encoding="utf-8")
-
-
-def _base_loader() -> SourceFileLoader:
-    """Find the module without importing it: perhaps no test needs a peer."""
-    package, _, _ = BASE_MODULE.partition(".")
-    around = PathFinder.find_spec(package)
-    assert around is not None
-    spec = PathFinder.find_spec(BASE_MODULE, around.submodule_search_locations)
-    assert spec is not None and isinstance(spec.loader, SourceFileLoader)
-    return spec.loader
