@@ -18,7 +18,7 @@ from typing import Any
 
 from ..link.protocol import codec
 from . import assertions
-from . import resources  # apart, and run on first use: most peers never need it
+from . import resources
 
 #: In front of the path of a package that came over the link: no file here is a part of it.
 ELSEWHERE = "origin:"
@@ -30,12 +30,13 @@ class Modules:
     :param ask: sends a request to the origin and returns the reply.
     :param sees: whether the origin's environment is on this machine. Then a package that is not
         installed in the peer's is missing on purpose.
+    :param stubs: modules for a peer that does not find them by itself, as in `update`.
     """
 
-    def __init__(self, ask, sees):
+    def __init__(self, ask, sees, stubs):
         self._ask = ask
         self._sees = sees
-        self._table = {}
+        self._table = dict(stubs)
         self._asks = True
 
     def install(self, same):

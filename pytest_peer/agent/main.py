@@ -61,7 +61,7 @@ def prepare(reader, write_fd, config):
     if config["stubs"]:
         from .stubs import finder  # only such peers have it
 
-        finder.install(config["stubs"])  # behind the finder of the origin's modules
+        sys.meta_path.insert(0, finder.InstalledFinder(config["stubs"]["pytest_peer"]["file"]))
     return _agent
 
 
@@ -99,7 +99,9 @@ class Agent:
         assertions.ask = self._requests.ask
         place = config["environment"]
         self._modules = Modules(
-            self._requests.ask, place is not None and place_of(place[0]) == place[1]
+            self._requests.ask,
+            place is not None and place_of(place[0]) == place[1],
+            config["stubs"] or (),
         )
         self._modules.install(config["replace_path"])
         call_warnings.install(self._own_files)

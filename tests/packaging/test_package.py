@@ -22,7 +22,7 @@ AGENT = PACKAGE / "agent"
 #: Run in peers under the agent's package, whose relative imports mean the same there.
 OWN = {Path(file) for file in bootstrap.own_files()} & set(PACKAGE.rglob("*.py"))
 #: Imported by peers that have no pytest_peer.
-STUBS = {Path(file) for file, _, _ in bootstrap.stubs().values()}
+STUBS = {Path(stub["file"]) for stub in bootstrap.stubs().values()}
 #: What starts a peer behind a launcher.
 RELAY = {
     PACKAGE / "launch" / "relay" / f"{name}.py" for name in ("remote", "frames", "descendants")
