@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import glob
 import os
 import re
@@ -17,8 +16,6 @@ DUMPING = {
     getattr(signal, f"SIG{name}")
     for name in ("ABRT", "BUS", "FPE", "ILL", "QUIT", "SEGV", "SYS", "TRAP", "XCPU", "XFSZ")
 }
-#: A bigger core on another file system stays where it is: copying it would delay `PeerDown`.
-_MOST_COPIED = 256 << 20
 #: Seconds by which the clock of a file system may be late.
 _CLOCKS = 1.0
 
@@ -96,14 +93,7 @@ def _is_core(name: str) -> bool:
 
 
 def _moved(core: Path, directory: Path) -> Path:
-    target = directory / "core"
     try:
-        try:
-            core.rename(target)
-        except OSError as exc:
-            if exc.errno != errno.EXDEV or core.stat().st_blocks * 512 > _MOST_COPIED:
-                return core
-            shutil.move(core, target)
+        return Path(shutil.move(core, directory / "core"))
     except OSError:  # no room
         return core
-    return target

@@ -11,9 +11,6 @@ from ..core.unraisable import run_all
 from .output import InputStream
 from .output import OutputStream
 
-#: Seconds between checks of a file for which someone waits: the kernel does not report its growth.
-_FILE_POLL_SECONDS = 0.02
-
 
 class StandardStreams:
     """Three pipes. The process gets `theirs`; when it is there, `open` and `close_theirs`.
@@ -87,11 +84,6 @@ class StandardStreams:
         for stream in (self.stdin, self.stdout, self.stderr):
             stream.disown(null_fd)
 
-    def release(self) -> None:
-        """Free memory after `close`."""
-        self.stdout.release()
-        self.stderr.release()
-
     def close(self) -> None:
         """Read what is left, and close everything."""
         self.close_theirs()
@@ -112,20 +104,10 @@ class DetachedStreams(StandardStreams):
     def open(self) -> None:
         """Open the files for reading."""
         self.stdin = _NoInput()
-        self.stdout, self.stderr = map(_FileOutput, self._logs)
+        self.stdout, self.stderr = (OutputStream(None, path) for path in self._logs)
 
     def drain(self) -> None:
         """Do nothing: the files are read when they are asked for."""
-
-
-class _FileOutput(OutputStream):
-    """What the peer wrote to a file."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path.open("rb", buffering=0), path, logged=False)
-
-    def _nap(self, left: float | None) -> float | None:
-        return _FILE_POLL_SECONDS if left is None else min(_FILE_POLL_SECONDS, left)
 
 
 class _NoInput(InputStream):
