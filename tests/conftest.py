@@ -1,4 +1,4 @@
-"""What the tests have in common; the leak guard is in the root conftest."""
+"""Fixtures that tests share; the leak guard is in the root conftest."""
 
 from __future__ import annotations
 

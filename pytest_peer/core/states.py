@@ -15,6 +15,13 @@ else:  # in an old peer
         __str__ = str.__str__
 
 
+#: The signals of a crash: their default action writes a core (signal(7)).
+CRASH_SIGNALS = frozenset(
+    getattr(signal, "SIG" + name)
+    for name in ["ABRT", "BUS", "FPE", "ILL", "QUIT", "SEGV", "SYS", "TRAP", "XCPU", "XFSZ"]
+)
+
+
 def signal_name(number: int) -> str:
     """Return ``"SIGTERM"``, or ``"signal 40"`` for a real-time signal without a name."""
     try:

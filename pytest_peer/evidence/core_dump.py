@@ -7,15 +7,9 @@ import glob
 import os
 import re
 import shutil
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Signals whose default action writes a core (signal(7)).
-DUMPING = {
-    getattr(signal, f"SIG{name}")
-    for name in ("ABRT", "BUS", "FPE", "ILL", "QUIT", "SEGV", "SYS", "TRAP", "XCPU", "XFSZ")
-}
 #: Seconds by which the clock of a file system may be late.
 _CLOCKS = 1.0
 

@@ -103,8 +103,9 @@ class DetachedStreams(StandardStreams):
 
     def open(self) -> None:
         """Open the files for reading."""
-        self.stdin = _NoInput()
-        self.stdout, self.stderr = (OutputStream(None, path) for path in self._logs)
+        self.stdin: InputStream = _NoInput()
+        self.stdout: OutputStream = OutputStream(None, self._logs[0])
+        self.stderr: OutputStream = OutputStream(None, self._logs[1])
 
     def drain(self) -> None:
         """Do nothing: the files are read when they are asked for."""

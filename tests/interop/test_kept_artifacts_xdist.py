@@ -125,7 +125,7 @@ def test_run_that_stops_at_a_failure_leaves_no_mark(inner, place):
     assert not list(place.glob(".*"))
 
 
-def test_worker_that_dies_without_the_option_is_reported_as_ever(inner):
+def test_death_of_a_worker_without_the_option_is_xdists_report(inner):
     inner.write("def test_it(peer): os._exit(3)")
     result = inner.run_apart("-n", "1", "--max-worker-restart=0")
     result.stdout.fnmatch_lines(["*crashed while running*test_it*"])

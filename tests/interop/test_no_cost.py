@@ -1,4 +1,4 @@
-"""A suite that uses no peer does not pay for them, and the plugin can be turned off."""
+"""A suite without peers does not pay for the plugin, and the plugin can be turned off."""
 
 from __future__ import annotations
 

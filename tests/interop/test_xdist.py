@@ -1,4 +1,4 @@
-"""The same under pytest-xdist."""
+"""Peers under pytest-xdist."""
 
 from __future__ import annotations
 

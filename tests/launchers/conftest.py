@@ -88,7 +88,9 @@ def srun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
         yield way
 
 
-@pytest.fixture(params=["bare", "ssh", "docker_run", "docker_exec", "srun", "sudo", "kubectl"])
+@pytest.fixture(
+    scope="module", params=["bare", "ssh", "docker_run", "docker_exec", "srun", "sudo", "kubectl"]
+)
 def way(request: pytest.FixtureRequest) -> Way:
     return request.getfixturevalue(request.param)
 
@@ -115,3 +117,9 @@ def started(peer_factory, trace: Trace) -> Callable[..., pytest_peer.Peer]:
 def far(way: Way, started: Callable[..., pytest_peer.Peer]) -> pytest_peer.Peer:
     """A peer behind each of them."""
     return started(way)
+
+
+@pytest.fixture(scope="module")
+def shared_far(way: Way, module_peer_factory) -> pytest_peer.Peer:
+    """A peer behind each of them, for tests that leave it as it was."""
+    return module_peer_factory(exec=way.exec, wait_boot=LONGER)

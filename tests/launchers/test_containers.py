@@ -1,4 +1,4 @@
-"""What holds for containers only."""
+"""Features of peers in containers."""
 
 from __future__ import annotations
 

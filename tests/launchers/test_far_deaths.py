@@ -1,4 +1,4 @@
-"""No peer outlives the connection to its origin, however busy it is and whatever the connection goes through."""
+"""No peer outlives the connection to its origin, whatever the connection goes through."""
 
 from __future__ import annotations
 

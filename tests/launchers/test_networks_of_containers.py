@@ -1,4 +1,4 @@
-"""Peers in containers on one network: what is tested goes over that, and the control link does not."""
+"""Peers in containers on one network: the control link does not go over it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that execute another one in their place or as their child, with all descriptors: nothing is needed for them."""
+"""Programs that execute another one with all descriptors need no configuration."""
 
 from __future__ import annotations
 

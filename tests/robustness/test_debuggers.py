@@ -1,4 +1,4 @@
-"""A debugger (ptrace(2)) hears of the end of a process first, and its parent only when the debugger has taken note."""
+"""A debugger (ptrace(2)) sees the end of a process before its parent does."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_peer_with_a_debugger_is_killed_like_others(peer_factory, attach, star
 
 
 @METHODS
-def test_the_exit_status_of_a_peer_with_a_debugger_is_told(peer_factory, attach, start_method):
+def test_exit_status_of_a_peer_with_a_debugger_is_known(peer_factory, attach, start_method):
     peer = peer_factory(start_method=start_method, peer_down="continue")
     attach(peer.pid)
     with taking_less_than(AT_ONCE), pytest.raises(pytest_peer.PeerDown) as caught:

@@ -1,4 +1,4 @@
-"""What a peer has started does not outlive it, nor does what it has forked hide its death."""
+"""Descendants of a peer neither outlive it nor hide its death."""
 
 from __future__ import annotations
 

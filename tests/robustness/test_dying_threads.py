@@ -1,4 +1,4 @@
-"""Threads of ours in the origin that die of what somebody else has put in all threads."""
+"""A tracing function that the test has set for all threads ends threads of the library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forked children, of the origin or of a peer, neither use the link nor hide an end."""
+"""Forked children of the origin or of a peer neither use the link nor hide an end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A signal handler that raises in the middle of calls, hundreds of times: nothing is lost or doubled, and the link stays whole."""
+"""A signal handler raises during calls, hundreds of times: nothing is lost or doubled, and the
+link stays usable."""
 
 from __future__ import annotations
 

@@ -159,13 +159,13 @@ def test_interrupted_stop_may_be_repeated(run):
 #: Interrupts come while a fork server imports something: one in the wait for the boot, or another one in the kill after it, too.
 NOT_YET = """
 import os, sys
-import pytest_peer, pytest_peer.peers.lifecycle, pytest_peer.launch.forkserver, steps
+import pytest_peer, pytest_peer.peers.lifecycle, pytest_peer.launch.forkserver.preload, steps
 pytest_peer.peers.lifecycle.KILLED = 0.2  # and not 20
 gate, verb, times = sys.argv[1:]
 peer = pytest_peer.start(name="db")
 if verb == "start":
     peer.stop()
-pytest_peer.launch.forkserver.preload[:] = ("slow",)
+pytest_peer.launch.forkserver.preload.modules[:] = ("slow",)
 sys.path.insert(0, os.path.dirname(gate))
 act = {"start": lambda: pytest_peer.start(name="db", wait_boot=60), "restart": lambda: peer.restart(wait_boot=60)}
 interrupts = [

@@ -1,4 +1,5 @@
-"""Ctrl-C, and the signal of pytest-timeout, at any moment: the link is usable or the peer gone, and nothing is left."""
+"""Ctrl-C, or the signal of pytest-timeout, at any moment: the peer is usable or gone, and
+nothing is left."""
 
 from __future__ import annotations
 

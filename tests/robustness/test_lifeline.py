@@ -1,4 +1,4 @@
-"""The layers below the guardian: the kernel ends peers even when nothing of ours can run any more."""
+"""The kernel ends peers when the subreaper cannot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A peer does not outlive its control link, whatever ended the origin; nothing else ends it."""
+"""A peer ends when its control link ends, whatever ended the origin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever ends the origin, and whatever its peers do: they are gone with all that they started."""
+"""Whatever ends the origin, its peers and all their descendants end, whatever they do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a test does to the reading and writing of its whole process, for a moment, while peers live and die there."""
+"""A test makes reading and writing fail in the whole process, for a moment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def die() -> None:
 
 @pytest.mark.parametrize("function", ["os.read", "os.write"])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_deaths_are_told_after_it_failed_for_everybody(peer_factory, function):
+def test_deaths_are_reported_after_reading_failed_everywhere(peer_factory, function):
     first, second = peer_factory.many(2, peer_down="continue")
     with mock.patch(function, side_effect=ZeroDivisionError):
         first.kill()

@@ -1,4 +1,4 @@
-"""Whatever ends a peer, and whenever: calls that wait, and those that come, say why; nobody hangs."""
+"""Whatever ends a peer, and whenever: pending and later calls raise the reason, and none hangs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An origin that was root when it started its peers, and gives that up while they live."""
+"""The origin was root when it started its peers, and gives that up."""
 
 from __future__ import annotations
 

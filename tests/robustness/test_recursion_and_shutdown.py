@@ -1,4 +1,4 @@
-"""Peers where Python itself is at an end: of its stack, and of its life."""
+"""Calls at the end of the stack, and at the end of the interpreter."""
 
 from __future__ import annotations
 

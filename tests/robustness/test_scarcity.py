@@ -1,4 +1,4 @@
-"""A system that refuses the origin what peers need."""
+"""The system refuses descriptors or threads to the origin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stopping peers that are down already, are being stopped, or do not want to."""
+"""`stop` of peers that are down, are being stopped, or do not end by themselves."""
 
 from __future__ import annotations
 

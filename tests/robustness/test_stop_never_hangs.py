@@ -1,4 +1,4 @@
-"""`stop` returns, and in good time, whatever the peer does, and wherever it is called."""
+"""`stop` returns in time, whatever the peer does."""
 
 from __future__ import annotations
 

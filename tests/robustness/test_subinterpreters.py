@@ -1,4 +1,4 @@
-"""Interpreters beside the main one, in the process of the origin and in a peer's."""
+"""Subinterpreters in the origin and in a peer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_subinterpreter_of_the_origin_does_not_disturb_peers(run, start_method):
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
 @pytest.mark.parametrize("kind", ["create", "run_on"])
-def test_a_peer_with_another_interpreter_lives_and_dies_as_ever(run, start_method, kind):
+def test_subinterpreter_of_a_peer_does_not_disturb_it(run, start_method, kind):
     said = run(
         INTERPRETERS,
         f"""

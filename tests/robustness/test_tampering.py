@@ -1,4 +1,5 @@
-"""What code under test does to its own process, the origin, while peers live, die and are stopped there."""
+"""Code under test patches or exhausts its own process, the origin, while peers live, die and are
+stopped."""
 
 from __future__ import annotations
 
@@ -57,12 +58,12 @@ def test_eventually_has_its_time_limit_while_the_clock_stands(frozen):
         pytest_peer.eventually(lambda: False, 0.1)
 
 
-def test_the_length_of_a_life_is_not_told_by_a_clock_that_jumps(mortal, frozen):
+def test_length_of_a_life_ignores_a_clock_that_jumps(mortal, frozen):
     mortal.kill()
     assert float(repr(mortal).rpartition(" after ")[2].split()[0]) < 10_000
 
 
-def test_a_death_is_told_while_the_clock_raises(peer_factory):
+def test_death_is_reported_while_the_clock_raises(peer_factory):
     first = peer_factory(peer_down="continue")
     with (
         mock.patch("time.monotonic", side_effect=ZeroDivisionError),
@@ -78,7 +79,7 @@ def test_a_death_is_told_while_the_clock_raises(peer_factory):
 # What the end needs
 
 
-def test_a_death_is_told_while_nothing_can_be_dumped(mortal):
+def test_death_is_reported_while_json_cannot_be_dumped(mortal):
     with mock.patch("json.dumps", side_effect=ZeroDivisionError):
         with pytest.raises(pytest_peer.PeerDown) as caught:
             mortal.call_within(LONG, die)
@@ -106,7 +107,7 @@ def test_peers_work_after_a_time_in_which_reading_failed(run):
 # Threads
 
 
-def test_a_death_is_told_while_there_is_a_mock_for_threads(mortal):
+def test_death_is_reported_while_threads_are_mocked(mortal):
     with mock.patch("threading.Thread"), pytest.raises(pytest_peer.PeerDown) as caught:
         mortal.call_within(LONG, die)
     assert caught.value.reason.signal == signal.SIGKILL
@@ -133,7 +134,7 @@ except RuntimeError:
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
-def test_a_death_is_told_while_the_system_has_no_more_threads(run, start_method):
+def test_death_is_reported_without_free_threads(run, start_method):
     said = run(
         f"peer = start(start_method={start_method!r})",
         NO_MORE_THREADS,

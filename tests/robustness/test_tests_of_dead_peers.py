@@ -1,4 +1,4 @@
-"""What becomes of a test one of whose peers dies: the option ``peer_down``, in every way to die and at every moment."""
+"""The option ``peer_down`` after every way to die, at every moment."""
 
 from __future__ import annotations
 

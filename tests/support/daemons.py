@@ -1,4 +1,4 @@
-"""What has to run for a launcher."""
+"""Daemons that launchers need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pytest in pytest: tests with peers, and what is left after them."""
+"""Runs of pytest in pytest, and checks of what they leave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Directories with tests and with modules in every place where an import may find them; and runs of pytest there."""
+"""Directories with tests, and with modules everywhere an import may find them; and runs of
+pytest there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mailboxes in use, by functions in a peer."""
+"""Functions that use mailboxes in a peer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps a peer busy, or from ending; run there. What is about to be busy says so with ``waiting``."""
+"""Functions that keep a peer busy, or from ending. One that is about to wait prints ``waiting``."""
 
 from __future__ import annotations
 

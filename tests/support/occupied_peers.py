@@ -1,4 +1,4 @@
-"""A peer for every occupation that there is, all started at once: what has to end together with something."""
+"""A peer for every occupation, all started at once."""
 
 from __future__ import annotations
 

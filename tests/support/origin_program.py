@@ -1,4 +1,5 @@
-"""A program that has a peer for every occupation, and dies: ``origin_program.py <start method> <way to die> [forks]``."""
+"""A program that has a peer for every occupation, and dies: ``origin_program.py <start method>
+<way to die> [forks]``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Origins that die, and what becomes of their peers."""
+"""Origins that die, and the ends of their peers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests whose peers die; run by test_tests_of_dead_peers, not collected."""
+"""Tests whose peers die; test_tests_of_dead_peers runs them."""
 
 from __future__ import annotations
 

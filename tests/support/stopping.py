@@ -1,4 +1,4 @@
-"""What it is to be stopped, and in what time."""
+"""Assertions about stops, and their time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who connects to the port of a peer that boots, and is not that peer."""
+"""Clients that connect to the port of a booting peer and are not that peer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program that has peers over TCP, at everything that may keep them from ending, and is killed."""
+"""A program with peers over TCP that do what may keep them from ending; it is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a peer can be started by launchers that pass on nothing but stdin, stdout and stderr; what the machine lacks."""
+"""Ways to start a peer by launchers that pass on only stdin, stdout and stderr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the fork server and a spare do in advance: a boot and a call, with no origin at the other end.
+"""What the fork server and a spare do in advance: a boot and a call without an origin.
 
 A page that is written for the first time after a fork is copied, which takes longer than the code
 that writes it, and would be most of the boot of a forked peer. The interpreter specializes code by

@@ -98,7 +98,7 @@ def _execute(request, descriptors, lifeline):
 
 @contextlib.contextmanager
 def _rare_collections():
-    """Collect garbage less often: imports make many objects that stay. A threshold that an import sets stays."""
+    """Collect garbage less often, as imports make many objects that stay. What they set stays too."""
     usual, *rest = gc.get_threshold()
     rare = (100 * usual, *rest)
     gc.set_threshold(*rare)

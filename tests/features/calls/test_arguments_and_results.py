@@ -1,4 +1,4 @@
-"""What travels between test and peer as argument or result, and what becomes of what cannot."""
+"""Arguments and results: which values travel, and the error for each that does not."""
 
 from __future__ import annotations
 

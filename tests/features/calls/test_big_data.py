@@ -1,4 +1,4 @@
-"""Big buffers: what arrives, that it is not changed on the way, what it costs in memory, and that nothing waits for it."""
+"""Big buffers: they arrive unchanged, cost little memory, and hold up no other call."""
 
 from __future__ import annotations
 

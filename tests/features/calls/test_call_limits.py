@@ -1,4 +1,4 @@
-"""For how long a call waits: limits, and signals."""
+"""Time limits of calls, and signals while a call waits."""
 
 from __future__ import annotations
 

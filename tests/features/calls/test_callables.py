@@ -1,4 +1,4 @@
-"""What can be called in a peer, and with which arguments."""
+"""Functions that a peer can call, and their arguments."""
 
 from __future__ import annotations
 

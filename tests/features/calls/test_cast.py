@@ -1,4 +1,4 @@
-"""`cast`: a call that waits for nothing."""
+"""`cast`: a call without a reply."""
 
 from __future__ import annotations
 

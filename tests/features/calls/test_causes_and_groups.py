@@ -1,4 +1,4 @@
-"""What travels with an exception: attributes, notes, causes, the members of a group."""
+"""Exceptions travel with their attributes, notes, causes and group members."""
 
 from __future__ import annotations
 

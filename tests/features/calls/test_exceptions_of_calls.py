@@ -1,4 +1,4 @@
-"""What a function raises is raised by its call."""
+"""A call raises what its function raises."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_failed_assertion_is_an_assertion_error(shared: Peer) -> None:
         shared.call(fails)
 
 
-def test_note_tells_which_peer(shared: Peer) -> None:
+def test_note_names_the_peer(shared: Peer) -> None:
     with pytest.raises(OwnError) as caught:
         shared.call(fail)
     assert any(shared.name in note for note in caught.value.__notes__)

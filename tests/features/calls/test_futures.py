@@ -1,4 +1,4 @@
-"""What `submit` returns: futures."""
+"""`submit` returns a future."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failures in members of a group are an exception group."""
+"""Failures of group members are raised as an exception group."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_members_work_on_after_a_failure(shared: PeerGroup) -> None:
     assert shared.call(name) == [peer.name for peer in shared]
 
 
-def test_stacks_of_members_that_are_late_are_taken_at_the_same_time(
+def test_stacks_of_late_members_are_taken_at_the_same_time(
     peer_factory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = threading.Barrier(2)

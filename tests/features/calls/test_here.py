@@ -1,4 +1,4 @@
-"""`here`: what a function in a peer knows of itself."""
+"""`here`: what a function in a peer can ask about its peer."""
 
 from __future__ import annotations
 

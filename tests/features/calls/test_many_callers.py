@@ -1,4 +1,4 @@
-"""Many callers of one peer, in threads and without waiting: everybody gets his own answer, and no call waits for another."""
+"""Many callers of one peer: each gets its own reply, and no call waits for another."""
 
 from __future__ import annotations
 

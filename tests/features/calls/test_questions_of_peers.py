@@ -1,4 +1,5 @@
-"""What a peer asks while it runs a call: an answer comes, whatever happens at the origin."""
+"""A peer asks its origin for something during a call: a reply comes, whatever happens at the
+origin."""
 
 from __future__ import annotations
 

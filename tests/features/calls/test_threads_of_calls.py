@@ -1,4 +1,4 @@
-"""On which thread of the peer calls run, and that they run side by side."""
+"""Calls run side by side; the first of them on the main thread of the peer."""
 
 from __future__ import annotations
 

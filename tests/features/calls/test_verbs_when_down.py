@@ -1,4 +1,4 @@
-"""What is said to a peer that is down, or dies before it has answered."""
+"""Verbs of a peer that is down, or dies before it has replied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said to a peer that is still booting."""
+"""Verbs of a peer that is still booting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Warnings of a call are the test's."""
+"""Warnings of a call are issued in the test."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_warning_of_a_call_is_the_test_s(shared: Peer, verb: str) -> None:
     assert (warning.filename, warning.lineno) == (__file__, line_of(warn))
 
 
-def test_result_comes_all_the_same(shared: Peer) -> None:
+def test_result_comes_with_a_warning(shared: Peer) -> None:
     with pytest.warns(UserWarning, match="careful"):
         assert shared.call(warn) == "done"
 
@@ -233,7 +233,7 @@ def test_caller_that_is_blamed_is_in_the_peer(shared: Peer) -> None:
     assert [each.lineno for each in caught] == [line_of(warn_twice), line_of(warn_twice, 2)]
 
 
-def test_warnings_of_a_call_are_bounded_and_each_told_once(shared: Peer) -> None:
+def test_warnings_of_a_call_are_bounded_and_each_comes_once(shared: Peer) -> None:
     with heard() as caught:
         shared.call_within(LONG, warn_often, 1100)
     assert len(caught) == 1000

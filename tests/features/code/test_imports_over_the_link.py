@@ -1,4 +1,4 @@
-"""Modules that a peer has from the origin are modules like others."""
+"""Modules that a peer gets from the origin work as others do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a handle tells of a peer that is down: `wait_down`, the reason, errors, `repr`."""
+"""A peer that is down: `wait_down`, the reason, errors, `repr`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_living_peer_has_no_reason(peer):
 
 
 @pytest.mark.parametrize("status", [0, 3, 255])
-def test_exit_nobody_asked_for(mortal, status):
+def test_unasked_exit(mortal, status):
     mortal.cast(os._exit, status)
     reason = mortal.wait_down(LONG)
     assert (reason.kind, reason.exit_status, reason.signal) == ("exited", status, None)
@@ -75,7 +75,7 @@ def test_exit_nobody_asked_for(mortal, status):
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT, signal.SIGTERM])
-def test_signal_nobody_asked_for(mortal, number):
+def test_unasked_signal(mortal, number):
     mortal.cast(signal.raise_signal, number)
     reason = mortal.wait_down(LONG)
     assert (reason.kind, reason.exit_status, reason.signal) == ("signaled", None, number)
@@ -84,7 +84,7 @@ def test_signal_nobody_asked_for(mortal, number):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="macOS: no real-time signals")
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
-def test_real_time_signal_nobody_asked_for(peer_factory, start_method):
+def test_unasked_real_time_signal(peer_factory, start_method):
     mortal = peer_factory(peer_down="continue", start_method=start_method)
     number = signal.SIGRTMIN + 6
     mortal.cast(signal.raise_signal, number)

@@ -1,4 +1,4 @@
-"""`Peer.expect_death`: a death that the test causes from inside the peer, and excuses."""
+"""`Peer.expect_death` excuses a death that the test causes from inside the peer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults on purpose: `pause`, `resume`, `kill`."""
+"""`pause`, `resume` and `kill`."""
 
 from __future__ import annotations
 

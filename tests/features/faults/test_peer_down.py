@@ -1,4 +1,4 @@
-"""The option `peer_down`: what becomes of a test one of whose peers goes down unasked."""
+"""The option `peer_down`: the outcome of a test whose peer goes down unasked."""
 
 from __future__ import annotations
 

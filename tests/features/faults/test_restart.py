@@ -1,4 +1,4 @@
-"""`restart`: the same handle with a new process."""
+"""`restart` gives the same handle a new process."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_failed_restart_leaves_a_concurrent_restart_alone(peer):
 
 
 @pytest.mark.parametrize("verb", ["stop", "kill", "restart"])
-def test_a_restart_that_hangs_in_its_boot_holds_nobody_up(peer_factory, gate, verb):
+def test_restart_that_hangs_in_its_boot_blocks_no_other_thread(peer_factory, gate, verb):
     peer = peer_factory(peer_down="continue")
     with ThreadPoolExecutor() as threads:
         hangs = threads.submit(peer.restart, exec=gate.launcher(), wait_boot=None)

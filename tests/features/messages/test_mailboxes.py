@@ -1,4 +1,4 @@
-"""Mailboxes on both sides: their names, `get` and its limit, iteration, whose they are."""
+"""Mailboxes on both sides: names, `get` and its limit, iteration, owners."""
 
 from __future__ import annotations
 

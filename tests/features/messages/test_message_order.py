@@ -1,4 +1,4 @@
-"""Messages keep their order, whoever sends them: threads and signal handlers too."""
+"""Messages keep their order, also those that threads and signal handlers send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages to and from peers arrive; those that cannot be sent or rebuilt are told."""
+"""Messages arrive in both directions; one that cannot be sent or rebuilt is an error."""
 
 from __future__ import annotations
 
@@ -68,19 +68,17 @@ def test_function_as_a_message(shared: Peer) -> None:
     assert shared.call(lambda: here.mailbox("function").get(LONG)(1)) == 2
 
 
-def test_message_to_the_peer_waits_until_somebody_opens_the_box(shared: Peer) -> None:
+def test_message_to_the_peer_waits_for_its_mailbox(shared: Peer) -> None:
     shared.send("nobody", 1)
     assert shared.call(take, "nobody", 0) == 1
 
 
-def test_message_to_the_test_waits_until_somebody_opens_the_box(
-    shared: Peer, module_peer_factory: Any
-) -> None:
+def test_message_to_the_test_waits_for_its_mailbox(shared: Peer, module_peer_factory: Any) -> None:
     shared.call(send, "nobody yet", 1)
     assert module_peer_factory.mailbox("nobody yet").get(0) == 1
 
 
-def test_message_wakes_who_waits(shared: Peer) -> None:
+def test_message_wakes_a_waiting_thread(shared: Peer) -> None:
     future = shared.submit(take, "wake")
     shared.send("wake", 1)
     assert future.result(LONG) == 1

@@ -1,4 +1,4 @@
-"""What a crash leaves: stacks, and a core."""
+"""A crash leaves stacks and a core."""
 
 from __future__ import annotations
 

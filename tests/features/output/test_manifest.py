@@ -1,4 +1,4 @@
-"""What the manifest tells of a peer and its end."""
+"""The manifest describes a peer and its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The peer's real stdout and stderr: there when the call returns, all of it, to the last word."""
+"""`stdout` and `stderr` have all that a call has printed when it returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the threads of a peer are: of one that answers, and of one that cannot."""
+"""Stacks show where the threads of a peer are, even if it does not answer."""
 
 from __future__ import annotations
 

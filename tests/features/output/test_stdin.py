@@ -1,4 +1,4 @@
-"""The peer's real stdin."""
+"""`stdin` writes to the standard input of the peer."""
 
 from __future__ import annotations
 

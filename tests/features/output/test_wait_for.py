@@ -1,4 +1,4 @@
-"""`wait_for`: waiting for what a peer prints."""
+"""`wait_for` waits for what a peer prints."""
 
 from __future__ import annotations
 

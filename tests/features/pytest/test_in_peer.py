@@ -1,4 +1,4 @@
-"""`@pytest.mark.in_peer`: what runs where, and what is sent."""
+"""`@pytest.mark.in_peer`: which parts of a test run in the peer, and which values travel."""
 
 from __future__ import annotations
 
@@ -405,7 +405,7 @@ def test_bad_value_is_an_error_that_names_the_marker(inner, marked):
     result.stdout.fnmatch_lines(["E *in_peer marker: args: expected a list of str, got '-O'"])
 
 
-def test_peer_that_nobody_waits_for_is_waited_for(inner, marked):
+def test_peer_is_waited_for_though_it_is_started_without_waiting(inner, marked):
     marked("def test(): assert not is_here()", "wait_boot=False")
     inner.run().assert_outcomes(passed=1)
 

@@ -1,4 +1,4 @@
-"""The marker, which gives options to `peer` and `peer_factory`."""
+"""The marker `peer` gives options to `peer` and `peer_factory`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""However a test ends, no process of its peers is left, nor anything they started."""
+"""However a test ends, neither its peers nor their children are left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A failing test shows where it failed in the peer; outcomes of pytest are its own."""
+"""The report of a failing test shows where it failed in the peer."""
 
 from __future__ import annotations
 

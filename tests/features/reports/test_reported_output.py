@@ -1,4 +1,4 @@
-"""A failing test shows what its peers have printed."""
+"""The report of a failing test shows what its peers have printed."""
 
 from __future__ import annotations
 

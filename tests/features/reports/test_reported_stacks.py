@@ -1,4 +1,4 @@
-"""A failing test shows where its peers were when it failed."""
+"""The report of a failing test shows the stacks of its peers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Warnings of a peer in what pytest says: the summary, and the report of a test that they fail."""
+"""Warnings of a peer are in the summary of pytest, and in the report of a test that they fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Peers in which nothing is installed. They import this module, whose functions they call: so all at its top has to pass there."""
+"""Peers in which nothing is installed. They import this module, so they execute its top level."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def give_up() -> None:
     eventually(lambda: [][0], timeout=0)
 
 
-def test_eventually_tells_how_long_it_waited(bare: Peer) -> None:
+def test_error_of_eventually_says_how_long_it_waited(bare: Peer) -> None:
     with pytest.raises(IndexError) as caught:
         bare.call(give_up)
     assert "still so after 0 s and 1 attempts" in caught.value.__notes__

@@ -1,4 +1,4 @@
-"""Every way to fail at booting: what is no program, ends, hangs, or is too old."""
+"""Boots that fail: the program is missing, ends, hangs, or is too old."""
 
 from __future__ import annotations
 

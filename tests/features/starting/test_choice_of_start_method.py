@@ -1,4 +1,4 @@
-"""Which peers are forked, and which are spawned."""
+"""The choice between forked and spawned peers."""
 
 from __future__ import annotations
 

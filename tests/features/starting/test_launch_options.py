@@ -1,4 +1,4 @@
-"""What a peer is started with: command line, environment, directory."""
+"""Options for the start of a peer: command line, environment, directory."""
 
 from __future__ import annotations
 

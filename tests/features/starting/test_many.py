@@ -1,4 +1,4 @@
-"""Starting several peers at once, and what happens when some fail."""
+"""Several peers start at once, and some of them may fail."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_peer_that_does_not_boot_fails_and_stops_the_group(peer_factory: Any) ->
     assert peer_factory(name="rank-0").state == "running"
 
 
-def test_peers_that_do_not_boot_are_all_told(peer_factory: Any) -> None:
+def test_peers_that_do_not_boot_are_all_reported(peer_factory: Any) -> None:
     with pytest.raises(ExceptionGroup) as caught:
         peer_factory.many(3, name="rank", exec=["sh", "-c", "exit 7"])
     assert len(caught.value.exceptions) == 3

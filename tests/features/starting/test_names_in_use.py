@@ -1,4 +1,4 @@
-"""A name is one peer's, as long as that is alive."""
+"""The name of a running peer is in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fork server under pytest: when it starts, and what it has imported."""
+"""The fork server under pytest: when it starts, and which modules it imports."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_start_method_that_does_not_exist_is_a_usage_error(inner):
     result.stderr.fnmatch_lines(["*--peer-start-method: start_method: expected one of*"])
 
 
-def test_monkey_patched_origin_is_told_of_in_the_test(inner):
+def test_monkey_patched_origin_fails_the_test(inner):
     inner.write(
         """
         import subprocess
@@ -189,4 +189,4 @@ def test_gc_threshold_of_a_preloaded_module_stays(inner):
             assert peer.call(gc.get_threshold) == (4321, 10, 10)
         """
     )
-    inner.run().assert_outcomes(passed=1)
+    inner.run_apart().assert_outcomes(passed=1)

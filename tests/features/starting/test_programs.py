@@ -1,4 +1,4 @@
-"""Programs that use the library: without pytest, and what is left at their end."""
+"""Programs that use the library without pytest leave nothing behind."""
 
 from __future__ import annotations
 

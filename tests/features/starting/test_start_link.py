@@ -1,4 +1,4 @@
-"""`start_link`: a peer that ends with the thread that started it."""
+"""`start_link`: the peer ends with the thread that started it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A forked peer and a spawned one are the same to the code that runs there, but for what the guide names."""
+"""Code in a forked peer finds what it finds in a spawned one, but for what the guide names."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def test_modules_of_the_tests_are_not_in_the_fork_server(peer_factory):
 # What is different
 
 
-def test_command_line_ends_with_the_name_all_the_same(peer_factory):
+def test_command_line_ends_with_the_name(peer_factory):
     peer = peer_factory(start_method="forkserver", name="told-apart")
     words = Path(f"/proc/{peer.pid}/cmdline").read_text().split("\0")
     assert words[-2].strip() == peer.node

@@ -1,4 +1,4 @@
-"""Ways to wait for a peer to boot, or not to wait, or to stop it before it has."""
+"""`wait_boot`: waiting for a boot, not waiting for it, and stopping a peer during it."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def launcher_pid(peer: pytest_peer.Peer) -> int:
     return child.pid
 
 
-def test_stop_during_boot_fails_who_waits(peer_factory, gate):
+def test_stop_during_boot_fails_waiting_threads(peer_factory, gate):
     peer = peer_factory(exec=gate.launcher(), wait_boot=False)
     answer = peer.submit(os.getpid)
     peer.stop()

@@ -1,4 +1,4 @@
-"""What a peer has started ends with it."""
+"""The descendants of a peer end with it."""
 
 from __future__ import annotations
 

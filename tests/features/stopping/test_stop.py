@@ -1,4 +1,4 @@
-"""Stopping a peer with every form of ``shutdown``."""
+"""`stop` with every form of ``shutdown``."""
 
 from __future__ import annotations
 

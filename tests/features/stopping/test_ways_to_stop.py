@@ -1,4 +1,4 @@
-"""Ways to stop peers without `stop`: ``with``, `shutdown`, a group; and what they do afterwards."""
+"""Peers are stopped by ``with``, by `shutdown`, and as a group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Detached peers: a session of their own, no terminal, output to files; and an end with their link all the same."""
+"""Detached peers have a session of their own and no terminal, write to files, and end with their
+link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A boot over TCP that fails does so at once, and says why."""
+"""A boot over TCP that fails does so at once and says why."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_missing_program_is_exec_not_found(peer_factory, tmp_path):
 
 
 @pytest.mark.parametrize("version", ["2.7", "3.6", "3.7"])
-def test_too_old_python_is_told(peer_factory, requires_python, version):
+def test_too_old_python_is_reported(peer_factory, requires_python, version):
     error = failure(peer_factory, exec=requires_python(version))
     assert isinstance(error, pytest_peer.HandshakeError)
     assert f"Python {version}" in str(error)
@@ -75,7 +75,7 @@ def test_program_that_never_connects_times_out_with_its_output(peer_factory, pro
     assert_gone(map(int, (tmp_path / "pids").read_text().split()), within=0)
 
 
-def test_program_that_loses_the_secret_on_its_way_is_told(peer_factory):
+def test_program_that_loses_the_secret_is_reported(peer_factory):
     words = ["env", "-u", "PYTEST_PEER_SECRET", sys.executable]
     assert "PYTEST_PEER_SECRET" in failure(peer_factory, exec=words).output
 
@@ -90,7 +90,7 @@ def test_program_that_connects_and_leaves_is_a_boot_error(peer_factory, program)
 # Ports
 
 
-def test_port_of_somebody_else_is_a_boot_error_that_names_it(peer_factory, listener):
+def test_port_in_use_is_a_boot_error_that_names_it(peer_factory, listener):
     port = listener.getsockname()[1]
     error = failure(peer_factory, connection=port, wait_boot=False)
     assert f"127.0.0.1 port {port}" in str(error)

@@ -1,4 +1,4 @@
-"""A peer over TCP does not outlive its origin either, detached or not, whatever it does."""
+"""A peer over TCP does not outlive its origin, detached or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody but the peer gets its secrets, and they are of no use afterwards."""
+"""Only the peer gets its secrets, and each is good for one connection."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_origin_itself_has_no_such_variable(peer_factory):
     assert "PYTEST_PEER_SECRET" not in os.environ
 
 
-def test_nobody_listens_when_the_peer_has_come(besieged):
+def test_port_is_closed_when_the_peer_has_connected(besieged):
     besieged.boot()
     assert_refused(besieged.address)
 

@@ -1,4 +1,4 @@
-"""What decides between the start methods."""
+"""The choice between the start methods."""
 
 from __future__ import annotations
 

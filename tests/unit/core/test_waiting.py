@@ -1,4 +1,4 @@
-"""Conditions and events that a signal's handler may interrupt at any moment."""
+"""Conditions and events that a signal handler may interrupt at any moment."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ STEPS = {
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_interrupt_at_any_moment_leaves_nobody_hanging(step: str) -> None:
+def test_interrupt_at_any_moment_leaves_no_thread_hanging(step: str) -> None:
     doing, other = STEPS[step]
     program = INTERRUPTED.replace("{step}", doing).replace("{other}", other)
     done = subprocess.run(
@@ -116,7 +116,7 @@ def test_wait_ends_after_its_time(timeout: float) -> None:
     assert condition.acquire(blocking=False)
 
 
-def test_condition_is_free_while_somebody_waits() -> None:
+def test_condition_is_free_while_a_thread_waits() -> None:
     condition, waits = Condition(), threading.Event()
 
     def wait() -> None:

@@ -1,4 +1,4 @@
-"""How a pattern is found in output that comes in pieces."""
+"""A pattern is found in output that comes in pieces."""
 
 from __future__ import annotations
 

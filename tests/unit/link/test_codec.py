@@ -1,4 +1,4 @@
-"""What travels by reference, what needs cloudpickle, and the refusals."""
+"""Pickling: by reference, by cloudpickle, or refused."""
 
 from __future__ import annotations
 

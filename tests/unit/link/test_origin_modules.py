@@ -1,4 +1,4 @@
-"""Which modules a peer is told of."""
+"""Modules that a peer is told about."""
 
 from __future__ import annotations
 

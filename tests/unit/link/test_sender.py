@@ -1,4 +1,5 @@
-"""Who is sent when: big messages in turns, small ones between, and what must keep its order keeps it."""
+"""Big messages are sent in turns, small ones between them, and what must keep its order keeps
+it."""
 
 from __future__ import annotations
 
