@@ -5,8 +5,6 @@ that follow each other all run on the main thread, as signal handlers, sqlite3 c
 toolkits need it.
 """
 
-from __future__ import annotations
-
 import functools
 import pickle
 import sys

@@ -1,7 +1,5 @@
 """The main program of a peer: set up, listen, run calls, end."""
 
-from __future__ import annotations
-
 import _thread
 import atexit
 import errno

@@ -1,7 +1,5 @@
 """Requests of the peer to the origin, and the wait for the response."""
 
-from __future__ import annotations
-
 import _thread
 import os
 import threading

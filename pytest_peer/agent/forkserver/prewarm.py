@@ -6,8 +6,6 @@ writing into it (PEP 659), so the fork server runs it until that is done, and it
 pages. A spare runs it once more: that copies all other pages before it is needed.
 """
 
-from __future__ import annotations
-
 import gc
 import operator
 import os

@@ -6,8 +6,6 @@ that peer, whatever session it is in, and a child of the template that is not kn
 orphan of a peer that has ended.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import signal

@@ -1,7 +1,5 @@
 """Finds this package where a peer has it, before `imports` finds its stubs."""
 
-from __future__ import annotations
-
 import os
 import sys
 
