@@ -66,7 +66,6 @@ def reason_for_none(process: Crashed, pattern: str) -> str:
 
 
 def _newest(process: Crashed, pattern: str) -> Path | None:
-    """Return the newest core that is not older than the process."""
     cores = []
     for name in (name for each in paths(process, pattern) for name in glob.glob(each)):
         with contextlib.suppress(OSError):

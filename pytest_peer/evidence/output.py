@@ -62,7 +62,6 @@ class OutputStream:
         self.path = log
 
     def watch(self) -> None:
-        """Begin to read."""
         loop.add(self._fd, self._ready)
 
     @property

@@ -43,7 +43,6 @@ class StandardStreams:
             self._ours.append(os.fdopen(ours, mode, buffering=0))
 
     def open(self) -> None:
-        """Begin to read and to log."""
         stdin, stdout, stderr = self._ours
         self.stdin = InputStream(stdin)
         self.stdout = OutputStream(stdout, self._logs[0])
@@ -72,7 +71,6 @@ class StandardStreams:
             self.stderr.drain()
 
     def text(self) -> str:
-        """Return all that was written, stdout first."""
         return self.stdout.text + self.stderr.text
 
     def last_output(self) -> str:
@@ -85,7 +83,6 @@ class StandardStreams:
             stream.disown(null_fd)
 
     def close(self) -> None:
-        """Read what is left, and close everything."""
         self.close_theirs()
         for file in self._ours:
             file.close()
@@ -102,7 +99,6 @@ class DetachedStreams(StandardStreams):
             self.theirs.append(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
 
     def open(self) -> None:
-        """Open the files for reading."""
         self.stdin: InputStream = _NoInput()
         self.stdout: OutputStream = OutputStream(None, self._logs[0])
         self.stderr: OutputStream = OutputStream(None, self._logs[1])

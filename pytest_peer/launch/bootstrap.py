@@ -150,7 +150,6 @@ def _code(compiled: bool, entry: str, modules: tuple[str, ...]) -> bytes:
 
 
 def _module(name: str, compiled: bool) -> tuple[str, str, CodeType | str]:
-    """Return full name, file and code of a module."""
     full_name = f"{_AGENT}.{name}"
     loader = SourceFileLoader(full_name, _file(name))
     # The loader has most code compiled in a cache.
