@@ -5,8 +5,6 @@ are in the peer's directory of artifacts. Where the peer cannot write there, a c
 stderr, and the signal does nothing.
 """
 
-from __future__ import annotations
-
 # The import of `signal` takes a millisecond of every boot.
 import _signal  # type: ignore[import-not-found]
 import os

@@ -25,6 +25,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import Any
 
 if TYPE_CHECKING:
     from .states import DownReason
@@ -77,16 +78,8 @@ class ExecNotFound(BootError):
 class BootTimeout(BootError, TimeoutError):
     """The peer did not answer within ``wait_boot`` seconds; its process was killed."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        argv: Sequence[str] = (),
-        exit_status: int | None = None,
-        output: str = "",
-        stacks: str = "",
-    ) -> None:
-        super().__init__(message, argv=argv, exit_status=exit_status, output=output)
+    def __init__(self, message: str, *, stacks: str = "", **facts: Any) -> None:
+        super().__init__(message, **facts)
         #: The Python stack of every thread when the time was over; empty if it is not known.
         self.stacks = stacks
 

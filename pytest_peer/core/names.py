@@ -67,7 +67,6 @@ def checked(name: object) -> str:
 
 
 def short_host() -> str:
-    """Return this host's name up to the first dot."""
     return socket.gethostname().partition(".")[0] or "localhost"
 
 

@@ -112,7 +112,6 @@ class PeerOptions:
 
 
 def names_of_options() -> list[str]:
-    """Return the names of all options."""
     return [option.name for option in fields(PeerOptions)]
 
 

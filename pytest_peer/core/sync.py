@@ -78,7 +78,6 @@ class Condition(_thread.RLock):  # type: ignore[misc]  # for the type checker on
             self.acquire()
 
     def notify_all(self) -> None:
-        """Wake all waiting threads."""
         self._waiters.wake()
 
 
@@ -93,7 +92,6 @@ class Event:
         self._waiters = _Waiters()
 
     def is_set(self) -> bool:
-        """Return whether the event has happened."""
         return self._is_set
 
     def set(self) -> None:

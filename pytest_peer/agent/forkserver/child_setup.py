@@ -1,7 +1,5 @@
 """Give a process that is forked from the template what a new process would have."""
 
-from __future__ import annotations
-
 import ctypes
 import fcntl
 import os

@@ -12,8 +12,6 @@ A request and a report are four bytes of length and a marshalled tuple. Descript
 first byte of a request.
 """
 
-from __future__ import annotations
-
 import array
 import contextlib
 import gc
