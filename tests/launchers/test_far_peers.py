@@ -135,7 +135,7 @@ def test_last_output_and_signal_arrive(far):
 
 
 def test_crash_shows_the_stack(far):
-    with pytest.raises(pytest_peer.PeerDown, match="last_output"):
+    with pytest.raises(pytest_peer.PeerDown, match="in last_output"):
         far.call(last_output)
 
 

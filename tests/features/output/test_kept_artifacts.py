@@ -211,7 +211,7 @@ def test_all_that_a_peer_has_put_there_stays(inner, kept):
 
 def test_a_run_that_is_killed_leaves_them(inner):
     inner.write("def test_it(peer_factory): peer_factory(name='db'); os.kill(os.getpid(), 9)")
-    inner.run("--peer-artifacts=kept")
+    inner.run_apart("--peer-artifacts=kept")
     assert directories(inner.path / "kept") == ["test_inner.py--test_it/db"]
 
 
