@@ -57,11 +57,11 @@ def test_start_without_free_threads_is_an_error_that_passes(run):
 def test_many_without_free_descriptors_fail_together(run):
     said = run(
         """
-        from pytest_peer.peers.supervisor import Nursery
+        from pytest_peer.peers.supervisor import Supervisor
         import itertools
         start().stop()
         names = map("peer-{}".format, itertools.count())
-        def many(): Nursery().start_many(2, {}, lambda: next(names))
+        def many(): Supervisor().start_many(2, {}, lambda: next(names))
         """,
         LIMITED,
         "print(with_descriptors(20, many).replace('\\n', ' '))",

@@ -173,7 +173,7 @@ def test_wait_boot_raises_when_another_thread_stops_the_peer(peer_factory):
 
     def kill_and_start(thread: threading.Thread) -> None:
         if thread.name.startswith("pytest-peer-boot") and not waiting:
-            life = peer.incarnation  # the new one, which will not stay
+            life = peer.instance  # the new one, which will not stay
             waiting.append(threading.Thread(target=wait, args=(life.wait_boot,), daemon=True))
             waiting[0].start()
             peer.kill()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from inner_pytest import load_only
@@ -217,7 +218,11 @@ def test_stop_at_the_end_of_the_interpreter(tmp_path, end, record_property):
         [sys.executable, "-c", PROGRAM + ENDS[end]],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(SUPPORT), "TMPDIR": str(tmp_path)},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{SUPPORT}:{Path(__file__).parent}",
+            "TMPDIR": str(tmp_path),
+        },
         text=True,
     ) as process:
         try:

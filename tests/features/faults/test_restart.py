@@ -287,7 +287,7 @@ def test_what_needs_a_process_waits_for_that_of_a_restart(peer, what):
 
 def test_attribute_of_the_process_raises_where_a_restart_failed(peer):
     def failing(*args: object) -> None:
-        life = peer.incarnation
+        life = peer.instance
         with pytest.raises(pytest_peer.PeerDown):
             life.begun.set()  # as it is a moment before the life before is the present one again
             peer.stdout.text
