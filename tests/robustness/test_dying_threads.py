@@ -62,7 +62,7 @@ def test_event_loop_ended_by_a_tracing_function_is_replaced(run):
         watcher.add(os.pipe()[0], print)
         threading.settrace(None)
         for thread in threading.enumerate():
-            if thread.name == "pytest-peer-watcher":
+            if thread.name == "pytest-peer-loop":
                 thread.join()
         with start(wait_boot=20) as peer:
             print(peer.call_within(20, int))
@@ -80,4 +80,4 @@ def test_a_living_thread_of_ours_is_never_taken_for_dead(peer_factory):
         assert called.wait(20)
         peer_factory().stop()
     names = [thread.name for thread in threading.enumerate()]
-    assert names.count("pytest-peer-watcher") == 1
+    assert names.count("pytest-peer-loop") == 1

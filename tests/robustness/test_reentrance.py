@@ -143,7 +143,7 @@ class Owner:
 finalized, read = [], os.read
 
 def collecting(*args):
-    if threading.current_thread().name == "pytest-peer-watcher":
+    if threading.current_thread().name == "pytest-peer-loop":
         gc.collect()
     return read(*args)
 
@@ -156,7 +156,7 @@ peer.submit(os._exit, 3)
 print(*finalized, peer.wait_down(5))
 pytest_peer.eventually(lambda: pytest_peer.start(name="owned").stop(), 5)
 """
-    assert run(HEAD, program) == ["pytest-peer-watcher exited with status 3"]
+    assert run(HEAD, program) == ["pytest-peer-loop exited with status 3"]
 
 
 #: An end that is not told is waited for so long here, and not 20 s.

@@ -22,7 +22,7 @@ from timeouts import AT_ONCE
 from timeouts import LONG
 
 import pytest_peer
-from pytest_peer.core.clock import Thread
+from pytest_peer.core import worker
 
 
 def exit_otherwise_at_exit(status: int) -> None:
@@ -145,7 +145,7 @@ def test_stop_when_the_artifacts_have_been_removed(peer):
 
 def test_kill_by_another_thread_during_the_boot_is_a_boot_error(peer_factory):
     peer = peer_factory(peer_down="continue")
-    start, kills = Thread.start, [peer.kill]
+    start, kills = worker._start, [peer.kill]
 
     def kill_and_start(thread: threading.Thread) -> None:
         if thread.name.startswith("pytest-peer-boot") and kills:
@@ -153,7 +153,7 @@ def test_kill_by_another_thread_during_the_boot_is_a_boot_error(peer_factory):
         start(thread)
 
     with (
-        mock.patch.object(Thread, "start", kill_and_start),
+        mock.patch.object(worker, "_start", kill_and_start),
         pytest.raises(pytest_peer.BootError, match="stopped"),
     ):
         peer.restart()
@@ -163,7 +163,7 @@ def test_kill_by_another_thread_during_the_boot_is_a_boot_error(peer_factory):
 
 def test_wait_boot_raises_when_another_thread_stops_the_peer(peer_factory):
     peer = peer_factory(peer_down="continue")
-    start, told, waiting = Thread.start, [], []
+    start, told, waiting = worker._start, [], []
 
     def wait(wait_boot: Callable[[None], object]) -> None:
         try:
@@ -180,7 +180,7 @@ def test_wait_boot_raises_when_another_thread_stops_the_peer(peer_factory):
         start(thread)
 
     with (
-        mock.patch.object(Thread, "start", kill_and_start),
+        mock.patch.object(worker, "_start", kill_and_start),
         pytest.raises(pytest_peer.BootError, match="stopped"),
     ):
         peer.restart()

@@ -19,7 +19,7 @@ from processes import is_running
 from timeouts import LONG
 
 import pytest_peer
-from pytest_peer.core.clock import Thread
+from pytest_peer.core import worker
 from pytest_peer.peers.process import PeerProcess
 
 state_of_module: list[str] = []
@@ -205,7 +205,7 @@ def test_random_stops_kills_and_restarts_lose_no_process(peer_factory):
 
 def test_failed_restart_leaves_a_concurrent_restart_alone(peer):
     """As a signal's handler does that comes in the middle of a restart, and restarts the peer itself."""
-    start, handlers = Thread.start, [peer.restart]
+    start, handlers = worker._start, [peer.restart]
 
     def interrupted(thread: threading.Thread) -> None:
         if thread.name.startswith("pytest-peer-boot") and handlers:
@@ -213,7 +213,7 @@ def test_failed_restart_leaves_a_concurrent_restart_alone(peer):
         start(thread)
 
     with (
-        mock.patch.object(Thread, "start", interrupted),
+        mock.patch.object(worker, "_start", interrupted),
         contextlib.suppress(pytest_peer.PeerError),
     ):
         peer.restart()
@@ -233,7 +233,7 @@ def test_restart_that_hangs_in_its_boot_blocks_no_other_thread(peer_factory, gat
 
 
 def test_forked_child_can_restart_a_peer_during_another_restart(peer):
-    start, held, go_on = Thread.start, threading.Event(), threading.Event()
+    start, held, go_on = worker._start, threading.Event(), threading.Event()
 
     def hold(thread: threading.Thread) -> None:
         if thread.name.startswith("pytest-peer-boot") and not held.is_set():
@@ -242,7 +242,7 @@ def test_forked_child_can_restart_a_peer_during_another_restart(peer):
         start(thread)
 
     read, write = os.pipe()
-    with ThreadPoolExecutor() as threads, mock.patch.object(Thread, "start", hold):
+    with ThreadPoolExecutor() as threads, mock.patch.object(worker, "_start", hold):
         restarting = threads.submit(peer.restart)
         assert held.wait(LONG)
         if (child := os.fork()) == 0:
