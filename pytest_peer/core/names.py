@@ -12,7 +12,6 @@ import os
 import re
 import socket
 
-
 __tracebackhide__ = True
 
 #: A host name label's limit; file systems allow more.

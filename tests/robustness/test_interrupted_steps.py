@@ -1,28 +1,92 @@
-"""An exception of a signal's handler at moments that a signal hardly ever meets: what was begun is known to somebody, or undone."""
+"""An exception of a signal's handler at any step of our code: what was begun is known, or undone."""
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import os
 import signal
+import threading
+import time
 
 import pytest
+from occupations import wait_forever
 from steps import Interrupted
-from steps import at
-from steps import interrupt
+from steps import at_step
 
 import pytest_peer
 
 LIMIT = 20.0  # seconds, of what must come
 
 
-def test_an_interrupted_expectation_excuses_nothing(tmp_path):
+@pytest.mark.parametrize("number", range(0, 140, 2))
+def test_an_interrupted_start_leaves_nothing(peer_factory, number):
+    """The next test finds the name free, whatever came of this start."""
+    try:
+        with at_step(number):
+            peer_factory(name="interrupted-start")
+    except Interrupted:
+        pass
+    assert peer_factory().call_within(LIMIT, int) == 0
+
+
+@pytest.mark.parametrize("number", range(0, 280, 7))
+def test_an_interrupted_restart_may_be_repeated(peer_factory, number):
+    peer = peer_factory(name="interrupted-restart")
+    try:
+        with at_step(number):
+            peer.restart()
+    except Interrupted:
+        pass
+    assert peer.restart().call_within(LIMIT, os.getpid) == peer.pid
+
+
+@pytest.mark.parametrize("number", range(0, 110, 4))
+def test_an_interrupted_stop_leaves_a_peer_that_can_be_killed(peer_factory, number):
+    """Also where the handling of one interrupt is interrupted by another."""
+    peer = peer_factory(shutdown=None)
+    peer.cast(wait_forever)
+    peer.stdout.wait_for("waiting", LIMIT)
+    # Later steps come when a signal has ended the wait.
+    came = []
+
+    def handler(*_: object) -> None:
+        came.append(True)
+        raise Interrupted
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    try:
+        with pytest.raises(Interrupted), at_step(number):
+            peer.stop()
+        while not came:
+            with contextlib.suppress(Interrupted):
+                time.sleep(0.01)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    peer.kill()
+    assert peer.state == "down"
+
+
+@pytest.mark.parametrize("number", range(0, 80, 4))
+def test_an_interrupted_kill_may_be_repeated(peer_factory, number):
+    peer = peer_factory()
+    try:
+        with at_step(number):
+            peer.kill()
+    except Interrupted:
+        pass
+    peer.kill()
+    assert peer.down_reason.signal == signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", range(0, 60, 5))
+def test_an_interrupted_expectation_excuses_nothing(tmp_path, number):
     peer = pytest_peer.start(artifacts=tmp_path)
-    with (
-        pytest.raises(Interrupted),
-        at(("peers/lifecycle.py", "expect", "return"), do=interrupt),
-        peer.expect_death(),
-    ):
+    try:
+        with at_step(number), peer.expect_death(0):
+            pass
+    except (Interrupted, TimeoutError):
         pass
     os.kill(peer.pid, signal.SIGKILL)
     peer.wait_down(LIMIT)
@@ -30,66 +94,59 @@ def test_an_interrupted_expectation_excuses_nothing(tmp_path):
         pytest_peer.start().stop()
 
 
-def test_an_interrupted_wait_tells_of_the_interrupt(peer):
-    """And not of a lock."""
-    future = peer.submit(operator.add, 1, 2)
-    with (
-        pytest.raises(Interrupted),
-        at(("core/sync.py", "discard", "call"), do=interrupt),
-    ):
-        while True:  # it may be answered before it is waited for
-            future.result(LIMIT)
-            future = peer.submit(operator.add, 1, 2)
-
-
-def test_calls_whose_submit_was_interrupted_are_not_waited_for(run):
-    program = """
-import operator, steps, pytest_peer
-peer = pytest_peer.start()
-try:
-    with steps.at(("link/pending.py", "add", "return"), do=steps.interrupt):
-        peer.submit(operator.add, 1, 2)
-except steps.Interrupted:
+@pytest.mark.parametrize("number", range(0, 60, 5))
+def test_a_call_whose_submit_was_interrupted_is_not_waited_for(peer_factory, number):
+    peer = peer_factory()
+    try:
+        with at_step(number):
+            peer.submit(operator.add, 1, 2)
+    except Interrupted:
+        pass
     peer.shutdown()
-print(peer.state)
-"""
-    assert run(program) == ["down"]
+    assert peer.state == "down"
 
 
-def test_a_stop_that_was_interrupted_before_the_peer_was_told_may_be_repeated(run):
-    """It may take as long as it likes, so nobody kills it."""
-    program = """
-import steps, pytest_peer
-peer = pytest_peer.start(shutdown=None)
-try:
-    with steps.at(("link/calls.py", "shut_down", "call"), do=steps.interrupt):
-        peer.stop()
-except steps.Interrupted:
-    peer.stop()
-print(peer.down_reason.kind)
-"""
-    assert run(program) == ["stopped"]
+@pytest.mark.parametrize("number", range(0, 60, 5))
+def test_an_interrupted_wait_for_a_result_may_be_repeated(peer, number):
+    future = peer.submit(operator.add, 1, 2)
+    try:
+        with at_step(number):
+            future.result(LIMIT)
+    except Interrupted:
+        pass
+    assert future.result(LIMIT) == 3
 
 
-#: A signal comes while a fork server imports something, or two, the second when the first is dealt with.
+#: Signals come while a fork server imports something, the second when the first is dealt with.
 NOT_YET = """
-import os, sys
-import pytest_peer, pytest_peer.peers.lifecycle, pytest_peer.launch.forkserver, steps
-pytest_peer.peers.lifecycle.KILLED = 0.2  # and not 20
-gate, verb, *moments = sys.argv[1:]
+import os, signal, sys
+import pytest_peer, pytest_peer.peers.lifecycle, pytest_peer.launch.forkserver.registry as registry
+pytest_peer.peers.lifecycle.KILLED = 0.5  # and not 20
+gate, verb, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
 peer = pytest_peer.start(name="db")
 if verb == "start":
     peer.stop()
-pytest_peer.launch.forkserver.preload[:] = ("slow",)
+registry.preload[:] = ["slow"]
 sys.path.insert(0, os.path.dirname(gate))
-signals = [("core/sync.py", "wait", "call"), ("peers/lifecycle.py", "kill", "call")][:int(moments[0])]
+
+class Interrupted(BaseException):
+    pass
+
+def interrupt(*_):
+    global times
+    times -= 1
+    if times == 0:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    raise Interrupted
+
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 0.3, 0.1)
 try:
-    with steps.at(*signals, do=steps.interrupt):
-        if verb == "start":
-            pytest_peer.start(name="db", wait_boot=60)
-        else:
-            peer.restart(wait_boot=60)
-except steps.Interrupted:
+    if verb == "start":
+        pytest_peer.start(name="db", wait_boot=60)
+    else:
+        peer.restart(wait_boot=60)
+except Interrupted:
     open(gate, "w").close()  # the process comes into being now
 peer.stop()
 started = []
@@ -113,74 +170,40 @@ def test_a_boot_that_is_interrupted_before_there_is_a_process_leaves_none(
     assert run(NOT_YET, words=[str(gate), verb, times]) == ["True"]
 
 
-#: Twice: the first start of a process, which also starts what watches and what forks, and one when all that has ended.
-STARTS = """
-import sys, pytest_peer, steps
-for _ in range(2):
-    try:
-        with steps.at(tuple(sys.argv[1:]), do=steps.interrupt):
-            pytest_peer.start(name="db")
-    except steps.Interrupted:
-        print("interrupted")
-    started = []
-    def begin():
-        started.append(pytest_peer.start(name="db"))
-        return True
-    pytest_peer.eventually(begin, 10)
-    print(started[0].call_within(10, int))
-    started[0].stop()
-"""
-
-
-@pytest.mark.parametrize(
-    ("file", "function", "moment"),
-    [
-        ("peers/supervisor.py", "_begin", "call"),
-        ("peers/lifecycle.py", "start", "call"),
-        ("core/clock.py", "start", "call"),
-        ("core/clock.py", "start", "return"),
-        ("core/sync.py", "wait_for", "call"),
-        ("peers/lifecycle.py", "start", "return"),
-        ("core/options.py", "awaits_boot", "call"),
-        ("peers/lifecycle.py", "wait_boot", "call"),
-        ("peers/lifecycle.py", "wait_boot", "return"),
-    ],
-)
-def test_a_start_that_is_interrupted_leaves_no_peer_and_its_name_free(run, file, function, moment):
-    said = run(STARTS, words=[file, function, moment])
-    assert said == ["interrupted", "0", "interrupted", "0"]
-
-
-def test_a_fork_server_whose_start_is_interrupted_is_followed_by_another(run):
+@pytest.mark.parametrize("number", ["0", "4", "8", "16", "32"])
+def test_a_fork_server_whose_start_is_interrupted_is_followed_by_another(run, number):
     """As when tests are collected."""
     program = """
-import os, pytest_peer, pytest_peer.launch.forkserver.registry, steps
+import os, sys, pytest_peer, steps
+import pytest_peer.launch.forkserver.registry as registry
 from pathlib import Path
 try:
-    with steps.at(("core/clock.py", "start", "return"), do=steps.interrupt):
-        pytest_peer.launch.forkserver.registry.running()
+    with steps.at_step(int(sys.argv[1])):
+        registry.running()
 except steps.Interrupted:
-    print(pytest_peer.start().call(int))
+    pass
+print(pytest_peer.start().call(int))
 def servers():
     tasks = Path("/proc/self/task").glob("*/children")
     return [pid for task in tasks for pid in task.read_text().split()]
 print(pytest_peer.eventually(lambda: len(servers()) == 1, 10))
 """
-    assert run(program) == ["0", "True"]
+    assert run(program, words=[number]) == ["0", "True"]
 
 
 # A death at such a moment
 
 
 @pytest.mark.parametrize("say", ["call", "call_within", "submit", "cast", "send", "stop"])
-def test_what_is_said_at_the_moment_of_the_death_is_told_of_it(tmp_path, say):
-    peer = pytest_peer.start(artifacts=tmp_path, peer_down="continue")
-    peer.call(operator.add, 1, 2)  # what it has to know of modules goes before, and need not go now
+@pytest.mark.parametrize("number", [0, 3, 6, 10, 15, 20])
+def test_what_is_said_at_the_moment_of_the_death_learns_of_it(peer_factory, say, number):
+    peer = peer_factory(peer_down="continue")
+    peer.call(operator.add, 1, 2)  # what it must know of modules goes before it, and not now
 
     def die() -> None:
         os.kill(peer.pid, signal.SIGKILL)
         peer.wait_down(LIMIT)
-        peer.stop()  # all is told
+        peer.stop()
 
     says = {
         "call": lambda: peer.call(operator.add, 1, 2),
@@ -188,58 +211,13 @@ def test_what_is_said_at_the_moment_of_the_death_is_told_of_it(tmp_path, say):
         "submit": lambda: peer.submit(operator.add, 1, 2).result(LIMIT),
         "cast": lambda: peer.cast(operator.add, 1, 2),
         "send": lambda: peer.send("box", 1),
+        "stop": peer.stop,
     }
-    with at(("link/calls.py", "_post", "call"), do=die):
-        if say == "stop":
-            peer.stop()
-        else:
-            with pytest.raises(pytest_peer.PeerDown):
-                says[say]()
-
-
-# No thread for the end of a peer, so that who waits deals with it
-
-ALONE = """
-import os, signal, sys, threading
-import pytest_peer, steps
-peer = pytest_peer.start(name="db", peer_down="continue")
-peer.call(int)
-threading.stack_size(1 << 47)  # no system has that
-os.kill(peer.pid, signal.SIGKILL)
-file, function, moment = sys.argv[1:]
-try:
-    with steps.at((file, function, moment), do=steps.interrupt):
-        peer.wait_down(20)
-except steps.Interrupted:
-    print("interrupted")
-print(peer.wait_down(20), peer.down_reason)
-try:
-    peer.call_within(20, int)
-except pytest_peer.PeerDown as exc:
-    print(exc.reason)
-peer.stop()
-threading.stack_size(0)
-print(pytest_peer.start(name="db").call(int))
-"""
-
-
-@pytest.mark.parametrize(
-    ("file", "function", "moment"),
-    [
-        ("peers/lifecycle.py", "_finish", "call"),
-        ("peers/lifecycle.py", "_finish_without_link", "call"),
-        ("peers/record.py", "close", "call"),
-        ("launch/process.py", "wait_group_gone", "return"),
-        ("peers/record.py", "close", "return"),
-        ("peers/record.py", "conclude", "call"),
-        ("peers/record.py", "conclude", "return"),
-        ("peers/supervisor.py", "_down", "call"),
-        ("peers/supervisor.py", "_down", "return"),
-        ("link/calls.py", "end", "call"),
-        ("link/gateway.py", "close", "call"),
-        ("peers/lifecycle.py", "_end", "return"),
-    ],
-)
-def test_an_end_whose_telling_is_interrupted_is_told_by_somebody_else(run, file, function, moment):
-    said = run(ALONE, words=[file, function, moment])
-    assert said == ["interrupted", "killed by SIGKILL killed by SIGKILL", "killed by SIGKILL", "0"]
+    with at_step(number, do=die) as step:
+        try:
+            says[say]()
+        except pytest_peer.PeerDown:
+            assert step.reached
+    if step.reached:
+        with pytest.raises(pytest_peer.PeerDown, match="SIGKILL"):
+            peer.call(int)

@@ -57,11 +57,11 @@ def test_a_peer_that_finds_no_threads_says_so_and_later_ones_have_them(run):
 def test_several_peers_that_find_no_descriptors_are_told_together(run):
     said = run(
         """
-        from pytest_peer.peers.supervisor import Nursery
+        from pytest_peer.peers.supervisor import Supervisor
         import itertools
         start().stop()
         names = map("peer-{}".format, itertools.count())
-        def many(): Nursery().start_many(2, {}, lambda: next(names))
+        def many(): Supervisor().start_many(2, {}, lambda: next(names))
         """,
         LIMITED,
         "print(with_descriptors(20, many).replace('\\n', ' '))",

@@ -6,7 +6,6 @@ import atexit
 import os
 import signal
 import sys
-import threading
 from unittest import mock
 
 import pytest
@@ -75,34 +74,6 @@ def test_a_death_is_told_while_the_clock_raises(peer_factory):
     assert peer_factory().call_within(TOLD, int) == 0
 
 
-# What the end needs
-
-
-def test_a_death_is_told_while_nothing_can_be_dumped(mortal):
-    with mock.patch("json.dumps", side_effect=ZeroDivisionError):
-        with pytest.raises(pytest_peer.PeerDown) as caught:
-            mortal.call_within(TOLD, die)
-        assert mortal.restart().call_within(TOLD, int) == 0
-    assert caught.value.reason.signal == signal.SIGKILL
-
-
-def test_peers_that_come_after_nothing_could_be_read_live_and_die_as_ever(run):
-    output = run(
-        """
-        from unittest import mock
-        threading.excepthook = lambda args: None
-        peer = start()
-        with mock.patch("os.read", side_effect=OSError("patched")):
-            told(peer.call_within, 20, int)
-        peer = start()
-        print(told(peer.call_within, 20, int))
-        print(told(peer.call_within, 20, die))
-        """
-    )
-    assert output[0] == "0"
-    assert "killed by SIGKILL" in output[1]
-
-
 # Threads
 
 
@@ -168,26 +139,6 @@ def test_the_death_of_a_fork_server_is_told_while_the_system_has_no_more_threads
     assert said[0] == "no more threads"
     assert "PeerDown" in said[1]
     assert said[2] == "0"
-
-
-# Functions
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_function_that_was_patched_for_a_moment_costs_later_peers_nothing(peer_factory):
-    first = peer_factory(peer_down="continue")
-    here, read, asked = threading.main_thread(), os.read, threading.Event()
-
-    def broken(fd: int, size: int) -> bytes:
-        if threading.current_thread() is here:
-            return read(fd, size)
-        asked.set()
-        raise ZeroDivisionError
-
-    with mock.patch("os.read", broken):
-        first.cast(print, "something to read")
-        assert asked.wait(TOLD)
-    assert peer_factory().call_within(TOLD, int) == 0
 
 
 # Ends that somebody else hears of

@@ -1,13 +1,17 @@
-"""Steps of this thread in the code under test, at which something happens: what a signal's handler may do between any two."""
+"""Steps of this thread in our code, at which something happens: what a signal's handler may do."""
 
 from __future__ import annotations
 
 import contextlib
+import inspect
+import os
 import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
+
+OURS = f"{os.sep}pytest_peer{os.sep}"
 
 
 class Interrupted(BaseException):
@@ -15,34 +19,41 @@ class Interrupted(BaseException):
 
 
 def interrupt() -> None:
-    """As a handler."""
+    """Do as a handler that raises."""
     raise Interrupted
 
 
+class Step:
+    """Whether a step has come."""
+
+    reached = False
+
+
 @contextlib.contextmanager
-def at(*steps: tuple[str, str, str], do: Callable[[], object]) -> Iterator[None]:
-    """In the block: `do` it at these steps, one after the other, once each.
+def at_step(number: int, do: Callable[[], object] = interrupt) -> Iterator[Step]:
+    """Call `do` in the block, at the call or return number `number` of a function of ours.
 
-    :param steps: file and name of a function, and ``"call"`` or ``"return"``.
+    A block with fewer steps goes on as ever.
     """
-    left = list(steps)
+    left, step = number, Step()
 
-    def trace(frame: FrameType, event: str, _: object) -> Any:
-        if not left:
+    def count(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        if event not in ("call", "return"):
+            return count
+        if event == "call" and OURS not in frame.f_code.co_filename:
             return None
-        file, function, moment = left[0]
-        code = frame.f_code
-        if code.co_name != function or not code.co_filename.endswith(f"pytest_peer/{file}"):
-            return trace if event == "call" else None
-        if event == moment:
-            left.pop(0)
+        if event == "return" and frame.f_code.co_flags & inspect.CO_GENERATOR:
+            return count  # perhaps it yields; a signal's handler does not run then
+        left -= 1
+        if left < 0 and not step.reached:
+            step.reached = True
             do()
-        return trace
+        return count
 
     before = sys.gettrace()
-    sys.settrace(trace)
+    sys.settrace(count)
     try:
-        yield
+        yield step
     finally:
         sys.settrace(before)
-    assert not left

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import example
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_peer import NameInUse
 from pytest_peer import random_name
 from pytest_peer.core import names
 
 ALLOWED = re.compile(r"[A-Za-z0-9_.-]{1,63}")
-
-
-@pytest.fixture
-def claimed() -> Iterator[str]:
-    name = random_name("claimed")
-    names.claim(name)
-    yield name
-    names.release(name)
 
 
 def test_random_name_is_prefix_number_and_pid() -> None:
@@ -93,20 +83,6 @@ def test_name_of_a_wrong_type_is_refused_and_quoted(name: object) -> None:
     with pytest.raises(TypeError, match="name") as caught:
         names.checked(name)
     assert repr(name) in str(caught.value)
-
-
-def test_claimed_name_is_in_use(claimed: str) -> None:
-    with pytest.raises(NameInUse, match=claimed):
-        names.claim(claimed)
-
-
-def test_released_name_is_free(claimed: str) -> None:
-    names.release(claimed)
-    names.claim(claimed)
-
-
-def test_releasing_a_free_name_is_harmless() -> None:
-    names.release(random_name())
 
 
 def test_short_host_has_no_dot(monkeypatch: pytest.MonkeyPatch) -> None:
