@@ -177,7 +177,7 @@ class PeerInstance:
     def kill(self) -> None:
         """Have it killed with all that it started, and return at once; `wait_released` waits."""
         self.requests.kill = True
-        loop.call_soon(self._enforce_kill)
+        loop.call_soon(self._heed_requests)
 
     def stop(self) -> None:
         """Begin to end it as the option ``shutdown`` says; `wait_released` waits."""
@@ -190,7 +190,7 @@ class PeerInstance:
                 self.process.remember_descendants()
                 self.client.shut_down(plan.how)
             self.requests.stop_sent = True  # not before: an interrupt leaves it to the next stop
-        loop.call_soon(self._limit_stop)
+        loop.call_soon(self._heed_requests)
 
     def wait_released(self) -> None:
         """Wait, after `stop` or `kill`, until the process and all that it started are gone.
@@ -239,7 +239,7 @@ class PeerInstance:
         self._advance(Phase.BOOTING)
         # The event loop does nothing about these before there is a process.
         if self.requests.kill or self.requests.stop:
-            loop.call_soon(self._enforce_kill)
+            loop.call_soon(self._heed_requests)
         if self.process.exited.is_set():
             loop.call_soon(self._see_end)
         try:
@@ -257,7 +257,7 @@ class PeerInstance:
         link = self.process.connect(self.client.received, self._link_ended)
         if link is None:
             if self.process.unusable is not None:
-                loop.call_soon(self._enforce_kill)
+                loop.call_soon(self._kill)
             self._link_ended()
             return
         assert self.process.interpreter is not None
@@ -280,18 +280,19 @@ class PeerInstance:
         if self._advance(Phase.TIMED_OUT):
             worker.run(self._end_hanging_boot)
 
-    def _enforce_kill(self) -> None:
+    def _heed_requests(self) -> None:
+        """Look at all requests: an interrupt may have lost the call for an earlier one."""
+        if self.requests.kill or not self.requests.stop_sent or self.phase >= Phase.DOWN:
+            self._kill()
+            return
+        plan = self.options.shutdown_plan
+        seconds = _NOTICE if plan.how == "close" else plan.seconds
+        if seconds is not None:
+            self._timers.append(loop.call_later(seconds, self.kill))
+
+    def _kill(self) -> None:
         if Phase.STARTING < self.phase < Phase.DOWN:
             self.process.kill()
-
-    def _limit_stop(self) -> None:
-        if self.phase is Phase.RUNNING and self.requests.stop_sent:
-            plan = self.options.shutdown_plan
-            seconds = _NOTICE if plan.how == "close" else plan.seconds
-            if seconds is not None:
-                self._timers.append(loop.call_later(seconds, self.kill))
-        else:
-            self._enforce_kill()
 
     def _process_ended(self) -> None:
         loop.call_soon(self._see_end)
@@ -330,7 +331,7 @@ class PeerInstance:
 
     def _end_hanging_boot(self) -> None:
         self.record.boot_stacks = self.stacks.before_kill(self.process.exited)
-        loop.call_soon(self._enforce_kill)
+        loop.call_soon(self._kill)
 
     def _complete_record(self) -> None:
         status, last = self.process.exit_status, self._before_end

@@ -1,246 +1,222 @@
-"""A signal handler raises at any step of an action: what was begun is undone, or another thread finishes it.
-
-A signal hardly ever meets such a moment, so each test goes through the steps of an action, one after the other. It does so in a
-program of its own, which prints what went wrong.
-"""
+"""An exception of a signal's handler at any step of our code: what was begun is known, or undone."""
 
 from __future__ import annotations
 
+import contextlib
+import operator
 import os
+import signal
+import threading
+import time
 
 import pytest
+from occupations import wait_forever
+from steps import Interrupted
+from steps import at_step
+from timeouts import LONG
 
-pytestmark = pytest.mark.timeout(150)  # a program has its own limit
+import pytest_peer
 
-IMPORTS = """
-import contextlib, json, operator, os, signal, sys, threading, traceback, warnings
-import pytest_peer, steps
-from pytest_peer import eventually
-from steps import Interrupted, sweep
-"""
 
-#: Of a peer that an interrupt may have left behind, the name would be in use.
-STARTS = """
+@pytest.mark.parametrize("number", range(0, 140, 2))
+def test_an_interrupted_start_leaves_nothing(peer_factory, number):
+    """The next test finds the name free, whatever came of this start."""
+    try:
+        with at_step(number):
+            peer_factory(name="interrupted-start")
+    except Interrupted:
+        pass
+    assert peer_factory().call_within(LONG, int) == 0
+
+
+@pytest.mark.parametrize("number", range(0, 280, 7))
+def test_an_interrupted_restart_may_be_repeated(peer_factory, number):
+    peer = peer_factory(name="interrupted-restart")
+    try:
+        with at_step(number):
+            peer.restart()
+    except Interrupted:
+        pass
+    assert peer.restart().call_within(LONG, os.getpid) == peer.pid
+
+
+@pytest.mark.parametrize("number", range(0, 110, 4))
+def test_an_interrupted_stop_leaves_a_peer_that_can_be_killed(peer_factory, number):
+    """Also where the handling of one interrupt is interrupted by another."""
+    peer = peer_factory(shutdown=None)
+    peer.cast(wait_forever)
+    peer.stdout.wait_for("waiting", LONG)
+    # Later steps come when a signal has ended the wait.
+    came = []
+
+    def handler(*_: object) -> None:
+        came.append(True)
+        raise Interrupted
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    try:
+        with pytest.raises(Interrupted), at_step(number):
+            peer.stop()
+        while not came:
+            with contextlib.suppress(Interrupted):
+                time.sleep(0.01)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    peer.kill()
+    assert peer.state == "down"
+
+
+@pytest.mark.parametrize("number", range(0, 80, 4))
+def test_an_interrupted_kill_may_be_repeated(peer_factory, number):
+    peer = peer_factory()
+    try:
+        with at_step(number):
+            peer.kill()
+    except Interrupted:
+        pass
+    peer.kill()
+    assert peer.down_reason.signal == signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", range(0, 60, 5))
+def test_an_interrupted_expectation_excuses_nothing(tmp_path, number):
+    peer = pytest_peer.start(artifacts=tmp_path)
+    try:
+        with at_step(number), peer.expect_death(0):
+            pass
+    except (Interrupted, TimeoutError):
+        pass
+    os.kill(peer.pid, signal.SIGKILL)
+    peer.wait_down(LONG)
+    with pytest.warns(pytest_peer.PeerDownWarning, match="SIGKILL"):
+        pytest_peer.start().stop()
+
+
+@pytest.mark.parametrize("number", range(0, 60, 5))
+def test_a_call_whose_submit_was_interrupted_is_not_waited_for(peer_factory, number):
+    peer = peer_factory()
+    try:
+        with at_step(number):
+            peer.submit(operator.add, 1, 2)
+    except Interrupted:
+        pass
+    peer.shutdown()
+    assert peer.state == "down"
+
+
+@pytest.mark.parametrize("number", range(0, 60, 5))
+def test_an_interrupted_wait_for_a_result_may_be_repeated(peer, number):
+    future = peer.submit(operator.add, 1, 2)
+    try:
+        with at_step(number):
+            future.result(LONG)
+    except Interrupted:
+        pass
+    assert future.result(LONG) == 3
+
+
+#: Signals come while a fork server imports something, the second when the first is dealt with.
+NOT_YET = """
+import os, signal, sys
+import pytest_peer, pytest_peer.peers.lifecycle, pytest_peer.launch.forkserver.registry as registry
+pytest_peer.peers.lifecycle.KILLED = 0.5  # and not 20
+gate, verb, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
+peer = pytest_peer.start(name="db")
+if verb == "start":
+    peer.stop()
+registry.preload.modules[:] = ["slow"]
+sys.path.insert(0, os.path.dirname(gate))
+
+class Interrupted(BaseException):
+    pass
+
+def interrupt(*_):
+    global times
+    times -= 1
+    if times == 0:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    raise Interrupted
+
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 0.3, 0.1)
+try:
+    if verb == "start":
+        pytest_peer.start(name="db", wait_boot=60)
+    else:
+        peer.restart(wait_boot=60)
+except Interrupted:
+    open(gate, "w").close()  # the process comes into being now
+peer.stop()
 started = []
 
 def begin():
     started.append(pytest_peer.start(name="db"))
     return True
 
-def free():
-    eventually(begin, 10)
-    assert started[0].call_within(10, int) == 0
-
-def stop():
-    while started:
-        started.pop().stop()
-"""
-
-
-def test_interrupted_start_leaves_no_peer(run):
-    assert run(IMPORTS, STARTS, "sweep(begin, free, clean=stop)") == ["ok"]
-
-
-def test_interrupted_first_start_leaves_no_peer(run):
-    """The first start of a process starts the fork server and the event loop, too."""
-    program = """
-    def in_a_fork(function, *arguments):
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                function(*arguments)
-                status = 0
-            except BaseException:
-                print("after", *arguments, traceback.format_exc())
-            finally:
-                sys.stdout.flush()
-                os._exit(status)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-    def find():
-        first = steps.steps_of(begin)
-        stop()
-        later = steps.steps_of(begin)
-        stop()
-        with open("steps", "w") as file:
-            json.dump([step for step in first if step not in later], file)
-
-    def interrupt(step):
-        try:
-            with steps.at(step, do=steps.interrupt):
-                begin()
-        except Interrupted:
-            pass
-        free()
-        stop()
-
-    os.chdir(os.environ["TMPDIR"])
-    in_a_fork(find)
-    with open("steps") as file:
-        found = json.load(file)
-    print(len(found) > 10, *{in_a_fork(interrupt, steps.Step(*step)) for step in found})
-    """
-    assert run(IMPORTS, STARTS, program) == ["True 0"]
-
-
-def test_interrupted_expectation_excuses_no_death(run):
-    program = """
-    def start():
-        global peer
-        peer = pytest_peer.start()
-
-    def expect():
-        global expectation
-        expectation = peer.expect_death()
-        expectation.__enter__()
-
-    def warned():
-        os.kill(peer.pid, signal.SIGKILL)
-        peer.wait_down(20)
-        with warnings.catch_warnings(record=True) as caught:
-            pytest_peer.start().stop()
-        assert "SIGKILL" in str(caught[0].message)
-
-    def end():
-        global expectation
-        expectation = None
-        peer.stop()
-
-    sweep(expect, warned, prepare=start, clean=end)
-    """
-    assert run(IMPORTS, program) == ["ok"]
-
-
-def test_interrupted_wait_leaves_the_link_usable(run):
-    """And it raises the interrupt, not an error of a lock."""
-    program = """
-    peer = pytest_peer.start()
-
-    def begin():
-        global future
-        future = peer.submit(operator.add, 1, 2)
-
-    def again():
-        assert future.result(20) == 3
-        assert peer.call_within(20, operator.add, 1, 2) == 3
-
-    sweep(lambda: future.result(20), again, prepare=begin)
-    """
-    assert run(IMPORTS, program) == ["ok"]
-
-
-def test_shutdown_does_not_wait_for_an_interrupted_submit(run):
-    program = """
-    peer = pytest_peer.start()
-    sweep(lambda: peer.submit(operator.add, 1, 2))
-    peer.shutdown()
-    print(peer.state)
-    """
-    assert run(IMPORTS, program) == ["ok", "down"]
-
-
-def test_interrupted_stop_may_be_repeated(run):
-    """A peer that was neither told to stop nor killed would run on: `shutdown=None` waits for ever."""
-    program = """
-    def start():
-        global peer
-        peer = pytest_peer.start(shutdown=None)
-
-    def stopped():
-        peer.stop()
-        assert peer.state == "down"
-
-    sweep(lambda: peer.stop(), stopped, prepare=start)
-    """
-    assert run(IMPORTS, program) == ["ok"]
-
-
-#: Interrupts come while a fork server imports something: one in the wait for the boot, or another one in the kill after it, too.
-NOT_YET = """
-import os, sys
-import pytest_peer, pytest_peer.peers.lifecycle, pytest_peer.launch.forkserver.preload, steps
-pytest_peer.peers.lifecycle.KILLED = 0.2  # and not 20
-gate, verb, times = sys.argv[1:]
-peer = pytest_peer.start(name="db")
-if verb == "start":
-    peer.stop()
-pytest_peer.launch.forkserver.preload.modules[:] = ("slow",)
-sys.path.insert(0, os.path.dirname(gate))
-act = {"start": lambda: pytest_peer.start(name="db", wait_boot=60), "restart": lambda: peer.restart(wait_boot=60)}
-interrupts = [
-    steps.named("core.sync:Event.wait", "call"),
-    steps.named("peers.lifecycle:PeerInstance.kill", "call"),
-]
-try:
-    with steps.at(*interrupts[:int(times)], do=steps.interrupt):
-        act[verb]()
-except steps.Interrupted:
-    open(gate, "w").close()  # the process comes into being now
-peer.stop()
-print(pytest_peer.eventually(lambda: pytest_peer.start(name="db"), 10).name)
+print(pytest_peer.eventually(begin, 10))
 """
 
 
 @pytest.mark.parametrize("verb", ["start", "restart"])
 @pytest.mark.parametrize("times", ["1", "2"])
-def test_boot_interrupted_before_its_fork_leaves_no_peer(run, tmp_path, verb, times):
+def test_a_boot_that_is_interrupted_before_there_is_a_process_leaves_none(
+    run, tmp_path, verb, times
+):
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     (tmp_path / "slow.py").write_text(f"open({str(gate)!r}).read()")
-    assert run(NOT_YET, words=[str(gate), verb, times]) == ["db"]
+    assert run(NOT_YET, words=[str(gate), verb, times]) == ["True"]
 
 
-@pytest.mark.parametrize("verb", ["call", "submit", "cast", "send", "stop"])
-def test_message_at_the_moment_of_the_death_raises_it(run, verb):
+@pytest.mark.parametrize("number", ["0", "4", "8", "16", "32"])
+def test_a_fork_server_whose_start_is_interrupted_is_followed_by_another(run, number):
+    """As when tests are collected."""
     program = """
-    def start():
-        global peer
-        peer = pytest_peer.start(peer_down="continue")
-        peer.call(operator.add, 1, 2)  # the peer knows all modules now
+import os, sys, pytest_peer, steps
+import pytest_peer.launch.forkserver.registry as registry
+from pathlib import Path
+try:
+    with steps.at_step(int(sys.argv[1])):
+        registry.running()
+except steps.Interrupted:
+    pass
+print(pytest_peer.start().call(int))
+def servers():
+    tasks = Path("/proc/self/task").glob("*/children")
+    return [pid for task in tasks for pid in task.read_text().split()]
+print(pytest_peer.eventually(lambda: len(servers()) == 1, 10))
+"""
+    assert run(program, words=[number]) == ["0", "True"]
 
-    def die():
-        with contextlib.suppress(ProcessLookupError):  # it has stopped
-            os.kill(peer.pid, signal.SIGKILL)
-        peer.wait_down(20)
-        peer.stop()  # all is told
 
-    def act():
-        with contextlib.suppress(pytest_peer.PeerDown):
-            verbs[sys.argv[1]]()  # which comes to an end, with the reply or without
+# A death at such a moment
 
-    verbs = {
+
+@pytest.mark.parametrize("say", ["call", "call_within", "submit", "cast", "send", "stop"])
+@pytest.mark.parametrize("number", [0, 3, 6, 10, 15, 20])
+def test_what_is_said_at_the_moment_of_the_death_learns_of_it(peer_factory, say, number):
+    peer = peer_factory(peer_down="continue")
+    peer.call(operator.add, 1, 2)  # what it must know of modules goes before it, and not now
+
+    def die() -> None:
+        os.kill(peer.pid, signal.SIGKILL)
+        peer.wait_down(LONG)
+        peer.stop()
+
+    says = {
         "call": lambda: peer.call(operator.add, 1, 2),
-        "submit": lambda: peer.submit(operator.add, 1, 2).result(20),
+        "call_within": lambda: peer.call_within(None, operator.add, 1, 2),
+        "submit": lambda: peer.submit(operator.add, 1, 2).result(LONG),
         "cast": lambda: peer.cast(operator.add, 1, 2),
         "send": lambda: peer.send("box", 1),
-        "stop": lambda: peer.stop(),
+        "stop": peer.stop,
     }
-    sweep(act, prepare=start, clean=lambda: peer.stop(), do=die, events=["call"])
-    """
-    assert run(IMPORTS, program, words=[verb]) == ["ok"]
-
-
-def test_interrupted_wait_down_leaves_the_end_to_others(run):
-    """No thread can be started for the end of the peer, so the thread that waits deals with it."""
-    program = """
-    def end():
-        global peer
-        threading.stack_size(0)
-        peer = pytest_peer.start(name="db", peer_down="continue")
-        peer.call(int)
-        threading.stack_size(1 << 47)  # no system has that
-        os.kill(peer.pid, signal.SIGKILL)
-
-    def down():
-        assert peer.wait_down(20).signal is peer.down_reason.signal is signal.SIGKILL
+    with at_step(number, do=die) as step:
         try:
-            peer.call_within(20, int)
-        except pytest_peer.PeerDown as exc:
-            assert exc.reason.signal is signal.SIGKILL
-        else:
-            raise AssertionError("no error")
-
-    sweep(lambda: peer.wait_down(20), down, prepare=end, clean=lambda: peer.stop())
-    """
-    assert run(IMPORTS, program) == ["ok"]
+            says[say]()
+        except pytest_peer.PeerDown:
+            assert step.reached
+    if step.reached:
+        with pytest.raises(pytest_peer.PeerDown, match="SIGKILL"):
+            peer.call(int)

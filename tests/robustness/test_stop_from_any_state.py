@@ -7,10 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
-import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from unittest import mock
 
 import pytest
 from occupations import sleep_in_c
@@ -22,7 +19,6 @@ from timeouts import AT_ONCE
 from timeouts import LONG
 
 import pytest_peer
-from pytest_peer.core.clock import Thread
 
 
 def exit_otherwise_at_exit(status: int) -> None:
@@ -143,52 +139,7 @@ def test_stop_when_the_artifacts_have_been_removed(peer):
     assert peer.down_reason.exit_status == 0
 
 
-def test_kill_by_another_thread_during_the_boot_is_a_boot_error(peer_factory):
-    peer = peer_factory(peer_down="continue")
-    start, kills = Thread.start, [peer.kill]
-
-    def kill_and_start(thread: threading.Thread) -> None:
-        if thread.name.startswith("pytest-peer-boot") and kills:
-            kills.pop()()
-        start(thread)
-
-    with (
-        mock.patch.object(Thread, "start", kill_and_start),
-        pytest.raises(pytest_peer.BootError, match="stopped"),
-    ):
-        peer.restart()
-    assert not kills
-    assert peer.restart().call(int) == 0
-
-
-def test_wait_boot_raises_when_another_thread_stops_the_peer(peer_factory):
-    peer = peer_factory(peer_down="continue")
-    start, told, waiting = Thread.start, [], []
-
-    def wait(wait_boot: Callable[[None], object]) -> None:
-        try:
-            wait_boot(None)
-        except pytest_peer.BootError as exc:
-            told.append(exc)
-
-    def kill_and_start(thread: threading.Thread) -> None:
-        if thread.name.startswith("pytest-peer-boot") and not waiting:
-            life = peer.instance  # the new one, which will not stay
-            waiting.append(threading.Thread(target=wait, args=(life.wait_boot,), daemon=True))
-            waiting[0].start()
-            peer.kill()
-        start(thread)
-
-    with (
-        mock.patch.object(Thread, "start", kill_and_start),
-        pytest.raises(pytest_peer.BootError, match="stopped"),
-    ):
-        peer.restart()
-    waiting[0].join(LONG)
-    assert len(told) == 1
-
-
-def test_concurrent_stop_kill_and_restart_all_return(peer_factory):
+def test_threads_that_stop_kill_and_restart_a_peer_at_once_all_come_to_an_end(peer_factory):
     peer = peer_factory(peer_down="continue")
 
     def use(verb: str) -> None:

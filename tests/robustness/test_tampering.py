@@ -7,7 +7,6 @@ import atexit
 import os
 import signal
 import sys
-import threading
 from unittest import mock
 
 import pytest
@@ -76,34 +75,6 @@ def test_death_is_reported_while_the_clock_raises(peer_factory):
     assert peer_factory().call_within(LONG, int) == 0
 
 
-# What the end needs
-
-
-def test_death_is_reported_while_json_cannot_be_dumped(mortal):
-    with mock.patch("json.dumps", side_effect=ZeroDivisionError):
-        with pytest.raises(pytest_peer.PeerDown) as caught:
-            mortal.call_within(LONG, die)
-        assert mortal.restart().call_within(LONG, int) == 0
-    assert caught.value.reason.signal == signal.SIGKILL
-
-
-def test_peers_work_after_a_time_in_which_reading_failed(run):
-    output = run(
-        """
-        from unittest import mock
-        threading.excepthook = lambda args: None
-        peer = start()
-        with mock.patch("os.read", side_effect=OSError("patched")):
-            told(peer.call_within, 20, int)
-        peer = start()
-        print(told(peer.call_within, 20, int))
-        print(told(peer.call_within, 20, die))
-        """
-    )
-    assert output[0] == "0"
-    assert "killed by SIGKILL" in output[1]
-
-
 # Threads
 
 
@@ -169,26 +140,6 @@ def test_fork_server_death_is_reported_without_free_threads(run):
     assert said[0] == "no more threads"
     assert "PeerDown" in said[1]
     assert said[2] == "0"
-
-
-# Functions
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_function_patched_for_a_moment_leaves_later_peers_alone(peer_factory):
-    first = peer_factory(peer_down="continue")
-    here, read, asked = threading.main_thread(), os.read, threading.Event()
-
-    def broken(fd: int, size: int) -> bytes:
-        if threading.current_thread() is here:
-            return read(fd, size)
-        asked.set()
-        raise ZeroDivisionError
-
-    with mock.patch("os.read", broken):
-        first.cast(print, "something to read")
-        assert asked.wait(LONG)
-    assert peer_factory().call_within(LONG, int) == 0
 
 
 # Ends that somebody else hears of

@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from unittest import mock
 
 import pytest
 from occupations import wait_forever
@@ -19,8 +18,6 @@ from processes import is_running
 from timeouts import LONG
 
 import pytest_peer
-from pytest_peer.core.clock import Thread
-from pytest_peer.peers.process import PeerProcess
 
 state_of_module: list[str] = []
 
@@ -203,20 +200,35 @@ def test_random_stops_kills_and_restarts_lose_no_process(peer_factory):
     assert peer.restart().call_within(LONG, os.getpid) == peer.pid
 
 
-def test_failed_restart_leaves_a_concurrent_restart_alone(peer):
-    """As a signal's handler does that comes in the middle of a restart, and restarts the peer itself."""
-    start, handlers = Thread.start, [peer.restart]
+class Held:
+    """A start of a process that waits, before there is one, until it may go on."""
 
-    def interrupted(thread: threading.Thread) -> None:
-        if thread.name.startswith("pytest-peer-boot") and handlers:
-            handlers.pop()()
-        start(thread)
+    def __init__(self) -> None:
+        self.begun, self.may = threading.Event(), threading.Event()
 
-    with (
-        mock.patch.object(Thread, "start", interrupted),
-        contextlib.suppress(pytest_peer.PeerError),
-    ):
-        peer.restart()
+    def __call__(self, argv: list[str]) -> list[str]:
+        """As the option `post_process_args`."""
+        self.begun.set()
+        assert self.may.wait(LONG)
+        return argv
+
+
+def test_restart_by_a_signal_handler_in_the_middle_of_a_restart(peer):
+    """The handler comes first or not at all, and neither waits for the other for ever."""
+    held = Held()
+
+    def restart_too(*_: object) -> None:
+        with contextlib.suppress(pytest_peer.NameInUse):
+            peer.restart()
+        held.may.set()
+
+    before = signal.signal(signal.SIGUSR1, restart_too)
+    try:
+        with ThreadPoolExecutor() as threads:
+            threads.submit(lambda: held.begun.wait(LONG) and os.kill(os.getpid(), signal.SIGUSR1))
+            peer.restart(post_process_args=held)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
     assert peer.call_within(LONG, os.getpid) == peer.pid
 
 
@@ -232,19 +244,11 @@ def test_restart_that_hangs_in_its_boot_blocks_no_other_thread(peer_factory, gat
             hangs.result(LONG)
 
 
-def test_forked_child_can_restart_a_peer_during_another_restart(peer):
-    start, held, go_on = Thread.start, threading.Event(), threading.Event()
-
-    def hold(thread: threading.Thread) -> None:
-        if thread.name.startswith("pytest-peer-boot") and not held.is_set():
-            held.set()
-            go_on.wait(LONG)
-        start(thread)
-
-    read, write = os.pipe()
-    with ThreadPoolExecutor() as threads, mock.patch.object(Thread, "start", hold):
-        restarting = threads.submit(peer.restart)
-        assert held.wait(LONG)
+def test_a_forked_child_can_restart_a_peer_that_another_thread_restarts_at_that_moment(peer):
+    held, (read, write) = Held(), os.pipe()
+    with ThreadPoolExecutor() as threads:
+        restarting = threads.submit(peer.restart, post_process_args=held)
+        assert held.begun.wait(LONG)
         if (child := os.fork()) == 0:
             signal.alarm(int(LONG))  # the end of one that hangs
             try:
@@ -252,7 +256,7 @@ def test_forked_child_can_restart_a_peer_during_another_restart(peer):
                 peer.stop()
             finally:
                 os._exit(0)
-        go_on.set()
+        held.may.set()
         os.close(write)
         restarting.result(LONG)
     with os.fdopen(read) as answer:
@@ -261,41 +265,62 @@ def test_forked_child_can_restart_a_peer_during_another_restart(peer):
 
 
 @pytest.mark.parametrize("what", ["stdin", "stdout", "stderr", "artifacts"])
-def test_what_needs_a_process_waits_for_that_of_a_restart(peer, what):
-    begins, may = threading.Event(), threading.Event()
-    start = PeerProcess.start
-
-    def late(*args: object) -> None:
-        begins.set()
-        assert may.wait(LONG)
-        start(*args)
-
-    before = peer.artifacts
-    with (
-        ThreadPoolExecutor(2) as pool,
-        mock.patch("pytest_peer.peers.process.PeerProcess.start", late),
-    ):
-        restart = pool.submit(peer.restart)
-        assert begins.wait(LONG)
-        asked = pool.submit(getattr, peer, what)
-        may.set()
-        restart.result(LONG)
-        asked.result(LONG)
-    assert peer.artifacts != before
-    assert peer.call(int) == 0
+def test_until_a_restart_has_a_process_the_handle_shows_the_old_life(peer, what):
+    held, before = Held(), getattr(peer, what)
+    with ThreadPoolExecutor() as threads:
+        restarting = threads.submit(peer.restart, post_process_args=held)
+        assert held.begun.wait(LONG)
+        assert getattr(peer, what) is before
+        held.may.set()
+        restarting.result(LONG)
+    assert getattr(peer, what) is not before
 
 
-def test_attribute_of_the_process_raises_where_a_restart_failed(peer):
-    def failing(*args: object) -> None:
-        life = peer.instance
-        with pytest.raises(pytest_peer.PeerDown):
-            life.begun.set()  # as it is a moment before the life before is the present one again
-            peer.stdout.text
-        raise OSError("no process")
+@pytest.mark.parametrize("verb", ["stop", "kill"])
+def test_an_end_before_a_restart_has_a_process_is_that_of_the_old_life(peer, verb):
+    held = Held()
+    with ThreadPoolExecutor() as threads:
+        restarting = threads.submit(peer.restart, post_process_args=held)
+        assert held.begun.wait(LONG)
+        getattr(peer, verb)()
+        assert peer.state == "down"
+        held.may.set()
+        restarting.result(LONG)
+    assert peer.call_within(LONG, int) == 0
 
-    with (
-        mock.patch("pytest_peer.peers.process.PeerProcess.start", failing),
-        pytest.raises(pytest_peer.BootError, match="no process"),
-    ):
-        peer.restart()
-    assert peer.stdout.text == ""
+
+def test_a_scope_that_ends_in_the_middle_of_a_restart_leaves_no_process(pytester):
+    pytester.makepyfile(
+        """
+        import os, threading
+
+        begun, ended, failed = threading.Event(), threading.Event(), []
+
+        def held(argv):
+            begun.set()
+            assert ended.wait(20)
+            return argv
+
+        def restart(peer):
+            try:
+                peer.restart(post_process_args=held)
+            except RuntimeError as exc:
+                failed.append(exc)
+
+        def test_restart(peer):
+            threading.Thread(target=restart, args=(peer,)).start()
+            assert begun.wait(20)
+            threading.Timer(0.2, ended.set).start()
+
+        def test_after(peer_factory):
+            peer_factory()
+            assert len(failed) == 1
+        """
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=2)
+
+
+def test_restart_of_a_peer_that_closes_waits_until_it_is_gone(peer_factory):
+    peer = peer_factory(shutdown="close")
+    for _ in range(3):
+        assert peer.restart().call_within(LONG, os.getpid) == peer.pid
