@@ -125,7 +125,7 @@ gate, verb, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
 peer = pytest_peer.start(name="db")
 if verb == "start":
     peer.stop()
-registry.preload[:] = ["slow"]
+registry.preload.modules[:] = ["slow"]
 sys.path.insert(0, os.path.dirname(gate))
 
 class Interrupted(BaseException):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-
 HEAD = """
 import gc, operator, os, signal, sys, threading, time, types
 from unittest import mock
