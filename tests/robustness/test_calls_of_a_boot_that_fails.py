@@ -10,10 +10,10 @@ from timeouts import LONG
 
 PROGRAM = """
 import operator, os, sys, threading
-import pytest_peer, pytest_peer.launch.forkserver
+import pytest_peer, pytest_peer.launch.forkserver.registry
 gate = sys.argv[1]
 peer = pytest_peer.start(start_method="forkserver")
-pytest_peer.launch.forkserver.preload.modules[:] = ("fails",)
+pytest_peer.launch.forkserver.registry.preload.modules = ["fails"]
 sys.path.insert(0, os.path.dirname(gate))
 
 def restart():
@@ -24,12 +24,12 @@ def restart():
 
 thread = threading.Thread(target=restart, daemon=True)
 thread.start()
-with open(gate, "w"):  # when the fork server waits at it
-    future = peer.submit(operator.add, 1, 2)
 try:
+    with open(gate, "w"):  # when the fork server waits at it
+        future = peer.submit(operator.add, 1, 2)
     future.result(10)
 except pytest_peer.PeerDown:
-    print("told")
+    print("down")
 """
 
 
@@ -45,4 +45,4 @@ def test_call_to_a_peer_whose_restart_fails_raises(tmp_path):
         check=True,
         text=True,
     )
-    assert done.stdout == "told\n"
+    assert done.stdout == "down\n"

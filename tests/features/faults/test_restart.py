@@ -294,7 +294,7 @@ def test_scope_that_ends_during_a_restart_leaves_no_process(pytester):
         """
         import os, threading
 
-        begun, ended, failed = threading.Event(), threading.Event(), []
+        begun, ended, failed, threads = threading.Event(), threading.Event(), [], []
 
         def held(argv):
             begun.set()
@@ -308,12 +308,14 @@ def test_scope_that_ends_during_a_restart_leaves_no_process(pytester):
                 failed.append(exc)
 
         def test_restart(peer):
-            threading.Thread(target=restart, args=(peer,)).start()
+            threads.append(threading.Thread(target=restart, args=(peer,)))
+            threads[0].start()
             assert begun.wait(20)
             threading.Timer(0.2, ended.set).start()
 
         def test_after(peer_factory):
             peer_factory()
+            threads[0].join(20)
             assert len(failed) == 1
         """
     )
