@@ -28,7 +28,7 @@ from ..core.unraisable import run_all
 __tracebackhide__ = True
 
 #: `OutputStream.bytes` and `OutputStream.text` have no more; the log file has all of it.
-_MOST_BYTES = 16 << 20
+_MOST_BYTES = 32 << 20
 #: After the end of the peer, a stream keeps this many bytes in case its log file is removed.
 _KEPT_BYTES = 1 << 18
 #: Seconds between checks of a file for which someone waits: the kernel does not report its growth.
@@ -65,7 +65,7 @@ class OutputStream:
 
     @property
     def bytes(self) -> bytes:
-        """The last 16 MiB of the stream."""
+        """The last 32 MiB of the stream."""
         self.drain()
         return self._since(0)
 
