@@ -1,4 +1,4 @@
-"""A guard for all tests, the examples' too: one that leaves something behind fails."""
+"""A guard for all tests and examples: a test that leaves something behind fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Generator
-from pathlib import Path
+from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -19,18 +19,21 @@ import pytest
 pytest_plugins = ["pytester"]
 
 SECONDS_TO_SETTLE = 2.0  # links end and reapers reap soon after the test, not at the very moment
-#: What these start may outlive the test that asked for it.
+#: Their peers may outlive the test that asked for them.
 WIDER_FACTORIES = {f"{scope}_peer_factory" for scope in ("class", "module", "package", "session")}
 
-#: How the command line of a process ends that will be a peer one day.
+#: How the command line of a process ends that the fork server keeps for the next peer.
 SPARE = "pytest-peer-spare"
 
-Resources = dict[tuple[str, object], str]  # identity, to the words that name it
+#: Many times faster than psutil, which looks at every process of the machine. Not in every kernel.
+LISTS_CHILDREN = os.path.exists("/proc/thread-self/children")
+
+Resources = dict[tuple[str, object], str]  # the identity of each, and the words that name it
 allowed_key = pytest.StashKey[Resources]()  # what may be there after the running test
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What another worker or another run makes at the same time is no leak of this one."""
+    """Give this process a temporary directory of its own: other processes make files meanwhile."""
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())  # `tmp_path` stays there
     own = tempfile.TemporaryDirectory(prefix="tests-", ignore_cleanup_errors=True)
     patch = pytest.MonkeyPatch()
@@ -41,7 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """The fork server lives as long as this process; started now, it is no leak of the test that is the first to use it."""
+    """Start the fork server before the first test, which would leave it behind otherwise."""
+    gc.collect()
+    gc.freeze()  # what is there now stays: no `gc.collect` of the tests needs to look at it again
     with_peers = session.config.pluginmanager.has_plugin("peer")
     collects = session.items and not session.config.option.collectonly
     if with_peers and collects and sys.platform == "linux":
@@ -61,7 +66,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
-    """What a fixture of a wider scope sets up is there for the tests after this one, too."""
+    """Allow what a fixture of a wider scope sets up: the tests after this one use it, too."""
     if fixturedef.scope == "function":
         return (yield)
     before = resources()
@@ -81,7 +86,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 
 
 def settled(allowed: Resources) -> Resources:
-    """What is there beyond `allowed`, and stays."""
+    """Return what is there beyond `allowed` and stays."""
     deadline = time.monotonic() + SECONDS_TO_SETTLE
     while (leaks := added_since(allowed)) and time.monotonic() < deadline:
         gc.collect()  # a descriptor in a reference cycle
@@ -98,20 +103,53 @@ def resources() -> Resources:
 
 
 def processes() -> Resources:
-    """All descendants; one that is dead and not waited for counts."""
+    """Return all descendants; one that is dead and not waited for counts."""
     found: Resources = {}
-    for process in psutil.Process().children(recursive=True):
-        words = "dead, not waited for"
-        with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one
-            words = shlex.join(process.cmdline())
+    for pid, started in descendants(os.getpid()):
+        words = command_line(pid) or "dead, not waited for"
         if SPARE in words:
-            continue  # the fork server's, which has made it for whoever comes next
-        found["process", process] = f"process {process.pid}: {words}"
+            continue  # the fork server has made it for the next peer
+        found["process", (pid, started)] = f"process {pid}: {words}"
     return found
 
 
+def descendants(pid: int) -> Iterator[tuple[int, object]]:
+    """Yield the process id and the start of each descendant of a process."""
+    if not LISTS_CHILDREN:
+        for process in psutil.Process(pid).children(recursive=True):
+            yield process.pid, process.create_time()
+        return
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except FileNotFoundError:
+        return
+    for thread in threads:
+        for child in map(int, read(f"/proc/{pid}/task/{thread}/children").split()):
+            if status := read(f"/proc/{child}/stat"):
+                yield child, status.rpartition(")")[2].split()[19]
+                yield from descendants(child)
+
+
+def command_line(pid: int) -> str:
+    """Return the words of a process, empty if it is dead."""
+    if LISTS_CHILDREN:
+        return shlex.join(read(f"/proc/{pid}/cmdline").split("\0")[:-1])
+    with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one
+        return shlex.join(psutil.Process(pid).cmdline())
+    return ""
+
+
+def read(path: str) -> str:
+    """Return the text of a file below ``/proc``, empty if its process has ended."""
+    try:
+        with open(path, errors="replace") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def threads() -> Resources:
-    """Those that run Python code, started by `threading` or below it, as execnet's are."""
+    """Return the threads that run Python code, whether `threading` or execnet started them."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     return {
         ("thread", ident): f"thread {names.get(ident, 'without a name')!r}"
@@ -122,13 +160,15 @@ def threads() -> Resources:
 
 def descriptors() -> Resources:
     found: Resources = {}
-    for link in Path("/proc/self/fd").glob("*"):  # none on macOS
+    directory = "/proc/self/fd"
+    for name in os.listdir(directory) if os.path.isdir(directory) else ():  # none on macOS
         with contextlib.suppress(FileNotFoundError):  # the listing's own
-            target = os.readlink(link).removesuffix(" (deleted)")
-            found["descriptor", (link.name, target)] = f"descriptor {link.name}: {target}"
+            target = os.readlink(f"{directory}/{name}").removesuffix(" (deleted)")
+            found["descriptor", (name, target)] = f"descriptor {name}: {target}"
     return found
 
 
 def directories() -> Resources:
-    found = Path(tempfile.gettempdir()).glob("pytest-peer*")
-    return {("directory", path): f"directory {path}" for path in found}
+    place = tempfile.gettempdir()
+    names = [name for name in os.listdir(place) if name.startswith("pytest-peer")]
+    return {("directory", name): f"directory {os.path.join(place, name)}" for name in names}

@@ -13,76 +13,50 @@ if sys.platform == "win32":
     raise ImportError("pytest-peer needs POSIX process groups and pipes; Windows is not supported")
 
 if TYPE_CHECKING:
-    from . import here
-    from .core.errors import BootError
-    from .core.errors import BootTimeout
-    from .core.errors import CallTimeout
-    from .core.errors import DecodeError
-    from .core.errors import EncodeError
-    from .core.errors import ExecNotFound
-    from .core.errors import HandshakeError
-    from .core.errors import NameInUse
-    from .core.errors import PeerDown
-    from .core.errors import PeerDownWarning
-    from .core.errors import PeerError
-    from .core.errors import RemoteError
-    from .core.eventually import eventually
-    from .core.launchers import over_stdio
-    from .core.names import random_name
-    from .core.options import PeerOptions
-    from .core.states import DownReason
-    from .core.states import PeerState
-    from .link.protocol.mailbox import Mailbox
-    from .peers.api import mailbox
-    from .peers.api import start
-    from .peers.api import start_link
-    from .peers.group import PeerGroup
-    from .peers.peer import Peer
+    from . import here as here
+    from .core.errors import BootError as BootError
+    from .core.errors import BootTimeout as BootTimeout
+    from .core.errors import CallTimeout as CallTimeout
+    from .core.errors import DecodeError as DecodeError
+    from .core.errors import EncodeError as EncodeError
+    from .core.errors import ExecNotFound as ExecNotFound
+    from .core.errors import HandshakeError as HandshakeError
+    from .core.errors import NameInUse as NameInUse
+    from .core.errors import PeerDown as PeerDown
+    from .core.errors import PeerDownWarning as PeerDownWarning
+    from .core.errors import PeerError as PeerError
+    from .core.errors import RemoteError as RemoteError
+    from .core.eventually import eventually as eventually
+    from .core.launchers import over_stdio as over_stdio
+    from .core.names import random_name as random_name
+    from .core.options import PeerOptions as PeerOptions
+    from .core.states import DownReason as DownReason
+    from .core.states import PeerState as PeerState
+    from .link.protocol.mailbox import Mailbox as Mailbox
+    from .peers.api import mailbox as mailbox
+    from .peers.api import start as start
+    from .peers.api import start_link as start_link
+    from .peers.group import PeerGroup as PeerGroup
+    from .peers.peer import Peer as Peer
 
-__all__ = [
-    "BootError",
-    "BootTimeout",
-    "CallTimeout",
-    "DecodeError",
-    "DownReason",
-    "EncodeError",
-    "ExecNotFound",
-    "HandshakeError",
-    "Mailbox",
-    "NameInUse",
-    "Peer",
-    "PeerDown",
-    "PeerDownWarning",
-    "PeerError",
-    "PeerGroup",
-    "PeerOptions",
-    "PeerState",
-    "RemoteError",
-    "eventually",
-    "here",
-    "mailbox",
-    "over_stdio",
-    "random_name",
-    "start",
-    "start_link",
-]
-
-#: The modules of public names, imported on first use: a test suite without peers, and a peer that
-#: uses only `here`, must not pay for all of them. Other names are those of `core.errors`.
-_HOMES = {
-    "DownReason": "core.states",
-    "Mailbox": "link.protocol.mailbox",
-    "Peer": "peers.peer",
-    "PeerGroup": "peers.group",
-    "PeerOptions": "core.options",
-    "PeerState": "core.states",
-    "eventually": "core.eventually",
-    "mailbox": "peers.api",
-    "over_stdio": "core.launchers",
-    "random_name": "core.names",
-    "start": "peers.api",
-    "start_link": "peers.api",
+#: The public names of each module. It is imported on first use: a test suite without peers, and a
+#: peer that uses only `here`, must not pay for all of them.
+_NAMES = {
+    "core.errors": "BootError BootTimeout CallTimeout DecodeError EncodeError ExecNotFound "
+    "HandshakeError NameInUse PeerDown PeerDownWarning PeerError RemoteError",
+    "core.eventually": "eventually",
+    "core.launchers": "over_stdio",
+    "core.names": "random_name",
+    "core.options": "PeerOptions",
+    "core.states": "DownReason PeerState",
+    "link.protocol.mailbox": "Mailbox",
+    "peers.api": "mailbox start start_link",
+    "peers.group": "PeerGroup",
+    "peers.peer": "Peer",
 }
+_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
+
+__all__ = sorted([*_HOMES, "here"])
 
 
 def __getattr__(name: str) -> Any:
@@ -90,9 +64,9 @@ def __getattr__(name: str) -> Any:
 
     if name == "here":
         return import_module(".here", __name__)
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOMES.get(name, 'core.errors')}", __name__), name)
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""What the tests have in common; the leak guard is in the root conftest."""
+"""Fixtures that tests share; the leak guard is in the root conftest."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import processes
 import pytest
-from bare_pytest import load_only
 from gates import Gate
-from inner_runs import Inner
+from inner_pytest import Inner
+from inner_pytest import load_only
+from origin_programs import said_by
 from processes import running
-from programs_as_origins import said_by
 
 from pytest_peer import Peer
 
@@ -79,7 +78,6 @@ def run(tmp_path: Path) -> Callable[..., list[str]]:
 def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inner]:
     """A directory for tests that run in a pytest of their own."""
     load_only(monkeypatch, "peer", "timeout")
-    monkeypatch.setenv("PYTHONPATH", os.path.dirname(processes.__file__))
     for name in list(os.environ):
         if name.startswith("PYTEST_XDIST"):
             monkeypatch.delenv(name)

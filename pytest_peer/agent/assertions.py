@@ -5,8 +5,6 @@ that, so this is the one module that uses its private ones. Where they are not a
 are plain.
 """
 
-from __future__ import annotations
-
 import sys
 import types
 from typing import Any

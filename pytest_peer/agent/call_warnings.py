@@ -6,8 +6,6 @@ A context variable has the call that a thread or a task is in. Warnings outside 
 stderr, as far as Python shows them by default.
 """
 
-from __future__ import annotations
-
 import pickle
 import sys
 import threading
@@ -41,7 +39,7 @@ _shown = set()
 _own_files = frozenset()
 _python_shows: Any = None
 #: A list of one, which is emptied when the call is over: tasks that live on have it too.
-_call: ContextVar[Any] = ContextVar("pytest_peer_call", default=None)
+_call: Any = ContextVar("pytest_peer_call", default=None)
 
 
 def install(own_files):

@@ -5,8 +5,6 @@ that follow each other all run on the main thread, as signal handlers, sqlite3 c
 toolkits need it.
 """
 
-from __future__ import annotations
-
 import functools
 import pickle
 import sys
@@ -62,11 +60,9 @@ class Dispatcher:
             del job  # or its arguments would live until the next call
 
     def run_arrived(self):
-        """Run the call that has arrived, without the main loop."""
         self._run(self.reader.take(), True)
 
     def wait_all_done(self):
-        """Wait until no call runs."""
         with self._lock:
             self._finishing = True
             while self._running:

@@ -5,9 +5,8 @@ are in the peer's directory of artifacts. Where the peer cannot write there, a c
 stderr, and the signal does nothing.
 """
 
-from __future__ import annotations
-
-import _signal  # type: ignore[import-not-found]  # the import of `signal` takes a millisecond of every boot
+# The import of `signal` takes a millisecond of every boot.
+import _signal  # type: ignore[import-not-found]
 import os
 
 try:

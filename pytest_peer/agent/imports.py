@@ -5,20 +5,19 @@ modules. The last finds what no other finder has found: a peer uses the packages
 environment before the origin's.
 """
 
-from __future__ import annotations
-
 import marshal
 import os
 import sys
 import types
 from _frozen_importlib import ModuleSpec  # the import of `importlib` would cost boot time
+from _frozen_importlib_external import _LoaderBasics
 from _frozen_importlib_external import decode_source
 from _frozen_importlib_external import spec_from_file_location
 from typing import Any
 
 from ..link.protocol import codec
 from . import assertions
-from . import resources  # apart, and run on first use: most peers never need it
+from . import resources
 
 #: In front of the path of a package that came over the link: no file here is a part of it.
 ELSEWHERE = "origin:"
@@ -30,12 +29,13 @@ class Modules:
     :param ask: sends a request to the origin and returns the reply.
     :param sees: whether the origin's environment is on this machine. Then a package that is not
         installed in the peer's is missing on purpose.
+    :param stubs: modules for a peer that does not find them by itself, as in `update`.
     """
 
-    def __init__(self, ask, sees):
+    def __init__(self, ask, sees, stubs):
         self._ask = ask
         self._sees = sees
-        self._table = {}
+        self._table = dict(stubs)
         self._asks = True
 
     def install(self, same):
@@ -45,8 +45,8 @@ class Modules:
             can succeed.
         """
         self._asks = not same
-        sys.meta_path.insert(0, _Finder(self._first))
-        sys.meta_path.append(_Finder(self._last))
+        finders: Any = sys.meta_path
+        finders[:] = [_finder(self._first), *finders, _finder(self._last)]
 
     def update(self, data):
         """Take the modules that the origin has imported; on the thread that reads the link."""
@@ -96,7 +96,7 @@ class Modules:
                 "install it in the peer's environment" % (name, entry["file"]),
                 name=name,
             )
-        loader: Any = SentLoader(name, entry, self._ask)
+        loader: Any = SentLoader(entry, self._ask)
         spec = ModuleSpec(
             name, loader, origin=entry["file"], is_package=entry["search"] is not None
         )
@@ -115,17 +115,9 @@ class Modules:
         )
 
 
-class _Finder:
-    """A finder of the import system.
-
-    :param spec_of: returns the spec of a module, or ``None``.
-    """
-
-    def __init__(self, spec_of):
-        self._spec_of = spec_of
-
-    def find_spec(self, name, path=None, target=None):  # noqa: ARG002 - by the import system
-        return self._spec_of(name)
+def _finder(spec_of):
+    find_spec = lambda name, path=None, target=None: spec_of(name)  # noqa: ARG005, E731
+    return types.SimpleNamespace(find_spec=find_spec)
 
 
 class _Renaming:
@@ -142,22 +134,15 @@ class _Renaming:
         return getattr(self._loader, name)
 
 
-class SentLoader:
+class SentLoader(_LoaderBasics):
     """Loads what the origin has sent.
 
     Source and file name are the origin's, so tracebacks and `linecache` show the source.
     """
 
-    def __init__(self, name, entry, ask):
-        self._name = name
+    def __init__(self, entry, ask):
         self._entry = entry
         self._ask = ask
-
-    def create_module(self, spec):  # noqa: ARG002
-        return None
-
-    def exec_module(self, module):
-        exec(self.get_code(self._name), module.__dict__)
 
     def get_code(self, name):  # noqa: ARG002
         entry = self._entry
@@ -175,9 +160,6 @@ class SentLoader:
 
     def get_filename(self, name):  # noqa: ARG002
         return self._entry["file"]
-
-    def is_package(self, name):  # noqa: ARG002
-        return self._entry["search"] is not None
 
     def get_data(self, path):
         """Return a file of the package; for `pkgutil.get_data`."""

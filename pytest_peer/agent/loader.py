@@ -7,39 +7,6 @@ modules, entry = marshal.loads(f.read(int(f.readline())))  # noqa: F821
 config = marshal.loads(f.read(int(f.readline())))  # noqa: F821
 
 
-# execnet imports `traceback` for errors that do not happen here; it takes a sixth of the boot.
-class LazyTraceback(type(sys)):
-    def format_exception(self, *args):
-        import traceback
-
-        return traceback.format_exception(*args)
-
-
-loaded = "traceback" in sys.modules
-if not loaded:
-    sys.modules["traceback"] = LazyTraceback("traceback")
-
-
-def run(module, code):
-    if isinstance(code, bytes):
-        code = marshal.loads(code)
-    elif isinstance(code, str):
-        code = compile(code, module.__file__, "exec")
-    exec(code, module.__dict__)
-
-
-def run_when_used(module, code):
-    def get(name):
-        if name[:2] != "__":  # code that inspects all modules asks for such names
-            run(module, code)  # perhaps in two threads at once: these modules have no state
-            module.__dict__.pop("__getattr__", None)
-            if name in module.__dict__:
-                return module.__dict__[name]
-        raise AttributeError(name)
-
-    module.__getattr__ = get
-
-
 def make_package(name):
     if name and name not in sys.modules:
         make_package(name.rpartition(".")[0])
@@ -48,15 +15,14 @@ def make_package(name):
         package.__path__ = []
 
 
-for name, filename, code, later in modules:
+for name, filename, code in modules:
     module = type(sys)(name)
     module.__file__ = filename
     module.__package__ = name.rpartition(".")[0]
-    if module.__package__ != "execnet":
-        make_package(module.__package__)
+    make_package(module.__package__)
     sys.modules[name] = module
-    (run_when_used if later else run)(module, code)
-if not loaded:
-    del sys.modules["traceback"]
+    if isinstance(code, str):
+        code = compile(code, filename, "exec")
+    exec(code, module.__dict__)
 module, _, function = entry.partition(":")
 getattr(sys.modules["pytest_peer_agent." + module], function)(f, w, config)  # noqa: F821

@@ -1,7 +1,5 @@
 """The main program of a peer: set up, listen, run calls, end."""
 
-from __future__ import annotations
-
 import _thread
 import atexit
 import errno
@@ -25,6 +23,8 @@ from .imports import Modules
 from .imports import place_of
 from .requests import RequestSender
 
+#: Execnet's code of the message that asks for a task, whose code the agent does not look at.
+CHANNEL_EXEC = 3
 #: How a connection over a network ends, besides the errors that have a class of their own.
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH)
 
@@ -59,7 +59,7 @@ def prepare(reader, write_fd, config):
     if config["stubs"]:
         from .stubs import finder  # only such peers have it
 
-        finder.install(config["stubs"])  # behind the finder of the origin's modules
+        sys.meta_path.insert(0, finder.InstalledFinder(config["stubs"]["pytest_peer"]["file"]))
     return _agent
 
 
@@ -84,11 +84,9 @@ class Agent:
     """Connects the link with the dispatcher."""
 
     def __init__(self, reader, write_fd, config):
-        # An import statement would import all of execnet first, which takes 10 ms.
-        self._execnet: Any = sys.modules["execnet.gateway_base"]
         read_fd = reader.fileno()
         self._reader = reader
-        self._stream = stream_over(read_fd, write_fd, self._execnet.get_execmodel("thread"))
+        self._stream = stream_over(read_fd, write_fd, None)
         self._receiver = FrameReceiver(read_fd, framing.FIRST_CHANNEL, self._received, self._frame)
         self._own_files = frozenset(config["own_files"])
         self._runtime = runtime.runtime = runtime.Runtime(
@@ -99,7 +97,9 @@ class Agent:
         assertions.ask = self._requests.ask
         place = config["environment"]
         self._modules = Modules(
-            self._requests.ask, place is not None and place_of(place[0]) == place[1]
+            self._requests.ask,
+            place is not None and place_of(place[0]) == place[1],
+            config["stubs"] or (),
         )
         self._modules.install(config["replace_path"])
         call_warnings.install(self._own_files)
@@ -114,15 +114,6 @@ class Agent:
 
     def open(self):
         """Start to talk to the origin, with the data that has arrived already."""
-        agent = self
-
-        class Gateway(self._execnet.BaseGateway):  # type: ignore[name-defined,misc]
-            """Understands execnet's messages, without its threads and its way to run a task."""
-
-            def _local_schedulexec(self, channel, sourcetask):  # noqa: ARG002 - not needed
-                agent.attach(channel)
-
-        self._gateway = Gateway(self._stream, self._runtime.name)
         # The buffered reader reads no more: this is what it has in its buffer.
         self._receiver.chunks.append(self._reader.read(len(self._reader.peek())))
         self._stream.limit_reads()
@@ -134,10 +125,11 @@ class Agent:
         self._dispatcher.run_arrived()
         self._stream.close_write()
 
-    def attach(self, channel):
-        """Take the channel of the only task. It lives as long as this process."""
-        self._channel = channel
-        sender = framing.Sender(self._stream, channel.id, SMALL)
+    def _frame(self, code, channel, _data):
+        """Take the channel of the only task. Execnet sends nothing else that matters here."""
+        if code != CHANNEL_EXEC:
+            return
+        sender = framing.Sender(self._stream, channel, SMALL)
         self._sender = MessageSender(sender.send, self._stream.wait_writable)
         self._runtime.enqueue = self._sender.enqueue
         self._sender.enqueue(messages.READY, 0, b"")
@@ -152,9 +144,6 @@ class Agent:
             pass  # see `limit_reads`
         except (EOFError, OSError) as exc:
             self._link_lost(exc)
-
-    def _frame(self, code, channel, data):
-        self._execnet.Message(code, channel, data).received(self._gateway)
 
     def _forked(self):
         # A child that kept our ends of the link open would hide our death from the origin, and

@@ -6,8 +6,6 @@ the link with the first call that finds the main thread idle. So short calls tha
 run one after the other on the main thread, and none waits for a long one.
 """
 
-from __future__ import annotations
-
 import _thread
 import queue
 from collections import deque

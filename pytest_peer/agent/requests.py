@@ -1,7 +1,5 @@
 """Requests of the peer to the origin, and the wait for the response."""
 
-from __future__ import annotations
-
 import _thread
 import os
 import threading
@@ -15,7 +13,7 @@ _SECONDS = 60.0
 
 
 class NoResponse(ImportError):
-    """The origin did not response. An import error, because the requests are for modules."""
+    """The origin did not respond. An import error, because the requests are for modules."""
 
 
 class RequestSender:

@@ -1,7 +1,5 @@
 """Gives `importlib.resources` the files of packages that came over the link."""
 
-from __future__ import annotations
-
 import io
 import posixpath
 

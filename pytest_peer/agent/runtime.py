@@ -1,7 +1,5 @@
 """What the parts of the agent share, and `pytest_peer.here` shows to the user."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""Where the control link of a peer goes, as the options ``connection`` and ``detached`` say it; pure.
+"""The options ``connection`` and ``detached``: how the control link of a peer is made; pure.
 
-Over pipes that the peer inherits, or over TCP: the origin listens at an address, and the peer connects to it.
+The peer inherits pipes, or the origin listens at an address and the peer connects to it by TCP.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import TypeAlias
 
 __tracebackhide__ = True
 
-#: Over pipes. Erlang's word: there they are those of the terminal.
+#: Pipes. Erlang's word, where they are stdin and stdout.
 STDIO = "stdio"
-#: Where a bare port listens: nobody on the network can connect to it.
+#: A bare port listens here, where no other machine can connect.
 LOOPBACK = "127.0.0.1"
 HIGHEST_PORT = 65535
 #: An IP address, and a port or 0 for any.
@@ -25,10 +25,10 @@ _TEXT = re.compile(r"(?:(?:\[(?P<v6>[^\[\]]*)\]|(?P<v4>[^:\[\]]*)):)?(?P<port>[0
 
 
 def connection(value: object) -> Connection:
-    """Check a value of the option ``connection``; of a port made is the address on which it listens.
+    """Check a value of the option ``connection``; return an address for a bare port.
 
-    :raises TypeError: it is of another type.
-    :raises ValueError: no such address, or none that a peer can connect to.
+    :raises TypeError: a value of another type.
+    :raises ValueError: an address that does not exist or that a peer cannot connect to.
     """
     if isinstance(value, str):
         if value != STDIO:
@@ -42,9 +42,9 @@ def connection(value: object) -> Connection:
 
 
 def connection_of_text(text: str) -> Connection:
-    """The value that the user wrote as ``stdio``, ``4711``, ``10.0.0.1:4711`` or ``[fe80::1]:4711``.
+    """Parse ``stdio``, ``4711``, ``10.0.0.1:4711`` or ``[fe80::1]:4711``.
 
-    :raises ValueError: none of these.
+    :raises ValueError: the text has none of these forms.
     """
     text = text.strip()
     if text == STDIO:
@@ -58,9 +58,9 @@ def connection_of_text(text: str) -> Connection:
 
 
 def refusal(connection: Connection, *, detached: bool) -> str:
-    """Why a peer cannot be detached; empty if it can, or need not."""
+    """Return why a peer cannot be detached; empty if it can, or need not."""
     if detached and connection == STDIO:
-        return "a peer on pipes of its origin cannot be; use it with connection=0, which is TCP"
+        return "a peer on pipes cannot be detached; use connection=0, which is TCP"
     return ""
 
 
@@ -81,6 +81,6 @@ def _ip(text: str, value: object) -> str:
         raise ValueError(f"connection: not an IP address: {text!r} in {value!r}") from None
     if ip.is_unspecified or ip.is_multicast:
         raise ValueError(
-            f"connection: the peer connects to the very address, and nobody can to {text!r} in {value!r}"
+            f"connection: a peer cannot connect to {text!r} in {value!r}; give one address"
         )
     return str(ip)

@@ -25,6 +25,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import Any
 
 if TYPE_CHECKING:
     from .states import DownReason
@@ -42,7 +43,7 @@ class PeerError(RuntimeError):
 
 
 class BootError(PeerError):
-    """The process could not be started, or ended before it was usable."""
+    """The process could not be started, or it ended before it was usable."""
 
     def __init__(
         self,
@@ -77,16 +78,8 @@ class ExecNotFound(BootError):
 class BootTimeout(BootError, TimeoutError):
     """The peer did not answer within ``wait_boot`` seconds; its process was killed."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        argv: Sequence[str] = (),
-        exit_status: int | None = None,
-        output: str = "",
-        stacks: str = "",
-    ) -> None:
-        super().__init__(message, argv=argv, exit_status=exit_status, output=output)
+    def __init__(self, message: str, *, stacks: str = "", **facts: Any) -> None:
+        super().__init__(message, **facts)
         #: The Python stack of every thread when the time was over; empty if it is not known.
         self.stacks = stacks
 

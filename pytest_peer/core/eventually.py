@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -42,7 +41,9 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
             value = fn()
         except Exception as exc:
             if last:
-                _add_note(exc, f"still so after {limit:g} s and {attempts} attempts")
+                # Not by `add_note`: an old peer has none, but the origin shows the note.
+                note = f"still so after {limit:g} s and {attempts} attempts"
+                exc.__notes__ = [*getattr(exc, "__notes__", ()), note]
                 raise
         else:
             if value or value is None:
@@ -54,10 +55,3 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
         left = pause if limit is None else min(pause, max(0.0, limit - (monotonic() - started)))
         sleep(left)  # any process may make it true, so there is nothing to wait on
         pause = min(pause * 1.5, _LONGEST_PAUSE)
-
-
-def _add_note(exc: Exception, note: str) -> None:
-    if sys.version_info >= (3, 11):
-        exc.add_note(note)
-    else:  # an old peer does not show it, but the origin does
-        exc.__notes__ = [*getattr(exc, "__notes__", ()), note]

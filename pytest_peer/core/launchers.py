@@ -54,26 +54,10 @@ LAUNCHERS: Mapping[str, Launcher] = {
 }
 
 #: Programs that execute another one, and so may stand in front of a launcher.
-_PREFIXES = frozenset(
-    [
-        "chrt",
-        "env",
-        "ionice",
-        "nice",
-        "nohup",
-        "setsid",
-        "setpriv",
-        "sshpass",
-        "stdbuf",
-        "strace",
-        "systemd-inhibit",
-        "taskset",
-        "time",
-        "timeout",
-        "unshare",
-    ]
+_PREFIXES = (
+    *("chrt", "env", "ionice", "nice", "nohup", "setsid", "setpriv", "sshpass", "stdbuf"),
+    *("strace", "systemd-inhibit", "taskset", "time", "timeout", "unshare"),
 )
-
 
 #: The options of ``setsid`` that decide about what it does not do here.
 _SETSID_OPTIONS = ("-w", "--wait", "-f", "--fork")

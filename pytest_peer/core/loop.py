@@ -65,11 +65,9 @@ class EventLoop:
         worker.start()
 
     def runs_here(self) -> bool:
-        """Return whether the calling thread is the event loop's."""
         return self._thread is threading.current_thread()
 
     def add(self, fd: int, callback: Callback, events: int = selectors.EVENT_READ) -> None:
-        """Call `callback` whenever `fd` is ready."""
         with self._lock:
             self._started().register(fd, events, callback)
             self._wake_for_change()

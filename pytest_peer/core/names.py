@@ -1,4 +1,4 @@
-"""Names of peers: made, checked, and claimed by living peers.
+"""Names of peers: made and checked.
 
 A name becomes part of a file name, of a command line and of a host name. So it has few different
 characters and a limited length.
@@ -27,7 +27,8 @@ def random_name(prefix: str = "peer") -> str:
 
     Erlang's original is ``peer:random_name/1``.
 
-    :param prefix: default ``"peer"``; made a `slug`.
+    :param prefix: default ``"peer"``. Characters outside ``[A-Za-z0-9_.-]`` become ``_``, and a
+        long prefix is shortened in the middle.
     """
     tail = f"-{next(_counter)}-{os.getpid()}"
     return (slug(prefix, MAX_LENGTH - len(tail)) or "peer") + tail
@@ -66,7 +67,6 @@ def checked(name: object) -> str:
 
 
 def short_host() -> str:
-    """Return this host's name up to the first dot."""
     return socket.gethostname().partition(".")[0] or "localhost"
 
 

@@ -1,7 +1,7 @@
-"""The options of a peer: what they may be, and the refusal of everything else before anything is started.
+"""The options of a peer, and their checks before anything is started.
 
-The words are Erlang's (``peer:start_options()``), except ``cwd``, ``call_timeout``, ``link`` and multiprocessing's ``start_method``.
-Those of ``connection`` are checked in `connections`.
+The words are Erlang's (``peer:start_options()``), except ``cwd``, ``call_timeout``, ``link`` and
+multiprocessing's ``start_method``. `addresses` checks ``connection``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __tracebackhide__ = True
 #: ``"halt"``, ``("halt", seconds)``, seconds, ``None`` or ``"close"``.
 Shutdown: TypeAlias = str | tuple[str, float] | float | None
 
-#: How long a peer told to halt may take before it is killed; Erlang's ``{halt, 5000}``.
+#: Seconds that a peer has to halt before it is killed; Erlang's ``{halt, 5000}``.
 HALT_SECONDS = 5.0
 #: Erlang's default for `wait_boot`.
 BOOT_SECONDS = 15.0
@@ -47,7 +47,7 @@ PEER_DOWN = ("stop", "continue", "crash")
 
 @dataclass(frozen=True, slots=True)
 class ShutdownPlan:
-    """What ``stop()`` does: ``"halt"``, ``"finish"`` or ``"close"``, and how long it waits before it kills."""
+    """What ``stop()`` does: ``"halt"``, ``"finish"`` or ``"close"``, and when it kills."""
 
     how: str
     seconds: float | None
@@ -76,32 +76,32 @@ class PeerOptions:
 
     @property
     def not_forkable(self) -> str:
-        """Why a fork server cannot serve; empty if it can."""
+        """Return why a fork server cannot start this peer; empty if it can."""
         if self.address is not None:
-            return "connection is TCP, and a forked peer has its link from the fork server"
+            return "connection is TCP, and a forked peer gets its link from the fork server"
         return refusal(self.exec, self.args, self.post_process_args, self.env)
 
     @property
     def address(self) -> addresses.Address | None:
-        """Where the peer connects to its origin; ``None``: it has pipes."""
+        """Return where the peer connects to its origin; ``None`` if it has pipes."""
         return None if isinstance(self.connection, str) else self.connection
 
     @property
     def awaits_boot(self) -> bool:
-        """Whether who starts the peer waits until it has booted."""
+        """Return whether the start waits until the peer has booted."""
         return self.wait_boot is not False and not callable(self.wait_boot)
 
     @property
     def boot_limit(self) -> float | None:
-        """After how many seconds an unfinished boot is ended."""
+        """Return after how many seconds an unfinished boot is ended; ``None`` for never."""
         if self.wait_boot is False:
             return None
-        # Who waits to be called back must be called one day.
+        # A callback must be called one day.
         return BOOT_SECONDS if callable(self.wait_boot) else self.wait_boot
 
     @property
     def shutdown_plan(self) -> ShutdownPlan:
-        """`shutdown` without its many spellings."""
+        """Return the plan for any spelling of `shutdown`."""
         if self.shutdown == "close":
             return ShutdownPlan("close", HALT_SECONDS)
         if self.shutdown == "halt":
@@ -112,15 +112,14 @@ class PeerOptions:
 
 
 def names_of_options() -> list[str]:
-    """The options there are, for messages and for the marker's check."""
     return [option.name for option in fields(PeerOptions)]
 
 
 def checked(options: Mapping[str, Any]) -> PeerOptions:
-    """Check `options` and fill in what is missing.
+    """Check `options` and fill in the defaults.
 
-    :raises TypeError: an unknown option, or a value of the wrong type; names the option and the offending item.
-    :raises ValueError: a value outside of what the option allows.
+    :raises TypeError: an unknown option, or a value of the wrong type; names option and item.
+    :raises ValueError: a value that the option does not allow; names option and item.
     """
     values = {name: check(name, value) for name, value in options.items()}
     if not values.get("name"):
@@ -131,7 +130,7 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
     if launchers.stdio_launcher(made.exec) is not None:
         if made.address is not None and made.cwd is not None:
             raise ValueError(
-                "cwd: cannot be said to a launcher; with connection='stdio' it can to the peer"
+                "cwd: a launcher cannot set it for a peer over TCP; use connection='stdio'"
             )
         if made.address is None and (why := launchers.refusal(made.exec)):
             raise ValueError(f"exec: {why}")
@@ -145,14 +144,14 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
 
 
 def check(name: str, value: object) -> Any:
-    """Check one option and return its value in the form in which we keep it; errors as for `checked`."""
+    """Check one option and return its normal form; errors as for `checked`."""
     if name not in _CHECKS:
         raise TypeError(f"{name}: unknown option; known are {', '.join(names_of_options())}")
-    return _CHECKS[name](value)
+    return _CHECKS[name](name, value)
 
 
 def command_words(option: str, value: object) -> tuple[str, ...]:
-    """Check what shall be words of a command line; errors as for `checked`."""
+    """Check words of a command line; errors as for `checked`."""
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise TypeError(f"{option}: expected a list of str, got {value!r}")
     for item in value:
@@ -163,122 +162,108 @@ def command_words(option: str, value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _exec(value: object) -> tuple[str, ...]:
+def _exec(option: str, value: object) -> tuple[str, ...]:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     words = (value,) if isinstance(value, str) else value
     if isinstance(words, Sequence) and not isinstance(words, bytes):
         words = [os.fspath(word) if isinstance(word, os.PathLike) else word for word in words]
-    program = command_words("exec", words)
+    program = command_words(option, words)
     if not program or not program[0]:
-        raise ValueError(f"exec: expected a program, got {value!r}")
+        raise ValueError(f"{option}: expected a program, got {value!r}")
     return value if isinstance(value, launchers.OverStdio) else program
 
 
-def _env(value: object) -> dict[str, str | None]:
+def _env(option: str, value: object) -> dict[str, str | None]:
     if not isinstance(value, Mapping):
-        raise TypeError(f"env: expected a mapping, got {value!r}")
+        raise TypeError(f"{option}: expected a mapping, got {value!r}")
     for key, item in value.items():
         if not isinstance(key, str) or not isinstance(item, str | None):
-            raise TypeError(f"env: expected str to str or None, got {key!r}: {item!r}")
+            raise TypeError(f"{option}: expected str to str or None, got {key!r}: {item!r}")
         if not key or "=" in key or "\0" in key + (item or ""):
-            raise ValueError(f"env: not possible in an environment: {key!r}: {item!r}")
+            raise ValueError(f"{option}: not possible in an environment: {key!r}: {item!r}")
     return dict(value)
 
 
-def _cwd(value: object) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str | os.PathLike):
-        raise TypeError(f"cwd: expected a path, got {value!r}")
-    return os.fspath(value)
-
-
-def _wait_boot(value: object) -> float | bool | Callable[[Peer], object] | None:
+def _wait_boot(option: str, value: object) -> float | bool | Callable[[Peer], object] | None:
     if value is True:
-        raise TypeError("wait_boot: expected seconds, None, False or a callable, got True")
+        raise TypeError(f"{option}: expected seconds, None, False or a callable, got True")
     if value is False or callable(value):
         return value
-    return seconds("wait_boot", value)
+    return seconds(option, value)
 
 
-def _shutdown(value: object) -> Shutdown:
+def _shutdown(option: str, value: object) -> Shutdown:
     if isinstance(value, str):
         if value not in ("halt", "close"):
             raise ValueError(
-                f"shutdown: expected 'halt', ('halt', seconds), seconds, None or 'close', got {value!r}"
+                f"{option}: expected 'halt', ('halt', seconds), seconds, None or 'close', "
+                f"got {value!r}"
             )
         return value
     if isinstance(value, tuple | list):
         if len(value) != 2 or value[0] != "halt":
-            raise ValueError(f"shutdown: expected ('halt', seconds), got {value!r}")
-        return ("halt", cast("float", seconds("shutdown", value[1])))
-    return seconds("shutdown", value)
+            raise ValueError(f"{option}: expected ('halt', seconds), got {value!r}")
+        return ("halt", cast("float", seconds(option, value[1])))
+    return seconds(option, value)
 
 
-def _peer_down(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"peer_down: expected a str, got {value!r}")
-    if value not in PEER_DOWN:
+def _host(option: str, value: object) -> object:
+    if not _HOST.fullmatch(_instance(str, "a str")(option, value)):
         raise ValueError(
-            f"peer_down: expected one of {', '.join(map(repr, PEER_DOWN))}, got {value!r}"
+            f"{option}: only letters, digits and any of '_.:-' are allowed, got {value!r}"
         )
     return value
 
 
-def _host(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"host: expected a str, got {value!r}")
-    if not _HOST.fullmatch(value):
-        raise ValueError(f"host: only letters, digits and any of '_.:-' are allowed, got {value!r}")
-    return value
+_Check = Callable[[str, Any], Any]
 
 
-def _bool(option: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{option}: expected a bool, got {value!r}")
-    return value
+def _instance(
+    kind: type | tuple[type, ...], called: str, convert: Callable[[Any], Any] = lambda value: value
+) -> _Check:
+    def check(option: str, value: object) -> Any:
+        if not isinstance(value, kind):
+            raise TypeError(f"{option}: expected {called}, got {value!r}")
+        return convert(value)
+
+    return check
 
 
-def _post_process_args(value: object) -> Callable[[list[str]], Sequence[str]] | None:
-    if value is not None and not callable(value):
-        raise TypeError(f"post_process_args: expected a callable, got {value!r}")
-    return value
+def _or_none(check: _Check) -> _Check:
+    return lambda option, value: None if value is None else check(option, value)
 
 
-def _artifacts(value: object) -> Path | None:
-    if value is None:
-        return None
-    if not isinstance(value, str | os.PathLike):
-        raise TypeError(f"artifacts: expected a path, got {value!r}")
-    return Path(value)
+def _one_of(allowed: Sequence[str]) -> _Check:
+    def check(option: str, value: object) -> Any:
+        if _instance(str, "a str")(option, value) not in allowed:
+            raise ValueError(
+                f"{option}: expected one of {', '.join(map(repr, allowed))}, got {value!r}"
+            )
+        return value
+
+    return check
 
 
-def _start_method(value: object) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f"start_method: expected a str, got {value!r}")
-    if value is not None and value not in START_METHODS:
-        raise ValueError(
-            f"start_method: expected one of {', '.join(map(repr, START_METHODS))}, got {value!r}"
-        )
-    return value
+def _path(convert: Callable[[Any], Any]) -> _Check:
+    return _or_none(_instance((str, os.PathLike), "a path", convert))
 
 
-_CHECKS: dict[str, Callable[[Any], Any]] = {
-    "name": names.checked,
+_CHECKS: dict[str, _Check] = {
+    "name": lambda _, value: names.checked(value),
     "host": _host,
-    "longnames": lambda value: _bool("longnames", value),
+    "longnames": _instance(bool, "a bool"),
     "exec": _exec,
-    "args": lambda value: command_words("args", value),
-    "post_process_args": _post_process_args,
+    "args": command_words,
+    "post_process_args": _or_none(_instance(Callable, "a callable")),  # type: ignore[arg-type]
     "env": _env,
-    "cwd": _cwd,
-    "connection": addresses.connection,
-    "detached": lambda value: _bool("detached", value),
+    "cwd": _path(os.fspath),
+    "connection": lambda _, value: addresses.connection(value),
+    "detached": _instance(bool, "a bool"),
     "wait_boot": _wait_boot,
     "shutdown": _shutdown,
-    "peer_down": _peer_down,
-    "call_timeout": lambda value: seconds("call_timeout", value),
-    "artifacts": _artifacts,
-    "start_method": _start_method,
+    "peer_down": _one_of(PEER_DOWN),
+    "call_timeout": seconds,
+    "artifacts": _path(Path),
+    "start_method": _or_none(_one_of(START_METHODS)),
 }

@@ -1,4 +1,4 @@
-"""What a peer is, and what became of it."""
+"""The state of a peer, and the reason why it is down."""
 
 from __future__ import annotations
 
@@ -15,8 +15,15 @@ else:  # in an old peer
         __str__ = str.__str__
 
 
+#: The signals of a crash: their default action writes a core (signal(7)).
+CRASH_SIGNALS = frozenset(
+    getattr(signal, "SIG" + name)
+    for name in ["ABRT", "BUS", "FPE", "ILL", "QUIT", "SEGV", "SYS", "TRAP", "XCPU", "XFSZ"]
+)
+
+
 def signal_name(number: int) -> str:
-    """``"SIGTERM"``, or ``"signal 40"`` for a real-time signal, of which only the first and the last have names."""
+    """Return ``"SIGTERM"``, or ``"signal 40"`` for a real-time signal without a name."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -40,7 +47,7 @@ class ExitStatus:
 
     @classmethod
     def from_returncode(cls, returncode: int) -> ExitStatus:
-        """From ``subprocess``'s convention, in which a signal is a negative number."""
+        """Convert from ``subprocess``'s convention, in which a signal is a negative number."""
         if returncode >= 0:
             return cls(code=returncode)
         try:
@@ -60,21 +67,18 @@ class DownReason:
 
     #: ``"stopped"``, ``"exited"``, ``"signaled"``, ``"link lost"`` or ``"boot failed"``.
     kind: str
-    #: What the process returned, ``None`` after a death by signal.
+    #: The exit code of the process, ``None`` after a death by signal.
     exit_status: int | None = None
     #: The signal that ended it; a mere number for a real-time signal without a name.
     signal: signal.Signals | int | None = None
-    #: What else there is to say, for a reader.
+    #: The explanation for a reader, in place of all that.
     detail: str = ""
 
     def __str__(self) -> str:
         if self.detail:
             return f"{self.kind}: {self.detail}"
-        ended = ""
-        if self.signal is not None:
-            ended = f"killed by {signal_name(self.signal)}"
-        elif self.exit_status is not None:
-            ended = f"exited with status {self.exit_status}"
+        known = self.signal is not None or self.exit_status is not None
+        ended = str(ExitStatus(self.exit_status, self.signal)) if known else ""
         if self.kind in ("exited", "signaled"):
             return ended
         return f"{self.kind} ({ended})" if ended else self.kind
@@ -88,7 +92,7 @@ def down_reason(
     exit_status: ExitStatus | None,
     status_lost: str = "",
 ) -> DownReason:
-    """Decide why a peer is down from what was seen of its end.
+    """Decide why a peer is down, from the facts about its end.
 
     :param status_lost: why its exit status is unknown; empty if it is not.
     """

@@ -1,8 +1,9 @@
-"""`threading`'s conditions and events, for code that a signal may interrupt.
+"""Conditions and events as in `threading`, for code that a signal may interrupt.
 
-What a signal's handler raises on the main thread, Ctrl-C or a time limit, can come between any two steps of Python code. In those
-of `threading` that are run to enter and leave a condition, it leaves a lock behind that nobody releases, and whoever reports the
-end of a peer hangs. Here entering and leaving is C code, which nothing interrupts.
+A signal handler on the main thread can raise between any two steps of Python code: for Ctrl-C, or
+for a time limit. If it does so while `threading` enters or leaves a condition, a lock stays locked,
+and the thread that reports the end of a peer hangs. Here C code enters and leaves, and no signal
+handler runs meanwhile.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _Lock = _thread.LockType
 
 
 class _Waiters:
-    """Who waits: each for a lock of its own, so that one who is interrupted takes nothing along."""
+    """The waiting threads. Each has its own lock, so interrupting one does not affect others."""
 
     def __init__(self) -> None:
         self._locks: list[_Lock] = []
@@ -32,27 +33,33 @@ class _Waiters:
         try:
             self._locks.remove(lock)
         except ValueError:
-            pass  # it was woken
+            pass  # it has been woken
 
     def wake(self) -> None:
         while self._locks:
             try:
                 self._locks.pop().release()
-            except RecursionError:  # it will be no other the next time
+            except RecursionError:  # a RuntimeError, and the next attempt would raise it again
                 raise
             except (IndexError, RuntimeError):
-                pass  # somebody else wakes them too
+                pass  # another thread wakes them at the same time
 
 
 class Condition(_thread.RLock):  # type: ignore[misc]  # for the type checker only it is final
-    """As `threading.Condition` with a lock of its own, without ``wait_for``. To be entered once by who waits."""
+    """Like `threading.Condition` with a lock of its own, without ``wait_for``.
+
+    A thread that waits must have entered it only once.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._waiters = _Waiters()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Let go of it until it is notified; return whether it was within so many seconds."""
+        """Release the lock and wait for a notification; return whether one came in time.
+
+        :param timeout: seconds, ``None`` for no limit.
+        """
         waiter = self._waiters.add()
         try:
             self.release()
@@ -60,7 +67,9 @@ class Condition(_thread.RLock):  # type: ignore[misc]  # for the type checker on
         finally:
             try:
                 self._own()
-            finally:  # again, if that was interrupted: else the caller's `with` would fail, and hide what has interrupted it
+            finally:
+                # Again, if that was interrupted: else the caller's `with` would fail and hide the
+                # exception of the signal handler.
                 self._own()
                 self._waiters.discard(waiter)
 
@@ -69,42 +78,51 @@ class Condition(_thread.RLock):  # type: ignore[misc]  # for the type checker on
             self.acquire()
 
     def notify_all(self) -> None:
-        """Wake all who wait."""
         self._waiters.wake()
 
 
 class Event:
-    """As `threading.Event`, without ``clear``. There is no lock, so the handler of a signal that interrupts who waits may wait, too."""
+    """Like `threading.Event`, without ``clear``.
+
+    It has no lock, so a signal handler that interrupts a waiting thread may wait too.
+    """
 
     def __init__(self) -> None:
         self._is_set = False
         self._waiters = _Waiters()
 
     def is_set(self) -> bool:
-        """Whether it has happened."""
         return self._is_set
 
     def set(self) -> None:
-        """It has happened."""
+        """Let the event happen, and wake all waiting threads."""
         self._is_set = True
         self._waiters.wake()
 
     def wake(self) -> None:
-        """Let those who wait for something else than that look again."""
+        """Let the threads in `wait_for` check their predicates again."""
         self._waiters.wake()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it has happened; return whether it has within so many seconds."""
+        """Wait for the event; return whether it has happened in time.
+
+        :param timeout: seconds, ``None`` for no limit.
+        """
         return self.wait_for(self.is_set, timeout)
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float | None) -> bool:
-        """Wait until that is so; return whether it is. Who makes it so calls `wake`."""
+        """Wait until a predicate is true; return whether it is.
+
+        :param predicate: the thread that makes it true calls `wake` afterwards.
+        :param timeout: seconds, ``None`` for no limit.
+        """
         deadline = None if timeout is None else monotonic() + timeout
         while not predicate():
             left = None if deadline is None else deadline - monotonic()
             waiter = self._waiters.add()
             try:
-                # Looked at after we are known: who makes it so does that before it looks who waits.
+                # Checked after this thread is in the list: another one makes the predicate true
+                # before it reads the list.
                 if not predicate() and not _acquired(waiter, left):
                     return predicate()
             finally:

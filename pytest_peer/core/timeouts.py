@@ -1,4 +1,4 @@
-"""What can be given as a time limit."""
+"""The check of time limits."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import threading
 
 
 def seconds(option: str, value: object) -> float | None:
-    """A time limit: seconds, or ``None`` for no limit.
+    """Check a time limit: seconds, or ``None`` for no limit.
 
     :raises TypeError: not a number.
-    :raises ValueError: negative or not a number at all.
+    :raises ValueError: negative or NaN.
     """
     if value is None:
         return None
@@ -18,5 +18,5 @@ def seconds(option: str, value: object) -> float | None:
         raise TypeError(f"{option}: expected seconds or None, got {value!r}")
     if math.isnan(value) or value < 0:
         raise ValueError(f"{option}: seconds must not be negative or NaN, got {value!r}")
-    # Above it, the interpreter cannot wait: three hundred years are no limit.
+    # The interpreter cannot wait longer: three hundred years are as good as no limit.
     return None if value > threading.TIMEOUT_MAX else float(value)

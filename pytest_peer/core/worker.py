@@ -68,7 +68,6 @@ class Worker:
             job()
 
     def runs_here(self) -> bool:
-        """Return whether the calling thread is this worker's."""
         return self._thread is threading.current_thread()
 
     def _work(self) -> None:

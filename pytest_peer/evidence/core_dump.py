@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import glob
 import os
 import re
 import shutil
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Signals whose default action writes a core (signal(7)).
-DUMPING = {
-    getattr(signal, f"SIG{name}")
-    for name in ("ABRT", "BUS", "FPE", "ILL", "QUIT", "SEGV", "SYS", "TRAP", "XCPU", "XFSZ")
-}
-#: A bigger core on another file system stays where it is: copying it would delay `PeerDown`.
-_MOST_COPIED = 256 << 20
 #: Seconds by which the clock of a file system may be late.
 _CLOCKS = 1.0
 
@@ -75,7 +66,6 @@ def reason_for_none(process: Crashed, pattern: str) -> str:
 
 
 def _newest(process: Crashed, pattern: str) -> Path | None:
-    """Return the newest core that is not older than the process."""
     cores = []
     for name in (name for each in paths(process, pattern) for name in glob.glob(each)):
         with contextlib.suppress(OSError):
@@ -96,14 +86,7 @@ def _is_core(name: str) -> bool:
 
 
 def _moved(core: Path, directory: Path) -> Path:
-    target = directory / "core"
     try:
-        try:
-            core.rename(target)
-        except OSError as exc:
-            if exc.errno != errno.EXDEV or core.stat().st_blocks * 512 > _MOST_COPIED:
-                return core
-            shutil.move(core, target)
+        return Path(shutil.move(core, directory / "core"))
     except OSError:  # no room
         return core
-    return target

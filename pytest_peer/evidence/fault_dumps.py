@@ -174,7 +174,6 @@ def aborted(output: str) -> str:
 
 
 def _split(text: str) -> list[list[str]]:
-    """Return the lines before the first thread, then the lines of each thread."""
     parts: list[list[str]] = [[]]
     for line in text.splitlines():
         if _THREAD.match(line):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
 from datetime import UTC
 from datetime import datetime
 from typing import Any
@@ -19,53 +18,30 @@ from ..core.states import signal_name
 _encode = json.JSONEncoder(default=repr).encode
 
 
-def manifest_text(options: PeerOptions, **facts: Any) -> str:
-    """Return `manifest` as JSON, with a line for each key."""
-    facts = manifest(options, **facts)
-    lines = [f"  {_encode(key)}: {_encode(value)}" for key, value in facts.items()]
-    return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def manifest(
+def manifest_text(
     options: PeerOptions,
     *,
-    test: str | None,
-    argv: Sequence[str],
-    start_method: str,
-    start_method_reason: str,
-    cwd: str,
-    python: str | None,
-    pid: int | None,
-    launcher_pid: int | None,
     started: float,
     ended: float | None,
     state: PeerState,
     last_state: PeerState | None,
-    core: str | None,
     reason: DownReason | None,
-) -> dict[str, Any]:
-    """Return the facts about a peer that help after its death; times are UTC.
+    **facts: Any,
+) -> str:
+    """Return what helps after the death of a peer, as JSON with a line for each key.
 
-    :param test: the test that ran when the peer was started; ``None`` without pytest.
-    :param cwd: the directory in which the peer was started.
+    :param started: as ``time.time``, like `ended`; the manifest has UTC.
     :param last_state: its state before it went down.
-    :param core: after a crash, the file with its core, or why there is none.
+    :param facts: more that the manifest has under the same names.
     """
-    return {
+    content = {
         "name": options.name,
         "node": f"{options.name}@{options.host}",
-        "test": test,
-        "argv": list(argv),
+        **facts,
         "env": dict(options.env),
-        "cwd": cwd,
         "options": {
             field.name: getattr(options, field.name) for field in dataclasses.fields(options)
         },
-        "python": python,
-        "pid": pid,
-        "launcher_pid": launcher_pid,
-        "start_method": start_method,
-        "start_method_reason": start_method_reason,
         "started": _iso(started),
         "ended": _iso(ended) if ended else None,
         "state": str(state),
@@ -73,8 +49,9 @@ def manifest(
         "kind": reason.kind if reason else None,
         "exit_status": reason.exit_status if reason else None,
         "signal": signal_name(reason.signal) if reason and reason.signal else None,
-        "core": core,
     }
+    lines = [f"  {_encode(key)}: {_encode(value)}" for key, value in content.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _iso(moment: float) -> str:

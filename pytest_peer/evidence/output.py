@@ -28,10 +28,12 @@ from ..core.unraisable import run_all
 
 __tracebackhide__ = True
 
-#: A stream keeps this many bytes in memory; its log file has all of them.
-KEPT_BYTES = 16 << 20
-#: The same for a peer that is down: enough where the log file has been removed.
-_KEPT_AFTER_END = 1 << 16
+#: `OutputStream.bytes` and `OutputStream.text` have no more; the log file has all of it.
+_MOST_BYTES = 16 << 20
+#: After the end of the peer, a stream keeps this many bytes in case its log file is removed.
+_KEPT_BYTES = 1 << 18
+#: Seconds between checks of a file for which someone waits: the kernel does not report its growth.
+_FILE_POLL_SECONDS = 0.02
 _READ_SIZE = 1 << 16
 _Bytes = bytes  # in `OutputStream` that is the property
 #: `wait_for` looks this far back from what it has seen, for matches that came in pieces.
@@ -41,25 +43,25 @@ _OVERLAP = 1 << 16
 class OutputStream:
     """The bytes that the peer wrote to its stdout or stderr.
 
-    :param log: the file with the whole stream.
-    :param logged: whether to write it here; else the peer does.
+    :param pipe: where they come from; ``None`` if the peer writes to the log file itself.
+    :param log: the file with the whole stream. It is the memory of the stream too.
     """
 
-    def __init__(self, pipe: IO[bytes], log: Path, *, logged: bool = True) -> None:
+    def __init__(self, pipe: IO[_Bytes] | None, log: Path) -> None:
         self._pipe = pipe
-        self._fd = pipe.fileno()
-        os.set_blocking(self._fd, False)
-        self._log = log.open("ab", buffering=0) if logged else None
+        self._fd = -1
+        if pipe is not None:
+            self._fd = pipe.fileno()
+            os.set_blocking(self._fd, False)
+        self._log = log.open("ab+" if pipe is not None else "rb", buffering=0)
         self._changed = Condition()
-        self._kept = bytearray()
-        self._dropped = 0
+        self._end = b""  # of the stream, when it is closed
         self._closed = False
-        self._released = False
+        self._size = 0
         #: The file with the whole stream.
         self.path = log
 
     def watch(self) -> None:
-        """Begin to read."""
         loop.add(self._fd, self._ready)
 
     @property
@@ -82,7 +84,7 @@ class OutputStream:
     def size(self) -> int:
         """The number of bytes so far."""
         with self._changed:
-            return self._dropped + len(self._kept)
+            return self._size if self._closed else os.fstat(self._log.fileno()).st_size
 
     def text_since(self, offset: int) -> str:
         """Return the text after the first `offset` bytes."""
@@ -90,14 +92,16 @@ class OutputStream:
 
     def _since(self, offset: int) -> _Bytes:
         with self._changed:
-            if self._released and offset < self._dropped:
-                try:
-                    with self.path.open("rb") as log:
-                        log.seek(max(offset, self._dropped + len(self._kept) - KEPT_BYTES))
-                        return log.read()
-                except OSError:
-                    pass  # it has been removed
-            return bytes(self._kept[max(0, offset - self._dropped) :])
+            size = self.size
+            start = max(0, offset, size - _MOST_BYTES)
+            if not self._closed:
+                return os.pread(self._log.fileno(), size - start, start)
+        try:
+            with self.path.open("rb") as log:
+                log.seek(start)
+                return log.read(size - start)
+        except OSError:  # it has been removed
+            return self._end[max(0, start - size + len(self._end)) :]
 
     def wait_for(
         self, pattern: str | re.Pattern[str], timeout: float | None = 5.0
@@ -115,8 +119,10 @@ class OutputStream:
         while True:
             self.drain()
             with self._changed:
-                end, closed = self._dropped + len(self._kept), self._closed
-            match = regex.search(self.text_since(max(0, seen - _OVERLAP)))
+                end, closed = self.size, self._closed
+            # With one character more, and not from there on: ``^`` matches only where a line begins.
+            start = max(0, seen - _OVERLAP - 1)
+            match = regex.search(self.text_since(start), min(start, 1))
             if match is not None:
                 return match
             seen = end
@@ -126,14 +132,16 @@ class OutputStream:
                     why = "the peer is down" if closed else f"not within {limit:g} s"
                     tail = quoted("last output", self._tail())
                     raise TimeoutError(f"{regex.pattern!r} was not written: {why}\n{tail}")
-                if self._dropped + len(self._kept) == end and not self._closed:
+                if self.size == end and not self._closed:
                     self._changed.wait(self._nap(left))
 
     def _nap(self, left: float | None) -> float | None:
-        return left
+        if self._pipe is not None:
+            return left
+        return _FILE_POLL_SECONDS if left is None else min(_FILE_POLL_SECONDS, left)
 
     def _tail(self) -> str:
-        return _decoded(bytes(self._kept[-8192:]))
+        return self.text_since(self.size - 8192)
 
     def drain(self) -> None:
         """Read the bytes that are in the pipe now.
@@ -141,7 +149,7 @@ class OutputStream:
         No more: a peer that never stops writing would hold the reader here.
         """
         with self._changed:
-            if self._closed:
+            if self._closed or self._pipe is None:
                 return
             count = fcntl.ioctl(self._fd, termios.FIONREAD, b"\0\0\0\0")
             waiting = struct.unpack("i", count)[0]
@@ -159,21 +167,17 @@ class OutputStream:
         except BlockingIOError:
             return -1
         if data:
-            if self._log is not None:
-                # A full disk must not take the link down; memory has the bytes too.
-                with contextlib.suppress(OSError):
-                    self._log.write(data)
-            self._kept += data
-            if len(self._kept) > 2 * KEPT_BYTES:  # twice, so that the copy is rare
-                self._dropped += len(self._kept) - KEPT_BYTES
-                del self._kept[:-KEPT_BYTES]
+            with contextlib.suppress(OSError):  # a full disk must not take the link down
+                self._log.write(data)
             self._changed.notify_all()
         return len(data)
 
     def disown(self, null_fd: int) -> None:
         """Give up the pipe in a forked child: reading it would take bytes from the parent."""
-        os.dup2(null_fd, self._fd, inheritable=False)
-        self._changed = Condition()
+        if self._pipe is not None:
+            os.dup2(null_fd, self._fd, inheritable=False)
+        self._changed = Condition()  # another thread may have had the lock
+        self._size = self.size
         self._closed = True
 
     def close(self) -> None:
@@ -181,21 +185,16 @@ class OutputStream:
 
         This does not wait for an end of file: a descendant may hold the pipe.
         """
-        loop.remove(self._fd)
+        if self._pipe is not None:
+            loop.remove(self._fd)
         self.drain()
         with self._changed:
             if not self._closed:
+                self._size = self.size
+                self._end = self._since(self._size - _KEPT_BYTES)
                 self._closed = True
                 self._changed.notify_all()
-                run_all(self._pipe.close, *([self._log.close] if self._log is not None else []))
-
-    def release(self) -> None:
-        """Free memory after `close`: the log file has the stream, if the disk was not full."""
-        with self._changed, contextlib.suppress(OSError):
-            if self._closed and self.path.stat().st_size == self._dropped + len(self._kept):
-                self._dropped += max(0, len(self._kept) - _KEPT_AFTER_END)
-                self._kept = self._kept[-_KEPT_AFTER_END:]
-                self._released = True
+                run_all(self._log.close, *([self._pipe.close] if self._pipe is not None else []))
 
 
 class InputStream:

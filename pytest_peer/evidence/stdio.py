@@ -11,9 +11,6 @@ from ..core.unraisable import run_all
 from .output import InputStream
 from .output import OutputStream
 
-#: Seconds between checks of a file for which someone waits: the kernel does not report its growth.
-_FILE_POLL_SECONDS = 0.02
-
 
 class StandardStreams:
     """Three pipes. The process gets `theirs`; when it is there, `open` and `close_theirs`.
@@ -46,7 +43,6 @@ class StandardStreams:
             self._ours.append(os.fdopen(ours, mode, buffering=0))
 
     def open(self) -> None:
-        """Begin to read and to log."""
         stdin, stdout, stderr = self._ours
         self.stdin = InputStream(stdin)
         self.stdout = OutputStream(stdout, self._logs[0])
@@ -75,7 +71,6 @@ class StandardStreams:
             self.stderr.drain()
 
     def text(self) -> str:
-        """Return all that was written, stdout first."""
         return self.stdout.text + self.stderr.text
 
     def last_output(self) -> str:
@@ -87,13 +82,7 @@ class StandardStreams:
         for stream in (self.stdin, self.stdout, self.stderr):
             stream.disown(null_fd)
 
-    def release(self) -> None:
-        """Free memory after `close`."""
-        self.stdout.release()
-        self.stderr.release()
-
     def close(self) -> None:
-        """Read what is left, and close everything."""
         self.close_theirs()
         for file in self._ours:
             file.close()
@@ -110,22 +99,12 @@ class DetachedStreams(StandardStreams):
             self.theirs.append(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
 
     def open(self) -> None:
-        """Open the files for reading."""
-        self.stdin = _NoInput()
-        self.stdout, self.stderr = map(_FileOutput, self._logs)
+        self.stdin: InputStream = _NoInput()
+        self.stdout: OutputStream = OutputStream(None, self._logs[0])
+        self.stderr: OutputStream = OutputStream(None, self._logs[1])
 
     def drain(self) -> None:
         """Do nothing: the files are read when they are asked for."""
-
-
-class _FileOutput(OutputStream):
-    """What the peer wrote to a file."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path.open("rb", buffering=0), path, logged=False)
-
-    def _nap(self, left: float | None) -> float | None:
-        return _FILE_POLL_SECONDS if left is None else min(_FILE_POLL_SECONDS, left)
 
 
 class _NoInput(InputStream):

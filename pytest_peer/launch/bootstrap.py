@@ -7,7 +7,6 @@ import marshal
 import os
 import sys
 import sysconfig
-from importlib.machinery import PathFinder
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
@@ -16,86 +15,45 @@ from typing import Any
 from .. import _HOMES
 from ..link import tracebacks
 from ..link.interpreter import Interpreter
+from ..link.origin_modules import Entry
 from ..link.origin_modules import Place
+from ..link.origin_modules import described
 from ..link.origin_modules import of_environment
 from ..link.origin_modules import place_of
 
-#: The module of execnet that runs in the peer under its own name, without its package, which the
-#: peer does not need.
-BASE_MODULE = "execnet.gateway_base"
 _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
-_SHARED = tuple(
-    f"link.protocol.{name}"
-    for name in (
-        "messages",
-        "streams",
-        "framing",
-        "receiver",
-        "sender",
-        "mailbox",
-        "module_aliases",
-        "by_value",
-        "codec",
-        "frame_info",
-        "exceptions",
-    )
-)
-#: A peer runs these modules on first use, because most peers never need them. They have no state.
-_LATER = frozenset(
-    {
-        "link.protocol.by_value",
-        "link.protocol.exceptions",
-        "agent.resources",
-        "link.protocol.frame_info",
-    }
-)
 #: In the order in which they are loaded.
+_PROTOCOL = (
+    "messages streams framing receiver sender mailbox module_aliases by_value refusals codec "
+    "frame_info exceptions"
+)
+_PEER = (
+    "runtime reader call_warnings requests assertions resources imports dispatch fault_dumps main"
+)
 _PEER_MODULES = (
-    *_SHARED,
-    "agent.runtime",
-    "agent.reader",
-    "agent.call_warnings",
-    "agent.requests",
-    "agent.assertions",
-    "agent.resources",
-    "agent.imports",
-    "agent.dispatch",
-    "agent.fault_dumps",
-    "agent.main",
+    *(f"link.protocol.{name}" for name in _PROTOCOL.split()),
+    *(f"agent.{name}" for name in _PEER.split()),
 )
 #: The module that loads them.
 _LOADER = "agent.loader"
 #: Loaded in peers that may have neither this package nor pytest.
-_STUBS = "agent.stubs.finder"
+_FINDER = "agent.stubs.finder"
 _SERVER_MODULES = (
     *_PEER_MODULES,
-    _STUBS,
+    _FINDER,
     "launch.procfs",
-    "agent.forkserver.child_setup",
-    "agent.forkserver.subreaper",
-    "agent.forkserver.prewarm",
-    "agent.forkserver.server",
+    *(f"agent.forkserver.{name}" for name in ("child_setup", "subreaper", "prewarm", "server")),
 )
 _OURS = "pytest_peer"
-#: The files that such a peer gets for these imports. Other public names exist and do nothing.
-_SERVED = {
-    "pytest": "agent/stubs/pytest.py",
-    _OURS: "__init__.py",
-    f"{_OURS}.core": "core/__init__.py",
-    f"{_OURS}.core.errors": "core/errors.py",
-    f"{_OURS}.core.eventually": "core/eventually.py",
-    f"{_OURS}.here": "here.py",
-    f"{_OURS}.link": "link/__init__.py",
-    f"{_OURS}.link.protocol": "link/protocol/__init__.py",
-    f"{_OURS}.peers": "peers/__init__.py",
-    f"{_OURS}.core.states": "core/states.py",
-    f"{_OURS}.core.timeouts": "core/timeouts.py",
-    f"{_OURS}.core.clock": "core/clock.py",
-    f"{_AGENT}.agent.stubs": "agent/stubs/__init__.py",
-    f"{_AGENT}.agent.stubs.package": "agent/stubs/package.py",
-    f"{_AGENT}.agent.stubs.placeholder": "agent/stubs/placeholder.py",
-}
+#: What such a peer gets of this package. Other public names exist and do nothing.
+_SERVED = (
+    "core core.clock core.errors core.eventually core.states core.timeouts here link "
+    "link.protocol peers"
+)
+#: The module for all that have those names, and what it needs.
+_STUBS = ("agent.stubs.package", "agent.stubs", "agent.stubs.placeholder")
+_PYTEST = "agent.stubs.pytest"
 
 
 @functools.cache
@@ -110,36 +68,32 @@ def peer(compiled: bool, config: dict[str, Any]) -> bytes:
 
     :param compiled: whether it can read our compiled code.
     """
-    modules = (*_PEER_MODULES, _STUBS) if config["stubs"] else _PEER_MODULES
-    return _code(compiled, "agent.main:run", modules, _LATER) + _framed(config)
+    modules = (*_PEER_MODULES, _FINDER) if config["stubs"] else _PEER_MODULES
+    return _code(compiled, "agent.main:run", modules) + _framed(config)
 
 
 def template(config: dict[str, Any]) -> bytes:
     """Return the rest, for a fork server, which is an interpreter like this one."""
-    return _code(True, "agent.forkserver.server:serve", _SERVER_MODULES, frozenset()) + _framed(
-        config
-    )
+    return _code(True, "agent.forkserver.server:serve", _SERVER_MODULES) + _framed(config)
 
 
 @functools.cache
 def own_files() -> list[str]:
     """Return the files of this code. Frames in them are not the user's."""
-    served = sorted({file for file in _SERVED.values() if file.startswith("agent/")})
-    return [
-        _base_loader().path,
-        *(_file(name) for name in (_LOADER, *_SERVER_MODULES)),
-        *(str(_ROOT / file) for file in served),
-    ]
+    return [_file(name) for name in (_LOADER, *_SERVER_MODULES, *_STUBS, _PYTEST)]
 
 
 @functools.cache
-def stubs() -> dict[str, tuple[str, bool, str]]:
+def stubs() -> dict[str, Entry]:
     """Return what a peer without this package and pytest imports instead.
 
-    For each module: its file, whether it is a package, its source.
+    Of each module the description that `origin_modules` would send, and its source.
     """
-    files = {f"{_OURS}.{home}": "agent/stubs/package.py" for home in _HOMES.values()} | _SERVED
-    return {name: _served(file) for name, file in files.items()}
+    modules = {f"{_OURS}.{home}": _STUBS[0] for home in _HOMES.values()}
+    modules |= {f"{_OURS}.{name}": name for name in _SERVED.split()}
+    modules |= {f"{_AGENT}.{name}": name for name in _STUBS}
+    modules |= {_OURS: "", "pytest": _PYTEST}
+    return {name: _sent(_file(module)) for name, module in modules.items()}
 
 
 def agent_config(
@@ -187,45 +141,31 @@ def _framed(data: Any, version: int = 2) -> bytes:
 
 
 @functools.cache
-def _code(compiled: bool, entry: str, modules: tuple[str, ...], later: frozenset[str]) -> bytes:
+def _code(compiled: bool, entry: str, modules: tuple[str, ...]) -> bytes:
     """Marshal all modules in one piece: each copy that the peer makes slows down its boot."""
-    every = [_module(name, compiled, name in later) for name in (BASE_MODULE, *modules)]
+    every = [_module(name, compiled) for name in modules]
     version = marshal.version if compiled else 2
-    _, _, loading, _ = _module(_LOADER, compiled, False)
+    _, _, loading = _module(_LOADER, compiled)
     return _framed(loading, version) + _framed((every, entry), version)
 
 
-def _module(
-    name: str, compiled: bool, later: bool
-) -> tuple[str, str, CodeType | bytes | str, bool]:
-    """Return full name, file and code of a module, and whether to run it on first use."""
-    if name == BASE_MODULE:
-        full_name, loader = name, _base_loader()
-    else:
-        full_name = f"{_AGENT}.{name}"
-        loader = SourceFileLoader(full_name, _file(name))
+def _module(name: str, compiled: bool) -> tuple[str, str, CodeType | str]:
+    full_name = f"{_AGENT}.{name}"
+    loader = SourceFileLoader(full_name, _file(name))
     # The loader has most code compiled in a cache.
     code = loader.get_code(full_name) if compiled else loader.get_source(full_name)
     assert code is not None
-    packed = marshal.dumps(code) if later and isinstance(code, CodeType) else code
-    return full_name, loader.path, packed, later
+    return full_name, loader.path, code
 
 
 def _file(name: str) -> str:
-    return str(_ROOT / f"{name.replace('.', '/')}.py")
+    path = _ROOT.joinpath(*name.split("."))
+    return str(path / "__init__.py" if path.is_dir() else f"{path}.py")
 
 
-@functools.cache
-def _served(file: str) -> tuple[str, bool, str]:
-    path = _ROOT / file
-    return str(path), path.name == "__init__.py", path.read_text(encoding="utf-8")
-
-
-def _base_loader() -> SourceFileLoader:
-    """Find the module without importing it: perhaps no test needs a peer."""
-    package, _, _ = BASE_MODULE.partition(".")
-    around = PathFinder.find_spec(package)
-    assert around is not None
-    spec = PathFinder.find_spec(BASE_MODULE, around.submodule_search_locations)
-    assert spec is not None and isinstance(spec.loader, SourceFileLoader)
-    return spec.loader
+def _sent(file: str) -> Entry:
+    path = Path(file)
+    search = [str(path.parent)] if path.name == "__init__.py" else None
+    # No place: a peer that sees the origin's files takes the stubs all the same.
+    nowhere: dict[str, Any] = {"place": (0, 0), "places": [(0, 0)]}
+    return described(file, search, False) | nowhere | {"source": path.read_bytes(), "code": b""}

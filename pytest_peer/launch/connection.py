@@ -1,4 +1,4 @@
-"""The way to a new process before there is a link: two pipes, and the handshake over them, which is that of other ways as well."""
+"""The connection to a new process before there is a link: the handshake, and two pipes for it."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from ..link.interpreter import Interpreter
 from ..link.interpreter import parse_hello
 from . import bootstrap
 
-#: How often a boot that hears nothing looks whether the process is still there.
+#: How often a boot without news checks whether the process has ended.
 _GONE_POLL_MS = 200
 
 
 class LinkClosed(Exception):
-    """The other end closed the link before it had said what was expected."""
+    """The other end closed the link during the handshake."""
 
 
 class Connection:
     """The origin's ends of a connection to a new process, from before its start to the link."""
 
-    #: The descriptors that the peer inherits for it: on which it hears us, and on which it answers.
+    #: The descriptors that the peer inherits: it reads the first and writes to the second.
     peer_ends: tuple[int, ...] = ()
-    #: Where the peer connects to instead, if it does.
+    #: The address to which the peer connects; ``None`` if it inherits descriptors.
     address: tuple[Any, ...] | None = None
-    #: What the peer has to know for that, and nobody else.
+    #: The secrets with which the peer connects.
     secret: str = ""
     _read: int = -1
     _write: int = -1
 
     def send_loader(self) -> None:
-        """Send what the interpreter reads first, if that is possible before it has started."""
+        """Send what the interpreter reads first, where that is possible before its start."""
 
     def close_peer_ends(self) -> None:
-        """After the process was started: its end of file must reach us."""
+        """Close the peer's ends after its start, so that its end of file reaches us."""
 
     def free(self) -> None:
-        """After the end of the peer: what others may have now."""
+        """Free what other peers may use after the end of this one."""
 
     def close(self) -> None:
-        """Give up our ends, unless `hand_over` has given them away."""
+        """Close our ends, unless `hand_over` has given them away."""
         for fd in (self._read, self._write):
             if fd >= 0:
                 os.close(fd)
         self._read = self._write = -1
 
     def hand_over(self) -> tuple[int, int]:
-        """The descriptors for reading and writing; the caller closes them from now on."""
+        """Return the descriptors for reading and writing, which the caller has to close."""
         ends = self._read, self._write
         self._read = self._write = -1
         return ends
@@ -56,9 +56,10 @@ class Connection:
     def hello(self, gone: Event) -> Interpreter:
         """Wait for the peer's first line.
 
-        :param gone: set when the process has ended: then nothing more comes, even if something it started holds the pipe.
-        :raises LinkClosed: it will never come.
-        :raises Unusable: not a Python that the agent runs on.
+        :param gone: set when the process has ended. Then nothing more comes, although a descendant
+            may hold the pipe.
+        :raises LinkClosed: the line will never come.
+        :raises Unusable: the agent does not run on this Python.
         """
         line = b""
         poll = select.poll()
@@ -77,7 +78,7 @@ class Connection:
     def send_agent(
         self, interpreter: Interpreter, name: str, evidence: dict[str, Any] | None, lifeline: int
     ) -> None:
-        """Send our code and what it has to know. May wait until the peer has read."""
+        """Send our code and its configuration; may wait until the peer has read it."""
         config = bootstrap.agent_config(interpreter, name, evidence, lifeline)
         code = bootstrap.peer(interpreter.compiled, config)
         view = memoryview(code)
@@ -86,18 +87,18 @@ class Connection:
 
 
 class Pipes(Connection):
-    """That of a local peer: nothing else is on it, so nothing that the peer prints can be mistaken for it."""
+    """Two pipes of their own for a local peer, so that they carry nothing that the peer prints."""
 
     def __init__(self) -> None:
-        self._read, answers = os.pipe()
-        hears, self._write = os.pipe()
-        self.peer_ends: tuple[int, ...] = (hears, answers)
+        self._read, peer_writes = os.pipe()
+        peer_reads, self._write = os.pipe()
+        self.peer_ends: tuple[int, ...] = (peer_reads, peer_writes)
 
     def send_loader(self) -> None:
-        """It fits into an empty pipe, so this does not wait for a reader."""
+        """Send it at once: it fits into an empty pipe."""
         os.write(self._write, bootstrap.loader())
 
     def close_peer_ends(self) -> None:
-        """Both: they belong to the peer now."""
+        """Close both."""
         for fd in self.peer_ends:
             os.close(fd)

@@ -1,4 +1,4 @@
-"""A process in a session of its own: signal it, wait for its end, end it with all it has started."""
+"""A process in a session of its own: signal it, wait for it, end it with all it has started."""
 
 from __future__ import annotations
 

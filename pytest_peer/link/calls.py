@@ -1,11 +1,13 @@
-"""What is said over a link: calls and their answers, casts, messages."""
+"""The origin's side of the link: calls and their replies, casts, messages."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import wait
 from functools import partial
 from typing import Any
 
@@ -20,7 +22,6 @@ from .gateway import Link
 from .interpreter import Interpreter
 from .outcomes import outcome
 from .outcomes import value
-from .pending import PendingCalls
 from .pickling import decode
 from .pickling import encode
 from .pickling import encode_call
@@ -37,24 +38,69 @@ from .requests import request_worker
 
 __tracebackhide__ = True
 
+PendingCall = PeerFuture | ReplyWaiter
+#: The kinds of messages that may refer to modules.
+_REFERRING = frozenset({messages.CALL, messages.CAST, messages.MESSAGE})
 
-#: What may refer to modules.
-_SAID = frozenset({messages.CALL, messages.CAST, messages.MESSAGE})
+
+class PendingCalls:
+    """The calls without a reply, by their numbers; none after the end of the peer.
+
+    It needs no lock: each operation is one of the dictionary's, and `add` and `fail` take two steps
+    in opposite order, so that one of them finds a call that is added during the end.
+    """
+
+    def __init__(self) -> None:
+        self._calls: dict[int, PendingCall] = {}
+        #: Returns a new number.
+        self.number: Callable[[], int] = itertools.count(1).__next__
+        #: Makes the exception of a call after the end; ``None`` before.
+        self.error: Callable[[], PeerDown] | None = None
+
+    def add(self, ident: int, call: PendingCall) -> None:
+        """Expect a reply with that number.
+
+        :raises PeerDown: no reply will come.
+        """
+        self._calls[ident] = call
+        if self.error is not None:
+            self._calls.pop(ident, None)
+            raise self.error()
+
+    def take(self, ident: int) -> PendingCall | None:
+        """Remove a call, to settle or drop it; ``None`` if another thread has removed it."""
+        return self._calls.pop(ident, None)
+
+    def get(self, ident: int) -> PendingCall | None:
+        """Return a call, or ``None`` if it is not pending."""
+        return self._calls.get(ident)
+
+    def wait(self) -> None:
+        """Wait until the futures among them are settled."""
+        wait([each for each in list(self._calls.values()) if isinstance(each, PeerFuture)])
+
+    def fail(self) -> None:
+        """Let all fail with `error`, which is set."""
+        assert self.error is not None
+        for ident in list(self._calls):
+            call = self._calls.pop(ident, None)  # the reader may have removed it
+            if call is not None:
+                call.fail(self.error())
 
 
 class RpcClient:
-    """The origin's side of the link. While the peer boots, everything waits; after its end all fails.
+    """The origin's side of the link: everything waits for the boot, and fails after the end.
 
-    :param whom: names the peer, for messages.
-    :param mailboxes: where messages of the peer go.
-    :param stacks: tells where its threads are, for a call that was not answered in time; never raises.
+    :param peer: returns the peer's name, for messages.
+    :param mailboxes: for messages of the peer.
+    :param stacks: returns where the peer's threads are, for a call that times out; never raises.
     """
 
     def __init__(
-        self, whom: Callable[[], str], mailboxes: Mailboxes, stacks: Callable[[], str]
+        self, peer: Callable[[], str], mailboxes: Mailboxes, stacks: Callable[[], str]
     ) -> None:
-        self._whom = whom
-        self._outcome = partial(outcome, whom)
+        self._peer = peer
+        self._outcome = partial(outcome, peer)
         self._stacks = stacks
         self._mailboxes = mailboxes
         #: Set when the agent listens, or never will.
@@ -106,7 +152,8 @@ class RpcClient:
     ) -> Any:
         """Call `fn` in the peer, wait for the value or raise the exception.
 
-        :raises CallTimeout: no answer in `timeout` seconds; it is dropped when it comes.
+        :param timeout: seconds, ``None`` for no limit.
+        :raises CallTimeout: no reply in time; a late reply is dropped.
         :raises PeerDown: the peer has ended.
         :raises EncodeError: the call or its result cannot be sent.
         """
@@ -119,32 +166,30 @@ class RpcClient:
                 return future.result(timeout)
             finally:
                 self.drop(future)
-        waiting = ReplyWaiter()
-        asked = encode_call(fn, args, kwargs, self._by_value)
+        waiter = ReplyWaiter()
+        call = encode_call(fn, args, kwargs, self._by_value)
         ident = self._pending.number()  # before `add`: an interrupt leaves nothing there
         try:
-            self._pending.add(ident, waiting)
-            self._post(messages.CALL, ident, asked)
+            self._pending.add(ident, waiter)
+            self._enqueue(messages.CALL, ident, call)
             if timeout == 0:
                 raise TimeoutError  # at once, however fast the peer is
-            kind, reply = link.wait(waiting, ident, timeout)
+            kind, reply = link.wait(waiter, ident, timeout)
         except TimeoutError:
             assert timeout is not None
             raise self.timed_out(timeout) from None
         finally:
             self._pending.take(ident)
-            if isinstance(
-                asked, MultipartMessage
-            ):  # the caller goes on, and may change what was not yet sent
+            if isinstance(call, MultipartMessage):  # the caller may change what is not yet sent
                 link.sender.snapshot(messages.CALL, ident)
-        if kind == messages.RESULT and waiting.warnings is None:
+        if kind == messages.RESULT and waiter.warnings is None:
             return decode(reply)
-        return value(self._whom, kind, reply, waiting.warnings)
+        return value(self._peer, kind, reply, waiter.warnings)
 
     def submit(
         self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> PeerFuture:
-        """`call` without waiting; what cannot be encoded is the future's exception.
+        """Call `fn` without waiting; an `EncodeError` is the future's exception.
 
         :raises PeerDown: the peer has ended.
         """
@@ -160,7 +205,7 @@ class RpcClient:
                     return
             try:
                 call = snapshot(encode_call(fn, args, kwargs, self._by_value))
-                self._post(messages.CALL, ident, call)
+                self._enqueue(messages.CALL, ident, call)
             except PeerDown:
                 pass  # `end` sets the future's exception
             except Exception as exc:
@@ -182,14 +227,14 @@ class RpcClient:
     def cast(
         self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        """Call `fn` in the peer and expect no answer.
+        """Call `fn` in the peer without a reply.
 
         :raises EncodeError: it cannot be sent.
         :raises PeerDown: the peer has ended.
         """
         self._wait_open()
         call = snapshot(encode_call(fn, args, kwargs, self._by_value))
-        self._post(messages.CAST, self._pending.number(), call, True)
+        self._enqueue(messages.CAST, self._pending.number(), call, True)
 
     def send(self, mailbox: str, message: object) -> None:
         """Put `message` into a mailbox of the peer.
@@ -200,32 +245,34 @@ class RpcClient:
         if not isinstance(mailbox, str):
             raise TypeError(f"mailbox: expected a name, got {mailbox!r}")
         self._wait_open()
-        encoded = encode(message, self._by_value, "the message")
-        self._post(messages.MESSAGE, self._pending.number(), with_mailbox(mailbox, encoded), True)
+        payload = with_mailbox(mailbox, encode(message, self._by_value, "the message"))
+        self._enqueue(messages.MESSAGE, self._pending.number(), payload, True)
 
     def ask_stacks(self, seconds: float) -> str:
-        """Every thread's Python stack, as the peer itself tells it.
+        """Return every thread's Python stack, as the peer formats it.
 
-        :raises TimeoutError: no answer in so many seconds.
+        :raises TimeoutError: no reply in so many seconds, or the peer boots.
         :raises PeerDown: the peer has ended.
         """
-        waiting = ReplyWaiter()
+        waiter = ReplyWaiter()
         ident = self._pending.number()
         try:
-            self._pending.add(ident, waiting)
-            self._post(messages.STACKS, ident, b"")
-            assert self._link is not None
-            return decoded_text(self._link.wait(waiting, ident, seconds)[1])
+            self._pending.add(ident, waiter)
+            link = self._link
+            if link is None:
+                raise TimeoutError(f"{self._peer()} is still booting")
+            self._enqueue(messages.STACKS, ident, b"")
+            return decoded_text(link.wait(waiter, ident, seconds)[1])
         finally:
             self._pending.take(ident)
 
     def shut_down(self, how: str) -> None:
-        """Tell the peer to end: ``"halt"`` or ``"finish"``; one that is at its end already needs no word."""
+        """Ask the peer to end: ``"halt"`` or ``"finish"``. A peer that is down is left alone."""
         with contextlib.suppress(PeerDown):
-            self._post(messages.SHUTDOWN, self._pending.number(), how.encode())
+            self._enqueue(messages.SHUTDOWN, self._pending.number(), how.encode())
 
     def received(self, kind: int, ident: int, payload: Payload) -> None:
-        """A message has come; called by whoever reads the link, so this neither sends nor waits nor raises."""
+        """Handle a message. The reader calls this, so it neither sends nor waits nor raises."""
         if kind == messages.READY:
             self.ready.set()
         elif kind == messages.REQUEST:
@@ -234,28 +281,24 @@ class RpcClient:
             name, payload = split_mailbox(payload)
             self._mailboxes[name].deliver(payload)
         elif kind == messages.WARNING:
-            future = self._pending.look_at(ident)
-            if future is not None:
-                future.warnings = [*(future.warnings or ()), payload]
+            call = self._pending.get(ident)
+            if call is not None:
+                call.warnings = [*(call.warnings or ()), payload]
         else:
-            self._replied(kind, ident, payload)
+            call = self._pending.take(ident)
+            if call is not None:  # else it has timed out
+                call.deliver((kind, payload))
 
     def successor(self) -> RpcClient:
-        """One with nothing pending, and locks of its own: in a forked child a thread that is not there may hold these."""
-        return RpcClient(self._whom, self._mailboxes, self._stacks)
-
-    def _replied(self, kind: int, ident: int, payload: Payload) -> None:
-        # One that nobody waits for is dropped.
-        future = self._pending.take(ident)
-        if future is not None:
-            future.deliver((kind, payload))
+        """Return a new client for a forked child, where no thread may release this one's locks."""
+        return RpcClient(self._peer, self._mailboxes, self._stacks)
 
     def drop(self, future: PeerFuture) -> None:
-        """Nobody waits for this answer any more."""
+        """Drop the reply when it comes."""
         self._pending.take(future.ident)
 
     def wait_pending(self) -> None:
-        """Wait until the calls that were submitted have their answers."""
+        """Wait until all submitted calls are settled."""
         self._pending.wait()
 
     def _wait_open(self) -> None:
@@ -263,31 +306,31 @@ class RpcClient:
         if not self._opened.is_set():
             if loop.runs_here():
                 raise PeerError(
-                    f"{self._whom()} is booting, and this finalizer must not wait for it"
+                    f"{self._peer()} is booting, and this finalizer must not wait for it"
                 )
             self._opened.wait()
         if self._pending.error is not None:
             raise self._pending.error()
 
-    def _post(self, kind: int, ident: int, payload: Payload, in_order: bool = False) -> None:
+    def _enqueue(self, kind: int, ident: int, payload: Payload, in_order: bool = False) -> None:
         link = self._link
-        if link is None:
-            raise TimeoutError(f"{self._whom()} is still booting")
+        assert link is not None
         try:
-            if kind in _SAID:
+            if kind in _REFERRING:
                 self._request_handler.send_updates(link.sender)
             link.sender.enqueue(kind, ident, payload, in_order)
         except OSError:
-            # The link is closed, and its end is about to be noticed. A pending call learns it there, with the reason.
+            # The link is closed, and a thread is about to notice its end, with which a pending call
+            # fails.
             if self._pending.error is not None:
                 raise self._pending.error() from None
             if kind in (messages.CAST, messages.MESSAGE):
-                raise PeerDown(f"{self._whom()} is going down") from None
+                raise PeerDown(f"{self._peer()} is going down") from None
 
     def _respond(self, ident: int, payload: Payload) -> None:
         assert self._link is not None
         self._request_handler.respond(self._link.sender, ident, payload)
 
     def timed_out(self, limit: float) -> CallTimeout:
-        """What a call raises that was not answered in time; looks where the peer is."""
-        return CallTimeout(f"no answer from {self._whom()} within {limit:g} s", self._stacks())
+        """Make the exception of a call without a reply; finds out where the peer is."""
+        return CallTimeout(f"no answer from {self._peer()} within {limit:g} s", self._stacks())

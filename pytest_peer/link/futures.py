@@ -46,24 +46,22 @@ class ReplyWaiter:
     def deliver(self, reply: Reply) -> None:
         """Take the reply, still encoded."""
         self._reply = reply
-        self.settled = True
-        self.wake()
+        self._settle()
 
     def fail(self, error: BaseException) -> None:
         """Make `wait` raise `error`: no reply will come."""
         self._error = error
-        self.settled = True
-        self.wake()
+        self._settle()
 
-    def wake(self) -> None:
-        """End a `pause`."""
+    def _settle(self) -> None:
+        self.settled = True
         try:
             self._arrived.release()
         except RuntimeError:
             pass  # another thread has done it
 
     def pause(self, timeout: float | None) -> bool:
-        """Wait for the reply or for `wake`; return whether either came in time."""
+        """Wait for the reply; return whether it came in time."""
         return self.settled or self._arrived.acquire(
             timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
         )
@@ -73,9 +71,8 @@ class ReplyWaiter:
 
         :raises TimeoutError: it did not come in time.
         """
-        while not self.settled:
-            if not self.pause(timeout) and not self.settled:
-                raise TimeoutError
+        if not self.pause(timeout) and not self.settled:
+            raise TimeoutError
         if self._error is not None:
             raise self._error
         assert self._reply is not None
@@ -106,7 +103,7 @@ class PeerFuture(Future[Any]):
         super().add_done_callback(partial(_set, self._settled))
         #: The id of the call.
         self.ident: int = 0
-        #: Warnings of the call, still encoded; whoever asks for the outcome first issues them.
+        #: Warnings of the call, still encoded; the first thread that asks for the outcome issues them.
         self.warnings: list[Payload] | None = None
         self._decode = decode
         self._timed_out = timed_out

@@ -78,19 +78,14 @@ class Link:
         self._channel.setcallback(self._closed, endmarker=_END)
         receiver = FrameReceiver(read_fd, self._channel.id, on_message, self._frame, drain)
         self._reader = Reader(read_fd, receiver, outputs, self._ended)
+        #: Waits for a reply; see `Reader.wait`.
+        self.wait: Callable[[ReplyWaiter, int, float | None], Reply] = self._reader.wait
         sender = Sender(self._stream, self._channel.id, SMALL)
         self.sender: MessageSender = MessageSender(sender.send, self._stream.wait_writable)
 
     def listen(self) -> None:
         """Begin to receive; what has come already is delivered at once."""
         self._reader.start()
-
-    def wait(self, waiter: ReplyWaiter, ident: int, timeout: float | None) -> Reply:
-        """Wait for the reply with that id.
-
-        :raises TimeoutError: it did not come in time.
-        """
-        return self._reader.wait(waiter, ident, timeout)
 
     def _frame(self, code: int, channel: int, data: bytes) -> None:
         try:

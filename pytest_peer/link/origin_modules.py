@@ -20,7 +20,7 @@ REWRITTEN = "@pytest_ar"
 #: Peers get its modules in other ways.
 _OURS = __name__.partition(".")[0]
 
-#: Device and inode: tell a file from another of the same name on another machine.
+#: Device and inode, which differ for a file of the same name on another machine.
 Place = tuple[int, int]
 #: As `sys.path`.
 Path = tuple[str, ...]
@@ -131,7 +131,7 @@ class OriginModules:
         return entry | {"called": own_name(name)}
 
     def _parents(self, name: str, modules: dict[str, ModuleType]) -> Iterator[tuple[str, Entry]]:
-        """Yield its parents without a file, as pytest makes them for modules outside of packages."""
+        """Yield its parents without a file, as pytest makes for modules outside of packages."""
         while name := name.rpartition(".")[0]:
             module = modules.get(name)
             if module is not None and module.__dict__.get("__file__") is None:
@@ -225,7 +225,7 @@ class ModuleUpdates:
 
     def take(self) -> bytes:
         """Encode the news; empty if there are none."""
-        table = self._taken = self._modules.refresh()
+        table = self._taken = self._modules.table
         news = {name: entry for name, entry in table.items() if self._sent.get(name) != entry}
         return marshal.dumps(news, 2) if news else b""
 

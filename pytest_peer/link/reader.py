@@ -129,8 +129,8 @@ class Reader:
         self._inside.add(thread)
         self._callers.append(None)
         try:
-            # With several callers each turn would end with waking the next one; the event loop takes
-            # many replies in one read.
+            # With several callers each turn would end with waking the next one; the event loop
+            # takes many replies in one read.
             if len(self._callers) > 1:
                 self._crowded = monotonic()
             elif (

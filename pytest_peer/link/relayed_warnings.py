@@ -1,4 +1,4 @@
-"""Warnings of a call become the test's: its filters, and whoever records warnings, handle them."""
+"""Warnings of a call become the test's: its filters and recorders handle them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,6 @@ from importlib.machinery import ModuleSpec
 from importlib.machinery import SourceFileLoader
 from importlib.machinery import SourcelessFileLoader
 from typing import Any
-from typing import TypeVar
 
 from ..core.errors import EncodeError
 from ..core.worker import Worker
@@ -53,8 +52,6 @@ _sent: set[str] = set()
 #: calls that send requests.
 request_worker: Worker = Worker("pytest-peer-requests")
 
-_Found = TypeVar("_Found")
-
 
 class RequestHandler:
     """Serve one life of a peer whose agent listens.
@@ -73,11 +70,15 @@ class RequestHandler:
         :raises EncodeError: this process has no descriptor left to look for them.
         :raises OSError: the link is closed.
         """
-        if _searched(self._updates.any):
-            with self._lock:
-                if update := _searched(self._updates.take):
-                    sender.enqueue(messages.MODULES, 0, update)
-                self._updates.sent()
+        try:
+            if not self._updates.any():
+                return
+        except OSError as exc:  # the next call searches again
+            raise EncodeError(f"cannot look for the modules that the peer needs: {exc}") from exc
+        with self._lock:
+            if update := self._updates.take():
+                sender.enqueue(messages.MODULES, 0, update)
+            self._updates.sent()
 
     def respond(self, sender: MessageSender, ident: int, payload: Payload) -> None:
         """Respond to a request, whatever fails here: the peer waits for it."""
@@ -89,13 +90,6 @@ class RequestHandler:
             response = encode(None, "", "no response")
         with contextlib.suppress(OSError):  # the peer is down meanwhile
             sender.enqueue(messages.RESPONSE, ident, response)
-
-
-def _searched(search: Callable[[], _Found]) -> _Found:
-    try:
-        return search()
-    except OSError as exc:  # no descriptor left; the next call searches again
-        raise EncodeError(f"cannot look for the modules that the peer needs: {exc}") from exc
 
 
 def respond(interpreter: Interpreter, what: str, args: tuple[Any, ...]) -> Any:
@@ -123,7 +117,7 @@ def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
         needed = name.partition(".")[0] in _NEEDED
         if needed and interpreter.version < OLDEST_ORIGIN:
             return None
-        if not needed and (sees or _in_standard_library(name)):
+        if not needed and (sees or name.partition(".")[0] in sys.stdlib_module_names):
             return None
     if file is not None:
         return _source(interpreter, name)
@@ -135,10 +129,6 @@ def _entry(file: str | None, search: Iterable[str] | None, name: str) -> Entry:
     _sent.update(map(os.path.normpath, directories or ()))
     rewritten = REWRITTEN in vars(sys.modules.get(name, object))
     return described(file, directories, rewritten)
-
-
-def _in_standard_library(name: str) -> bool:
-    return name.partition(".")[0] in sys.stdlib_module_names
 
 
 def _source(interpreter: Interpreter, name: str) -> Entry | None:

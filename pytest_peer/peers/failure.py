@@ -14,6 +14,7 @@ from ..core.errors import BootError
 from ..core.errors import BootTimeout
 from ..core.errors import HandshakeError
 from ..core.errors import PeerDown
+from ..core.states import CRASH_SIGNALS
 from ..core.states import DownReason
 from ..core.states import ExitStatus
 from ..core.states import signal_name
@@ -81,7 +82,7 @@ def crash(process: PeerProcess, status: ExitStatus | None, directory: Path) -> C
     """Secure what the process has left, if a signal has ended it that means a fault."""
     pid = process.pid
     number = status.signal if status is not None else None
-    if number is None or number not in core_dump.DUMPING or pid is None:
+    if number is None or number not in CRASH_SIGNALS or pid is None:
         return Crash()
     if process.elsewhere:
         return Crash(

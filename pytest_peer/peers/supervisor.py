@@ -161,8 +161,6 @@ class Supervisor:
     def down(self, instance: PeerInstance) -> None:
         """Note that a peer is about to be down, with its reason."""
         record = instance.record
-        if instance.process.started and not record.artifacts.temporary:
-            instance.process.streams.release()
         assert record.reason is not None
         if not instance.excused and record.reason.kind != "boot failed":
             self._deaths.append(instance)

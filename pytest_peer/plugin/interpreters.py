@@ -55,15 +55,16 @@ def ids(programs: Sequence[Sequence[str]]) -> list[str]:
     short = [_word([word.rpartition("/")[2] or word for word in program]) for program in programs]
     counts = Counter(short)
     return [
-        word if counts[word] == 1 else _word(program)
+        word if counts[word] == 1 else _word([part for each in program for part in each.split("/")])
         for word, program in zip(short, programs, strict=True)
     ]
 
 
-def _word(command: Sequence[str]) -> str:
+def _word(parts: Sequence[str]) -> str:
     from ..core.names import slug
 
-    return slug("-".join(command).replace("/", "-"), _MOST_CHARACTERS) or "program"
+    words = (slug(part, _MOST_CHARACTERS) for part in parts)
+    return slug("-".join(filter(None, words)), _MOST_CHARACTERS) or "program"
 
 
 def _is_body_repeated(test: pytest.Item) -> bool:

@@ -44,7 +44,27 @@ class Shown:
                     yield f"{kind} [{life.options.name}]", _tail(stream.text_since(shown), stream)
 
 
-def stacks_sections(lives: Iterable[PeerInstance], occasion: str) -> Iterator[tuple[str, str]]:
+def add_output(
+    item: pytest.Item,
+    call: pytest.CallInfo[None],
+    output: Iterable[tuple[str, str]],
+    lives: Iterable[PeerInstance],
+) -> None:
+    """Add sections for new output, and for the state of the peers if the phase failed."""
+    for title, text in output:
+        item.add_report_section(call.when, title, text)
+    if call.excinfo is not None:
+        item.add_report_section(call.when, "peers", _state_section(lives))
+
+
+def add_stacks(report: pytest.TestReport, lives: Iterable[PeerInstance]) -> None:
+    """Add a section for the stacks of each peer that runs."""
+    occasion = f"{report.nodeid} failed in {report.when}"
+    for title, text in _stacks_sections(lives, occasion):
+        report.sections.append((f"Captured {title} {report.when}", text))
+
+
+def _stacks_sections(lives: Iterable[PeerInstance], occasion: str) -> Iterator[tuple[str, str]]:
     """Return titles and texts of sections for the stacks of the peers that run.
 
     :param occasion: the heading in their ``stacks.txt``.
@@ -60,7 +80,7 @@ def stacks_sections(lives: Iterable[PeerInstance], occasion: str) -> Iterator[tu
         yield f"stacks [{life.options.name}]", text
 
 
-def state_section(lives: Iterable[PeerInstance]) -> str:
+def _state_section(lives: Iterable[PeerInstance]) -> str:
     """Return two lines for each life of each peer: its state, and the path of its artifacts."""
     return "\n".join(f"{life!r}\n    {life.record.artifacts.path}" for life in lives)
 

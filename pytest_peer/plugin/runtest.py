@@ -81,17 +81,12 @@ def pytest_runtest_makereport(
     every = list(lives(item.config))
     if every:
         shown = item.stash.setdefault(_shown_key, reporting.Shown())
-        for title, text in shown.sections(every):
-            item.add_report_section(call.when, title, text)
-        if call.excinfo is not None:
-            item.add_report_section(call.when, "peers", reporting.state_section(every))
+        reporting.add_output(item, call, shown.sections(every), every)
     made = yield
     if every and made.failed:  # this is known only now; no peer has been stopped yet
         # A time limit's signal may raise here, but the test has failed already.
         with contextlib.suppress(pytest.fail.Exception):
-            occasion = f"{item.nodeid} failed in {call.when}"
-            for title, text in reporting.stacks_sections(every, occasion):
-                made.sections.append((f"Captured {title} {call.when}", text))
+            reporting.add_stacks(made, every)
     if retention_key in item.config.stash:
         crashes = item.config.stash[retention_key].phase_over(call.when, made.outcome)
         if crashes:

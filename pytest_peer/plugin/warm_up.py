@@ -27,9 +27,9 @@ def configure(config: pytest.Config) -> None:
     for name in names:
         if not all(part.isidentifier() for part in name.split(".")):
             raise pytest.UsageError(f"ini option peer_preload: not the name of a module: {name!r}")
-    before = list(preload)
-    preload[:] = dict.fromkeys([*before, "pytest", *names])
-    config.add_cleanup(lambda: preload.__setitem__(slice(None), before))
+    before = list(preload.modules)
+    preload.modules[:] = dict.fromkeys([*before, "pytest", *names])
+    config.add_cleanup(lambda: preload.modules.__setitem__(slice(None), before))
 
 
 # What the following imports, a suite without peers does not pay for.

@@ -27,7 +27,7 @@ def test_failing_tests_are_kept(inner, place):
         def test_it(number, peer): assert number % 2
         """
     )
-    inner.run("-n", "2", "--peer-artifacts=kept").assert_outcomes(passed=2, failed=2)
+    inner.run_apart("-n", "2", "--peer-artifacts=kept").assert_outcomes(passed=2, failed=2)
     assert [Path(name).name for name in directories(place)] == ["db", "db"]
     assert not list(place.glob(".*"))
 
@@ -47,7 +47,7 @@ def test_worker_that_dies_leaves_those_of_all_its_peers(inner, place, end):
             {end}
         """
     )
-    result = inner.run(*ONE_WORKER, "-p", "no:randomly")
+    result = inner.run_apart(*ONE_WORKER, "-p", "no:randomly")
     assert result.ret != 0
     test = "test_inner.py--test_it"
     assert directories(place) == [f"{test}/db", f"{test}/shared", f"{test}/stopped"]
@@ -64,7 +64,7 @@ def test_peers_of_a_worker_that_died_are_listed(inner, place):
             os._exit(3)
         """
     )
-    result = inner.run(*ONE_WORKER)
+    result = inner.run_apart(*ONE_WORKER)
     pid = (inner.path / "pids").read_text().split()[0]
     result.stdout.fnmatch_lines(
         [
@@ -88,7 +88,7 @@ def test_other_workers_go_on(inner, place):
                 os._exit(3)
         """
     )
-    inner.run("-n", "2", "--peer-artifacts=kept").assert_outcomes(passed=5, failed=1)
+    inner.run_apart("-n", "2", "--peer-artifacts=kept").assert_outcomes(passed=5, failed=1)
     assert [Path(name).name for name in directories(place)] == ["db-3"]
     assert not list(place.glob(".*"))
 
@@ -98,14 +98,14 @@ def test_mark_of_another_run_is_none_of_its_business(inner, place):
     mark = place / ".running-0123-gw0"
     mark.symlink_to("other")
     inner.write("def test_it(peer_factory): peer_factory(name='db'); os._exit(3)")
-    inner.run(*ONE_WORKER).stdout.fnmatch_lines(["*db *: ended with its worker gw0"])
+    inner.run_apart(*ONE_WORKER).stdout.fnmatch_lines(["*db *: ended with its worker gw0"])
     assert directories(place) == ["test_inner.py--test_it/db"]
     assert mark.is_symlink()
 
 
 def test_test_without_peers_is_not_that_of_a_worker_that_died(inner, place):
     inner.write("def test_before(peer): pass\ndef test_it(): os._exit(3)")
-    result = inner.run(*ONE_WORKER, "-p", "no:randomly")
+    result = inner.run_apart(*ONE_WORKER, "-p", "no:randomly")
     result.stdout.fnmatch_lines(["*crashed while running*test_it*"])
     result.stdout.no_fnmatch_line("*peers that crashed*")
     assert not list(place.iterdir())
@@ -120,14 +120,14 @@ def test_run_that_stops_at_a_failure_leaves_no_mark(inner, place):
             assert number
         """
     )
-    inner.run("-n", "2", "-x", "--peer-artifacts=kept")
+    inner.run_apart("-n", "2", "-x", "--peer-artifacts=kept")
     assert len(list(place.glob("*"))) >= 1
     assert not list(place.glob(".*"))
 
 
-def test_worker_that_dies_without_the_option_is_reported_as_ever(inner):
+def test_death_of_a_worker_without_the_option_is_xdists_report(inner):
     inner.write("def test_it(peer): os._exit(3)")
-    result = inner.run("-n", "1", "--max-worker-restart=0")
+    result = inner.run_apart("-n", "1", "--max-worker-restart=0")
     result.stdout.fnmatch_lines(["*crashed while running*test_it*"])
     result.stdout.no_fnmatch_line("*peers that crashed*")
 
@@ -140,5 +140,5 @@ def test_worker_in_another_directory_keeps_them_in_the_same(inner, place):
     )
     worker = f"--tx=popen//chdir={inner.path}/elsewhere"
     arguments = ("-d", worker, "--rsyncdir=sub", "--peer-artifacts=kept", f"{inner.path}/sub")
-    inner.run("-p", "xdist", *arguments).assert_outcomes(failed=1)
+    inner.run_apart("-p", "xdist", *arguments).assert_outcomes(failed=1)
     assert [Path(name).name for name in directories(place)] == ["db"]

@@ -1,4 +1,4 @@
-"""A suite that uses no peer does not pay for them, and the plugin can be turned off."""
+"""A suite without peers does not pay for the plugin, and the plugin can be turned off."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def pytest_unconfigure():
         "conftest.py",
     )
     inner.write("def test_without_peers(): pass")
-    result = inner.run(*arguments)
+    result = inner.run_apart(*arguments)
     assert result.ret == 0
     result.stdout.fnmatch_lines([r"*loaded: [[]]"])
 
 
-def test_peers_of_other_tests_are_imported_with_the_first_fixture(inner):
+def test_first_fixture_of_a_peer_imports_what_peers_need(inner):
     # The fork server starts beside the collection, which takes none of its time.
     inner.write(
         SUITE
@@ -56,7 +56,7 @@ def test_with(peer):
     assert "execnet" in loaded()
 """
     )
-    inner.run().assert_outcomes(passed=2)
+    inner.run_apart().assert_outcomes(passed=2)
 
 
 def test_no_thread_and_no_process_is_started(inner):
@@ -69,7 +69,7 @@ def test_no_thread_and_no_process_is_started(inner):
             assert psutil.Process().children() == []
         """
     )
-    inner.run().assert_outcomes(passed=1)
+    inner.run_apart().assert_outcomes(passed=1)
 
 
 @pytest.fixture
@@ -81,14 +81,16 @@ def installed(monkeypatch):
 
 def test_plugin_can_be_turned_off(inner, installed):
     inner.write("def test_without_peers(): pass\ndef test_with(peer): pass")
-    result = inner.run("-p", "no:peer")
+    result = inner.run_apart("-p", "no:peer")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*fixture 'peer' not found*"])
 
 
 def test_plugin_that_is_turned_off_has_no_options(inner, installed):
     inner.write("def test_without_peers(): pass")
-    assert inner.run("-p", "no:peer", "--peer-call-timeout=7").ret == pytest.ExitCode.USAGE_ERROR
+    assert (
+        inner.run_apart("-p", "no:peer", "--peer-call-timeout=7").ret == pytest.ExitCode.USAGE_ERROR
+    )
 
 
 def test_library_works_without_the_plugin(inner):
@@ -101,4 +103,4 @@ def test_library_works_without_the_plugin(inner):
                 assert peer.call(os.getpid) == peer.pid
         """
     )
-    inner.run("-p", "no:peer").assert_outcomes(passed=1)
+    inner.run_apart("-p", "no:peer").assert_outcomes(passed=1)

@@ -1,4 +1,4 @@
-"""The same under pytest-xdist."""
+"""Peers under pytest-xdist."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_names_are_unique(inner):
                     print(each.name, file=names, flush=True)
         """
     )
-    inner.run("-n", "2").assert_outcomes(passed=6)
+    inner.run_apart("-n", "2").assert_outcomes(passed=6)
     names = (inner.path / "names").read_text().split()
     assert len(set(names)) == len(names) == 18
 
@@ -32,7 +32,7 @@ def test_artifacts_are_apart(inner):
                 print(peer.artifacts, file=places, flush=True)
         """
     )
-    inner.run("-n", "2").assert_outcomes(passed=4)
+    inner.run_apart("-n", "2").assert_outcomes(passed=4)
     places = (inner.path / "places").read_text().split()
     assert len(set(places)) == 4
 
@@ -46,7 +46,7 @@ def test_nothing_is_left(inner):
             assert number % 2
         """
     )
-    inner.run("-n", "2").assert_outcomes(passed=2, failed=2)
+    inner.run_apart("-n", "2").assert_outcomes(passed=2, failed=2)
     inner.assert_nothing_left(within=0)
 
 
@@ -59,7 +59,7 @@ def test_worker_that_dies_leaves_nothing(inner, end):
             {end}
         """
     )
-    result = inner.run("-n", "1", "--max-worker-restart=0")
+    result = inner.run_apart("-n", "1", "--max-worker-restart=0")
     assert result.ret != 0
     result.stdout.fnmatch_lines(["*crashed while running*test_it*"])
     inner.assert_nothing_left()
@@ -74,7 +74,7 @@ def test_timeout_of_the_thread_method_leaves_nothing(inner):
             peer.call(time.sleep, 600)
         """
     )
-    assert inner.run("-n", "1", "--max-worker-restart=0").ret != 0
+    assert inner.run_apart("-n", "1", "--max-worker-restart=0").ret != 0
     inner.assert_nothing_left()
 
 
@@ -95,7 +95,7 @@ def test_peers_end_with_the_controller(inner, start):
                     file.write(str(exc))
         """
     )
-    inner.run("-n", "1")
+    inner.run_apart("-n", "1")
     inner.assert_nothing_left(within=10)
     eventually((inner.path / "refused").exists, 20)
     refused = eventually((inner.path / "refused").read_text, 20)
@@ -112,7 +112,7 @@ def test_output_has_its_sections(inner):
             assert False
         """
     )
-    result = inner.run("-n", "1")
+    result = inner.run_apart("-n", "1")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*Captured stdout [[]db] call*", "said out"])
     result.stdout.fnmatch_lines(["*Captured stderr [[]db] call*", "said err"])
@@ -129,7 +129,7 @@ def test_frames_of_the_peer_are_shown(inner):
             peer.call(explode, 42)
         """
     )
-    result = inner.run("-n", "1")
+    result = inner.run_apart("-n", "1")
     result.stdout.fnmatch_lines(
         ["*peer.call(explode, 42)*", '*raise ValueError(f"boom {number}")*', "E*boom 42"]
     )
@@ -138,7 +138,7 @@ def test_frames_of_the_peer_are_shown(inner):
 
 def test_settings_reach_the_workers(inner):
     inner.write("def test_it(peer): assert peer.options.call_timeout == 7")
-    inner.run("-n", "1", "--peer-call-timeout=7").assert_outcomes(passed=1)
+    inner.run_apart("-n", "1", "--peer-call-timeout=7").assert_outcomes(passed=1)
 
 
 def test_unasked_death_is_warned_of(inner):
@@ -150,6 +150,6 @@ def test_unasked_death_is_warned_of(inner):
             peer.wait_down(20)
         """
     )
-    result = inner.run("-n", "1")
+    result = inner.run_apart("-n", "1")
     result.assert_outcomes(passed=1, warnings=1)
     result.stdout.fnmatch_lines(["*PeerDownWarning*'db'*exited with status 3*"])

@@ -12,8 +12,8 @@ import prefixes
 import pytest
 import slurm_cluster
 import sshds
+from timeouts import LONGER
 from traces import Trace
-from ways import BOOT_SECONDS
 from ways import Way
 from ways import available
 
@@ -88,7 +88,9 @@ def srun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
         yield way
 
 
-@pytest.fixture(params=["bare", "ssh", "docker_run", "docker_exec", "srun", "sudo", "kubectl"])
+@pytest.fixture(
+    scope="module", params=["bare", "ssh", "docker_run", "docker_exec", "srun", "sudo", "kubectl"]
+)
 def way(request: pytest.FixtureRequest) -> Way:
     return request.getfixturevalue(request.param)
 
@@ -105,7 +107,7 @@ def started(peer_factory, trace: Trace) -> Callable[..., pytest_peer.Peer]:
 
     def start(way: Way, **options: object) -> pytest_peer.Peer:
         env = {**trace.env, **options.pop("env", {})}
-        options = {"peer_down": "continue", "wait_boot": BOOT_SECONDS, **options}
+        options = {"peer_down": "continue", "wait_boot": LONGER, **options}
         return peer_factory(exec=way.exec, env=env, **options)
 
     return start
@@ -115,3 +117,9 @@ def started(peer_factory, trace: Trace) -> Callable[..., pytest_peer.Peer]:
 def far(way: Way, started: Callable[..., pytest_peer.Peer]) -> pytest_peer.Peer:
     """A peer behind each of them."""
     return started(way)
+
+
+@pytest.fixture(scope="module")
+def shared_far(way: Way, module_peer_factory) -> pytest_peer.Peer:
+    """A peer behind each of them, for tests that leave it as it was."""
+    return module_peer_factory(exec=way.exec, wait_boot=LONGER)

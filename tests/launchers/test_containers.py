@@ -1,4 +1,4 @@
-"""What holds for containers only."""
+"""Features of peers in containers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import uuid
 import pytest
 from engines import IMAGE
 from engines import mounts
+from timeouts import LONG
 
 import pytest_peer
-
-SECONDS = 20.0  # for the daemon to have done what it was told
 
 
 def run(docker: list[str], *options: str, image: str = IMAGE) -> list[str]:
@@ -39,7 +38,7 @@ def peer(dockerd, peer_factory, name) -> pytest_peer.Peer:
 
 
 def assert_removed(docker: list[str], name: str) -> None:
-    pytest_peer.eventually(lambda: not containers(docker, name), SECONDS)
+    pytest_peer.eventually(lambda: not containers(docker, name), LONG)
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
@@ -51,13 +50,13 @@ def test_container_is_gone_after(dockerd, peer, name, end):
 
 def test_container_is_gone_with_its_client(dockerd, peer, name):
     subprocess.run([*dockerd, "kill", name], check=True, capture_output=True)
-    assert peer.wait_down(SECONDS).kind == "link lost"
+    assert peer.wait_down(LONG).kind == "link lost"
     assert_removed(dockerd, name)
 
 
 def test_stopping_the_container_terminates_the_peer(dockerd, peer, name):
     subprocess.run([*dockerd, "stop", "--time", "20", name], check=True, capture_output=True)
-    assert peer.wait_down(SECONDS).signal is signal.SIGTERM
+    assert peer.wait_down(LONG).signal is signal.SIGTERM
 
 
 def test_hostname_is_that_of_the_container(dockerd, peer_factory):
@@ -70,7 +69,7 @@ def test_orphans_are_reaped(dockerd, peer_factory, options):
     peer = peer_factory(exec=run(dockerd, *options), wait_boot=40)
     script = "for i in 1 2 3; do (sleep 0.01 &) ; done"
     peer.call("subprocess:call", ["/bin/sh", "-c", script])
-    pytest_peer.eventually(lambda: not peer.call(zombies), SECONDS)
+    pytest_peer.eventually(lambda: not peer.call(zombies), LONG)
 
 
 def zombies() -> list[str]:

@@ -1,4 +1,4 @@
-"""The examples pass as they are, wherever their peers run."""
+"""The examples pass as they are, wherever their peers run. `examples/run` passes them on this machine."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ import engines
 import pytest
 import sshds
 import ways
+from timeouts import LONGER
 from ways import available
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 280  # for a run that takes ten to twenty seconds on a quiet machine
 #: What the examples import, all in the dependency group of that name.
 NEEDED = ("filelock", "pysyncobj", "semver", "websockets")
-#: Its peers have interpreters of their own on this machine, whatever the command line says.
-ELSEWHERE = "examples/mixed_versions/"
+#: Its peers have interpreters of their own on this machine, whatever launcher the command line names.
+NOT_MIXED = "--ignore=examples/mixed_versions"
 #: The reason for which an example may skip: the origin cannot make these interpreters.
 NO_INDEX = "cannot be installed"
 
@@ -35,7 +36,7 @@ Manifest = dict[str, object]
 
 @pytest.fixture
 def examples(tmp_path: Path) -> Callable[..., list[Manifest]]:
-    """A function that runs them with more options, and returns the manifests of their peers."""
+    """Return a function that runs them with more options, and returns the manifests of their peers."""
     with available():
         for package in NEEDED:
             if importlib.util.find_spec(package) is None:
@@ -68,9 +69,8 @@ def examples(tmp_path: Path) -> Callable[..., list[Manifest]]:
         skips = [each.get("message", "") for each in ElementTree.parse(report).iter("skipped")]
         assert [reason for reason in skips if NO_INDEX not in reason] == [], told
         found = [json.loads(path.read_text()) for path in base.rglob("manifest.json")]
-        peers = [each for each in found if not each["test"].startswith(ELSEWHERE)]
-        assert peers, told
-        return peers
+        assert found, told
+        return found
 
     return run
 
@@ -78,10 +78,6 @@ def examples(tmp_path: Path) -> Callable[..., list[Manifest]]:
 def programs(peers: list[Manifest]) -> set[tuple[str, ...]]:
     """What was executed for them."""
     return {tuple(peer["options"]["exec"]) for peer in peers}
-
-
-def test_examples_pass_over_stdio(examples):
-    assert [peer for peer in examples() if peer["options"]["connection"] != "stdio"] == []
 
 
 def test_examples_pass_over_tcp(examples):
@@ -92,7 +88,7 @@ def test_examples_pass_over_tcp(examples):
 @pytest.mark.parametrize("launcher", ["ssh", "srun"])
 def test_examples_pass_behind(examples, request, launcher):
     way = request.getfixturevalue(launcher)
-    peers = examples(f"--peer-exec={shlex.join(way.exec)}")
+    peers = examples(f"--peer-exec={shlex.join(way.exec)}", NOT_MIXED)
     assert programs(peers) == {tuple(way.exec)}
 
 
@@ -101,13 +97,15 @@ def test_examples_pass_in_containers(examples, dockerd, tmp_path):
     shared = ["--network", "host", "-v", f"{tmp_path}:{tmp_path}"]
     options = ["--rm", *engines.mounts(sys.executable), *shared]
     words = [*dockerd, "run", "-i", *options, engines.IMAGE, sys.executable]
-    peers = examples(f"--peer-exec={shlex.join(words)}", f"--peer-boot-timeout={ways.BOOT_SECONDS}")
+    patience = f"--peer-boot-timeout={LONGER}"
+    peers = examples(f"--peer-exec={shlex.join(words)}", patience, NOT_MIXED)
     assert programs(peers) == {tuple(words)}
 
 
 def test_examples_pass_on_three_hosts(examples, three_hosts):
     words = [ways.found("ssh"), "-F", str(three_hosts), "{host}", sys.executable]
-    peers = examples(f"--peer-exec={shlex.join(words)}", f"--peer-hosts={','.join(sshds.HOSTS)}")
+    hosts = f"--peer-hosts={','.join(sshds.HOSTS)}"
+    peers = examples(f"--peer-exec={shlex.join(words)}", hosts, NOT_MIXED)
     assert {peer["options"]["host"] for peer in peers} == set(sshds.HOSTS)
     assert programs(peers) == {
         tuple(word.format(host=host) for word in words) for host in sshds.HOSTS

@@ -1,4 +1,4 @@
-"""Every way to fail at booting behind a launcher; the errors are those of the launcher, as it tells them."""
+"""Boots that fail behind a launcher: the error shows what the launcher says."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_launcher_that_hangs_is_killed(bare: Way, peer_factory, tmp_path):
     assert_gone([int((tmp_path / "pid").read_text())])
 
 
-def test_peer_that_is_told_to_stop_while_its_launcher_hangs(bare: Way, peer_factory, tmp_path):
+def test_stop_while_the_launcher_hangs(bare: Way, peer_factory, tmp_path):
     script = 'echo $$ >"$0"; echo here; sleep 600'
     words = [*bare.before, "sh", "-c", script, str(tmp_path / "pid"), sys.executable]
     peer = peer_factory(exec=words, wait_boot=False)

@@ -1,4 +1,4 @@
-"""No peer outlives the connection to its origin, however busy it is and whatever the connection goes through."""
+"""No peer outlives the connection to its origin, whatever the connection goes through."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from paths import SUPPORT
 
 import pytest_peer
 
-ORIGIN = SUPPORT / "far_origin.py"
+ORIGIN = SUPPORT / "far_origin_program.py"
 
 OCCUPATIONS = ["idle", "loop", "sleep", "sleep_in_c", "deaf", "stopped", "with_children"]
 

@@ -1,4 +1,4 @@
-"""What every peer can do, behind each launcher."""
+"""Features of every peer, behind each launcher."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def flood(size: int) -> None:
         size -= os.write(1, block * 1000)
 
 
-def test_peer_knows_its_own_pid(far):
-    assert far.call(os.getpid) == far.pid
+def test_peer_knows_its_own_pid(shared_far):
+    assert shared_far.call(os.getpid) == shared_far.pid
 
 
-def test_exception_arrives_as_itself(far):
+def test_exception_arrives_as_itself(shared_far):
     with pytest.raises(Refused, match="not over there"):
-        far.call(refuse)
+        shared_far.call(refuse)
 
 
-def test_printed_is_there_when_the_call_returns(far):
+def test_printed_is_there_when_the_call_returns(shared_far):
     for number in range(20):
         word = f"word {number}"
-        assert far.call(shout, word) == word.upper()
-        assert far.stdout.text.endswith(f"{word}\n")
-        assert far.stderr.text.endswith(f"{word}\n")
+        assert shared_far.call(shout, word) == word.upper()
+        assert shared_far.stdout.text.endswith(f"{word}\n")
+        assert shared_far.stderr.text.endswith(f"{word}\n")
 
 
 def test_stdin_reaches_the_peer_and_ends(far):
@@ -65,15 +65,15 @@ def test_stdin_reaches_the_peer_and_ends(far):
     assert far.call("sys:stdin.read") == "two\n"
 
 
-def test_stdin_that_is_not_read_is_in_nobodys_way(far):
+def test_stdin_that_is_not_read_blocks_no_call(far):
     far.stdin.write("x" * 1_000_000)
     assert far.call(os.getpid) == far.pid
     assert far.call("sys:stdin.read", 1_000_000) == "x" * 1_000_000
 
 
-def test_big_data_both_ways(far):
+def test_big_data_both_ways(shared_far):
     data = os.urandom(1000) * (BIG // 1000)
-    assert far.call(bytes.upper, data) == data.upper()
+    assert shared_far.call(bytes.upper, data) == data.upper()
 
 
 def test_flood_of_output_is_complete_and_keeps_no_call_waiting(far):
@@ -107,26 +107,26 @@ def test_cwd_is_over_there(way, started):
     assert far.call(os.getcwd) == "/proc" == manifest(far)["cwd"]
 
 
-def test_manifest_names_the_command_and_both_processes(way, far):
-    told = manifest(far)
+def test_manifest_names_the_command_and_both_processes(way, shared_far):
+    told = manifest(shared_far)
     assert told["argv"][: len(way.before)] == list(way.before) or way.before[0].endswith("ssh")
-    assert told["pid"] == far.pid
+    assert told["pid"] == shared_far.pid
     assert os.path.exists(f"/proc/{told['launcher_pid']}")
 
 
-def test_stacks_are_told(far):
-    assert "thread" in far.dump_stacks().lower()
+def test_dump_stacks_returns_the_stacks(shared_far):
+    assert "thread" in shared_far.dump_stacks().lower()
 
 
 # Ends
 
 
-def test_status_of_the_end_is_told(far):
+def test_exit_status_arrives(far):
     far.cast(os._exit, 7)
     assert far.wait_down(20).exit_status == 7
 
 
-def test_last_words_and_signal_are_told(far):
+def test_last_output_and_signal_arrive(far):
     with pytest.raises(pytest_peer.PeerDown, match="SIGSEGV"):
         far.call(last_output)
     assert far.down_reason.signal is signal.SIGSEGV
@@ -135,7 +135,7 @@ def test_last_words_and_signal_are_told(far):
 
 
 def test_crash_shows_the_stack(far):
-    with pytest.raises(pytest_peer.PeerDown, match="last_words"):
+    with pytest.raises(pytest_peer.PeerDown, match="in last_output"):
         far.call(last_output)
 
 
@@ -169,19 +169,19 @@ def test_signal_reaches_the_peer(far):
     assert far.wait_down(20).signal is signal.SIGTERM
 
 
-def test_paused_peer_does_not_answer_and_goes_on(far):
-    far.pause()
+def test_paused_peer_does_not_answer_and_goes_on(shared_far):
+    shared_far.pause()
     with pytest.raises(pytest_peer.CallTimeout):
-        far.call_within(0.1, os.getpid)
-    answer = far.submit(os.getpid)
-    far.resume()
-    assert answer.result(20) == far.pid
+        shared_far.call_within(0.1, os.getpid)
+    answer = shared_far.submit(os.getpid)
+    shared_far.resume()
+    assert answer.result(20) == shared_far.pid
 
 
-def test_peer_that_was_sent_more_than_it_can_take_goes_on(far):
-    far.pause()
-    sent = far.submit(len, bytes(BIG))
-    far.resume()
+def test_peer_that_was_sent_more_than_it_can_take_goes_on(shared_far):
+    shared_far.pause()
+    sent = shared_far.submit(len, bytes(BIG))
+    shared_far.resume()
     assert sent.result(40) == BIG
 
 

@@ -1,4 +1,4 @@
-"""What no table knows: launchers that a hook or an option names."""
+"""Launchers that only a hook or an option names."""
 
 from __future__ import annotations
 

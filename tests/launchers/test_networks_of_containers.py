@@ -1,4 +1,4 @@
-"""Peers in containers on one network: what is tested goes over that, and the control link does not."""
+"""Peers in containers on one network: the control link does not go over it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 from test_containers import run
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import here
 
 PORT = 4711
-SECONDS = 20.0
 
 connected: list[socket.socket] = []
 
@@ -36,7 +36,7 @@ def serve() -> None:
 
 def connect(host: str) -> str:
     """Connect, stay connected, and return what is said first."""
-    connected.append(socket.create_connection((host, PORT), timeout=SECONDS))
+    connected.append(socket.create_connection((host, PORT), timeout=LONG))
     return connected[-1].makefile().readline()
 
 
@@ -75,7 +75,7 @@ def test_two_containers_talk_over_their_network(peer_factory, pair):
     where = one.call(address)
     assert where != two.call(address)
     one.cast(serve)
-    assert peer_factory.mailbox("listening").get(SECONDS) == "one"
+    assert peer_factory.mailbox("listening").get(LONG) == "one"
     assert two.call(connect, where) == "welcome to one\n"
     assert one.call(ends) == tuple(reversed(two.call(ends)))
     for peer in pair:
@@ -104,4 +104,4 @@ def test_podman(podman, started, trace):
     assert peer.restart().call(here_is) == peer.name
     peer.kill()
     assert peer.down_reason.signal == signal.SIGKILL
-    trace.assert_gone(SECONDS)
+    trace.assert_gone(LONG)

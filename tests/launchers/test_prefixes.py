@@ -1,4 +1,4 @@
-"""Programs that execute another one in their place or as their child, with all descriptors: nothing is needed for them."""
+"""Programs that execute another one with all descriptors need no configuration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 
 import psutil
 import pytest
-from ways import BOOT_SECONDS
+from timeouts import LONGER
 from ways import available
 from ways import found
 
@@ -37,7 +37,7 @@ def test_prefix_needs_nothing(peer_factory, name):
     with available():
         beside = shutil.which(name, path=os.path.dirname(sys.executable))
         program = beside or found(name)
-    peer = peer_factory(exec=[program, *PREFIXES[name], sys.executable], wait_boot=3 * BOOT_SECONDS)
+    peer = peer_factory(exec=[program, *PREFIXES[name], sys.executable], wait_boot=3 * LONGER)
     assert peer.call_within(60, os.getpid) == peer.pid
 
 

@@ -1,4 +1,4 @@
-"""What holds for ssh only: its words are for a shell, its errors are shown as they are, and connections can be shared."""
+"""Features of ssh: words for a remote shell, errors, shared connections."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_refused_key(ssh, peer_factory, tmp_path):
     assert "Permission denied (publickey)" in failure(peer_factory, *words).output
 
 
-def test_port_on_which_nobody_listens(ssh, peer_factory):
+def test_closed_port(ssh, peer_factory):
     words = (*ssh.before[:-1], "-p", str(daemons.free_port()), ssh.before[-1])
     assert "Connection refused" in failure(peer_factory, *words).output
 
@@ -120,7 +120,7 @@ def test_no_peer_depends_on_the_connection_of_another(ssh, peer_factory, socket_
     assert not socket_path.exists()
 
 
-def test_lost_connection_is_told(ssh, started, trace):
+def test_lost_connection_is_reported(ssh, started, trace):
     peer = started(ssh)
     remote = peer.call(os.getppid)  # the relay, which sshd's session has started
     os.kill(remote, signal.SIGKILL)

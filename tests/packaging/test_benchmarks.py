@@ -1,4 +1,4 @@
-"""The benchmarks run where nothing but the package is installed; what they measure is not tested."""
+"""The benchmarks run where only the package is installed; their figures are not tested."""
 
 from __future__ import annotations
 

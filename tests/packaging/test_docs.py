@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from bare_pytest import load_only
+from inner_pytest import load_only
 
 import pytest_peer
 

@@ -1,11 +1,11 @@
-"""The guard of the root conftest: what a test leaves behind fails it, and is named."""
+"""The guard of the root conftest fails a test that leaves something behind, and names it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from bare_pytest import load_only
+from inner_pytest import load_only
 
 ROOT_CONFTEST = Path(__file__).parents[2] / "conftest.py"
 
@@ -46,7 +46,7 @@ def test_process(guarded: pytest.Pytester, arguments: str) -> None:
     assert_leaks(guarded, LEAKED_PROCESS, "  process *: * -c *# left over'", arguments=arguments)
 
 
-def test_dead_process_nobody_waited_for(guarded: pytest.Pytester) -> None:
+def test_dead_process_that_was_not_waited_for(guarded: pytest.Pytester) -> None:
     source = """
         import os
         def test_leak():

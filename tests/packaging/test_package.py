@@ -1,4 +1,4 @@
-"""What is delivered: the public names, the files, and the code that older Pythons must understand."""
+"""The package: public names, files, and code that older Pythons must understand."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ AGENT = PACKAGE / "agent"
 #: Run in peers under the agent's package, whose relative imports mean the same there.
 OWN = {Path(file) for file in bootstrap.own_files()} & set(PACKAGE.rglob("*.py"))
 #: Imported by peers that have no pytest_peer.
-STUBS = {Path(file) for file, _, _ in bootstrap.stubs().values()}
+STUBS = {Path(stub["file"]) for stub in bootstrap.stubs().values()}
 #: What starts a peer behind a launcher.
 RELAY = {
-    PACKAGE / "launch" / "relay" / f"{name}.py" for name in ("remote", "frames", "descendants")
+    PACKAGE / "launch" / "relay" / f"{name}.py" for name in ("remote", "frames", "remote_child")
 }
 SENT_TO_PEERS = sorted({AGENT / "boot.py"} | OWN | STUBS | RELAY)
 MOST_LINES = 350
@@ -33,7 +33,7 @@ MOST_LINES = 350
 #: Top-level modules of the standard library that Python 3.8 does not have.
 LATER_THAN_3_8 = {"_zoneinfo", "annotationlib", "compression", "graphlib", "tomllib", "zoneinfo"}
 #: Of these, what a peer needs is sent along under its own name.
-SENT_ALONG = {"cloudpickle", "execnet", "pytest_peer", "pytest_peer_agent"}
+SENT_ALONG = {"cloudpickle", "pytest_peer", "pytest_peer_agent"}
 #: It is used where it is.
 IF_THERE = {"agent/assertions.py": {"_pytest"}}
 IMPORTABLE_IN_PEERS = sys.stdlib_module_names - LATER_THAN_3_8 | SENT_ALONG

@@ -1,4 +1,4 @@
-"""A call to a peer that another thread restarts, when that fails before there is a process."""
+"""A call to a peer that another thread restarts without success."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import subprocess
 import sys
 
-LIMIT = 30.0  # seconds, of the program
+from timeouts import LONG
 
 PROGRAM = """
 import operator, os, sys, threading
 import pytest_peer, pytest_peer.launch.forkserver
 gate = sys.argv[1]
 peer = pytest_peer.start(start_method="forkserver")
-pytest_peer.launch.forkserver.preload[:] = ("fails",)
+pytest_peer.launch.forkserver.preload.modules[:] = ("fails",)
 sys.path.insert(0, os.path.dirname(gate))
 
 def restart():
@@ -33,14 +33,14 @@ except pytest_peer.PeerDown:
 """
 
 
-def test_a_call_to_a_peer_whose_restart_fails_is_told_of_it(tmp_path):
+def test_call_to_a_peer_whose_restart_fails_raises(tmp_path):
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     (tmp_path / "fails.py").write_text(f"open({str(gate)!r}).read()\nraise ImportError")
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(gate)],
         stdout=subprocess.PIPE,
-        timeout=LIMIT,
+        timeout=LONG,
         env={**os.environ, "TMPDIR": str(tmp_path)},
         check=True,
         text=True,

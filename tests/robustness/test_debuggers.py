@@ -1,4 +1,4 @@
-"""A debugger (ptrace(2)) hears of the end of a process first, and its parent only when the debugger has taken note."""
+"""A debugger (ptrace(2)) sees the end of a process before its parent does."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from debugging import DEBUGGER
 from processes import assert_gone
 from processes import is_running
-from stopping import AT_ONCE
 from stopping import taking_less_than
+from timeouts import AT_ONCE
 
 import pytest_peer
 
@@ -67,7 +67,7 @@ def test_a_peer_with_a_debugger_is_killed_like_others(peer_factory, attach, star
 
 
 @METHODS
-def test_the_exit_status_of_a_peer_with_a_debugger_is_told(peer_factory, attach, start_method):
+def test_exit_status_of_a_peer_with_a_debugger_is_known(peer_factory, attach, start_method):
     peer = peer_factory(start_method=start_method, peer_down="continue")
     attach(peer.pid)
     with taking_less_than(AT_ONCE), pytest.raises(pytest_peer.PeerDown) as caught:
@@ -75,7 +75,7 @@ def test_the_exit_status_of_a_peer_with_a_debugger_is_told(peer_factory, attach,
     assert caught.value.reason.exit_status == 3
 
 
-def test_a_peer_with_a_debugger_can_be_stopped_where_there_is_no_fork_server(peer_factory, attach):
+def test_spawned_peer_with_a_debugger_can_be_stopped(peer_factory, attach):
     with mock.patch("pytest_peer.launch.forkserver.registry.unavailable", return_value="a test"):
         peer, other = (peer_factory(start_method="spawn") for _ in range(2))
     debugger = attach(peer.pid)
@@ -87,7 +87,7 @@ def test_a_peer_with_a_debugger_can_be_stopped_where_there_is_no_fork_server(pee
     os.waitpid(peer.pid, 0)  # nobody else does
 
 
-def test_the_end_of_the_origin_is_seen_while_a_debugger_holds_a_dead_peer(run):
+def test_origin_ends_while_a_debugger_holds_a_dead_peer(run):
     said = run(
         f"""
         import subprocess

@@ -1,15 +1,15 @@
-"""What a peer has started does not outlive it, nor does what it has forked hide its death."""
+"""Descendants of a peer neither outlive it nor hide its death."""
 
 from __future__ import annotations
 
 import sys
 
 import pytest
-from deaths import LONG
 from deaths import MOMENTS
 from deaths import WAYS
-from endings import Watched
-from occupied import OCCUPATIONS
+from occupied_peers import OCCUPATIONS
+from process_ends import Watched
+from timeouts import LONG
 
 import pytest_peer
 

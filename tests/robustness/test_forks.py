@@ -1,4 +1,4 @@
-"""Forked children, of the origin or of a peer, neither use the link nor hide an end."""
+"""Forked children of the origin or of a peer neither use the link nor hide an end."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ import psutil
 import pytest
 from gates import pass_gate
 from processes import is_running
+from timeouts import LONG
+from timeouts import PROMPTLY_GONE
 
 import pytest_peer
-
-LIMIT = 20.0  # seconds, of what must come
-GONE = 2.0  # the promise is one second, on a machine that is not busy
 
 
 def wait_forever() -> None:
@@ -71,7 +70,7 @@ def test_forked_child_of_the_origin_cannot_use_a_peer(peer, use):
 @pytest.mark.parametrize("end", ["stop", "kill", "pause", "shutdown"])
 def test_forked_child_of_the_origin_cannot_end_a_peer(peer, end):
     forked(lambda: getattr(peer, end)())
-    assert peer.call_within(LIMIT, os.getpid) == peer.pid
+    assert peer.call_within(LONG, os.getpid) == peer.pid
 
 
 def test_forked_child_may_start_peers_of_its_own(peer):
@@ -107,8 +106,8 @@ def test_forked_child_of_a_peer_does_not_hide_its_death(peer_factory, gate, leav
         began = time.monotonic()
         os.kill(peer.pid, number)
         with pytest.raises(pytest_peer.PeerDown, match=number.name):
-            answer.result(LIMIT)
-        assert time.monotonic() - began < GONE
+            answer.result(LONG)
+        assert time.monotonic() - began < PROMPTLY_GONE
     finally:
         if is_running(child):
             psutil.Process(child).kill()
@@ -119,7 +118,7 @@ def test_forked_child_of_a_peer_does_not_disturb_the_link(peer):
     assert peer.call(os.getpid) == peer.pid
 
 
-def test_forked_child_of_a_peer_that_exits_normally_does_not_end_the_peer(peer):
+def test_normal_exit_of_a_forked_child_of_a_peer_is_no_end(peer):
     assert peer.call(subprocess.call, [sys.executable, "-c", "import os; os.fork()"]) == 0
     assert peer.call(in_multiprocessing, 20) == 21
     assert peer.call(os.getpid) == peer.pid

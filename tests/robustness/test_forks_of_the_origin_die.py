@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from timeouts import LONG
 
-LONG = 30.0  # seconds, for what has to come, on a busy machine too
 METHODS = ["forkserver", "spawn"] if sys.platform == "linux" else ["spawn"]
 
 

@@ -1,4 +1,4 @@
-"""The fork server: what becomes of peers when it dies, and of it when others do."""
+"""The fork server: its death ends its peers, and other deaths leave it alone."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_spare_that_is_killed_is_no_loss(run):
     assert told == ["1", "1"]
 
 
-def test_rehearsal_leaves_nothing_in_the_peer(run):
+def test_prewarming_leaves_nothing_in_the_peer(run):
     told = run(
         """
         import gc
@@ -162,7 +162,7 @@ def test_spawned_peers_go_down_with_it_too(run):
     assert told == ["link lost: the fork server died (killed by SIGKILL)"]
 
 
-def test_exit_that_the_fork_server_tells_late_is_told(run):
+def test_exit_that_the_fork_server_reports_late_is_reported(run):
     """On a busy machine it may come to it a second after the end of the link."""
     told = run(
         """
@@ -181,7 +181,7 @@ def test_exit_that_the_fork_server_tells_late_is_told(run):
     assert told == ["not told yet", "exited with status 3"]
 
 
-def test_its_death_while_many_boot_leaves_nobody_behind(run):
+def test_its_death_while_many_boot_leaves_no_peer(run):
     told = run(
         """
         import threading

@@ -1,4 +1,5 @@
-"""A signal handler that raises in the middle of calls, hundreds of times: nothing is lost or doubled, and the link stays whole."""
+"""A signal handler raises during calls, hundreds of times: nothing is lost or doubled, and the
+link stays usable."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 import pytest_peer
 from pytest_peer import here
@@ -22,7 +24,6 @@ from pytest_peer import here
 # One that hits a finalizer is swallowed there.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-LIMIT = 30.0  # seconds, of what must come
 TIMES = 300
 #: Sends the signal at any moment, also when no thread of this process could run.
 SENDER = """
@@ -102,14 +103,14 @@ def test_interrupted_calls(peer, peer_factory, function: Callable[[int], Any]) -
     answers = {}
 
     def call(number: int) -> None:
-        answers[number] = peer.call_within(LIMIT, function, number)
+        answers[number] = peer.call_within(LONG, function, number)
 
     whole = interrupted_times(TIMES, call)
     for number in whole:
         assert answers[number] == (bytes(200_000) if function is return_much else number)
-    assert peer.call_within(LIMIT, operator.add, 1, 2) == 3
-    peer.call_within(LIMIT, tell, -1)
-    told = list(iter(lambda: peer_factory.mailbox("told").get(LIMIT), -1))
+    assert peer.call_within(LONG, operator.add, 1, 2) == 3
+    peer.call_within(LONG, tell, -1)
+    told = list(iter(lambda: peer_factory.mailbox("told").get(LONG), -1))
     assert len(set(told)) == len(told)
     assert set(whole) <= set(told)
     if function is tell_and_print:
@@ -123,18 +124,18 @@ def test_interrupted_calls_beside_those_of_another_thread(peer) -> None:
         nonlocal done
         try:
             while not stop.is_set():
-                assert peer.call_within(LIMIT, operator.add, done, 1) == done + 1
+                assert peer.call_within(LONG, operator.add, done, 1) == done + 1
                 done += 1
         except BaseException as exc:
             failures.append(exc)
 
     thread = threading.Thread(target=calls)
     thread.start()
-    interrupted_times(TIMES, lambda number: peer.call_within(LIMIT, operator.neg, number))
+    interrupted_times(TIMES, lambda number: peer.call_within(LONG, operator.neg, number))
     before = done
-    assert peer.call_within(LIMIT, operator.add, 1, 2) == 3
+    assert peer.call_within(LONG, operator.add, 1, 2) == 3
     while done == before and thread.is_alive():
-        peer.call_within(LIMIT, operator.add, 1, 2)
+        peer.call_within(LONG, operator.add, 1, 2)
     stop.set()
     thread.join()
     assert failures == []
@@ -144,13 +145,13 @@ def test_interrupted_messages(peer) -> None:
     """Each comes once or, if the interrupt came before it was sent, not at all; and in order."""
     whole = interrupted_times(TIMES, lambda number: peer.send("box", number))
     peer.send("box", -1)
-    came = peer.call_within(LIMIT, take_all, "box")
+    came = peer.call_within(LONG, take_all, "box")
     assert came == sorted(set(came))
     assert set(whole) <= set(came)
 
 
 def take_all(box: str) -> list[int]:
-    return list(iter(lambda: here.mailbox(box).get(LIMIT), -1))
+    return list(iter(lambda: here.mailbox(box).get(LONG), -1))
 
 
 def test_handler_that_makes_calls_of_its_own(peer) -> None:
@@ -164,13 +165,13 @@ def test_handler_that_makes_calls_of_its_own(peer) -> None:
             return
         busy = True
         value = random.random()
-        answers = [peer.call_within(LIMIT, operator.neg, value) for _ in range(2)]
+        answers = [peer.call_within(LONG, operator.neg, value) for _ in range(2)]
         wrong.extend(answer for answer in answers if answer != -value)
         busy = False
 
     with signals(handler, most=0.005):
         for number in range(1500):
-            assert peer.call_within(LIMIT, operator.add, number, 1) == number + 1
+            assert peer.call_within(LONG, operator.add, number, 1) == number + 1
     assert wrong == []
 
 
@@ -180,4 +181,4 @@ def test_peer_that_dies_while_a_call_is_interrupted(peer_factory) -> None:
         threading.Timer(random.random() / 20, os.kill, (peer.pid, signal.SIGKILL)).start()
         with pytest.raises(pytest_peer.PeerDown):
             interrupted_times(10**6, lambda number, peer=peer: peer.call(operator.neg, number))
-        assert peer.wait_down(LIMIT).kind == "signaled"
+        assert peer.wait_down(LONG).kind == "signaled"

@@ -13,10 +13,9 @@ import pytest
 from occupations import wait_forever
 from steps import Interrupted
 from steps import at_step
+from timeouts import LONG
 
 import pytest_peer
-
-LIMIT = 20.0  # seconds, of what must come
 
 
 @pytest.mark.parametrize("number", range(0, 140, 2))
@@ -27,7 +26,7 @@ def test_an_interrupted_start_leaves_nothing(peer_factory, number):
             peer_factory(name="interrupted-start")
     except Interrupted:
         pass
-    assert peer_factory().call_within(LIMIT, int) == 0
+    assert peer_factory().call_within(LONG, int) == 0
 
 
 @pytest.mark.parametrize("number", range(0, 280, 7))
@@ -38,7 +37,7 @@ def test_an_interrupted_restart_may_be_repeated(peer_factory, number):
             peer.restart()
     except Interrupted:
         pass
-    assert peer.restart().call_within(LIMIT, os.getpid) == peer.pid
+    assert peer.restart().call_within(LONG, os.getpid) == peer.pid
 
 
 @pytest.mark.parametrize("number", range(0, 110, 4))
@@ -46,7 +45,7 @@ def test_an_interrupted_stop_leaves_a_peer_that_can_be_killed(peer_factory, numb
     """Also where the handling of one interrupt is interrupted by another."""
     peer = peer_factory(shutdown=None)
     peer.cast(wait_forever)
-    peer.stdout.wait_for("waiting", LIMIT)
+    peer.stdout.wait_for("waiting", LONG)
     # Later steps come when a signal has ended the wait.
     came = []
 
@@ -89,7 +88,7 @@ def test_an_interrupted_expectation_excuses_nothing(tmp_path, number):
     except (Interrupted, TimeoutError):
         pass
     os.kill(peer.pid, signal.SIGKILL)
-    peer.wait_down(LIMIT)
+    peer.wait_down(LONG)
     with pytest.warns(pytest_peer.PeerDownWarning, match="SIGKILL"):
         pytest_peer.start().stop()
 
@@ -111,10 +110,10 @@ def test_an_interrupted_wait_for_a_result_may_be_repeated(peer, number):
     future = peer.submit(operator.add, 1, 2)
     try:
         with at_step(number):
-            future.result(LIMIT)
+            future.result(LONG)
     except Interrupted:
         pass
-    assert future.result(LIMIT) == 3
+    assert future.result(LONG) == 3
 
 
 #: Signals come while a fork server imports something, the second when the first is dealt with.
@@ -126,7 +125,7 @@ gate, verb, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
 peer = pytest_peer.start(name="db")
 if verb == "start":
     peer.stop()
-registry.preload[:] = ["slow"]
+registry.preload.modules[:] = ["slow"]
 sys.path.insert(0, os.path.dirname(gate))
 
 class Interrupted(BaseException):
@@ -202,13 +201,13 @@ def test_what_is_said_at_the_moment_of_the_death_learns_of_it(peer_factory, say,
 
     def die() -> None:
         os.kill(peer.pid, signal.SIGKILL)
-        peer.wait_down(LIMIT)
+        peer.wait_down(LONG)
         peer.stop()
 
     says = {
         "call": lambda: peer.call(operator.add, 1, 2),
         "call_within": lambda: peer.call_within(None, operator.add, 1, 2),
-        "submit": lambda: peer.submit(operator.add, 1, 2).result(LIMIT),
+        "submit": lambda: peer.submit(operator.add, 1, 2).result(LONG),
         "cast": lambda: peer.cast(operator.add, 1, 2),
         "send": lambda: peer.send("box", 1),
         "stop": peer.stop,

@@ -1,4 +1,5 @@
-"""Ctrl-C, and the signal of pytest-timeout, at any moment: the link is usable or the peer gone, and nothing is left."""
+"""Ctrl-C, or the signal of pytest-timeout, at any moment: the peer is usable or gone, and
+nothing is left."""
 
 from __future__ import annotations
 
@@ -12,15 +13,15 @@ from collections.abc import Callable
 from collections.abc import Iterator
 
 import pytest
-from bare_pytest import load_only
+from inner_pytest import load_only
 from processes import assert_gone
 from processes import is_running
-from stopping import AT_ONCE
 from stopping import taking_less_than
+from timeouts import AT_ONCE
+from timeouts import LONG
 
 import pytest_peer
 
-LIMIT = 20.0  # seconds, of what must come
 BIG = bytes(64 << 20)
 #: Moments of the sending of `BIG`: before, in the pickling, on the way, behind.
 MOMENTS = [0.0, 0.001, 0.005, 0.02, 0.05, 0.1, 0.2]
@@ -58,7 +59,7 @@ def interrupt(body: Callable[[], object], when: Callable[[], object]) -> None:
             for _ in range(
                 1000
             ):  # it was faster; a signal just before a wait does not end that wait
-                threading.Event().wait(LIMIT / 1000)
+                threading.Event().wait(LONG / 1000)
     finally:
         gc.enable()
     thread.join()
@@ -69,26 +70,26 @@ def after(seconds: float) -> Callable[[], object]:
 
 
 def assert_usable(peer: pytest_peer.Peer) -> None:
-    assert peer.call_within(LIMIT, operator.add, 1, 2) == 3
+    assert peer.call_within(LONG, operator.add, 1, 2) == 3
 
 
 # In a call
 
 
 def test_interrupted_call_leaves_the_peer_usable(peer):
-    interrupt(lambda: peer.call(wait_forever), lambda: peer.stdout.wait_for("waiting", LIMIT))
+    interrupt(lambda: peer.call(wait_forever), lambda: peer.stdout.wait_for("waiting", LONG))
     assert_usable(peer)
 
 
 def test_interrupt_does_not_reach_the_peer(peer):
-    interrupt(lambda: peer.call(wait_forever), lambda: peer.stdout.wait_for("waiting", LIMIT))
+    interrupt(lambda: peer.call(wait_forever), lambda: peer.stdout.wait_for("waiting", LONG))
     assert peer.stderr.text == ""
 
 
 def test_answer_of_an_interrupted_call_is_dropped(peer):
     interrupt(
         lambda: peer.call(exec, "print('ready'); input()"),
-        lambda: peer.stdout.wait_for("ready", LIMIT),
+        lambda: peer.stdout.wait_for("ready", LONG),
     )
     peer.stdin.write("go on\n")
     assert_usable(peer)
@@ -108,7 +109,7 @@ def test_interrupted_calls_of_a_group_leave_it_usable(peer_factory):
     group = peer_factory.many(2)
     interrupt(
         lambda: group.call(wait_forever),
-        lambda: [peer.stdout.wait_for("waiting", LIMIT) for peer in group],
+        lambda: [peer.stdout.wait_for("waiting", LONG) for peer in group],
     )
     assert group.call(operator.add, 1, 2) == [3, 3]
 
@@ -152,25 +153,25 @@ def test_interrupted_boot_of_many_leaves_nothing(peer_factory, gate, tmp_path):
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_interrupted_call_with_a_big_argument_leaves_the_peer_usable(peer, moment):
+def test_interrupted_big_argument_leaves_the_peer_usable(peer, moment):
     interrupt(lambda: peer.call(len, BIG), after(moment))
     assert_usable(peer)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_interrupted_send_of_a_big_message_leaves_the_peer_usable(peer, moment):
+def test_interrupted_big_message_leaves_the_peer_usable(peer, moment):
     interrupt(lambda: peer.send("mailbox", BIG), after(moment))
     assert_usable(peer)
 
 
-def test_interrupted_call_with_a_big_argument_to_a_paused_peer_leaves_it_usable(peer):
+def test_interrupted_big_argument_leaves_a_paused_peer_usable(peer):
     peer.pause()
     interrupt(lambda: peer.call(len, BIG), after(0.2))
     peer.resume()
     assert_usable(peer)
 
 
-def test_interrupted_call_with_a_big_result_leaves_the_peer_usable(peer):
+def test_interrupted_big_result_leaves_the_peer_usable(peer):
     interrupt(lambda: peer.call(bytes, len(BIG)), after(0.1))
     assert_usable(peer)
 
@@ -181,27 +182,27 @@ def test_interrupted_call_with_a_big_result_leaves_the_peer_usable(peer):
 def test_interrupted_stop_may_be_repeated(peer_factory):
     peer = peer_factory(shutdown=None)
     peer.cast(wait_forever)
-    peer.stdout.wait_for("waiting", LIMIT)
+    peer.stdout.wait_for("waiting", LONG)
     interrupt(lambda: peer.stop(), after(0.1))
     peer.kill()
     assert not is_running(peer.pid)
 
 
 def test_interrupted_stop_kills_those_that_take_their_time(peer_factory):
-    group = peer_factory.many(2, shutdown=LIMIT)
+    group = peer_factory.many(2, shutdown=LONG)
     group.cast(wait_forever)
     for peer in group:
-        peer.stdout.wait_for("waiting", LIMIT)
+        peer.stdout.wait_for("waiting", LONG)
     interrupt(group.stop, after(0.1))
     assert [peer.state for peer in group] == ["down", "down"]
 
 
-def test_stop_that_a_time_limit_of_the_test_interrupts_waits_for_none_of_them(peer_factory):
+def test_stop_interrupted_by_a_time_limit_waits_for_no_peer(peer_factory):
     """Also where that is an ordinary exception, and there are others to wait for."""
-    group = peer_factory.many(2, shutdown=LIMIT)
+    group = peer_factory.many(2, shutdown=LONG)
     group.cast(wait_forever)
     for peer in group:
-        peer.stdout.wait_for("waiting", LIMIT)
+        peer.stdout.wait_for("waiting", LONG)
 
     def over(*_: object) -> None:
         raise TimeoutError
@@ -225,7 +226,7 @@ def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
     return pytester
 
 
-def test_call_that_pytest_timeout_interrupts_leaves_the_peer_usable(inner):
+def test_call_interrupted_by_pytest_timeout_leaves_a_usable_peer(inner):
     inner.makepyfile(
         """
         import operator, time, pytest
@@ -261,7 +262,7 @@ def test_boot_that_pytest_timeout_interrupts_leaves_nothing(inner):
     assert_gone([int((inner.path / "pid").read_text())], within=0)
 
 
-def test_big_message_that_pytest_timeout_interrupts_leaves_the_peer_usable(inner):
+def test_send_interrupted_by_pytest_timeout_leaves_a_usable_peer(inner):
     inner.makepyfile(
         """
         import operator, pytest

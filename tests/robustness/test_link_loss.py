@@ -1,4 +1,4 @@
-"""A peer does not outlive its control link, whatever ended the origin; nothing else ends it."""
+"""A peer ends when its control link ends, whatever ended the origin."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from processes import assert_gone
 from processes import is_running
 from processes import running
 from processes import start_child_and_grandchild
+from timeouts import LONG
+from timeouts import PROMPTLY_GONE
 
 import pytest_peer
-
-LIMIT = 20.0  # seconds, of what must come
-GONE = 2.0  # the promise is one second, on a machine that is not busy
 
 #: Of a program that starts peers and ends without having stopped them.
 PREAMBLE = """
@@ -80,7 +79,7 @@ def run(tmp_path):
         ) as process:
             assert process.stdout is not None
             told = process.stdout.readline()
-            process.wait(LIMIT)
+            process.wait(LONG)
         pids: list[int] = json.loads(told)
         every.extend(pids)
         return pids
@@ -105,7 +104,7 @@ for busy in (looping, sleeping):
 """
     )
     assert len(pids) == 9
-    assert_gone(pids, GONE)
+    assert_gone(pids, PROMPTLY_GONE)
 
 
 @pytest.mark.parametrize("obstacle", ["ignore_signals", "start_thread", "hang_at_exit"])
@@ -118,7 +117,7 @@ tell(peer)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     )
-    assert_gone(pids, GONE)
+    assert_gone(pids, PROMPTLY_GONE)
 
 
 def test_peer_that_is_booting_ends_with_its_killed_origin(run):
@@ -131,10 +130,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     )
     assert pids
-    assert_gone(pids, GONE)
+    assert_gone(pids, PROMPTLY_GONE)
 
 
-def test_origin_that_is_killed_at_any_moment_of_a_boot_leaves_nothing(run):
+def test_origin_killed_at_any_moment_of_a_boot_leaves_nothing(run):
     pids = run(
         """
 import psutil
@@ -151,7 +150,7 @@ print(json.dumps([int(pid) for pid in os.read(read, 65536).split()]), flush=True
 """
     )
     assert len(pids) == 20
-    assert_gone(pids, GONE)
+    assert_gone(pids, PROMPTLY_GONE)
 
 
 def test_restarted_peer_ends_with_its_killed_origin(run):
@@ -163,10 +162,10 @@ tell(peer)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     )
-    assert_gone(pids, GONE)
+    assert_gone(pids, PROMPTLY_GONE)
 
 
-def test_peer_ends_with_its_origin_in_the_middle_of_a_big_message(run):
+def test_peer_ends_with_its_origin_during_a_big_message(run):
     pids = run(
         """
 peer = pytest_peer.start()
@@ -177,10 +176,10 @@ peer.resume()
 os.kill(os.getpid(), signal.SIGKILL)
 """
     )
-    assert_gone(pids, GONE)
+    assert_gone(pids, PROMPTLY_GONE)
 
 
-def test_cast_that_fails_because_the_origin_is_gone_leaves_nothing(run):
+def test_cast_that_fails_without_its_origin_leaves_nothing(run):
     """It can say so nowhere."""
     pids = run(
         """
@@ -195,7 +194,7 @@ peer.stdout.wait_for("at it")
 os._exit(3)
 """
     )
-    assert_gone(pids, GONE)
+    assert_gone(pids, PROMPTLY_GONE)
 
 
 # Origins that have forked a child
@@ -213,10 +212,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     )
     assert is_running(child)
-    assert_gone(pids, GONE)
+    assert_gone(pids, PROMPTLY_GONE)
 
 
-def test_forked_child_of_the_origin_that_ends_normally_does_not_end_peers(run):
+def test_normal_exit_of_a_fork_of_the_origin_ends_no_peer(run):
     pids = run(
         """
 def main():
@@ -236,7 +235,7 @@ finally:
     pass
 """
     )
-    assert_gone(pids, GONE)
+    assert_gone(pids, PROMPTLY_GONE)
 
 
 # Peers that lose the link by themselves
@@ -260,7 +259,7 @@ def test_peer_that_closes_its_end_of_the_link_is_dead(peer_factory, loss):
     peer = peer_factory(peer_down="continue")
     pids = peer.call(start_child_and_grandchild)
     peer.cast(loss)
-    assert peer.wait_down(LIMIT).kind == "link lost"
+    assert peer.wait_down(LONG).kind == "link lost"
     peer.stop()
     assert_gone([peer.pid, *pids], within=0)
 
@@ -268,4 +267,4 @@ def test_peer_that_closes_its_end_of_the_link_is_dead(peer_factory, loss):
 def test_call_that_closes_the_link_fails(peer_factory):
     peer = peer_factory(peer_down="continue")
     with pytest.raises(pytest_peer.PeerDown):
-        peer.call_within(LIMIT, close_descriptors_and_wait)
+        peer.call_within(LONG, close_descriptors_and_wait)

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from programs_as_origins import said_by
+from origin_programs import said_by
 
 
 def requires(command: list[str], lacking: str) -> None:
@@ -19,7 +19,7 @@ def requires(command: list[str], lacking: str) -> None:
         pytest.skip(reason)
 
 
-def test_peers_are_called_and_stopped_with_the_proc_of_another_namespace(run):
+def test_peers_work_with_the_proc_of_another_namespace(run):
     unshared = ["unshare", "--pid", "--fork"]
     requires([*unshared, "true"], "no namespace of process ids")
     # Not as process 1, with whose end the kernel would end all others.

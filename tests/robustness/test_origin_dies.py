@@ -1,4 +1,4 @@
-"""Whatever ends the origin, and whatever its peers do: they are gone with all that they started."""
+"""Whatever ends the origin, its peers and all their descendants end, whatever they do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 import origins
 import pytest
-from occupied import CELLS
+from occupied_peers import CELLS
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="processes are watched by their descriptors"

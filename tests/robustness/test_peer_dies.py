@@ -1,4 +1,4 @@
-"""Whatever ends a peer, and whenever: calls that wait, and those that come, say why; nobody hangs."""
+"""Whatever ends a peer, and whenever: pending and later calls raise the reason, and none hangs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import time
 
 import pytest
 from deaths import LEFT_OUT
-from deaths import LONG
 from deaths import MOMENTS
 from deaths import WAYS
 from paths import SUPPORT
 from processes import assert_gone
+from timeouts import LONG
 
 import pytest_peer
 

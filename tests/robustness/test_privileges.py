@@ -1,4 +1,4 @@
-"""An origin that was root when it started its peers, and gives that up while they live."""
+"""The origin was root when it started its peers, and gives that up."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ GIVEN_UP = """
     ("ending", "reason"),
     [("kill", "killed by SIGKILL"), ("stop", "stopped (killed by SIGKILL)")],
 )
-def test_a_peer_that_hangs_is_killed_by_an_origin_that_has_no_right_to(
-    run, start_method, ending, reason
-):
+def test_origin_without_the_right_to_kill_kills_a_hanging_peer(run, start_method, ending, reason):
     said = run(
         STATE,
         f"peer = start(start_method={start_method!r}, shutdown=('halt', 0.2))",
@@ -53,7 +51,7 @@ def test_a_peer_is_paused_by_an_origin_that_has_no_right_to(run):
     assert said == ["T", "0"]
 
 
-def test_a_peer_is_stopped_by_an_origin_that_has_no_right_to_kill_what_it_leaves(run):
+def test_origin_without_the_right_to_kill_stops_a_peer(run):
     """Where there is no fork server, which had it."""
     said = run(
         "import pytest_peer.launch.forkserver.registry; pytest_peer.launch.forkserver.registry.unavailable = lambda: 'a test'",

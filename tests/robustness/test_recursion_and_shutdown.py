@@ -1,4 +1,4 @@
-"""Peers where Python itself is at an end: of its stack, and of its life."""
+"""Calls at the end of the stack, and at the end of the interpreter."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from processes import assert_gone
+from timeouts import LONG
 
-LIMIT = 20.0  # seconds, of what must come
 #: More frames than a call takes.
 FRAMES = 80
 
@@ -29,9 +29,9 @@ def room() -> int:
     return sys.getrecursionlimit() - depth
 
 
-def test_call_at_the_end_of_the_stack_is_answered_or_a_recursion_error(peer):
+def test_call_at_the_end_of_the_stack_returns_or_raises(peer):
     def call() -> int:
-        return peer.call_within(LIMIT, operator.add, 1, 2)
+        return peer.call_within(LONG, operator.add, 1, 2)
 
     for frames in range(FRAMES):
         try:
@@ -41,9 +41,9 @@ def test_call_at_the_end_of_the_stack_is_answered_or_a_recursion_error(peer):
         assert call() == 3
 
 
-def test_call_at_the_end_of_the_stack_of_another_thread_leaves_the_link_in_order(peer_factory):
+def test_call_at_the_end_of_a_threads_stack_leaves_a_usable_link(peer_factory):
     """Who waits there reads for all: what it has begun to read, and the right to it, must not get lost."""
-    peer = peer_factory(call_timeout=LIMIT)
+    peer = peer_factory(call_timeout=LONG)
 
     def call_everywhere() -> None:
         for frames in range(FRAMES):
@@ -54,7 +54,7 @@ def test_call_at_the_end_of_the_stack_of_another_thread_leaves_the_link_in_order
             assert peer.call(operator.add, 1, 2) == 3
 
     with ThreadPoolExecutor() as threads:
-        threads.submit(call_everywhere).result(4 * LIMIT)
+        threads.submit(call_everywhere).result(4 * LONG)
     assert peer.call(operator.add, 1, 2) == 3
 
 
@@ -79,7 +79,7 @@ sys.modules["last"] = Last()  # these are the last to go
 
 def test_start_while_the_interpreter_ends_is_an_error():
     ended = subprocess.run(
-        [sys.executable, "-c", SHUTDOWN], stdout=subprocess.PIPE, timeout=LIMIT, check=True
+        [sys.executable, "-c", SHUTDOWN], stdout=subprocess.PIPE, timeout=LONG, check=True
     )
     pid, _, told = ended.stdout.decode().partition("\n")
     assert "can't start new thread" in told or "at interpreter shutdown" in told
@@ -91,6 +91,6 @@ def test_the_end_of_the_interpreter_says_nothing(stopped):
     """Python 3.12 starts no threads any more when the fork server ends."""
     program = f"import pytest_peer; peer = pytest_peer.start(); {stopped} and peer.stop()"
     ended = subprocess.run(
-        [sys.executable, "-c", program], stderr=subprocess.PIPE, timeout=LIMIT, check=True
+        [sys.executable, "-c", program], stderr=subprocess.PIPE, timeout=LONG, check=True
     )
     assert ended.stderr.decode() == ""

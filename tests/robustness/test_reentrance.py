@@ -73,7 +73,7 @@ def test_handler_that_ends_a_peer_while_an_answer_is_waited_for(run, does):
     assert set(run(HEAD, handled(does, interrupted, 60, 7))) == {"down"}
 
 
-def test_handler_that_says_something_while_new_modules_are_looked_for(run):
+def test_handler_that_casts_while_new_modules_are_looked_for(run):
     program = """
 class Path:
     def __fspath__(self):  # called by who looks
@@ -91,7 +91,7 @@ print(peer.call(operator.add, 1, 2))
 
 
 @pytest.mark.parametrize("does", ["stop", "kill"])
-def test_finalizer_that_ends_a_peer_on_the_thread_that_hears_of_all_ends(run, does):
+def test_finalizer_that_ends_a_peer_on_the_event_loop(run, does):
     """The collector comes on any thread."""
     program = f"""
 class Owner:

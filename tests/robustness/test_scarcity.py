@@ -1,4 +1,4 @@
-"""A system that refuses the origin what peers need."""
+"""The system refuses descriptors or threads to the origin."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LIMITED = """
 
 @linux
 @pytest.mark.parametrize("most", [8, 13, *range(15, 22)])
-def test_a_peer_that_finds_no_descriptors_says_so_and_later_ones_have_them(run, most):
+def test_start_without_free_descriptors_is_an_error_that_passes(run, most):
     said = run(
         LIMITED,
         f"""
@@ -39,7 +39,7 @@ def test_a_peer_that_finds_no_descriptors_says_so_and_later_ones_have_them(run, 
     assert said[-1] == "0 True"  # with a fork server
 
 
-def test_a_peer_that_finds_no_threads_says_so_and_later_ones_have_them(run):
+def test_start_without_free_threads_is_an_error_that_passes(run):
     said = run(
         """
         import threading
@@ -54,7 +54,7 @@ def test_a_peer_that_finds_no_threads_says_so_and_later_ones_have_them(run):
     assert said[1] == "0"
 
 
-def test_several_peers_that_find_no_descriptors_are_told_together(run):
+def test_many_without_free_descriptors_fail_together(run):
     said = run(
         """
         from pytest_peer.peers.supervisor import Supervisor
@@ -112,7 +112,7 @@ def test_a_running_peer_needs_no_more_descriptors(run, most):
 
 
 @linux
-def test_a_call_that_finds_no_descriptors_to_look_for_modules_says_so_and_the_next_one_has_them(
+def test_call_without_free_descriptors_is_an_error_that_passes(
     run,
 ):
     said = run(

@@ -1,4 +1,4 @@
-"""Stopping peers that are down already, are being stopped, or do not want to."""
+"""`stop` of peers that are down, are being stopped, or do not end by themselves."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ import pytest
 from occupations import sleep_in_c
 from occupations import wait_forever
 from processes import is_running
-from stopping import AT_ONCE
 from stopping import assert_stopped
 from stopping import taking_less_than
+from timeouts import AT_ONCE
+from timeouts import LONG
 
 import pytest_peer
-
-LIMIT = 20.0  # of what must come
 
 
 def exit_otherwise_at_exit(status: int) -> None:
@@ -37,7 +36,7 @@ def ignore_sigterm() -> None:
 def test_stop_of_a_stopped_peer_does_nothing(peer_factory, shutdown):
     peer = peer_factory(shutdown=shutdown)
     peer.stop()
-    reason = peer.wait_down(LIMIT)
+    reason = peer.wait_down(LONG)
     peer.stop()
     assert peer.down_reason == reason
 
@@ -54,14 +53,14 @@ def test_stop_of_a_killed_peer_does_nothing(peer_factory, shutdown):
 def test_stop_of_a_dead_peer_does_nothing(peer_factory):
     peer = peer_factory(peer_down="continue")
     peer.cast(os._exit, 3)
-    peer.wait_down(LIMIT)
+    peer.wait_down(LONG)
     peer.stop()
     assert peer.down_reason.kind == "exited"
     assert peer.down_reason.exit_status == 3
 
 
 @pytest.mark.parametrize("shutdown", ["halt", 5.0])
-def test_two_threads_may_stop_a_peer_and_both_return_when_it_is_gone(peer_factory, shutdown):
+def test_two_threads_that_stop_a_peer_return_when_it_is_gone(peer_factory, shutdown):
     peer = peer_factory(shutdown=shutdown)
 
     def stop() -> bool:
@@ -70,7 +69,7 @@ def test_two_threads_may_stop_a_peer_and_both_return_when_it_is_gone(peer_factor
 
     with ThreadPoolExecutor(2) as pool:
         stops = [pool.submit(stop) for _ in range(2)]
-        assert [each.result(LIMIT) for each in stops] == [False, False]
+        assert [each.result(LONG) for each in stops] == [False, False]
 
 
 def test_kill_does_not_wait_for_a_graceful_stop(peer_factory):
@@ -81,7 +80,7 @@ def test_kill_does_not_wait_for_a_graceful_stop(peer_factory):
         stopping = pool.submit(peer.stop)
         with taking_less_than(AT_ONCE):
             peer.kill()
-        stopping.result(LIMIT)
+        stopping.result(LONG)
     assert not is_running(peer.pid)
 
 
@@ -102,7 +101,7 @@ def test_close_of_a_paused_peer_is_its_end(peer_factory):
     peer.pause()
     with taking_less_than(1.0):
         peer.stop()
-    peer.wait_down(LIMIT)
+    peer.wait_down(LONG)
     assert not is_running(peer.pid)
 
 
@@ -150,6 +149,6 @@ def test_threads_that_stop_kill_and_restart_a_peer_at_once_all_come_to_an_end(pe
 
     with ThreadPoolExecutor() as threads:
         for done in [threads.submit(use, verb) for verb in ("stop", "kill", "restart")]:
-            done.result(4 * LIMIT)
+            done.result(4 * LONG)
     peer.stop()
     assert peer.restart().call(int) == 0

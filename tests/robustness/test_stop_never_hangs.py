@@ -1,4 +1,4 @@
-"""`stop` returns, and in good time, whatever the peer does, and wherever it is called."""
+"""`stop` returns in time, whatever the peer does."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from bare_pytest import load_only
-from endings import Watched
+from inner_pytest import load_only
 from occupations import sleep_in_c
 from occupations import wait_forever
-from occupied import BOOTING
-from occupied import OCCUPATIONS
-from occupied import occupied
+from occupied_peers import BOOTING
+from occupied_peers import OCCUPATIONS
+from occupied_peers import occupied
 from paths import SUPPORT
+from process_ends import Watched
 from processes import assert_gone
+from timeouts import LONGER
 
 import pytest_peer
 
@@ -28,7 +30,6 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="processes are watched by their descriptors"
 )
 
-LONG = 40.0  # seconds, for what has to come, on a busy machine too
 #: Of a stop that kills after `HALT`; on a busy machine.
 RETURNS = 15.0
 HALT = 0.3
@@ -65,13 +66,13 @@ def stopped(request, tmp_path_factory) -> Stopped:
 
     everyone = [pid for _, pids in peers.values() for pid in pids]
     with Watched(everyone) as watched, ThreadPoolExecutor(len(peers)) as pool:
-        list(pool.map(stop, peers, timeout=LONG))
+        list(pool.map(stop, peers, timeout=LONGER))
         for peer, _ in peers.values():
-            peer.wait_down(LONG)
+            peer.wait_down(LONGER)
         watched.wait(RETURNS if shutdown == "close" else 0)
         for name, (peer, pids) in peers.items():
             result.left[name] = watched.left(pids)
-            result.kinds[name] = peer.wait_down(LONG).kind
+            result.kinds[name] = peer.wait_down(LONGER).kind
     return result
 
 
@@ -116,9 +117,9 @@ def test_stop_at_any_moment_of_a_boot(peer_factory, method, after):
     time.sleep(after)
     peer.stop()
     assert peer.down_reason.kind == "stopped"
-    if answer.exception(LONG) is not None:
+    if answer.exception(LONGER) is not None:
         with pytest.raises(pytest_peer.PeerDown):
-            answer.result(LONG)
+            answer.result(LONGER)
     if peer.pid is not None:
         assert_gone([peer.pid], within=0)
 
@@ -142,7 +143,7 @@ def test_stop_in_a_finalizer(peer_factory, busy):
     peer = peer_factory(shutdown=("halt", HALT))
     if busy is not None:
         peer.cast(busy)
-        peer.stdout.wait_for("waiting", LONG)
+        peer.stdout.wait_for("waiting", LONGER)
     owner = Owner(peer)
     del owner
     gc.collect()
@@ -165,13 +166,13 @@ def test_stop_in_the_handler_of_a_signal_that_comes_in_a_call(peer_factory):
     before = signal.signal(signal.SIGUSR1, lambda *_: peer.stop())
     try:
         answer = peer.submit(wait_forever)
-        peer.stdout.wait_for("waiting", LONG)
+        peer.stdout.wait_for("waiting", LONGER)
         with ThreadPoolExecutor() as pool:
             pool.submit(os.kill, os.getpid(), signal.SIGUSR1)
             with pytest.raises(pytest_peer.PeerDown, match="stopped"):
-                peer.call_within(LONG, wait_forever)
+                peer.call_within(LONGER, wait_forever)
         with pytest.raises(pytest_peer.PeerDown, match="stopped"):
-            answer.result(LONG)
+            answer.result(LONGER)
     finally:
         signal.signal(signal.SIGUSR1, before)
 
@@ -217,14 +218,18 @@ def test_stop_at_the_end_of_the_interpreter(tmp_path, end, record_property):
         [sys.executable, "-c", PROGRAM + ENDS[end]],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(SUPPORT), "TMPDIR": str(tmp_path)},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{SUPPORT}:{Path(__file__).parent}",
+            "TMPDIR": str(tmp_path),
+        },
         text=True,
     ) as process:
         try:
             told = process.stdout.readline()
             began = time.monotonic()
             with Watched(map(int, told.split())) as watched:
-                _, errors = process.communicate(timeout=LONG)
+                _, errors = process.communicate(timeout=LONGER)
                 watched.wait(0)
                 assert watched.left(watched.words) == []
             record_property("seconds", time.monotonic() - began)
@@ -253,7 +258,7 @@ def test_fifty_peers_of_a_failed_test(pytester, monkeypatch, record_property):
     load_only(monkeypatch, "peer")
     monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
     pytester.makepyfile(FAILING)
-    result = pytester.runpytest_subprocess("--durations=0", "-vv", timeout=LONG)
+    result = pytester.runpytest_subprocess("--durations=0", "-vv", timeout=LONGER)
     result.assert_outcomes(failed=1)
     pids = [int(pid) for pid in (pytester.path / "pids").read_text().split()]
     assert len(pids) == 150

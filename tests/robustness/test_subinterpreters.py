@@ -1,4 +1,4 @@
-"""Interpreters beside the main one, in the process of the origin and in a peer's."""
+"""Subinterpreters in the origin and in a peer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run_on():
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
-def test_peers_live_and_die_as_ever_beside_another_interpreter_of_the_origin(run, start_method):
+def test_subinterpreter_of_the_origin_does_not_disturb_peers(run, start_method):
     said = run(
         INTERPRETERS,
         f"""
@@ -48,7 +48,7 @@ def test_peers_live_and_die_as_ever_beside_another_interpreter_of_the_origin(run
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
 @pytest.mark.parametrize("kind", ["create", "run_on"])
-def test_a_peer_with_another_interpreter_lives_and_dies_as_ever(run, start_method, kind):
+def test_subinterpreter_of_a_peer_does_not_disturb_it(run, start_method, kind):
     said = run(
         INTERPRETERS,
         f"""
@@ -66,7 +66,7 @@ def test_a_peer_with_another_interpreter_lives_and_dies_as_ever(run, start_metho
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="they can have daemon threads before 3.12")
-def test_start_in_another_interpreter_than_the_main_one_is_a_boot_error(run):
+def test_start_in_a_subinterpreter_is_a_boot_error(run):
     said = run(
         INTERPRETERS,
         """

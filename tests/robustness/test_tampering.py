@@ -1,4 +1,5 @@
-"""What code under test does to its own process, the origin, while peers live, die and are stopped there."""
+"""Code under test patches or exhausts its own process, the origin, while peers live, die and are
+stopped."""
 
 from __future__ import annotations
 
@@ -11,10 +12,10 @@ from unittest import mock
 import pytest
 from occupations import wait_forever
 from processes import assert_gone
+from timeouts import LONG
 
 import pytest_peer
 
-TOLD = 20.0  # of what must come; far from the minute that a call has
 WITHOUT_GUARDIAN = (
     "import pytest_peer.launch.forkserver.registry as s; s.unavailable = lambda: 'a test'"
 )
@@ -44,52 +45,52 @@ def test_a_call_has_its_time_limit_while_the_clock_stands(peer, frozen):
         peer.call_within(0.1, wait_forever)
 
 
-def test_a_peer_that_hangs_at_its_exit_is_killed_while_the_clock_stands(peer_factory, frozen):
+def test_peer_hanging_at_exit_is_killed_while_the_clock_stands(peer_factory, frozen):
     peer = peer_factory(shutdown=("halt", 0.2))
     peer.call(hang_at_exit)
     peer.stop()
     assert peer.down_reason.signal == signal.SIGKILL
 
 
-def test_a_retried_condition_has_its_time_limit_while_the_clock_stands(frozen):
+def test_eventually_has_its_time_limit_while_the_clock_stands(frozen):
     with pytest.raises(AssertionError):
         pytest_peer.eventually(lambda: False, 0.1)
 
 
-def test_the_length_of_a_life_is_not_told_by_a_clock_that_jumps(mortal, frozen):
+def test_length_of_a_life_ignores_a_clock_that_jumps(mortal, frozen):
     mortal.kill()
     assert float(repr(mortal).rpartition(" after ")[2].split()[0]) < 10_000
 
 
-def test_a_death_is_told_while_the_clock_raises(peer_factory):
+def test_death_is_reported_while_the_clock_raises(peer_factory):
     first = peer_factory(peer_down="continue")
     with (
         mock.patch("time.monotonic", side_effect=ZeroDivisionError),
         mock.patch("time.sleep", side_effect=ZeroDivisionError),
     ):
         with pytest.raises(pytest_peer.PeerDown) as caught:
-            first.call_within(TOLD, die)
+            first.call_within(LONG, die)
         peer_factory().stop()
     assert caught.value.reason.signal == signal.SIGKILL
-    assert peer_factory().call_within(TOLD, int) == 0
+    assert peer_factory().call_within(LONG, int) == 0
 
 
 # Threads
 
 
-def test_a_death_is_told_while_there_is_a_mock_for_threads(mortal):
+def test_death_is_reported_while_threads_are_mocked(mortal):
     with mock.patch("threading.Thread"), pytest.raises(pytest_peer.PeerDown) as caught:
-        mortal.call_within(TOLD, die)
+        mortal.call_within(LONG, die)
     assert caught.value.reason.signal == signal.SIGKILL
 
 
-def test_a_death_is_told_while_threads_of_others_cannot_be_started(mortal):
+def test_death_is_reported_while_threads_cannot_be_started(mortal):
     refused = RuntimeError("can't start new thread")
     with (
         mock.patch("threading.Thread.start", side_effect=refused),
         pytest.raises(pytest_peer.PeerDown) as caught,
     ):
-        mortal.call_within(TOLD, die)
+        mortal.call_within(LONG, die)
     assert caught.value.reason.signal == signal.SIGKILL
 
 
@@ -104,7 +105,7 @@ except RuntimeError:
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
-def test_a_death_is_told_while_the_system_has_no_more_threads(run, start_method):
+def test_death_is_reported_without_free_threads(run, start_method):
     said = run(
         f"peer = start(start_method={start_method!r})",
         NO_MORE_THREADS,
@@ -116,7 +117,7 @@ def test_a_death_is_told_while_the_system_has_no_more_threads(run, start_method)
     assert "killed by SIGKILL" in said[1]
 
 
-def test_a_lost_link_is_told_while_the_system_has_no_more_threads(run):
+def test_lost_link_is_reported_while_there_are_no_free_threads(run):
     said = run(
         "peer = start()",
         NO_MORE_THREADS,
@@ -128,7 +129,7 @@ def test_a_lost_link_is_told_while_the_system_has_no_more_threads(run):
     assert "link lost" in said[1]
 
 
-def test_the_death_of_a_fork_server_is_told_while_the_system_has_no_more_threads(run):
+def test_fork_server_death_is_reported_without_free_threads(run):
     said = run(
         "peer = start()",
         NO_MORE_THREADS,
@@ -155,7 +156,7 @@ HEARD = """
 
 
 @pytest.mark.parametrize("others", [IGNORED, HEARD], ids=["ignored", "heard"])
-def test_the_end_of_a_peer_is_not_called_an_exit_when_the_origin_lost_it(run, others):
+def test_lost_exit_status_of_a_peer_is_not_called_an_exit(run, others):
     said = run(
         WITHOUT_GUARDIAN,
         others,
@@ -170,7 +171,7 @@ def test_the_end_of_a_peer_is_not_called_an_exit_when_the_origin_lost_it(run, ot
     assert "SIGCHLD" in said[0] or "SIGKILL" in said[0]  # who waits too may have come first
 
 
-def test_a_program_that_does_not_boot_is_a_boot_error_where_sigchld_is_ignored(run):
+def test_failed_boot_is_a_boot_error_where_sigchld_is_ignored(run):
     said = run(
         WITHOUT_GUARDIAN,
         IGNORED,
@@ -179,7 +180,7 @@ def test_a_program_that_does_not_boot_is_a_boot_error_where_sigchld_is_ignored(r
     assert said == ["BootError"]
 
 
-def test_the_end_of_a_fork_server_is_not_called_an_exit_when_the_origin_lost_it(run):
+def test_lost_exit_status_of_a_fork_server_is_no_exit(run):
     said = run(
         IGNORED,
         """
@@ -208,6 +209,6 @@ def test_no_peer_outlives_its_origin_when_c_code_has_forked_that(run):
     """)
     child, *peers = map(int, said[0].split())
     try:
-        assert_gone(peers, within=TOLD)
+        assert_gone(peers, within=LONG)
     finally:
         os.kill(child, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What becomes of a test one of whose peers dies: the option ``peer_down``, in every way to die and at every moment."""
+"""The option ``peer_down`` after every way to die, at every moment."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import subprocess
 import sys
 
 import pytest
-from cells import CRASH_CELLS
-from cells import STOP_CELLS
-from deaths import LONG
 from deaths import WAYS
 from paths import SUPPORT
+from peer_down_cases import CRASH_CELLS
+from peer_down_cases import STOP_CELLS
+from timeouts import LONG
 
 METHODS = ["forkserver", "spawn"] if sys.platform == "linux" else ["spawn"]
 
@@ -39,9 +39,9 @@ def outcomes(request, tmp_path_factory) -> Outcomes:
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
     alone = ["--noconftest", "-c", os.devnull, "--rootdir", str(SUPPORT), "-p", "no:cacheprovider"]
-    plugins = ["-p", "peer", "-p", "told_outcomes", "--basetemp", str(place / "temp")]
+    plugins = ["-p", "peer", "-p", "outcome_recorder", "--basetemp", str(place / "temp")]
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", *alone, *plugins, str(SUPPORT / "dying_peers_suite.py")],
+        [sys.executable, "-m", "pytest", *alone, *plugins, str(SUPPORT / "peer_down_suite.py")],
         env=inherited | variables,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""A peer that cannot see the tests, nor what is installed for them."""
+"""A peer that sees neither the tests nor the packages installed for them."""
 
 from __future__ import annotations
 

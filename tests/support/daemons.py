@@ -1,4 +1,4 @@
-"""What has to run for a launcher."""
+"""Daemons that launchers need."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
+from timeouts import LONG
 from ways import Missing
 from ways import found
 
-READY_SECONDS = 30.0  # for one to serve, on a busy machine too
 LOCALHOST = "127.0.0.1"
 
 
@@ -35,7 +35,7 @@ def daemon(argv: list[str], log: Path, ready: Callable[[], bool]) -> Iterator[No
             tied, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + LONG
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{argv[0]} does not serve:\n{log.read_text()[-2000:]}")

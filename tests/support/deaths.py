@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from occupations import wait_forever
+from timeouts import LONG
 
 if TYPE_CHECKING:  # an interpreter that dies while it starts imports this file
     from concurrent.futures import Future
@@ -23,7 +24,6 @@ if TYPE_CHECKING:  # an interpreter that dies while it starts imports this file
 
     Answer = Future[Any]
 
-LONG = 30.0  # seconds, for what has to come, on a busy machine too
 BIG = bytes(100_000_000)
 
 

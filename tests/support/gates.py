@@ -1,4 +1,4 @@
-"""Gates: where a peer, or its launcher, waits until the test lets it go on."""
+"""Gates: a peer or its launcher waits there until the test lets it go on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Directories with tests and with modules in every place where an import may find them; and runs of pytest there."""
+"""Directories with tests, and with modules everywhere an import may find them; and runs of
+pytest there."""
 
 from __future__ import annotations
 
@@ -100,7 +101,7 @@ def run(
         "PYTHONPATH": str(SUPPORT),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
-    plugins = ["-p", "peer", "-p", "told_outcomes", "-p", "no:cacheprovider"]
+    plugins = ["-p", "peer", "-p", "outcome_recorder", "-p", "no:cacheprovider"]
     apart = ["--rootdir", str(root), "--basetemp", str(outcomes.with_suffix(".temp"))]
     result = subprocess.run(
         [sys.executable, "-m", "pytest", *plugins, *apart, f"--import-mode={mode}", *arguments],

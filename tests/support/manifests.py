@@ -1,4 +1,4 @@
-"""What a peer's ``manifest.json`` says."""
+"""Reading ``manifest.json``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps a peer busy, or from ending; run there. What is about to be busy says so with ``waiting``."""
+"""Functions that keep a peer busy, or from ending. One that is about to wait prints ``waiting``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from gates import pass_gate
-
-AGES = 600  # seconds: longer than any test
+from timeouts import AGES
 
 
 def wait_forever() -> None:

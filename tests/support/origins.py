@@ -1,4 +1,4 @@
-"""Origins that die, and what becomes of their peers."""
+"""Origins that die, and the ends of their peers."""
 
 from __future__ import annotations
 
@@ -13,23 +13,20 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 
-from endings import MARK
-from endings import Watched
-from endings import marked
 from gates import Gate
-from occupied import BOOTING
+from occupied_peers import BOOTING
 from paths import SUPPORT
+from process_ends import MARK
+from process_ends import Watched
+from process_ends import marked
+from timeouts import GONE
+from timeouts import LONG
+from timeouts import LONGER
 
 from pytest_peer import eventually
 
-#: For all peers to be at it; on a busy machine.
-STARTED = 50.0
-#: The promise is one second, on a machine that is not busy. What is asserted tells a late end from none.
-GONE = 10.0
 #: In which a worker of pytest-xdist interrupts its test when its controller is gone: execnet lets it finish until then.
 NOTICED = 5.0
-#: Of an origin that ends in an orderly way, and so stops its peers.
-ENDED = 30.0
 
 
 @dataclass(frozen=True)
@@ -42,13 +39,13 @@ class Origin:
 
 
 def program(way: str, *more: str) -> Origin:
-    return Origin([str(SUPPORT / "dying_program.py"), "{start_method}", way, *more])
+    return Origin([str(SUPPORT / "origin_program.py"), "{start_method}", way, *more])
 
 
 def suite(test: str, *arguments: str, killed: str = "") -> Origin:
     alone = ["-p", "peer", "--noconftest", "-c", os.devnull, "--rootdir", "{place}"]
     alone += ["-p", "no:cacheprovider", "--basetemp", "{place}/temp"]
-    words = ["-m", "pytest", *alone, *arguments, f"{SUPPORT / 'dying_suite.py'}::{test}"]
+    words = ["-m", "pytest", *alone, *arguments, f"{SUPPORT / 'origin_suite.py'}::{test}"]
     return Origin(words, killed)
 
 
@@ -82,7 +79,7 @@ def run(origin: Origin, start_method: str, place: Path) -> Outcome:
             env=inherited | variables,
         )
     try:
-        eventually(lambda: _told(process, place), STARTED)
+        eventually(lambda: _told(process, place), LONGER)
         return _die(process, origin, gate, place, mark)
     finally:
         gate.close()
@@ -113,10 +110,10 @@ def _die(
         else:
             gate.open()
         first = process.pid if origin.killed == "itself" else told["origin"]
-        watched.wait(ENDED, [first])
+        watched.wait(LONG, [first])
         alone = told["origin"] != first  # a worker without its controller
         watched.wait(GONE + (NOTICED if alone else 0), peers)
-        watched.wait(ENDED, [told["origin"]])  # its fork server lives as long as it does
+        watched.wait(LONG, [told["origin"]])  # its fork server lives as long as it does
         for name, each in pids.items():
             if left := watched.left(each):
                 outcome.survivors[name] = left

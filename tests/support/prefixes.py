@@ -1,4 +1,4 @@
-"""Launchers for which nothing has to run, stand-ins and sudo."""
+"""Launchers that need no daemon: stand-ins, and sudo."""
 
 from __future__ import annotations
 

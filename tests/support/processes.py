@@ -1,4 +1,4 @@
-"""Which processes run, and processes that a peer starts; for both sides of the link."""
+"""Whether processes run, and processes that a peer starts."""
 
 from __future__ import annotations
 

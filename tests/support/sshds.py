@@ -1,4 +1,4 @@
-"""Hosts that ssh reaches: all are this one."""
+"""Hosts that ssh reaches; all are this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What it is to be stopped, and in what time."""
+"""Assertions about stops, and their time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import time
 from processes import is_running
 
 import pytest_peer
-
-AT_ONCE = 3.0  # seconds, where a peer told to halt would be killed after 5
 
 
 @contextlib.contextmanager

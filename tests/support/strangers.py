@@ -1,4 +1,4 @@
-"""Who connects to the port of a peer that boots, and is not that peer."""
+"""Clients that connect to the port of a booting peer and are not that peer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import psutil
 from gates import Gate
+from timeouts import LONGER
 
 import pytest_peer
 from pytest_peer import eventually
 
-LONG = 40.0  # seconds, for what has to come, on a busy machine too
 _ADDRESS = re.compile(r"connect\(\('([0-9a-f.:]+)', (\d+)")
 
 
@@ -49,7 +49,7 @@ class Besieged:
 
     def connect(self) -> socket.socket:
         """Somebody connects; with a limit for all that he does, and closed in the end."""
-        sock = socket.create_connection(self.address, timeout=LONG)
+        sock = socket.create_connection(self.address, timeout=LONGER)
         self._sockets.append(sock)
         return sock
 
@@ -62,7 +62,7 @@ class Besieged:
     def boot(self) -> None:
         """Let the peer go on, and see that it boots."""
         self._gate.open()
-        self.peer.wait_boot(LONG)
+        self.peer.wait_boot(LONGER)
         assert self.peer.call(os.getpid) == self.peer.pid
 
 
@@ -79,9 +79,9 @@ def assert_refused(address: tuple[str, int]) -> None:
 
     def refused() -> bool:
         try:
-            socket.create_connection(address, timeout=LONG).close()
+            socket.create_connection(address, timeout=LONGER).close()
         except ConnectionRefusedError:
             return True
         return False
 
-    eventually(refused, LONG)
+    eventually(refused, LONGER)

@@ -1,4 +1,4 @@
-"""Processes that are known by a variable of their environment, also those in containers, whose ids there are others."""
+"""Processes marked by a variable of their environment, in containers too."""
 
 from __future__ import annotations
 

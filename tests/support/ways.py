@@ -1,4 +1,4 @@
-"""How a peer can be started by launchers that pass on nothing but stdin, stdout and stderr; what the machine lacks."""
+"""Ways to start a peer by launchers that pass on only stdin, stdout and stderr."""
 
 from __future__ import annotations
 
@@ -17,10 +17,6 @@ SECONDS = 4.0
 
 class Missing(Exception):
     """What the machine lacks."""
-
-
-#: The most that a boot may take on a busy machine, where a container is made for it.
-BOOT_SECONDS = 40.0
 
 
 @contextlib.contextmanager

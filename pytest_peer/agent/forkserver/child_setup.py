@@ -1,7 +1,5 @@
 """Give a process that is forked from the template what a new process would have."""
 
-from __future__ import annotations
-
 import ctypes
 import fcntl
 import os
@@ -10,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -29,7 +28,8 @@ def begin(parent, lifeline):
     if os.getppid() != parent:  # it ended before
         os._exit(1)
     adopt()
-    threading.main_thread()._set_native_id()  # only Python 3.13 does it after a fork
+    main_thread: Any = threading.main_thread()
+    main_thread._set_native_id()  # only Python 3.13 does it after a fork
     if lifeline < 0:
         return lifeline
     own = os.open("/proc/self/fd/%d" % lifeline, os.O_RDONLY | os.O_CLOEXEC)
@@ -96,7 +96,7 @@ def _set_environment(variables):
             os.environ[name] = value
     if "TZ" in variables:
         time.tzset()
-    tempfile = sys.modules.get("tempfile")
+    tempfile: Any = sys.modules.get("tempfile")
     if tempfile is not None and not variables.keys().isdisjoint(("TMPDIR", "TEMP", "TMP")):
         tempfile.tempdir = None  # it caches what the variables were
 

@@ -1,12 +1,10 @@
-"""What the fork server and a spare do in advance: a boot and a call, with no origin at the other end.
+"""What the fork server and a spare do in advance: a boot and a call without an origin.
 
 A page that is written for the first time after a fork is copied, which takes longer than the code
 that writes it, and would be most of the boot of a forked peer. The interpreter specializes code by
 writing into it (PEP 659), so the fork server runs it until that is done, and its peers share these
 pages. A spare runs it once more: that copies all other pages before it is needed.
 """
-
-from __future__ import annotations
 
 import gc
 import operator
@@ -22,7 +20,6 @@ from .. import main
 from .. import runtime
 from . import child_setup
 
-_CHANNEL_EXEC = 3  # execnet's; the agent does not look at what is to be executed
 #: An interpreter specializes code that has run about eight times. All rounds take 3 ms.
 _ROUNDS = 12
 
@@ -44,7 +41,7 @@ def _boot_and_call():
     fault_dumps.prewarm()
     call = codec.dumps((operator.add, (1, 2), {}))
     received = [
-        framing.FRAME.pack(_CHANNEL_EXEC, framing.FIRST_CHANNEL, 0),
+        framing.FRAME.pack(main.CHANNEL_EXEC, framing.FIRST_CHANNEL, 0),
         framing.head(framing.FIRST_CHANNEL, messages.CALL, messages.WHOLE, 1, len(call)),
         call,
         framing.STOP,

@@ -12,8 +12,6 @@ A request and a report are four bytes of length and a marshalled tuple. Descript
 first byte of a request.
 """
 
-from __future__ import annotations
-
 import array
 import contextlib
 import gc
@@ -25,6 +23,7 @@ import signal
 import socket
 import struct
 import sys
+from typing import NoReturn
 
 from .. import dispatch
 from .. import main
@@ -57,7 +56,7 @@ def serve(reader, fd, config):
                 _preload(name)
             with contextlib.suppress(Exception):  # it only saves time
                 prewarm.warm_fork_server()
-        dispatch.flush()  # what an import has printed is not for every peer to say again
+        dispatch.flush()  # else every peer would print again what an import has printed
         gc.collect()
         gc.freeze()  # a collection in a peer does not touch, and so copy, the shared pages
     except BaseException as exc:
@@ -97,7 +96,7 @@ def _execute(request, descriptors, lifeline):
 
 @contextlib.contextmanager
 def _rare_collections():
-    """Collect garbage less often: imports make many objects that stay. What they set has its way."""
+    """Collect garbage less often, as imports make many lasting objects; keep what they set."""
     usual, *rest = gc.get_threshold()
     rare = (100 * usual, *rest)
     gc.set_threshold(*rare)
@@ -284,7 +283,7 @@ class Template:
         connection.close()
         self._subreaper.forget(fd, pid)
 
-    def end(self, status):
+    def end(self, status) -> NoReturn:
         """End with all peers and everything that they have started."""
         self._subreaper.end_all()
         os._exit(status)

@@ -6,8 +6,6 @@ that peer, whatever session it is in, and a child of the template that is not kn
 orphan of a peer that has ended.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import signal
@@ -57,7 +55,6 @@ class Subreaper:
         self._peers[fd] = number, pid
 
     def signal(self, number, signal_number):
-        """Send a signal to the group of a peer."""
         for each, pid in self._peers.values():
             if each == number:
                 _kill(os.killpg, pid, signal_number)
@@ -84,7 +81,6 @@ class Subreaper:
             self._reap(self._dead.pop(number))
 
     def close_descriptors(self):
-        """In a child, close the descriptors of its siblings."""
         for fd in [*self._peers, *self._orphans]:
             os.close(fd)
 
@@ -103,7 +99,6 @@ class Subreaper:
         return min(limits, default=None)
 
     def ended(self, fd):
-        """Deal with the end of a peer or of an orphan."""
         self._unwatch(fd)
         if fd in self._orphans:
             self._reap(self._orphans.pop(fd))
@@ -122,7 +117,6 @@ class Subreaper:
             self._on_end(number, status)
 
     def end_all(self):
-        """Kill everything, and return when it is gone."""
         for _, pid in self._peers.values():
             _kill(os.killpg, pid)
         deadline = time.monotonic() + _ORPHAN_SECONDS

@@ -1,44 +1,9 @@
-"""Finds the stubs of this package and of pytest. Their source came with the agent."""
-
-from __future__ import annotations
+"""Finds this package where a peer has it, before `imports` finds its stubs."""
 
 import os
 import sys
-from typing import Any
 
 _OURS = "pytest_peer"
-
-
-def install(sources):
-    """Find the stubs from now on.
-
-    :param sources: of each module its file at the origin, whether it is a package, and its text.
-    """
-    sys.meta_path.insert(0, InstalledFinder(sources[_OURS][0]))
-    sys.meta_path.append(StubFinder(sources))
-
-
-class StubFinder:
-    """The last finder: what is installed here comes first."""
-
-    def __init__(self, sources):
-        self._sources = sources
-
-    def find_spec(self, name, path=None, target=None):  # noqa: ARG002 - by the import system
-        if name not in self._sources:
-            return None
-        from importlib.machinery import ModuleSpec
-
-        filename, is_package, _ = self._sources[name]
-        loader: Any = self
-        return ModuleSpec(name, loader, origin=filename, is_package=is_package)
-
-    def create_module(self, spec):  # noqa: ARG002
-        return None
-
-    def exec_module(self, module):
-        filename, _, source = self._sources[module.__name__]
-        exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
 
 
 class InstalledFinder:

@@ -3,8 +3,6 @@
 Only the names that are imported here work in a peer. The others can be imported, and no more.
 """
 
-from __future__ import annotations
-
 from pytest_peer_agent.agent.stubs.placeholder import placeholder
 from pytest_peer_agent.link.protocol.mailbox import Mailbox  # noqa: F401 - to be imported from here
 

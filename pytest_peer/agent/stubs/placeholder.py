@@ -3,8 +3,6 @@
 A module that mentions them can be imported in a peer; the code that uses one gets an error.
 """
 
-from __future__ import annotations
-
 _OPERATIONS = ["call", "contains", "delitem", "enter", "exit", "eq", "ge", "getitem", "gt", "iter"]
 _OPERATIONS += ["le", "len", "lt", "ne", "next", "setitem", "bool", "aenter", "aexit", "await"]
 

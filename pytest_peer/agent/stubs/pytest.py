@@ -4,8 +4,6 @@ This is enough to import a test module and to call its functions. Marks and fixt
 they decorate, outcomes become the test's, and `raises` works. All other names are placeholders.
 """
 
-from __future__ import annotations
-
 import importlib
 import re
 from collections import namedtuple
@@ -89,15 +87,14 @@ def importorskip(modname, minversion=None, reason=None, *, exc_type=ImportError)
         skip(reason or "could not import %r: %s" % (modname, exc))
     found = getattr(module, "__version__", None)
     if minversion is not None and (found is None or _release(found) < _release(minversion)):
-        skip(
-            reason or "module %r has __version__ %r, required is: %r" % (modname, found, minversion)
-        )
+        text = "module %r has __version__ %r, required is: %r"
+        skip(reason or text % (modname, found, minversion))
     return module
 
 
 def _release(version):
-    numbers = re.match(r"\d+(\.\d+)*", version)
-    return [int(number) for number in numbers.group().split(".")] if numbers else []
+    numbers = re.match(r"[\d.]*\d|", version).group()
+    return [int(number) for number in numbers.split(".") if number]
 
 
 # Decorators
@@ -106,25 +103,15 @@ def _release(version):
 class _Mark:
     """A mark of any name, with any arguments."""
 
-    def __init__(self, name, args=(), kwargs=None):
-        self.name = name
-        self.args = args
-        self.kwargs = kwargs or {}
-
     def __call__(self, *args, **kwargs):
-        if len(args) == 1 and callable(args[0]) and not kwargs:
-            return args[0]
-        return self.with_args(*args, **kwargs)
-
-    def with_args(self, *args, **kwargs):
-        return _Mark(self.name, self.args + args, {**self.kwargs, **kwargs})
+        return args[0] if len(args) == 1 and callable(args[0]) and not kwargs else self
 
 
 class _Marks:
     def __getattr__(self, name):
         if name.startswith("_"):
             raise AttributeError(name)
-        return _Mark(name)
+        return _Mark()
 
 
 mark = _Marks()

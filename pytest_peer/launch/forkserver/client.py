@@ -257,10 +257,10 @@ class ForkServer:
 
     def _bury(self) -> None:
         how = self._wait() or STATUS_LOST
+        loop.remove(self._pipe.fileno())
+        self._read_output()
+        self._pipe.close()
         with self._lock:
-            loop.remove(self._pipe.fileno())
-            self._read_output()
-            self._pipe.close()
             self.dead = (self.dead or f"the fork server died ({how})") + self._quoted()
             self._ready.set()
             children, self._children = list(self._children.values()), {}

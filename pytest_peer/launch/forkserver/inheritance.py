@@ -84,7 +84,7 @@ def variable_changes(old: dict[str, str], new: dict[str, str]) -> dict[str, str 
 
 
 def _status() -> dict[str, str]:
-    """What the kernel knows of this thread; in one system call, and os.umask cannot tell without setting (proc(5))."""
+    """Read what the kernel knows of this thread: also its umask, which os.umask would change."""
     with open("/proc/thread-self/status", "rb", buffering=0) as file:
         text = file.read().decode("utf-8", "replace")
     parts = [line.partition(":\t") for line in text.split("\n")]

@@ -203,7 +203,7 @@ def unavailable() -> str:
 def running() -> ForkServer:
     """Return the server with the present preload; start it, without waiting, if it is missing."""
     with _lock:
-        return _living(tuple(preload))
+        return _living(tuple(preload.modules))
 
 
 def _any_server() -> ForkServer:

@@ -6,7 +6,7 @@ import os
 
 _PACKAGE = "pytest_peer_launch"
 #: In the order in which they are loaded; below this package's `launch`.
-_MODULES = ("procfs", "relay.frames", "relay.descendants", "relay.remote")
+_MODULES = ("procfs", "relay.frames", "relay.remote_child", "relay.remote")
 #: Interpreters that are too old can run the beginning.
 _LOADER = """\
 import os, sys

@@ -17,8 +17,8 @@ import termios
 import time
 
 from . import frames
-from .descendants import RemoteChild
 from .frames import read
+from .remote_child import RemoteChild
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # importing `typing` would slow down every boot

@@ -1,4 +1,4 @@
-"""Code by value, with cloudpickle: functions keep the globals of their module and their file name."""
+"""Code by value, with cloudpickle; functions keep their module's globals and their file name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cloudpickle_if_installed() -> tuple[Any, str]:
     version = str(getattr(cloudpickle, "__version__", ""))
     major = version.partition(".")[0]
     if not major.isdigit() or int(major) > _NEWEST:
-        text = "code cannot travel by value: cloudpickle %s is installed here, and pytest-peer needs %d.x"
+        text = "code cannot travel by value: cloudpickle %s is here, and pytest-peer needs %d.x"
         return None, text % (version, _NEWEST)
     return cloudpickle, ""
 
@@ -71,7 +71,7 @@ def dumps(
 
 
 def _with_its_module(fn: types.FunctionType, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Replace copies of the globals by those of the function's module, which the peer has as well."""
+    """Replace copies of the globals by those of the function's module, which the peer has."""
     make, args, (state, slots), *rest = reduced
     module = _module_of(fn)
     if module and slots["__globals__"]:

@@ -1,7 +1,7 @@
 """Objects as bytes and back, on both sides: pickle first, cloudpickle for what pickle refuses.
 
-Functions and classes of importable modules travel by reference. Lambdas, closures and definitions in
-``__main__`` travel by value. cloudpickle can do that only between interpreters of the same minor
+Functions and classes of importable modules travel by reference. Lambdas, closures and definitions
+in ``__main__`` travel by value. cloudpickle can do that only between interpreters of the same minor
 version: others would crash on the code.
 """
 
@@ -19,6 +19,7 @@ from typing import Sequence
 from . import by_value
 from . import messages
 from . import module_aliases
+from . import refusals
 from .messages import MultipartMessage
 from .messages import Payload
 from .messages import Segment
@@ -26,8 +27,6 @@ from .messages import Segment
 __tracebackhide__ = True
 
 PROTOCOL = messages.PICKLE
-#: How deep an error message looks for the part that is refused.
-_DEPTH = 20
 #: Buffers of this size and more are not copied into a pickle.
 BIG = 1 << 16
 _BUFFERS = frozenset({bytes, bytearray, memoryview})
@@ -95,17 +94,17 @@ def _dumps_either_way(
         try:
             return dump_checked(obj)
         except Exception as exc:
-            text = _locate(obj, exc, dump_checked)
+            text = refusals.locate(obj, exc, dump_checked)
             raise CannotEncode("%s\n%s" % (text, why_not)) from exc
     try:
         return dump_by_value(obj, cloudpickle)
     except Exception as exc:
-        text = _locate(obj, exc, lambda part: dump_by_value(part, cloudpickle))
+        text = refusals.locate(obj, exc, lambda part: dump_by_value(part, cloudpickle))
         raise CannotEncode(text) from exc
 
 
 def _refers_to_main(data: bytes) -> bool:
-    """Return whether a pickle looks a global up in ``__main__``, another module at the other end."""
+    """Return whether a pickle refers to ``__main__``, which is another module at the other end."""
     import pickletools  # not at the top: few objects need it
 
     memo: list[Any] = []
@@ -265,50 +264,6 @@ class _Unpickler(pickle.Unpickler):
         if format != "B" or len(shape) != 1:
             view = view.cast(format, shape)
         return view.toreadonly() if readonly else view
-
-
-def _locate(obj: Any, refused: BaseException, dump: Callable[[Any], bytes]) -> str:
-    """Say which part of `obj` is refused: go down as long as one of the parts is refused as well."""
-    path = ""
-    for _ in range(_DEPTH):
-        for step, part in _parts(obj):
-            try:
-                dump(part)
-            except Exception as exc:
-                obj, refused = part, exc
-                path += step
-                break
-        else:
-            break
-    what = "%s of type %s" % (_short_repr(obj), type(obj).__qualname__)
-    where = " at %s" % path if path else ""
-    return "cannot be pickled: %s%s (%s: %s)" % (what, where, type(refused).__name__, refused)
-
-
-def _parts(obj: Any) -> list[tuple[str, Any]]:
-    if isinstance(obj, dict):
-        return [("[%s]" % _short_repr(key), value) for key, value in obj.items()]
-    if isinstance(obj, (list, tuple)):
-        return [("[%d]" % index, value) for index, value in enumerate(obj)]
-    if isinstance(obj, (set, frozenset)):
-        return [("{...}", value) for value in obj]
-    state = getattr(obj, "__dict__", None)
-    if isinstance(state, dict) and not isinstance(obj, type):
-        return [(".%s" % name, value) for name, value in state.items()]
-    return []
-
-
-def _short_repr(obj: Any) -> str:
-    text = safe_repr(obj)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def safe_repr(obj: Any) -> str:
-    """Return ``repr(obj)``, or a replacement where that fails."""
-    try:
-        return repr(obj)
-    except Exception as exc:
-        return "<%s object, whose repr raised %s>" % (type(obj).__qualname__, type(exc).__name__)
 
 
 def attribute(obj: Any, path: str) -> Any:

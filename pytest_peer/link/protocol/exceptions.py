@@ -8,10 +8,10 @@ import sys
 import types
 from typing import Any
 
+from . import refusals
 from .codec import CannotEncode
 from .codec import attribute
 from .codec import dumps
-from .codec import safe_repr
 from .frame_info import FrameCollector
 
 __tracebackhide__ = True
@@ -22,8 +22,8 @@ _DEPTH = 20
 class Describer:
     """Describe an exception, and all that belong to it, as dicts of plain values.
 
-    `pickling.rebuilt` is the inverse. The same exception is the same dict wherever it occurs: nested
-    handlers would otherwise grow without bounds.
+    `pickling.rebuilt` is the inverse. The same exception is the same dict wherever it occurs:
+    nested handlers would otherwise grow without bounds.
 
     :param by_value: why code cannot be sent by value; empty if it can.
     :param own_files: files of this package, whose frames are left out of the tracebacks.
@@ -47,7 +47,7 @@ class Describer:
             return self._known[id(exc)]
         description = self._known[id(exc)] = {
             "type": "%s.%s" % (type(exc).__module__, type(exc).__qualname__),
-            "repr": safe_repr(exc),
+            "repr": refusals.safe_repr(exc),
             "text": _formatted(exc, self._own_files),
             "frames": self._frames.traceback(exc.__traceback__),
             "notes": [str(note) for note in getattr(exc, "__notes__", ())],
@@ -80,11 +80,11 @@ def _formatted(exc: BaseException, own_files: frozenset[str]) -> str:
 
         return "".join(traceback.format_exception(type(exc), exc, step))
     except Exception:
-        return safe_repr(exc)
+        return refusals.safe_repr(exc)
 
 
 def portable(exc: BaseException, by_value: str) -> dict[str, Any]:
-    """Return the exception itself in the first form that can travel: whole, in parts, or nothing."""
+    """Return the exception in the first form that can travel: whole, in parts, or nothing."""
     cls = type(exc)
     reference = _reference(cls)
     disguised = reference is not None and reference[0] != cls.__module__
@@ -117,7 +117,7 @@ def portable(exc: BaseException, by_value: str) -> dict[str, Any]:
 def _same(copy: Any, exc: BaseException) -> bool:
     return (
         type(copy) is type(exc)
-        and (str(copy), safe_repr(copy)) == (str(exc), safe_repr(exc))
+        and (str(copy), refusals.safe_repr(copy)) == (str(exc), refusals.safe_repr(exc))
         and sorted(_state(copy)) == sorted(_state(exc))
     )
 

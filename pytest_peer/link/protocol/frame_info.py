@@ -119,7 +119,7 @@ def _indent(text: str) -> int:
 
 
 def _place(code: CodeType, instruction: int) -> tuple[int, int, int] | None:
-    """Return last line, first and last column of an instruction; Python 3.11 and later know them."""
+    """Return last line, first and last column of an instruction; known since Python 3.11."""
     if sys.version_info < (3, 11) or instruction < 0:
         return None
     places = islice(code.co_positions(), instruction // 2, None)

@@ -1,7 +1,7 @@
 """Second names of modules that another one of the same name has replaced in ``sys.modules``.
 
-pytest does that with conftests. Such a module has a second name in ``sys.modules``, the same at both
-ends, by which pickle finds functions and classes that it would look for in the wrong module.
+pytest does that with conftests. Such a module has a second name in ``sys.modules``, the same at
+both ends, by which pickle finds functions and classes that it would look for in the wrong module.
 """
 
 from __future__ import annotations

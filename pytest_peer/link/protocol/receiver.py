@@ -222,7 +222,7 @@ class Incoming:
         self._skip_full()
 
     def place(self, size: int) -> tuple[Any, int]:
-        """Return where the next part of `size` bytes goes: the room, for `view_of`, and an offset."""
+        """Return the room for the next part of `size` bytes, see `view_of`, and an offset."""
         kind, room = self._rooms[self._current]
         start = self._filled
         if start + size > self._ends[self._current]:

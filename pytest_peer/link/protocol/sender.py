@@ -144,9 +144,9 @@ class MessageSender:
                     pass
             transmission = Transmission(kind, ident, payload, in_order, on_copied)
             if not self._thread_runs:
-                # Before it has something to do. The thread waits for the lock; if its start fails, or
-                # a signal handler raises between these steps, it finds the queue empty or another
-                # thread in its place, and ends.
+                # Before it has something to do. The thread waits for the lock; if its start fails,
+                # or a signal handler raises between these steps, it finds the queue empty or
+                # another thread in its place, and ends.
                 over = _thread.allocate_lock()
                 over.acquire()
                 _thread.start_new_thread(self._run, (over,))

@@ -43,8 +43,8 @@ class PipeStream:
     """Write to the descriptor `write_fd`; owns it and `read_fd`.
 
     The writing end is non-blocking: data up to PIPE_BUF bytes is written whole or not at all
-    (pipe(7)), so an exception that a signal handler raises in the middle of a send cannot leave half
-    a message on the link. Only longer data waits for room.
+    (pipe(7)), so an exception that a signal handler raises in the middle of a send cannot leave
+    half a message on the link. Only longer data waits for room.
     """
 
     def __init__(self, read_fd: int, write_fd: int, execmodel: Any) -> None:
@@ -120,7 +120,7 @@ class PipeStream:
         """Do nothing: the other end notices when all descriptors of a pipe were closed."""
 
     def wait_writable(self) -> None:
-        """Wait until there is room for PIPE_BUF bytes, the stream is closed, or 0.1 s have passed."""
+        """Wait for room for PIPE_BUF bytes, until the stream is closed, or for 0.1 s."""
         self._poll.poll(_CLOSING_POLL_MS)
 
     def close_read(self) -> None:

@@ -1,4 +1,4 @@
-"""What travels between test and peer as argument or result, and what becomes of what cannot."""
+"""Arguments and results: which values travel, and the error for each that does not."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from awkward import made_here
+from timeouts import LONG
+from unusual_exceptions import made_here
 
 from pytest_peer import DecodeError
 from pytest_peer import EncodeError
 from pytest_peer import Peer
 
-LONG = 30.0
 MEGABYTE = 1 << 20
 
 
@@ -178,7 +178,7 @@ def test_result_of_200_megabytes(shared: Peer) -> None:
     assert result.endswith(b"\xcd\xab\xcd")
 
 
-def test_small_calls_are_answered_while_a_big_result_is_on_its_way(shared: Peer) -> None:
+def test_small_calls_return_while_a_big_result_is_on_its_way(shared: Peer) -> None:
     big = shared.submit(operator.mul, b"x", 50 * MEGABYTE)
     assert [shared.call(operator.neg, number) for number in range(50)] == [-n for n in range(50)]
     assert len(big.result(LONG)) == 50 * MEGABYTE

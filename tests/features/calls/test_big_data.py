@@ -1,4 +1,4 @@
-"""Big buffers: what arrives, that it is not changed on the way, what it costs in memory, and that nothing waits for it."""
+"""Big buffers: they arrive unchanged, cost little memory, and hold up no other call."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy
 import psutil
 import pytest
+from timeouts import LONG
 
 from pytest_peer import CallTimeout
 from pytest_peer import DecodeError
@@ -19,7 +20,6 @@ from pytest_peer import Peer
 from pytest_peer import eventually
 from pytest_peer import here
 
-LONG = 30.0  # for what has to come, on a busy machine too
 MIB = 1 << 20
 NOISE = random.Random(0).randbytes(MIB + 1)
 BIG = NOISE * 5  # several items, the last one not full

@@ -1,4 +1,4 @@
-"""For how long a call waits: limits, and signals."""
+"""Time limits of calls, and signals while a call waits."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boxes import report_and_take
-from boxes import take
+from mailbox_calls import report_and_take
+from mailbox_calls import take
+from timeouts import LONG
 
 from pytest_peer import CallTimeout
 from pytest_peer import Peer
 from pytest_peer import PeerError
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 counter = itertools.count(1)
 
@@ -53,7 +52,7 @@ def test_call_timeout_is_a_timeout_error_too(peer: Peer) -> None:
     assert issubclass(CallTimeout, PeerError)
 
 
-def test_limit_of_zero_is_a_timeout_at_once_however_fast_the_function(shared: Peer) -> None:
+def test_limit_of_zero_times_out_even_a_fast_function(shared: Peer) -> None:
     for _ in range(20):
         with pytest.raises(CallTimeout):
             shared.call_within(0, os.getpid)

@@ -1,4 +1,4 @@
-"""What can be called in a peer, and with which arguments."""
+"""Functions that a peer can call, and their arguments."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import EncodeError
 from pytest_peer import Peer
 from pytest_peer import here
 
-LONG = 30.0  # for what has to come, on a busy machine too
 PARAMETER_NAMES = {"fn": 1, "timeout": 2, "self": 3, "args": 4, "kwargs": 5, "seconds": 6}
 
 

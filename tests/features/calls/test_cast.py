@@ -1,4 +1,4 @@
-"""`cast`: a call that waits for nothing."""
+"""`cast`: a call without a reply."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import threading
 from typing import Any
 
 import pytest
-from boxes import send
-from boxes import take
+from mailbox_calls import send
+from mailbox_calls import take
+from timeouts import LONG
 
 from pytest_peer import EncodeError
 from pytest_peer import Peer
 from pytest_peer import here
 
-LONG = 30.0  # for what has to come, on a busy machine too
 BIG = 5 << 20
 
 
@@ -96,7 +96,7 @@ def test_value_of_a_cast_is_not_wanted_and_never_encoded(peer: Peer) -> None:
     assert "lock" not in text
 
 
-def test_argument_of_a_cast_that_cannot_be_sent_is_an_error_at_once(shared: Peer) -> None:
+def test_unsendable_argument_of_a_cast_raises_at_once(shared: Peer) -> None:
     with pytest.raises(EncodeError, match=r"argument 0.*lock"):
         shared.cast(repr, threading.Lock())
 

@@ -1,4 +1,4 @@
-"""What travels with an exception: attributes, notes, causes, the members of a group."""
+"""Exceptions travel with their attributes, notes, causes and group members."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import traceback
 from typing import Any
 
 import pytest
-from awkward import TwoArguments
+from timeouts import LONG
+from unusual_exceptions import TwoArguments
 
 from pytest_peer import Peer
 from pytest_peer import RemoteError
-
-LONG = 30.0
 
 
 class OwnError(Exception):

@@ -7,11 +7,10 @@ import threading
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class OwnError(Exception):

@@ -9,18 +9,18 @@ import traceback
 from typing import Any
 
 import pytest
-from awkward import CodedExit
-from awkward import CodedOSError
-from awkward import Formatting
-from awkward import Frozen
-from awkward import KeywordsOnly
-from awkward import ManyErrors
-from awkward import NoArguments
-from awkward import ReducedToAnother
-from awkward import Slotted
-from awkward import Speechless
-from awkward import TwoArguments
-from awkward import made_here
+from unusual_exceptions import CodedExit
+from unusual_exceptions import CodedOSError
+from unusual_exceptions import Formatting
+from unusual_exceptions import Frozen
+from unusual_exceptions import KeywordsOnly
+from unusual_exceptions import ManyErrors
+from unusual_exceptions import NoArguments
+from unusual_exceptions import ReducedToAnother
+from unusual_exceptions import Slotted
+from unusual_exceptions import Speechless
+from unusual_exceptions import TwoArguments
+from unusual_exceptions import made_here
 
 from pytest_peer import Peer
 from pytest_peer import RemoteError
@@ -167,7 +167,7 @@ def test_remote_error_has_the_peer_s_frames(shared: Peer) -> None:
     assert remote_frames(caught.value) == ["raise_made_here"]
 
 
-def test_exception_with_an_argument_that_cannot_be_sent_is_a_remote_error(shared: Peer) -> None:
+def test_exception_with_an_unsendable_argument_is_a_remote_error(shared: Peer) -> None:
     with pytest.raises(RemoteError) as caught:
         shared.call(with_lock_as_argument)
     assert caught.value.type_name.endswith("OwnError")

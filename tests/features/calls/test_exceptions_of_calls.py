@@ -1,4 +1,4 @@
-"""What a function raises is raised by its call."""
+"""A call raises what its function raises."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import Peer
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class OwnError(Exception):
@@ -61,7 +60,7 @@ def test_failed_assertion_is_an_assertion_error(shared: Peer) -> None:
         shared.call(fails)
 
 
-def test_note_tells_which_peer(shared: Peer) -> None:
+def test_note_names_the_peer(shared: Peer) -> None:
     with pytest.raises(OwnError) as caught:
         shared.call(fail)
     assert any(shared.name in note for note in caught.value.__notes__)
@@ -92,9 +91,7 @@ def test_exit_code_is_kept(shared: Peer) -> None:
 
 
 @pytest.mark.parametrize("ending", [SystemExit(3), KeyboardInterrupt("now")])
-def test_exception_that_ends_programs_does_not_end_the_event_loop(
-    shared: Peer, ending: BaseException
-) -> None:
+def test_system_exit_does_not_end_the_event_loop(shared: Peer, ending: BaseException) -> None:
     with pytest.raises(type(ending)):
         shared.call(end_later, ending)
     assert shared.call(twice, 1) == 2

@@ -9,12 +9,11 @@ import os
 import threading
 
 import pytest
-from boxes import take
+from mailbox_calls import take
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import PeerDown
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class OwnError(Exception):

@@ -1,4 +1,4 @@
-"""What `submit` returns: futures."""
+"""`submit` returns a future."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import threading
 import traceback
 
 import pytest
-from boxes import take
+from mailbox_calls import take
+from timeouts import LONG
 
 from pytest_peer import CallTimeout
 from pytest_peer import EncodeError
 from pytest_peer import Peer
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class OwnError(Exception):

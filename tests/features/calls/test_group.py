@@ -1,4 +1,4 @@
-"""Several peers as one: a sequence that calls, and ends, all its members."""
+"""A group is a sequence of peers that calls, and ends, all its members."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import PeerGroup
 from pytest_peer import eventually
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 def name() -> str:
@@ -159,7 +158,7 @@ def test_restarted_member_stays_a_member(group: PeerGroup) -> None:
     assert group[1].pid != before
 
 
-def test_group_sees_a_death_nobody_asked_for(group: PeerGroup) -> None:
+def test_group_sees_an_unasked_death(group: PeerGroup) -> None:
     group[2].cast(os._exit, 3)
     eventually(lambda: group[2].state == "down", timeout=LONG)
     assert group[2].down_reason.exit_status == 3

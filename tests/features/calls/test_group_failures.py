@@ -1,4 +1,4 @@
-"""Failures in members of a group are an exception group."""
+"""Failures of group members are raised as an exception group."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import CallTimeout
 from pytest_peer import EncodeError
@@ -18,8 +19,6 @@ from pytest_peer import PeerDown
 from pytest_peer import PeerGroup
 from pytest_peer import here
 from pytest_peer.evidence.stacks import Stacks
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class OwnError(Exception):
@@ -157,7 +156,7 @@ def test_members_work_on_after_a_failure(shared: PeerGroup) -> None:
     assert shared.call(name) == [peer.name for peer in shared]
 
 
-def test_stacks_of_members_that_are_late_are_taken_at_the_same_time(
+def test_stacks_of_late_members_are_taken_at_the_same_time(
     peer_factory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = threading.Barrier(2)

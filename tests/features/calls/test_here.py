@@ -1,4 +1,4 @@
-"""`here`: what a function in a peer knows of itself."""
+"""`here`: what a function in a peer can ask about its peer."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from boxes import send
+from mailbox_calls import send
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 def test_here_knows_the_name(shared: Peer) -> None:

@@ -1,4 +1,4 @@
-"""Many callers of one peer, in threads and without waiting: everybody gets his own answer, and no call waits for another."""
+"""Many callers of one peer: each gets its own reply, and no call waits for another."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import CallTimeout
 from pytest_peer import Peer
 from pytest_peer import PeerError
 from pytest_peer import here
 
-LONG = 30.0  # for what has to come, on a busy machine too
 THREADS = 8
 CALLS = 200
 
@@ -109,7 +109,7 @@ def test_answers_while_another_call_waits(peer: Peer) -> None:
     assert not waiting.is_alive()
 
 
-def test_answer_for_a_thread_that_waits_while_the_main_thread_does(peer: Peer) -> None:
+def test_reply_to_a_thread_while_the_main_thread_waits_too(peer: Peer) -> None:
     done = threading.Event()
 
     def calls() -> None:

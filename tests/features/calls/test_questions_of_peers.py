@@ -1,4 +1,5 @@
-"""What a peer asks while it runs a call: an answer comes, whatever happens at the origin."""
+"""A peer asks its origin for something during a call: a reply comes, whatever happens at the
+origin."""
 
 from __future__ import annotations
 
@@ -8,11 +9,11 @@ import threading
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import PeerDown
 
-LIMIT = 20.0  # seconds, of what must come; a peer waits longer for an answer
 down = threading.Event()
 
 
@@ -34,7 +35,7 @@ def only_in(pid: int) -> Made:
 
 def only_when_dead(pid: int) -> Made:
     os.kill(pid, signal.SIGKILL)
-    down.wait(LIMIT)
+    down.wait(LONG)
     return Made(only_when_dead)
 
 
@@ -44,14 +45,14 @@ def compare(function: Any) -> None:
 
 def test_comparison_that_the_origin_cannot_make_is_no_wait(peer: Peer) -> None:
     with pytest.raises(AssertionError, match="== 'something else'"):
-        peer.call_within(LIMIT, compare, only_in)
+        peer.call_within(LONG, compare, only_in)
 
 
 @pytest.mark.peer(peer_down="continue")
 def test_answer_for_a_peer_that_has_died_is_dropped(peer: Peer) -> None:
     with pytest.raises(PeerDown, match="SIGKILL"):
-        peer.call_within(LIMIT, compare, only_when_dead)
+        peer.call_within(LONG, compare, only_when_dead)
     (worker,) = [each for each in threading.enumerate() if each.name == "pytest-peer-requests"]
     down.set()
-    worker.join(LIMIT)  # what it raised would be a warning, and so fail this test
+    worker.join(LONG)  # what it raised would be a warning, and so fail this test
     assert not worker.is_alive()

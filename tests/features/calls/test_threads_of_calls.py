@@ -1,4 +1,4 @@
-"""On which thread of the peer calls run, and that they run side by side."""
+"""Calls run side by side; the first of them on the main thread of the peer."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import threading
 from typing import Any
 
 import pytest
-from boxes import report_and_take
-from boxes import take
+from mailbox_calls import report_and_take
+from mailbox_calls import take
+from timeouts import LONG
 
 from pytest_peer import EncodeError
 from pytest_peer import Peer
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class OwnError(Exception):
@@ -67,7 +66,7 @@ def test_call_after_a_coroutine_runs_on_the_main_thread(shared: Peer) -> None:
         assert shared.call(on_main_thread)
 
 
-def test_call_after_one_without_a_result_to_send_runs_on_the_main_thread(shared: Peer) -> None:
+def test_call_after_an_unsendable_result_runs_on_the_main_thread(shared: Peer) -> None:
     for _ in range(100):
         with pytest.raises(EncodeError):
             shared.call(threading.Lock)

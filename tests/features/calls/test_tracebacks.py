@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import Peer
-
-LONG = 30.0
 
 
 class OwnError(Exception):

@@ -1,4 +1,4 @@
-"""What is said to a peer that is down, or dies before it has answered."""
+"""Verbs of a peer that is down, or dies before it has replied."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from boxes import report_and_take
+from mailbox_calls import report_and_take
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import PeerDown
-
-LONG = 30.0  # for what has to come, on a busy machine too
-
 
 VERBS: dict[str, Callable[[Peer], Any]] = {
     "call": lambda peer: peer.call(os.getpid),
@@ -46,7 +44,7 @@ def test_pending_call_ends_with_the_peer(peer: Peer, peer_factory: Any) -> None:
         assert caught.value.reason == peer.down_reason
 
 
-def test_call_that_ends_the_process_is_an_error_with_the_exit_status(peer_factory: Any) -> None:
+def test_call_that_ends_the_process_raises_its_exit_status(peer_factory: Any) -> None:
     peer = peer_factory(peer_down="continue")
     with pytest.raises(PeerDown, match="exited with status 3") as caught:
         peer.call(os._exit, 3)

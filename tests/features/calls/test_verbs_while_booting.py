@@ -1,4 +1,4 @@
-"""What is said to a peer that is still booting."""
+"""Verbs of a peer that is still booting."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from gates import Gate
+from timeouts import LONG
 
 from pytest_peer import CallTimeout
 from pytest_peer import EncodeError
@@ -18,8 +19,6 @@ from pytest_peer import Peer
 from pytest_peer import PeerDown
 from pytest_peer import PeerError
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 counter = itertools.count(1)
 
@@ -82,7 +81,7 @@ def test_future_cancelled_while_booting_is_never_called(booting: Peer, gate: Gat
     [lambda peer, thing: peer.cast(repr, thing), lambda peer, thing: peer.send("box", thing)],
     ids=["cast", "send"],
 )
-def test_what_cannot_be_sent_while_booting_does_not_spoil_the_boot(
+def test_unsendable_argument_does_not_fail_the_boot(
     booting: Peer, gate: Gate, say: Callable[[Peer, Any], None]
 ) -> None:
     with pytest.raises(EncodeError):
@@ -103,7 +102,7 @@ def test_stacks_of_a_booting_peer_are_an_error_that_says_so(booting: Peer) -> No
         booting.dump_stacks()
 
 
-def test_call_to_a_peer_that_does_not_boot_is_an_error_with_the_reason(
+def test_call_to_a_peer_that_does_not_boot_raises_the_reason(
     peer_factory: Any,
 ) -> None:
     peer = peer_factory(exec=["sh", "-c", "exit 7"], wait_boot=False)

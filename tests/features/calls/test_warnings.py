@@ -1,4 +1,4 @@
-"""Warnings of a call are the test's."""
+"""Warnings of a call are issued in the test."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from awkward import made_warning
+from timeouts import LONG
+from unusual_exceptions import made_warning
 
 from pytest_peer import Peer
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class OwnWarning(UserWarning):
@@ -187,7 +186,7 @@ def test_warning_of_a_call_is_the_test_s(shared: Peer, verb: str) -> None:
     assert (warning.filename, warning.lineno) == (__file__, line_of(warn))
 
 
-def test_result_comes_all_the_same(shared: Peer) -> None:
+def test_result_comes_with_a_warning(shared: Peer) -> None:
     with pytest.warns(UserWarning, match="careful"):
         assert shared.call(warn) == "done"
 
@@ -214,7 +213,7 @@ def test_warning_of_an_own_class_is_itself(shared: Peer) -> None:
     assert warning.message.code == 7  # type: ignore[union-attr]
 
 
-def test_warning_of_a_class_that_is_not_here_is_of_the_closest_builtin_one(shared: Peer) -> None:
+def test_warning_of_an_unknown_class_has_the_closest_builtin_one(shared: Peer) -> None:
     with heard() as caught:
         shared.call(made_warning, "only_for_a_warning")
     assert texts(caught) == ["only_for_a_warning.Old: too old"]
@@ -234,7 +233,7 @@ def test_caller_that_is_blamed_is_in_the_peer(shared: Peer) -> None:
     assert [each.lineno for each in caught] == [line_of(warn_twice), line_of(warn_twice, 2)]
 
 
-def test_warnings_of_a_call_are_bounded_and_each_told_once(shared: Peer) -> None:
+def test_warnings_of_a_call_are_bounded_and_each_comes_once(shared: Peer) -> None:
     with heard() as caught:
         shared.call_within(LONG, warn_often, 1100)
     assert len(caught) == 1000
@@ -411,7 +410,7 @@ def test_warning_of_another_python(
         peer.call("builtins:exec", "import warnings\nwarnings.warn('careful', DeprecationWarning)")
     assert caught[0].filename == "<string>"
     with pytest.warns(DeprecationWarning, match="too old"):
-        peer.call("awkward:made_warning", "only_for_an_old_python")
+        peer.call("unusual_exceptions:made_warning", "only_for_an_old_python")
 
 
 def test_fork_beside_our_own_threads_is_nothing_to_warn_of(

@@ -1,4 +1,4 @@
-"""Every kind of callable, however pytest has imported it, in every kind of peer, with every outcome: as if it were called here.
+"""Calls of every kind of callable, for each import mode, kind of peer and outcome.
 
 For each layout and peer pytest runs once; a test here looks at one of the tests there, those of `kinds_of_callables`.
 """

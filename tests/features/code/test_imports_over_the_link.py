@@ -1,4 +1,4 @@
-"""Modules that a peer has from the origin are modules like others."""
+"""Modules that a peer gets from the origin work as others do."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import time
 from importlib.machinery import EXTENSION_SUFFIXES
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import DecodeError
 
 OTHER_VERSION = "3.12" if sys.version_info[:2] != (3, 12) else "3.13"
-LONG = 30.0  # seconds, for what has to come, on a busy machine too
 
 
 def test_it_has_the_origins_file_and_source(far, origin):

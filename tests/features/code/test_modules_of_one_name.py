@@ -1,4 +1,4 @@
-"""There are several modules of a name: the peer has the one that the origin has, or says why not."""
+"""Several modules have one name: the peer gets the origin's, or an error that says why not."""
 
 from __future__ import annotations
 

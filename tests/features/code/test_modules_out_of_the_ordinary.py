@@ -1,4 +1,4 @@
-"""Modules that an import by ``sys.path`` would not find, or not as the origin has them."""
+"""Modules that an import by ``sys.path`` does not find, or finds elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a module knows in a peer: its own, from one call to the next."""
+"""Modules in a peer have a state of their own, which lasts from one call to the next."""
 
 from __future__ import annotations
 

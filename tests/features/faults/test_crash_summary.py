@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from dying import DIES
+from inner_pytest import DIES
 
 TITLE = "*= peers that crashed =*"
 
@@ -60,7 +60,7 @@ def test_nothing_is_said_when_no_peer_crashed(inner, arguments):
 
 
 @PLAIN_AND_XDIST
-def test_deaths_of_wider_scopes_are_listed_below_the_test_in_which_they_happened(inner, arguments):
+def test_death_in_a_wider_scope_is_listed_below_the_running_test(inner, arguments):
     inner.write(
         DIES
         + """

@@ -1,4 +1,4 @@
-"""What a handle tells of a peer that is down: `wait_down`, the reason, errors, `repr`."""
+"""A peer that is down: `wait_down`, the reason, errors, `repr`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import time
 import pytest
 from occupations import wait_forever
 from processes import is_running
+from timeouts import LONG
 
 import pytest_peer
 
-LIMIT = 20.0  # seconds, of what must come
 SOON = 1.0  # in which calls must learn of a death; twice that on a busy machine
 
 
@@ -45,7 +45,7 @@ def test_wait_down_of_a_living_peer_is_a_timeout(peer):
 
 def test_wait_down_returns_the_reason(mortal):
     mortal.cast(os._exit, 3)
-    assert mortal.wait_down(LIMIT) == mortal.down_reason
+    assert mortal.wait_down(LONG) == mortal.down_reason
 
 
 def test_wait_down_of_a_dead_peer_returns_at_once(peer):
@@ -67,28 +67,28 @@ def test_living_peer_has_no_reason(peer):
 
 
 @pytest.mark.parametrize("status", [0, 3, 255])
-def test_exit_nobody_asked_for(mortal, status):
+def test_unasked_exit(mortal, status):
     mortal.cast(os._exit, status)
-    reason = mortal.wait_down(LIMIT)
+    reason = mortal.wait_down(LONG)
     assert (reason.kind, reason.exit_status, reason.signal) == ("exited", status, None)
     assert str(status) in str(reason)
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT, signal.SIGTERM])
-def test_signal_nobody_asked_for(mortal, number):
+def test_unasked_signal(mortal, number):
     mortal.cast(signal.raise_signal, number)
-    reason = mortal.wait_down(LIMIT)
+    reason = mortal.wait_down(LONG)
     assert (reason.kind, reason.exit_status, reason.signal) == ("signaled", None, number)
     assert number.name in str(reason)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="macOS: no real-time signals")
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
-def test_real_time_signal_nobody_asked_for(peer_factory, start_method):
+def test_unasked_real_time_signal(peer_factory, start_method):
     mortal = peer_factory(peer_down="continue", start_method=start_method)
     number = signal.SIGRTMIN + 6
     mortal.cast(signal.raise_signal, number)
-    reason = mortal.wait_down(LIMIT)
+    reason = mortal.wait_down(LONG)
     assert (reason.kind, reason.signal, reason.exit_status) == ("signaled", number, None)
     assert str(reason) == f"killed by signal {number}"
     manifest = json.loads((mortal.artifacts / "manifest.json").read_text())
@@ -96,28 +96,28 @@ def test_real_time_signal_nobody_asked_for(peer_factory, start_method):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="macOS: no real-time signals")
-def test_real_time_signal_that_is_sent_by_the_handle_was_asked_for(peer_factory):
+def test_real_time_signal_sent_by_the_handle_is_an_asked_death(peer_factory):
     peer = peer_factory(peer_down="crash")
     peer.kill(signal.SIGRTMIN + 6)
-    assert peer.wait_down(LIMIT).signal == signal.SIGRTMIN + 6
+    assert peer.wait_down(LONG).signal == signal.SIGRTMIN + 6
 
 
 def test_signal_from_outside(mortal):
     os.kill(mortal.pid, signal.SIGKILL)
-    reason = mortal.wait_down(LIMIT)
+    reason = mortal.wait_down(LONG)
     assert (reason.kind, reason.signal) == ("signaled", signal.SIGKILL)
 
 
 def test_lost_link(mortal):
     mortal.cast(os.closerange, 3, 256)
-    assert mortal.wait_down(LIMIT).kind == "link lost"
+    assert mortal.wait_down(LONG).kind == "link lost"
     assert not is_running(mortal.pid)
 
 
 @pytest.mark.parametrize(
     ("function", "exception"), [(exit_by_exception, SystemExit), (interrupt, KeyboardInterrupt)]
 )
-def test_exception_that_ends_programs_is_the_calls_and_the_peer_lives(peer, function, exception):
+def test_system_exit_in_a_call_is_raised_and_the_peer_lives(peer, function, exception):
     with pytest.raises(exception):
         peer.call(function)
     assert peer.call(os.getpid) == peer.pid
@@ -142,14 +142,14 @@ def test_pending_calls_learn_of_a_death_soon(mortal):
     began = time.monotonic()
     for answer in answers:
         with pytest.raises(pytest_peer.PeerDown) as caught:
-            answer.result(LIMIT)
+            answer.result(LONG)
         assert caught.value.reason == mortal.down_reason
     assert time.monotonic() - began < 2 * SOON
 
 
 def test_later_calls_learn_of_a_death(mortal):
     mortal.cast(os._exit, 3)
-    mortal.wait_down(LIMIT)
+    mortal.wait_down(LONG)
     with pytest.raises(pytest_peer.PeerDown, match="exited with status 3") as caught:
         mortal.call(os.getpid)
     assert caught.value.reason == mortal.down_reason
@@ -157,7 +157,7 @@ def test_later_calls_learn_of_a_death(mortal):
 
 def test_cast_and_send_learn_of_a_death(mortal):
     mortal.cast(os._exit, 3)
-    mortal.wait_down(LIMIT)
+    mortal.wait_down(LONG)
     with pytest.raises(pytest_peer.PeerDown):
         mortal.cast(os.getpid)
     with pytest.raises(pytest_peer.PeerDown):
@@ -197,7 +197,7 @@ def test_repr_of_a_booting_peer(peer_factory, gate):
 
 def test_repr_of_a_crashed_peer(mortal):
     mortal.cast(signal.raise_signal, signal.SIGSEGV)
-    mortal.wait_down(LIMIT)
+    mortal.wait_down(LONG)
     expected = rf"<Peer mortal pid {mortal.pid}: killed by SIGSEGV after \d+\.\d s>"
     assert re.fullmatch(expected, repr(mortal))
 

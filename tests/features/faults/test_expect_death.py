@@ -1,4 +1,4 @@
-"""`Peer.expect_death`: a death that the test causes from inside the peer, and excuses."""
+"""`Peer.expect_death` excuses a death that the test causes from inside the peer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import time
 import pytest
 from gates import pass_gate
 from occupations import wait_forever
+from timeouts import LONG
 
 import pytest_peer
 
 MODES = pytest.mark.parametrize("mode", ["stop", "continue", "crash"])
-LIMIT = 20.0  # seconds, of what must come
 
 
 def exit_after(path: str) -> None:
@@ -37,12 +37,12 @@ def test_call_that_the_death_interrupts_raises(peer_factory, mode):
         peer.call(signal.raise_signal, signal.SIGSEGV)
 
 
-def test_exception_leaves_the_block_and_the_death_is_excused_all_the_same(peer):
+def test_death_is_excused_when_an_exception_leaves_the_block(peer):
     with pytest.raises(pytest_peer.PeerDown), peer.expect_death():
         peer.call(os._exit, 3)
 
 
-def test_exception_of_a_group_leaves_the_block_and_the_death_is_excused_all_the_same(peer_factory):
+def test_death_is_excused_when_a_group_error_leaves_the_block(peer_factory):
     group = peer_factory.many(2)
     with pytest.raises(ExceptionGroup), group[0].expect_death(), group[1].expect_death():
         group.call(os._exit, 3)
@@ -64,7 +64,7 @@ def test_other_exceptions_do_not_wait_for_the_death(peer):
 
 
 def test_end_of_the_block_waits_for_the_death(peer, gate):
-    with peer.expect_death(timeout=LIMIT):
+    with peer.expect_death(timeout=LONG):
         peer.cast(exit_after, gate.path)
         gate.open()
     assert peer.state == "down"
@@ -84,7 +84,7 @@ def test_gives_the_peer(peer):
     assert dying is peer
 
 
-def test_peer_that_lives_on_is_a_timeout_which_shows_what_it_does(peer):
+def test_peer_that_lives_on_times_out_with_its_stacks(peer):
     peer.cast(wait_forever)
     peer.stdout.wait_for("waiting")
     told = f"(?s){re.escape(peer.name)}.*still runs after 0.1 s.*in wait_forever"
@@ -92,7 +92,7 @@ def test_peer_that_lives_on_is_a_timeout_which_shows_what_it_does(peer):
         pass
 
 
-def test_peer_that_cannot_tell_what_it_does_is_a_timeout_all_the_same(peer):
+def test_peer_that_gives_no_stacks_times_out_as_well(peer):
     peer.pause()
     with pytest.raises(TimeoutError, match="still runs"), peer.expect_death(timeout=0):
         pass
@@ -108,7 +108,7 @@ def test_limit_that_is_none_is_refused(peer, timeout):
 def test_peer_that_is_down_already_is_refused_with_the_reason(peer_factory):
     peer = peer_factory(peer_down="continue")
     peer.cast(os._exit, 3)
-    peer.wait_down(LIMIT)
+    peer.wait_down(LONG)
     with pytest.raises(pytest_peer.PeerDown, match="exited with status 3"), peer.expect_death():
         pytest.fail("the block is entered")
 
@@ -134,7 +134,7 @@ def test_outer_block_excuses_what_the_inner_one_has_not_seen(peer):
 def test_restart_after_the_death_fulfils_the_block(peer):
     with peer.expect_death():
         peer.cast(os._exit, 3)
-        peer.wait_down(LIMIT)
+        peer.wait_down(LONG)
         peer.restart()
     assert peer.state == "running"
 

@@ -1,4 +1,4 @@
-"""Faults on purpose: `pause`, `resume`, `kill`."""
+"""`pause`, `resume` and `kill`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from occupations import wait_forever
 from processes import assert_gone
 from processes import is_running
 from processes import start_child_and_grandchild
+from timeouts import LONG
 
 import pytest_peer
 from pytest_peer import eventually
-
-LIMIT = 20.0  # seconds, of what must come
 
 
 def print_on_sigusr1() -> None:
@@ -47,10 +46,10 @@ def test_resumed_peer_goes_on(pausable):
     pausable.pause()
     answer = pausable.submit(os.getpid)
     pausable.resume()
-    assert answer.result(LIMIT) == pausable.pid
+    assert answer.result(LONG) == pausable.pid
 
 
-def test_resumed_peer_answers_later_calls_after_one_that_timed_out(pausable):
+def test_resumed_peer_runs_calls_after_one_that_timed_out(pausable):
     pausable.pause()
     with pytest.raises(pytest_peer.CallTimeout):
         pausable.call_within(0.1, os.getpid)
@@ -116,7 +115,7 @@ def test_kill_returns_when_the_peer_is_gone(peer):
 
 def test_kill_with_another_signal_is_what_the_peer_dies_of(peer):
     peer.kill(signal.SIGTERM)
-    assert peer.wait_down(LIMIT).signal is signal.SIGTERM
+    assert peer.wait_down(LONG).signal is signal.SIGTERM
 
 
 def test_kill_with_another_signal_returns_when_it_is_sent(peer):
@@ -125,7 +124,7 @@ def test_kill_with_another_signal_returns_when_it_is_sent(peer):
     assert peer.call(os.getpid) == peer.pid
 
 
-def test_kill_with_a_signal_that_the_peer_handles_runs_its_handler(peer):
+def test_kill_with_a_handled_signal_runs_the_handler(peer):
     peer.call(print_on_sigusr1)
     peer.kill(signal.SIGUSR1)
     peer.stdout.wait_for("got SIGUSR1")

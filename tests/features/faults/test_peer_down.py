@@ -1,9 +1,9 @@
-"""The option `peer_down`: what becomes of a test one of whose peers goes down unasked."""
+"""The option `peer_down`: the outcome of a test whose peer goes down unasked."""
 
 from __future__ import annotations
 
 import pytest
-from dying import DIES
+from inner_pytest import DIES
 
 
 def test_stop_warns_with_name_reason_and_place(inner):
@@ -47,7 +47,7 @@ def test_it(peer_factory):
     inner.run().assert_outcomes(passed=1, warnings=2)
 
 
-def test_warning_can_be_made_an_error_and_the_peers_are_stopped_all_the_same(inner):
+def test_peers_are_stopped_when_the_warning_is_an_error(inner):
     inner.write(
         DIES
         + """
@@ -115,7 +115,7 @@ def test_it(peer):
     result.stdout.fnmatch_lines(["E*PeerDown*'db'*exited with status 3*"])
 
 
-def test_crash_of_a_peer_of_a_wider_scope_fails_the_test_in_which_it_happens(inner):
+def test_crash_in_a_wider_scope_fails_the_running_test(inner):
     inner.write(
         DIES
         + """
@@ -196,7 +196,7 @@ def test_crash_fails_a_test_that_catches_what_is_raised(inner):
     result.stdout.fnmatch_lines(["E*PeerDown*exited with status 3*"])
 
 
-def test_crash_fails_a_blocked_test_that_has_run_pytest_in_its_process(inner):
+def test_crash_fails_a_blocked_test_that_ran_pytest_in_process(inner):
     inner.write(
         """
         pytest_plugins = "pytester"

@@ -1,4 +1,4 @@
-"""`restart`: the same handle with a new process."""
+"""`restart` gives the same handle a new process."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ import pytest
 from occupations import wait_forever
 from processes import assert_gone
 from processes import is_running
+from timeouts import LONG
 
 import pytest_peer
-
-LIMIT = 20.0  # seconds, of what must come
 
 state_of_module: list[str] = []
 
@@ -73,7 +72,7 @@ def test_restart_after(peer, end):
 
 def test_restart_after_an_unasked_death(mortal):
     mortal.cast(os._exit, 3)
-    mortal.wait_down(LIMIT)
+    mortal.wait_down(LONG)
     mortal.restart()
     assert mortal.call(os.getpid) == mortal.pid
     assert mortal.down_reason is None
@@ -88,7 +87,7 @@ def test_restart_of_a_paused_peer(peer_factory):
 
 def test_restart_while_booting(peer_factory, gate):
     peer = peer_factory(exec=gate.launcher(), wait_boot=False)
-    peer.restart(exec=sys.executable, wait_boot=LIMIT)
+    peer.restart(exec=sys.executable, wait_boot=LONG)
     assert peer.call(os.getpid) == peer.pid
 
 
@@ -147,7 +146,7 @@ def test_call_pending_at_a_restart_fails(peer):
     answer = peer.submit(wait_forever)
     peer.restart()
     with pytest.raises(pytest_peer.PeerDown):
-        answer.result(LIMIT)
+        answer.result(LONG)
 
 
 def test_restarted_peer_ends_with_its_factory(pytester):
@@ -176,12 +175,12 @@ def test_threads_that_restart_a_peer_at_once_lose_no_life_of_it(peer_factory):
 
     with ThreadPoolExecutor() as threads:
         for done in [threads.submit(restart) for _ in range(3)]:
-            done.result(4 * LIMIT)
-    peer.wait_boot(LIMIT)
-    assert peer.call_within(LIMIT, os.getpid) == peer.pid
+            done.result(4 * LONG)
+    peer.wait_boot(LONG)
+    assert peer.call_within(LONG, os.getpid) == peer.pid
 
 
-def test_threads_that_stop_kill_and_restart_at_random_lose_no_life_of_a_peer(peer_factory):
+def test_random_stops_kills_and_restarts_lose_no_process(peer_factory):
     peer = peer_factory(peer_down="continue")
 
     def use(seed: int) -> list[str]:
@@ -196,9 +195,9 @@ def test_threads_that_stop_kill_and_restart_at_random_lose_no_life_of_a_peer(pee
         return lost
 
     with ThreadPoolExecutor() as threads:
-        lost = list(threads.map(use, range(3), timeout=4 * LIMIT))
+        lost = list(threads.map(use, range(3), timeout=4 * LONG))
     assert lost == [[], [], []]
-    assert peer.restart().call_within(LIMIT, os.getpid) == peer.pid
+    assert peer.restart().call_within(LONG, os.getpid) == peer.pid
 
 
 class Held:
@@ -210,7 +209,7 @@ class Held:
     def __call__(self, argv: list[str]) -> list[str]:
         """As the option `post_process_args`."""
         self.begun.set()
-        assert self.may.wait(LIMIT)
+        assert self.may.wait(LONG)
         return argv
 
 
@@ -226,40 +225,40 @@ def test_restart_by_a_signal_handler_in_the_middle_of_a_restart(peer):
     before = signal.signal(signal.SIGUSR1, restart_too)
     try:
         with ThreadPoolExecutor() as threads:
-            threads.submit(lambda: held.begun.wait(LIMIT) and os.kill(os.getpid(), signal.SIGUSR1))
+            threads.submit(lambda: held.begun.wait(LONG) and os.kill(os.getpid(), signal.SIGUSR1))
             peer.restart(post_process_args=held)
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert peer.call_within(LIMIT, os.getpid) == peer.pid
+    assert peer.call_within(LONG, os.getpid) == peer.pid
 
 
 @pytest.mark.parametrize("verb", ["stop", "kill", "restart"])
-def test_a_restart_that_hangs_in_its_boot_holds_nobody_up(peer_factory, gate, verb):
+def test_restart_that_hangs_in_its_boot_blocks_no_other_thread(peer_factory, gate, verb):
     peer = peer_factory(peer_down="continue")
     with ThreadPoolExecutor() as threads:
         hangs = threads.submit(peer.restart, exec=gate.launcher(), wait_boot=None)
         gate.wait_reached()
         changes = {"exec": sys.executable} if verb == "restart" else {}
-        threads.submit(getattr(peer, verb), **changes).result(LIMIT)
+        threads.submit(getattr(peer, verb), **changes).result(LONG)
         with pytest.raises(pytest_peer.BootError):
-            hangs.result(LIMIT)
+            hangs.result(LONG)
 
 
 def test_a_forked_child_can_restart_a_peer_that_another_thread_restarts_at_that_moment(peer):
     held, (read, write) = Held(), os.pipe()
     with ThreadPoolExecutor() as threads:
         restarting = threads.submit(peer.restart, post_process_args=held)
-        assert held.begun.wait(LIMIT)
+        assert held.begun.wait(LONG)
         if (child := os.fork()) == 0:
-            signal.alarm(int(LIMIT))  # the end of one that hangs
+            signal.alarm(int(LONG))  # the end of one that hangs
             try:
-                os.write(write, str(peer.restart().call_within(LIMIT, int, "42")).encode())
+                os.write(write, str(peer.restart().call_within(LONG, int, "42")).encode())
                 peer.stop()
             finally:
                 os._exit(0)
         held.may.set()
         os.close(write)
-        restarting.result(LIMIT)
+        restarting.result(LONG)
     with os.fdopen(read) as answer:
         assert answer.read() == "42"
     os.waitpid(child, 0)
@@ -270,10 +269,10 @@ def test_until_a_restart_has_a_process_the_handle_shows_the_old_life(peer, what)
     held, before = Held(), getattr(peer, what)
     with ThreadPoolExecutor() as threads:
         restarting = threads.submit(peer.restart, post_process_args=held)
-        assert held.begun.wait(LIMIT)
+        assert held.begun.wait(LONG)
         assert getattr(peer, what) is before
         held.may.set()
-        restarting.result(LIMIT)
+        restarting.result(LONG)
     assert getattr(peer, what) is not before
 
 
@@ -282,12 +281,12 @@ def test_an_end_before_a_restart_has_a_process_is_that_of_the_old_life(peer, ver
     held = Held()
     with ThreadPoolExecutor() as threads:
         restarting = threads.submit(peer.restart, post_process_args=held)
-        assert held.begun.wait(LIMIT)
+        assert held.begun.wait(LONG)
         getattr(peer, verb)()
         assert peer.state == "down"
         held.may.set()
-        restarting.result(LIMIT)
-    assert peer.call_within(LIMIT, int) == 0
+        restarting.result(LONG)
+    assert peer.call_within(LONG, int) == 0
 
 
 def test_a_scope_that_ends_in_the_middle_of_a_restart_leaves_no_process(pytester):
@@ -324,4 +323,4 @@ def test_a_scope_that_ends_in_the_middle_of_a_restart_leaves_no_process(pytester
 def test_restart_of_a_peer_that_closes_waits_until_it_is_gone(peer_factory):
     peer = peer_factory(shutdown="close")
     for _ in range(3):
-        assert peer.restart().call_within(LIMIT, os.getpid) == peer.pid
+        assert peer.restart().call_within(LONG, os.getpid) == peer.pid

@@ -1,4 +1,4 @@
-"""Mailboxes on both sides: their names, `get` and its limit, iteration, whose they are."""
+"""Mailboxes on both sides: names, `get` and its limit, iteration, owners."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from boxes import send
-from boxes import take
+from mailbox_calls import send
+from mailbox_calls import take
+from timeouts import LONG
 
 import pytest_peer
 from pytest_peer import Peer
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 def take_numbers(box: str, count: int) -> list[int]:

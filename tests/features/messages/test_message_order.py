@@ -1,4 +1,4 @@
-"""Messages keep their order, whoever sends them: threads and signal handlers too."""
+"""Messages keep their order, also those that threads and signal handlers send."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
-from boxes import take
+from mailbox_calls import take
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import here
 
-LONG = 30.0  # for what has to come, on a busy machine too
 BIG = 5 << 20
 
 

@@ -1,4 +1,4 @@
-"""Messages to and from peers arrive; those that cannot be sent or rebuilt are told."""
+"""Messages arrive in both directions; one that cannot be sent or rebuilt is an error."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import threading
 from typing import Any
 
 import pytest
-from boxes import send
-from boxes import take
+from mailbox_calls import send
+from mailbox_calls import take
+from timeouts import LONG
 
 import pytest_peer
 from pytest_peer import DecodeError
 from pytest_peer import EncodeError
 from pytest_peer import Peer
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class RefusesUnpickling:
@@ -69,19 +68,17 @@ def test_function_as_a_message(shared: Peer) -> None:
     assert shared.call(lambda: here.mailbox("function").get(LONG)(1)) == 2
 
 
-def test_message_to_the_peer_waits_until_somebody_opens_the_box(shared: Peer) -> None:
+def test_message_to_the_peer_waits_for_its_mailbox(shared: Peer) -> None:
     shared.send("nobody", 1)
     assert shared.call(take, "nobody", 0) == 1
 
 
-def test_message_to_the_test_waits_until_somebody_opens_the_box(
-    shared: Peer, module_peer_factory: Any
-) -> None:
+def test_message_to_the_test_waits_for_its_mailbox(shared: Peer, module_peer_factory: Any) -> None:
     shared.call(send, "nobody yet", 1)
     assert module_peer_factory.mailbox("nobody yet").get(0) == 1
 
 
-def test_message_wakes_who_waits(shared: Peer) -> None:
+def test_message_wakes_a_waiting_thread(shared: Peer) -> None:
     future = shared.submit(take, "wake")
     shared.send("wake", 1)
     assert future.result(LONG) == 1
@@ -118,7 +115,7 @@ def test_message_that_cannot_be_sent_is_an_error_at_once(shared: Peer) -> None:
     assert shared.call(os.getpid) == shared.pid
 
 
-def test_message_of_the_peer_that_cannot_be_sent_is_an_error_there(shared: Peer) -> None:
+def test_unsendable_message_of_the_peer_raises_there(shared: Peer) -> None:
     assert "the message" in (text := shared.call(send_what_cannot_be_sent))
     assert "[1]" in text
 

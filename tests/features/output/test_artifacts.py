@@ -1,4 +1,4 @@
-"""The directory of each peer: where it is, and what is in it."""
+"""Each peer has a directory of artifacts."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_manifest_has_all_its_keys_while_it_runs_and_afterwards(peer):
     assert set(manifest(peer)) >= set(KEYS)
 
 
-def test_manifest_tells_what_was_started(peer_factory, tmp_path):
+def test_manifest_has_the_command_line(peer_factory, tmp_path):
     peer = peer_factory(
         name="db", host="here", args=["-O"], env={"A": "1", "B": None}, cwd=tmp_path
     )

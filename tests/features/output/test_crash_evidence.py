@@ -1,4 +1,4 @@
-"""What a crash leaves: stacks, and a core."""
+"""A crash leaves stacks and a core."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import signal
 from pathlib import Path
 
 import pytest
+from timeouts import LONG
 
 import pytest_peer
 
-LIMIT = 20.0  # seconds, of what must come
 CRASHES = [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL]
 CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 
@@ -49,7 +49,7 @@ def manifest(peer: pytest_peer.Peer) -> dict[str, str | None]:
 @pytest.mark.parametrize("number", CRASHES)
 def test_crash_leaves_the_stacks_in_a_file(frail, number):
     frail.cast(crash, number)
-    frail.wait_down(LIMIT)
+    frail.wait_down(LONG)
     text = (frail.artifacts / "crash.txt").read_text()
     assert "Fatal Python error" in text
     assert "in crash" in text
@@ -91,7 +91,7 @@ def variable() -> str | None:
     return os.environ.get("PYTHONFAULTHANDLER")
 
 
-def test_variable_that_is_set_for_the_boot_is_not_there_afterwards(peer_factory):
+def test_variable_set_for_the_boot_is_gone_afterwards(peer_factory):
     assert peer_factory(start_method="spawn").call(variable) is None
 
 
@@ -104,7 +104,7 @@ def test_variable_that_the_user_sets_stays(peer_factory):
 
 def test_crash_without_a_core_says_why(frail):
     frail.cast(read_nowhere)
-    frail.wait_down(LIMIT)
+    frail.wait_down(LONG)
     told = manifest(frail)["core"]
     assert told is not None and told.startswith("none")
     assert f"core: {told}" in (frail.artifacts / "crash.txt").read_text()
@@ -128,6 +128,6 @@ def test_file_of_the_users_that_has_the_name_of_a_core_stays(peer_factory, tmp_p
     peer = peer_factory(peer_down="continue", cwd=tmp_path)
     (tmp_path / "core").write_text("mine")
     peer.cast(read_nowhere)
-    peer.wait_down(LIMIT)
+    peer.wait_down(LONG)
     assert (tmp_path / "core").read_text() == "mine"
     assert not (peer.artifacts / "core").exists()

@@ -1,4 +1,4 @@
-"""``--peer-artifacts DIR``: what is kept there of which test."""
+"""``--peer-artifacts DIR`` keeps the artifacts of failed tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from dying import DIES
+from inner_pytest import DIES
 
 #: Another plugin's part, as far as it matters: a test that failed runs again.
 RERUN = """
@@ -172,7 +172,7 @@ def test_those_of_an_interrupted_test_are_kept(inner):
         def test_it(peer): raise KeyboardInterrupt
         """
     )
-    assert inner.run("--peer-artifacts=kept").ret == pytest.ExitCode.INTERRUPTED
+    assert inner.run_apart("--peer-artifacts=kept").ret == pytest.ExitCode.INTERRUPTED
     assert directories(inner.path / "kept") == ["test_inner.py--test_it/db"]
 
 
@@ -211,7 +211,7 @@ def test_all_that_a_peer_has_put_there_stays(inner, kept):
 
 def test_a_run_that_is_killed_leaves_them(inner):
     inner.write("def test_it(peer_factory): peer_factory(name='db'); os.kill(os.getpid(), 9)")
-    inner.run("--peer-artifacts=kept")
+    inner.run_apart("--peer-artifacts=kept")
     assert directories(inner.path / "kept") == ["test_inner.py--test_it/db"]
 
 
@@ -245,16 +245,16 @@ def test_relative_directory_starts_where_pytest_was_started(inner, where):
 
 
 @pytest.mark.parametrize("where", ["--peer-artifacts", "ini option peer_artifacts"])
-def test_directory_that_cannot_be_made_is_a_usage_error_that_says_where_it_was_named(inner, where):
+def test_directory_that_cannot_be_made_is_a_usage_error(inner, where):
     (inner.path / "file").touch()
     inner.pytester.makeini("[pytest]\n" + "peer_artifacts = file/x" * where.startswith("ini"))
-    result = inner.run_here(*["--peer-artifacts=file/x"] * where.startswith("--"))
+    result = inner.run(*["--peer-artifacts=file/x"] * where.startswith("--"))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*{where}: nothing can be written to '*file/x'*"])
 
 
 def test_empty_directory_is_a_usage_error(inner):
-    result = inner.run_here("--peer-artifacts=")
+    result = inner.run("--peer-artifacts=")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--peer-artifacts: expected a directory*"])
 

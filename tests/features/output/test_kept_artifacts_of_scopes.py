@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from dying import DIES
+from inner_pytest import DIES
 
 
 def of_tests(inner) -> list[str]:
@@ -103,7 +103,7 @@ def test_after(): pass
     assert state(inner, "test_it") == "down"
 
 
-def test_failed_test_has_a_peer_that_crashes_later_as_it_ended(inner):
+def test_artifacts_of_a_failed_test_show_a_later_crash(inner):
     inner.write(
         DIES
         + """
@@ -121,7 +121,7 @@ def test_last(shared): pass
     assert not (inner.path / "kept/test_inner.py--test_last").exists()
 
 
-def test_peer_that_lives_on_to_the_end_of_the_session_is_one_of_them(inner):
+def test_peer_of_the_whole_session_is_kept_too(inner):
     inner.write(
         """
         def test_it(peer_factory):

@@ -1,13 +1,13 @@
-"""What the manifest tells of a peer and its end."""
+"""The manifest describes a peer and its end."""
 
 from __future__ import annotations
 
 import json
 import os
 
-import pytest_peer
+from timeouts import LONG
 
-LIMIT = 20.0  # of what must come
+import pytest_peer
 
 
 def manifest(peer: pytest_peer.Peer) -> dict[str, object]:
@@ -41,7 +41,7 @@ def test_manifest_says_that_it_was_killed(peer):
 def test_manifest_says_how_it_exited(peer_factory):
     peer = peer_factory(peer_down="continue")
     peer.cast(os._exit, 3)
-    peer.wait_down(LIMIT)
+    peer.wait_down(LONG)
     told = manifest(peer)
     assert (told["state"], told["kind"], told["exit_status"]) == ("down", "exited", 3)
 
@@ -52,5 +52,5 @@ def test_manifest_says_what_it_was_before_its_end(peer_factory, program):
     peer.stop()
     assert manifest(peer)["last_state"] == "running"
     failed = peer_factory(exec=program("exit 3"), wait_boot=False)
-    failed.wait_down(LIMIT)
+    failed.wait_down(LONG)
     assert manifest(failed)["last_state"] == "booting"

@@ -1,4 +1,4 @@
-"""The peer's real stdout and stderr: there when the call returns, all of it, to the last word."""
+"""`stdout` and `stderr` have all that a call has printed when it returns."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import PeerDown
 
-LONG = 30.0  # for what has to come, on a busy machine too
 MEGABYTE = 1 << 20
 
 

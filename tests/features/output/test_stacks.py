@@ -1,4 +1,4 @@
-"""Where the threads of a peer are: of one that answers, and of one that cannot."""
+"""Stacks show where the threads of a peer are, even if it does not answer."""
 
 from __future__ import annotations
 
@@ -14,18 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boxes import report_and_take
 from gates import Gate
+from mailbox_calls import report_and_take
 from occupations import hold_the_gil
+from timeouts import LONG
+from timeouts import SOON
 
 from pytest_peer import CallTimeout
 from pytest_peer import Peer
 from pytest_peer import PeerDown
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
-#: In a second or two there is all that can be had without a program that looks from outside; this is more.
-SOON = 10.0
 
 
 @pytest.fixture(params=["forkserver", "spawn"])
@@ -118,7 +116,7 @@ def test_peer_behind_a_launcher_shows_where(peer_factory: Any, no_tool: None) ->
     assert "in hold_the_gil" in peer.dump_stacks()
 
 
-def test_peer_with_numbers_of_its_own_is_not_confused_with_another_process(
+def test_peer_in_a_pid_namespace_is_taken_for_no_other_process(
     peer_factory: Any, no_tool: None
 ) -> None:
     unshare = ["unshare", "--pid", "--fork", "--kill-child"]

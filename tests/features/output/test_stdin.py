@@ -1,4 +1,4 @@
-"""The peer's real stdin."""
+"""`stdin` writes to the standard input of the peer."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import threading
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import Peer
 
-LONG = 30.0  # for what has to come, on a busy machine too
 MEGABYTE = 1 << 20
 
 

@@ -1,4 +1,4 @@
-"""`wait_for`: waiting for what a peer prints."""
+"""`wait_for` waits for what a peer prints."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import threading
 from typing import Any
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer import Peer
 from pytest_peer import here
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 def print_lines(count: int) -> None:

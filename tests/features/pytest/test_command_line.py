@@ -133,10 +133,10 @@ BAD = [
 
 
 @pytest.mark.parametrize(("name", "value"), BAD)
-def test_bad_value_of_the_command_line_is_a_usage_error_that_names_it(inner, name, value):
+def test_bad_command_line_value_is_a_usage_error_that_names_it(inner, name, value):
     inner.write("def test(): pass")
     flag = "--" + name.replace("_", "-")
-    result = inner.run_here(f"{flag}={value}")
+    result = inner.run(f"{flag}={value}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert f"{flag}" in result.stderr.str()
     assert value in result.stderr.str()
@@ -144,10 +144,10 @@ def test_bad_value_of_the_command_line_is_a_usage_error_that_names_it(inner, nam
 
 
 @pytest.mark.parametrize(("name", "value"), BAD)
-def test_bad_value_of_the_ini_file_is_a_usage_error_that_names_it(inner, name, value):
+def test_bad_ini_value_is_a_usage_error_that_names_it(inner, name, value):
     inner.write("def test(): pass")
     write_ini(inner, f"{name} = {value}")
-    result = inner.run_here()
+    result = inner.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert f"ini option {name}" in result.stderr.str()
     assert value in result.stderr.str()
@@ -155,7 +155,7 @@ def test_bad_value_of_the_ini_file_is_a_usage_error_that_names_it(inner, name, v
 
 
 def test_help_lists_the_settings(inner):
-    text = inner.run_here("--help").stdout.str()
+    text = inner.run("--help").stdout.str()
     for name in ("peer-exec", "peer-boot-timeout", "peer-call-timeout"):
         assert f"--{name}" in text
         assert name.replace("-", "_") in text

@@ -60,8 +60,8 @@ def test_many_refuses_a_number_that_is_none(peer_factory, count, error):
 # Names
 
 
-def test_name_tells_its_origin(peer):
-    assert re.fullmatch(rf"test_fixtures-test_name_tells_its_origin-\d+-{os.getpid()}", peer.name)
+def test_name_has_the_test_in_it(peer):
+    assert re.fullmatch(rf"test_fixtures-test_name_has_the_test_in_it-\d+-{os.getpid()}", peer.name)
 
 
 def test_factory_makes_a_fresh_name_each_time(peer_factory):

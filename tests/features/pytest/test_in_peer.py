@@ -1,4 +1,4 @@
-"""`@pytest.mark.in_peer`: what runs where, and what is sent."""
+"""`@pytest.mark.in_peer`: which parts of a test run in the peer, and which values travel."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test(late): note("body")
     )
     result = inner.run()
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*in_peer was added when the setup*had begun: too late*"])
+    result.stdout.fnmatch_lines(["*in_peer was added after the setup*had begun: too late*"])
     assert not (inner.path / "notes").exists()
 
 
@@ -299,7 +299,7 @@ def test(): assert os.environ["COLOUR"] == "red" and not is_here()
         ("{'a': [1, threading.Lock()]}", "*cannot be pickled: *lock*at ['a'][[]1]*"),
     ],
 )
-def test_fixture_that_cannot_travel_is_an_error_at_setup_that_names_it(inner, marked, value, told):
+def test_unsendable_fixture_is_an_error_at_setup_that_names_it(inner, marked, value, told):
     marked(f"""
 @pytest.fixture
 def handle(): return {value}
@@ -393,7 +393,7 @@ class TestClosest:
 )
 def test_bad_marker_is_a_usage_error_that_names_the_test(inner, marked, options, words):
     marked("def test(): pass", options)
-    result = inner.run_here()
+    result = inner.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*test_inner.py::test: in_peer marker: *{words}*"])
 
@@ -405,7 +405,7 @@ def test_bad_value_is_an_error_that_names_the_marker(inner, marked):
     result.stdout.fnmatch_lines(["E *in_peer marker: args: expected a list of str, got '-O'"])
 
 
-def test_peer_that_nobody_waits_for_is_waited_for(inner, marked):
+def test_peer_is_waited_for_though_it_is_started_without_waiting(inner, marked):
     marked("def test(): assert not is_here()", "wait_boot=False")
     inner.run().assert_outcomes(passed=1)
 
@@ -425,7 +425,7 @@ class TestIt(unittest.TestCase):
 """,
         mark=place == "module",
     )
-    result = inner.run_here()
+    result = inner.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*TestIt::test: in_peer marker: unittest runs*"])
     assert not (inner.path / "notes").exists()
@@ -433,7 +433,7 @@ class TestIt(unittest.TestCase):
 
 def test_doctest_is_refused(inner, marked):
     marked("def function():\n    '''\n    >>> note('body')\n    '''\n")
-    result = inner.run_here("--doctest-modules")
+    result = inner.run("--doctest-modules")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*in_peer marker: *not a DoctestItem*"])
     assert not (inner.path / "notes").exists()
@@ -453,5 +453,5 @@ def test(x, tmp_path): note(x, tmp_path.exists())
 
 def test_marker_is_known_and_described(inner, marked):
     marked("def test(): pass")
-    inner.run_here("--strict-markers", "--collect-only").assert_outcomes()
-    inner.run_here("--markers").stdout.fnmatch_lines(["@pytest.mark.in_peer(*"])
+    inner.run("--strict-markers", "--collect-only").assert_outcomes()
+    inner.run("--markers").stdout.fnmatch_lines(["@pytest.mark.in_peer(*"])

@@ -105,14 +105,14 @@ def test(): os._exit(0)
     inner.run("-W", "error").assert_outcomes(xfailed=1)
 
 
-def test_sys_exit_is_a_failure_as_ever(inner, marked):
+def test_sys_exit_is_a_failure(inner, marked):
     marked("def test(): sys.exit(0)")
     result = inner.run("-W", "error")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E *SystemExit: 0"])
 
 
-def test_body_that_takes_too_long_fails_and_tells_where_it_is(inner, marked):
+def test_body_that_takes_too_long_fails_with_its_stacks(inner, marked):
     marked(
         """
 def wait_for_ever(): threading.Event().wait()
@@ -128,7 +128,7 @@ def test(): wait_for_ever()
     )
 
 
-def test_result_is_treated_as_ever(inner, marked):
+def test_result_is_treated_as_without_the_marker(inner, marked):
     inner.write("def test(): return 1", "test_here.py")
     marked("def test(): return 1")
     expected = inner.run("test_here.py").parseoutcomes()

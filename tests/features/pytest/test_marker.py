@@ -1,4 +1,4 @@
-"""The marker, which gives options to `peer` and `peer_factory`."""
+"""The marker `peer` gives options to `peer` and `peer_factory`."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ def test_bad_marker_is_an_error_that_names_the_test(inner, marker, words):
         def test_marked(peer): pass
         """
     )
-    result = inner.run_here()
+    result = inner.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*test_inner.py::test_marked*{words}*"])
 
 
-def test_marker_with_a_bad_value_is_an_error_that_names_the_option(inner):
+def test_bad_value_of_a_marker_is_an_error_that_names_the_option(inner):
     inner.write(
         """
         @pytest.mark.peer(args="-O")
@@ -97,8 +97,8 @@ def test_marker_is_known_to_strict_markers(inner):
 
 
 def test_fixtures_and_marker_have_a_description(inner):
-    inner.run_here("--markers").stdout.fnmatch_lines(["@pytest.mark.peer(*"])
-    fixtures = inner.run_here("--fixtures").stdout
+    inner.run("--markers").stdout.fnmatch_lines(["@pytest.mark.peer(*"])
+    fixtures = inner.run("--fixtures").stdout
     for name in ("peer", "peer_factory", "session_peer_factory"):
         fixtures.re_match_lines([rf"{name}\b.*"])
     fixtures.no_fnmatch_line("*no docstring available*")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from bare_pytest import load_only
+from inner_pytest import load_only
 
 SUITE = """
     import pytest

@@ -34,7 +34,7 @@ def notes(inner) -> list[str]:
 
 def ids(inner, *arguments: str) -> list[str]:
     """Those that pytest collects, in its order."""
-    lines = inner.run_here("--collect-only", "-q", *arguments).stdout.lines
+    lines = inner.run("--collect-only", "-q", *arguments).stdout.lines
     return [line.partition("::")[2] for line in lines if "::" in line]
 
 
@@ -68,8 +68,8 @@ def test_tests_without_peers_run_once(inner):
     inner.write("def test_without(tmp_path): pass\ndef test_with(peer): pass")
     assert ids(inner, *ONE_AND_TWO) == [
         "test_without",
-        "test_with[env-FROM=one-python]",
-        "test_with[env-FROM=two-python]",
+        "test_with[env-FROM_one-python]",
+        "test_with[env-FROM_two-python]",
     ]
 
 
@@ -80,8 +80,13 @@ def test_name_of_the_interpreter_comes_last_in_the_id(inner):
         def test(x, peer): pass
         """
     )
-    found = ids(inner, "--peer-exec=/venvs/old/bin/python", "--peer-exec=/venvs/new/bin/python")
-    assert found == ["test[a-old]", "test[b-old]", "test[a-new]", "test[b-new]"]
+    found = ids(inner, "--peer-exec=/old/python", "--peer-exec=/new/python")
+    assert found == [
+        "test[a-old-python]",
+        "test[b-old-python]",
+        "test[a-new-python]",
+        "test[b-new-python]",
+    ]
 
 
 def test_one_interpreter_is_not_in_the_id(inner):
@@ -208,16 +213,16 @@ def test_in_peer_with_exec_is_not_repeated(inner, marker):
     inner.run(*ONE_AND_TWO).assert_outcomes(passed=1)
 
 
-def test_fixture_that_is_asked_for_too_late_is_an_error_that_says_what_to_do(inner):
+def test_late_getfixturevalue_is_an_error_with_advice(inner):
     inner.write("def test(request): request.getfixturevalue('peer')")
-    result = inner.run_here(*ONE_AND_TWO)
+    result = inner.run(*ONE_AND_TWO)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["E *UsageError: --peer-exec names several*name the fixture in the signature*"]
     )
 
 
-def test_fixture_that_is_asked_for_late_may_start_a_peer_with_an_exec_of_its_own(inner):
+def test_late_getfixturevalue_may_start_a_peer_with_its_own_exec(inner):
     inner.write(
         """
         def test(request):
@@ -265,14 +270,14 @@ def test_same_one_twice_is_a_usage_error(inner, where):
     if where.startswith("ini"):
         arguments = []
         write_ini(inner, *programs)
-    result = inner.run_here(*arguments)
+    result = inner.run(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*{where}: given more than once: *nice*"])
 
 
 def test_bad_one_among_several_is_a_usage_error_that_names_it(inner):
     inner.write("def test(): pass")
-    result = inner.run_here("--peer-exec=python", "--peer-exec='unbalanced")
+    result = inner.run("--peer-exec=python", "--peer-exec='unbalanced")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--peer-exec: *'unbalanced*"])
 
@@ -305,5 +310,5 @@ def test_fork_server_starts_if_one_of_them_is_this_interpreter(inner, last, serv
         def test_with(peer): pass
         """
     )
-    result = inner.run(*exec_options("one"), f"--peer-exec={last}")
+    result = inner.run_apart(*exec_options("one"), f"--peer-exec={last}")
     result.assert_outcomes(passed=3)

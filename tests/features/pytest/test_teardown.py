@@ -1,11 +1,9 @@
-"""However a test ends, no process of its peers is left, nor anything they started."""
+"""However a test ends, neither its peers nor their children are left."""
 
 from __future__ import annotations
 
 import pytest
-
-#: The most that may pass between the end of pytest and that of what it could not stop itself.
-BY_THEMSELVES = 2.0
+from timeouts import PROMPTLY_GONE
 
 
 def test_failing_test(inner):
@@ -98,11 +96,11 @@ def test_interruption(inner, statement, code):
             {statement}
         """
     )
-    assert inner.run().ret == code
+    assert inner.run_apart().ret == code
     inner.assert_nothing_left(within=0)
 
 
-@pytest.mark.parametrize(("method", "within"), [("signal", 0), ("thread", BY_THEMSELVES)])
+@pytest.mark.parametrize(("method", "within"), [("signal", 0), ("thread", PROMPTLY_GONE)])
 def test_timeout_in_a_call(inner, method, within):
     inner.write(
         f"""
@@ -112,7 +110,7 @@ def test_timeout_in_a_call(inner, method, within):
             peer.call(time.sleep, 600)
         """
     )
-    assert inner.run().ret == 1
+    assert inner.run_apart().ret == 1
     inner.assert_nothing_left(within)
 
 
@@ -144,7 +142,7 @@ def test_timeout_in_the_stop_of_the_peers(inner):
         """,
         "conftest.py",
     )
-    inner.run().assert_outcomes(passed=2, errors=1)
+    inner.run_apart().assert_outcomes(passed=2, errors=1)
 
 
 @pytest.mark.parametrize("statement", ["os._exit(3)", "os.kill(os.getpid(), signal.SIGKILL)"])
@@ -156,8 +154,8 @@ def test_death_of_pytest_itself(inner, statement):
             {statement}
         """
     )
-    inner.run()
-    inner.assert_nothing_left(BY_THEMSELVES)
+    inner.run_apart()
+    inner.assert_nothing_left(PROMPTLY_GONE)
 
 
 def test_test_that_stops_the_peer_itself(inner):

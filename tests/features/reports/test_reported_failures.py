@@ -1,4 +1,4 @@
-"""A failing test shows where it failed in the peer; outcomes of pytest are its own."""
+"""The report of a failing test shows where it failed in the peer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def explode(number):
 
 
 @pytest.mark.parametrize("style", ["long", "short"])
-def test_frames_of_the_peer_are_below_the_local_ones_with_their_source(inner, style):
+def test_peer_frames_with_source_follow_the_local_ones(inner, style):
     inner.write(EXPLODING)
     result = inner.run(f"--tb={style}")
     result.assert_outcomes(failed=1)

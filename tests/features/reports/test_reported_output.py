@@ -1,4 +1,4 @@
-"""A failing test shows what its peers have printed."""
+"""The report of a failing test shows what its peers have printed."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_output_of_a_boot_that_failed_is_in_the_error(inner):
     )
 
 
-def test_peer_of_a_wider_scope_shows_the_output_of_this_test_only(inner):
+def test_wider_scoped_peer_shows_the_output_of_this_test_only(inner):
     inner.write(
         """
         @pytest.fixture(scope="module")

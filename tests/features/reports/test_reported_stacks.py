@@ -1,4 +1,4 @@
-"""A failing test shows where its peers were when it failed."""
+"""The report of a failing test shows the stacks of its peers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 HEADER = """
 import re
 from occupations import hold_the_gil
-from boxes import report_and_take
+from mailbox_calls import report_and_take
 
 def occupy(peer, factory):
     peer.cast(report_and_take, "never")

@@ -1,4 +1,4 @@
-"""Warnings of a peer in what pytest says: the summary, and the report of a test that they fail."""
+"""Warnings of a peer are in the summary of pytest, and in the report of a test that they fail."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_warning_is_in_the_summary_of_xdist(inner):
     result.stdout.fnmatch_lines(["  *test_inner.py:7: DeprecationWarning: careful"])
 
 
-def test_warning_that_is_an_error_fails_the_test_where_it_was_warned(inner):
+def test_warning_as_error_fails_the_test_where_it_was_issued(inner):
     inner.write(WARNING)
     result = inner.run("-W", "error", "--tb=short")
     result.assert_outcomes(failed=1)

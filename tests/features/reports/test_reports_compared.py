@@ -1,4 +1,5 @@
-"""The report of what failed in a peer is, line by line, that of the same failure in the test itself; only a note is added."""
+"""A failure in a peer is reported line by line as the same failure in the test; only a note is
+added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only a peer has is in the report all the same: its source, its locals, what cannot travel."""
+"""Reports show what only the peer has: its source, its locals, values that cannot travel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Peers in which nothing is installed. They import this module, whose functions they call: so all at its top has to pass there."""
+"""Peers in which nothing is installed. They import this module, so they execute its top level."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NoReturn
 from typing import Optional
 
 import pytest
+from timeouts import LONG
 
 import pytest_peer
 from pytest_peer import Mailbox
@@ -22,7 +23,6 @@ from pytest_peer import here
 from pytest_peer import mailbox
 from pytest_peer import start
 
-LONG = 30.0  # for what has to come, on a busy machine too
 KEY = pytest.StashKey[int]()
 slow = pytest.mark.skipif(sys.version_info < (3, 0), reason="nothing is that old")
 
@@ -57,6 +57,10 @@ def importable(name: str) -> bool:
     from importlib import machinery
 
     return machinery.PathFinder.find_spec(name) is not None
+
+
+def test_text_with_main_in_it_travels(bare: Peer) -> None:
+    assert bare.call(list, ("__main__", "python -m __main__")) == ["__main__", "python -m __main__"]
 
 
 def test_nothing_is_installed(bare: Peer) -> None:
@@ -255,7 +259,7 @@ def give_up() -> None:
     eventually(lambda: [][0], timeout=0)
 
 
-def test_eventually_tells_how_long_it_waited(bare: Peer) -> None:
+def test_error_of_eventually_says_how_long_it_waited(bare: Peer) -> None:
     with pytest.raises(IndexError) as caught:
         bare.call(give_up)
     assert "still so after 0 s and 1 attempts" in caught.value.__notes__
@@ -353,7 +357,7 @@ def test_what_is_installed_in_the_peer_wins(
     assert peer.call(f"{name}:whose") == "its own"
 
 
-def test_a_peer_in_the_environment_of_the_origin_has_no_stand_ins(peer_factory: Any) -> None:
+def test_peer_in_the_environment_of_the_origin_has_no_stubs(peer_factory: Any) -> None:
     peer = peer_factory(start_method="spawn")
     assert not peer.call(have_stand_ins)
 

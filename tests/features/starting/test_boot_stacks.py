@@ -1,4 +1,4 @@
-"""An interpreter that hangs before anything of ours runs tells where."""
+"""An interpreter that hangs before our code runs shows where."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def boot_timeout(peer_factory, **options) -> pytest_peer.BootTimeout:
     return caught.value
 
 
-def test_timeout_tells_where_it_hangs(peer_factory, hanging):
+def test_timeout_shows_where_it_hangs(peer_factory, hanging):
     error = boot_timeout(peer_factory, env=hanging)
     assert "in hang_at_start" in error.stacks
     assert str(error).count("in hang_at_start") == 1
@@ -55,7 +55,7 @@ def test_core_is_not_written_for_that(peer_factory, hanging, tmp_path):
     assert not list((tmp_path / "peers").glob("*/core*"))
 
 
-def test_interpreter_without_faulthandler_is_killed_without_stacks(peer_factory, hanging):
+def test_interpreter_without_faulthandler_dies_without_stacks(peer_factory, hanging):
     error = boot_timeout(peer_factory, env={**hanging, "PYTHONFAULTHANDLER": None})
     assert error.stacks == ""
     assert "Fatal" not in error.output

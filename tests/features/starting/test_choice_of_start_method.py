@@ -1,4 +1,4 @@
-"""Which peers are forked, and which are spawned."""
+"""The choice between forked and spawned peers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_peer_that_cannot_be_forked_is_spawned(peer_factory, options, reason):
     assert (told["start_method"], told["start_method_reason"]) == ("spawn", reason)
 
 
-def test_variable_of_the_origin_that_is_read_at_start_means_spawn(peer_factory, monkeypatch):
+def test_variable_that_python_reads_at_start_means_spawn(peer_factory, monkeypatch):
     monkeypatch.setenv("PYTHONHASHSEED", "1")
     peer = peer_factory(start_method=None)
     assert manifest(peer)["start_method"] == "spawn"

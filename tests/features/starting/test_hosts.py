@@ -1,4 +1,4 @@
-"""`--peer-hosts`: peers are placed on the hosts in turn."""
+"""`--peer-hosts` places peers on the hosts in turn."""
 
 from __future__ import annotations
 

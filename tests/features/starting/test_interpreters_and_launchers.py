@@ -1,4 +1,4 @@
-"""What can be given as `exec`: other interpreters, programs that start one."""
+"""`exec` names other interpreters, or programs that start one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a peer is started with: command line, environment, directory."""
+"""Options for the start of a peer: command line, environment, directory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_args_are_no_shell(peer_factory):
     assert peer.call("sys:_xoptions.get", "a") == "$HOME; echo *"
 
 
-def test_post_process_args_gets_and_returns_the_complete_command_line(peer_factory):
+def test_post_process_args_gets_and_returns_the_command_line(peer_factory):
     seen = []
 
     def wrapped(argv: list[str]) -> list[str]:
@@ -38,7 +38,7 @@ def test_post_process_args_gets_and_returns_the_complete_command_line(peer_facto
 
 
 @pytest.mark.parametrize("wrong", ["a string", None, [], ["a", 1]])
-def test_post_process_args_that_returns_no_command_line_is_a_type_error(peer_factory, wrong):
+def test_post_process_args_must_return_a_command_line(peer_factory, wrong):
     with pytest.raises(TypeError, match="post_process_args"):
         peer_factory(name="db", post_process_args=lambda _: wrong)
     assert peer_factory(name="db").call(os.getpid)

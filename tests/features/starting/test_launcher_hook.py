@@ -1,4 +1,4 @@
-"""The hook `pytest_peer_launcher`: what a peer starts in is made before it, and goes after it."""
+"""The hook `pytest_peer_launcher` prepares an environment for a peer and removes it afterwards."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test(peer_factory):
     assert notes(boxes) == ["made one large", "tested", "gone one"]
 
 
-def test_it_goes_when_the_peers_have_been_stopped_also_after_a_failure(boxes):
+def test_hook_tears_down_after_the_stop_even_after_a_failure(boxes):
     boxes.write(
         NOTE
         + """
@@ -121,7 +121,7 @@ def test_command_line_can_ask_for_it(boxes):
     assert notes(boxes)[0].endswith(" alpha")
 
 
-def test_peers_that_the_hook_leaves_alone_start_as_ever(boxes):
+def test_peers_that_the_hook_leaves_alone_start_unchanged(boxes):
     boxes.write("def test(peer): assert peer.call(os.getenv, 'BOX') is None")
     boxes.run().assert_outcomes(passed=1)
 
@@ -146,7 +146,7 @@ def test_hook_that_fails_fails_the_test(inner):
     result.stdout.fnmatch_lines(["*RuntimeError: no room"])
 
 
-def test_what_is_left_badly_is_told_and_leaves_no_peer(inner):
+def test_hook_that_fails_in_its_teardown_is_an_error(inner):
     inner.pytester.makeconftest(
         """
         import contextlib, sys

@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 from processes import is_running
+from timeouts import LONG
 
 import pytest_peer
 from pytest_peer import eventually
-
-LIMIT = 20.0  # seconds, of what must come
-
 
 # start
 
@@ -55,7 +53,7 @@ def test_random_name_is_a_name_whatever_the_prefix(prefix):
         assert re.fullmatch(r"[A-Za-z0-9_.-]{1,63}", peer.name)
 
 
-def test_random_names_of_long_prefixes_that_differ_in_the_middle_differ():
+def test_long_prefixes_that_differ_in_the_middle_do_not_clash():
     one, other = (pytest_peer.random_name("x" * 100 + middle + "x" * 100) for middle in "ab")
     assert one.partition("-")[2].split("-")[0] != other.partition("-")[2].split("-")[0]
 
@@ -71,7 +69,7 @@ def test_temporary_artifacts_are_removed_at(end):
     assert not peer.artifacts.exists()
 
 
-def test_temporary_artifacts_of_a_restarted_peer_are_removed_at_stop():
+def test_temporary_artifacts_of_all_restarts_are_removed_at_stop():
     with pytest_peer.start() as peer:
         first = peer.artifacts
         peer.restart()
@@ -91,7 +89,7 @@ def test_temporary_artifacts_of_a_failed_boot_are_not_left(tmp_path, monkeypatch
 def test_temporary_artifacts_of_a_crashed_peer_are_kept():
     peer = pytest_peer.start(peer_down="continue")
     peer.cast(signal.raise_signal, signal.SIGSEGV)
-    peer.wait_down(LIMIT)
+    peer.wait_down(LONG)
     peer.stop()
     assert (peer.artifacts / "manifest.json").exists()
     shutil.rmtree(peer.artifacts)
@@ -114,12 +112,12 @@ def test_artifacts_go_where_the_option_says_and_stay(tmp_path):
 def dies(**options: object) -> pytest_peer.Peer:
     peer = pytest_peer.start(**options)
     peer.cast(os._exit, 3)
-    peer.wait_down(LIMIT)
+    peer.wait_down(LONG)
     eventually(lambda: not is_running(peer.pid))
     return peer
 
 
-def test_unasked_death_is_warned_of_at_the_latest_by_the_next_start(tmp_path):
+def test_next_start_warns_of_an_unasked_death(tmp_path):
     def run() -> None:
         dies(name="db", artifacts=tmp_path).stop()
         pytest_peer.start().stop()

@@ -1,14 +1,13 @@
-"""A name is one peer's, as long as that is alive."""
+"""The name of a running peer is in use."""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+from timeouts import NO_BOOT_LIMIT
 
 import pytest_peer
-
-IMMEDIATELY = 5.0  # seconds, where the boot would be given up after 15: a busy machine
 
 
 def test_name_that_is_alive_is_in_use(peer_factory):
@@ -34,5 +33,5 @@ def test_name_is_free_again_after(peer_factory, end):
 def test_name_is_free_again_after_an_unasked_death(peer_factory):
     first = peer_factory(name="db", peer_down="continue")
     first.cast(os._exit, 1)
-    first.wait_down(IMMEDIATELY)
+    first.wait_down(NO_BOOT_LIMIT)
     assert peer_factory(name="db").call(os.getpid) != first.pid

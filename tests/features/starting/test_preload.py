@@ -1,4 +1,4 @@
-"""The fork server under pytest: when it starts, and what it has imported."""
+"""The fork server under pytest: when it starts, and which modules it imports."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_it_starts_while_pytest_collects(inner):
             assert psutil.Process(peer.pid).ppid() == psutil.Process().children()[0].pid
         """
     )
-    inner.run().assert_outcomes(passed=2)
+    inner.run_apart().assert_outcomes(passed=2)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_it_does_not_start_where_it_cannot_be_of_use(inner, arguments):
             pass
         """
     )
-    result = inner.run(*arguments)
+    result = inner.run_apart(*arguments)
     assert result.ret == 0
 
 
@@ -58,7 +58,7 @@ def test_pytest_is_imported_there_already(inner):
             assert peer.call(lambda: "pytest" in __import__("sys").modules)
         """
     )
-    inner.run().assert_outcomes(passed=1)
+    inner.run_apart().assert_outcomes(passed=1)
 
 
 def test_peer_preload_is_imported_there_once(inner):
@@ -79,13 +79,13 @@ def test_peer_preload_is_imported_there_once(inner):
             assert peers[0].call(lambda: "colorsys" in __import__("sys").modules)
         """
     )
-    inner.run().assert_outcomes(passed=1)
+    inner.run_apart().assert_outcomes(passed=1)
 
 
 def test_module_that_cannot_be_imported_is_named(inner):
     inner.pytester.makeini("[pytest]\npeer_preload = no_such_module\n")
     inner.write("def test_it(peer): pass")
-    result = inner.run()
+    result = inner.run_apart()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
         [
@@ -101,7 +101,7 @@ def test_module_that_starts_a_thread_is_refused(inner):
         "threaded.py",
     )
     inner.write("def test_it(peer): pass")
-    result = inner.run()
+    result = inner.run_apart()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*the import of threaded started a thread*"])
 
@@ -109,19 +109,19 @@ def test_module_that_starts_a_thread_is_refused(inner):
 def test_what_is_no_module_name_is_a_usage_error(inner):
     inner.pytester.makeini("[pytest]\npeer_preload = a-b\n")
     inner.write("def test_it(peer): pass")
-    result = inner.run()
+    result = inner.run_apart()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*ini option peer_preload: not the name of a module: 'a-b'"])
 
 
 def test_start_method_that_does_not_exist_is_a_usage_error(inner):
     inner.write("def test_it(): pass")
-    result = inner.run("--peer-start-method=fork")
+    result = inner.run_apart("--peer-start-method=fork")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--peer-start-method: start_method: expected one of*"])
 
 
-def test_monkey_patched_origin_is_told_of_in_the_test(inner):
+def test_monkey_patched_origin_fails_the_test(inner):
     inner.write(
         """
         import subprocess
@@ -135,7 +135,7 @@ def test_monkey_patched_origin_is_told_of_in_the_test(inner):
         "conftest.py",
     )
     inner.write("def test_it(peer): pass\n")
-    result = inner.run()
+    result = inner.run_apart()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["E*BootError: peer * is not started: gevent has monkey-patched*"])
 
@@ -147,9 +147,7 @@ def test_monkey_patched_origin_is_told_of_in_the_test(inner):
         ("threading.stack_size(1 << 47)  # no system has that", "pids.max"),
     ],
 )
-def test_system_that_refuses_something_while_pytest_collects_is_told_of_in_the_test(
-    inner, lack, limit
-):
+def test_error_of_the_system_during_collection_fails_the_test(inner, lack, limit):
     inner.write(
         f"""
         import errno, os, threading
@@ -162,6 +160,33 @@ def test_system_that_refuses_something_while_pytest_collects_is_told_of_in_the_t
         "conftest.py",
     )
     inner.write("def test_it(peer): pass\n")
-    result = inner.run()
+    result = inner.run_apart()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([f"E*BootError: peer * could not be started: *{limit}*"])
+
+
+def test_gc_thresholds_are_those_of_a_new_interpreter(inner):
+    inner.write(
+        """
+        import gc
+
+        def test_it(peer_factory):
+            forked, spawned = peer_factory(), peer_factory(start_method="spawn")
+            assert forked.call(gc.get_threshold) == spawned.call(gc.get_threshold)
+        """
+    )
+    inner.run().assert_outcomes(passed=1)
+
+
+def test_gc_threshold_of_a_preloaded_module_stays(inner):
+    inner.pytester.makeini("[pytest]\npeer_preload = its_own_threshold\n")
+    inner.write("import gc; gc.set_threshold(4321, 10, 10)\n", "its_own_threshold.py")
+    inner.write(
+        """
+        import gc
+
+        def test_it(peer):
+            assert peer.call(gc.get_threshold) == (4321, 10, 10)
+        """
+    )
+    inner.run_apart().assert_outcomes(passed=1)

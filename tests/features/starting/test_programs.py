@@ -1,4 +1,4 @@
-"""Programs that use the library: without pytest, and what is left at their end."""
+"""Programs that use the library without pytest leave nothing behind."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import textwrap
 
 import pytest
 from processes import assert_gone
-
-LIMIT = 20.0  # seconds, of what must come
+from timeouts import LONG
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def run(tmp_path):
         command = [sys.executable, *arguments, str(file)]
         env = {**os.environ, "TMPDIR": str(tmp_path)}
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=LIMIT, cwd=tmp_path, env=env
+            command, capture_output=True, text=True, timeout=LONG, cwd=tmp_path, env=env
         )
 
     return run

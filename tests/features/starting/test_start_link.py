@@ -1,4 +1,4 @@
-"""`start_link`: a peer that ends with the thread that started it."""
+"""`start_link`: the peer ends with the thread that started it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from processes import assert_gone
+from timeouts import LONG
 
 import pytest_peer
-
-LIMIT = 20.0  # seconds, of what must come
 
 
 def start_linked() -> pytest_peer.Peer:
@@ -28,12 +27,12 @@ def test_linked_peer_ends_with_its_thread():
     assert_gone(started)
 
 
-def test_linked_peer_ends_with_its_thread_also_when_somebody_has_the_handle():
+def test_linked_peer_ends_with_its_thread_despite_a_kept_handle():
     started = []
     thread = threading.Thread(target=lambda: started.append(start_linked()))
     thread.start()
     thread.join()
-    assert started[0].wait_down(LIMIT).kind == "stopped"
+    assert started[0].wait_down(LONG).kind == "stopped"
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -1,4 +1,4 @@
-"""A forked peer and a spawned one are the same to the code that runs there, but for what the guide names."""
+"""Code in a forked peer finds what it finds in a spawned one, but for what the guide names."""
 
 from __future__ import annotations
 
@@ -238,9 +238,7 @@ def test_options_are_stronger_than_what_is_inherited(peer_factory, changed, tmp_
     assert forked == spawned == str(tmp_path / "below")
 
 
-def test_module_that_was_written_after_the_fork_server_started_is_found(
-    peer_factory, changed, tmp_path
-):
+def test_module_written_after_the_fork_server_started_is_found(peer_factory, changed, tmp_path):
     (tmp_path / "added").mkdir()
     (tmp_path / "added" / "fresh_module.py").write_text("def answer(): return 42")
     assert both(peer_factory, "fresh_module:answer") == (42, 42)
@@ -272,7 +270,7 @@ def test_modules_of_the_tests_are_not_in_the_fork_server(peer_factory):
 # What is different
 
 
-def test_command_line_ends_with_the_name_all_the_same(peer_factory):
+def test_command_line_ends_with_the_name(peer_factory):
     peer = peer_factory(start_method="forkserver", name="told-apart")
     words = Path(f"/proc/{peer.pid}/cmdline").read_text().split("\0")
     assert words[-2].strip() == peer.node

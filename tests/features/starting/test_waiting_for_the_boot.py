@@ -1,4 +1,4 @@
-"""Ways to wait for a peer to boot, or not to wait, or to stop it before it has."""
+"""`wait_boot`: waiting for a boot, not waiting for it, and stopping a peer during it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import queue
 import pytest
 from processes import assert_gone
 from processes import is_running
+from timeouts import NO_BOOT_LIMIT
 
 import pytest_peer
-
-IMMEDIATELY = 5.0  # seconds, where the boot would be given up after 15: a busy machine
-
 
 # Ways to wait
 
@@ -26,7 +24,7 @@ def test_wait_boot_false_returns_while_it_boots(peer_factory, gate):
     assert peer.state == "booting"
     assert "booting" in repr(peer)
     gate.open()
-    peer.wait_boot(IMMEDIATELY)
+    peer.wait_boot(NO_BOOT_LIMIT)
     assert peer.state == "running"
 
 
@@ -36,7 +34,7 @@ def test_method_wait_boot_only_stops_waiting(peer_factory, gate):
         peer.wait_boot(0.05)
     assert peer.state == "booting"
     gate.open()
-    peer.wait_boot(IMMEDIATELY)
+    peer.wait_boot(NO_BOOT_LIMIT)
     assert peer.call(os.getpid) == peer.pid
 
 
@@ -44,13 +42,13 @@ def test_method_wait_boot_raises_what_the_boot_failed_with(peer_factory, program
     peer = peer_factory(exec=program("echo banner; exit 3"), wait_boot=False)
     for _ in range(2):  # also for who asks later
         with pytest.raises(pytest_peer.BootError) as caught:
-            peer.wait_boot(IMMEDIATELY)
+            peer.wait_boot(NO_BOOT_LIMIT)
         assert caught.value.exit_status == 3
     assert peer.state == "down"
     assert peer.down_reason.kind == "boot failed"
 
 
-def test_missing_program_is_an_error_at_once_also_without_waiting(peer_factory):
+def test_missing_program_raises_at_once_even_without_waiting(peer_factory):
     with pytest.raises(pytest_peer.ExecNotFound):
         peer_factory(exec="no-such-program-anywhere", wait_boot=False)
 
@@ -59,7 +57,7 @@ def test_call_while_booting_waits_for_the_boot(peer_factory, gate):
     peer = peer_factory(exec=gate.launcher(), wait_boot=False)
     answer = peer.submit(os.getpid)
     gate.open()
-    assert answer.result(IMMEDIATELY) == peer.pid
+    assert answer.result(NO_BOOT_LIMIT) == peer.pid
 
 
 def test_call_while_booting_keeps_its_own_limit(peer_factory, gate):
@@ -77,14 +75,14 @@ def test_call_to_a_peer_whose_boot_fails_says_why(peer_factory, gate):
     answer = peer.submit(os.getpid)
     gate.open()
     with pytest.raises(pytest_peer.PeerDown) as caught:
-        answer.result(IMMEDIATELY)
+        answer.result(NO_BOOT_LIMIT)
     assert caught.value.reason.kind == "boot failed"
 
 
 def test_callable_gets_the_peer_that_has_booted(peer_factory):
     booted: queue.SimpleQueue[tuple[pytest_peer.Peer, str]] = queue.SimpleQueue()
     peer = peer_factory(wait_boot=lambda peer: booted.put((peer, str(peer.state))))
-    got, state = booted.get(timeout=IMMEDIATELY)
+    got, state = booted.get(timeout=NO_BOOT_LIMIT)
     assert got is peer
     assert state == "running"
 
@@ -94,7 +92,7 @@ def test_callable_gets_the_peer_that_failed(peer_factory, program):
     peer = peer_factory(
         exec=program("exit 3"), wait_boot=lambda peer: booted.put((peer, str(peer.state)))
     )
-    got, state = booted.get(timeout=IMMEDIATELY)
+    got, state = booted.get(timeout=NO_BOOT_LIMIT)
     assert got is peer
     assert state == "down"
     assert peer.down_reason.exit_status == 3
@@ -103,7 +101,7 @@ def test_callable_gets_the_peer_that_failed(peer_factory, program):
 def test_callable_may_call_the_peer(peer_factory):
     answers: queue.SimpleQueue[int] = queue.SimpleQueue()
     peer = peer_factory(wait_boot=lambda peer: answers.put(peer.call(os.getpid)))
-    assert answers.get(timeout=IMMEDIATELY) == peer.pid
+    assert answers.get(timeout=NO_BOOT_LIMIT) == peer.pid
 
 
 # Stopped in the middle
@@ -128,14 +126,14 @@ def launcher_pid(peer: pytest_peer.Peer) -> int:
     return child.pid
 
 
-def test_stop_during_boot_fails_who_waits(peer_factory, gate):
+def test_stop_during_boot_fails_waiting_threads(peer_factory, gate):
     peer = peer_factory(exec=gate.launcher(), wait_boot=False)
     answer = peer.submit(os.getpid)
     peer.stop()
     with pytest.raises(pytest_peer.BootError):
         peer.wait_boot()
     with pytest.raises(pytest_peer.PeerDown):
-        answer.result(IMMEDIATELY)
+        answer.result(NO_BOOT_LIMIT)
 
 
 def test_stop_right_after_the_start_leaves_nothing(peer_factory):

@@ -1,4 +1,4 @@
-"""What a peer has started ends with it."""
+"""The descendants of a peer end with it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from processes import assert_gone
 from processes import is_running
 from processes import start
 from processes import start_child_and_grandchild
+from timeouts import LONG
 
 import pytest_peer
-
-LIMIT = 20.0  # of what must come
 
 
 def start_daemon() -> int:
@@ -54,7 +53,7 @@ def test_descendants_are_gone_after_a_death(peer_factory, end):
     peer = peer_factory(peer_down="continue")
     pids = peer.call(start_child_and_grandchild)
     peer.cast(end, int(signal.SIGSEGV))
-    peer.wait_down(LIMIT)
+    peer.wait_down(LONG)
     peer.stop()
     assert_gone([peer.pid, *pids], within=0)
 
@@ -70,7 +69,7 @@ def start_orphan() -> int:
 
 def end_by_itself(peer: pytest_peer.Peer) -> None:
     peer.cast(os._exit, 3)
-    assert peer.wait_down(LIMIT).exit_status == 3
+    assert peer.wait_down(LONG).exit_status == 3
 
 
 ENDS = {"stop": pytest_peer.Peer.stop, "kill": pytest_peer.Peer.kill, "exit": end_by_itself}

@@ -1,4 +1,4 @@
-"""Stopping a peer with every form of ``shutdown``."""
+"""`stop` with every form of ``shutdown``."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ from occupations import wait_forever
 from processes import assert_gone
 from processes import is_running
 from processes import start_child_and_grandchild
-from stopping import AT_ONCE
 from stopping import assert_stopped
 from stopping import taking_less_than
+from timeouts import AT_ONCE
+from timeouts import LONG
 
 import pytest_peer
-
-LIMIT = 20.0  # of what must come
 
 
 def note_at_exit(path: Path) -> None:
@@ -73,7 +72,7 @@ def test_stop_flushes_what_atexit_callbacks_print(peer_factory, shutdown):
     assert (peer.artifacts / "stdout.log").read_text() == "no end of line"
 
 
-def test_halt_runs_atexit_callbacks_also_while_the_main_thread_is_in_a_call(peer_factory, tmp_path):
+def test_halt_runs_atexit_callbacks_even_during_a_call(peer_factory, tmp_path):
     peer = peer_factory()
     peer.call(note_at_exit, tmp_path / "note")
     peer.cast(wait_forever)
@@ -114,7 +113,7 @@ def test_halt_kills_after_its_time_when_an_atexit_callback_hangs(peer_factory):
 # A number, and None: what runs may finish
 
 
-@pytest.mark.parametrize("shutdown", [LIMIT, None])
+@pytest.mark.parametrize("shutdown", [LONG, None])
 def test_graceful_stop_lets_a_running_call_finish(peer_factory, gate, shutdown):
     peer = peer_factory(shutdown=shutdown)
     answer = peer.submit(pass_gate_and_answer, gate.path)
@@ -123,13 +122,13 @@ def test_graceful_stop_lets_a_running_call_finish(peer_factory, gate, shutdown):
         stopping = pool.submit(peer.stop)
         assert peer.state == "running"
         gate.open()
-        assert answer.result(LIMIT) == "passed"
-        stopping.result(LIMIT)
+        assert answer.result(LONG) == "passed"
+        stopping.result(LONG)
     assert_stopped(peer)
     assert peer.down_reason.exit_status == 0
 
 
-@pytest.mark.parametrize("shutdown", [LIMIT, None])
+@pytest.mark.parametrize("shutdown", [LONG, None])
 def test_graceful_stop_lets_a_thread_finish(peer_factory, gate, tmp_path, shutdown):
     peer = peer_factory(shutdown=shutdown)
     peer.call(start_thread_that_passes, gate.path, tmp_path / "note")
@@ -137,7 +136,7 @@ def test_graceful_stop_lets_a_thread_finish(peer_factory, gate, tmp_path, shutdo
     with ThreadPoolExecutor() as pool:
         stopping = pool.submit(peer.stop)
         gate.open()
-        stopping.result(LIMIT)
+        stopping.result(LONG)
     assert (tmp_path / "note").read_text() == "passed"
     assert peer.down_reason.exit_status == 0
 
@@ -170,7 +169,7 @@ def test_close_returns_and_the_peer_dies_by_itself(peer_factory, occupation):
         peer.cast(occupation)
     with taking_less_than(1.0):
         peer.stop()
-    reason = peer.wait_down(LIMIT)
+    reason = peer.wait_down(LONG)
     assert reason.kind == "stopped"
     assert not is_running(peer.pid)
 
@@ -187,4 +186,4 @@ def test_close_fails_a_running_call(peer_factory):
     answer = peer.submit(wait_forever)
     peer.stop()
     with pytest.raises(pytest_peer.PeerDown):
-        answer.result(LIMIT)
+        answer.result(LONG)

@@ -1,4 +1,4 @@
-"""Ways to stop peers without `stop`: ``with``, `shutdown`, a group; and what they do afterwards."""
+"""Peers are stopped by ``with``, by `shutdown`, and as a group."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from occupations import hang_at_exit
 from occupations import pass_gate_and_answer
 from occupations import wait_forever
 from processes import assert_gone
-from stopping import AT_ONCE
 from stopping import assert_stopped
 from stopping import taking_less_than
+from timeouts import AT_ONCE
+from timeouts import LONG
 
 import pytest_peer
-
-LIMIT = 20.0  # of what must come
 
 
 def test_with_block_stops_at_its_end():
@@ -44,23 +43,23 @@ def test_shutdown_waits_for_pending_calls(peer_factory, gate):
     with ThreadPoolExecutor() as pool:
         ending = pool.submit(peer.shutdown)
         gate.open()
-        ending.result(LIMIT)
+        ending.result(LONG)
     assert answer.result(0) == "passed"
     assert_stopped(peer)
 
 
-def test_shutdown_without_waiting_does_not_wait_for_pending_calls(peer_factory):
+def test_shutdown_without_wait_leaves_pending_calls_running(peer_factory):
     peer = peer_factory()
     answer = peer.submit(wait_forever)
     peer.stdout.wait_for("waiting")
     with taking_less_than(AT_ONCE):
         peer.shutdown(wait=False)
     with pytest.raises(pytest_peer.PeerDown):
-        answer.result(LIMIT)
+        answer.result(LONG)
 
 
 @pytest.mark.parametrize("verb", ["call", "submit", "cast"])
-def test_after_the_end_every_verb_raises_what_an_executor_promises(peer, verb):
+def test_verbs_after_the_end_raise_what_an_executor_promises(peer, verb):
     peer.stop()
     with pytest.raises(RuntimeError) as caught:
         getattr(peer, verb)(os.getpid)

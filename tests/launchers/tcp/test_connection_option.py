@@ -1,4 +1,4 @@
-"""The options `connection` and `detached`: what they may be, from wherever they come."""
+"""The options `connection` and `detached`: valid values, and where they may be set."""
 
 from __future__ import annotations
 

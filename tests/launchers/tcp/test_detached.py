@@ -1,4 +1,5 @@
-"""Detached peers: a session of their own, no terminal, output to files; and an end with their link all the same."""
+"""Detached peers have a session of their own and no terminal, write to files, and end with their
+link."""
 
 from __future__ import annotations
 
@@ -10,10 +11,9 @@ from pathlib import Path
 import pytest
 from processes import assert_gone
 from processes import start_child_and_grandchild
+from timeouts import LONG
 
 import pytest_peer
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""Whoever else connects to the port of a peer neither gets in, nor keeps the peer out, nor costs much."""
+"""A stranger that connects to the port of a peer does not get in, does not keep the peer out,
+and costs little."""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from strangers import LONG
 from strangers import Besieged
 from strangers import is_closed
+from timeouts import LONGER
 
 import pytest_peer
 
@@ -83,7 +84,7 @@ def test_nothing_that_a_stranger_says_is_unpickled(besieged, tmp_path):
     assert not evidence.exists()
 
 
-def test_stranger_is_told_nothing(besieged):
+def test_stranger_gets_no_reply(besieged):
     stranger = besieged.connect()
     stranger.sendall(b"x" * 64)
     with pytest.raises((ConnectionError, EOFError)):
@@ -95,18 +96,18 @@ def test_stranger_is_told_nothing(besieged):
 # What does not keep the peer out
 
 
-def test_stranger_who_connects_and_holds(besieged):
+def test_stranger_that_connects_and_holds(besieged):
     besieged.connect()
     besieged.boot()
 
 
-def test_stranger_who_says_half_of_the_right_secret_and_holds(besieged):
+def test_stranger_that_sends_half_of_the_secret_and_holds(besieged):
     right, _ = besieged.secrets()
     besieged.connect().sendall(right[:32].encode())
     besieged.boot()
 
 
-def test_stranger_who_says_a_byte_now_and_then(besieged):
+def test_stranger_that_sends_a_byte_now_and_then(besieged):
     stranger = besieged.connect()
     for _ in range(5):
         stranger.sendall(b"x")
@@ -114,13 +115,13 @@ def test_stranger_who_says_a_byte_now_and_then(besieged):
     besieged.boot()
 
 
-def test_strangers_who_leave_at_once(besieged):
+def test_strangers_that_leave_at_once(besieged):
     for _ in range(100):
         besieged.connect().close()
     besieged.boot()
 
 
-def test_strangers_who_reset_the_connection(besieged):
+def test_strangers_that_reset_the_connection(besieged):
     for _ in range(100):
         stranger = besieged.connect()
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -128,7 +129,7 @@ def test_strangers_who_reset_the_connection(besieged):
     besieged.boot()
 
 
-def test_many_strangers_who_hold(besieged):
+def test_many_strangers_that_hold(besieged):
     for _ in range(300):
         besieged.connect()
     besieged.boot()
@@ -140,15 +141,15 @@ def test_strangers_do_not_prolong_a_boot(peer_factory, gate):
         besieged.connect().sendall(b"x")
         began = time.monotonic()
         with pytest.raises(pytest_peer.BootTimeout):
-            besieged.peer.wait_boot(LONG)
-        assert time.monotonic() - began < LONG / 2 + 5
+            besieged.peer.wait_boot(LONGER)
+        assert time.monotonic() - began < LONGER / 2 + 5
 
 
 def test_strangers_do_not_hide_that_the_program_has_ended(besieged):
     stranger = besieged.connect()
     besieged.process.kill()
     with pytest.raises(pytest_peer.BootError, match="SIGKILL"):
-        besieged.peer.wait_boot(LONG)
+        besieged.peer.wait_boot(LONGER)
     assert is_closed(stranger)
 
 
@@ -165,7 +166,7 @@ def test_several_boots_under_siege(peer_factory, tmp_path):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(LONG)
+            thread.join(LONGER)
         assert all(besieged.peer.state == "running" for besieged in every)
     finally:
         for besieged, gate in zip(every, gates, strict=True):

@@ -1,4 +1,4 @@
-"""A boot over TCP that fails does so at once, and says why."""
+"""A boot over TCP that fails does so at once and says why."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 from processes import assert_gone
+from timeouts import NO_TCP_BOOT_LIMIT
 
 import pytest_peer
-
-IMMEDIATELY = 10.0  # seconds, where the boot would be given up after 30: a busy machine
 
 
 @pytest.fixture
@@ -37,13 +36,13 @@ def failure(peer_factory: Callable[..., pytest_peer.Peer], **options: Any) -> py
     began = time.monotonic()
     with pytest.raises(pytest_peer.BootError) as caught:
         peer_factory(**{"connection": 0, "wait_boot": 30, **options})
-    assert time.monotonic() - began < IMMEDIATELY
+    assert time.monotonic() - began < NO_TCP_BOOT_LIMIT
     assert not isinstance(caught.value, TimeoutError)
     return caught.value
 
 
 @pytest.mark.parametrize("detached", [False, True])
-def test_program_that_ends_is_a_boot_error_with_status_and_output(peer_factory, program, detached):
+def test_program_that_ends_is_a_boot_error_with_its_output(peer_factory, program, detached):
     path = program("echo banner; echo sorry >&2; exit 3")
     error = failure(peer_factory, exec=path, detached=detached)
     assert error.exit_status == 3
@@ -62,13 +61,13 @@ def test_missing_program_is_exec_not_found(peer_factory, tmp_path):
 
 
 @pytest.mark.parametrize("version", ["2.7", "3.6", "3.7"])
-def test_too_old_python_is_told(peer_factory, requires_python, version):
+def test_too_old_python_is_reported(peer_factory, requires_python, version):
     error = failure(peer_factory, exec=requires_python(version))
     assert isinstance(error, pytest_peer.HandshakeError)
     assert f"Python {version}" in str(error)
 
 
-def test_program_that_never_connects_is_a_timeout_with_its_output(peer_factory, program, tmp_path):
+def test_program_that_never_connects_times_out_with_its_output(peer_factory, program, tmp_path):
     script = f"echo banner; sleep 600 & echo $$ $! >{tmp_path}/pids; wait"
     with pytest.raises(pytest_peer.BootTimeout) as caught:
         peer_factory(connection=0, exec=program(script), wait_boot=1)
@@ -76,7 +75,7 @@ def test_program_that_never_connects_is_a_timeout_with_its_output(peer_factory, 
     assert_gone(map(int, (tmp_path / "pids").read_text().split()), within=0)
 
 
-def test_program_that_loses_the_secret_on_its_way_is_told(peer_factory):
+def test_program_that_loses_the_secret_is_reported(peer_factory):
     words = ["env", "-u", "PYTEST_PEER_SECRET", sys.executable]
     assert "PYTEST_PEER_SECRET" in failure(peer_factory, exec=words).output
 
@@ -91,7 +90,7 @@ def test_program_that_connects_and_leaves_is_a_boot_error(peer_factory, program)
 # Ports
 
 
-def test_port_of_somebody_else_is_a_boot_error_that_names_it(peer_factory, listener):
+def test_port_in_use_is_a_boot_error_that_names_it(peer_factory, listener):
     port = listener.getsockname()[1]
     error = failure(peer_factory, connection=port, wait_boot=False)
     assert f"127.0.0.1 port {port}" in str(error)
@@ -104,7 +103,7 @@ def test_address_of_another_machine_is_a_boot_error(peer_factory):
     assert "192.0.2.1" in str(error)
 
 
-def test_second_peer_on_a_port_is_a_boot_error_that_names_the_first(peer_factory, port):
+def test_second_peer_on_a_port_is_a_boot_error_naming_the_first(peer_factory, port):
     first = peer_factory(name="first", connection=port)
     error = failure(peer_factory, name="second", connection=("127.0.0.1", port))
     assert "'second'" in str(error)
@@ -124,7 +123,7 @@ def test_port_is_free_again_when_its_peer_is_down(peer_factory, port):
     peer_factory(connection=port).stop()
     peer = peer_factory(connection=port, shutdown="close")
     peer.stop()
-    peer.wait_down(IMMEDIATELY)
+    peer.wait_down(NO_TCP_BOOT_LIMIT)
     assert peer_factory(connection=port).call(os.getpid)
 
 

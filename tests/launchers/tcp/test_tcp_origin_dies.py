@@ -1,4 +1,4 @@
-"""A peer over TCP does not outlive its origin either, detached or not, whatever it does."""
+"""A peer over TCP does not outlive its origin, detached or not."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ import sys
 from typing import Any
 
 import pytest
-from dying_origin import BUSY
-from endings import Watched
 from kinds_of_connections import CONNECTIONS
 from paths import SUPPORT
+from process_ends import Watched
+from tcp_origin_program import BUSY
+from timeouts import GONE
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="processes are watched by their descriptors"
 )
-
-#: The promise is one second, on a machine that is not busy. What is asserted tells a late end from none.
-GONE = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +25,7 @@ def outcome(request: pytest.FixtureRequest, tmp_path_factory: Any) -> dict[str, 
     """Of one origin: seconds from its death to the end of the last process of each peer, or which have not ended."""
     words = [
         sys.executable,
-        str(SUPPORT / "dying_origin.py"),
+        str(SUPPORT / "tcp_origin_program.py"),
         json.dumps(CONNECTIONS[request.param]),
     ]
     path = str(SUPPORT)

@@ -1,4 +1,4 @@
-"""Nobody but the peer gets its secrets, and they are of no use afterwards."""
+"""Only the peer gets its secrets, and each is good for one connection."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from strangers import LONG
 from strangers import assert_refused
 from strangers import is_closed
+from timeouts import LONGER
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="environments of processes are read in /proc"
@@ -94,7 +94,7 @@ def test_origin_itself_has_no_such_variable(peer_factory):
     assert "PYTEST_PEER_SECRET" not in os.environ
 
 
-def test_nobody_listens_when_the_peer_has_come(besieged):
+def test_port_is_closed_when_the_peer_has_connected(besieged):
     besieged.boot()
     assert_refused(besieged.address)
 
@@ -115,7 +115,7 @@ def test_replayed_secret_of_another_boot_is_worth_nothing(besieged, peer_factory
     gate.close()
 
 
-def test_peer_runs_nothing_of_an_origin_that_does_not_know_its_secret(besieged, tmp_path):
+def test_peer_refuses_an_origin_that_does_not_know_its_secret(besieged, tmp_path):
     """Somebody has got the port, after the origin has died, say."""
     import socket
 
@@ -130,11 +130,11 @@ def test_peer_runs_nothing_of_an_origin_that_does_not_know_its_secret(besieged, 
         with subprocess.Popen(
             words[python:], env=environ, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
         ) as process:
-            false_origin.settimeout(LONG)
+            false_origin.settimeout(LONGER)
             connected, _ = false_origin.accept()
             with connected:
                 connected.sendall(b"c" * 64 + b"%d\n" % len(code) + code)
-                assert process.wait(LONG) == 1
+                assert process.wait(LONGER) == 1
             assert process.stderr is not None
             assert b"not the origin" in process.stderr.read()
     assert not evidence.exists()

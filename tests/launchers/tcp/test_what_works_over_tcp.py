@@ -1,4 +1,4 @@
-"""A peer does the same over every connection."""
+"""A peer over TCP does what a peer over stdio does."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ import sys
 import time
 
 import pytest
-from boxes import send
-from boxes import take
 from kinds_of_connections import CONNECTIONS
+from mailbox_calls import send
+from mailbox_calls import take
 from manifests import manifest
 from occupations import wait_forever
 from processes import assert_gone
 from processes import start_child_and_grandchild
+from timeouts import LONG
 
 import pytest_peer
-
-LONG = 30.0  # for what has to come, on a busy machine too
 
 
 class Refused(Exception):
@@ -48,16 +47,13 @@ def close_descriptors_and_wait() -> None:
     wait_forever()
 
 
-def test_it_answers(start):
-    peer = start()
+@pytest.mark.parametrize("connection", [name for name in CONNECTIONS if name != "ipv6"])
+def test_peer_answers_and_its_manifest_has_the_connection(peer_factory, connection):
+    peer = peer_factory(**CONNECTIONS[connection])
     assert peer.call(os.getpid) == peer.pid != os.getpid()
-
-
-def test_it_is_in_the_manifest(start, options):
-    peer = start()
     told = manifest(peer)["options"]
     assert isinstance(told, dict)
-    asked = options["connection"]
+    asked = CONNECTIONS[connection]["connection"]
     wanted = ["127.0.0.1", asked] if isinstance(asked, int) else asked
     assert told["connection"] == (list(wanted) if isinstance(wanted, tuple) else wanted)
 
@@ -183,13 +179,13 @@ def test_exit_status_is_known(start, shutdown):
     assert peer.down_reason.exit_status == 0
 
 
-def test_death_by_itself_is_told(start):
+def test_death_by_itself_is_reported(start):
     peer = start(peer_down="continue")
     with pytest.raises(pytest_peer.PeerDown, match="exited with status 7"):
         peer.call(os._exit, 7)
 
 
-def test_death_with_much_unread_is_told(start):
+def test_death_with_much_unread_is_reported(start):
     """What comes is a reset of the connection then."""
     peer = start(peer_down="continue")
     peer.pause()
@@ -251,7 +247,7 @@ def test_launcher_that_stays(peer_factory, program):
     assert peer.call(os.getppid) == manifest(peer)["launcher_pid"]
 
 
-def test_main_is_as_empty_as_ever(peer_factory):
+def test_main_module_is_empty(peer_factory):
     names = "sorted(vars(__import__('__main__')))"
     one, other = (
         peer_factory(connection=each, start_method="spawn").call("builtins:eval", names)

@@ -1,4 +1,4 @@
-"""Waiting for what becomes true."""
+"""`eventually` waits for a condition."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_last_exception_is_raised_as_itself() -> None:
     assert caught.value.args == (next(numbers) - 1,)
 
 
-def test_note_tells_how_long_and_how_often() -> None:
+def test_note_says_how_long_and_how_often() -> None:
     with pytest.raises(LookupError) as caught:
         eventually(fails, timeout=0.02)
     assert "0.02 s" in caught.value.__notes__[-1]

@@ -1,4 +1,5 @@
-"""Which commands have a launcher that passes on nothing but stdin and stdout, and how its words are quoted."""
+"""Which commands are launchers that pass on only stdin and stdout, and how their words are
+quoted."""
 
 from __future__ import annotations
 

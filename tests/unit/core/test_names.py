@@ -1,4 +1,4 @@
-"""Names of peers: generated, checked, claimed."""
+"""Names of peers: generated and checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options: what is refused, before anything is started, and what becomes of the rest."""
+"""Options are checked before anything starts."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_wrong_option_is_named_and_quoted(option: str, value: object, quoted: st
     assert quoted in str(caught.value)
 
 
-def test_message_on_an_unknown_option_tells_the_known_ones() -> None:
+def test_error_for_an_unknown_option_lists_the_known_ones() -> None:
     with pytest.raises(TypeError, match=r"colour: unknown option; known are .*\bcall_timeout\b"):
         checked({"colour": "red"})
 

@@ -1,4 +1,4 @@
-"""What decides between the start methods."""
+"""The choice between the start methods."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ NOT_FORKABLE = [
 
 
 @pytest.mark.parametrize(("given", "why"), NOT_FORKABLE)
-def test_what_belongs_to_the_start_of_an_interpreter_cannot_be_forked(given, why):
+def test_options_for_the_start_of_an_interpreter_mean_spawn(given, why):
     assert why in options.checked(given).not_forkable
 
 
 @pytest.mark.parametrize(("given", "why"), NOT_FORKABLE)
-def test_asking_for_the_fork_server_then_is_an_error_that_says_why(given, why):
+def test_fork_server_that_cannot_serve_raises_the_reason(given, why):
     with pytest.raises(ValueError, match=f"start_method: the fork server cannot serve: .*{why}"):
         options.checked({"start_method": "forkserver", **given})
 

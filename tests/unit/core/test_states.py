@@ -1,4 +1,4 @@
-"""What became of a peer, in words."""
+"""States and down reasons, in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditions and events that a signal's handler may interrupt at any moment."""
+"""Conditions and events that a signal handler may interrupt at any moment."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import textwrap
 import threading
 
 import pytest
+from timeouts import LONG
 
 from pytest_peer.core.sync import Condition
 from pytest_peer.core.sync import Event
 
-SECONDS = 10.0
 #: Does a step over and over while a timer's handler raises in it; then another thread must be able to do it as well.
 INTERRUPTED = """
 import random, signal, sys, threading, time
@@ -78,7 +78,7 @@ STEPS = {
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_interrupt_at_any_moment_leaves_nobody_hanging(step: str) -> None:
+def test_interrupt_at_any_moment_leaves_no_thread_hanging(step: str) -> None:
     doing, other = STEPS[step]
     program = INTERRUPTED.replace("{step}", doing).replace("{other}", other)
     done = subprocess.run(
@@ -94,7 +94,7 @@ def test_wait_for_returns_when_it_is_so() -> None:
     event, seen = Event(), []
 
     def wait() -> None:
-        seen.append(event.wait_for(lambda: "now" in seen, SECONDS))
+        seen.append(event.wait_for(lambda: "now" in seen, LONG))
 
     threads = [threading.Thread(target=wait, daemon=True) for _ in range(3)]
     for thread in threads:
@@ -102,7 +102,7 @@ def test_wait_for_returns_when_it_is_so() -> None:
     seen.append("now")
     event.wake()
     for thread in threads:
-        thread.join(SECONDS)
+        thread.join(LONG)
     assert seen == ["now", True, True, True]
 
 
@@ -116,32 +116,32 @@ def test_wait_ends_after_its_time(timeout: float) -> None:
     assert condition.acquire(blocking=False)
 
 
-def test_condition_is_free_while_somebody_waits() -> None:
+def test_condition_is_free_while_a_thread_waits() -> None:
     condition, waits = Condition(), threading.Event()
 
     def wait() -> None:
         with condition:
             waits.set()
-            condition.wait(SECONDS)
+            condition.wait(LONG)
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
-    assert waits.wait(SECONDS)
+    assert waits.wait(LONG)
     with condition:
         condition.notify_all()
-    thread.join(SECONDS)
+    thread.join(LONG)
     assert not thread.is_alive()
 
 
 def test_event_wakes_all() -> None:
     event = Event()
-    threads = [threading.Thread(target=event.wait, args=(SECONDS,), daemon=True) for _ in range(5)]
+    threads = [threading.Thread(target=event.wait, args=(LONG,), daemon=True) for _ in range(5)]
     for thread in threads:
         thread.start()
     assert not event.is_set()
     event.set()
     for thread in threads:
-        thread.join(SECONDS / 2)
+        thread.join(LONG / 2)
     assert not any(thread.is_alive() for thread in threads)
     assert event.wait(0)
 
@@ -155,11 +155,11 @@ def test_handler_of_a_signal_runs_while_one_waits() -> None:
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(InterruptedError):
-            Event().wait(SECONDS)
+            Event().wait(LONG)
         condition = Condition()
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(InterruptedError), condition:
-            condition.wait(SECONDS)
+            condition.wait(LONG)
         assert condition.acquire(blocking=False)
     finally:
         signal.signal(signal.SIGALRM, before)

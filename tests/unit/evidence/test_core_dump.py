@@ -1,4 +1,4 @@
-"""Where a core is looked for, and why there is none."""
+"""Where a core dump is looked for, and why there is none."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_paths(pattern: str, expected: str) -> None:
     assert paths(CRASHED, pattern) == [expected, f"{expected}.4711"]
 
 
-def test_directory_may_have_characters_that_mean_something_to_glob() -> None:
+def test_directory_may_have_special_characters_of_glob() -> None:
     crashed = dataclasses.replace(CRASHED, cwd="/tmp/test_it[spawn]")
     assert paths(crashed, "core")[0] == "/tmp/test_it[[]spawn]/core"
 
@@ -65,7 +65,7 @@ def test_program_that_gets_the_cores_is_named() -> None:
     assert "/usr/share/apport/apport" in reason
 
 
-def test_limit_that_forbids_cores_is_told_with_the_remedy() -> None:
+def test_limit_that_forbids_cores_is_named_with_the_remedy() -> None:
     text = reason_for_none(CRASHED, "core")
     assert "ulimit -c unlimited" in text
     assert "/home/me/core" in text

@@ -1,4 +1,4 @@
-"""What faulthandler writes, made readable."""
+"""Stacks that faulthandler wrote, made readable."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_frames_below_a_call_are_left_out() -> None:
     assert readable(USER_CALL, OURS) == "\n".join(USER_CALL.splitlines()[:2])
 
 
-def test_function_in_c_is_told_in_words() -> None:
+def test_function_in_c_is_described() -> None:
     head, *rest = readable(C_CALL, OURS).splitlines()
     assert head == C_CALL.splitlines()[0]
     assert rest == ["  in a function written in C, called by a call"]

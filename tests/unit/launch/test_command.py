@@ -58,7 +58,7 @@ def test_none_removes_a_variable() -> None:
     assert variables({"A": "1", "B": "2"}, env={"A": None, "C": None}) == {"B": "2"}
 
 
-def test_hang_before_our_code_runs_can_be_told() -> None:
+def test_hang_before_our_code_runs_can_be_located() -> None:
     assert built().env["PYTHONFAULTHANDLER"]
 
 

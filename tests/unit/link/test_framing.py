@@ -1,4 +1,4 @@
-"""Frames: what we pack is what execnet would, and what we parse is what execnet sends."""
+"""Frames: ours are execnet's, and we parse execnet's."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_end_is_an_error() -> None:
     os.close(reading.read_fd)
 
 
-def test_end_that_somebody_else_has_read_is_an_error(reading) -> None:
+def test_end_of_data_from_another_reader_is_an_error(reading) -> None:
     reading.receiver.chunks.append(b"")
     with pytest.raises(EOFError):
         reading.receiver.take()
@@ -174,7 +174,7 @@ def test_nothing_is_between_frames_while_one_is_half_there(reading) -> None:
     assert reading.receiver.between_frames()
 
 
-def test_something_is_there_while_nobody_has_looked_at_it(reading) -> None:
+def test_unparsed_data_is_not_between_frames(reading) -> None:
     reading.receiver.chunks.append(whole(messages.RESULT, 7, b"value"))
     assert not reading.receiver.between_frames()
     reading.receiver.take()

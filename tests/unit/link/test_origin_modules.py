@@ -1,4 +1,4 @@
-"""Which modules a peer is told of."""
+"""Modules that a peer is told about."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def test_interrupt_while_modules_are_looked_at_loses_none(
     module = ModuleType("found_nowhere")
     module.__file__ = str(tmp_path / "found_nowhere.py")
     news = ModuleUpdates(tuple(sys.path))
+    news.any()
     before = news.take()
+    news.sent()
     monkeypatch.setitem(sys.modules, "found_nowhere", module)
 
     def interrupted(*_: Any) -> None:
@@ -30,4 +32,5 @@ def test_interrupt_while_modules_are_looked_at_loses_none(
         with pytest.raises(KeyboardInterrupt):
             news.any()
     assert b"found_nowhere" not in before
+    assert news.any()
     assert b"found_nowhere" in news.take()

@@ -1,4 +1,4 @@
-"""Messages in parts: however they are cut and mixed, they come together again."""
+"""Messages in parts come together again, however they are cut and mixed."""
 
 from __future__ import annotations
 

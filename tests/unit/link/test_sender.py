@@ -1,4 +1,5 @@
-"""Who is sent when: big messages in turns, small ones between, and what must keep its order keeps it."""
+"""Big messages are sent in turns, small ones between them, and what must keep its order keeps
+it."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from timeouts import LONG
 
 from pytest_peer.link.protocol import messages
 from pytest_peer.link.protocol import sender
@@ -18,7 +20,6 @@ from pytest_peer.link.protocol.receiver import view_of
 from pytest_peer.link.protocol.sender import MessageSender
 
 BIG = b"b" * (3 * sender.CHUNK)
-SECONDS = 10.0
 
 
 class Line:
@@ -33,11 +34,11 @@ class Line:
         self.entered = threading.Semaphore(0)
         self.failure: Callable[[], OSError] | None = None
         self._incoming: dict[tuple[int, int], Incoming] = {}
-        self.sender = MessageSender(self.send, lambda: self.open.wait(SECONDS))
+        self.sender = MessageSender(self.send, lambda: self.open.wait(LONG))
 
     def send(self, kind: int, flag: int, ident: int, part: bytes) -> None:
         self.entered.release()
-        assert self.open.wait(SECONDS)
+        assert self.open.wait(LONG)
         if self.failure is not None:
             raise self.failure()
         self.threads.append(threading.get_ident())
@@ -59,12 +60,12 @@ class Line:
         """From now on every item waits for `unblock`; one big message is there, and waits already."""
         self.open.clear()
         self.sender.enqueue(messages.CALL, 1, BIG)
-        assert self.entered.acquire(timeout=SECONDS)
+        assert self.entered.acquire(timeout=LONG)
 
     def unblock(self) -> list[int]:
         """Let everything go; the ids of the messages in the order in which they were complete."""
         self.open.set()
-        assert self.sender.wait_idle(SECONDS)
+        assert self.sender.wait_idle(LONG)
         return [ident for _, ident, _ in self.whole]
 
 
@@ -86,13 +87,13 @@ def test_empty_message_is_a_message(line: Line) -> None:
 
 def test_big_message_comes_whole(line: Line) -> None:
     line.sender.enqueue(messages.CALL, 1, BIG)
-    assert line.sender.wait_idle(SECONDS)
+    assert line.sender.wait_idle(LONG)
     assert line.whole == [(messages.CALL, 1, BIG)]
 
 
 def test_no_item_is_bigger_than_a_chunk(line: Line) -> None:
     line.sender.enqueue(messages.CALL, 1, BIG + b"x")
-    assert line.sender.wait_idle(SECONDS)
+    assert line.sender.wait_idle(LONG)
     assert max(size for _, size in line.items) <= sender.CHUNK
 
 
@@ -150,7 +151,7 @@ def test_everything_arrives_and_what_is_in_order_stays_so(posts: list[tuple[int,
         for ident, (size, in_order) in enumerate(posts):
             sent.append((messages.MESSAGE, ident, bytes([ident]) * size))
             line.sender.enqueue(*sent[-1], in_order=in_order)
-        assert line.sender.wait_idle(SECONDS)
+        assert line.sender.wait_idle(LONG)
     assert sorted(line.whole) == sent
     ordered = {ident for ident, (_, in_order) in enumerate(posts) if in_order}
     assert [ident for _, ident, _ in line.whole if ident in ordered] == sorted(ordered)
@@ -164,7 +165,7 @@ def test_small_message_for_which_there_is_no_room_is_sent_later(line: Line) -> N
     assert line.unblock() == [1]
 
 
-def test_message_posted_while_one_is_sent_by_the_same_thread_is_sent(line: Line) -> None:
+def test_message_enqueued_during_a_send_of_its_thread_is_sent(line: Line) -> None:
     def send(kind: int, flag: int, ident: int, part: bytes) -> None:
         if kind == messages.CALL:
             interrupted.enqueue(messages.MESSAGE, 2, b"from a signal handler")
@@ -194,7 +195,7 @@ def test_interrupt_while_the_thread_starts_leaves_no_second_one(
             line.sender.enqueue(messages.CALL, 1, BIG)
         for ident in (2, 3, 4):
             line.sender.enqueue(messages.MESSAGE, ident, BIG, in_order=True)
-    assert line.entered.acquire(timeout=SECONDS)
+    assert line.entered.acquire(timeout=LONG)
     assert not line.entered.acquire(timeout=0.2)  # by a second thread
     assert line.unblock() == [2, 3, 4]
 
@@ -216,7 +217,7 @@ def test_closed_link_ends_the_waiting(line: Line) -> None:
 def test_after_a_big_message_has_failed_a_small_one_is_an_error(line: Line) -> None:
     line.failure = BrokenPipeError
     line.sender.enqueue(messages.CALL, 1, BIG)
-    assert line.sender.wait_idle(SECONDS)
+    assert line.sender.wait_idle(LONG)
     with pytest.raises(BrokenPipeError):
         line.sender.enqueue(messages.CALL, 2, b"x")
 

@@ -1,4 +1,4 @@
-"""Source that only peers have is kept where reports look for it, and not for ever."""
+"""Source that only peers have is in linecache as long as a report may need it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def sources(monkeypatch):
     return Sources()
 
 
-def test_lines_are_where_everybody_looks(sources):
+def test_lines_are_in_linecache(sources):
     assert sources.add({"no/such.py": {2: "two", 4: "four"}}, WHOSE) == {}
     assert [linecache.getline("no/such.py", number) for number in (2, 3, 4)] == [
         "two\n",
@@ -26,7 +26,7 @@ def test_lines_are_where_everybody_looks(sources):
     ]
 
 
-def test_lines_that_are_told_later_come_to_the_others(sources):
+def test_lines_that_come_later_are_added(sources):
     sources.add({"no/such.py": {1: "one"}}, WHOSE)
     assert sources.add({"no/such.py": {2: "two"}}, WHOSE) == {}
     assert linecache.getlines("no/such.py") == ["one\n", "two\n"]

@@ -1,4 +1,4 @@
-"""The words by which ids of tests call the interpreters."""
+"""Ids of tests name the interpreters."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ def test_ids_are_short_words(programs):
 
 def test_pytest_numbers_those_that_are_the_same(inner):
     inner.write("def test_it(peer_factory): pass")
-    result = inner.run_here("--peer-exec=sh -c 'a?'", "--peer-exec=sh -c a!", "-v", "-k", "test_it")
+    result = inner.run("--peer-exec=sh -c 'a?'", "--peer-exec=sh -c a!", "-v", "-k", "test_it")
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["*sh--c-a0?*", "*sh--c-a1?*"])
+    result.stdout.fnmatch_lines(["*sh-c-a0?*", "*sh-c-a1?*"])

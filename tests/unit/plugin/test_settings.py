@@ -1,4 +1,4 @@
-"""Settings: who wins, and what a wrong one is told."""
+"""Settings: precedence, and errors."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_bad_value_of_a_marker_says_that_it_came_from_the_marker(
     assert any("marker" in line for line in errors)
 
 
-def test_help_tells_every_setting(pytester: pytest.Pytester) -> None:
+def test_help_has_every_setting(pytester: pytest.Pytester) -> None:
     text = pytester.runpytest_inprocess("--help").stdout.str()
     for setting in settings.SETTINGS:
         assert setting.flag in text

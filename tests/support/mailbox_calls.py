@@ -1,12 +1,12 @@
-"""Mailboxes in use, by functions in a peer."""
+"""Functions that use mailboxes in a peer."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pytest_peer import here
+from timeouts import LONG
 
-LONG = 30.0  # for what has to come, on a busy machine too
+from pytest_peer import here
 
 
 def take(box: str, timeout: float | None = LONG) -> Any:

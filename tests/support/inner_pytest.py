@@ -1,11 +1,14 @@
-"""pytest in pytest: tests with peers, and what is left after them."""
+"""Runs of pytest in pytest, and checks of what they leave."""
 
 from __future__ import annotations
 
 import textwrap
+import warnings
 
 import pytest
+from paths import SUPPORT
 from processes import assert_gone
+from timeouts import LONGER
 
 #: In reach of the inner tests: notes who is there, for the outer one to see who is left.
 NOTES = """
@@ -20,6 +23,25 @@ def note(*peers):
         for peer in peers:
             print(peer.pid, peer.call(start_child), file=pids, flush=True)
 """
+
+
+#: In modules of tests: ends a peer without its having been asked to.
+DIES = """
+def die(peer):
+    peer.cast(os._exit, 3)
+    peer.wait_down(20)
+"""
+
+
+def load_only(monkeypatch: pytest.MonkeyPatch, *plugins: str) -> None:
+    """Have later runs of pytest load these plugins only: most imports of all that are installed take longer than a test.
+
+    :param plugins: named as after ``-p``.
+    """
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv(
+        "PYTEST_ADDOPTS", " ".join(f"-p {plugin}" for plugin in (*plugins, "no:cacheprovider"))
+    )
 
 
 class Inner:
@@ -38,13 +60,20 @@ class Inner:
         file.write_text(header + textwrap.dedent(source))
 
     def run(self, *arguments: str) -> pytest.RunResult:
+        """Run the tests in this process, whose fork server their peers use; xdist gets one of its own."""
+        if "-n" in arguments:
+            return self.run_apart(*arguments)
+        with warnings.catch_warnings():
+            warnings.resetwarnings()  # those of the outer test are not theirs
+            return self.pytester.runpytest_inprocess(*arguments, syspathinsert=True)
+
+    def run_apart(self, *arguments: str) -> pytest.RunResult:
+        """Run the tests in a process of their own: for those that end it, interrupt it, or look at it."""
         if "-n" in arguments:
             arguments = ("-p", "xdist", *arguments)
-        return self.pytester.runpytest_subprocess(*arguments, timeout=40)
-
-    def run_here(self, *arguments: str) -> pytest.RunResult:
-        """Without a process of its own: for what ends before a peer is started."""
-        return self.pytester.runpytest_inprocess(*arguments)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(SUPPORT))
+            return self.pytester.runpytest_subprocess(*arguments, timeout=LONGER)
 
     def pids(self) -> list[int]:
         """Those that the tests have noted."""

@@ -1,4 +1,4 @@
-"""Tests whose peers die; run by test_tests_of_dead_peers, not collected."""
+"""Tests whose peers die; test_tests_of_dead_peers runs them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import threading
 import time
 
 import pytest
-from cells import CRASH_CELLS
-from cells import STOP_CELLS
-from deaths import LONG
 from deaths import MOMENTS
 from occupations import wait_forever
+from peer_down_cases import CRASH_CELLS
+from peer_down_cases import STOP_CELLS
+from timeouts import LONG
 
 import pytest_peer
 

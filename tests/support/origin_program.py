@@ -1,4 +1,5 @@
-"""A program that has a peer for every occupation, and dies: ``dying_program.py <start method> <way to die> [forks]``."""
+"""A program that has a peer for every occupation, and dies: ``origin_program.py <start method>
+<way to die> [forks]``."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import occupied
+import occupied_peers
 from gates import pass_gate
 
 import pytest_peer
@@ -59,7 +60,7 @@ def tell_and_wait(
     place = Path(os.environ["PEER_TESTS_PLACE"])
     (place / "site").mkdir()
     options: dict[str, Any] = {"shutdown": HALT, "peer_down": "continue"}
-    peers = occupied.occupied(start, start_method, place / "site", **options)
+    peers = occupied_peers.occupied(start, start_method, place / "site", **options)
     told = {
         "origin": os.getpid(),
         "peers": {name: pids for name, (_, pids) in peers.items()},

@@ -1,4 +1,4 @@
-"""Tests for a pytest that dies meanwhile; run by the tests here, not collected by theirs."""
+"""Tests for a pytest that dies meanwhile; other tests run them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import threading
 
 import pytest
-from dying_program import tell_and_wait
+from origin_program import tell_and_wait
 
 
 @pytest.fixture

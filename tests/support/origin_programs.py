@@ -1,4 +1,4 @@
-"""Programs that are an origin of their own: what is done to a process's limits, users and namespaces, and to itself, stays there."""
+"""Programs that are origins: they change limits, users and namespaces of their own process only."""
 
 from __future__ import annotations
 

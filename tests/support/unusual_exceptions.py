@@ -1,4 +1,4 @@
-"""Exceptions whose classes are awkward to send."""
+"""Exceptions whose classes are hard to pickle."""
 
 from __future__ import annotations
 

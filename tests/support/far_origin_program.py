@@ -1,4 +1,4 @@
-"""An origin with a peer that is occupied, until it is killed."""
+"""A program: an origin with a busy peer, until it is killed."""
 
 from __future__ import annotations
 

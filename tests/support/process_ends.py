@@ -1,4 +1,4 @@
-"""Processes watched to their end, from before it: by descriptors, since a number may belong to another process by then."""
+"""Processes watched until their end, by descriptors: another process may get the number."""
 
 from __future__ import annotations
 

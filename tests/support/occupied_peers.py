@@ -1,4 +1,4 @@
-"""A peer for every occupation that there is, all started at once: what has to end together with something."""
+"""A peer for every occupation, all started at once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import occupations
+from timeouts import LONGER
 
 import pytest_peer
-
-LONG = 40.0  # seconds, for what has to come, on a busy machine too
 
 #: Imported by an interpreter when it starts.
 HANGS = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n"
@@ -81,23 +80,23 @@ def occupied(
         for name, occupation in OCCUPATIONS.items()
         if occupation.prepare is not None
     }
-    pids = {name: prepared[name].result(LONG) or [] if name in prepared else [] for name in peers}
+    pids = {name: prepared[name].result(LONGER) or [] if name in prepared else [] for name in peers}
     _begin(peers)
     result = {name: (peer, [_pid(peer), *pids[name]]) for name, peer in peers.items()}
     if booting is not None:
-        result[BOOTING] = booting, [int(booting.stdout.wait_for(r"\d+\n", LONG).group())]
+        result[BOOTING] = booting, [int(booting.stdout.wait_for(r"\d+\n", LONGER).group())]
     return result
 
 
 def _begin(peers: dict[str, pytest_peer.Peer]) -> None:
     for name, peer in peers.items():
-        peer.wait_boot(LONG)
+        peer.wait_boot(LONGER)
         busy = OCCUPATIONS[name].busy
         if busy is not None:
             peer.cast(busy)
     for name, peer in peers.items():
         if OCCUPATIONS[name].busy is not None:
-            peer.stdout.wait_for("waiting", LONG)
+            peer.stdout.wait_for("waiting", LONGER)
         if OCCUPATIONS[name].paused:
             peer.pause()
 

@@ -1,4 +1,4 @@
-"""Which artifacts are kept of a test, and under which name."""
+"""Which artifacts of a test are kept, and under which name."""
 
 from __future__ import annotations
 

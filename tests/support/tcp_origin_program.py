@@ -1,4 +1,4 @@
-"""A program that has peers over TCP, at everything that may keep them from ending, and is killed."""
+"""A program with peers over TCP that do what may keep them from ending; it is killed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import os
 import sys
 
 import occupations
+from timeouts import LONGER
 
 import pytest_peer
 
-LONG = 40.0
 BUSY = {
     "idle": None,
     "looping": occupations.loop,
@@ -25,12 +25,12 @@ def main(options: dict[str, object]) -> None:
     }
     told = {}
     for name, peer in peers.items():
-        peer.wait_boot(LONG)
+        peer.wait_boot(LONGER)
         told[name] = [peer.pid, *peer.call(occupations.start_subprocess)]
         busy = BUSY[name]
         if busy is not None:
             peer.cast(busy)
-            peer.stdout.wait_for("waiting", LONG)
+            peer.stdout.wait_for("waiting", LONGER)
     peers["stopped"].pause()
     print(json.dumps(told), flush=True)
     sys.stdin.read()  # until it is killed
