@@ -101,11 +101,12 @@ class ForkServer:
 
     def _begin(self) -> None:
         """On a thread, because the server may have to read before all of the code fits."""
-        with contextlib.suppress(OSError):  # it has ended, which the event loop notices
-            self._socket.sendall(self._code(self._lifeline))
-        self._socket.setblocking(False)
         try:
+            code = self._code(self._lifeline)
             loop.start()
+            with contextlib.suppress(OSError):  # it has ended, which the event loop notices
+                self._socket.sendall(code)
+            self._socket.setblocking(False)
             loop.add(self._pipe.fileno(), self._read_output)
             loop.add(self._socket.fileno(), self._readable)
         except (OSError, RuntimeError) as exc:  # no more descriptors, or threads

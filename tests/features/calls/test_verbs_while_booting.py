@@ -6,7 +6,7 @@ import concurrent.futures
 import itertools
 import os
 import threading
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -25,6 +25,10 @@ counter = itertools.count(1)
 
 def count() -> int:
     return next(counter)
+
+
+def take(box: str) -> Any:
+    return here.mailbox(box).get(LONG)
 
 
 def test_call_waits_for_the_boot(booting: Peer, gate: Gate) -> None:
@@ -55,16 +59,42 @@ def test_result_within_its_own_limit_while_booting(booting: Peer, gate: Gate) ->
     assert future.result(LONG) == booting.pid
 
 
-def test_what_is_said_while_booting_is_heard_in_order(
-    booting: Peer, gate: Gate, peer_factory: Any
-) -> None:
-    for number in range(50):
-        booting.send("early", number)
-    booting.cast(
-        lambda: here.origin.send("echo", [here.mailbox("early").get(0) for _ in range(50)])
-    )
+def test_calls_submitted_while_booting_are_made_in_order(booting: Peer, gate: Gate) -> None:
+    futures = [booting.submit(count) for _ in range(20)]
     gate.open()
-    assert peer_factory.mailbox("echo").get(LONG) == list(range(50))
+    assert [future.result(LONG) for future in futures] == list(range(1, 21))
+
+
+def test_cast_and_send_wait_for_the_boot(booting: Peer, gate: Gate) -> None:
+    with ThreadPoolExecutor() as threads:
+        said = threads.submit(booting.send, "early", "message"), threads.submit(booting.cast, count)
+        assert not any(each.done() for each in said)
+        gate.open()
+        assert [each.result(LONG) for each in said] == [None, None]
+    assert booting.call(take, "early") == "message"
+
+
+def test_cast_and_send_to_a_peer_that_does_not_boot_raise_the_reason(
+    booting: Peer, gate: Gate
+) -> None:
+    with ThreadPoolExecutor() as threads:
+        said = threads.submit(booting.send, "early", 1), threads.submit(booting.cast, count)
+        booting.kill()
+        for each in said:
+            with pytest.raises(PeerDown, match="boot failed"):
+                each.result(LONG)
+
+
+def test_failed_cast_while_booting_is_not_the_error_of_a_later_send(
+    booting: Peer, gate: Gate
+) -> None:
+    with ThreadPoolExecutor() as threads:
+        cast = threads.submit(booting.cast, repr, threading.Lock())
+        gate.open()
+        with pytest.raises(EncodeError):
+            cast.result(LONG)
+    booting.send("box", "message")
+    assert booting.call(take, "box") == "message"
 
 
 def test_future_cancelled_while_booting_is_never_called(booting: Peer, gate: Gate) -> None:
@@ -74,20 +104,6 @@ def test_future_cancelled_while_booting_is_never_called(booting: Peer, gate: Gat
     assert booting.call(count) == 1
     with pytest.raises(concurrent.futures.CancelledError):
         cancelled.result(LONG)
-
-
-@pytest.mark.parametrize(
-    "say",
-    [lambda peer, thing: peer.cast(repr, thing), lambda peer, thing: peer.send("box", thing)],
-    ids=["cast", "send"],
-)
-def test_unsendable_argument_does_not_fail_the_boot(
-    booting: Peer, gate: Gate, say: Callable[[Peer, Any], None]
-) -> None:
-    with pytest.raises(EncodeError):
-        say(booting, threading.Lock())
-    gate.open()
-    assert booting.call_within(LONG, os.getpid) == booting.pid
 
 
 def test_argument_that_cannot_be_sent_while_booting(booting: Peer, gate: Gate) -> None:

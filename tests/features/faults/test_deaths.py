@@ -206,3 +206,15 @@ def test_repr_of_a_stopped_peer(peer):
     peer.stop()
     expected = rf"<Peer {re.escape(peer.name)} pid {peer.pid}: stopped.* after \d+\.\d s>"
     assert re.fullmatch(expected, repr(peer))
+
+
+def test_repr_in_a_forked_child(peer):
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(write, repr(peer).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as said:
+        expected = rf"<Peer {re.escape(peer.name)} pid {peer.pid}: link lost after \d+\.\d s>"
+        assert re.fullmatch(expected, said.read())
+    os.waitpid(child, 0)

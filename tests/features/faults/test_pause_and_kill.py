@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import psutil
 import pytest
@@ -149,3 +150,31 @@ def test_group_kills_all(peer_factory):
     group = peer_factory.many(3)
     group.kill()
     assert_gone([peer.pid for peer in group], within=0)
+
+
+# What such a signal excuses
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+def test_signal_that_the_peer_handles_excuses_no_later_death(tmp_path, number):
+    peer = pytest_peer.start(artifacts=tmp_path)
+    peer.call(signal.signal, number, signal.SIG_IGN)
+    peer.kill(number)
+    os.kill(peer.pid, signal.SIGKILL)
+    peer.wait_down(LONG)
+    with pytest.warns(pytest_peer.PeerDownWarning, match="SIGKILL"):
+        pytest_peer.start().stop()
+
+
+def test_death_by_the_signal_that_was_sent_is_excused(peer_factory):
+    peer = peer_factory(peer_down="crash")
+    peer.kill(signal.SIGHUP)
+    assert peer.wait_down(LONG).signal is signal.SIGHUP
+
+
+def test_death_below_a_shell_by_the_signal_that_was_sent_is_excused(peer_factory):
+    """The shell exits with 128 + the signal's number."""
+    shell = ["sh", "-c", '"$0" "$@"; exit $?', sys.executable]
+    peer = peer_factory(exec=shell, peer_down="crash")
+    peer.kill(signal.SIGTERM)
+    assert peer.wait_down(LONG).exit_status == 128 + signal.SIGTERM

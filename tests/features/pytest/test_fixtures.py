@@ -130,6 +130,25 @@ def test_peers_end_with_their_test(inner):
     inner.run().assert_outcomes(passed=2)
 
 
+@pytest.mark.parametrize("start", ["factory()", "factory.many(2)", "peer.restart()"])
+def test_no_peer_starts_after_the_end_of_its_scope(inner, start):
+    inner.write(
+        f"""
+        kept = []
+
+        def test_one(peer, peer_factory):
+            kept.extend((peer, peer_factory))
+
+        def test_two():
+            peer, factory = kept
+            with pytest.raises(RuntimeError, match="after the end of its scope"):
+                {start}
+            assert peer.state == "down"
+        """
+    )
+    inner.run().assert_outcomes(passed=2)
+
+
 def test_peers_of_a_class_end_with_it(inner):
     inner.write(
         """

@@ -1,0 +1,50 @@
+"""Supervisors, with lives that are only stood in for."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_peer import PeerDownWarning
+from pytest_peer.peers.supervisor import Supervisor
+
+DEATHS = 2000
+
+
+def dead(number: int) -> Any:
+    record = SimpleNamespace(
+        reason=SimpleNamespace(kind="exited"),
+        whom=lambda: f"peer {number}",
+        artifacts=SimpleNamespace(temporary=True, path="nowhere"),
+    )
+    return SimpleNamespace(
+        record=record,
+        excused=False,
+        process=SimpleNamespace(started=True),
+        options=SimpleNamespace(peer_down="stop"),
+    )
+
+
+def test_no_death_is_lost_that_comes_while_others_are_warned_of() -> None:
+    supervisor = Supervisor()
+
+    def warn_meanwhile() -> None:
+        deaths = [dead(number) for number in range(DEATHS)]
+        thread = threading.Thread(target=lambda: [supervisor.down(each) for each in deaths])
+        thread.start()
+        while thread.is_alive():
+            supervisor.warn_of_deaths()
+        supervisor.warn_of_deaths()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with pytest.warns(PeerDownWarning) as warned:
+            warn_meanwhile()
+    finally:
+        sys.setswitchinterval(before)
+    assert len(warned) == DEATHS

@@ -1,0 +1,73 @@
+"""The phases of a peer's life, and what follows from the signs of its end."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from pytest_peer import PeerState
+from pytest_peer.core.states import ExitStatus
+from pytest_peer.peers.transitions import SOURCES
+from pytest_peer.peers.transitions import EndStep
+from pytest_peer.peers.transitions import Phase
+from pytest_peer.peers.transitions import Requests
+from pytest_peer.peers.transitions import end_step
+from pytest_peer.peers.transitions import is_excused
+from pytest_peer.peers.transitions import public_state
+
+KILLED = ExitStatus(signal=signal.SIGKILL)
+
+
+def test_every_phase_comes_after_its_sources() -> None:
+    assert set(SOURCES) == set(Phase) - {Phase.NEW}
+    assert all(source < phase for phase, sources in SOURCES.items() for source in sources)
+
+
+@pytest.mark.parametrize(
+    ("phase", "before_end", "state"),
+    [
+        (Phase.NEW, Phase.NEW, PeerState.BOOTING),
+        (Phase.BOOTING, Phase.NEW, PeerState.BOOTING),
+        (Phase.TIMED_OUT, Phase.NEW, PeerState.BOOTING),
+        (Phase.RUNNING, Phase.NEW, PeerState.RUNNING),
+        (Phase.ENDING, Phase.BOOTING, PeerState.BOOTING),
+        (Phase.CONCLUDING, Phase.RUNNING, PeerState.RUNNING),
+        (Phase.DOWN, Phase.RUNNING, PeerState.DOWN),
+        (Phase.RELEASED, Phase.NEW, PeerState.DOWN),
+    ],
+)
+def test_state_of_a_phase(phase: Phase, before_end: Phase, state: PeerState) -> None:
+    assert public_state(phase, before_end) is state
+
+
+@pytest.mark.parametrize("link_ended", [True, False])
+@pytest.mark.parametrize("patient", [True, False])
+def test_end_of_a_process_waits_for_that_of_the_link(link_ended: bool, patient: bool) -> None:
+    expected = EndStep.WAIT if patient and not link_ended else EndStep.CONCLUDE
+    assert end_step(True, link_ended, patient) is expected
+
+
+@pytest.mark.parametrize(("patient", "step"), [(True, EndStep.WAIT), (False, EndStep.KILL)])
+def test_process_without_a_link_is_killed_after_a_while(patient: bool, step: EndStep) -> None:
+    assert end_step(False, True, patient) is step
+
+
+@pytest.mark.parametrize(
+    ("requests", "expected", "status", "excused"),
+    [
+        (Requests(), False, KILLED, False),
+        (Requests(), False, None, False),
+        (Requests(), True, KILLED, True),
+        (Requests(stop=True), False, KILLED, True),
+        (Requests(kill=True), False, ExitStatus(code=3), True),
+        (Requests(signals={signal.SIGHUP}), False, KILLED, False),
+        (Requests(signals={signal.SIGHUP}), False, ExitStatus(code=0), False),
+        (Requests(signals={signal.SIGHUP}), False, ExitStatus(signal=signal.SIGHUP), True),
+        (Requests(signals={signal.SIGHUP}), False, ExitStatus(code=129), True),
+    ],
+)
+def test_excused_ends(
+    requests: Requests, expected: bool, status: ExitStatus | None, excused: bool
+) -> None:
+    assert is_excused(requests, expected, status) is excused
