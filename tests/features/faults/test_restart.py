@@ -319,7 +319,7 @@ def test_scope_that_ends_during_a_restart_leaves_no_process(pytester):
             assert len(failed) == 1
         """
     )
-    pytester.runpytest_subprocess().assert_outcomes(passed=2)
+    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=2)
 
 
 def test_restart_of_a_peer_that_closes_waits_until_it_is_gone(peer_factory):
