@@ -93,7 +93,10 @@ _PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
 
 @pytest.fixture(scope="session")
 def requires_python() -> Callable[[str], str]:
-    """A function that finds the interpreter of a version like ``"3.8"``, or skips; in CI that is a failure."""
+    """Return a function that finds the interpreter of a version like ``"3.8"``, or skips.
+
+    In CI a missing one is a failure.
+    """
     return _found_python
 
 

@@ -103,7 +103,7 @@ def trace() -> Trace:
 
 @pytest.fixture
 def started(peer_factory, trace: Trace) -> Callable[..., pytest_peer.Peer]:
-    """A function that starts a peer a given way, whose death is nobody's fault."""
+    """Return a function that starts a peer a given way, whose death fails no test."""
 
     def start(way: Way, **options: object) -> pytest_peer.Peer:
         env = {**trace.env, **options.pop("env", {})}

@@ -1,4 +1,4 @@
-"""The examples pass as they are, wherever their peers run. `examples/run` passes them on this machine."""
+"""The examples pass wherever their peers run; `examples/run` passes them on this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 280  # for a run that takes ten to twenty seconds on a quiet machine
 #: What the examples import, all in the dependency group of that name.
 NEEDED = ("filelock", "pysyncobj", "semver", "websockets")
-#: Its peers have interpreters of their own on this machine, whatever launcher the command line names.
+#: Its peers have interpreters of their own on this machine, whatever the launcher is.
 NOT_MIXED = "--ignore=examples/mixed_versions"
 #: The reason for which an example may skip: the origin cannot make these interpreters.
 NO_INDEX = "cannot be installed"
@@ -36,7 +36,7 @@ Manifest = dict[str, object]
 
 @pytest.fixture
 def examples(tmp_path: Path) -> Callable[..., list[Manifest]]:
-    """Return a function that runs them with more options, and returns the manifests of their peers."""
+    """Return a function that runs them with more options and returns their peers' manifests."""
     with available():
         for package in NEEDED:
             if importlib.util.find_spec(package) is None:

@@ -15,7 +15,7 @@ from pytest_peer import over_stdio
 
 @pytest.fixture
 def unknown(bare, tmp_path) -> str:
-    """A launcher that passes on nothing but stdin and stdout, under a name that nobody knows."""
+    """A launcher that passes on only stdin and stdout, under a name that is in no table."""
     return str(shutil.copy(bare.before[0], tmp_path / "mycloud"))
 
 
@@ -41,7 +41,7 @@ def test_other_things_than_words_are_refused(words):
 
 
 def test_every_peer_in_a_container_of_its_own(dockerd, pytester, monkeypatch):
-    """The real use in the guide, with docker in place of Kubernetes: containers that are there before their peers, and after."""
+    """The guide's example with docker instead of Kubernetes: containers outlive their peers."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     seen = [*mounts(sys.executable), "--network", "none", "--init"]
     pytester.makeconftest(

@@ -25,7 +25,7 @@ def address() -> str:
 
 
 def serve() -> None:
-    """Greet whoever connects."""
+    """Greet each client."""
     listener = socket.create_server(("", PORT))
     connected.append(listener)
     here.origin.send("listening", here.name)

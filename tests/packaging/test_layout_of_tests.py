@@ -1,4 +1,4 @@
-"""The tests are easy to find: the folder says what they are about, and a name is short enough for a report."""
+"""Every test file is in one of the folders, and names of tests fit into a report."""
 
 from __future__ import annotations
 

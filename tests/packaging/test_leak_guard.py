@@ -114,7 +114,7 @@ def test_leak_of_a_fixture(guarded: pytest.Pytester) -> None:
 
 
 def test_nothing_is_left(guarded: pytest.Pytester) -> None:
-    """Not by a test that cleans up, be it late, nor by the wider fixtures it was the first to use."""
+    """Neither a test that cleans up late is failed, nor the first user of a wider fixture."""
     guarded.makeconftest(ROOT_CONFTEST.read_text())  # with its own patience
     guarded.makepyfile(
         """

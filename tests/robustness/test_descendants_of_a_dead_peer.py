@@ -31,7 +31,7 @@ DEATHS = ["SIGKILL", "os._exit-3", "closes_descriptors"]
 assert set(DEATHS) <= set(WAYS)
 
 
-#: Left out: a child that C code has forked holds the link's ends too, and so nobody sees that the peer has closed its own.
+#: Left out: a child that C code has forked holds the link, too, so the peer's close is not seen.
 UNSEEN = {("forked_child_with_all_descriptors", "closes_descriptors")}
 CELLS = [(started, way) for started in STARTED for way in DEATHS if (started, way) not in UNSEEN]
 

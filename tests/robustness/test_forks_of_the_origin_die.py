@@ -21,7 +21,7 @@ def fail() -> None:
 
 
 def segfault() -> None:
-    faulthandler.disable()  # pytest's, which would tell of it
+    faulthandler.disable()  # pytest's would report it
     ctypes.string_at(0)
 
 

@@ -151,7 +151,7 @@ def test_restart_gets_a_new_one_too(run):
 
 
 def test_spawned_peers_go_down_with_it_too(run):
-    """It is their guardian: who ends after it would do so unseen, and what that had started would be found by nobody."""
+    """It is their subreaper: nothing would find the children of a peer that ends after it."""
     told = run(
         """
         spawned = start(start_method="spawn")

@@ -72,7 +72,7 @@ def signals(handler: Callable[..., object], most: float = 0.002) -> Iterator[Non
 
 
 def interrupted_times(times: int, step: Callable[[int], object]) -> list[int]:
-    """Do `step` over and over until it was interrupted so often; the numbers of the steps that were not."""
+    """Repeat `step` until so many were interrupted; return the numbers of those that were not."""
     armed = False
 
     def handler(*_: object) -> None:
@@ -90,7 +90,7 @@ def interrupted_times(times: int, step: Callable[[int], object]) -> list[int]:
                 armed = True
                 try:
                     step(number)
-                finally:  # also when it fails: nothing shall interrupt who learns of that
+                finally:  # also when it fails: the report of that must not be interrupted
                     armed = False
                 whole.append(number)
             except Interrupted:

@@ -41,7 +41,7 @@ def ctrl_c() -> Iterator[None]:
 
 
 def interrupt(body: Callable[[], object], when: Callable[[], object]) -> None:
-    """`body` is ended by a KeyboardInterrupt; the signal comes when `when` has returned, or after the body."""
+    """End `body` by a KeyboardInterrupt; the signal comes when `when` has returned, or after it."""
     main = threading.main_thread().ident
     assert main is not None
 

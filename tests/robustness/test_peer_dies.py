@@ -35,7 +35,7 @@ def assert_told(peer: pytest_peer.Peer, answers, way: str, kind: str) -> None:
     """Everybody learns why it is down."""
     reason = peer.wait_down(LONG)
     assert (reason.kind, peer.state) == (kind, "down")
-    if WAYS[way].kind != "link lost":  # then it is we who kill it, if it does not notice
+    if WAYS[way].kind != "link lost":  # then the origin kills it, if it does not notice
         assert (reason.exit_status, reason.signal) == (WAYS[way].exit_status, WAYS[way].signal)
     for ask in [*(answer.result for answer in answers), lambda _: peer.call(os.getpid)]:
         with pytest.raises(pytest_peer.PeerDown) as caught:
@@ -58,8 +58,8 @@ def test_peer_dies(peer_factory, way, moment, method, record_property):
 DIES_IN_BOOT = "import deaths\ndeaths.die({way!r})\n"
 
 
-# A forked peer runs nothing of the test's in its boot that could end it; see below. And a spawned one that executes something
-# that stays is, until it has spoken, a program like any other that may still become a peer: `wait_boot` is its limit.
+# A forked peer runs no code of the test during its boot; see below. A spawned one that executes a
+# program which stays may still become a peer: `wait_boot` is its limit.
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "executes_sleep"])
 def test_peer_dies_booting(peer_factory, tmp_path, way):
     (tmp_path / "sitecustomize.py").write_text(DIES_IN_BOOT.format(way=way))

@@ -52,7 +52,7 @@ def test_a_peer_is_paused_by_an_origin_that_has_no_right_to(run):
 
 
 def test_origin_without_the_right_to_kill_stops_a_peer(run):
-    """Where there is no fork server, which had it."""
+    """Without a fork server, which would have the right."""
     said = run(
         "import pytest_peer.launch.forkserver.registry; pytest_peer.launch.forkserver.registry.unavailable = lambda: 'a test'",
         """

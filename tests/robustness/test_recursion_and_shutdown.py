@@ -42,7 +42,7 @@ def test_call_at_the_end_of_the_stack_returns_or_raises(peer):
 
 
 def test_call_at_the_end_of_a_threads_stack_leaves_a_usable_link(peer_factory):
-    """Who waits there reads for all: what it has begun to read, and the right to it, must not get lost."""
+    """The thread that waits reads for all: neither its data nor the lock may be lost."""
     peer = peer_factory(call_timeout=LONG)
 
     def call_everywhere() -> None:

@@ -1,4 +1,4 @@
-"""A signal handler or a finalizer uses peers in the middle of an action: no thread waits for itself."""
+"""A signal handler or finalizer uses peers during an action: no thread waits for itself."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_handler_that_ends_a_peer_during_result(run, does):
 def test_handler_that_casts_while_new_modules_are_looked_for(run):
     program = """
 class Path:
-    def __fspath__(self):  # called by who looks
+    def __fspath__(self):  # called while modules are looked for
         if handlers:
             handlers.pop()()
         return "/nowhere"

@@ -77,7 +77,7 @@ def stopped(request, tmp_path_factory) -> Stopped:
 
 
 SHUTDOWNS = {"halt": ("halt", HALT), "graceful": HALT, "close": "close"}
-#: What the peer does at its end is the same however it was started; how it is killed is not, and one way to come to that is enough.
+#: A peer ends by itself in the same way however it was started; only killing differs.
 STOPS = [("halt", "forkserver"), ("halt", "spawn"), ("graceful", "forkserver"), ("close", "spawn")]
 
 
@@ -102,7 +102,7 @@ def test_stop_of_a_peer(stopped, occupation, record_property):
     record_property("seconds", stopped.seconds[occupation])
 
 
-@stops("spawn")  # there is no holding a forked one
+@stops("spawn")  # a forked one cannot be held
 def test_stop_of_a_peer_that_hangs_in_its_boot(stopped):
     assert stopped.seconds[BOOTING] < RETURNS
     assert stopped.left[BOOTING] == []

@@ -31,7 +31,7 @@ def hang_at_exit() -> None:
 
 @pytest.fixture
 def frozen():
-    """As freezegun does it: the clock stands, for everybody who looks it up now."""
+    """As freezegun does it: the clock stands for code that looks it up now."""
     stands = {"return_value": 1.9e9}
     with mock.patch("time.monotonic", **stands), mock.patch("time.time", **stands):
         yield
@@ -94,7 +94,7 @@ def test_death_is_reported_while_threads_cannot_be_started(mortal):
     assert caught.value.reason.signal == signal.SIGKILL
 
 
-#: From now on. No system has so large a stack; in a program of its own, since pytest's may want a thread, too.
+#: From now on no thread starts: no system has so large a stack. pytest may want a thread, too.
 NO_MORE_THREADS = """
 threading.stack_size(1 << 47)
 try:
@@ -142,7 +142,7 @@ def test_fork_server_death_is_reported_without_free_threads(run):
     assert said[2] == "0"
 
 
-# Ends that somebody else hears of
+# Ends that other code waits for
 
 
 IGNORED = "signal.signal(signal.SIGCHLD, signal.SIG_IGN)"
@@ -168,7 +168,7 @@ def test_lost_exit_status_of_a_peer_is_not_called_an_exit(run, others):
     """,
     )
     assert said[0].startswith("None ")
-    assert "SIGCHLD" in said[0] or "SIGKILL" in said[0]  # who waits too may have come first
+    assert "SIGCHLD" in said[0] or "SIGKILL" in said[0]  # the other waiter may have come first
 
 
 def test_failed_boot_is_a_boot_error_where_sigchld_is_ignored(run):

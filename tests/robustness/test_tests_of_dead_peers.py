@@ -52,7 +52,7 @@ def outcomes(request, tmp_path_factory) -> Outcomes:
 
 
 def reason(way: str) -> str:
-    """How it is told."""
+    """Return the words of the reason."""
     expected = WAYS[way]
     if expected.kind == "exited":
         return f"exited with status {expected.exit_status}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-#: Mounts empty file systems over two directories, of which nobody else is told, and becomes the program.
+#: Mounts empty file systems over two directories, in a namespace, and becomes the program.
 _HIDE = 'mount -t tmpfs none "$0" && mount -t tmpfs none "$1" && shift && exec "$@"'
 
 

@@ -82,7 +82,7 @@ def die_when_told_on_a_thread(way: str) -> None:
 
 
 def die_when_told_in_c(way: str) -> None:
-    """Meanwhile nothing else runs in the peer, not even who reads the link."""
+    """Meanwhile no other thread runs in the peer, not even the reader of the link."""
     print("waiting")
     ctypes.PyDLL(None).read(0, ctypes.create_string_buffer(1), 1)
     die(way)
@@ -125,7 +125,7 @@ def stopping(peer: Peer, way: str) -> list[Answer]:
 
 
 def twice(peer: Peer, way: str) -> list[Answer]:
-    """What is done to a dead peer does not change why it is down; the next death is told as the first was."""
+    """Use a dead peer: the reason stays the same; after a restart, the next death is reported."""
     in_a_call(peer, way)
     reason = peer.wait_down(LONG)
     peer.kill()
@@ -151,7 +151,7 @@ MOMENTS = {
     "twice": twice,
 }
 
-#: Both take a second, after which such a peer is killed; what it was at makes no difference to that.
+#: Both take a second, after which such a peer is killed, whatever it was doing.
 LEFT_OUT = {
     (way, moment)
     for way in ("executes_sleep", "closes_descriptors")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-#: Attaches, and takes note of nothing, like one at its prompt. With the option 0x40 (PTRACE_O_TRACEEXIT) it keeps what was killed, too.
+#: Attaches and handles no event, like a debugger at its prompt. With the option 0x40
+#: (PTRACE_O_TRACEEXIT) it holds a killed process, too.
 DEBUGGER = """
 import ctypes, os, sys, time
 ptrace = ctypes.CDLL(None, use_errno=True).ptrace

@@ -69,7 +69,7 @@ def _import(engine: Sequence[str], empty: Path) -> None:
 
 @contextlib.contextmanager
 def networked_dockerd(directory: Path) -> Iterator[list[str]]:
-    """A daemon that can make networks: in a space of its own, so that this machine's rules and routes stay as they are."""
+    """Run a daemon that can make networks, in a network namespace: this machine's routes stay."""
     needs_root("dockerd with networks")
     ip, nsenter = found("ip"), found("nsenter")
     found("iptables")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Gate:
-    """A named pipe: who reads from it waits for its writer."""
+    """A named pipe: a reader waits for its writer."""
 
     def __init__(self, path: Path) -> None:
         self.path = str(path)
@@ -21,12 +21,12 @@ class Gate:
         return ["/bin/sh", "-c", 'read line <"$0"; exec "$@"', self.path, *program]
 
     def wait_reached(self) -> None:
-        """Wait until somebody waits at the gate."""
+        """Wait until a process waits at the gate."""
         if self._fd < 0:
             self._fd = os.open(self.path, os.O_WRONLY)
 
     def open(self) -> None:
-        """Let who waits, or comes, go on."""
+        """Let all that wait, or come, go on."""
         self.wait_reached()
         self.close()
 

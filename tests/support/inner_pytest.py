@@ -10,7 +10,7 @@ from paths import SUPPORT
 from processes import assert_gone
 from timeouts import LONGER
 
-#: In reach of the inner tests: notes who is there, for the outer one to see who is left.
+#: Importable by inner tests: writes down peers and their children, for the outer test.
 NOTES = """
 import os
 import subprocess
@@ -34,7 +34,7 @@ def die(peer):
 
 
 def load_only(monkeypatch: pytest.MonkeyPatch, *plugins: str) -> None:
-    """Have later runs of pytest load these plugins only: most imports of all that are installed take longer than a test.
+    """Have later runs of pytest load only these plugins: importing all takes longer than a test.
 
     :param plugins: named as after ``-p``.
     """
@@ -60,7 +60,7 @@ class Inner:
         file.write_text(header + textwrap.dedent(source))
 
     def run(self, *arguments: str) -> pytest.RunResult:
-        """Run the tests in this process, whose fork server their peers use; xdist gets one of its own."""
+        """Run the tests in this process, with its fork server; with xdist in another process."""
         if "-n" in arguments:
             return self.run_apart(*arguments)
         with warnings.catch_warnings():
@@ -68,7 +68,7 @@ class Inner:
             return self.pytester.runpytest_inprocess(*arguments, syspathinsert=True)
 
     def run_apart(self, *arguments: str) -> pytest.RunResult:
-        """Run the tests in a process of their own: for those that end it, interrupt it, or look at it."""
+        """Run the tests in a process of their own, which they may end, interrupt or inspect."""
         if "-n" in arguments:
             arguments = ("-p", "xdist", *arguments)
         with pytest.MonkeyPatch.context() as patch:

@@ -1,6 +1,6 @@
-"""A test module with every kind of callable, run by test_callables_and_outcomes, not collected. A Python 3.8 imports it, too.
+"""A test module with every kind of callable; test_callables_and_outcomes runs it. Python 3.8.
 
-What is above the line is put in other places as well, so that they have a function which ends in every way.
+The part above the line is copied to other places, which get a function for each outcome from it.
 """
 
 # ruff: noqa: E402 - the imports are below it

@@ -68,7 +68,10 @@ class Layout:
 
 
 def told(place: Path, layout: Layout, file: str, options: dict[str, Any]) -> dict[str, str]:
-    """What became of each test in a file, with a peer; `place` does not exist yet, or is of another worker's run of the same."""
+    """Return the outcome of each test in a file, run with a peer.
+
+    :param place: for the run; if it exists, another worker has run the same.
+    """
     outcomes = place.with_suffix(".json")
     with place.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -76,7 +79,7 @@ def told(place: Path, layout: Layout, file: str, options: dict[str, Any]) -> dic
             assert not place.exists(), "the run has failed, as the first of its tests tells"
             place.mkdir()
             layout.write(place)
-            # `python -m` puts the current directory into the path: not all runs are to have the root directory there.
+            # `python -m` puts the current directory into the path; it is not the root in all runs.
             apart = layout.package and layout.mode != "append"  # which finds another conftest first
             cwd = place.parent if apart else place
             tests = str(place / "checks" / file)

@@ -120,7 +120,7 @@ def fork() -> list[int]:
 
 
 def fork_unseen() -> list[int]:
-    """A fork by something in C, of which Python's fork hooks know nothing: the child has all descriptors."""
+    """Fork in C, which runs none of Python's fork hooks: the child has all descriptors."""
     child = ctypes.PyDLL(None).fork()
     if child == 0:
         ctypes.PyDLL(None).sleep(AGES)

@@ -56,7 +56,7 @@ OCCUPATIONS = {
     "daemon": Occupation(occupations.start_daemon),
     "daemon+paused": Occupation(occupations.start_daemon, paused=True),
 }
-#: It takes milliseconds and runs nothing of the test's if it is forked: only a spawned interpreter can be held there.
+#: Only a spawned interpreter can be held there: a forked peer boots without code of the test.
 BOOTING = "booting"
 
 CELLS = [*OCCUPATIONS, BOOTING]

@@ -39,7 +39,7 @@ WAYS = {
 
 
 def fork() -> list[int]:
-    """Processes that a test may start in every way that there is; they live on, and have nothing to do with the peers."""
+    """Start processes in every way that there is; they live on and do not concern the peers."""
     forked = os.fork()
     if forked == 0:
         time.sleep(600)
@@ -56,7 +56,7 @@ def fork() -> list[int]:
 def tell_and_wait(
     start: Callable[..., pytest_peer.Peer], start_method: str, *, forks: bool = False
 ) -> None:
-    """Start the peers, write who they are to ``told``, and wait at ``gate``. What comes then is the end."""
+    """Start the peers, write their process ids to ``told``, and wait at ``gate`` for the end."""
     place = Path(os.environ["PEER_TESTS_PLACE"])
     (place / "site").mkdir()
     options: dict[str, Any] = {"shutdown": HALT, "peer_down": "continue"}

@@ -25,7 +25,7 @@ from timeouts import LONGER
 
 from pytest_peer import eventually
 
-#: In which a worker of pytest-xdist interrupts its test when its controller is gone: execnet lets it finish until then.
+#: In which a worker of pytest-xdist interrupts its test after the end of its controller.
 NOTICED = 5.0
 
 
@@ -34,7 +34,7 @@ class Origin:
     """What to run, and how it ends."""
 
     arguments: list[str]
-    #: Who is killed; nobody if it dies by itself.
+    #: Which process is killed; none if it dies by itself.
     killed: str = ""
 
 
@@ -51,7 +51,7 @@ def suite(test: str, *arguments: str, killed: str = "") -> Origin:
 
 @dataclass
 class Outcome:
-    #: Peers by occupation, with their processes: seconds from the death of the origin to the end of the last.
+    #: For each occupation, seconds from the death of the origin to the end of its last process.
     seconds: dict[str, float] = field(default_factory=dict)
     #: Those that lived on, in words; they have been ended.
     survivors: dict[str, list[str]] = field(default_factory=dict)
@@ -122,7 +122,7 @@ def _die(
                     max(watched.ended[pid] for pid in each) - watched.ended[first]
                 )
     deadline = time.monotonic() + GONE
-    # A peer that was asked for just then, a fork server, what somebody has forked: all that nobody told of.
+    # Also those that were not written down: a peer just being started, a fork server, forks.
     with Watched(told["forks"]) as forks:
         forks.wait(0)
         assert not forks.ended  # they are not the peers' business, nor the other way round

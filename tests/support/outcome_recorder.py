@@ -1,7 +1,7 @@
-"""A plugin that writes what became of each test, for the tests here that run pytest once and look at many of its tests.
+"""A plugin that writes the outcome of each test to the file named by ``PEER_TESTS_OUTCOMES``.
 
-To a file named by ``PEER_TESTS_OUTCOMES``: a line of JSON for each, ``[test, "passed" or what failed or was skipped, seconds,
-warnings]``.
+For tests here that run pytest once and look at many of its tests. A line of JSON for each:
+``[test, "passed" or the report of a failure or skip, seconds, warnings]``.
 """
 
 from __future__ import annotations

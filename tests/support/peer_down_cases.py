@@ -1,7 +1,8 @@
 """Which deaths are looked at in pytest's own view.
 
-How a peer died and when it did is settled before its option ``peer_down`` is looked at. So each way to die is combined with one
-moment, each moment with one way, and each way to be blocked with one death; test_peer_dies has all the combinations.
+The way and the moment of a death are known before the option ``peer_down`` is read. So each way to
+die is combined with one moment, each moment with one way, and each way to be blocked with one
+death; test_peer_dies has all combinations.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Watched:
 
 
 def marked(value: str) -> Iterator[int]:
-    """All processes that have inherited the variable `MARK` with this value, whoever is their parent now."""
+    """Yield the processes that have inherited the variable `MARK` with this value."""
     wanted = f"{MARK}={value}".encode()
     for environ in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):  # another's, or gone

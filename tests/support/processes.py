@@ -35,7 +35,7 @@ def assert_gone(pids: Iterable[int], within: float = 2.0) -> None:
 
 
 def start(*argv: str, **options: Any) -> subprocess.Popen[bytes]:
-    """Start a process that nobody waits for: it is to outlive the call, without a warning of that."""
+    """Start a process that outlives the call, without a warning about that."""
     _started.append(subprocess.Popen(argv, **options))
     return _started[-1]
 

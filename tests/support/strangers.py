@@ -54,7 +54,7 @@ class Besieged:
         return sock
 
     def secrets(self) -> list[str]:
-        """What only the peer has been told; a stranger with the rights of its user can see it, too."""
+        """Return the secret of the peer, which a stranger with the rights of its user can read."""
         pairs = Path(f"/proc/{self.process.pid}/environ").read_text().split("\0")
         (value,) = (pair for pair in pairs if pair.startswith("PYTEST_PEER_SECRET="))
         return value.partition("=")[2].split()
@@ -67,7 +67,7 @@ class Besieged:
 
 
 def is_closed(sock: socket.socket) -> bool:
-    """Wait until the other end has closed it; whatever it has said first is no answer."""
+    """Wait until the other end has closed it; its first words are not a reply."""
     try:
         return sock.recv(1) == b""
     except ConnectionError:

@@ -1,7 +1,7 @@
 """Time limits that tests share, in seconds.
 
-A limit for what must come is far above what a busy machine needs, and below the 60 s that pytest gives a test. A limit that
-proves promptness is below the time that the slow way takes.
+A limit for what must come is far above what a busy machine needs, and below the 60 s that pytest
+gives a test. A limit that proves promptness is below the time that the slow way takes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NO_BOOT_LIMIT = 5.0
 NO_TCP_BOOT_LIMIT = 10.0
 #: For a call that does not wait for another one.
 SOON = 10.0
-#: For the end of a process that has lost its origin. The promise is 1 on a machine that is not busy.
+#: For the end of a process that has lost its origin. The promise is 1 on an idle machine.
 PROMPTLY_GONE = 2.0
 #: The same while many such processes keep the machine busy: tells a late end from none.
 GONE = 10.0

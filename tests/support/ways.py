@@ -21,7 +21,7 @@ class Missing(Exception):
 
 @contextlib.contextmanager
 def available() -> Iterator[None]:
-    """What the machine lacks skips; in CI that is a failure, if CI is root there and could have installed it."""
+    """Skip if the machine lacks something; fail in CI as root, which could have installed it."""
     try:
         yield
     except Missing as exc:
@@ -32,7 +32,7 @@ def available() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Way:
-    """To start a peer: `before` the program, the program, and what holds for peers that come this way."""
+    """How to start a peer: the words `before` the program, the program, and what holds there."""
 
     before: tuple[str, ...]
     python: str = sys.executable

@@ -33,7 +33,7 @@ def report(*args: object) -> None:
 
 @pytest.fixture(scope="module")
 def shared(module_peer_factory: Any) -> PeerGroup:
-    """For tests that leave nothing running and nobody dead."""
+    """For tests that leave no call running and no peer dead."""
     return module_peer_factory.many(3, name="shared")
 
 

@@ -47,7 +47,7 @@ def report_and_take(box: str) -> Any:
 
 @pytest.fixture(scope="module")
 def shared(module_peer_factory: Any) -> PeerGroup:
-    """For tests that leave nothing running and nobody dead."""
+    """For tests that leave no call running and no peer dead."""
     return module_peer_factory.many(3, name="shared")
 
 

@@ -99,7 +99,7 @@ def test_threads_and_the_main_thread(peer: Peer) -> None:
 
 
 def test_answers_while_another_call_waits(peer: Peer) -> None:
-    """Who waited first has read the link until now; the answer of the main thread comes all the same, and his own later."""
+    """The first waiting thread reads the link; both replies come, its own later."""
     waiting = threading.Thread(target=peer.call_within, args=(LONG, take, "box"))
     waiting.start()
     for number in range(CALLS):

@@ -49,7 +49,10 @@ def origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
 
 @pytest.fixture
 def far(origin, peer_factory, requires_python):
-    """Starts a peer that does not see the origin's modules; of this Python, or of another version, with nothing installed."""
+    """Return a function that starts a peer which does not see the origin's modules.
+
+    Another Python version has nothing installed.
+    """
 
     def start(version: str | None = None, **options):
         python = requires_python(version) if version else os.path.realpath(sys.executable)

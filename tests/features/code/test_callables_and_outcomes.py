@@ -1,6 +1,7 @@
 """Calls of every kind of callable, for each import mode, kind of peer and outcome.
 
-For each layout and peer pytest runs once; a test here looks at one of the tests there, those of `kinds_of_callables`.
+For each layout and peer, pytest runs `kinds_of_callables` once; each test here looks at the outcome
+of one test there.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.timeout(2 * SECONDS)
 
 PREPEND = Layout("prepend", package=False)
 PREPEND_PACKAGE = Layout("prepend", package=True)
-# Two conftests with one name: pytest itself refuses them in this mode if the directory is no package.
+# In this mode pytest itself refuses two conftests outside packages.
 APPEND = Layout("append", package=True)
 IMPORTLIB = Layout("importlib", package=False)
 IMPORTLIB_PACKAGE = Layout("importlib", package=True)

@@ -286,7 +286,7 @@ def test_import_that_a_signal_interrupts(far, origin):
 
 
 def test_origin_that_a_signal_interrupts_while_it_waits(far, origin):
-    """It has to answer what the peer asks all the same."""
+    """It has to reply to the requests of the peer meanwhile."""
     for number in range(30):
         origin.write(f"asked/part{number}.py", f"value = {number}\n")
     origin.write(

@@ -171,7 +171,7 @@ def test_module_that_a_test_replaces(origin, others, peer_factory, then, called_
     if called_before:
         assert peer.call(first.value) == 2
     else:
-        peer.call(os.getpid)  # it is told, too
+        peer.call(os.getpid)  # the peer learns of it, too
     del sys.modules["replaced"]
     if then == "from_the_path":
         second = importlib.import_module("replaced")

@@ -50,7 +50,7 @@ def signals(handler: Callable[[], object]) -> Iterator[None]:
     def on_signal(*_: object) -> None:
         nonlocal handled
         handler()
-        handled += 1  # the last: the next signal would find us here, and the one after that, without an end
+        handled += 1  # last: each signal that comes earlier would start another handler
 
     def pester() -> None:
         nonlocal sent

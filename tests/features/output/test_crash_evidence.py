@@ -21,7 +21,7 @@ CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 
 @pytest.fixture(params=["forkserver", "spawn"])
 def frail(request, peer_factory) -> pytest_peer.Peer:
-    """A peer whose death is nobody's fault."""
+    """A peer whose death fails no test."""
     return peer_factory(name="frail", peer_down="continue", start_method=request.param)
 
 

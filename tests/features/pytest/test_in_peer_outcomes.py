@@ -267,7 +267,7 @@ def test_too_much():
 
 
 def test_example_of_dd_trace_subprocess(inner):
-    # `@pytest.mark.subprocess(env={...})`: the body imports the library afresh, with this environment.
+    # `@pytest.mark.subprocess(env={...})`: the body imports the library with this environment.
     inner.write("import os\nSETTING = os.getenv('SETTING', 'unset')", "library.py")
     inner.write(
         """

@@ -173,7 +173,7 @@ def reported(inner, call: str, *style: str) -> dict[str, list[str]]:
 
 
 def leveled(lines: list[str]) -> list[str]:
-    """Without what may differ: the call, numbers of processes, places in memory, and frames of ours, which some styles show."""
+    """Leave out what may differ: the call, process ids, addresses, and our frames."""
     text = "\n".join(lines).replace(THERE, HERE)
     text = OUR_FRAME.sub("", text)
     text = re.sub(r"frames out of \d+", "frames", text)  # not all travel

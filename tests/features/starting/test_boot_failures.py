@@ -25,7 +25,7 @@ def failure(
     return caught.value
 
 
-# What is no program
+# Things that are not programs
 
 
 def test_missing_program_is_exec_not_found(peer_factory, tmp_path):

@@ -20,7 +20,7 @@ from pytest_peer import PeerGroup
 
 @pytest.fixture(scope="module")
 def shared(module_peer_factory: Any) -> PeerGroup:
-    """For tests that leave nothing running and nobody dead."""
+    """For tests that leave no call running and no peer dead."""
     return module_peer_factory.many(3, name="shared")
 
 

@@ -40,7 +40,7 @@ def test_method_wait_boot_only_stops_waiting(peer_factory, gate):
 
 def test_method_wait_boot_raises_what_the_boot_failed_with(peer_factory, program):
     peer = peer_factory(exec=program("echo banner; exit 3"), wait_boot=False)
-    for _ in range(2):  # also for who asks later
+    for _ in range(2):  # also for a later wait
         with pytest.raises(pytest_peer.BootError) as caught:
             peer.wait_boot(NO_BOOT_LIMIT)
         assert caught.value.exit_status == 3

@@ -62,7 +62,7 @@ def test_descendants_are_gone_after_a_death(peer_factory, end):
 
 
 def start_orphan() -> int:
-    """A process in a session of its own, whose parent has ended: nothing tells any more where it came from."""
+    """Start a process in a session of its own whose parent has ended."""
     script = "setsid sh -c 'sleep 600 >/dev/null 2>&1 & echo $!'"
     return int(subprocess.run(["/bin/sh", "-c", script], stdout=subprocess.PIPE, check=True).stdout)
 
@@ -117,7 +117,7 @@ def test_orphan_that_ends_is_no_matter(peer_factory):
 
 
 def multiply(mark: str) -> None:
-    """Children in sessions of their own that start others faster than one can look; all have `mark` in their command lines."""
+    """Start children with `mark` in their words that start others faster than one can list them."""
     script = """if True:
         import os, time
         end = time.monotonic() + 20

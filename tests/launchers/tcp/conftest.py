@@ -45,6 +45,6 @@ def start(peer_factory: Any, options: dict[str, Any]) -> Callable[..., pytest_pe
 
 @pytest.fixture
 def besieged(peer_factory: Any, gate: Any) -> Iterator[Besieged]:
-    """A peer over TCP that has not started yet, and strangers who know where it will connect."""
+    """A peer over TCP that has not started yet, and strangers that know its port."""
     with Besieged(peer_factory, gate) as besieged:
         yield besieged

@@ -136,7 +136,7 @@ def test_many_strangers_that_hold(besieged):
 
 
 def test_strangers_do_not_prolong_a_boot(peer_factory, gate):
-    """It ends when its time is over, whoever is there."""
+    """A boot ends at its limit, also while strangers are connected."""
     with Besieged(peer_factory, gate, wait_boot=print) as besieged:
         besieged.connect().sendall(b"x")
         began = time.monotonic()

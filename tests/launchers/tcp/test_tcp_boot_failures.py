@@ -19,7 +19,7 @@ import pytest_peer
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    """Of somebody else."""
+    """Return a port on which another process listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener
 
@@ -99,7 +99,7 @@ def test_port_in_use_is_a_boot_error_that_names_it(peer_factory, listener):
 
 
 def test_address_of_another_machine_is_a_boot_error(peer_factory):
-    error = failure(peer_factory, connection=("192.0.2.1", 0))  # of nobody: RFC 5737
+    error = failure(peer_factory, connection=("192.0.2.1", 0))  # reserved by RFC 5737
     assert "192.0.2.1" in str(error)
 
 

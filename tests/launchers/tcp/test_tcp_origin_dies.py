@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def outcome(request: pytest.FixtureRequest, tmp_path_factory: Any) -> dict[str, Any]:
-    """Of one origin: seconds from its death to the end of the last process of each peer, or which have not ended."""
+    """Kill an origin; return for each peer the seconds to its last process, or those left."""
     words = [
         sys.executable,
         str(SUPPORT / "tcp_origin_program.py"),

@@ -54,7 +54,7 @@ def test_launchers_are_found(line: str, name: str) -> None:
         "nice -n 3 python3",
         "strace -f python3",
         "/opt/ssh",  # an interpreter of that name
-        "./my-own ssh host python3",  # nobody knows what it does with it
+        "./my-own ssh host python3",  # an unknown program may do anything with it
         "docker compose",
         "env docker",
     ],

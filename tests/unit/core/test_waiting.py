@@ -14,7 +14,7 @@ from timeouts import LONG
 from pytest_peer.core.sync import Condition
 from pytest_peer.core.sync import Event
 
-#: Does a step over and over while a timer's handler raises in it; then another thread must be able to do it as well.
+#: Repeats a step while a timer's handler raises in it; then another thread does the same step.
 INTERRUPTED = """
 import random, signal, sys, threading, time
 from pytest_peer.core.sync import Condition, Event

@@ -137,7 +137,7 @@ def test_end_of_data_from_another_reader_is_an_error(reading) -> None:
         reading.receiver.take()
 
 
-# An answer that is taken by who waits for it
+# A reply that the waiting thread takes
 
 
 def test_answer_that_came_alone_is_seen(reading) -> None:

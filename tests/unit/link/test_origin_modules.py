@@ -1,4 +1,4 @@
-"""Modules that a peer is told about."""
+"""The modules of the origin that are sent to a peer."""
 
 from __future__ import annotations
 

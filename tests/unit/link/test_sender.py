@@ -57,7 +57,7 @@ class Line:
             self.whole.append((kind, ident, incoming.payload()))
 
     def block(self) -> None:
-        """From now on every item waits for `unblock`; one big message is there, and waits already."""
+        """Hold every item, beginning with one of a big message, until `unblock`."""
         self.open.clear()
         self.sender.enqueue(messages.CALL, 1, BIG)
         assert self.entered.acquire(timeout=LONG)

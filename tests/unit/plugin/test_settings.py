@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_peer import start  # noqa: F401 - pytester restores sys.modules: what a peer needs is there before
+from pytest_peer import start  # noqa: F401 - pytester restores sys.modules
 from pytest_peer.plugin import settings
 
 PLUGINS = ("-p", "no:randomly", "-p", "no:cacheprovider")
