@@ -84,7 +84,7 @@ def test_spawned_peer_with_a_debugger_can_be_stopped(peer_factory, attach):
     assert "debugger" in str(peer.down_reason)
     assert other.call(os.getpid) == other.pid
     debugger.kill()
-    os.waitpid(peer.pid, 0)  # in place of the debugger
+    os.waitpid(peer.pid, 0)  # no other code reaps it
 
 
 def test_origin_ends_while_a_debugger_holds_a_dead_peer(run):

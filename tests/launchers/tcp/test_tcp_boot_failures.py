@@ -19,7 +19,7 @@ import pytest_peer
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    """Return a port on which another process listens."""
+    """A socket that listens on a port, as one of another program would."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener
 
