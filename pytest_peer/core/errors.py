@@ -102,11 +102,7 @@ class PeerDown(PeerError):
     """The peer has ended. Every pending and every later call raises this, with the reason."""
 
     def __init__(
-        self,
-        message: str,
-        reason: DownReason | None = None,
-        last_output: str = "",
-        crash: str = "",
+        self, message: str, reason: DownReason | None = None, last_output: str = "", crash: str = ""
     ) -> None:
         super().__init__(message)
         #: Why the peer is down.

@@ -13,8 +13,7 @@ import os
 import re
 import struct
 import termios
-import threading
-from collections import deque
+from functools import partial
 from pathlib import Path
 from selectors import EVENT_WRITE
 from typing import IO
@@ -29,7 +28,7 @@ from ..core.unraisable import run_all
 __tracebackhide__ = True
 
 #: `OutputStream.bytes` and `OutputStream.text` have no more; the log file has all of it.
-_MOST_BYTES = 16 << 20
+_MOST_BYTES = 32 << 20
 #: After the end of the peer, a stream keeps this many bytes in case its log file is removed.
 _KEPT_BYTES = 1 << 18
 #: Seconds between checks of a file for which someone waits: the kernel does not report its growth.
@@ -66,7 +65,7 @@ class OutputStream:
 
     @property
     def bytes(self) -> bytes:
-        """The last 16 MiB of the stream."""
+        """The last 32 MiB of the stream."""
         self.drain()
         return self._since(0)
 
@@ -198,14 +197,13 @@ class OutputStream:
 
 
 class InputStream:
-    """The peer's stdin."""
+    """The peer's stdin. Only the event loop writes to it and closes it."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe = pipe
         self._fd = pipe.fileno()
         os.set_blocking(self._fd, False)
-        self._lock = threading.RLock()
-        self._waiting: deque[memoryview] = deque()
+        self._waiting = bytearray()
         self._watched = False
         self._ending = False
 
@@ -215,62 +213,51 @@ class InputStream:
         :raises BrokenPipeError: stdin was closed, or the peer is down.
         """
         data = text.encode() if isinstance(text, str) else bytes(text)
-        with self._lock:
-            if self._ending:
-                raise BrokenPipeError("the peer's stdin is closed")
-            self._waiting.append(memoryview(data))
-            self._write()
+        if self._ending:
+            raise BrokenPipeError("the peer's stdin is closed")
+        loop.call(partial(self._write, data))
 
     def close(self) -> None:
         """Have the peer read an end of file after the text so far."""
-        with self._lock:
+        if not self._ending:
             self._ending = True
-            self._write()
+            loop.call(self._write)
 
     def abandon(self) -> None:
         """Close at once, because the peer is down."""
-        with self._lock:
-            self._ending = True
-            self._waiting.clear()
+        self._ending = True
+        if not self._pipe.closed:
+            loop.call(self._drop)
+
+    def disown(self) -> None:
+        """Give up the pipe in a forked child, which has no event loop for it."""
+        self._ending = True
+        self._pipe.close()
+
+    def _drop(self) -> None:
+        self._waiting.clear()
+        if not self._pipe.closed:
             self._write()
 
-    def disown(self, null_fd: int) -> None:
-        """Give up the pipe in a forked child: only the parent may close it."""
-        if not self._pipe.closed:  # else the number may be another's
-            os.dup2(null_fd, self._fd, inheritable=False)
-        self._lock = threading.RLock()
-        self._waiting.clear()
-        self._ending = True
-
-    def _writable(self) -> None:
-        # The event loop holds its own lock here, for which a writer may be waiting: it calls again.
-        if self._lock.acquire(blocking=False):
-            try:
-                self._write()
-            finally:
-                self._lock.release()
-
-    def _write(self) -> None:
-        with self._lock:
+    def _write(self, more: bytes = b"") -> None:
+        if self._pipe.closed:  # the number of its descriptor may be another's
+            raise BrokenPipeError("the peer's stdin is closed")
+        self._waiting += more
+        try:
             while self._waiting:
-                try:
-                    written = os.write(self._fd, self._waiting[0])
-                except BlockingIOError:
-                    if not self._watched:
-                        self._watched = True
-                        loop.add(self._fd, self._writable, EVENT_WRITE)
-                    return
-                except BrokenPipeError:
-                    self._waiting.clear()  # a call or stop() says why
-                    break
-                self._waiting[0] = self._waiting[0][written:]
-                if not self._waiting[0]:
-                    self._waiting.popleft()
-            if self._watched:
-                self._watched = False
-                loop.remove(self._fd)
-            if self._ending and not self._pipe.closed:
-                self._pipe.close()
+                del self._waiting[: os.write(self._fd, self._waiting)]
+        except BlockingIOError:
+            if not self._watched:
+                self._watched = True
+                loop.add(self._fd, self._write, EVENT_WRITE)
+            return
+        except BrokenPipeError:
+            self._waiting.clear()  # a call or stop() says why
+        if self._watched:
+            self._watched = False
+            loop.remove(self._fd)
+        if self._ending and not self._pipe.closed:
+            self._pipe.close()
 
 
 def _decoded(data: bytes) -> str:

@@ -79,8 +79,9 @@ class StandardStreams:
 
     def disown(self, null_fd: int) -> None:
         """In a forked child, leave what is in the pipes to the parent."""
-        for stream in (self.stdin, self.stdout, self.stderr):
-            stream.disown(null_fd)
+        self.stdin.disown()
+        self.stdout.disown(null_fd)
+        self.stderr.disown(null_fd)
 
     def close(self) -> None:
         self.close_theirs()

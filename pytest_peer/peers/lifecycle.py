@@ -51,7 +51,6 @@ from . import failure
 from . import transitions
 from .process import PeerProcess
 from .record import Record
-from .transitions import EndStep
 from .transitions import Phase
 
 __tracebackhide__ = True
@@ -65,18 +64,17 @@ _NOTICE = 5.0
 
 
 class Owner(Protocol):
-    """What a life tells its supervisor, on threads of ours."""
+    """The supervisor, as a life sees it. Its methods are called on threads of ours.
+
+    `admit` takes the name and makes the directory, or raises, before the process starts. `down`
+    notes the reason before DOWN. `released` forgets the peer: nothing is left of it.
+    """
 
     mailboxes: Mailboxes
 
-    def admit(self, instance: PeerInstance, /) -> Artifacts:
-        """Take the name and make the directory, or raise: the process is about to be started."""
-
-    def down(self, instance: PeerInstance, /) -> object:
-        """Note the reason: the peer is about to be down."""
-
-    def released(self, instance: PeerInstance, /) -> object:
-        """Forget the peer: nothing is left of it."""
+    def admit(self, instance: PeerInstance, /) -> Artifacts: ...
+    def down(self, instance: PeerInstance, /) -> object: ...
+    def released(self, instance: PeerInstance, /) -> object: ...
 
 
 class ExpectedExit:
@@ -102,7 +100,7 @@ class PeerInstance:
     ) -> None:
         self.options = options
         self.requests: transitions.Requests = transitions.Requests()
-        self.process: PeerProcess = PeerProcess(options, self._process_ended)
+        self.process: PeerProcess = PeerProcess(options, lambda: loop.call_soon(self._see_end))
         self.record: Record = Record(options, self.process)
         self.client: RpcClient = RpcClient(
             self.record.whom, owner.mailboxes, lambda: self.stacks.record("a call timed out")
@@ -114,25 +112,18 @@ class PeerInstance:
         self.phase: Phase = Phase.NEW
         self._before_end = Phase.NEW
         self._changed = Event()
-        # For threads of ours only, to which no interrupt comes.
-        self._lock, self._writing = threading.RLock(), threading.RLock()
+        self._lock, self._writing = threading.RLock(), threading.RLock()  # for threads of ours
         self._timers: list[Timer] = []
         # On the event loop
-        self._expected = False
-        self._patient = True
-        self._linked = True
-        self._link_lost = False
+        self._linked = self._patient = True
+        self._expected = self._link_lost = False
 
     @property
     def state(self) -> PeerState:
-        """The phase as users know it."""
         return transitions.public_state(self.phase, self._before_end)
 
     def __repr__(self) -> str:
-        state = self.state
-        words = self.record.words() if state is PeerState.DOWN else str(state)
-        pid = self.process.interpreter.pid if self.process.interpreter else None
-        return f"<Peer {self.options.name} pid {pid}: {words}>"
+        return f"<Peer {self.record.in_words(self.state)}>"
 
     @property
     def excused(self) -> bool:
@@ -294,33 +285,26 @@ class PeerInstance:
         if Phase.STARTING < self.phase < Phase.DOWN:
             self.process.kill()
 
-    def _process_ended(self) -> None:
-        loop.call_soon(self._see_end)
-
     def _link_ended(self) -> None:
         self._linked = False
         loop.call_soon(self._see_end)
 
-    def _see_end(self) -> None:
+    def _see_end(self, patient: bool = True) -> None:
         """Look at a sign of the end; the first one makes it ENDING."""
+        self._patient &= patient
         if self._advance(Phase.ENDING):  # before the look at what expects it
             for expectation in tuple(self._expectations):
                 self._expected = True
                 if not self.requests.stop:  # `restart` stops; a block does not wait for that
                     expectation.instance = self
-            self._timers.append(loop.call_later(SAME_END, self._lose_patience))
-        exited, linked = self.process.exited.is_set(), self._linked
-        step = transitions.end_step(exited, not linked, self._patient)
-        if step is EndStep.CONCLUDE:
+            self._timers.append(loop.call_later(SAME_END, partial(self._see_end, False)))
+        step = transitions.end_step(self.process.exited.is_set(), not self._linked, self._patient)
+        if step is transitions.EndStep.CONCLUDE:
             self._conclude()
-        elif step is EndStep.KILL and not self._link_lost:
+        elif step is transitions.EndStep.KILL and not self._link_lost:
             self._link_lost = not self.process.ends()
             self.process.kill()
             self._timers.append(loop.call_later(KILLED, self._conclude))
-
-    def _lose_patience(self) -> None:
-        self._patient = False
-        self._see_end()
 
     def _conclude(self) -> None:
         if self._advance(Phase.CONCLUDING):

@@ -48,9 +48,12 @@ class Record:
         pid = self._process.pid
         return f"peer {self._options.name!r}" + (f" (pid {pid})" if pid is not None else "")
 
-    def words(self) -> str:
-        """Return how it ended, and after which time."""
-        return f"{self.reason} after {self.ended - self._process.start_time:.1f} s"
+    def in_words(self, state: PeerState) -> str:
+        """Return name, process id and state; for a peer that is down why and after which time."""
+        words = str(state)
+        if state is PeerState.DOWN:
+            words = f"{self.reason} after {self.ended - self._process.start_time:.1f} s"
+        return f"{self._options.name} pid {self._process.pid}: {words}"
 
     def never_started(self, exc: BaseException) -> None:
         """Note why there is no process."""

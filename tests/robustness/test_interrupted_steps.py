@@ -1,4 +1,4 @@
-"""An exception of a signal's handler at any step of our code: what was begun is known, or undone."""
+"""A signal handler raises at any step of our code: what was begun is undone, or known to others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest_peer
 
 
 @pytest.mark.parametrize("number", range(0, 140, 2))
-def test_an_interrupted_start_leaves_nothing(peer_factory, number):
+def test_interrupted_start_leaves_a_free_name(peer_factory, number):
     """The next test finds the name free, whatever came of this start."""
     try:
         with at_step(number):
@@ -30,7 +30,7 @@ def test_an_interrupted_start_leaves_nothing(peer_factory, number):
 
 
 @pytest.mark.parametrize("number", range(0, 280, 7))
-def test_an_interrupted_restart_may_be_repeated(peer_factory, number):
+def test_interrupted_restart_may_be_repeated(peer_factory, number):
     peer = peer_factory(name="interrupted-restart")
     try:
         with at_step(number):
@@ -41,7 +41,7 @@ def test_an_interrupted_restart_may_be_repeated(peer_factory, number):
 
 
 @pytest.mark.parametrize("number", range(0, 110, 4))
-def test_an_interrupted_stop_leaves_a_peer_that_can_be_killed(peer_factory, number):
+def test_interrupted_stop_leaves_a_peer_that_can_be_killed(peer_factory, number):
     """Also where the handling of one interrupt is interrupted by another."""
     peer = peer_factory(shutdown=None)
     peer.cast(wait_forever)
@@ -68,7 +68,7 @@ def test_an_interrupted_stop_leaves_a_peer_that_can_be_killed(peer_factory, numb
 
 
 @pytest.mark.parametrize("number", range(0, 80, 4))
-def test_an_interrupted_kill_may_be_repeated(peer_factory, number):
+def test_interrupted_kill_may_be_repeated(peer_factory, number):
     peer = peer_factory()
     try:
         with at_step(number):
@@ -80,7 +80,7 @@ def test_an_interrupted_kill_may_be_repeated(peer_factory, number):
 
 
 @pytest.mark.parametrize("number", range(0, 60, 5))
-def test_an_interrupted_expectation_excuses_nothing(tmp_path, number):
+def test_interrupted_expectation_excuses_no_death(tmp_path, number):
     peer = pytest_peer.start(artifacts=tmp_path)
     try:
         with at_step(number), peer.expect_death(0):
@@ -94,7 +94,7 @@ def test_an_interrupted_expectation_excuses_nothing(tmp_path, number):
 
 
 @pytest.mark.parametrize("number", range(0, 60, 5))
-def test_a_call_whose_submit_was_interrupted_is_not_waited_for(peer_factory, number):
+def test_shutdown_does_not_wait_for_an_interrupted_submit(peer_factory, number):
     peer = peer_factory()
     try:
         with at_step(number):
@@ -106,7 +106,7 @@ def test_a_call_whose_submit_was_interrupted_is_not_waited_for(peer_factory, num
 
 
 @pytest.mark.parametrize("number", range(0, 60, 5))
-def test_an_interrupted_wait_for_a_result_may_be_repeated(peer, number):
+def test_interrupted_wait_for_a_result_may_be_repeated(peer, number):
     future = peer.submit(operator.add, 1, 2)
     try:
         with at_step(number):
@@ -160,9 +160,7 @@ print(pytest_peer.eventually(begin, 10))
 
 @pytest.mark.parametrize("verb", ["start", "restart"])
 @pytest.mark.parametrize("times", ["1", "2"])
-def test_a_boot_that_is_interrupted_before_there_is_a_process_leaves_none(
-    run, tmp_path, verb, times
-):
+def test_boot_interrupted_before_its_fork_leaves_no_peer(run, tmp_path, verb, times):
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     (tmp_path / "slow.py").write_text(f"open({str(gate)!r}).read()")
@@ -170,7 +168,7 @@ def test_a_boot_that_is_interrupted_before_there_is_a_process_leaves_none(
 
 
 @pytest.mark.parametrize("number", ["0", "4", "8", "16", "32"])
-def test_a_fork_server_whose_start_is_interrupted_is_followed_by_another(run, number):
+def test_fork_server_whose_start_is_interrupted_is_replaced(run, number):
     """As when tests are collected."""
     program = """
 import os, sys, pytest_peer, steps
@@ -195,7 +193,7 @@ print(pytest_peer.eventually(lambda: len(servers()) == 1, 10))
 
 @pytest.mark.parametrize("say", ["call", "call_within", "submit", "cast", "send", "stop"])
 @pytest.mark.parametrize("number", [0, 3, 6, 10, 15, 20])
-def test_what_is_said_at_the_moment_of_the_death_learns_of_it(peer_factory, say, number):
+def test_message_at_the_moment_of_the_death_raises_it(peer_factory, say, number):
     peer = peer_factory(peer_down="continue")
     peer.call(operator.add, 1, 2)  # what it must know of modules goes before it, and not now
 

@@ -1,10 +1,8 @@
-"""A signal's handler, or a finalizer, that uses peers in the middle of anything: none waits for itself."""
+"""A signal handler or a finalizer uses peers in the middle of an action: no thread waits for itself."""
 
 from __future__ import annotations
 
 import pytest
-
-LIMIT = 15.0  # seconds; a thread that waits for itself does so for 20, or for ever
 
 HEAD = """
 import gc, operator, os, signal, sys, threading, time, types
@@ -30,45 +28,45 @@ ENDS = ["peer.kill()", "peer.stop()"]
 
 
 def handled(handler: str, interrupted: str, most: int, stride: int, wait_boot: bool = True) -> str:
-    limit = 15.0 if wait_boot else False
+    limit = 15.0 if wait_boot else False  # a thread that waits for itself does so for 20
     return HANDLED.format(
         handler=handler, interrupted=interrupted, most=most, stride=stride, wait_boot=limit
     )
 
 
 @pytest.mark.parametrize("does", ["peer.kill(signal.SIGCONT)", *ENDS])
-def test_handler_that_comes_while_a_peer_is_signalled(run, does):
+def test_handler_that_acts_during_kill(run, does):
     assert set(run(HEAD, handled(does, "peer.kill(signal.SIGCONT)", 30, 4))) == {"down"}
 
 
 @pytest.mark.parametrize("does", ENDS)
-def test_handler_that_ends_a_peer_while_something_is_said_to_it(run, does):
+def test_handler_that_ends_a_peer_during_cast(run, does):
     assert set(run(HEAD, handled(does, "peer.cast(operator.add, 1, 2)", 30, 3))) == {"down"}
 
 
 @pytest.mark.parametrize("does", ENDS)
-def test_handler_that_ends_a_peer_while_it_is_stopped(run, does):
+def test_handler_that_ends_a_peer_during_stop(run, does):
     assert set(run(HEAD, handled(does, "peer.stop()", 80, 9))) == {"down"}
 
 
 @pytest.mark.parametrize("does", ENDS)
-def test_handler_that_ends_a_peer_while_it_is_restarted(run, does):
+def test_handler_that_ends_a_peer_during_restart(run, does):
     assert set(run(HEAD, handled(does, "peer.restart()", 250, 21))) == {"down"}
 
 
 @pytest.mark.parametrize("does", ENDS)
-def test_handler_that_ends_a_peer_while_its_end_is_waited_for(run, does):
+def test_handler_that_ends_a_peer_during_wait_down(run, does):
     interrupted = "peer.cast(os._exit, 3); peer.wait_down(10)"
     assert set(run(HEAD, handled(does, interrupted, 60, 7))) == {"down"}
 
 
 @pytest.mark.parametrize("does", [*ENDS, "peer.wait_boot()"])
-def test_handler_that_comes_while_the_boot_is_waited_for(run, does):
+def test_handler_that_acts_during_wait_boot(run, does):
     assert set(run(HEAD, handled(does, "peer.wait_boot()", 20, 3, wait_boot=False))) == {"down"}
 
 
 @pytest.mark.parametrize("does", ENDS)
-def test_handler_that_ends_a_peer_while_an_answer_is_waited_for(run, does):
+def test_handler_that_ends_a_peer_during_result(run, does):
     interrupted = "peer.submit(time.sleep, 0.1).result(10)"
     assert set(run(HEAD, handled(does, interrupted, 60, 7))) == {"down"}
 

@@ -139,7 +139,7 @@ def test_stop_when_the_artifacts_have_been_removed(peer):
     assert peer.down_reason.exit_status == 0
 
 
-def test_threads_that_stop_kill_and_restart_a_peer_at_once_all_come_to_an_end(peer_factory):
+def test_concurrent_stop_kill_and_restart_all_return(peer_factory):
     peer = peer_factory(peer_down="continue")
 
     def use(verb: str) -> None:

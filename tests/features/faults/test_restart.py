@@ -166,7 +166,7 @@ def test_restarted_peer_ends_with_its_factory(pytester):
 # Several threads
 
 
-def test_threads_that_restart_a_peer_at_once_lose_no_life_of_it(peer_factory):
+def test_concurrent_restarts_lose_no_process(peer_factory):
     peer = peer_factory(peer_down="continue", wait_boot=False)
 
     def restart() -> None:
@@ -244,7 +244,7 @@ def test_restart_that_hangs_in_its_boot_blocks_no_other_thread(peer_factory, gat
             hangs.result(LONG)
 
 
-def test_a_forked_child_can_restart_a_peer_that_another_thread_restarts_at_that_moment(peer):
+def test_forked_child_can_restart_a_peer_during_another_restart(peer):
     held, (read, write) = Held(), os.pipe()
     with ThreadPoolExecutor() as threads:
         restarting = threads.submit(peer.restart, post_process_args=held)
@@ -265,7 +265,7 @@ def test_a_forked_child_can_restart_a_peer_that_another_thread_restarts_at_that_
 
 
 @pytest.mark.parametrize("what", ["stdin", "stdout", "stderr", "artifacts"])
-def test_until_a_restart_has_a_process_the_handle_shows_the_old_life(peer, what):
+def test_handle_shows_the_old_process_until_there_is_a_new_one(peer, what):
     held, before = Held(), getattr(peer, what)
     with ThreadPoolExecutor() as threads:
         restarting = threads.submit(peer.restart, post_process_args=held)
@@ -277,7 +277,7 @@ def test_until_a_restart_has_a_process_the_handle_shows_the_old_life(peer, what)
 
 
 @pytest.mark.parametrize("verb", ["stop", "kill"])
-def test_an_end_before_a_restart_has_a_process_is_that_of_the_old_life(peer, verb):
+def test_end_before_a_restart_has_a_process_is_the_old_ones(peer, verb):
     held = Held()
     with ThreadPoolExecutor() as threads:
         restarting = threads.submit(peer.restart, post_process_args=held)
@@ -289,7 +289,7 @@ def test_an_end_before_a_restart_has_a_process_is_that_of_the_old_life(peer, ver
     assert peer.call_within(LONG, int) == 0
 
 
-def test_a_scope_that_ends_in_the_middle_of_a_restart_leaves_no_process(pytester):
+def test_scope_that_ends_during_a_restart_leaves_no_process(pytester):
     pytester.makepyfile(
         """
         import os, threading
