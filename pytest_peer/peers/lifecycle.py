@@ -88,7 +88,7 @@ class PeerInstance:
     """One life of a peer. Nothing is done before `start`.
 
     :param expectations: Those who wait for the peer's death, in this life or in the next.
-    :param publish: Called on the boot thread when there is a process.
+    :param publish: Called on the boot thread before it starts the process.
     """
 
     def __init__(
@@ -215,6 +215,7 @@ class PeerInstance:
 
     def _boot(self, booted: Callable[[], object] | None) -> None:
         self._advance(Phase.STARTING)
+        self._publish(self)
         try:
             loop.start()
             if self.requests.kill or self.requests.stop:
@@ -222,7 +223,6 @@ class PeerInstance:
             self.record.artifacts = self.owner.admit(self)
             directory = self.record.artifacts.path
             self.process.start(directory, self.stacks.begin(directory))
-            self._publish(self)
         except BaseException as exc:
             self.record.never_started(exc)
             self._go_down()

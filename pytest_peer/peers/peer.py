@@ -54,35 +54,39 @@ class Peer(Executor):
         """:private: made by a supervisor, its owner."""
         self._owner = owner
         self._expectations: set[ExpectedExit] = set()
-        self._instance: PeerInstance | None = None
+        # The life that had a process last, and the one that was begun after it.
+        self._lives: tuple[PeerInstance, ...] = ()
         # One for each process: a thread that is not in a forked child may have held the parent's.
         self._turns: dict[int, Condition] = {}
 
     @property
     def instance(self) -> PeerInstance:
-        """:private: its present life, which has a process or had one."""
-        assert self._instance is not None
-        return self._instance
+        """:private: the present life: the last one that has or had a process."""
+        for life in reversed(self._lives):
+            if life.process.started:
+                return life
+        raise AssertionError("a peer without a process")
 
     @property
     def has_process(self) -> bool:
-        """:private: whether there is a life."""
-        return self._instance is not None
+        """:private: whether there is a present life."""
+        return any(life.process.started for life in self._lives)
 
     def begin(self, options: PeerOptions) -> PeerInstance:
-        """:private: begin a life, which is the present one as soon as it has a process."""
+        """:private: begin a life, which is the present one when it has a process."""
         instance = PeerInstance(options, self._owner, self._expectations, self._publish)
         wait = options.wait_boot
         instance.start(functools.partial(wait, self) if callable(wait) else None)
         return instance
 
     def _publish(self, instance: PeerInstance) -> None:
-        self._instance = instance
+        # On the boot thread: whichever comes to that can be stopped and killed from now on.
+        present = [life for life in self._lives if life.process.started]
+        self._lives = (*present[-1:], instance)
 
     def abort(self) -> None:
-        """:private: kill it if there is a process."""
-        if self._instance is not None:
-            shutdown.kill([self._instance])
+        """:private: kill it if it has begun."""
+        shutdown.kill(self._lives)
 
     # What it is
 
@@ -272,7 +276,7 @@ class Peer(Executor):
 
         When this returns, the process and everything it started is gone. Harmless when it is down already.
         """
-        shutdown.stop([self.instance])
+        shutdown.stop(self._lives)
 
     def kill(self, signal: int = SIGKILL) -> None:
         """Send a signal to the peer. If it dies of that signal, its death was asked for.
@@ -280,7 +284,7 @@ class Peer(Executor):
         With SIGKILL the peer, and all that it started, is gone when this returns.
         """
         if signal == SIGKILL:
-            shutdown.kill([self.instance])
+            shutdown.kill(self._lives)
         else:
             self.instance.signal(signal)
 

@@ -13,7 +13,7 @@ import operator, os, sys, threading
 import pytest_peer, pytest_peer.launch.forkserver
 gate = sys.argv[1]
 peer = pytest_peer.start(start_method="forkserver")
-pytest_peer.launch.forkserver.preload[:] = ["fails"]
+pytest_peer.launch.forkserver.preload.modules[:] = ["fails"]
 sys.path.insert(0, os.path.dirname(gate))
 
 def restart():
