@@ -1,7 +1,7 @@
 """The event loop: one thread that waits for the descriptors and the timers of all peers.
 
 The thread starts with the first use and stays. Callbacks run on it one at a time, and must be
-short. While one runs, `remove` waits, so that a descriptor may be closed right after it was removed.
+short. While one runs, `remove` waits, so a descriptor may be closed right after it was removed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Peers without pytest: `start`, `start_link`, `mailbox`; and their end at the end of the process."""
+"""Peers without pytest: `start`, `start_link`, `mailbox`, and the end at the process's exit."""
 
 from __future__ import annotations
 

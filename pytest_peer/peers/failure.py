@@ -79,7 +79,7 @@ class Crash:
 
 
 def crash(process: PeerProcess, status: ExitStatus | None, directory: Path) -> Crash:
-    """Secure what the process has left, if a signal has ended it that means a fault."""
+    """Secure what the process has left, if it died of a signal that means a fault."""
     pid = process.pid
     number = status.signal if status is not None else None
     if number is None or number not in CRASH_SIGNALS or pid is None:
@@ -100,20 +100,23 @@ def crash(process: PeerProcess, status: ExitStatus | None, directory: Path) -> C
 
 
 def boot_timeout(who: str, process: PeerProcess, seconds: float | None) -> BootTimeout:
-    """It has not booted yet, and goes on."""
+    """Return the error of a wait for a boot, which goes on."""
     what = f"{who} is still booting after {seconds:g} s"
     return BootTimeout(
         what, argv=process.argv, output=process.streams.text() if process.started else ""
     )
 
 
-#: What a system that refuses something lacks, by the number of its error.
+#: What the system lacks when it refuses something, by the number of its error.
 _LACKING = {
-    errno.EMFILE: "the origin has no descriptors left; raise RLIMIT_NOFILE (ulimit -n), a peer takes 7",
+    errno.EMFILE: "the origin has no descriptors left; raise RLIMIT_NOFILE (ulimit -n), "
+    "a peer takes 7",
     errno.ENFILE: "the system has no descriptors left (fs.file-max)",
-    errno.EAGAIN: "no more processes or threads for this user, or in this container (ulimit -u, pids.max)",
+    errno.EAGAIN: "no more processes or threads for this user, or in this container "
+    "(ulimit -u, pids.max)",
     errno.ENOMEM: "no memory left (RLIMIT_AS, or the system's)",
-    errno.ENOSPC: "no room for the peer's artifacts; empty the disk, or give the option `artifacts`",
+    errno.ENOSPC: "no room for the peer's artifacts; empty the disk, "
+    "or give the option `artifacts`",
 }
 
 
@@ -122,11 +125,11 @@ _THREADLESS = ("can't start new thread", "daemon threads are disabled")
 
 
 def start_error(name: str, exc: BaseException) -> BaseException:
-    """Why there is no process: `exc`, or what that means, if the system refuses what a peer needs at the origin."""
+    """Return why there is no process: `exc`, or what it means if the system refuses something."""
     threadless = isinstance(exc, RuntimeError) and str(exc).startswith(_THREADLESS)
     if isinstance(exc, BootError) or not (isinstance(exc, OSError) or threadless):
         return exc
-    refused = str(exc) == _THREADLESS[0]  # else it tells why
+    refused = str(exc) == _THREADLESS[0]  # else the text has the reason
     number = errno.EAGAIN if refused else getattr(exc, "errno", None)
     advice = f"; {_LACKING[number]}" if number in _LACKING else ""
     return BootError(f"peer {name!r} could not be started: {exc}{advice}")
@@ -138,9 +141,12 @@ def disowned(who: str) -> PeerDown:
 
 
 def not_gone(who: str, seconds: float, state: str) -> PeerDown:
-    """Something that was killed does not end: a kernel's wait, a debugger, or a fault of ours. Shows what this process does meanwhile.
+    """Return the error for a process that was killed and does not end.
 
-    :param state: of the process, in words; empty if nobody knows.
+    The kernel waits for something, a debugger holds it, or the fault is ours: the error shows what
+    the threads of this process do meanwhile.
+
+    :param state: Of the process, in words; empty if unknown.
     """
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     stacks = [

@@ -28,9 +28,11 @@ _OUTCOMES = {
 
 @final
 class PeerGroup(Sequence[Peer]):
-    """Peers in order. Results come in the same order; failures as an ``ExceptionGroup`` whose members say which peer.
+    """Peers in order, with the verbs of a peer. `Peer.map` alone differs: see `map`.
 
-    A member that skips, or fails as expected, does so for the test, unless another one fails.
+    Each verb acts on all members at the same time. Results come in the members' order, failures as
+    one ``ExceptionGroup`` that says which peer each is from. A member that skips, or fails as
+    expected, does so for the test, unless another one fails.
     """
 
     def __init__(self, peers: Sequence[Peer]) -> None:
@@ -53,13 +55,14 @@ class PeerGroup(Sequence[Peer]):
         return f"<PeerGroup {', '.join(map(repr, self._peers))}>"
 
     def call(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> list[Any]:
-        """`Peer.call` on every member at the same time."""
+        """Call `fn` on every member; see `Peer.call`."""
         return self._results([partial(peer.submit, fn, *args, **kwargs) for peer in self._peers])
 
     def map(self, fn: Callable[..., Any] | str, /, *iterables: Any) -> list[Any]:
-        """`Peer.call` on every member at the same time, each with its own arguments: the first takes the first of each.
+        """Call `fn` on every member, each with its own arguments.
 
-        :raises ValueError: an iterable has not as many items as there are members.
+        :param iterables: The first member is given the first item of each.
+        :raises ValueError: An iterable has not as many items as there are members.
         """
         rows = list(zip(self._peers, *iterables, strict=True))
         return self._results([partial(peer.submit, fn, *row) for peer, *row in rows])
@@ -67,11 +70,11 @@ class PeerGroup(Sequence[Peer]):
     def submit(
         self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any
     ) -> list[PeerFuture]:
-        """`Peer.submit` on every member."""
+        """Call `fn` on every member without waiting; see `Peer.submit`."""
         return [peer.submit(fn, *args, **kwargs) for peer in self._peers]
 
     def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
-        """`Peer.cast` on every member."""
+        """Run `fn` on every member, and wait for no answer; see `Peer.cast`."""
         failures: list[tuple[Peer, BaseException]] = []
         for peer in self._peers:
             try:
@@ -81,12 +84,12 @@ class PeerGroup(Sequence[Peer]):
         self._raise(failures)
 
     def stop(self) -> None:
-        """`Peer.stop` on every member at the same time."""
-        shutdown.stop([peer.instance for peer in self._peers])
+        """Stop all members; see `Peer.stop`."""
+        shutdown.stop([life for peer in self._peers for life in peer.lives.stoppable])
 
     def kill(self) -> None:
-        """`Peer.kill` on every member at the same time."""
-        shutdown.kill([peer.instance for peer in self._peers])
+        """Kill all members with SIGKILL; see `Peer.kill`."""
+        shutdown.kill([life for peer in self._peers for life in peer.lives.stoppable])
 
     def _raise(self, failures: list[tuple[Peer, BaseException]]) -> None:
         if failures and all(_is_outcome(exc) for _, exc in failures):

@@ -22,7 +22,7 @@ Where there never was a process, the boot thread does the worker's part. A *sign
 end of the process, that of the link, or a boot that failed; the event loop hears of all three.
 
 Threads of users change no phase. They set a field of `Requests`, wake the event loop by
-`EventLoop.call_soon`, and wait for a phase; every change wakes all who wait for one. So an interrupt
+`EventLoop.call_soon`, and wait for a phase. Every change of it wakes all that wait. So an interrupt
 of a user's thread, Ctrl-C or a time limit, cannot lose a process, a name or a waiting thread.
 """
 
@@ -60,7 +60,7 @@ SAME_END = 1.0
 #: Seconds for a killed process to be gone. It takes milliseconds, unless the machine itself hangs.
 KILLED = 20.0
 #: Seconds for a peer to notice that its link was cut, before it is killed.
-_NOTICE = 5.0
+_NOTICE = 1.0
 
 
 class Owner(Protocol):
@@ -88,7 +88,7 @@ class PeerInstance:
     """One life of a peer. Nothing is done before `start`.
 
     :param expectations: Those who wait for the peer's death, in this life or in the next.
-    :param publish: Called on the boot thread when there is a process.
+    :param publish: Called on the boot thread before it starts the process.
     """
 
     def __init__(
@@ -215,6 +215,7 @@ class PeerInstance:
 
     def _boot(self, booted: Callable[[], object] | None) -> None:
         self._advance(Phase.STARTING)
+        self._publish(self)
         try:
             loop.start()
             if self.requests.kill or self.requests.stop:
@@ -222,7 +223,6 @@ class PeerInstance:
             self.record.artifacts = self.owner.admit(self)
             directory = self.record.artifacts.path
             self.process.start(directory, self.stacks.begin(directory))
-            self._publish(self)
         except BaseException as exc:
             self.record.never_started(exc)
             self._go_down()

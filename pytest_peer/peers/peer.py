@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from signal import SIGKILL
@@ -19,70 +16,44 @@ from typing import final
 from typing import overload
 
 from ..core.options import PeerOptions
-from ..core.options import checked
 from ..core.states import DownReason
 from ..core.states import PeerState
-from ..core.sync import Condition
 from ..core.timeouts import seconds
 from ..evidence.output import InputStream
 from ..evidence.output import OutputStream
 from ..link.futures import PeerFuture
 from ..link.futures import results
 from . import shutdown
-from .lifecycle import ExpectedExit
 from .lifecycle import Owner
 from .lifecycle import PeerInstance
+from .lives import Lives
 
 __tracebackhide__ = True
 
 T = TypeVar("T")
 
-#: How long `pause` waits for the process to have stopped; it takes microseconds unless something is wrong.
+#: Seconds for which `pause` waits until the process has stopped; microseconds mostly.
 _PAUSE_SECONDS = 1.0
 
 
 @final
 class Peer(Executor):
-    """A Python process that this one started and controls.
+    """A Python process that this one started and controls. Erlang's module ``peer``.
 
-    Get one from the fixtures `peer` and `peer_factory`, or from `pytest_peer.start`. It is also a
-    `concurrent.futures.Executor`, and a context manager that stops it. Calls do not wait for each other: the first runs on the
-    peer's main thread, others that come meanwhile on threads of their own. Erlang's ``peer``.
+    The fixtures `peer` and `peer_factory` give peers, and `pytest_peer.start`. A peer is also a
+    `concurrent.futures.Executor`, and a context manager that stops it. Calls do not wait for each
+    other: the first runs on the peer's main thread, others meanwhile on threads of their own.
     """
 
     def __init__(self, owner: Owner) -> None:
-        """:private: made by a supervisor, its owner."""
-        self._owner = owner
-        self._expectations: set[ExpectedExit] = set()
-        self._instance: PeerInstance | None = None
-        # One for each process: a thread that is not in a forked child may have held the parent's.
-        self._turns: dict[int, Condition] = {}
+        """:private: made by a supervisor, its owner; `lives.begin` starts it."""
+        #: :private:
+        self.lives: Lives = Lives(owner, lambda wait_boot: wait_boot(self))
 
     @property
     def instance(self) -> PeerInstance:
-        """:private: its present life, which has a process or had one."""
-        assert self._instance is not None
-        return self._instance
-
-    @property
-    def has_process(self) -> bool:
-        """:private: whether there is a life."""
-        return self._instance is not None
-
-    def begin(self, options: PeerOptions) -> PeerInstance:
-        """:private: begin a life, which is the present one as soon as it has a process."""
-        instance = PeerInstance(options, self._owner, self._expectations, self._publish)
-        wait = options.wait_boot
-        instance.start(functools.partial(wait, self) if callable(wait) else None)
-        return instance
-
-    def _publish(self, instance: PeerInstance) -> None:
-        self._instance = instance
-
-    def abort(self) -> None:
-        """:private: kill it if there is a process."""
-        if self._instance is not None:
-            shutdown.kill([self._instance])
+        """:private: its present life."""
+        return self.lives.present
 
     # What it is
 
@@ -131,7 +102,10 @@ class Peer(Executor):
 
     @property
     def artifacts(self) -> Path:
-        """The directory with ``stdout.log``, ``stderr.log``, ``manifest.json``, and ``stacks.txt``, ``crash.txt`` when there was a reason."""
+        """The directory with ``stdout.log``, ``stderr.log``, ``manifest.json``.
+
+        ``stacks.txt`` and ``crash.txt`` are there when there was a reason for them.
+        """
         return self.instance.record.artifacts.path
 
     @property
@@ -162,14 +136,17 @@ class Peer(Executor):
     @overload
     def call(self, fn: str, /, *args: Any, **kwargs: Any) -> Any: ...
     def call(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
-        """Run ``fn(*args, **kwargs)`` there and return its value or raise its exception; ``peer:call``.
+        """Run ``fn(*args, **kwargs)`` in the peer. Erlang's ``peer:call/4``.
 
-        A coroutine function runs on an event loop that lives as long as the peer. ``"module:qualname"`` names what cannot be
-        imported here. The limit is the option ``call_timeout``.
+        The time limit is the option ``call_timeout``, 60 seconds by default.
 
-        :raises CallTimeout: no answer in time; the function goes on, its answer is dropped, the peer stays usable.
-        :raises PeerDown: the peer has ended.
-        :raises EncodeError: the call or its result cannot be sent.
+        :param fn: A callable, or ``"module:qualname"`` for what cannot be imported here. A
+            coroutine function runs on an event loop that lives as long as the peer.
+        :returns: What `fn` returns. What it raises is raised here.
+        :raises CallTimeout: No answer in time. The function goes on, its answer is dropped, the
+            peer stays usable.
+        :raises PeerDown: The peer has ended.
+        :raises EncodeError: The call or its result cannot be sent.
         """
         _check_callable(fn)
         life = self.instance
@@ -178,15 +155,19 @@ class Peer(Executor):
     def call_within(
         self, timeout: float | None, fn: Callable[..., T] | str, /, *args: Any, **kwargs: Any
     ) -> T:
-        """`call` with a limit of its own, in seconds; ``None`` for no limit."""
+        """Call with a time limit of its own; see `call`. Erlang's ``peer:call/5``.
+
+        :param timeout: Seconds; ``None`` for no limit.
+        """
         _check_callable(fn)
         result: T = self.instance.client.call(fn, args, kwargs, seconds("call_within", timeout))
         return result
 
     def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> PeerFuture:
-        """`call` without waiting: a future, whose ``result(timeout)`` is what `call` returns or raises.
+        """Call without waiting; see `call`.
 
-        :raises PeerDown: the peer has ended.
+        :returns: A future. Its ``result(timeout)`` returns or raises what `call` does.
+        :raises PeerDown: The peer has ended.
         """
         return self._submit(fn, args, kwargs)
 
@@ -198,12 +179,15 @@ class Peer(Executor):
         timeout: float | None = None,
         chunksize: int = 1,  # noqa: ARG002 - Executor's; there is nothing to be gained by it
     ) -> Iterator[Any]:
-        """``Executor.map``: submit a call for every row of the iterables, and give the results in order."""
+        """Submit a call for every row of the iterables, and give the results in order.
+
+        :param timeout: Seconds for all of them together; ``None`` for no limit.
+        """
         futures = [self._submit(fn, row, {}) for row in zip(*iterables, strict=False)]
         return results(futures, seconds("timeout", timeout))
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
-        """`call` for asyncio: await the outcome."""
+        """Call and await the outcome, for asyncio; see `call`."""
         calls = self.instance.client
         future = self._submit(fn, args, kwargs)
         try:
@@ -212,19 +196,25 @@ class Peer(Executor):
             calls.drop(future)
 
     def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
-        """Run it there and do not wait; ``peer:cast``. An exception is written to the peer's stderr.
+        """Run `fn` in the peer, and wait for no answer. Erlang's ``peer:cast/4``.
 
-        :raises PeerDown: the peer has ended.
-        :raises EncodeError: it cannot be sent.
+        An exception is written to the peer's stderr. While the peer boots, this waits for the boot.
+
+        :raises PeerDown: The peer has ended.
+        :raises EncodeError: The call cannot be sent.
         """
         _check_callable(fn)
         self.instance.client.cast(fn, args, kwargs)
 
     def send(self, mailbox: str, message: object) -> None:
-        """Put a message into a mailbox of the peer, where ``pytest_peer.here.mailbox(name)`` gets it; ``peer:send``.
+        """Put a message into a mailbox of the peer. Erlang's ``peer:send/3``.
 
-        :raises PeerDown: the peer has ended.
-        :raises EncodeError: it cannot be sent.
+        There ``pytest_peer.here.mailbox(name)`` gets it. While the peer boots, this waits for the
+        boot.
+
+        :param mailbox: The mailbox's name.
+        :raises PeerDown: The peer has ended.
+        :raises EncodeError: The message cannot be sent.
         """
         self.instance.client.send(mailbox, message)
 
@@ -235,31 +225,32 @@ class Peer(Executor):
         return self.instance.client.submit(fn, args, kwargs)
 
     def dump_stacks(self) -> str:
-        """Every thread's Python stack in the peer, as text.
+        """Return the Python stack of every thread of the peer, as text.
 
-        Also of one that holds the GIL in C, which is asked by a signal; its C frames are told too if ``py-spy`` or ``pystack`` is
-        installed.
+        A thread that holds the GIL in C is asked by a signal; its C frames are shown as well if
+        ``py-spy`` or ``pystack`` is installed.
 
-        :raises TimeoutError: nothing could be found; says in which state the process is.
-        :raises PeerDown: the peer has ended.
+        :raises TimeoutError: Nothing could be found; says in which state the process is.
+        :raises PeerDown: The peer has ended.
         """
         return self.instance.stacks.take()
 
     # Life and death
 
     def wait_boot(self, timeout: float | None = None) -> None:
-        """Wait until it runs.
+        """Wait until the peer runs.
 
-        :param timeout: seconds, ``None`` for no limit; after it the peer goes on booting.
-        :raises BootError: it failed.
-        :raises BootTimeout: it still boots.
+        :param timeout: Seconds, ``None`` for no limit. After it the peer goes on booting.
+        :raises BootError: The boot has failed.
+        :raises BootTimeout: The peer still boots.
         """
         self.instance.wait_boot(seconds("timeout", timeout))
 
     def wait_down(self, timeout: float | None = None) -> DownReason:
-        """Wait until it is down, and return why.
+        """Wait until the peer is down, and return why.
 
-        :raises TimeoutError: it is not, within `timeout` seconds.
+        :param timeout: Seconds, ``None`` for no limit.
+        :raises TimeoutError: It is not down in time.
         """
         instance, limit = self.instance, seconds("timeout", timeout)
         if not instance.wait_down(limit):
@@ -268,19 +259,25 @@ class Peer(Executor):
         return instance.record.reason
 
     def stop(self) -> None:
-        """End it as the option ``shutdown`` says; ``peer:stop``.
+        """End the peer as the option ``shutdown`` says. Erlang's ``peer:stop/1``.
 
-        When this returns, the process and everything it started is gone. Harmless when it is down already.
+        When this returns, the process and everything it started is gone, unless the option is
+        ``"close"``. Does nothing to a peer that is down.
+
+        :raises PeerDown: The process is not gone 20 seconds after it was killed.
         """
-        shutdown.stop([self.instance])
+        shutdown.stop(self.lives.stoppable)
 
     def kill(self, signal: int = SIGKILL) -> None:
         """Send a signal to the peer. If it dies of that signal, its death was asked for.
 
-        With SIGKILL the peer, and all that it started, is gone when this returns.
+        :param signal: With SIGKILL, the default, the peer and all that it started is gone when
+            this returns. Another signal has been sent then.
+        :raises PeerDown: The process is not gone 20 seconds after it was killed.
+        :raises OSError: There is no such signal.
         """
         if signal == SIGKILL:
-            shutdown.kill([self.instance])
+            shutdown.kill(self.lives.stoppable)
         else:
             self.instance.signal(signal)
 
@@ -292,48 +289,47 @@ class Peer(Executor):
         self.instance.process.pause(_PAUSE_SECONDS)
 
     def resume(self) -> None:
-        """Let it go on after `pause`."""
+        """Let the peer and all that it started go on after `pause`."""
         self.instance.process.resume()
 
     def restart(self, **changes: Any) -> Peer:
-        """Stop it if necessary, start it again under its name and options, with `changes`, and return it.
+        """Stop the peer if necessary, start it again under its name, and return it.
 
-        The same handle has a new process; ``down_reason`` is cleared, output and artifacts begin anew in another directory. Of
-        several threads that restart it at once, each stops what the one before has started, be it only booting.
+        The same handle has a new process. ``down_reason`` is cleared; output and artifacts begin
+        anew in another directory. Of several threads that restart it at once, each stops what the
+        one before has started.
+
+        :param changes: Options that differ from those it has.
+        :raises BootError: The peer did not boot.
         """
-        instance = self._renew(changes)
+        instance = self.lives.renew(changes)
         if instance.options.awaits_boot:
             instance.wait_boot(None)
         return self
 
-    def _renew(self, changes: Mapping[str, Any]) -> PeerInstance:
-        while True:
-            ended = self.instance
-            values = {name: getattr(ended.options, name) for name in PeerOptions.__slots__}
-            options = checked({**values, **changes})  # before anything is stopped
-            shutdown.stop([ended], wait_closed=True)
-            # Threads take turns to begin a life, but none waits for the boot of another's.
-            with self._turns.setdefault(os.getpid(), Condition()):
-                if self.instance is ended:
-                    return self.begin(options)
-
     @contextlib.contextmanager
     def expect_death(self, timeout: float | None = 5.0) -> Iterator[Peer]:
-        """A block in which the peer goes down by what the test does in it: such a death counts as asked for, whatever `peer_down` is.
+        """Expect the peer to go down in the block: its death counts as asked for.
 
-        Gives the peer, whose `down_reason` says afterwards how it died. Calls that the death interrupts raise `PeerDown` as ever;
-        an exception leaves the block at once. A peer that died in the block and was restarted there has died.
+        Gives the peer, whose `down_reason` says afterwards how it died. Calls that the death
+        interrupts raise `PeerDown` as ever, and an exception leaves the block at once. A peer that
+        died in the block and was restarted there has died.
 
-        :param timeout: seconds from the end of the block to the death, ``None`` for no limit.
-        :raises TimeoutError: it still runs then; with its stacks.
-        :raises PeerDown: it was down before the block.
+        :param timeout: Seconds from the end of the block to the death, 5 by default; ``None`` for
+            no limit.
+        :raises TimeoutError: The peer still runs then; with its stacks.
+        :raises PeerDown: The peer was down before the block.
         """
         limit = seconds("timeout", timeout)
-        with shutdown.expected_death(lambda: self.instance, self._expectations, limit):
+        with shutdown.expected_death(lambda: self.instance, self.lives.expectations, limit):
             yield self
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """``Executor.shutdown``: pending calls finish, then `stop`; without `wait`, or with `cancel_futures`, just `stop`."""
+        """Let pending calls finish, and stop the peer: ``Executor.shutdown``.
+
+        :param wait: Whether to wait for pending calls.
+        :param cancel_futures: Whether to stop at once all the same.
+        """
         if wait and not cancel_futures:
             self.instance.client.wait_pending()
         self.stop()

@@ -81,7 +81,7 @@ class Supervisor:
             if chosen.awaits_boot:
                 peer.wait_boot()
         except BaseException:
-            peer.abort()  # Ctrl-C, or a time limit of the test, while it boots
+            peer.lives.abort()  # Ctrl-C, or a time limit of the test, while it boots
             raise
         return peer
 
@@ -111,11 +111,11 @@ class Supervisor:
         try:
             failures = _failures(self._begin, peers, every)
             begun = [peer for peer, each in zip(peers, every, strict=True) if each.awaits_boot]
-            failures += _failures(Peer.wait_boot, [peer for peer in begun if peer.has_process])
+            failures += _failures(Peer.wait_boot, [peer for peer in begun if peer.lives.started])
             if failures:
                 raise ExceptionGroup(f"{len(failures)} of {count} peers did not boot", failures)
         except BaseException:
-            shutdown.kill([peer.instance for peer in peers if peer.has_process])
+            shutdown.kill([peer.instance for peer in peers if peer.lives.started])
             raise
         return PeerGroup(peers)
 
@@ -127,7 +127,7 @@ class Supervisor:
                 "and its greenlets cannot control peers; patch in the peer, by its first call, "
                 "and not where pytest runs"
             )
-        peer.begin(options)
+        peer.lives.begin(options)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -13,7 +13,7 @@ import operator, os, sys, threading
 import pytest_peer, pytest_peer.launch.forkserver.registry
 gate = sys.argv[1]
 peer = pytest_peer.start(start_method="forkserver")
-pytest_peer.launch.forkserver.registry.preload.modules = ["fails"]
+pytest_peer.launch.forkserver.preload.modules[:] = ["fails"]
 sys.path.insert(0, os.path.dirname(gate))
 
 def restart():
@@ -26,8 +26,7 @@ thread = threading.Thread(target=restart, daemon=True)
 thread.start()
 try:
     with open(gate, "w"):  # when the fork server waits at it
-        future = peer.submit(operator.add, 1, 2)
-    future.result(10)
+        peer.submit(operator.add, 1, 2).result(10)
 except pytest_peer.PeerDown:
     print("down")
 """

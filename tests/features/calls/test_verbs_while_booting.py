@@ -59,10 +59,10 @@ def test_result_within_its_own_limit_while_booting(booting: Peer, gate: Gate) ->
     assert future.result(LONG) == booting.pid
 
 
-def test_calls_submitted_while_booting_are_made_in_order(booting: Peer, gate: Gate) -> None:
+def test_calls_submitted_while_booting_are_all_made(booting: Peer, gate: Gate) -> None:
     futures = [booting.submit(count) for _ in range(20)]
     gate.open()
-    assert [future.result(LONG) for future in futures] == list(range(1, 21))
+    assert sorted(future.result(LONG) for future in futures) == list(range(1, 21))
 
 
 def test_cast_and_send_wait_for_the_boot(booting: Peer, gate: Gate) -> None:

@@ -1,0 +1,92 @@
+"""The lives of one peer: which is the present one, and how the next follows it."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.options import PeerOptions
+from ..core.options import checked
+from ..core.sync import Condition
+from . import shutdown
+from .lifecycle import ExpectedExit
+from .lifecycle import Owner
+from .lifecycle import PeerInstance
+from .transitions import Phase
+
+__tracebackhide__ = True
+
+
+class Lives:
+    """One at a time; while the next is being started, the one before is still the present one.
+
+    :param on_boot: Called by the option ``wait_boot`` that is a callable.
+    """
+
+    def __init__(self, owner: Owner, on_boot: Callable[[Callable[..., object]], object]) -> None:
+        #: The blocks that wait for the peer's death, in whichever life it comes.
+        self.expectations: set[ExpectedExit] = set()
+        self._owner = owner
+        self._on_boot = on_boot
+        # The life that had a process last, and those that were begun after it.
+        self._lives: tuple[PeerInstance, ...] = ()
+        # One for each process: a thread that is not in a forked child may have held the parent's.
+        self._turns: dict[int, Condition] = {}
+
+    @property
+    def present(self) -> PeerInstance:
+        """The last life that has or had a process."""
+        for life in reversed(self._lives):
+            if life.process.started:
+                return life
+        raise AssertionError("a peer without a process")
+
+    @property
+    def stoppable(self) -> tuple[PeerInstance, ...]:
+        """The present life, and those that begin."""
+        return self._lives
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a present life."""
+        return any(life.process.started for life in self._lives)
+
+    def begin(self, options: PeerOptions) -> PeerInstance:
+        """Begin a life, which becomes the present one when it has a process.
+
+        An interrupt or an error leaves none.
+        """
+        instance = PeerInstance(options, self._owner, self.expectations, self._publish)
+        wait = options.wait_boot
+        instance.start(functools.partial(self._on_boot, wait) if callable(wait) else None)
+        return instance
+
+    def _publish(self, instance: PeerInstance) -> None:
+        # On the boot thread. From now on this life can be stopped and killed, as others that begin.
+        present = [life for life in self._lives if life.process.started][-1:]
+        begun = [life for life in self._lives if life.phase < Phase.DOWN and life not in present]
+        self._lives = (*present, *begun, instance)
+
+    def renew(self, changes: Mapping[str, Any]) -> PeerInstance:
+        """Stop the present life, begin the next, and return it.
+
+        Threads take turns to begin a life, but none waits for the boot of another's. If no process
+        can be started, the present life stays.
+
+        :param changes: Of the options of the present life.
+        """
+        while True:
+            ended = self.present
+            values = {name: getattr(ended.options, name) for name in PeerOptions.__slots__}
+            options = checked({**values, **changes})  # before anything is stopped
+            shutdown.stop([ended], wait_closed=True)
+            with self._turns.setdefault(os.getpid(), Condition()):
+                if self.present is ended:
+                    return self.begin(options)
+
+    def abort(self) -> None:
+        """Kill the present life, if there is one; `begin` has seen to what had no process."""
+        shutdown.kill([life for life in self._lives if life.process.started])
