@@ -130,8 +130,6 @@ class PeerInstance:
         """Whether the end was asked for, so that no test fails or warns for it."""
         return transitions.is_excused(self.requests, self._expected, self.process.exit_status)
 
-    # For threads of users: they ask and wait
-
     def start(self, booted: Callable[[], object] | None = None) -> None:
         """Start the process; the boot goes on in the background.
 
@@ -228,8 +226,7 @@ class PeerInstance:
             self._go_down()
             return
         self._advance(Phase.BOOTING)
-        # The event loop does nothing about these before there is a process.
-        if self.requests.kill or self.requests.stop:
+        if self.requests.kill or self.requests.stop:  # ignored before there was a process
             loop.call_soon(self._heed_requests)
         if self.process.exited.is_set():
             loop.call_soon(self._see_end)

@@ -109,7 +109,7 @@ class ForkServer:
             self._socket.setblocking(False)
             loop.add(self._pipe.fileno(), self._read_output)
             loop.add(self._socket.fileno(), self._readable)
-        except (OSError, RuntimeError) as exc:  # no more descriptors, or threads
+        except Exception as exc:  # no more threads or descriptors; then an import is ImportError
             self.dead = f"the fork server cannot be watched: {exc}"
             self._was_ready = True  # nothing is wrong with it, and another one may do
             self.kill()

@@ -238,6 +238,7 @@ def test_restart_that_hangs_in_its_boot_blocks_no_other_thread(peer_factory, gat
     with ThreadPoolExecutor() as threads:
         hangs = threads.submit(peer.restart, exec=gate.launcher(), wait_boot=None)
         gate.wait_reached()
+        pytest_peer.eventually(lambda: peer.state == "booting", LONG)
         changes = {"exec": sys.executable} if verb == "restart" else {}
         threads.submit(getattr(peer, verb), **changes).result(LONG)
         with pytest.raises(pytest_peer.BootError):
