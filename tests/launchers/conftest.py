@@ -14,6 +14,7 @@ import slurm_cluster
 import sshds
 from timeouts import LONGER
 from traces import Trace
+from ways import WAYS
 from ways import Way
 from ways import available
 
@@ -88,9 +89,7 @@ def srun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
         yield way
 
 
-@pytest.fixture(
-    scope="module", params=["bare", "ssh", "docker_run", "docker_exec", "srun", "sudo", "kubectl"]
-)
+@pytest.fixture(scope="module", params=WAYS)
 def way(request: pytest.FixtureRequest) -> Way:
     return request.getfixturevalue(request.param)
 

@@ -85,11 +85,9 @@ def test_examples_pass_over_tcp(examples):
     assert [peer for peer in peers if peer["options"]["connection"] != ["127.0.0.1", 0]] == []
 
 
-@pytest.mark.parametrize("launcher", ["ssh", "srun"])
-def test_examples_pass_behind(examples, request, launcher):
-    way = request.getfixturevalue(launcher)
-    peers = examples(f"--peer-exec={shlex.join(way.exec)}", NOT_MIXED)
-    assert programs(peers) == {tuple(way.exec)}
+def test_examples_pass_behind_srun(examples, srun):
+    peers = examples(f"--peer-exec={shlex.join(srun.exec)}", NOT_MIXED)
+    assert programs(peers) == {tuple(srun.exec)}
 
 
 def test_examples_pass_in_containers(examples, dockerd, tmp_path):

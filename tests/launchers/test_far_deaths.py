@@ -14,16 +14,26 @@ import occupations
 import pytest
 from manifests import manifest
 from paths import SUPPORT
+from ways import WAYS
 
 import pytest_peer
 
 ORIGIN = SUPPORT / "far_origin_program.py"
 
 OCCUPATIONS = ["idle", "loop", "sleep", "sleep_in_c", "deaf", "stopped", "with_children"]
+#: What a peer does is up to its own process. The ways differ in how they pass on an end, for which
+#: two occupations are enough.
+CELLS = [
+    (way, occupation)
+    for way in WAYS
+    for occupation in OCCUPATIONS
+    if way == "bare" or occupation in ("sleep_in_c", "with_children")
+]
+each_cell = pytest.mark.parametrize(("way", "occupation"), CELLS, indirect=["way"])
 
 
 def become(occupation: str) -> None:
-    """In the peer."""
+    """Take up an occupation in the peer."""
     if occupation == "deaf":
         occupations.ignore_signals()
         occupations.loop()
@@ -39,20 +49,22 @@ def become(occupation: str) -> None:
         getattr(occupations, occupation)()
 
 
-@pytest.fixture(params=OCCUPATIONS)
-def occupied(request: pytest.FixtureRequest, far: pytest_peer.Peer) -> pytest_peer.Peer:
-    far.cast(become, request.param)
-    if request.param not in ("idle", "stopped"):
+@pytest.fixture
+def occupied(far: pytest_peer.Peer, occupation: str) -> pytest_peer.Peer:
+    far.cast(become, occupation)
+    if occupation not in ("idle", "stopped"):
         far.stdout.wait_for("waiting", 20)
     return far
 
 
+@each_cell
 def test_peer_ends_with_its_launcher(way, occupied, trace):
     os.kill(manifest(occupied)["launcher_pid"], signal.SIGKILL)
     trace.assert_gone(way.patience)
     assert occupied.wait_down(5).kind == "link lost"
 
 
+@each_cell
 def test_killed_peer_takes_along_what_it_started(occupied, trace):
     occupied.kill()
     trace.assert_gone(0.5)
@@ -67,7 +79,7 @@ def test_what_a_dead_peer_has_started_is_gone_when_it_is_down(far, trace):
 
 @pytest.fixture
 def origin(way, trace, tmp_path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
-    """A function that starts a process with a peer that is occupied."""
+    """Return a function that starts a process with an occupied peer."""
     process: list[subprocess.Popen[str]] = []
 
     def start(occupation: str) -> subprocess.Popen[str]:
@@ -92,7 +104,7 @@ def origin(way, trace, tmp_path) -> Iterator[Callable[[str], subprocess.Popen[st
         each.stdout.close()
 
 
-@pytest.mark.parametrize("occupation", ["idle", "sleep_in_c", "stopped", "with_children"])
+@each_cell
 def test_peer_ends_with_its_killed_origin(way, origin, trace, occupation):
     process = origin(occupation)
     assert trace.pids()

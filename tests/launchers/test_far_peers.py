@@ -83,28 +83,21 @@ def test_flood_of_output_is_complete_and_keeps_no_call_waiting(far):
     assert far.stdout.text.count("x" * 99 + "\n") == BIG // 100
 
 
-def test_environment_is_there_when_the_interpreter_starts(way, started):
-    far = started(way, env={"COLOUR": "red 'or' \"blue\" $HOME\n", "PYTHONHASHSEED": "7"})
-    assert far.call(os.getenv, "COLOUR") == "red 'or' \"blue\" $HOME\n"
-    assert far.call("sys:flags.__getattribute__", "hash_randomization") == 1
-
-
 def test_variable_can_be_removed(way, started):
     assert started(way, env={"PATH": None}).call(os.getenv, "PATH") is None
 
 
-def test_arguments_reach_the_interpreter(way, started):
-    far = started(way, args=["-X", "of=a b'c", "-O"])
+def test_options_reach_the_interpreter(way, started):
+    variables = {"COLOUR": "red 'or' \"blue\" $HOME\n", "PYTHONHASHSEED": "7"}
+    far = started(way, env=variables, args=["-X", "of=a b'c", "-O"], cwd="/proc")
+    assert far.call(os.getenv, "COLOUR") == variables["COLOUR"]
+    assert far.call("sys:flags.__getattribute__", "hash_randomization") == 1
     assert far.call("sys:_xoptions.get", "of") == "a b'c"
+    assert far.call(os.getcwd) == "/proc" == manifest(far)["cwd"]
 
 
 def test_isolated_interpreter_without_site(way, started):
     assert started(way, args=["-I", "-S"]).call(os.getpid)
-
-
-def test_cwd_is_over_there(way, started):
-    far = started(way, cwd="/proc")
-    assert far.call(os.getcwd) == "/proc" == manifest(far)["cwd"]
 
 
 def test_manifest_names_the_command_and_both_processes(way, shared_far):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 import warnings
 
@@ -56,6 +57,9 @@ class Inner:
         """A module of tests; what most of them import is there already."""
         header = "import os, signal, sys, threading, time\nimport pytest\nfrom notes import note\n"
         file = self.path / name
+        assert file.stem == "conftest" or file.stem not in sys.modules, (
+            "runs in process would find it"
+        )
         file.parent.mkdir(exist_ok=True)
         file.write_text(header + textwrap.dedent(source))
 

@@ -15,6 +15,10 @@ import pytest
 SECONDS = 4.0
 
 
+#: Fixtures of the tests of launchers.
+WAYS = ["bare", "ssh", "docker_run", "docker_exec", "srun", "sudo", "kubectl"]
+
+
 class Missing(Exception):
     """What the machine lacks."""
 

@@ -129,9 +129,9 @@ def test(): wait_for_ever()
 
 
 def test_result_is_treated_as_without_the_marker(inner, marked):
-    inner.write("def test(): return 1", "test_here.py")
+    inner.write("def test(): return 1", "test_without_marker.py")
     marked("def test(): return 1")
-    expected = inner.run("test_here.py").parseoutcomes()
+    expected = inner.run("test_without_marker.py").parseoutcomes()
     result = inner.run("test_inner.py")
     assert result.parseoutcomes() == expected != {"passed": 1}
     result.stdout.fnmatch_lines(["*should return None, but test_inner.py::test returned 1*"])
