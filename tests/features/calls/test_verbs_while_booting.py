@@ -74,7 +74,7 @@ def test_cast_and_send_wait_for_the_boot(booting: Peer, gate: Gate) -> None:
     assert booting.call(take, "early") == "message"
 
 
-def test_cast_and_send_to_a_peer_that_does_not_boot_raise_the_reason(
+def test_cast_and_send_to_a_failing_boot_raise_the_reason(
     booting: Peer, gate: Gate
 ) -> None:
     with ThreadPoolExecutor() as threads:
@@ -85,7 +85,7 @@ def test_cast_and_send_to_a_peer_that_does_not_boot_raise_the_reason(
                 each.result(LONG)
 
 
-def test_failed_cast_while_booting_is_not_the_error_of_a_later_send(
+def test_failed_cast_while_booting_is_no_error_of_a_later_send(
     booting: Peer, gate: Gate
 ) -> None:
     with ThreadPoolExecutor() as threads:

@@ -172,7 +172,7 @@ def test_death_by_the_signal_that_was_sent_is_excused(peer_factory):
     assert peer.wait_down(LONG).signal is signal.SIGHUP
 
 
-def test_death_below_a_shell_by_the_signal_that_was_sent_is_excused(peer_factory):
+def test_death_below_a_shell_by_the_sent_signal_is_excused(peer_factory):
     """The shell exits with 128 + the signal's number."""
     shell = ["sh", "-c", '"$0" "$@"; exit $?', sys.executable]
     peer = peer_factory(exec=shell, peer_down="crash")
