@@ -74,9 +74,7 @@ def test_cast_and_send_wait_for_the_boot(booting: Peer, gate: Gate) -> None:
     assert booting.call(take, "early") == "message"
 
 
-def test_cast_and_send_to_a_failing_boot_raise_the_reason(
-    booting: Peer, gate: Gate
-) -> None:
+def test_cast_and_send_to_a_failing_boot_raise_the_reason(booting: Peer, gate: Gate) -> None:
     with ThreadPoolExecutor() as threads:
         said = threads.submit(booting.send, "early", 1), threads.submit(booting.cast, count)
         booting.kill()
@@ -85,9 +83,7 @@ def test_cast_and_send_to_a_failing_boot_raise_the_reason(
                 each.result(LONG)
 
 
-def test_failed_cast_while_booting_is_no_error_of_a_later_send(
-    booting: Peer, gate: Gate
-) -> None:
+def test_failed_cast_while_booting_is_no_error_of_a_later_send(booting: Peer, gate: Gate) -> None:
     with ThreadPoolExecutor() as threads:
         cast = threads.submit(booting.cast, repr, threading.Lock())
         gate.open()
