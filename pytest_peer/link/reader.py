@@ -131,10 +131,7 @@ class Reader:
             # takes many replies in one read.
             if len(self._callers) > 1:
                 self._crowded = monotonic()
-            elif (
-                monotonic() - self._crowded > _CROWD_SECONDS
-                and transfer(self._free, lock)
-            ):
+            elif monotonic() - self._crowded > _CROWD_SECONDS and transfer(self._free, lock):
                 _each(self._watch, lock, _UNWATCHED)
                 # First the chunks that the main thread has left: they are not in the pipe.
                 while lock and (
