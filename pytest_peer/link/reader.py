@@ -36,8 +36,6 @@ _CHECK_SECONDS = 0.1
 _CROWD_SECONDS = 0.05
 #: One turn reads so many times, a pipe's content each.
 _AT_ONCE = 4
-#: More frames of the stack than reading takes, including callbacks.
-_FRAMES = 40
 #: How long `stop` waits for a reader to notice, and how often it checks.
 _STOP_SECONDS = 1.0
 _STOP_POLL = 0.001
@@ -133,11 +131,7 @@ class Reader:
             # takes many replies in one read.
             if len(self._callers) > 1:
                 self._crowded = monotonic()
-            elif (
-                monotonic() - self._crowded > _CROWD_SECONDS
-                and _is_room(_FRAMES)
-                and transfer(self._free, lock)
-            ):
+            elif monotonic() - self._crowded > _CROWD_SECONDS and transfer(self._free, lock):
                 _each(self._watch, lock, _UNWATCHED)
                 # First the chunks that the main thread has left: they are not in the pipe.
                 while lock and (
@@ -258,14 +252,6 @@ class Reader:
 
 def _left(deadline: float | None) -> float | None:
     return None if deadline is None else max(0.0, deadline - monotonic())
-
-
-def _is_room(frames: int) -> bool:
-    """Return whether the stack has room for so many frames; a read must not fail in the middle."""
-    try:
-        return frames == 0 or _is_room(frames - 1)
-    except RecursionError:
-        return False
 
 
 def transfer(source: ReadLock, target: ReadLock) -> bool:

@@ -51,6 +51,7 @@ from . import failure
 from . import transitions
 from .process import PeerProcess
 from .record import Record
+from .transitions import EndStep
 from .transitions import Phase
 
 __tracebackhide__ = True
@@ -107,10 +108,9 @@ class PeerInstance:
         )
         self.stacks: Stacks = Stacks(self.client.ask_stacks, self.process.local_pid)
         self.owner: Owner = owner
-        self._expectations = expectations
-        self._publish = publish
+        self._expectations, self._publish = expectations, publish
         self.phase: Phase = Phase.NEW
-        self._before_end = Phase.NEW
+        self._before_end = self.phase
         self._changed = Event()
         self._lock, self._writing = threading.RLock(), threading.RLock()  # for threads of ours
         self._timers: list[Timer] = []
@@ -232,8 +232,8 @@ class PeerInstance:
             loop.call_soon(self._see_end)
         try:
             self._connect()
-        except BaseException:
-            self.kill()  # a fault of ours must not leave anybody waiting
+        except BaseException:  # a fault of ours: no thread is left waiting
+            self.kill()
             raise
         if booted is not None:
             self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, None)
@@ -244,9 +244,9 @@ class PeerInstance:
             self._timers.append(loop.call_later(limit, self._boot_time_over))
         link = self.process.connect(self.client.received, self._link_ended)
         if link is None:
+            self._link_ended()
             if self.process.unusable is not None:
                 loop.call_soon(self._kill)
-            self._link_ended()
             return
         assert self.process.interpreter is not None
         self.client.attach(link, self.process.interpreter)
@@ -270,12 +270,11 @@ class PeerInstance:
 
     def _heed_requests(self) -> None:
         """Look at all requests: an interrupt may have lost the call for an earlier one."""
-        if self.requests.kill or not self.requests.stop_sent or self.phase >= Phase.DOWN:
-            self._kill()
-            return
         plan = self.options.shutdown_plan
         seconds = _NOTICE if plan.how == "close" else plan.seconds
-        if seconds is not None:
+        if self.requests.kill or not self.requests.stop_sent or self.phase >= Phase.CONCLUDING:
+            self._kill()
+        elif seconds is not None:
             self._timers.append(loop.call_later(seconds, self.kill))
 
     def _kill(self) -> None:
@@ -296,9 +295,9 @@ class PeerInstance:
                     expectation.instance = self
             self._timers.append(loop.call_later(SAME_END, partial(self._see_end, False)))
         step = transitions.end_step(self.process.exited.is_set(), not self._linked, self._patient)
-        if step is transitions.EndStep.CONCLUDE:
+        if step is EndStep.CONCLUDE:
             self._conclude()
-        elif step is transitions.EndStep.KILL and not self._link_lost:
+        elif step is EndStep.KILL and not self._link_lost:
             self._link_lost = not self.process.ends()
             self.process.kill()
             self._timers.append(loop.call_later(KILLED, self._conclude))
@@ -316,16 +315,15 @@ class PeerInstance:
 
     def _complete_record(self) -> None:
         status, last = self.process.exit_status, self._before_end
-        # A peer that has lost its link says so by its exit status; others have no more of it.
-        lost = status is None or status.code == messages.LINK_LOST
-        timed_out = last is Phase.TIMED_OUT
-        self.record.close(killed_in_boot=timed_out)
+        # A peer exits with LINK_LOST when it has lost its link.
+        self._link_lost |= status is None or status.code == messages.LINK_LOST
+        self.record.close(killed_in_boot=last is Phase.TIMED_OUT)
         with self._writing:
             self.record.conclude(
                 booted=last is Phase.RUNNING,
                 stopped=self.requests.stop,
-                link_lost=not self._linked and (lost or self._link_lost),
-                timed_out=timed_out,
+                link_lost=self._link_lost and not self._linked,
+                timed_out=last is Phase.TIMED_OUT,
             )
 
     def _go_down(self) -> None:

@@ -86,20 +86,17 @@ class PeerProcess:
             ours.callback(starter.close_control)
             child = starter.child(connection, streams.theirs)
             self.interpreter = starter.interpreter
-            self._process = self._watched(child)
+            self._process = self._made(child)
+            self._process.watch()
             ours.callback(partial(loop.call, self._process.kill_all))
             streams.open()
             self.started = True
             ours.pop_all()  # all of it is started
 
-    def _watched(self, child: Child) -> Process:
-        process = (
-            Process(child, self._on_exit)
-            if self._control is None
-            else RelayedProcess(child, self._on_exit, self._control)
-        )
-        process.watch()
-        return process
+    def _made(self, child: Child) -> Process:
+        if self._control is None:
+            return Process(child, self._on_exit)
+        return RelayedProcess(child, self._on_exit, self._control)
 
     @property
     def _control(self) -> ControlSocket | None:

@@ -6,7 +6,6 @@ import operator
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from processes import assert_gone
@@ -39,23 +38,6 @@ def test_call_at_the_end_of_the_stack_returns_or_raises(peer):
         except RecursionError:
             pass
         assert call() == 3
-
-
-def test_call_at_the_end_of_a_threads_stack_leaves_a_usable_link(peer_factory):
-    """The thread that waits reads for all: neither its data nor the lock may be lost."""
-    peer = peer_factory(call_timeout=LONG)
-
-    def call_everywhere() -> None:
-        for frames in range(FRAMES):
-            try:
-                assert below(room() - frames, lambda: peer.call(operator.add, 1, 2)) == 3
-            except RecursionError:
-                pass
-            assert peer.call(operator.add, 1, 2) == 3
-
-    with ThreadPoolExecutor() as threads:
-        threads.submit(call_everywhere).result(4 * LONG)
-    assert peer.call(operator.add, 1, 2) == 3
 
 
 SHUTDOWN = """
