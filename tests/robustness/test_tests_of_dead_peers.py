@@ -47,7 +47,7 @@ def outcomes(request, tmp_path_factory) -> Outcomes:
         text=True,
         timeout=55,
     )
-    assert (place / "outcomes").exists(), result.stdout + result.stderr
+    assert (place / "outcomes").exists(), (result.returncode, result.stdout + result.stderr)
     return Outcomes((place / "outcomes").read_text())
 
 
