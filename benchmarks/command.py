@@ -15,8 +15,7 @@ import measurements
 import systems
 import table
 import targets
-from rounds import Row
-from rounds import measure
+from rounds import Row, measure
 from systems import isolation
 
 ROUNDS = 20

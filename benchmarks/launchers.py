@@ -10,8 +10,7 @@ import shlex
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest_peer
 

@@ -18,10 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest_peer
-from pytest_peer import BootError
-from pytest_peer import DownReason
-from pytest_peer import Peer
-from pytest_peer import PeerDown
+from pytest_peer import BootError, DownReason, Peer, PeerDown
 
 LONG = 60.0  # seconds, for what has to come
 BIG = bytes(8_000_000)

@@ -7,8 +7,7 @@ import os
 import re
 import threading
 import time
-from dataclasses import asdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 #: Seconds: links end and processes are reaped shortly after a peer is down.

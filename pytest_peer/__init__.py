@@ -6,8 +6,7 @@ See `start` and `Peer`. Erlang's original is the module ``peer``.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 if sys.platform == "win32":
     raise ImportError("pytest-peer needs POSIX process groups and pipes; Windows is not supported")

@@ -8,9 +8,7 @@ the process that started this peer. Outside of a peer all of these raise ``Runti
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .link.protocol.mailbox import Mailbox

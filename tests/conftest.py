@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gates import Gate
-from inner_pytest import Inner
-from inner_pytest import load_only
+from inner_pytest import Inner, load_only
 from origin_programs import said_by
 from processes import running
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from counts import Counts
 from rounds import Measurement
 
-from . import calling
-from . import moving
-from . import starting
-from . import suites
+from . import calling, moving, starting, suites
 
 
 def all_of(counts: Counts) -> list[Measurement]:

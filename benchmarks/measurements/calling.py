@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import processor
 from counts import Counts
-from rounds import Figure
-from rounds import Measurement
-from rounds import Taker
-from systems.system import Line
-from systems.system import System
-from systems.system import seconds
+from rounds import Figure, Measurement, Taker
+from systems.system import Line, System, seconds
 
 FLOOR = "a byte, by pipes"
 

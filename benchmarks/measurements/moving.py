@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from counts import Counts
-from measurements.calling import on_line
-from measurements.calling import percentiles
-from rounds import Figure
-from rounds import Measurement
+from measurements.calling import on_line, percentiles
+from rounds import Figure, Measurement
 from systems.system import Line
 
 MEGABYTE = 1_000_000

@@ -10,10 +10,7 @@ from contextlib import contextmanager
 
 import memory
 from counts import Counts
-from rounds import Figure
-from rounds import Measurement
-from rounds import Missing
-from rounds import Taker
+from rounds import Figure, Measurement, Missing, Taker
 from systems.system import System
 
 

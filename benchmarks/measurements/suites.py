@@ -8,15 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from counts import Counts
-from rounds import Figure
-from rounds import Measurement
-from rounds import Taker
+from rounds import Figure, Measurement, Taker
 from systems.isolation import Isolation
 from systems.peers import Peers
 from systems.system import System

@@ -7,8 +7,7 @@ from table import OTHERS
 from .erlang import Erlang
 from .floor import Floor
 from .isolation import Isolation
-from .peers import Peers
-from .peers import PeersOverTcp
+from .peers import Peers, PeersOverTcp
 from .processes import Processes
 from .raw_execnet import Execnet
 from .rpyc_server import Rpyc

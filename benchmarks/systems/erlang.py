@@ -11,8 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from rounds import Missing
-from systems.system import Line
-from systems.system import System
+from systems.system import Line, System
 
 PROGRAM = Path(__file__).with_name("peer_figures.erl")
 FIRST_WITH_PEER = 25

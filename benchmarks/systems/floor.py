@@ -12,8 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from systems.system import Line
-from systems.system import System
+from systems.system import Line, System
 
 PONG = "import os\nwhile data := os.read(0, 1): os.write(1, data)"
 

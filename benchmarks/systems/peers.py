@@ -11,8 +11,7 @@ from functools import cached_property
 import far
 import pytest_peer
 from rounds import Missing
-from systems.system import Line
-from systems.system import System
+from systems.system import Line, System
 
 OFFERS = frozenset(
     [

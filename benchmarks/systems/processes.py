@@ -7,8 +7,7 @@ import operator
 import os
 import threading
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from multiprocessing.connection import Connection
@@ -16,8 +15,7 @@ from pathlib import Path
 
 import far
 import far_pipe
-from systems.system import Line
-from systems.system import System
+from systems.system import Line, System
 
 PIPES = 9  # one for each of eight callers, and the first
 BYTES_OF_A_LINE = 21

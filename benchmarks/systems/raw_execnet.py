@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
 import execnet
 
-from systems.system import Line
-from systems.system import System
-from systems.system import at_once
+from systems.system import Line, System, at_once
 
 ECHO = "for item in channel: channel.send(item)"
 SINK = "for item in channel: channel.send(len(item))"

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import ExitStack
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import metadata
 
 from rounds import Missing
-from systems.system import Line
-from systems.system import System
+from systems.system import Line, System
 
 SERVER = """
 import threading

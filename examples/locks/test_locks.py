@@ -12,8 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
-from filelock import Timeout
+from filelock import FileLock, Timeout
 
 from pytest_peer import here
 

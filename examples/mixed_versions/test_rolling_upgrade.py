@@ -18,8 +18,7 @@ import pytest
 import registry
 import semver
 
-from pytest_peer import DecodeError
-from pytest_peer import PeerGroup
+from pytest_peer import DecodeError, PeerGroup
 
 OLD = "2.13.0"
 NEW = "3.0.4"  # the origin has this major version too

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pysyncobj import SyncObj
-from pysyncobj import SyncObjConf
-from pysyncobj import SyncObjConsumer
-from pysyncobj import replicated
+from pysyncobj import SyncObj, SyncObjConf, SyncObjConsumer, replicated
 
 ROLES = ["follower", "candidate", "leader"]  # PySyncObj numbers them
 

@@ -18,9 +18,7 @@ from pathlib import Path
 import kvstore
 import pytest
 
-from pytest_peer import Peer
-from pytest_peer import PeerDown
-from pytest_peer import eventually
+from pytest_peer import Peer, PeerDown, eventually
 
 SOON = 20.0  # seconds
 

@@ -6,12 +6,8 @@ calls, so the server serves and the client stays connected.
 
 from __future__ import annotations
 
-from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect
-from websockets.asyncio.server import Server
-from websockets.asyncio.server import ServerConnection
-from websockets.asyncio.server import broadcast
-from websockets.asyncio.server import serve
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosedError
 
 # The server

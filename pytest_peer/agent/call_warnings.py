@@ -13,10 +13,7 @@ import warnings
 from contextvars import ContextVar
 from typing import Any
 
-from ..link.protocol import codec
-from ..link.protocol import exceptions
-from ..link.protocol import frame_info
-from ..link.protocol import messages
+from ..link.protocol import codec, exceptions, frame_info, messages
 from ..link.protocol.sender import CHUNK
 
 #: Different warnings of one call that are sent, and of all other code that are shown.

@@ -12,13 +12,9 @@ import threading
 import types
 from typing import Any
 
-from ..link.protocol import codec
-from ..link.protocol import exceptions
-from ..link.protocol import messages
-from ..link.protocol.messages import MultipartMessage
-from ..link.protocol.messages import snapshot
-from . import assertions
-from . import call_warnings
+from ..link.protocol import codec, exceptions, messages
+from ..link.protocol.messages import MultipartMessage, snapshot
+from . import assertions, call_warnings
 from .reader import LinkReader
 
 #: Raised by a module on its import, to skip its tests: pytest's and unittest's exceptions.

@@ -10,14 +10,11 @@ import os
 import sys
 import types
 from _frozen_importlib import ModuleSpec  # the import of `importlib` would cost boot time
-from _frozen_importlib_external import _LoaderBasics
-from _frozen_importlib_external import decode_source
-from _frozen_importlib_external import spec_from_file_location
+from _frozen_importlib_external import _LoaderBasics, decode_source, spec_from_file_location
 from typing import Any
 
 from ..link.protocol import codec
-from . import assertions
-from . import resources
+from . import assertions, resources
 
 #: In front of the path of a package that came over the link: no file here is a part of it.
 ELSEWHERE = "origin:"

@@ -7,20 +7,13 @@ import os
 import sys
 from typing import Any
 
-from ..link.protocol import framing
-from ..link.protocol import messages
+from ..link.protocol import framing, messages
 from ..link.protocol.messages import split_mailbox
 from ..link.protocol.receiver import FrameReceiver
-from ..link.protocol.sender import SMALL
-from ..link.protocol.sender import MessageSender
+from ..link.protocol.sender import SMALL, MessageSender
 from ..link.protocol.streams import stream_over
-from . import assertions
-from . import call_warnings
-from . import dispatch
-from . import fault_dumps
-from . import runtime
-from .imports import Modules
-from .imports import place_of
+from . import assertions, call_warnings, dispatch, fault_dumps, runtime
+from .imports import Modules, place_of
 from .requests import RequestSender
 
 #: Execnet's code of the message that asks for a task, whose code the agent does not look at.

@@ -5,8 +5,7 @@ import os
 import threading
 from typing import Any
 
-from ..link.protocol import codec
-from ..link.protocol import messages
+from ..link.protocol import codec, messages
 
 #: The origin needs milliseconds.
 _SECONDS = 60.0

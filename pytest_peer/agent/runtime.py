@@ -3,11 +3,9 @@
 import itertools
 from typing import Any
 
-from ..link.protocol import codec
-from ..link.protocol import messages
+from ..link.protocol import codec, messages
 from ..link.protocol.mailbox import Mailboxes
-from ..link.protocol.messages import snapshot
-from ..link.protocol.messages import with_mailbox
+from ..link.protocol.messages import snapshot, with_mailbox
 
 
 class Origin:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from .clock import monotonic
-from .clock import sleep
+from .clock import monotonic, sleep
 from .timeouts import seconds
 
 __tracebackhide__ = True

@@ -15,15 +15,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from .clock import monotonic
-from .clock import sleep
+from .clock import monotonic, sleep
 from .sync import Event
 from .unraisable import report_unraisable
-from .worker import start_thread
-from .worker import worker
+from .worker import start_thread, worker
 
 #: Between an exception of a callback and the next callback, which may be the same one.
 _AFTER_FAILURE = 0.01

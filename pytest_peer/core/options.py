@@ -9,24 +9,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import TypeAlias
-from typing import cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from . import addresses
-from . import launchers
-from . import names
-from .start_methods import FORKSERVER
-from .start_methods import START_METHODS
-from .start_methods import refusal
+from . import addresses, launchers, names
+from .start_methods import FORKSERVER, START_METHODS, refusal
 from .timeouts import seconds
 
 if TYPE_CHECKING:

@@ -8,9 +8,7 @@ has the origin's interpreter and the environment that this one was started with.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 FORKSERVER = "forkserver"
 SPAWN = "spawn"

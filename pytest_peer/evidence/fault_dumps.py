@@ -13,8 +13,7 @@ import signal
 from collections.abc import Collection
 from pathlib import Path
 
-from ..core.clock import monotonic
-from ..core.clock import sleep
+from ..core.clock import monotonic, sleep
 from ..launch import procfs
 from ..launch.bootstrap import own_files
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ..core.options import PeerOptions
-from ..core.states import DownReason
-from ..core.states import PeerState
-from ..core.states import signal_name
+from ..core.states import DownReason, PeerState, signal_name
 
 # Bound at import: a test may replace `json.dumps` while peers boot and die.
 # Without `indent`: the C encoder does not support it, and the Python one is slow.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from collections.abc import Sequence
-from datetime import UTC
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +15,7 @@ from ..core.sync import Event
 from ..core.worker import start_thread
 from ..launch import procfs
 from ..launch.bootstrap import own_files
-from .fault_dumps import CRASH
-from .fault_dumps import NUMBER
-from .fault_dumps import THREADS
-from .fault_dumps import abort
-from .fault_dumps import dump
-from .fault_dumps import readable
+from .fault_dumps import CRASH, NUMBER, THREADS, abort, dump, readable
 from .native import native_stacks
 
 __tracebackhide__ = True

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from ..core.unraisable import run_all
-from .output import InputStream
-from .output import OutputStream
+from .output import InputStream, OutputStream
 
 
 class StandardStreams:

@@ -15,11 +15,7 @@ from typing import Any
 from .. import _HOMES
 from ..link import tracebacks
 from ..link.interpreter import Interpreter
-from ..link.origin_modules import Entry
-from ..link.origin_modules import Place
-from ..link.origin_modules import described
-from ..link.origin_modules import of_environment
-from ..link.origin_modules import place_of
+from ..link.origin_modules import Entry, Place, described, of_environment, place_of
 
 _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent

@@ -7,12 +7,10 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from ..core.clock import monotonic
-from ..core.clock import sleep
+from ..core.clock import monotonic, sleep
 from ..core.errors import ExecNotFound
 from ..core.loop import loop
 from ..core.states import ExitStatus

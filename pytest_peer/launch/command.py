@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ..core import launchers
-from ..core.options import PeerOptions
-from ..core.options import command_words
+from ..core.options import PeerOptions, command_words
 
 #: Reads the loader from the link and runs it. Everything else comes through the link, so that
 #: the command line stays readable in ``ps``. A buffered reader needs one system call for the

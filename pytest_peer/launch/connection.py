@@ -7,8 +7,7 @@ import select
 from typing import Any
 
 from ..core.sync import Event
-from ..link.interpreter import Interpreter
-from ..link.interpreter import parse_hello
+from ..link.interpreter import Interpreter, parse_hello
 from . import bootstrap
 
 #: How often a boot without news checks whether the process has ended.

@@ -8,8 +8,7 @@ import signal
 from collections.abc import Callable
 from typing import Protocol
 
-from ..core.clock import monotonic
-from ..core.clock import sleep
+from ..core.clock import monotonic, sleep
 from ..core.states import ExitStatus
 from ..core.sync import Event
 from . import procfs

@@ -7,31 +7,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core import launchers
-from ..core.errors import BootError
-from ..core.errors import BootTimeout
+from ..core.errors import BootError, BootTimeout
 from ..core.options import PeerOptions
 from ..core.start_methods import SPAWN
 from ..link.interpreter import Interpreter
 from . import lifeline
 from .child import SpawnedChild
-from .command import CONTROL_NUMBER
-from .command import LIFELINE_NUMBER
-from .command import LINK_NUMBERS
-from .command import SECRET
-from .command import Command
-from .command import boot_words
-from .command import command
-from .command import connect_words
-from .command import relay_words
+from .command import (
+    CONTROL_NUMBER,
+    LIFELINE_NUMBER,
+    LINK_NUMBERS,
+    SECRET,
+    Command,
+    boot_words,
+    command,
+    connect_words,
+    relay_words,
+)
 from .connection import Connection
 from .forkserver.child import ForkError
-from .forkserver.registry import Choice
-from .forkserver.registry import choose
-from .forkserver.registry import execute
-from .forkserver.registry import fork
+from .forkserver.registry import Choice, choose, execute, fork
 from .process import Child
-from .relay.process import ControlSocket
-from .relay.process import local_end
+from .relay.process import ControlSocket, local_end
 
 __tracebackhide__ = True
 

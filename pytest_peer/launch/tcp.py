@@ -19,8 +19,7 @@ from ..core.errors import BootError
 from ..core.sync import Event
 from ..link.interpreter import Interpreter
 from . import bootstrap
-from .connection import Connection
-from .connection import LinkClosed
+from .connection import Connection, LinkClosed
 
 __tracebackhide__ = True
 

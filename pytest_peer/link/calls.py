@@ -11,30 +11,25 @@ from concurrent.futures import wait
 from functools import partial
 from typing import Any
 
-from ..core.errors import CallTimeout
-from ..core.errors import PeerDown
-from ..core.errors import PeerError
+from ..core.errors import CallTimeout, PeerDown, PeerError
 from ..core.loop import loop
 from ..core.sync import Event
-from .futures import PeerFuture
-from .futures import ReplyWaiter
+from .futures import PeerFuture, ReplyWaiter
 from .gateway import Link
 from .interpreter import Interpreter
-from .outcomes import outcome
-from .outcomes import value
-from .pickling import decode
-from .pickling import encode
-from .pickling import encode_call
+from .outcomes import outcome, value
+from .pickling import decode, encode, encode_call
 from .protocol import messages
 from .protocol.mailbox import Mailboxes
-from .protocol.messages import MultipartMessage
-from .protocol.messages import Payload
-from .protocol.messages import decoded_text
-from .protocol.messages import snapshot
-from .protocol.messages import split_mailbox
-from .protocol.messages import with_mailbox
-from .requests import RequestHandler
-from .requests import request_worker
+from .protocol.messages import (
+    MultipartMessage,
+    Payload,
+    decoded_text,
+    snapshot,
+    split_mailbox,
+    with_mailbox,
+)
+from .requests import RequestHandler, request_worker
 
 __tracebackhide__ = True
 

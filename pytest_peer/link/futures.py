@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.clock import monotonic
 from ..core.errors import CallTimeout
-from ..core.sync import Condition
-from ..core.sync import Event
+from ..core.sync import Condition, Event
 from ..core.timeouts import seconds
 from ..core.worker import callbacks
-from .outcomes import Outcome
-from .outcomes import Reply
+from .outcomes import Outcome, Reply
 from .protocol.messages import Payload
 
 if TYPE_CHECKING:

@@ -8,14 +8,11 @@ group: a group ends gateways at exit in its own ways, and we manage the processe
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from execnet.gateway import Gateway
-from execnet.gateway_base import GatewayReceivedTerminate
-from execnet.gateway_base import Message
-from execnet.gateway_base import get_execmodel
+from execnet.gateway_base import GatewayReceivedTerminate, Message, get_execmodel
 from execnet.xspec import XSpec
 
 from ..core.unraisable import run_all
@@ -24,8 +21,7 @@ from .outcomes import Reply
 from .protocol.framing import Sender
 from .protocol.messages import Payload
 from .protocol.receiver import FrameReceiver
-from .protocol.sender import SMALL
-from .protocol.sender import MessageSender
+from .protocol.sender import SMALL, MessageSender
 from .protocol.streams import stream_over
 from .reader import Reader
 

@@ -6,14 +6,12 @@ import ast
 import functools
 import os
 import sys
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
 
-from .origin_modules import Place
-from .origin_modules import place_of
+from .origin_modules import Place, place_of
 
 PythonVersion = tuple[int, int, int]
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from .pickling import decode
-from .pickling import rebuilt
+from .pickling import decode, rebuilt
 from .protocol import messages
 from .protocol.messages import Payload
 from .relayed_warnings import issue

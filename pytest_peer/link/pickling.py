@@ -9,15 +9,10 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-from ..core.errors import DecodeError
-from ..core.errors import EncodeError
-from ..core.errors import PeerError
-from ..core.errors import RemoteError
+from ..core.errors import DecodeError, EncodeError, PeerError, RemoteError
 from . import tracebacks
-from .protocol import codec
-from .protocol import exceptions
-from .protocol.messages import Payload
-from .protocol.messages import snapshot
+from .protocol import codec, exceptions
+from .protocol.messages import Payload, snapshot
 
 __tracebackhide__ = True
 

@@ -14,19 +14,16 @@ import os
 import select
 import threading
 from collections import deque
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from selectors import EVENT_READ
 
-from ..core.clock import monotonic
-from ..core.clock import sleep
+from ..core.clock import monotonic, sleep
 from ..core.errors import PeerError
 from ..core.loop import loop
 from ..core.unraisable import report_unraisable
 from .futures import ReplyWaiter
 from .outcomes import Reply
-from .protocol.receiver import READ_SIZE
-from .protocol.receiver import FrameReceiver
+from .protocol.receiver import READ_SIZE, FrameReceiver
 
 __tracebackhide__ = True
 

@@ -9,8 +9,7 @@ from types import FrameType
 from typing import Any
 
 from . import tracebacks
-from .pickling import decode
-from .pickling import rebuilt_warning
+from .pickling import decode, rebuilt_warning
 from .protocol.messages import Payload
 
 __tracebackhide__ = True

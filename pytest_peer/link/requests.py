@@ -7,25 +7,20 @@ import marshal
 import os
 import sys
 import threading
-from collections.abc import Callable
-from collections.abc import Iterable
-from importlib.machinery import EXTENSION_SUFFIXES
-from importlib.machinery import ModuleSpec
-from importlib.machinery import SourceFileLoader
-from importlib.machinery import SourcelessFileLoader
+from collections.abc import Callable, Iterable
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    ModuleSpec,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
 from typing import Any
 
 from ..core.errors import EncodeError
 from ..core.worker import Worker
-from .interpreter import OLDEST_ORIGIN
-from .interpreter import Interpreter
-from .origin_modules import REWRITTEN
-from .origin_modules import Entry
-from .origin_modules import ModuleUpdates
-from .origin_modules import described
-from .origin_modules import of_environment
-from .pickling import decode
-from .pickling import encode
+from .interpreter import OLDEST_ORIGIN, Interpreter
+from .origin_modules import REWRITTEN, Entry, ModuleUpdates, described, of_environment
+from .pickling import decode, encode
 from .protocol import messages
 from .protocol.messages import Payload
 from .protocol.sender import MessageSender

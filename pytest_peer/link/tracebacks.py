@@ -5,10 +5,8 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
-from collections.abc import Mapping
-from collections.abc import Sequence
-from types import CodeType
-from types import TracebackType
+from collections.abc import Mapping, Sequence
+from types import CodeType, TracebackType
 from typing import Any
 
 from .protocol.frame_info import LINE

@@ -11,8 +11,7 @@ from ..link.protocol.mailbox import Mailbox
 from . import shutdown
 from .lifecycle import PeerInstance
 from .peer import Peer
-from .supervisor import Supervisor
-from .supervisor import living
+from .supervisor import Supervisor, living
 
 __tracebackhide__ = True
 

@@ -10,16 +10,9 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import BootError
-from ..core.errors import BootTimeout
-from ..core.errors import HandshakeError
-from ..core.errors import PeerDown
-from ..core.states import CRASH_SIGNALS
-from ..core.states import DownReason
-from ..core.states import ExitStatus
-from ..core.states import signal_name
-from ..evidence import core_dump
-from ..evidence import fault_dumps
+from ..core.errors import BootError, BootTimeout, HandshakeError, PeerDown
+from ..core.states import CRASH_SIGNALS, DownReason, ExitStatus, signal_name
+from ..evidence import core_dump, fault_dumps
 from .process import PeerProcess
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
-from typing import final
-from typing import overload
+from typing import Any, final, overload
 
 from ..core.clock import monotonic
 from ..core.errors import CallTimeout

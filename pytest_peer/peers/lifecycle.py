@@ -34,25 +34,21 @@ from functools import partial
 from typing import Protocol
 
 from ..core.errors import BootError
-from ..core.loop import Timer
-from ..core.loop import loop
+from ..core.loop import Timer, loop
 from ..core.options import PeerOptions
 from ..core.states import PeerState
 from ..core.sync import Event
 from ..core.unraisable import run_all
-from ..core.worker import start_thread
-from ..core.worker import worker
+from ..core.worker import start_thread, worker
 from ..evidence.artifacts import Artifacts
 from ..evidence.stacks import Stacks
 from ..link.calls import RpcClient
 from ..link.protocol import messages
 from ..link.protocol.mailbox import Mailboxes
-from . import failure
-from . import transitions
+from . import failure, transitions
 from .process import PeerProcess
 from .record import Record
-from .transitions import EndStep
-from .transitions import Phase
+from .transitions import EndStep, Phase
 
 __tracebackhide__ = True
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..core.options import PeerOptions
-from ..core.options import checked
+from ..core.options import PeerOptions, checked
 from ..core.sync import Condition
 from . import shutdown
-from .lifecycle import ExpectedExit
-from .lifecycle import Owner
-from .lifecycle import PeerInstance
+from .lifecycle import ExpectedExit, Owner, PeerInstance
 from .transitions import Phase
 
 __tracebackhide__ = True

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 from signal import SIGKILL
-from typing import Any
-from typing import NoReturn
-from typing import TypeVar
-from typing import final
-from typing import overload
+from typing import Any, NoReturn, TypeVar, final, overload
 
 from ..core.options import PeerOptions
-from ..core.states import DownReason
-from ..core.states import PeerState
+from ..core.states import DownReason, PeerState
 from ..core.timeouts import seconds
-from ..evidence.output import InputStream
-from ..evidence.output import OutputStream
-from ..link.futures import PeerFuture
-from ..link.futures import results
+from ..evidence.output import InputStream, OutputStream
+from ..link.futures import PeerFuture, results
 from . import shutdown
-from .lifecycle import Owner
-from .lifecycle import PeerInstance
+from .lifecycle import Owner, PeerInstance
 from .lives import Lives
 
 __tracebackhide__ = True

@@ -16,20 +16,14 @@ from ..core.loop import loop
 from ..core.options import PeerOptions
 from ..core.states import ExitStatus
 from ..core.sync import Event
-from ..evidence.stdio import DetachedStreams
-from ..evidence.stdio import StandardStreams
+from ..evidence.stdio import DetachedStreams, StandardStreams
 from ..launch import procfs
-from ..launch.connection import Connection
-from ..launch.connection import LinkClosed
-from ..launch.connection import Pipes
-from ..launch.process import Child
-from ..launch.process import Process
-from ..launch.relay.process import ControlSocket
-from ..launch.relay.process import RelayedProcess
+from ..launch.connection import Connection, LinkClosed, Pipes
+from ..launch.process import Child, Process
+from ..launch.relay.process import ControlSocket, RelayedProcess
 from ..launch.starter import ProcessStarter
 from ..link.gateway import Link
-from ..link.interpreter import Interpreter
-from ..link.interpreter import Unusable
+from ..link.interpreter import Interpreter, Unusable
 from ..link.protocol.messages import Payload
 
 __tracebackhide__ = True

@@ -8,9 +8,7 @@ from functools import partial
 from ..core.clock import now
 from ..core.errors import PeerDown
 from ..core.options import PeerOptions
-from ..core.states import DownReason
-from ..core.states import PeerState
-from ..core.states import down_reason
+from ..core.states import DownReason, PeerState, down_reason
 from ..core.unraisable import run_all
 from ..evidence.artifacts import Artifacts
 from ..evidence.fault_dumps import tidy

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from ..core.errors import PeerDown
-from ..core.errors import PeerError
-from .lifecycle import KILLED
-from .lifecycle import ExpectedExit
-from .lifecycle import PeerInstance
+from ..core.errors import PeerDown, PeerError
+from .lifecycle import KILLED, ExpectedExit, PeerInstance
 from .transitions import Phase
 
 __tracebackhide__ = True

@@ -6,20 +6,14 @@ import contextlib
 import os
 import threading
 import warnings
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..core import names
-from ..core.errors import BootError
-from ..core.errors import NameInUse
-from ..core.errors import PeerDownWarning
-from ..core.errors import PeerError
+from ..core.errors import BootError, NameInUse, PeerDownWarning, PeerError
 from ..core.monkey_patches import patched_by
-from ..core.options import PeerOptions
-from ..core.options import checked
+from ..core.options import PeerOptions, checked
 from ..evidence.artifacts import Artifacts
 from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailboxes

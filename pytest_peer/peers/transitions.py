@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from ..core.states import ExitStatus
-from ..core.states import PeerState
+from ..core.states import ExitStatus, PeerState
 
 
 class Phase(enum.IntEnum):

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from . import conftests
-from . import factory
-from . import fixtures
-from . import interpreters
-from . import reporting
-from . import settings
-from . import warm_up
-from . import xdist
-from .session import left_key
-from .session import retention_key
-from .session import running_key
+from . import conftests, factory, fixtures, interpreters, reporting, settings, warm_up, xdist
+from .session import left_key, retention_key, running_key
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

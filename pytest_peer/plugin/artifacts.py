@@ -12,20 +12,16 @@ import contextlib
 import os
 import shutil
 import threading
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import pytest
 
 from ..core.names import slug
 from ..evidence.artifacts import new
-from . import settings
-from . import xdist
-from .session import retention_key
-from .session import running_key
+from . import settings, xdist
+from .session import retention_key, running_key
 
 if TYPE_CHECKING:
     from ..peers.lifecycle import PeerInstance

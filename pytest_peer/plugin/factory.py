@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import NoReturn
-from typing import final
+from typing import TYPE_CHECKING, Any, NoReturn, final
 
 import pytest
 
-from . import interpreters
-from . import settings
+from . import interpreters, settings
 
 if TYPE_CHECKING:
     from ..link.protocol.mailbox import Mailbox
@@ -117,8 +111,7 @@ class PeerFactory:
 
 def words(node: Any) -> tuple[str, str]:
     """Return the words for a name: of the module of a test, and of the test; perhaps empty."""
-    from ..core.names import MAX_LENGTH
-    from ..core.names import slug
+    from ..core.names import MAX_LENGTH, slug
 
     module = node.getparent(pytest.Module) if hasattr(node, "getparent") else None
     first = slug(module.path.stem, MAX_LENGTH) if module is not None else ""

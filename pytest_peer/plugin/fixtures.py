@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from .factory import PeerFactory
-from .factory import words
-from .session import FACTORIES
-from .session import Scope
-from .session import running_key
+from .factory import PeerFactory, words
+from .session import FACTORIES, Scope, running_key
 
 if TYPE_CHECKING:
     from ..peers.peer import Peer
@@ -72,8 +66,7 @@ def _lasting_peers(request: pytest.FixtureRequest) -> Iterator[Supervisor]:
 def _open(config: pytest.Config, local: Callable[[], Path], name: str = "") -> Scope:
     """Open a scope; this imports what a suite without peers does not need."""
     from ..link import tracebacks
-    from . import reporting
-    from . import runtest
+    from . import reporting, runtest
     from .artifacts import retention
 
     tracebacks.shown_locals = reporting.shown_locals(config)

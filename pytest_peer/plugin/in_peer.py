@@ -20,8 +20,7 @@ from typing import cast
 
 import pytest
 
-from ..core.errors import EncodeError
-from ..core.errors import PeerError
+from ..core.errors import EncodeError, PeerError
 from ..link.pickling import encode
 from ..peers.group import PeerGroup
 from ..peers.peer import Peer

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from . import settings
-from .session import FACTORIES
-from .session import PROGRAM
+from .session import FACTORIES, PROGRAM
 
 __tracebackhide__ = True
 

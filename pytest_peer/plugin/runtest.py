@@ -10,19 +10,14 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Generator
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from types import FrameType
 
 import pytest
 
 from ..core.errors import PeerDown
 from . import reporting
-from .session import Scope
-from .session import interrupt_key
-from .session import lives
-from .session import retention_key
-from .session import scopes_key
+from .session import Scope, interrupt_key, lives, retention_key, scopes_key
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
 _SIGNAL = signal.SIGURG

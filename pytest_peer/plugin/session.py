@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from ..peers.lifecycle import PeerInstance
     from ..peers.supervisor import Supervisor
-    from .artifacts import ArtifactRetention
-    from .artifacts import CrashReport
+    from .artifacts import ArtifactRetention, CrashReport
 
 __tracebackhide__ = True
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
-from typing import Literal
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
@@ -82,9 +80,7 @@ def _parse(setting: Setting, text: str) -> Any:
     """
     import shlex  # not at the top, nor the others: a suite without settings does not pay for them
 
-    from ..core import addresses
-    from ..core import options
-    from ..core import timeouts
+    from ..core import addresses, options, timeouts
 
     if setting is EXEC:
         words = shlex.split(text)

@@ -8,11 +8,9 @@ import sys
 import pytest
 
 from ..core.monkey_patches import patched_by
-from ..core.start_methods import SPAWN
-from ..core.start_methods import unsupported
+from ..core.start_methods import SPAWN, unsupported
 from ..launch.forkserver import preload
-from . import settings
-from . import xdist
+from . import settings, xdist
 from .session import FACTORIES
 
 _FIXTURES = {"peer", *FACTORIES}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import engines
@@ -14,9 +13,7 @@ import slurm_cluster
 import sshds
 from timeouts import LONGER
 from traces import Trace
-from ways import WAYS
-from ways import Way
-from ways import available
+from ways import WAYS, Way, available
 
 import pytest_peer
 

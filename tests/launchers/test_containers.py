@@ -10,8 +10,7 @@ import sys
 import uuid
 
 import pytest
-from engines import IMAGE
-from engines import mounts
+from engines import IMAGE, mounts
 from timeouts import LONG
 
 import pytest_peer

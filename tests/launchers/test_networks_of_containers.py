@@ -12,8 +12,7 @@ import pytest
 from test_containers import run
 from timeouts import LONG
 
-from pytest_peer import Peer
-from pytest_peer import here
+from pytest_peer import Peer, here
 
 PORT = 4711
 

@@ -11,8 +11,7 @@ import sys
 import psutil
 import pytest
 from timeouts import LONGER
-from ways import available
-from ways import found
+from ways import available, found
 
 #: As in the guide.
 PREFIXES = {

@@ -11,8 +11,7 @@ from unittest import mock
 import psutil
 import pytest
 from debugging import DEBUGGER
-from processes import assert_gone
-from processes import is_running
+from processes import assert_gone, is_running
 from stopping import taking_less_than
 from timeouts import AT_ONCE
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from deaths import MOMENTS
-from deaths import WAYS
+from deaths import MOMENTS, WAYS
 from occupied_peers import OCCUPATIONS
 from process_ends import Watched
 from timeouts import LONG

@@ -13,8 +13,7 @@ import psutil
 import pytest
 from gates import pass_gate
 from processes import is_running
-from timeouts import LONG
-from timeouts import PROMPTLY_GONE
+from timeouts import LONG, PROMPTLY_GONE
 
 import pytest_peer
 

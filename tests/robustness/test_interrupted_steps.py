@@ -11,8 +11,7 @@ import time
 
 import pytest
 from occupations import wait_forever
-from steps import Interrupted
-from steps import at_step
+from steps import Interrupted, at_step
 from timeouts import LONG
 
 import pytest_peer

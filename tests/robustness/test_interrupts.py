@@ -9,16 +9,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from inner_pytest import load_only
-from processes import assert_gone
-from processes import is_running
+from processes import assert_gone, is_running
 from stopping import taking_less_than
-from timeouts import AT_ONCE
-from timeouts import LONG
+from timeouts import AT_ONCE, LONG
 
 import pytest_peer
 

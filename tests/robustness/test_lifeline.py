@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psutil
 import pytest

@@ -11,12 +11,8 @@ import threading
 
 import pytest
 from paths import SUPPORT
-from processes import assert_gone
-from processes import is_running
-from processes import running
-from processes import start_child_and_grandchild
-from timeouts import LONG
-from timeouts import PROMPTLY_GONE
+from processes import assert_gone, is_running, running, start_child_and_grandchild
+from timeouts import LONG, PROMPTLY_GONE
 
 import pytest_peer
 

@@ -9,9 +9,7 @@ import sys
 import time
 
 import pytest
-from deaths import LEFT_OUT
-from deaths import MOMENTS
-from deaths import WAYS
+from deaths import LEFT_OUT, MOMENTS, WAYS
 from paths import SUPPORT
 from processes import assert_gone
 from timeouts import LONG

@@ -10,13 +10,10 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from occupations import sleep_in_c
-from occupations import wait_forever
+from occupations import sleep_in_c, wait_forever
 from processes import is_running
-from stopping import assert_stopped
-from stopping import taking_less_than
-from timeouts import AT_ONCE
-from timeouts import LONG
+from stopping import assert_stopped, taking_less_than
+from timeouts import AT_ONCE, LONG
 
 import pytest_peer
 

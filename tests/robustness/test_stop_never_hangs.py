@@ -14,11 +14,8 @@ from pathlib import Path
 
 import pytest
 from inner_pytest import load_only
-from occupations import sleep_in_c
-from occupations import wait_forever
-from occupied_peers import BOOTING
-from occupied_peers import OCCUPATIONS
-from occupied_peers import occupied
+from occupations import sleep_in_c, wait_forever
+from occupied_peers import BOOTING, OCCUPATIONS, occupied
 from paths import SUPPORT
 from process_ends import Watched
 from processes import assert_gone

@@ -10,8 +10,7 @@ import sys
 import pytest
 from deaths import WAYS
 from paths import SUPPORT
-from peer_down_cases import CRASH_CELLS
-from peer_down_cases import STOP_CELLS
+from peer_down_cases import CRASH_CELLS, STOP_CELLS
 from timeouts import LONG
 
 METHODS = ["forkserver", "spawn"] if sys.platform == "linux" else ["spawn"]

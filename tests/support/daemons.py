@@ -6,13 +6,11 @@ import contextlib
 import socket
 import subprocess
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from timeouts import LONG
-from ways import Missing
-from ways import found
+from ways import Missing, found
 
 LOCALHOST = "127.0.0.1"
 

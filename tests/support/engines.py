@@ -7,16 +7,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from daemons import daemon
-from daemons import succeeds
-from ways import Missing
-from ways import Way
-from ways import found
-from ways import needs_root
+from daemons import daemon, succeeds
+from ways import Missing, Way, found, needs_root
 
 #: The peer has this machine's files, each at its place.
 _MOUNTS = ("/bin", "/lib", "/lib64", "/usr", "/etc/passwd")

@@ -9,19 +9,14 @@ import subprocess
 import sys
 import time
 import uuid
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gates import Gate
 from occupied_peers import BOOTING
 from paths import SUPPORT
-from process_ends import MARK
-from process_ends import Watched
-from process_ends import marked
-from timeouts import GONE
-from timeouts import LONG
-from timeouts import LONGER
+from process_ends import MARK, Watched, marked
+from timeouts import GONE, LONG, LONGER
 
 from pytest_peer import eventually
 

@@ -7,8 +7,7 @@ death; test_peer_dies has all combinations.
 
 from __future__ import annotations
 
-from deaths import MOMENTS
-from deaths import WAYS
+from deaths import MOMENTS, WAYS
 
 #: Of those that lose their link and are killed for it, which takes a second, one is enough.
 _WAYS = [way for way in WAYS if way != "executes_sleep"]

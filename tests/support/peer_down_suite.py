@@ -10,8 +10,7 @@ import time
 import pytest
 from deaths import MOMENTS
 from occupations import wait_forever
-from peer_down_cases import CRASH_CELLS
-from peer_down_cases import STOP_CELLS
+from peer_down_cases import CRASH_CELLS, STOP_CELLS
 from timeouts import LONG
 
 import pytest_peer

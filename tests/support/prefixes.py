@@ -6,10 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from ways import Missing
-from ways import Way
-from ways import found
-from ways import needs_root
+from ways import Missing, Way, found, needs_root
 
 
 def script(path: Path, text: str) -> Path:

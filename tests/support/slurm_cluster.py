@@ -9,11 +9,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemons import daemon
-from daemons import free_port
-from ways import Way
-from ways import found
-from ways import needs_root
+from daemons import daemon, free_port
+from ways import Way, found, needs_root
 
 
 @contextlib.contextmanager

@@ -9,12 +9,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemons import LOCALHOST
-from daemons import daemon
-from daemons import free_port
-from daemons import listens
-from ways import Way
-from ways import found
+from daemons import LOCALHOST, daemon, free_port, listens
+from ways import Way, found
 
 
 @contextlib.contextmanager

@@ -11,13 +11,8 @@ import operator
 import os
 import sys
 
-from ...link.protocol import codec
-from ...link.protocol import framing
-from ...link.protocol import messages
-from .. import assertions
-from .. import fault_dumps
-from .. import main
-from .. import runtime
+from ...link.protocol import codec, framing, messages
+from .. import assertions, fault_dumps, main, runtime
 from . import child_setup
 
 #: An interpreter specializes code that has run about eight times. All rounds take 3 ms.

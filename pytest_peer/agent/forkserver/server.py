@@ -25,10 +25,8 @@ import struct
 import sys
 from typing import NoReturn
 
-from .. import dispatch
-from .. import main
-from . import child_setup
-from . import prewarm
+from .. import dispatch, main
+from . import child_setup, prewarm
 from .subreaper import Subreaper
 
 LENGTH = struct.Struct("!I")

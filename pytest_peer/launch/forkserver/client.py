@@ -15,8 +15,7 @@ import socket
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,18 +23,12 @@ from ...core.clock import monotonic
 from ...core.loop import loop
 from ...core.states import ExitStatus
 from ...core.sync import Event
-from ...core.worker import start_thread
-from ...core.worker import worker
+from ...core.worker import start_thread, worker
 from .. import lifeline
-from ..child import STATUS_LOST
-from ..child import pid_of
-from ..child import reap
-from .child import ForkedChild
-from .child import ForkError
+from ..child import STATUS_LOST, pid_of, reap
+from .child import ForkedChild, ForkError
 from .inheritance import Inheritance
-from .messages import Broken
-from .messages import send
-from .messages import whole
+from .messages import Broken, send, whole
 
 #: The last word of its command line. A peer writes its own name over it.
 _TITLE = "pytest-peer-forkserver".ljust(100)

@@ -9,8 +9,7 @@ import marshal
 import select
 import socket
 import struct
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...core.clock import monotonic

@@ -12,32 +12,21 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
-from typing import Any
+from typing import IO, Any
 
 from ...core.clock import monotonic
 from ...core.errors import ExecNotFound
-from ...core.options import BOOT_SECONDS
-from ...core.options import PeerOptions
-from ...core.start_methods import FORKSERVER
-from ...core.start_methods import SPAWN
-from ...core.start_methods import unsupported
-from ...link.interpreter import Interpreter
-from ...link.interpreter import parse_hello
+from ...core.options import BOOT_SECONDS, PeerOptions
+from ...core.start_methods import FORKSERVER, SPAWN, unsupported
+from ...link.interpreter import Interpreter, parse_hello
 from .. import bootstrap
-from ..command import LIFELINE_NUMBER
-from ..command import Command
-from ..command import boot_words
-from ..command import environment
+from ..command import LIFELINE_NUMBER, Command, boot_words, environment
 from . import preload
-from .child import ForkedChild
-from .child import ForkError
+from .child import ForkedChild, ForkError
 from .client import ForkServer
-from .inheritance import Inheritance
-from .inheritance import variable_changes
+from .inheritance import Inheritance, variable_changes
 
 __tracebackhide__ = True
 

@@ -19,13 +19,11 @@ from typing import Any
 
 from ...core.clock import monotonic
 from ...core.errors import ExecNotFound
-from ...core.loop import Timer
-from ...core.loop import loop
+from ...core.loop import Timer, loop
 from ...core.options import PeerOptions
 from .. import procfs
 from ..command import Command
-from ..process import Child
-from ..process import Process
+from ..process import Child, Process
 
 __tracebackhide__ = True
 

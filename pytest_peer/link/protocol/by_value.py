@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 import sys
 import types
-from typing import Any
-from typing import Callable
+from typing import Any, Callable
 
-from . import messages
-from . import module_aliases
+from . import messages, module_aliases
 
 __tracebackhide__ = True
 

@@ -11,18 +11,10 @@ import io
 import pickle
 import sys
 import types
-from typing import Any
-from typing import Callable
-from typing import Iterable
-from typing import Sequence
+from typing import Any, Callable, Iterable, Sequence
 
-from . import by_value
-from . import messages
-from . import module_aliases
-from . import refusals
-from .messages import MultipartMessage
-from .messages import Payload
-from .messages import Segment
+from . import by_value, messages, module_aliases, refusals
+from .messages import MultipartMessage, Payload, Segment
 
 __tracebackhide__ = True
 

@@ -9,9 +9,7 @@ import types
 from typing import Any
 
 from . import refusals
-from .codec import CannotEncode
-from .codec import attribute
-from .codec import dumps
+from .codec import CannotEncode, attribute, dumps
 from .frame_info import FrameCollector
 
 __tracebackhide__ = True

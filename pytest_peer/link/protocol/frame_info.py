@@ -5,9 +5,7 @@ from __future__ import annotations
 import reprlib
 import sys
 from itertools import islice
-from types import CodeType
-from types import FrameType
-from types import TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 __tracebackhide__ = True

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import Any
-from typing import Callable
-from typing import Iterator
+from typing import Any, Callable, Iterator
 
 from .messages import Payload
 

@@ -15,10 +15,7 @@ A reply has the id of its request, so kind and id together identify a message.
 from __future__ import annotations
 
 import struct
-from typing import Any
-from typing import Sequence
-from typing import Tuple
-from typing import Union
+from typing import Any, Sequence, Tuple, Union
 
 #: Raised with every change that an older agent would not understand.
 PROTOCOL = 3

@@ -8,13 +8,10 @@ from __future__ import annotations
 import io
 import os
 from collections import deque
-from typing import Any
-from typing import Callable
+from typing import Any, Callable
 
-from . import framing
-from . import messages
-from .messages import MultipartMessage
-from .messages import Payload
+from . import framing, messages
+from .messages import MultipartMessage, Payload
 
 #: One read of data that is not yet known to be big; a pipe holds as much.
 READ_SIZE = 1 << 16

@@ -10,12 +10,10 @@ import _thread
 import select
 import threading
 from collections import deque
-from typing import Any
-from typing import Callable
+from typing import Any, Callable
 
 from . import messages
-from .messages import MultipartMessage
-from .messages import Payload
+from .messages import MultipartMessage, Payload
 
 #: One part of a big message; a small message waits for one part at most.
 CHUNK = 1 << 20

@@ -11,8 +11,7 @@ import stat
 import struct
 import sys
 import threading
-from typing import Any
-from typing import Union
+from typing import Any, Union
 
 #: A blocked writer checks this often whether the stream is being closed.
 _CLOSING_POLL_MS = 100

@@ -13,9 +13,7 @@ import pytest
 from mailbox_calls import take
 from timeouts import LONG
 
-from pytest_peer import CallTimeout
-from pytest_peer import Peer
-from pytest_peer import PeerDown
+from pytest_peer import CallTimeout, Peer, PeerDown
 
 
 class OwnError(Exception):

@@ -13,9 +13,7 @@ import pytest
 from timeouts import LONG
 from unusual_exceptions import made_here
 
-from pytest_peer import DecodeError
-from pytest_peer import EncodeError
-from pytest_peer import Peer
+from pytest_peer import DecodeError, EncodeError, Peer
 
 MEGABYTE = 1 << 20
 

@@ -13,12 +13,7 @@ import psutil
 import pytest
 from timeouts import LONG
 
-from pytest_peer import CallTimeout
-from pytest_peer import DecodeError
-from pytest_peer import EncodeError
-from pytest_peer import Peer
-from pytest_peer import eventually
-from pytest_peer import here
+from pytest_peer import CallTimeout, DecodeError, EncodeError, Peer, eventually, here
 
 MIB = 1 << 20
 NOISE = random.Random(0).randbytes(MIB + 1)

@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mailbox_calls import report_and_take
-from mailbox_calls import take
+from mailbox_calls import report_and_take, take
 from timeouts import LONG
 
-from pytest_peer import CallTimeout
-from pytest_peer import Peer
-from pytest_peer import PeerError
+from pytest_peer import CallTimeout, Peer, PeerError
 
 counter = itertools.count(1)
 

@@ -14,9 +14,7 @@ from typing import Any
 import pytest
 from timeouts import LONG
 
-from pytest_peer import EncodeError
-from pytest_peer import Peer
-from pytest_peer import here
+from pytest_peer import EncodeError, Peer, here
 
 PARAMETER_NAMES = {"fn": 1, "timeout": 2, "self": 3, "args": 4, "kwargs": 5, "seconds": 6}
 

@@ -10,13 +10,10 @@ import threading
 from typing import Any
 
 import pytest
-from mailbox_calls import send
-from mailbox_calls import take
+from mailbox_calls import send, take
 from timeouts import LONG
 
-from pytest_peer import EncodeError
-from pytest_peer import Peer
-from pytest_peer import here
+from pytest_peer import EncodeError, Peer, here
 
 BIG = 5 << 20
 

@@ -10,8 +10,7 @@ import pytest
 from timeouts import LONG
 from unusual_exceptions import TwoArguments
 
-from pytest_peer import Peer
-from pytest_peer import RemoteError
+from pytest_peer import Peer, RemoteError
 
 
 class OwnError(Exception):

@@ -9,21 +9,22 @@ import traceback
 from typing import Any
 
 import pytest
-from unusual_exceptions import CodedExit
-from unusual_exceptions import CodedOSError
-from unusual_exceptions import Formatting
-from unusual_exceptions import Frozen
-from unusual_exceptions import KeywordsOnly
-from unusual_exceptions import ManyErrors
-from unusual_exceptions import NoArguments
-from unusual_exceptions import ReducedToAnother
-from unusual_exceptions import Slotted
-from unusual_exceptions import Speechless
-from unusual_exceptions import TwoArguments
-from unusual_exceptions import made_here
+from unusual_exceptions import (
+    CodedExit,
+    CodedOSError,
+    Formatting,
+    Frozen,
+    KeywordsOnly,
+    ManyErrors,
+    NoArguments,
+    ReducedToAnother,
+    Slotted,
+    Speechless,
+    TwoArguments,
+    made_here,
+)
 
-from pytest_peer import Peer
-from pytest_peer import RemoteError
+from pytest_peer import Peer, RemoteError
 
 
 class OwnError(Exception):

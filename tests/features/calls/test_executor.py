@@ -12,8 +12,7 @@ import pytest
 from mailbox_calls import take
 from timeouts import LONG
 
-from pytest_peer import Peer
-from pytest_peer import PeerDown
+from pytest_peer import Peer, PeerDown
 
 
 class OwnError(Exception):

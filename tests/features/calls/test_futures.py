@@ -14,9 +14,7 @@ import pytest
 from mailbox_calls import take
 from timeouts import LONG
 
-from pytest_peer import CallTimeout
-from pytest_peer import EncodeError
-from pytest_peer import Peer
+from pytest_peer import CallTimeout, EncodeError, Peer
 
 
 class OwnError(Exception):

@@ -12,10 +12,7 @@ from typing import Any
 import pytest
 from timeouts import LONG
 
-from pytest_peer import Peer
-from pytest_peer import PeerGroup
-from pytest_peer import eventually
-from pytest_peer import here
+from pytest_peer import Peer, PeerGroup, eventually, here
 
 
 def name() -> str:

@@ -13,11 +13,7 @@ from typing import Any
 import pytest
 from timeouts import LONG
 
-from pytest_peer import CallTimeout
-from pytest_peer import EncodeError
-from pytest_peer import PeerDown
-from pytest_peer import PeerGroup
-from pytest_peer import here
+from pytest_peer import CallTimeout, EncodeError, PeerDown, PeerGroup, here
 from pytest_peer.evidence.stacks import Stacks
 
 

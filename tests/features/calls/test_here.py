@@ -10,8 +10,7 @@ import pytest
 from mailbox_calls import send
 from timeouts import LONG
 
-from pytest_peer import Peer
-from pytest_peer import here
+from pytest_peer import Peer, here
 
 
 def test_here_knows_the_name(shared: Peer) -> None:

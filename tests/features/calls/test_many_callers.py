@@ -16,10 +16,7 @@ from typing import Any
 import pytest
 from timeouts import LONG
 
-from pytest_peer import CallTimeout
-from pytest_peer import Peer
-from pytest_peer import PeerError
-from pytest_peer import here
+from pytest_peer import CallTimeout, Peer, PeerError, here
 
 THREADS = 8
 CALLS = 200

@@ -9,13 +9,10 @@ import threading
 from typing import Any
 
 import pytest
-from mailbox_calls import report_and_take
-from mailbox_calls import take
+from mailbox_calls import report_and_take, take
 from timeouts import LONG
 
-from pytest_peer import EncodeError
-from pytest_peer import Peer
-from pytest_peer import here
+from pytest_peer import EncodeError, Peer, here
 
 
 class OwnError(Exception):

@@ -11,8 +11,7 @@ import pytest
 from mailbox_calls import report_and_take
 from timeouts import LONG
 
-from pytest_peer import Peer
-from pytest_peer import PeerDown
+from pytest_peer import Peer, PeerDown
 
 VERBS: dict[str, Callable[[Peer], Any]] = {
     "call": lambda peer: peer.call(os.getpid),

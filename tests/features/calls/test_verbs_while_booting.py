@@ -13,12 +13,7 @@ import pytest
 from gates import Gate
 from timeouts import LONG
 
-from pytest_peer import CallTimeout
-from pytest_peer import EncodeError
-from pytest_peer import Peer
-from pytest_peer import PeerDown
-from pytest_peer import PeerError
-from pytest_peer import here
+from pytest_peer import CallTimeout, EncodeError, Peer, PeerDown, PeerError, here
 
 counter = itertools.count(1)
 

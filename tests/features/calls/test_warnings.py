@@ -11,8 +11,7 @@ import sys
 import threading
 import warnings
 import weakref
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest

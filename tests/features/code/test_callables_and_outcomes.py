@@ -9,16 +9,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from away import away
-from layouts import SECONDS
-from layouts import Layout
-from layouts import told
+from layouts import SECONDS, Layout, told
 
 pytestmark = pytest.mark.timeout(2 * SECONDS)
 

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from layouts import read
-from layouts import run
+from layouts import read, run
 
 from pytest_peer import DecodeError
 

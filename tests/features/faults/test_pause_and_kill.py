@@ -9,9 +9,7 @@ import sys
 import psutil
 import pytest
 from occupations import wait_forever
-from processes import assert_gone
-from processes import is_running
-from processes import start_child_and_grandchild
+from processes import assert_gone, is_running, start_child_and_grandchild
 from timeouts import LONG
 
 import pytest_peer

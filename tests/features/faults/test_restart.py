@@ -13,8 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from occupations import wait_forever
-from processes import assert_gone
-from processes import is_running
+from processes import assert_gone, is_running
 from timeouts import LONG
 
 import pytest_peer

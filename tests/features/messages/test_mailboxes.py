@@ -8,13 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from mailbox_calls import send
-from mailbox_calls import take
+from mailbox_calls import send, take
 from timeouts import LONG
 
 import pytest_peer
-from pytest_peer import Peer
-from pytest_peer import here
+from pytest_peer import Peer, here
 
 
 def take_numbers(box: str, count: int) -> list[int]:

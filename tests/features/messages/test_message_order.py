@@ -7,15 +7,13 @@ import itertools
 import signal
 import threading
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mailbox_calls import take
 from timeouts import LONG
 
-from pytest_peer import Peer
-from pytest_peer import here
+from pytest_peer import Peer, here
 
 BIG = 5 << 20
 

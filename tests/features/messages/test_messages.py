@@ -9,15 +9,11 @@ import threading
 from typing import Any
 
 import pytest
-from mailbox_calls import send
-from mailbox_calls import take
+from mailbox_calls import send, take
 from timeouts import LONG
 
 import pytest_peer
-from pytest_peer import DecodeError
-from pytest_peer import EncodeError
-from pytest_peer import Peer
-from pytest_peer import here
+from pytest_peer import DecodeError, EncodeError, Peer, here
 
 
 class RefusesUnpickling:

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 from timeouts import LONG
 
-from pytest_peer import Peer
-from pytest_peer import PeerDown
+from pytest_peer import Peer, PeerDown
 
 MEGABYTE = 1 << 20
 

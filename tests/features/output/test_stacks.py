@@ -17,13 +17,9 @@ import pytest
 from gates import Gate
 from mailbox_calls import report_and_take
 from occupations import hold_the_gil
-from timeouts import LONG
-from timeouts import SOON
+from timeouts import LONG, SOON
 
-from pytest_peer import CallTimeout
-from pytest_peer import Peer
-from pytest_peer import PeerDown
-from pytest_peer import here
+from pytest_peer import CallTimeout, Peer, PeerDown, here
 
 
 @pytest.fixture(params=["forkserver", "spawn"])

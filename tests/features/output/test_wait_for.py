@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from timeouts import LONG
 
-from pytest_peer import Peer
-from pytest_peer import here
+from pytest_peer import Peer, here
 
 
 def print_lines(count: int) -> None:

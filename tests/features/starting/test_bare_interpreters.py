@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
-from typing import NoReturn
-from typing import Optional
+from typing import Any, NoReturn, Optional
 
 import pytest
 from timeouts import LONG
 
 import pytest_peer
-from pytest_peer import Mailbox
-from pytest_peer import Peer
-from pytest_peer import PeerDown
-from pytest_peer import PeerError
-from pytest_peer import PeerGroup
-from pytest_peer import PeerState
-from pytest_peer import RemoteError
-from pytest_peer import eventually
-from pytest_peer import here
-from pytest_peer import mailbox
-from pytest_peer import start
+from pytest_peer import (
+    Mailbox,
+    Peer,
+    PeerDown,
+    PeerError,
+    PeerGroup,
+    PeerState,
+    RemoteError,
+    eventually,
+    here,
+    mailbox,
+    start,
+)
 
 KEY = pytest.StashKey[int]()
 slow = pytest.mark.skipif(sys.version_info < (3, 0), reason="nothing is that old")

@@ -13,9 +13,7 @@ from processes import assert_gone
 from timeouts import LONG
 
 import pytest_peer
-from pytest_peer import ExecNotFound
-from pytest_peer import NameInUse
-from pytest_peer import PeerGroup
+from pytest_peer import ExecNotFound, NameInUse, PeerGroup
 
 
 @pytest.fixture(scope="module")

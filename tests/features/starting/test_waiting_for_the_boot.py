@@ -6,8 +6,7 @@ import os
 import queue
 
 import pytest
-from processes import assert_gone
-from processes import is_running
+from processes import assert_gone, is_running
 from timeouts import NO_BOOT_LIMIT
 
 import pytest_peer

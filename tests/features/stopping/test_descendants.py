@@ -11,10 +11,7 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from processes import assert_gone
-from processes import is_running
-from processes import start
-from processes import start_child_and_grandchild
+from processes import assert_gone, is_running, start, start_child_and_grandchild
 from timeouts import LONG
 
 import pytest_peer

@@ -11,17 +11,10 @@ from pathlib import Path
 
 import pytest
 from gates import pass_gate
-from occupations import hang_at_exit
-from occupations import pass_gate_and_answer
-from occupations import start_thread_that_waits
-from occupations import wait_forever
-from processes import assert_gone
-from processes import is_running
-from processes import start_child_and_grandchild
-from stopping import assert_stopped
-from stopping import taking_less_than
-from timeouts import AT_ONCE
-from timeouts import LONG
+from occupations import hang_at_exit, pass_gate_and_answer, start_thread_that_waits, wait_forever
+from processes import assert_gone, is_running, start_child_and_grandchild
+from stopping import assert_stopped, taking_less_than
+from timeouts import AT_ONCE, LONG
 
 import pytest_peer
 

@@ -6,14 +6,10 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from occupations import hang_at_exit
-from occupations import pass_gate_and_answer
-from occupations import wait_forever
+from occupations import hang_at_exit, pass_gate_and_answer, wait_forever
 from processes import assert_gone
-from stopping import assert_stopped
-from stopping import taking_less_than
-from timeouts import AT_ONCE
-from timeouts import LONG
+from stopping import assert_stopped, taking_less_than
+from timeouts import AT_ONCE, LONG
 
 import pytest_peer
 

@@ -9,8 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import assert_gone
-from processes import start_child_and_grandchild
+from processes import assert_gone, start_child_and_grandchild
 from timeouts import LONG
 
 import pytest_peer

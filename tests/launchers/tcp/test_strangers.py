@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from strangers import Besieged
-from strangers import is_closed
+from strangers import Besieged, is_closed
 from timeouts import LONGER
 
 import pytest_peer

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from strangers import assert_refused
-from strangers import is_closed
+from strangers import assert_refused, is_closed
 from timeouts import LONGER
 
 pytestmark = pytest.mark.skipif(

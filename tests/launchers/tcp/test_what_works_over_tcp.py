@@ -10,12 +10,10 @@ import time
 
 import pytest
 from kinds_of_connections import CONNECTIONS
-from mailbox_calls import send
-from mailbox_calls import take
+from mailbox_calls import send, take
 from manifests import manifest
 from occupations import wait_forever
-from processes import assert_gone
-from processes import start_child_and_grandchild
+from processes import assert_gone, start_child_and_grandchild
 from timeouts import LONG
 
 import pytest_peer

@@ -7,13 +7,15 @@ import shlex
 
 import pytest
 
-from pytest_peer.core.launchers import Launcher
-from pytest_peer.core.launchers import command_line
-from pytest_peer.core.launchers import over_stdio
-from pytest_peer.core.launchers import quoted_argv
-from pytest_peer.core.launchers import refusal
-from pytest_peer.core.launchers import stdio_launcher
-from pytest_peer.core.launchers import without_setsid
+from pytest_peer.core.launchers import (
+    Launcher,
+    command_line,
+    over_stdio,
+    quoted_argv,
+    refusal,
+    stdio_launcher,
+    without_setsid,
+)
 
 
 def quoted(words: list[str]) -> list[str]:

@@ -6,8 +6,7 @@ import os
 import re
 
 import pytest
-from hypothesis import example
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_peer import random_name

@@ -13,8 +13,7 @@ import pytest
 
 from pytest_peer import start
 from pytest_peer.core import names
-from pytest_peer.core.options import ShutdownPlan
-from pytest_peer.core.options import checked
+from pytest_peer.core.options import ShutdownPlan, checked
 
 NAN = math.nan
 

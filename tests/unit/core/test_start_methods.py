@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from pytest_peer.core import options
-from pytest_peer.core.start_methods import read_at_start
-from pytest_peer.core.start_methods import unsupported
+from pytest_peer.core.start_methods import read_at_start, unsupported
 
 NOT_FORKABLE = [
     ({"exec": "python3"}, "exec is not the origin's interpreter"),

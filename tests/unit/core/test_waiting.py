@@ -11,8 +11,7 @@ import threading
 import pytest
 from timeouts import LONG
 
-from pytest_peer.core.sync import Condition
-from pytest_peer.core.sync import Event
+from pytest_peer.core.sync import Condition, Event
 
 #: Repeats a step while a timer's handler raises in it; then another thread does the same step.
 INTERRUPTED = """

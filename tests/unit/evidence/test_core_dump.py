@@ -8,13 +8,10 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies
+from hypothesis import given, strategies
 
 from pytest_peer.evidence import core_dump
-from pytest_peer.evidence.core_dump import Crashed
-from pytest_peer.evidence.core_dump import paths
-from pytest_peer.evidence.core_dump import reason_for_none
+from pytest_peer.evidence.core_dump import Crashed, paths, reason_for_none
 
 CRASHED = Crashed(pid=4711, cwd="/home/me", limit=0, started=0.0)
 ELF_CORE = b"\x7fELF" + bytes(12) + struct.pack("<H", 4)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_peer.evidence.fault_dumps import aborted
-from pytest_peer.evidence.fault_dumps import readable
+from pytest_peer.evidence.fault_dumps import aborted, readable
 
 OURS = ["/lib/agent/dispatch.py", "/lib/agent/reading.py"]
 

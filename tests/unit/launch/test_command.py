@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_peer.core.options import checked
-from pytest_peer.launch.command import Command
-from pytest_peer.launch.command import boot_words
-from pytest_peer.launch.command import command
+from pytest_peer.launch.command import Command, boot_words, command
 
 
 def built(environ: Mapping[str, str] | None = None, **options: Any) -> Command:

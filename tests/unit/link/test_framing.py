@@ -7,16 +7,11 @@ from collections.abc import Iterator
 from io import BytesIO
 
 import pytest
-from execnet.gateway_base import Message
-from execnet.gateway_base import dumps_internal
-from execnet.gateway_base import loads_internal
-from execnet.gateway_base import opcode
-from hypothesis import given
-from hypothesis import settings
+from execnet.gateway_base import Message, dumps_internal, loads_internal, opcode
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_peer.link.protocol import framing
-from pytest_peer.link.protocol import messages
+from pytest_peer.link.protocol import framing, messages
 from pytest_peer.link.protocol.receiver import FrameReceiver
 
 channels = st.integers(min_value=1, max_value=2**31 - 1)

@@ -5,15 +5,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from hypothesis import example
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_framing import Reading
-from test_framing import packed
+from test_framing import Reading, packed
 
-from pytest_peer.link.protocol import framing
-from pytest_peer.link.protocol import messages
+from pytest_peer.link.protocol import framing, messages
 from pytest_peer.link.protocol.messages import MultipartMessage
 
 Segments = list[tuple[int, bytes]]

@@ -13,10 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from timeouts import LONG
 
-from pytest_peer.link.protocol import messages
-from pytest_peer.link.protocol import sender
-from pytest_peer.link.protocol.receiver import Incoming
-from pytest_peer.link.protocol.receiver import view_of
+from pytest_peer.link.protocol import messages, sender
+from pytest_peer.link.protocol.receiver import Incoming, view_of
 from pytest_peer.link.protocol.sender import MessageSender
 
 BIG = b"b" * (3 * sender.CHUNK)

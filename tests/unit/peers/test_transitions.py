@@ -8,13 +8,15 @@ import pytest
 
 from pytest_peer import PeerState
 from pytest_peer.core.states import ExitStatus
-from pytest_peer.peers.transitions import SOURCES
-from pytest_peer.peers.transitions import EndStep
-from pytest_peer.peers.transitions import Phase
-from pytest_peer.peers.transitions import Requests
-from pytest_peer.peers.transitions import end_step
-from pytest_peer.peers.transitions import is_excused
-from pytest_peer.peers.transitions import public_state
+from pytest_peer.peers.transitions import (
+    SOURCES,
+    EndStep,
+    Phase,
+    Requests,
+    end_step,
+    is_excused,
+    public_state,
+)
 
 KILLED = ExitStatus(signal=signal.SIGKILL)
 
