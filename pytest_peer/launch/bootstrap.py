@@ -21,7 +21,7 @@ _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
 #: In the order in which they are loaded.
 _PROTOCOL = (
-    "messages streams framing receiver sender mailbox module_aliases by_value refusals codec "
+    "messages streams framing receiver sender mailbox module_aliases references by_value refusals codec "
     "frame_info exceptions"
 )
 _PEER = (

@@ -7,7 +7,7 @@ import sys
 import types
 from typing import Any, Callable
 
-from . import messages, module_aliases
+from . import messages, module_aliases, references
 
 __tracebackhide__ = True
 
@@ -48,17 +48,17 @@ def dumps(
         return (rebuild, args, *rest)
 
     def with_its_module(pickler: Any, obj: Any) -> Any:
-        reduced = module_aliases.reference(obj) if aliased else NotImplemented
+        reduced = references.reference(obj)
         if reduced is NotImplemented:
             reduced = cloudpickle.Pickler.reducer_override(pickler, obj)
             if reduced is not NotImplemented and type(obj) is types.FunctionType:
                 return _with_its_module(obj, reduced)
         return reduced
 
-    aliased = module_aliases.any_loaded()
     # In the class: the C pickler looks there when it is made.
     members["dispatch_table"] = {
         **cloudpickle.Pickler.dispatch_table,
+        **references.dispatch_table(),
         types.CodeType: with_file_name,
     }
     members["reducer_override"] = with_its_module
@@ -72,13 +72,19 @@ def _with_its_module(fn: types.FunctionType, reduced: tuple[Any, ...]) -> tuple[
     """Replace copies of the globals by those of the function's module, which the peer has."""
     make, args, (state, slots), *rest = reduced
     module = _module_of(fn)
-    if module and slots["__globals__"]:
+    if module and _uses_names(fn.__code__):
         code, _, *others = args
         args = (code, _GlobalsOf(module), *others)
         # Names of pytest's rewriting, in case the peer's module is not rewritten.
         used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}
         slots = {**slots, "__globals__": used, "_cloudpickle_submodules": []}
     return (make, args, (state, slots), *rest)
+
+
+def _uses_names(code: types.CodeType) -> bool:
+    """Return whether the code may use globals, which perhaps only the peer's module has."""
+    inner = (part for part in code.co_consts if isinstance(part, types.CodeType))
+    return bool(code.co_names) or any(map(_uses_names, inner))
 
 
 def _module_of(fn: types.FunctionType) -> str:

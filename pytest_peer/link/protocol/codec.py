@@ -13,7 +13,7 @@ import sys
 import types
 from typing import Any, Callable, Iterable, Sequence
 
-from . import by_value, messages, module_aliases, refusals
+from . import by_value, messages, references, refusals
 from .messages import MultipartMessage, Payload, Segment
 
 __tracebackhide__ = True
@@ -51,15 +51,20 @@ def dumps(obj: Any, refusal: str = "") -> bytes:
 
 def _dumps(obj: Any, protocol: int) -> bytes:
     try:
-        return pickle.dumps(obj, protocol)
+        return _pickled(obj)
     except Exception:
-        if not module_aliases.any_loaded():
-            raise
         buffer = io.BytesIO()
         pickler: Any = _Pickler(buffer, protocol)
-        pickler.reducer_override = module_aliases.reference
+        pickler.reducer_override = references.reference
         pickler.dump(obj)
         return buffer.getvalue()
+
+
+def _pickled(obj: Any, buffer_callback: Callable[[Any], object] | None = None) -> bytes:
+    buffer = io.BytesIO()
+    references.dispatch_table()
+    _Pickler(buffer, PROTOCOL, buffer_callback=buffer_callback).dump(obj)
+    return buffer.getvalue()
 
 
 def _dumps_either_way(
@@ -144,7 +149,7 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
     """
     if not big:  # without a Python pickler, which would call us for every object
         try:
-            data = pickle.dumps(obj, PROTOCOL, buffer_callback=_small)
+            data = _pickled(obj, _small)
             if b"__main__" not in data:
                 return data
         except Exception:
@@ -195,8 +200,7 @@ class _OutsideBuffers:
         buffer = io.BytesIO()
         pickler: Any = _Pickler(buffer, protocol, buffer_callback=self.buffer)
         pickler.persistent_id = self.persistent_id
-        if module_aliases.any_loaded():
-            pickler.reducer_override = module_aliases.reference
+        pickler.reducer_override = references.reference
         pickler.dump(obj)
         return buffer.getvalue()
 
@@ -233,7 +237,9 @@ class _OutsideBuffers:
 
 
 class _Pickler(pickle.Pickler):
-    """A pickler that can have attributes."""
+    """A pickler that can have attributes, and refers to methods of what modules hold."""
+
+    dispatch_table = references.dispatch_table()
 
 
 class _Unpickler(pickle.Unpickler):

@@ -1,0 +1,92 @@
+"""Objects that a module holds travel as their name there: a copy would have a state of its own.
+
+pickle does so for functions and classes that the module holds under their own name. This module
+does it for those under another name, as decorators leave them, and for the owner of a bound method:
+``random.seed``, ``os.environ.get``, ``sys.path.append``.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import operator
+import types
+import sys
+from typing import Any, Iterable
+
+from . import module_aliases
+
+#: Owners of methods that are the same wherever they are: a copy is as good.
+_CONSTANTS = (type, types.ModuleType, str, bytes, int, float, complex, tuple, frozenset, type(None))
+#: Packages of ours. What they hold is another thing at the other end.
+_OURS = ("pytest_peer", "pytest_peer_agent")
+
+
+def reference(obj: Any) -> Any:
+    """Refer to a function, a class or another callable; for a pickler's `reducer_override`."""
+    if not callable(obj) or type(obj) in _METHODS:
+        return NotImplemented
+    found = module_aliases.reference(obj)
+    if found is NotImplemented and not _has_its_name(obj):
+        found = _by_place(obj, "", (getattr(obj, "__module__", None),))
+    return found
+
+
+def reduce_method(method: Any) -> Any:
+    """Refer to a method of an object that a module holds; for a pickler's `dispatch_table`."""
+    owner = getattr(method, "__self__", None)
+    if not isinstance(owner, _CONSTANTS) and _is_attribute(method, owner):
+        likely = type(owner).__module__, getattr(method, "__module__", None)
+        found = _by_place(owner, ".%s" % method.__name__, likely)
+        if found is not NotImplemented:
+            return found
+    return method.__reduce__()
+
+
+_METHODS: dict[type, Any] = dict.fromkeys(
+    (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType), reduce_method
+)
+_table: dict[type, Any] = {}
+
+
+def dispatch_table() -> dict[type, Any]:
+    """Return `copyreg`'s table with the methods added."""
+    if len(_table) != len(copyreg.dispatch_table) + len(_METHODS):
+        _table.update(copyreg.dispatch_table)
+        _table.update(_METHODS)
+    return _table
+
+
+def _is_attribute(method: Any, owner: Any) -> bool:
+    try:
+        return bool(getattr(owner, method.__name__) == method)
+    except Exception:  # a property of the owner's class may raise anything
+        return False
+
+
+def _has_its_name(obj: Any) -> bool:
+    """Return whether pickle finds the object by its own name."""
+    found: Any = sys.modules.get(getattr(obj, "__module__", None) or "")
+    for part in str(getattr(obj, "__qualname__", "")).split("."):
+        found = getattr(found, part, None)
+    return found is obj
+
+
+def _by_place(obj: Any, attribute: str, likely: Iterable[Any]) -> Any:
+    for name in [*likely, *list(sys.modules)]:
+        held = _importable(name)
+        for key, value in list(held.items()):
+            if value is obj and key.isidentifier():
+                return operator.attrgetter(key + attribute), (module_aliases.Imported(name),)
+    return NotImplemented
+
+
+def _importable(name: Any) -> dict[str, Any]:
+    """Return what a module holds, if the other end can import it, too."""
+    module = sys.modules.get(name)
+    if name == "__main__" or str(name).partition(".")[0] in _OURS:
+        return {}
+    if not isinstance(module, types.ModuleType):
+        return {}
+    # Not by `vars`: that would load a module whose loading is put off.
+    held: dict[str, Any] = object.__getattribute__(module, "__dict__")
+    return held if held.get("__spec__") or held.get("__file__") else {}
