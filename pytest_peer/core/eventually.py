@@ -26,6 +26,7 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
     :param timeout: seconds, ``None`` for no limit; default 5. `fn` is called at least once, and
         once more after this time.
     :returns: the value of the successful call.
+    :raises TypeError: `fn` returned an awaitable or a future, which is true before it has a result.
     :raises AssertionError: the last attempt returned a false value.
     :raises Exception: the last attempt raised it. It has a note with time and attempts.
     """
@@ -45,6 +46,13 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
                 exc.__notes__ = [*getattr(exc, "__notes__", ()), note]
                 raise
         else:
+            if hasattr(type(value), "__await__") or hasattr(type(value), "add_done_callback"):
+                if hasattr(value, "close"):
+                    value.close()  # Python would warn that a coroutine was never awaited
+                raise TypeError(
+                    f"{fn!r} returned {value!r}, which has no result yet: `eventually` needs a"
+                    " function that returns the result itself, as `future.result()` does"
+                )
             if value or value is None:
                 return value
             if last:

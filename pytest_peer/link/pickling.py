@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import importlib
 import pickle
+import traceback
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 from ..core.errors import DecodeError, EncodeError, PeerError, RemoteError
@@ -15,6 +16,8 @@ from .protocol import codec, exceptions
 from .protocol.messages import Payload, snapshot
 
 __tracebackhide__ = True
+
+_PICKLERS = ("pytest_peer", "cloudpickle", "pickle", "copyreg")
 
 
 def encode(obj: object, by_value: str, what: str) -> Payload:
@@ -27,7 +30,17 @@ def encode(obj: object, by_value: str, what: str) -> Payload:
     try:
         return snapshot(codec.pack(obj, by_value, codec.big_buffers((obj,))))
     except codec.CannotEncode as exc:
-        raise EncodeError(f"{what} {exc}") from exc.__cause__
+        raise EncodeError(f"{what} {exc}") from _as_seen_by_users(exc.__cause__)
+
+
+def _as_seen_by_users(exc: BaseException | None) -> BaseException | None:
+    """Leave out of the traceback what is not the user's code."""
+    steps = traceback.walk_tb(exc.__traceback__ if exc is not None else None)
+    shown: TracebackType | None = None
+    for frame, line in reversed(list(steps)):
+        if str(frame.f_globals.get("__name__")).partition(".")[0] not in _PICKLERS:
+            shown = TracebackType(shown, frame, frame.f_lasti, line)
+    return exc and exc.with_traceback(shown)
 
 
 def encode_call(
@@ -112,7 +125,9 @@ class _Rebuilder:
             if note not in getattr(exc, "__notes__", ()):
                 _add_note(exc, note)
         if left_out := description.get("left_out"):
-            _add_note(exc, f"attributes that could not travel: {', '.join(left_out)}")
+            _add_note(
+                exc, f"could not travel: {', '.join(left_out)}; there it was {description['repr']}"
+            )
         for name in ("context", "cause"):
             if name in description:
                 object.__setattr__(exc, f"__{name}__", self._rebuilt(description[name]))
@@ -125,34 +140,15 @@ class _Rebuilder:
             if "whole" in description:
                 exc = pickle.loads(description["whole"])
             elif "class" in description:
-                exc = self._from_parts(description)
+                members = description.get("members")
+                exc = exceptions.from_parts(
+                    description, None if members is None else [self.rebuild(m) for m in members]
+                )
             else:
                 return None
         except Exception:  # its class may raise anything: a RemoteError has all the rest
             return None
         return exc if isinstance(exc, BaseException) else None
-
-    def _from_parts(self, description: dict[str, Any]) -> BaseException:
-        how, given = description["class"]
-        if how == "reference":
-            cls = codec.attribute(importlib.import_module(given[0]), given[1])
-        else:
-            cls = pickle.loads(given)
-        args = pickle.loads(description["args"])
-        exc: BaseException
-        if "members" in description:
-            exc = cls.__new__(cls, *args, [self.rebuild(each) for each in description["members"]])
-        else:
-            # Without its own __init__, which may want other arguments than it gave to its base.
-            exc = cls.__new__(cls, *args)
-            exceptions.builtin_base(cls).__init__(exc, *args)  # type: ignore[misc]
-        for name, value in description["state"].items():
-            known = pickle.loads(value)
-            # __init__ has set most C fields, and None does not always mean that one is empty.
-            if getattr(exc, name, None) != known:
-                with contextlib.suppress(AttributeError, TypeError):  # read-only
-                    object.__setattr__(exc, name, known)
-        return exc
 
 
 def _special(description: dict[str, Any]) -> PeerError | None:

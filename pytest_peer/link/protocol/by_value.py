@@ -58,7 +58,7 @@ def dumps(
     # In the class: the C pickler looks there when it is made.
     members["dispatch_table"] = {
         **cloudpickle.Pickler.dispatch_table,
-        **references.dispatch_table(),
+        **references.dispatch_table,
         types.CodeType: with_file_name,
     }
     members["reducer_override"] = with_its_module

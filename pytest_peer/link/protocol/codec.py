@@ -53,16 +53,17 @@ def _dumps(obj: Any, protocol: int) -> bytes:
     try:
         return _pickled(obj)
     except Exception:
-        buffer = io.BytesIO()
-        pickler: Any = _Pickler(buffer, protocol)
-        pickler.reducer_override = references.reference
-        pickler.dump(obj)
-        return buffer.getvalue()
+        pass  # outside of the handler, for an error without this one as its context
+    buffer = io.BytesIO()
+    pickler: Any = _Pickler(buffer, protocol)
+    pickler.reducer_override = references.reference
+    pickler.dump(obj)
+    return buffer.getvalue()
 
 
 def _pickled(obj: Any, buffer_callback: Callable[[Any], object] | None = None) -> bytes:
     buffer = io.BytesIO()
-    references.dispatch_table()
+    references.update_dispatch_table()
     _Pickler(buffer, PROTOCOL, buffer_callback=buffer_callback).dump(obj)
     return buffer.getvalue()
 
@@ -239,7 +240,7 @@ class _OutsideBuffers:
 class _Pickler(pickle.Pickler):
     """A pickler that can have attributes, and refers to methods of what modules hold."""
 
-    dispatch_table = references.dispatch_table()
+    dispatch_table = references.dispatch_table
 
 
 class _Unpickler(pickle.Unpickler):

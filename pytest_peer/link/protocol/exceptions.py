@@ -82,42 +82,111 @@ def _formatted(exc: BaseException, own_files: frozenset[str]) -> str:
 
 
 def portable(exc: BaseException, by_value: str) -> dict[str, Any]:
-    """Return the exception in the first form that can travel: whole, in parts, or nothing."""
-    cls = type(exc)
-    reference = _reference(cls)
-    disguised = reference is not None and reference[0] != cls.__module__
+    """Return the exception in the form that keeps most of it: whole, in parts, or nothing."""
+    reference = _reference(type(exc))
+    disguised = reference is not None and reference[0] != type(exc).__module__
+    found: list[tuple[int, dict[str, Any]]] = []
     if not disguised and not _is_group(exc):
         try:
             whole = dumps(exc, by_value)
-            if _same(pickle.loads(whole), exc):
+            differences = _differences(pickle.loads(whole), exc)
+            if not differences:
                 return {"whole": whole}
+            found.append((differences, {"whole": whole}))
         except Exception:
             pass  # pickle refuses a part of it, or its class takes other arguments than `args`
     try:
-        named = ("reference", reference) if reference else ("by value", dumps(cls, by_value))
-        state, left_out = {}, []
-        for name, value in _state(exc).items():
-            try:
-                state[name] = dumps(value, by_value)
-            except CannotEncode:
-                left_out.append(name)
-        return {
-            "class": named,
-            "args": dumps(exc.args[:1] if _is_group(exc) else _arguments(exc), by_value),
-            "state": state,
-            "left_out": left_out,
-            "disguised": disguised,
-        }
+        parts = _parts(exc, reference, by_value)
+        parts["disguised"] = disguised
+        copy = from_parts(parts, list(exc.exceptions) if _is_group(exc) else None)  # type: ignore[attr-defined]
+        found.append((_differences(copy, exc), parts))
     except Exception:
-        return {}
+        pass  # its class cannot travel, or its base refuses to be made from `args`
+    return min(found, key=lambda each: each[0])[1] if found else {}
 
 
-def _same(copy: Any, exc: BaseException) -> bool:
-    return (
-        type(copy) is type(exc)
-        and (str(copy), refusals.safe_repr(copy)) == (str(exc), refusals.safe_repr(exc))
-        and sorted(_state(copy)) == sorted(_state(exc))
+def _parts(exc: BaseException, reference: tuple[str, str] | None, by_value: str) -> dict[str, Any]:
+    left_out = []
+
+    def each(name: str, value: Any) -> Any:
+        try:
+            return dumps(value, by_value)
+        except CannotEncode:
+            left_out.append(name)
+            return None
+
+    named = ("reference", reference) if reference else ("by value", dumps(type(exc), by_value))
+    arguments = (exc.message,) if _is_group(exc) else _arguments(exc)  # type: ignore[attr-defined]
+    args = [each("args[%d]" % index, value) for index, value in enumerate(arguments)]
+    state = {name: each(name, value) for name, value in _state(exc).items()}
+    return {
+        "class": named,
+        "args": [
+            dumps(refusals.safe_repr(value)) if data is None else data
+            for value, data in zip(arguments, args)
+        ],
+        "state": {name: data for name, data in state.items() if data is not None},
+        "left_out": left_out,
+    }
+
+
+def from_parts(parts: dict[str, Any], members: list[BaseException] | None) -> BaseException:
+    """Rebuild the exception that `portable` took apart.
+
+    :param members: of a group, else ``None``.
+    """
+    how, given = parts["class"]
+    if how == "reference":
+        __import__(given[0])
+        cls: Any = attribute(sys.modules[given[0]], given[1])
+    else:
+        cls = pickle.loads(given)
+    args = [pickle.loads(data) for data in parts["args"]]
+    # Without its own __new__ and __init__: they may want other arguments than they gave to the base.
+    base: Any = builtin_base(cls)
+    exc: BaseException
+    if members is not None:
+        exc = base.__new__(cls, *args, members)
+    else:
+        exc = base.__new__(cls, *args)
+        base.__init__(exc, *args)
+    # The base has set most C fields, and None does not always mean that one is empty.
+    known = _state(exc)
+    for name, data in parts["state"].items():
+        value = pickle.loads(data)
+        if name not in known or not _equal(known[name], value):
+            try:
+                object.__setattr__(exc, name, value)
+            except Exception:
+                pass  # read-only, or the field takes no such value
+    return exc
+
+
+def _differences(copy: Any, exc: BaseException) -> int:
+    """Return how many values of a copy are not those of the exception."""
+    if type(copy) is not type(exc):
+        raise TypeError("a copy of another class")
+    ours, theirs = _state(copy), _state(exc)
+    count = sum(
+        name not in ours or name not in theirs or not _equal(ours[name], theirs[name])
+        for name in {*ours, *theirs}
     )
+    texts = [(_text(each), refusals.safe_repr(each)) for each in (copy, exc)]
+    return count + (texts[0] != texts[1])
+
+
+def _equal(one: Any, other: Any) -> bool:
+    try:
+        return type(one) is type(other) and bool(one == other)
+    except Exception:  # arrays have no truth
+        return False
+
+
+def _text(exc: BaseException) -> str:
+    try:
+        return str(exc)
+    except Exception as error:
+        return type(error).__name__
 
 
 def builtin_base(cls: type) -> type:
@@ -147,7 +216,9 @@ def _state(exc: BaseException) -> dict[str, Any]:
                 except AttributeError:
                     continue
     state.update({k: v for k, v in getattr(exc, "__dict__", {}).items() if k != "__notes__"})
-    for name in ("args", "exceptions", "message") if _is_group(exc) else ("args",):
+    # Python does not pickle the object of an AttributeError either: it may be a whole program.
+    unsent = ("args", "obj") if isinstance(exc, AttributeError) else ("args",)
+    for name in (*unsent, "exceptions", "message") if _is_group(exc) else unsent:
         state.pop(name, None)
     return state
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copyreg
 import operator
-import types
 import sys
+import types
 from typing import Any, Iterable
 
 from . import module_aliases
@@ -42,18 +42,26 @@ def reduce_method(method: Any) -> Any:
     return method.__reduce__()
 
 
+def _refuse_descriptor(owner: Any) -> Any:
+    raise TypeError("it owns file descriptor %s, which is another file there" % owner._handle)
+
+
 _METHODS: dict[type, Any] = dict.fromkeys(
     (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType), reduce_method
 )
-_table: dict[type, Any] = {}
+#: `copyreg`'s table with the methods and owners of descriptors added, for picklers.
+dispatch_table: dict[type, Any] = {}
 
 
-def dispatch_table() -> dict[type, Any]:
-    """Return `copyreg`'s table with the methods added."""
-    if len(_table) != len(copyreg.dispatch_table) + len(_METHODS):
-        _table.update(copyreg.dispatch_table)
-        _table.update(_METHODS)
-    return _table
+def update_dispatch_table() -> None:
+    """Add what `copyreg` and `multiprocessing` have got since the last call."""
+    connection: Any = sys.modules.get("multiprocessing.connection")
+    own = dict(_METHODS)
+    if connection is not None:
+        own.update(dict.fromkeys(connection._ConnectionBase.__subclasses__(), _refuse_descriptor))
+    if len(dispatch_table) != len(copyreg.dispatch_table) + len(own):
+        dispatch_table.update(copyreg.dispatch_table)
+        dispatch_table.update(own)
 
 
 def _is_attribute(method: Any, owner: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from typing import Any, Callable
 
 #: How many levels down the search for the refused part goes.
@@ -10,7 +11,8 @@ _DEPTH = 20
 
 def locate(obj: Any, refused: BaseException, dump: Callable[[Any], bytes]) -> str:
     """Say which part of `obj` is refused: go down while one of the parts is refused as well."""
-    path = ""
+    path = _root(obj)
+    steps = 0
     for _ in range(_DEPTH):
         for step, part in _parts(obj):
             try:
@@ -18,12 +20,22 @@ def locate(obj: Any, refused: BaseException, dump: Callable[[Any], bytes]) -> st
             except Exception as exc:
                 obj, refused = part, exc
                 path += step
+                steps += 1
                 break
         else:
             break
     what = "%s of type %s" % (_short_repr(obj), type(obj).__qualname__)
-    where = " at %s" % path if path else ""
+    where = " at %s" % path if steps else ""
     return "cannot be pickled: %s%s (%s: %s)" % (what, where, type(refused).__name__, refused)
+
+
+def _root(obj: Any) -> str:
+    if isinstance(obj, (dict, list, tuple, set, frozenset)):
+        return ""
+    if isinstance(obj, types.MethodType):
+        return "%s.%s" % (_root(obj.__self__), obj.__name__)
+    own = getattr(obj, "__qualname__", None)
+    return own if isinstance(own, str) else "%s()" % type(obj).__qualname__
 
 
 def _parts(obj: Any) -> list[tuple[str, Any]]:
@@ -33,10 +45,40 @@ def _parts(obj: Any) -> list[tuple[str, Any]]:
         return [("[%d]" % index, value) for index, value in enumerate(obj)]
     if isinstance(obj, (set, frozenset)):
         return [("{...}", value) for value in obj]
+    if isinstance(obj, (type, types.ModuleType)):
+        return []
+    if isinstance(obj, types.FunctionType):
+        return _parts_of_function(obj)
+    names = ["__self__", "func", "args", "keywords"]  # of bound methods and partial objects
+    parts = [(".%s" % name, getattr(obj, name)) for name in names if _has(obj, name)]
     state = getattr(obj, "__dict__", None)
-    if isinstance(state, dict) and not isinstance(obj, type):
-        return [(".%s" % name, value) for name, value in state.items()]
-    return []
+    if isinstance(state, dict):
+        parts += [(".%s" % name, value) for name, value in state.items()]
+    slots = [vars(cls).get("__slots__", ()) for cls in type(obj).__mro__]
+    for each in slots:
+        for name in [each] if isinstance(each, str) else each:
+            if _has(obj, name):
+                parts.append((".%s" % name, getattr(obj, name)))
+    return parts
+
+
+def _parts_of_function(fn: types.FunctionType) -> list[tuple[str, Any]]:
+    """Return what travels along with a function by value, by the names that the function uses."""
+    parts = [(".__globals__[%r]" % n, fn.__globals__.get(n)) for n in fn.__code__.co_names]
+    for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or ()):
+        try:
+            parts.append((".__closure__[%r]" % name, cell.cell_contents))
+        except ValueError:
+            pass  # the cell is empty
+    others = ("__defaults__", "__kwdefaults__", "__dict__")
+    return parts + [(".%s" % name, getattr(fn, name)) for name in others]
+
+
+def _has(obj: Any, name: str) -> bool:
+    try:
+        return hasattr(obj, name)
+    except Exception:
+        return False
 
 
 def _short_repr(obj: Any) -> str:
