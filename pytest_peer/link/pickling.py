@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.errors import DecodeError, EncodeError, PeerError, RemoteError
 from . import tracebacks
-from .protocol import codec, exceptions
+from .protocol import codec, exceptions, references
 from .protocol.messages import Payload, snapshot
 
 __tracebackhide__ = True
@@ -56,11 +56,11 @@ def encode_call(
     if kwargs:
         big += codec.big_buffers(kwargs.values())
     try:
-        return codec.pack((fn, args, kwargs), by_value, big)
+        return codec.pack((references.called(fn), args, kwargs), by_value, big)
     except codec.CannotEncode:
         pass
     # Again, part by part, for the message. Outside of the handler, to leave its exception out.
-    encode(fn, by_value, "the function")
+    encode(references.called(fn), by_value, "the function")
     for index, arg in enumerate(args):
         encode(arg, by_value, f"argument {index}")
     for name, arg in kwargs.items():

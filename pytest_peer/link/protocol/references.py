@@ -11,6 +11,7 @@ import copyreg
 import operator
 import sys
 import types
+from functools import partial
 from typing import Any, Iterable
 
 from . import module_aliases
@@ -22,13 +23,29 @@ _OURS = ("pytest_peer", "pytest_peer_agent")
 
 
 def reference(obj: Any) -> Any:
-    """Refer to a function, a class or another callable; for a pickler's `reducer_override`."""
-    if not callable(obj) or type(obj) in _METHODS:
+    """Refer to a function, a class or a decorator's object; for a pickler's `reducer_override`."""
+    if type(obj) in _METHODS or not isinstance(getattr(obj, "__qualname__", None), str):
         return NotImplemented
     found = module_aliases.reference(obj)
-    if found is NotImplemented and not _has_its_name(obj):
-        found = _by_place(obj, "", (getattr(obj, "__module__", None),))
+    if found is NotImplemented and not (_is_plain(obj) and _has_its_name(obj)):
+        found = _place(obj, "", (getattr(obj, "__module__", None),))
     return found
+
+
+def called(fn: Any) -> Any:
+    """Return what to send as the function of a call: its place, if it is an object with a state."""
+    if callable(fn) and not (_is_plain(fn) or type(fn) in _METHODS or type(fn) is partial):
+        place = _place(fn, "", (getattr(fn, "__module__", None),))
+        return fn if place is NotImplemented else _Placed(place)
+    return fn
+
+
+class _Placed:
+    def __init__(self, place: Any) -> None:
+        self._place = place
+
+    def __reduce__(self) -> Any:
+        return self._place
 
 
 def reduce_method(method: Any) -> Any:
@@ -36,7 +53,7 @@ def reduce_method(method: Any) -> Any:
     owner = getattr(method, "__self__", None)
     if not isinstance(owner, _CONSTANTS) and _is_attribute(method, owner):
         likely = type(owner).__module__, getattr(method, "__module__", None)
-        found = _by_place(owner, ".%s" % method.__name__, likely)
+        found = _place(owner, ".%s" % method.__name__, likely)
         if found is not NotImplemented:
             return found
     return method.__reduce__()
@@ -71,6 +88,10 @@ def _is_attribute(method: Any, owner: Any) -> bool:
         return False
 
 
+def _is_plain(obj: Any) -> bool:
+    return isinstance(obj, type) or type(obj) in (types.FunctionType, types.BuiltinFunctionType)
+
+
 def _has_its_name(obj: Any) -> bool:
     """Return whether pickle finds the object by its own name."""
     found: Any = sys.modules.get(getattr(obj, "__module__", None) or "")
@@ -79,7 +100,7 @@ def _has_its_name(obj: Any) -> bool:
     return found is obj
 
 
-def _by_place(obj: Any, attribute: str, likely: Iterable[Any]) -> Any:
+def _place(obj: Any, attribute: str, likely: Iterable[Any]) -> Any:
     for name in [*likely, *list(sys.modules)]:
         held = _importable(name)
         for key, value in list(held.items()):

@@ -11,8 +11,8 @@ _DEPTH = 20
 
 def locate(obj: Any, refused: BaseException, dump: Callable[[Any], bytes]) -> str:
     """Say which part of `obj` is refused: go down while one of the parts is refused as well."""
-    path = _root(obj)
-    steps = 0
+    path = ""
+    root = _root(obj) if callable(obj) else ""
     for _ in range(_DEPTH):
         for step, part in _parts(obj):
             try:
@@ -20,18 +20,15 @@ def locate(obj: Any, refused: BaseException, dump: Callable[[Any], bytes]) -> st
             except Exception as exc:
                 obj, refused = part, exc
                 path += step
-                steps += 1
                 break
         else:
             break
     what = "%s of type %s" % (_short_repr(obj), type(obj).__qualname__)
-    where = " at %s" % path if steps else ""
+    where = " at %s%s" % (root, path) if path else ""
     return "cannot be pickled: %s%s (%s: %s)" % (what, where, type(refused).__name__, refused)
 
 
 def _root(obj: Any) -> str:
-    if isinstance(obj, (dict, list, tuple, set, frozenset)):
-        return ""
     if isinstance(obj, types.MethodType):
         return "%s.%s" % (_root(obj.__self__), obj.__name__)
     own = getattr(obj, "__qualname__", None)

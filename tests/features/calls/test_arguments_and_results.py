@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import multiprocessing
 import operator
 import os
 import threading
@@ -212,3 +215,55 @@ def test_instance_of_a_local_class_of_the_peer(shared: Peer) -> None:
 
 def test_lambda_as_a_result(shared: Peer) -> None:
     assert shared.call(lambda: lambda x: x + 1)(1) == 2
+
+
+class Service:
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+
+    def run(self) -> None: ...
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    part: object
+
+
+def with_closure() -> Callable[[], object]:
+    lock = threading.Lock()
+    return lambda: lock
+
+
+@pytest.mark.parametrize(
+    ("fn", "path"),
+    [
+        (Service().run, "Service().run.__self__.guard"),
+        (functools.partial(repr, Service()), "partial().args[0].guard"),
+        (with_closure(), "with_closure.<locals>.<lambda>.__closure__['lock']"),
+        (functools.partial(repr, {"a": [Slotted(threading.Lock())]}), ".args[0]['a'][0].part"),
+    ],
+    ids=["method", "partial", "closure", "slot"],
+)
+def test_error_names_the_path_of_the_part(
+    shared: Peer, fn: Callable[[], object], path: str
+) -> None:
+    with pytest.raises(EncodeError) as caught:
+        shared.call(fn)
+    assert f"{path} (TypeError: cannot pickle '_thread.lock' object)" in str(caught.value)
+
+
+def test_error_shows_no_frame_of_a_pickler(shared: Peer) -> None:
+    with pytest.raises(EncodeError) as caught:
+        shared.call(repr, Service())
+    assert caught.value.__cause__ is not None
+    assert caught.value.__cause__.__traceback__ is None
+    assert caught.value.__cause__.__context__ is None
+
+
+def test_what_owns_a_descriptor_cannot_travel(shared: Peer) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    with ours, theirs, pytest.raises(EncodeError, match="it owns file descriptor"):
+        shared.call(repr, {"pipe": theirs})
+    with pytest.raises(EncodeError, match=r"the result .*it owns file descriptor"):
+        shared.call(lambda: multiprocessing.Pipe())
+    assert is_usable(shared)

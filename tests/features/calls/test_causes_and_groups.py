@@ -10,7 +10,7 @@ import pytest
 from timeouts import LONG
 from unusual_exceptions import TwoArguments
 
-from pytest_peer import Peer, RemoteError
+from pytest_peer import Peer
 
 
 class OwnError(Exception):
@@ -138,7 +138,7 @@ def test_cause_has_frames(shared: Peer) -> None:
     assert [frame.name for frame in frames] == ["with_cause", "innermost"]
 
 
-def test_cause_that_cannot_travel_is_a_remote_error(shared: Peer) -> None:
+def test_cause_with_an_unsendable_argument_keeps_its_class(shared: Peer) -> None:
     def fail() -> None:
         try:
             with_lock_as_argument()
@@ -147,7 +147,8 @@ def test_cause_that_cannot_travel_is_a_remote_error(shared: Peer) -> None:
 
     with pytest.raises(KeyError) as caught:
         shared.call(fail)
-    assert isinstance(caught.value.__cause__, RemoteError)
+    assert isinstance(caught.value.__cause__, OwnError)
+    assert caught.value.__cause__.args[0] == "no"
 
 
 def test_exception_that_is_its_own_cause_does_not_hang(shared: Peer) -> None:
@@ -208,10 +209,10 @@ def test_group_of_what_ends_programs(shared: Peer) -> None:
     assert [type(exc) for exc in caught.value.exceptions] == [KeyboardInterrupt, OwnError]
 
 
-def test_group_with_a_member_that_cannot_travel(shared: Peer) -> None:
+def test_group_with_a_member_that_has_an_unsendable_argument(shared: Peer) -> None:
     with pytest.raises(ExceptionGroup) as caught:
         shared.call(group_with_lock)
-    assert [type(exc) for exc in caught.value.exceptions] == [RemoteError, OwnError]
+    assert [type(exc) for exc in caught.value.exceptions] == [OwnError, OwnError]
 
 
 def test_groups_nested_in_handlers_do_not_explode(shared: Peer) -> None:

@@ -168,11 +168,13 @@ def test_remote_error_has_the_peer_s_frames(shared: Peer) -> None:
     assert remote_frames(caught.value) == ["raise_made_here"]
 
 
-def test_exception_with_an_unsendable_argument_is_a_remote_error(shared: Peer) -> None:
-    with pytest.raises(RemoteError) as caught:
+def test_exception_with_an_unsendable_argument_keeps_its_class(shared: Peer) -> None:
+    with pytest.raises(OwnError) as caught:
         shared.call(with_lock_as_argument)
-    assert caught.value.type_name.endswith("OwnError")
-    assert "OwnError('no', <unlocked _thread.lock object" in str(caught.value)
+    assert caught.value.args[0] == "no"
+    note = "\n".join(caught.value.__notes__)
+    assert "could not travel: args[1]" in note
+    assert "OwnError('no', <unlocked _thread.lock object" in note
     assert is_usable(shared)
 
 

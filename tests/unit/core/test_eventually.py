@@ -6,6 +6,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -117,3 +118,16 @@ def test_wrong_limit_is_refused(timeout: float) -> None:
 def test_limit_of_a_wrong_type_is_refused() -> None:
     with pytest.raises(TypeError, match=r"timeout: .*'5'"):
         eventually(fails, "5")  # type: ignore[arg-type]
+
+
+def test_coroutine_is_no_success() -> None:
+    async def never() -> None:
+        raise AssertionError
+
+    with pytest.raises(TypeError, match=r"never.* has no result yet"):
+        eventually(never, timeout=0.1)
+
+
+def test_future_is_no_success() -> None:
+    with pytest.raises(TypeError, match="has no result yet"):
+        eventually(Future[int], timeout=0.1)
