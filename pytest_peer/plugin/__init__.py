@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from . import conftests, factory, fixtures, interpreters, reporting, settings, warm_up, xdist
@@ -56,6 +58,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     item.config.stash[running_key] = item
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
+    """Keep the frames of this package out of a traceback that is about to be shown."""
+    if call.excinfo is not None:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("pytest_peer."):
+                vars(module).setdefault("__tracebackhide__", True)
 
 
 @pytest.hookimpl(trylast=True)  # after the teardown of what an interrupted test has left

@@ -21,6 +21,9 @@ from .session import Scope, interrupt_key, lives, retention_key, scopes_key
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
 _SIGNAL = signal.SIGURG
+#: Of an error in the setup of a peer, the frame of a hook here is all there is to show, and pytest
+#: shows no error without a frame.
+__tracebackhide__ = False
 _hooks = sys.modules[__name__]
 _shown_key = pytest.StashKey[reporting.Shown]()
 
@@ -31,8 +34,6 @@ def expect_peers(config: pytest.Config) -> None:
         config.pluginmanager.register(_hooks, "peer-phases")
 
 
-# A wrapper: it leaves one frame to show of an error in the setup of a peer, and pytest shows no
-# error without a frame. So frames of this module are not hidden.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     config = item.config
