@@ -14,30 +14,20 @@ import shutil
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ..core.names import slug
 from ..evidence.artifacts import new
 from . import settings, xdist
-from .session import retention_key, running_key
+from .session import CrashReport, retention_key, running_key
 
 if TYPE_CHECKING:
     from ..peers.lifecycle import PeerInstance
 
 #: Of a directory's name. File systems allow 255 bytes, some 143, and below it are more names.
 _MOST_CHARACTERS = 100
-
-
-class CrashReport(TypedDict):
-    """A peer that went down unasked: plain data, which crosses from an xdist worker."""
-
-    test: str
-    peer: str
-    reason: str
-    pid: int | None
-    path: str
 
 
 class TestRun:
@@ -78,17 +68,13 @@ class TestRun:
     def crashes(self) -> list[CrashReport]:
         """Return its deaths, each of them once."""
         deaths, self.deaths = self.deaths, []
-        paths = [life.record.artifacts.path for life in deaths]
-        return [
-            CrashReport(
-                test=self.nodeid,
-                peer=life.options.name,
-                reason=str(life.record.reason),
-                pid=life.process.pid,
-                path=str(self.links.get(path, path)),
-            )
-            for life, path in zip(deaths, paths, strict=True)
-        ]
+        crashes: list[CrashReport] = []
+        for life in deaths:
+            path = life.record.artifacts.path
+            shown = str(self.links.get(path, path))
+            reason = str(life.record.reason)
+            crashes.append((self.nodeid, life.options.name, reason, life.process.pid, shown))
+        return crashes
 
 
 class ArtifactRetention:

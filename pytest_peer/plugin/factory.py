@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ..peers.peer import Peer
     from ..peers.supervisor import Supervisor
 
-__tracebackhide__ = True
-
 #: What ``--peer-hosts`` fills in the words of ``--peer-exec``.
 HOST = "{host}"
 

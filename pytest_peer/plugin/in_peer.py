@@ -27,8 +27,6 @@ from ..peers.peer import Peer
 from . import settings
 from .factory import PeerFactory
 
-__tracebackhide__ = True
-
 MARKER = "in_peer"
 #: The fixture that starts the peer. It is the last one: it knows the values of the others, and its
 #: peer ends before they do.

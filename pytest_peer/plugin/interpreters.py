@@ -11,8 +11,6 @@ import pytest
 from . import settings
 from .session import FACTORIES, PROGRAM
 
-__tracebackhide__ = True
-
 #: An id is shown in one line with the name of the test.
 _MOST_CHARACTERS = 40
 

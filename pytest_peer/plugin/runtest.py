@@ -76,8 +76,11 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     every = list(lives(item.config))
     if every:
-        shown = item.stash.setdefault(_shown_key, reporting.Shown())
-        reporting.add_output(item, call, shown.sections(every), every)
+        for title, text in item.stash.setdefault(_shown_key, reporting.Shown()).sections(every):
+            item.add_report_section(call.when, title, text)
+    if every and call.excinfo is not None:
+        states = "\n".join(f"{life!r}\n    {life.record.artifacts.path}" for life in every)
+        item.add_report_section(call.when, "peers", states)
     made = yield
     if every and made.failed:  # this is known only now; no peer has been stopped yet
         # A time limit's signal may raise here, but the test has failed already.
