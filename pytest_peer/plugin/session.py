@@ -44,7 +44,6 @@ interrupt_key: pytest.StashKey[Callable[[], None]] = pytest.StashKey[Callable[[]
 class Scope:
     """The peers of one fixture, which end together, and the listener of their supervisor.
 
-    :param retention: of its artifacts.
     :param local: returns where their artifacts are without ``--peer-artifacts``.
     :param name: of the directory in ``--peer-artifacts``; empty for that of the test.
     """

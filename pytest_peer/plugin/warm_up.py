@@ -17,10 +17,7 @@ _FIXTURES = {"peer", *FACTORIES}
 
 
 def configure(config: pytest.Config) -> None:
-    """Have the fork server import pytest, and the modules of the ini option ``peer_preload``.
-
-    :raises pytest.UsageError: that is not a list of module names.
-    """
+    """Have the fork server import pytest, and the modules of the ini option ``peer_preload``."""
     names = config.getini("peer_preload")
     for name in names:
         if not all(part.isidentifier() for part in name.split(".")):
