@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .session import left_key
+from .session import CrashReport, left_key
 
 if TYPE_CHECKING:
     from ..evidence.output import OutputStream
     from ..peers.lifecycle import PeerInstance
-    from .artifacts import CrashReport
 
 #: What a section quotes of a stream; the log file has all of it.
 SECTION_CHARACTERS = 16 * 1024
@@ -74,7 +73,7 @@ def pytest_terminal_summary(
     for reports in terminalreporter.stats.values():  # which are not only reports
         for report in reports:
             crashes += getattr(report, "peer_crashes", ())
-    crashes += config.stash.get(left_key, ())
+    crashes += config.stash.get(left_key, [])
     if crashes:
         terminalreporter.section("peers that crashed")
     above = None
