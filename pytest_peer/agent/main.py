@@ -49,10 +49,6 @@ def prepare(reader, write_fd, config):
             # So that the last output before a crash is in the pipe and not in a buffer.
             stream.reconfigure(line_buffering=True)
     _agent = Agent(reader, write_fd, config)
-    if config["stubs"]:
-        from .stubs import finder  # only such peers have it
-
-        sys.meta_path.insert(0, finder.InstalledFinder(config["stubs"]["pytest_peer"]["file"]))
     return _agent
 
 
@@ -91,10 +87,10 @@ class Agent:
         place = config["environment"]
         self._modules = Modules(
             self._requests.ask,
+            config["replace_path"],
             place is not None and place_of(place[0]) == place[1],
-            config["stubs"] or (),
+            config["stubs"] or {},
         )
-        self._modules.install(config["replace_path"])
         call_warnings.install(self._own_files)
         self._sender: Any = None
         self._pid = os.getpid()
@@ -112,7 +108,7 @@ class Agent:
         self._stream.limit_reads()
         self._guarded(self._receiver.take)
 
-    def prewarm(self):
+    def rehearse(self):
         """Run the one call that has come, beside the main loop."""
         self.open()
         self._dispatcher.run_arrived()

@@ -33,11 +33,8 @@ _PEER_MODULES = (
 )
 #: The module that loads them.
 _LOADER = "agent.loader"
-#: Loaded in peers that may have neither this package nor pytest.
-_FINDER = "agent.stubs.finder"
 _SERVER_MODULES = (
     *_PEER_MODULES,
-    _FINDER,
     "launch.procfs",
     *(f"agent.forkserver.{name}" for name in ("child_setup", "subreaper", "prewarm", "server")),
 )
@@ -64,8 +61,7 @@ def peer(compiled: bool, config: dict[str, Any]) -> bytes:
 
     :param compiled: whether it can read our compiled code.
     """
-    modules = (*_PEER_MODULES, _FINDER) if config["stubs"] else _PEER_MODULES
-    return _code(compiled, "agent.main:run", modules) + _framed(config)
+    return _code(compiled, "agent.main:run", _PEER_MODULES) + _framed(config)
 
 
 def template(config: dict[str, Any]) -> bytes:

@@ -73,7 +73,7 @@ def pytest_terminal_summary(
     for reports in terminalreporter.stats.values():  # which are not only reports
         for report in reports:
             crashes += getattr(report, "peer_crashes", ())
-    crashes += config.stash.get(left_key, [])
+    crashes = [*crashes, *config.stash.get(left_key, ())]
     if crashes:
         terminalreporter.section("peers that crashed")
     above = None
