@@ -14,7 +14,6 @@ from ..link.protocol.sender import SMALL, MessageSender
 from ..link.protocol.streams import stream_over
 from . import assertions, call_warnings, dispatch, fault_dumps, runtime
 from .imports import Modules, place_of
-from .requests import RequestSender
 
 #: Execnet's code of the message that asks for a task, whose code the agent does not look at.
 CHANNEL_EXEC = 3
@@ -82,11 +81,11 @@ class Agent:
             config["name"], config["by_value"], config["locals"]
         )
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
-        self._requests = RequestSender(self._runtime, self._dispatcher.reader)
-        assertions.ask = self._requests.ask
+        self._runtime.reader = self._dispatcher.reader
+        assertions.ask = self._runtime.ask
         place = config["environment"]
         self._modules = Modules(
-            self._requests.ask,
+            self._runtime.ask,
             config["replace_path"],
             place is not None and place_of(place[0]) == place[1],
             config["stubs"] or {},
@@ -149,7 +148,7 @@ class Agent:
             name, payload = split_mailbox(payload)
             self._runtime.mailboxes[name].deliver(payload)
         elif kind == messages.RESPONSE:
-            self._requests.received(ident, payload)
+            self._runtime.responded(ident, payload)
         elif kind == messages.MODULES:
             self._modules.update(payload)
         elif kind == messages.STACKS:
