@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ..core.clock import monotonic, sleep
-from ..core.errors import ExecNotFound
 from ..core.loop import loop
 from ..core.states import ExitStatus
 from ..core.worker import start_thread
@@ -35,29 +34,24 @@ class SpawnedChild:
 
     :param standard: the descriptors of its stdin, stdout and stderr.
     :param keep: further descriptors that it inherits.
-    :raises ExecNotFound: there is no such program.
+    :raises OSError: it cannot be executed.
     """
 
     #: See `Child.status_lost`.
     status_lost: str = ""
 
     def __init__(self, command: Command, standard: Sequence[int], keep: Sequence[int]) -> None:
-        try:
-            popen = subprocess.Popen(
-                command.argv,
-                stdin=standard[0],
-                stdout=standard[1],
-                stderr=standard[2],
-                env=command.env,
-                cwd=command.cwd,
-                pass_fds=keep,
-                # Ctrl-C in the terminal reaches only the origin, and one signal all descendants.
-                start_new_session=True,
-            )
-        except OSError as exc:
-            raise ExecNotFound(
-                f"cannot run {command.argv[0]!r}: {exc.strerror or exc}", argv=command.argv
-            ) from None
+        popen = subprocess.Popen(
+            command.argv,
+            stdin=standard[0],
+            stdout=standard[1],
+            stderr=standard[2],
+            env=command.env,
+            cwd=command.cwd,
+            pass_fds=keep,
+            # Ctrl-C in the terminal reaches only the origin, and one signal all descendants.
+            start_new_session=True,
+        )
         self.pid: int = pid_of(popen)
         self._pidfd = -1
         self._escaped: list[int] = []  # process descriptors
@@ -80,9 +74,6 @@ class SpawnedChild:
         with contextlib.suppress(ChildProcessError):  # something else has taken the status
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         loop.call_soon(ended)
-
-    def signal_group(self, number: int) -> None:
-        """Do nothing: no other process is its parent."""
 
     def remember_descendants(self) -> None:
         """Note descendants outside its group; after its end, they are children of init."""

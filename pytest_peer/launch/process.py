@@ -29,9 +29,6 @@ class Child(Protocol):
     def watch(self, ended: Callable[[], object]) -> None:
         """Call `ended` once, when it has ended. Its number stays its own until `reap`."""
 
-    def signal_group(self, number: int) -> None:
-        """Have the fork server send a signal to its group, if that is its parent."""
-
     def remember_descendants(self) -> None:
         """Prepare `reap` to kill descendants outside its group, while these can be found."""
 
@@ -122,9 +119,7 @@ class Process:
             if not self._reaped:
                 os.killpg(self.pid, number)
         except PermissionError:
-            # macOS: only zombies are left. Linux: this process has dropped the right to do it,
-            # and the fork server has not.
-            self._child.signal_group(number)
+            pass  # macOS: only zombies are left; or this process has dropped the right to do it
         except ProcessLookupError:
             # A forked process that has not made itself a group yet. Its number is its own until
             # it is reaped, unless its fork server has died.

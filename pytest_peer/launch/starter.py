@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..core import launchers
@@ -20,12 +21,13 @@ from .command import (
     SECRET,
     Command,
     boot_words,
+    check_program,
     command,
     connect_words,
     relay_words,
 )
 from .connection import Connection
-from .forkserver.child import ForkError
+from .forkserver.client import ForkError
 from .forkserver.registry import Choice, choose, execute, fork
 from .process import Child
 from .relay.process import ControlSocket, local_end
@@ -53,16 +55,8 @@ class ProcessStarter:
         self.lifeline: int = -1
         #: Given to the local end of a relay, if a launcher carries only stdin and stdout.
         self.control: ControlSocket | None = None
-
-    def close_control(self) -> None:
-        """Close the control socket, when it will not be used."""
-        if self.control is not None:
-            self.control.close()
-
-    def close_theirs(self) -> None:
-        """After the process has its descriptors, close ours of the same."""
-        if self.control is not None:
-            self.control.close_theirs()
+        if options.address is None and launchers.stdio_launcher(options.exec) is not None:
+            self.control = ControlSocket()
 
     def child(
         self, connection: Connection, standard: Sequence[int], *, again: bool = False
@@ -106,8 +100,7 @@ class ProcessStarter:
 
     def _spawned(self, connection: Connection, standard: Sequence[int]) -> Child:
         line = self._line(connection, connection.peer_ends)
-        end = lifeline.open_end()
-        with lifeline.closing(end):
+        with lifeline.opened() as end:
             control = -1 if self.control is None else self.control.theirs
             self.lifeline = end if control < 0 else -1
             keep = [fd for fd in (*connection.peer_ends, end, control) if fd >= 0]
@@ -121,16 +114,17 @@ class ProcessStarter:
     ) -> Command:
         options = self._options
         if connection.address is not None:
-            line = command(options, os.environ, connect_words(connection.address))
-            self.argv = line.argv
-            return line.with_variable(SECRET, connection.secret)
-        relayed = launchers.stdio_launcher(options.exec) is not None
-        words = relay_words() if relayed else boot_words(*numbers)
+            words = connect_words(connection.address)
+        elif self.control is not None:
+            words = relay_words()
+        else:
+            words = boot_words(*numbers)
         line = command(options, os.environ, words)
         self.argv = line.argv
-        if not relayed:
+        check_program(line)
+        if connection.address is not None:
+            return replace(line, env=line.env | {SECRET: connection.secret})
+        if self.control is None:
             return line
-        self.close_control()  # of a first attempt
-        self.control = ControlSocket()
         read, write = numbers
         return local_end(line, options, read, write, control or self.control.theirs)

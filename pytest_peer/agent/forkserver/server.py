@@ -8,12 +8,13 @@ process id any more. When the origin is gone, it kills everything and ends.
 Forking and writing to a thousand pages for the first time takes longer than the rest of a boot,
 so one child is made in advance: the *spare* waits for a request and becomes the peer.
 
-A request and a report are four bytes of length and a marshalled tuple. Descriptors come with the
-first byte of a request.
+Each request and each report is one marshalled tuple on a socket that keeps their boundaries. What
+a peer is to have comes with a request: a file with a marshalled dictionary, then its descriptors.
 """
 
 import array
 import contextlib
+import fcntl
 import gc
 import importlib
 import marshal
@@ -21,7 +22,6 @@ import os
 import select
 import signal
 import socket
-import struct
 import sys
 from typing import NoReturn
 
@@ -29,9 +29,10 @@ from .. import dispatch, main
 from . import child_setup, prewarm
 from .subreaper import Subreaper
 
-LENGTH = struct.Struct("!I")
-#: Of one request: three standard streams, the link's two, a control socket, a pipe for failures.
+#: Of one request: a file, three standard streams, the link's two, a control socket.
 _MOST_DESCRIPTORS = 7
+#: The longest message; none has a text of users but a report of failure.
+_MOST_BYTES = 1 << 16
 #: Seconds between the use of a spare and the fork of the next: first the peer boots.
 _PAUSE = 0.0015
 
@@ -39,10 +40,12 @@ _PAUSE = 0.0015
 def serve(reader, fd, config):
     """Serve until the origin is gone. Returns only in a peer whose interpreter ends normally."""
     sys.path[:] = config["path"]
-    for each in (fd, config["lifeline"]):
-        if each >= 0:
-            os.set_inheritable(each, False)
-    template = Template(socket.socket(fileno=fd), reader, config["lifeline"])
+    reader.close()
+    os.open(os.devnull, os.O_RDONLY)  # stdin, from which all of this has come
+    lifeline = config["lifeline"]
+    for each in (fd, lifeline):
+        os.set_inheritable(each, False)
+    template = Template(socket.socket(fileno=fd), lifeline)
     try:
         if _threads() > 1:
             raise RuntimeError(
@@ -58,8 +61,10 @@ def serve(reader, fd, config):
         gc.collect()
         gc.freeze()  # a collection in a peer does not touch, and so copy, the shared pages
     except BaseException as exc:
-        template.report("failed", str(exc))
+        template.report("failed", str(exc)[: _MOST_BYTES // 8])
         os._exit(1)
+    # From now on the end of the origin is noticed, and not the kernel but this ends all peers.
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, 0)
     template.ready()
     try:
         request, descriptors = template.loop()
@@ -67,29 +72,16 @@ def serve(reader, fd, config):
         sys.excepthook(*sys.exc_info())
         template.end(1)
     try:
-        if "argv" in request:
-            _execute(request, descriptors, template.lifeline)
         child_setup.become(request, descriptors[:3])
+        if "argv" in request:
+            inherited = [*descriptors[3:], template.lifeline]
+            child_setup.execute(request["argv"], request["environ"], inherited, request["numbers"])
     except BaseException as exc:
         text = "cannot become a peer: %s: %s\n" % (type(exc).__name__, exc)
         os.write(2, text.encode("utf-8", "backslashreplace"))
         os._exit(1)
     read_fd, write_fd = descriptors[3:]
     main.run(os.fdopen(read_fd, "rb"), write_fd, request["config"])
-
-
-def _execute(request, descriptors, lifeline):
-    *link, failed = descriptors[3:]
-    (failed,) = child_setup.above(request["numbers"], [failed])
-    if lifeline >= 0:
-        link.append(lifeline)
-    try:
-        child_setup.become(request, descriptors[:3])
-        child_setup.execute(request["argv"], request["environ"], link, request["numbers"])
-    except BaseException as exc:
-        errno = getattr(exc, "errno", None) or 0
-        os.write(failed, marshal.dumps((errno, str(exc))))
-        os._exit(1)
 
 
 @contextlib.contextmanager
@@ -122,9 +114,8 @@ def _threads():
 class Template:
     """The event loop: requests of the origin, ends of peers."""
 
-    def __init__(self, origin, reader, lifeline):
+    def __init__(self, origin, lifeline):
         self._origin = origin
-        self._reader = reader  # has the same descriptor, which its finalizer closes
         self._poll = select.epoll()
         self._poll.register(origin, select.EPOLLIN)
         # Usually the connection ends with the origin. Not if C code has forked the origin, which
@@ -146,9 +137,8 @@ class Template:
         self._sigchld = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def report(self, *message):
-        data = marshal.dumps(message)
         try:
-            self._origin.sendall(LENGTH.pack(len(data)) + data)
+            self._origin.send(marshal.dumps(message))
         except OSError:
             self.end(0)  # the origin is gone
 
@@ -184,9 +174,7 @@ class Template:
             self.end(0)
         data, descriptors = received
         what, number, *rest = marshal.loads(data)
-        if what == "signal":
-            self._subreaper.signal(number, *rest)
-        elif what == "reap":
+        if what == "reap":
             self._subreaper.release(number)
             self.report("reaped", number)
         elif len(descriptors) == rest[0]:
@@ -214,7 +202,7 @@ class Template:
             self._subreaper.name(fd, number, pid)
             self.report("forked", number, pid)
             try:
-                socket.send_fds(connection, [LENGTH.pack(len(data)) + data], descriptors)
+                socket.send_fds(connection, [data], descriptors)
             except OSError:
                 pass  # it has died, and its end is reported as any peer's
             connection.close()
@@ -224,7 +212,7 @@ class Template:
 
     def _make_spare(self):
         """Fork. Returns something in the child only, when it gets a request."""
-        ours, theirs = socket.socketpair()
+        ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         try:
             pid = os.fork()
         except OSError:
@@ -251,8 +239,7 @@ class Template:
         # Closed as objects: their finalizers would close the numbers again, which may be those of
         # other files then.
         self._poll.close()
-        self._origin.detach()
-        self._reader.close()
+        self._origin.close()
         if self._parent >= 0:
             os.close(self._parent)
         self._subreaper.close_descriptors()
@@ -266,8 +253,10 @@ class Template:
         if received is None:
             os._exit(0)  # the template has ended
         connection.close()
-        data, descriptors = received
-        request = marshal.loads(data)[-1]
+        _, (file, *descriptors) = received
+        with os.fdopen(file, "rb") as content:
+            content.seek(0)
+            request = marshal.load(content)
         self._title.set(request["node"])
         sys.orig_argv[-1] = request["node"]
         return request, descriptors
@@ -299,29 +288,15 @@ def _parent():
 def receive(connection):
     """Return a message and the descriptors that came with it; ``None`` at the end."""
     data, ancillary, _, _ = connection.recvmsg(
-        LENGTH.size, socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
+        _MOST_BYTES, socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
     )
     descriptors = array.array("i")
     for _, _, sent in ancillary:
         descriptors.frombytes(sent)
-    try:
-        data += _exactly(connection, LENGTH.size - len(data))
-        return _exactly(connection, *LENGTH.unpack(data)), list(descriptors)
-    except EOFError:
-        return None
+    return (data, list(descriptors)) if data else None
 
 
 def _readable(connection):
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     return bool(poll.poll(0))
-
-
-def _exactly(connection, size):
-    data = b""
-    while len(data) < size:
-        part = connection.recv(size - len(data))
-        if not part:
-            raise EOFError
-        data += part
-    return data

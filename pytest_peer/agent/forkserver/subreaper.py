@@ -54,11 +54,6 @@ class Subreaper:
         """From now on, a child is the peer of a request."""
         self._peers[fd] = number, pid
 
-    def signal(self, number, signal_number):
-        for each, pid in self._peers.values():
-            if each == number:
-                _kill(os.killpg, pid, signal_number)
-
     def forget(self, fd, pid):
         """Forget a child that has ended, or is about to, and is not a peer."""
         if fd >= 0:
@@ -161,8 +156,8 @@ def _status(pid):
     return os.waitstatus_to_exitcode(int(procfs.stat_fields(pid)[49]))
 
 
-def _kill(kill, pid, number=signal.SIGKILL):
+def _kill(kill, pid):
     try:
-        kill(pid, number)
+        kill(pid, signal.SIGKILL)
     except OSError:
         pass  # another user's by now; or it leads no group yet, and ends by itself

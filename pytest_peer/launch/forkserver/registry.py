@@ -7,25 +7,21 @@ import dataclasses
 import errno
 import functools
 import importlib
-import marshal
 import os
-import select
 import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 from ...core.clock import monotonic
-from ...core.errors import ExecNotFound
 from ...core.options import BOOT_SECONDS, PeerOptions
 from ...core.start_methods import FORKSERVER, SPAWN, unsupported
 from ...link.interpreter import Interpreter, parse_hello
 from .. import bootstrap
-from ..command import LIFELINE_NUMBER, Command, boot_words, environment
+from ..command import LIFELINE_NUMBER, Command, environment
 from . import preload
-from .child import ForkedChild, ForkError
-from .client import ForkServer
+from .client import ForkedChild, ForkServer
 from .inheritance import Inheritance, variable_changes
 
 __tracebackhide__ = True
@@ -98,7 +94,7 @@ def fork(
         "variables": variable_changes(server.inheritance.environ, environ),
         "config": bootstrap.agent_config(interpreter, options.name, evidence),
     }
-    child = server.fork(request, descriptors, deadline - monotonic())
+    child = server.fork(request, descriptors, deadline)
     return child, dataclasses.replace(interpreter, pid=child.pid)
 
 
@@ -113,7 +109,6 @@ def execute(
 
     :param standard: its stdin, stdout and stderr.
     :param inherited: its further descriptors, by the number that it has them as.
-    :raises ExecNotFound: there is no such program.
     :raises ForkError: as for `fork`.
     """
     server, now, deadline = _ready(choice, options)
@@ -123,31 +118,7 @@ def execute(
         "environ": line.env,
         "numbers": [*inherited, LIFELINE_NUMBER],
     }
-    failed, theirs = os.pipe()
-    with os.fdopen(failed, "rb", buffering=0) as failure:
-        try:
-            descriptors = [*standard, *inherited.values(), theirs]
-            child = server.fork(request, descriptors, deadline - monotonic())
-        finally:
-            os.close(theirs)
-        try:
-            _wait_executed(failure, line.argv, deadline)
-        except BaseException:
-            child.abandon()
-            raise
-    return child
-
-
-def _wait_executed(failure: IO[bytes], argv: list[str], deadline: float) -> None:
-    """Wait until a forked process has become the program, which closes the pipe `failure`."""
-    poll = select.poll()
-    poll.register(failure, select.POLLIN)
-    if not poll.poll(max(0.0, deadline - monotonic()) * 1000):
-        raise ForkError(f"{argv[0]} is not executed yet", late=True)
-    if said := failure.read():
-        number, text = marshal.loads(said)
-        why = os.strerror(number) if number else text
-        raise ExecNotFound(f"cannot run {argv[0]!r}: {why}", argv=argv)
+    return server.fork(request, [*standard, *inherited.values()], deadline)
 
 
 def _ready(choice: Choice, options: PeerOptions) -> tuple[ForkServer, Inheritance, float]:
@@ -208,13 +179,7 @@ def _any_server() -> ForkServer:
 def _living(modules: tuple[str, ...]) -> ForkServer:
     server = _servers.get(modules)
     if server is None or server.dead:
-        settings = {"preload": modules, "path": list(sys.path)}
-        server = _servers[modules] = ForkServer(
-            lambda fd: [sys.executable, *boot_words(fd, fd)],
-            lambda lifeline: (
-                bootstrap.loader() + bootstrap.template({**settings, "lifeline": lifeline})
-            ),
-        )
+        server = _servers[modules] = ForkServer(modules)
     return server
 
 
