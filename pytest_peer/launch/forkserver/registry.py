@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import atexit
-import dataclasses
 import errno
 import functools
 import importlib
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ...core.clock import monotonic
-from ...core.options import BOOT_SECONDS, PeerOptions
+from ...core.options import PeerOptions
 from ...core.start_methods import FORKSERVER, SPAWN, unsupported
-from ...link.interpreter import Interpreter, parse_hello
-from .. import bootstrap
-from ..command import LIFELINE_NUMBER, Command, environment
 from . import preload
-from .client import ForkedChild, ForkServer
-from .inheritance import Inheritance, variable_changes
+from .client import ForkServer
+from .inheritance import Inheritance
 
 __tracebackhide__ = True
 
@@ -72,74 +65,6 @@ def _program(reason: str) -> Choice:
     if server.unusable or now.obstacle(server.inheritance, executed=True):
         return Choice(SPAWN, reason)
     return Choice(SPAWN, reason, server, now)
-
-
-def fork(
-    choice: Choice,
-    options: PeerOptions,
-    descriptors: Sequence[int],
-    evidence: dict[str, Any] | None,
-) -> tuple[ForkedChild, Interpreter]:
-    """Make a peer of the server's own interpreter.
-
-    :param descriptors: stdin, stdout, stderr, and the link's for reading and writing, as the
-        peer has them.
-    :param evidence: for the agent's module `evidence`.
-    :raises ForkError: it was not possible, or not within the peer's time to boot.
-    """
-    server, now, deadline = _ready(choice, options)
-    interpreter = parse_hello(server.hello)
-    environ = environment(options, now.environ)
-    request = _request(server, now, options, options.cwd) | {
-        "variables": variable_changes(server.inheritance.environ, environ),
-        "config": bootstrap.agent_config(interpreter, options.name, evidence),
-    }
-    child = server.fork(request, descriptors, deadline)
-    return child, dataclasses.replace(interpreter, pid=child.pid)
-
-
-def execute(
-    choice: Choice,
-    options: PeerOptions,
-    line: Command,
-    standard: Sequence[int],
-    inherited: Mapping[int, int],
-) -> ForkedChild:
-    """Make a peer that is a program. It gets its lifeline as `LIFELINE_NUMBER`.
-
-    :param standard: its stdin, stdout and stderr.
-    :param inherited: its further descriptors, by the number that it has them as.
-    :raises ForkError: as for `fork`.
-    """
-    server, now, deadline = _ready(choice, options)
-    request = _request(server, now, options, line.cwd) | {
-        "variables": {},
-        "argv": line.argv,
-        "environ": line.env,
-        "numbers": [*inherited, LIFELINE_NUMBER],
-    }
-    return server.fork(request, [*standard, *inherited.values()], deadline)
-
-
-def _ready(choice: Choice, options: PeerOptions) -> tuple[ForkServer, Inheritance, float]:
-    """Wait for the server; return it, the inheritance, and the end of the peer's time to boot."""
-    server, now = choice.server, choice.inheritance
-    assert server is not None and now is not None
-    limit = BOOT_SECONDS if options.boot_limit is None else options.boot_limit
-    deadline = monotonic() + limit
-    server.wait_ready(limit)
-    return server, now, deadline
-
-
-def _request(
-    server: ForkServer, now: Inheritance, options: PeerOptions, cwd: str | None
-) -> dict[str, Any]:
-    # Also if it has the same path as the template's: it may be another directory by now.
-    cwd = os.path.join(now.settable["cwd"], cwd or "")
-    return {
-        "node": f"{options.name}@{options.host}",
-        "changes": now.changes(server.inheritance) | {"cwd": cwd},
-    }
 
 
 @functools.cache
