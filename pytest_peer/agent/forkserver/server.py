@@ -67,7 +67,9 @@ def serve(reader, fd, config):
     fcntl.fcntl(lifeline, fcntl.F_SETFL, 0)
     template.ready()
     try:
-        request, descriptors = template.loop()
+        template.loop()
+    except Forked as exc:
+        request, descriptors = exc.args
     except BaseException:
         sys.excepthook(*sys.exc_info())
         template.end(1)
@@ -111,6 +113,10 @@ def _threads():
     return len(os.listdir("/proc/self/task"))
 
 
+class Forked(BaseException):
+    """Raised in a peer, to leave the loop, with its request and its descriptors."""
+
+
 class Template:
     """The event loop: requests of the origin, ends of peers."""
 
@@ -146,29 +152,26 @@ class Template:
         self._subreaper.tolerate_children()  # an import may have started some, for all peers
         self.report("ready")
 
-    def loop(self):
-        """Serve. Returns only in a peer, with its request and its descriptors."""
+    def loop(self) -> NoReturn:
+        """Serve for ever.
+
+        :raises Forked: this is a peer now.
+        """
         while True:
             if self._spare is None and self._may_prepare and not self._poll.poll(_PAUSE, 1):
                 self._may_prepare = False
-                try:
-                    received = self._make_spare()
-                    if received is not None:
-                        return received
-                except OSError:
-                    pass  # no processes or descriptors left; the next request says so
-            for fd, _ in self._poll.poll(self._subreaper.timeout()):
+                with contextlib.suppress(OSError):
+                    self._make_spare()  # with no processes left, the next request says so
+            for fd, _ in self._poll.poll(self._subreaper.tidy()):
                 if fd == self._parent:
                     self.end(0)
-                if fd != self._origin.fileno():
+                if fd == self._origin.fileno():
+                    self._serve()
+                else:
                     self._ended(fd)
-                    continue
-                received = self._serve()
-                if received is not None:
-                    return received
 
     def _serve(self):
-        """Deal with one request. Returns something in a peer only."""
+        """Deal with one request."""
         received = receive(self._origin)
         if received is None:
             self.end(0)
@@ -177,41 +180,38 @@ class Template:
         if what == "reap":
             self._subreaper.release(number)
             self.report("reaped", number)
-        elif len(descriptors) == rest[0]:
-            return self._fork(number, data, descriptors)
-        else:
-            for each in descriptors:
-                os.close(each)
-            why = "no descriptors left; raise RLIMIT_NOFILE (ulimit -n)"
-            self.report("refused", number, why)
-        return None
+            return
+        try:
+            if len(descriptors) == rest[0]:
+                self._fork(number, data, descriptors)
+            else:
+                why = "no descriptors left; raise RLIMIT_NOFILE (ulimit -n)"
+                self.report("refused", number, why)
+        finally:  # also in a peer that is forked now, which gets them from the spare's socket
+            for fd in descriptors:
+                os.close(fd)
 
     def _fork(self, number, data, descriptors):
-        """Make a peer of the spare, or of a new one. Returns something in a peer only."""
+        """Make a peer of the spare, or of a new one."""
         if self._spare is None:
             try:
-                received = self._make_spare()
-                if received is not None:
-                    return received
+                self._make_spare()
             except OSError as exc:
                 self.report("refused", number, "cannot fork: %s" % exc)
         if self._spare is not None:
             connection, fd, pid = self._spare
             self._spare = None
             self._may_prepare = True
-            self._subreaper.name(fd, number, pid)
+            self._subreaper.name(fd, number)
             self.report("forked", number, pid)
-            try:
+            with connection, contextlib.suppress(OSError):  # it has died, which is reported
                 socket.send_fds(connection, [data], descriptors)
-            except OSError:
-                pass  # it has died, and its end is reported as any peer's
-            connection.close()
-        for fd in descriptors:
-            os.close(fd)
-        return None
 
     def _make_spare(self):
-        """Fork. Returns something in the child only, when it gets a request."""
+        """Fork.
+
+        :raises Forked: in the child, when it has got a request.
+        """
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         try:
             pid = os.fork()
@@ -222,18 +222,17 @@ class Template:
         if pid == 0:
             try:
                 ours.close()
-                return self._wait_for_request(theirs)
+                request = self._wait_for_request(theirs)
             except BaseException:
                 os._exit(1)  # the code around this is the template's
+            raise Forked(*request)
         theirs.close()
         try:
             fd = self._subreaper.add(pid)
         except OSError:
             ours.close()  # which ends it
-            self._subreaper.forget(-1, pid)
             raise
         self._spare = ours, fd, pid
-        return None
 
     def _wait_for_request(self, connection):
         # Closed as objects: their finalizers would close the numbers again, which may be those of
@@ -262,13 +261,10 @@ class Template:
         return request, descriptors
 
     def _ended(self, fd):
-        if self._spare is None or fd != self._spare[1]:
-            self._subreaper.ended(fd)
-            return
-        connection, _, pid = self._spare
-        self._spare = None
-        connection.close()
-        self._subreaper.forget(fd, pid)
+        if self._spare is not None and fd == self._spare[1]:
+            self._spare[0].close()
+            self._spare = None
+        self._subreaper.ended(fd)
 
     def end(self, status) -> NoReturn:
         """End with all peers and everything that they have started."""
