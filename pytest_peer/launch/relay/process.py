@@ -6,9 +6,7 @@ import ast
 import contextlib
 import dataclasses
 import itertools
-import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -18,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from ...core.clock import monotonic
-from ...core.errors import ExecNotFound
 from ...core.loop import Timer, loop
 from ...core.options import PeerOptions
 from .. import procfs
@@ -40,12 +37,7 @@ def local_end(line: Command, options: PeerOptions, read: int, write: int, contro
     :param read: the descriptor from which the peer reads its link.
     :param write: the descriptor to which it writes.
     :param control: the descriptor of the control socket.
-    :raises ExecNotFound: there is no such launcher.
     """
-    program = line.argv[0]
-    if shutil.which(program, path=line.env.get("PATH")) is None:
-        why = "Permission denied" if os.path.exists(program) else "No such file or directory"
-        raise ExecNotFound(f"cannot run {program!r}: {why}", argv=line.argv)
     # Without what the user has installed to run in every interpreter.
     code = _PROGRAM.format(path=str(Path(__file__).parent.parent))
     start = [sys.executable, "-S", "-E", "-s", "-c", code]
