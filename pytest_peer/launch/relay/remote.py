@@ -11,13 +11,11 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
 import fcntl
 import os
-import select
 import sys
-import termios
 import time
 
 from . import frames
-from .frames import read
+from .frames import Writer, frame, read
 from .remote_child import RemoteChild
 
 TYPE_CHECKING = False
@@ -34,8 +32,8 @@ _BOUND = 1 << 18
 #: have read everything.
 _GONE_SECONDS = 2.0
 _TAKEN_SECONDS = 2.0
-#: Milliseconds between checks whether the peer has stopped.
-_STOPPING_MS = 5
+#: Seconds for the peer to stop. It takes microseconds, unless a thread waits in the kernel.
+_STOPPED_SECONDS = 1.0
 
 
 def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[BinaryIO, int]:
@@ -75,8 +73,8 @@ def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[BinaryIO, int]:
             os.close(fd)
         peer.child = child
         inputs = {frames.LINK: link_in[1], frames.STDIN: stdin[1]}
-        outputs = {frames.STDOUT: stdout[0], frames.STDERR: stderr[0]}
-        relay = Relay(incoming, outgoing, wake, peer, inputs, outputs, link_out[0])
+        outputs = {frames.LINK: link_out[0], frames.STDERR: stderr[0], frames.STDOUT: stdout[0]}
+        relay = Relay(incoming, outgoing, wake, peer, inputs, outputs)
         os.write(outgoing, magic)
         os._exit(relay.run(cwd, frames.SILENT_SECONDS if heartbeat else None))
     except BaseException:
@@ -104,8 +102,7 @@ class Relay:
     :param incoming: a descriptor of the connection, as is `outgoing`.
     :param wake: both ends of a pipe, for signals.
     :param inputs: the descriptors that the peer reads the other ends of, by kind.
-    :param outputs: those that it writes to, except its link.
-    :param link: the descriptor for what it writes to its link.
+    :param outputs: those that it writes to, its link first.
     """
 
     def __init__(
@@ -116,20 +113,17 @@ class Relay:
         peer: RemoteChild,
         inputs: dict[bytes, int],
         outputs: dict[bytes, int],
-        link: int,
     ) -> None:
         self._incoming = incoming
-        self._parser = frames.Incoming()
-        self._out = frames.Outgoing(outgoing)
+        self._outgoing = outgoing
+        self._unparsed = bytearray()
+        self._out = Writer()
         self._peer = peer
         self._wake, woken = wake
-        self._inputs = {kind: frames.BufferedPipe(fd) for kind, fd in inputs.items()}
-        self._taken = dict.fromkeys(inputs, 0)  # not acknowledged yet
+        self._inputs = {kind: (fd, Writer()) for kind, fd in inputs.items()}
         self._outputs = outputs
-        self._link = link
         self._signals: list[int] = []
-        self._stopping: bytes | None = None  # the payload of STOPPED, when it has
-        for fd in (incoming, outgoing, *wake, *inputs.values(), *outputs.values(), link):
+        for fd in (incoming, outgoing, *wake, *inputs.values(), *outputs.values()):
             os.set_blocking(fd, False)
         _signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         for name in ("SIGCHLD", *_PASSED_ON):
@@ -144,43 +138,26 @@ class Relay:
 
         :param silence: seconds after which a silent local end has ended; ``None`` for no limit.
         """
-        self._out.add(frames.BORN, repr(self._peer.facts(cwd)).encode("ascii", "backslashreplace"))
+        self._send(frames.BORN, repr(self._peer.facts(cwd)).encode("ascii", "backslashreplace"))
         heard = time.monotonic()
         while silence is None or time.monotonic() < heard + silence:
-            ready = self._ready(
-                _STOPPING_MS if self._stopping is not None else silence and 1000 * silence
-            )
-            if silence is not None and self._incoming in ready:
+            readers = [self._wake, self._incoming]
+            if self._out.size < _BOUND:
+                readers += self._outputs.values()
+            writers = [self._out, *(writer for _, writer in self._inputs.values())]
+            ready = frames.wait(readers, writers, silence)
+            if self._wake in ready:
+                read(self._wake)
+            if self._incoming in ready:
                 heard = time.monotonic()
             while self._signals:
                 self._peer.signal(self._signals.pop(0), group=False)
             if self._peer.ended():
                 return self._end()
-            if self._stopping is not None and self._peer.stopped():
-                self._out.add(frames.STOPPED, self._stopping, urgent=True)
-                self._stopping = None
             if not self._carry(ready):
                 break
         self._peer.kill(time.monotonic() + _GONE_SECONDS)
         return 1
-
-    def _ready(self, milliseconds: float | None) -> set[int]:
-        poll = select.poll()
-        poll.register(self._wake, select.POLLIN)
-        poll.register(self._incoming, select.POLLIN)
-        if self._out.size:
-            poll.register(self._out.fd, select.POLLOUT)
-        for pipe in self._inputs.values():
-            if pipe.waits:
-                poll.register(pipe.fd, select.POLLOUT)
-        if self._out.size < _BOUND:
-            for fd in (self._link, *self._outputs.values()):
-                if fd >= 0:
-                    poll.register(fd, select.POLLIN)
-        ready = {fd for fd, _ in poll.poll(milliseconds)}
-        if self._wake in ready:
-            read(self._wake)
-        return ready
 
     def _carry(self, ready: set[int]) -> bool:
         """Deal with what is ready; return whether the connection is still there."""
@@ -188,99 +165,56 @@ class Relay:
             data = read(self._incoming)
             if data == b"":
                 return False
-            for kind, payload in self._parser.feed(data or b""):
-                self._received(kind, payload)
-        for kind, pipe in self._inputs.items():
-            if pipe.waits:
-                self._taken[kind] += pipe.write()
-                if self._taken[kind] >= frames.WINDOWS[kind] // 4:  # not after each write
-                    taken, self._taken[kind] = self._taken[kind], 0
-                    self._out.add(frames.TAKEN, kind + frames.packed(taken), urgent=True)
-        if self._link in ready:
-            self._take_link()
-        for kind, fd in self._outputs.items():
-            if fd >= 0 and fd in ready:
-                self._take(kind, frames.MOST)
-        try:
-            self._out.write()
-        except OSError:
-            return False
-        return True
+            self._unparsed += data or b""
+            while found := frames.parse(self._unparsed):
+                self._received(*found)
+        for _, writer in self._inputs.values():
+            writer.write()
+        if not ready.isdisjoint(self._outputs.values()):
+            self._take()
+        self._out.write()
+        return self._outgoing not in self._out.lost
 
     def _received(self, kind: bytes, payload: bytes) -> None:
         if kind == frames.SIGNAL:
-            number, group, ticket = (frames.number(payload[at : at + 4]) for at in (0, 4, 8))
-            self._peer.signal(number, group=bool(group))
+            number, group = payload[0] & ~frames.GROUP, bool(payload[0] & frames.GROUP)
+            self._peer.signal(number, group=group)
             if group and number == _signal.SIGSTOP:
-                self._stopping = frames.packed(ticket)
+                self._peer.wait_stopped(time.monotonic() + _STOPPED_SECONDS)
+                self._send(frames.STOPPED)
         elif kind != frames.ALIVE:
-            self._inputs[kind].add(payload)
+            fd, writer = self._inputs[kind]
+            writer.add(fd, payload)
 
-    def _take_link(self) -> None:
-        data = read(self._link)
-        # First the output that was written before it.
-        for kind, fd in self._outputs.items():
-            if fd >= 0:
-                self._take(kind, _waiting(fd))
-        if data:
-            self._out.add(frames.LINK, data)
-        elif data == b"":
-            os.close(self._link)
-            self._link = -1
-            self._out.add(frames.LINK)
+    def _send(self, kind: bytes, data: bytes = b"") -> None:
+        self._out.add(self._outgoing, frame(kind, data))
 
-    def _take(self, kind: bytes, size: float) -> None:
-        while size > 0 and self._outputs[kind] >= 0:
-            data = read(self._outputs[kind])
-            if data is None:
-                return
-            if not data:
+    def _take(self) -> None:
+        """Take what the peer has written: its link first, and send its output before that."""
+        found = [(kind, read(fd)) for kind, fd in self._outputs.items() if fd >= 0]
+        for kind, data in reversed(found):
+            if data == b"":
                 os.close(self._outputs[kind])
                 self._outputs[kind] = -1
-                return
-            self._out.add(kind, data)
-            size -= len(data)
+            if data or (data == b"" and kind == frames.LINK):
+                self._send(kind, data)
 
     def _end(self) -> int:
         """The peer has ended: kill what it has started, and send what all of them have written."""
         status = self._peer.status()
         self._peer.kill(time.monotonic() + _GONE_SECONDS)
-        if self._link >= 0:
-            self._take_link()
-        for kind in self._outputs:
-            self._take(kind, float("inf"))
-        while self._link >= 0 and (data := read(self._link)):
-            self._out.add(frames.LINK, data)
-        self._out.add(frames.EXIT, b"%d" % status)
-        self._wait_taken()
-        return status if status >= 0 else 128 - status
-
-    def _wait_taken(self) -> None:
-        """Wait until the local end has read everything and closed the connection.
-
-        Some launchers drop what is under way when this process ends.
-        """
+        self._take()
+        self._send(frames.EXIT, b"%d" % status)
+        # Some launchers drop what is under way when this process ends, so the local end closes the
+        # connection when it has read everything.
         deadline = None
         while deadline is None or time.monotonic() < deadline:
-            poll = select.poll()
-            poll.register(self._incoming, select.POLLIN)
-            if self._out.size:
-                poll.register(self._out.fd, select.POLLOUT)
-            elif deadline is None:
+            self._out.write()
+            if not self._out.size and deadline is None:
                 deadline = time.monotonic() + _TAKEN_SECONDS
-            ready = dict(poll.poll(1000 * _TAKEN_SECONDS))
+            ready = frames.wait([self._incoming], [self._out], _TAKEN_SECONDS)
+            if self._outgoing in self._out.lost:
+                break
             if self._incoming in ready and read(self._incoming) == b"":
-                return
-            try:
-                self._out.write()
-            except OSError:
-                return
-
-
-def _waiting(fd: int) -> int:
-    """Return how many bytes can be read."""
-    try:
-        size = fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0")
-    except OSError:
-        return frames.MOST
-    return int.from_bytes(size, sys.byteorder)
+                break
+        return status if status >= 0 else 128 - status

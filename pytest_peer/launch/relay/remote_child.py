@@ -66,13 +66,11 @@ class RemoteChild:
             self._reap_orphans()
         return found is not None
 
-    def stopped(self) -> bool:
-        """Whether SIGSTOP has stopped the peer; also true when it is gone."""
-        try:
-            how = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
-            return os.waitid(os.P_PID, self.child, how) is not None
-        except ChildProcessError:
-            return True
+    def wait_stopped(self, deadline: float) -> None:
+        """Wait until SIGSTOP has stopped the peer, or until it has ended."""
+        how = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
+        while time.monotonic() < deadline and os.waitid(os.P_PID, self.child, how) is None:
+            time.sleep(_POLL_SECONDS)
 
     def status(self) -> int:
         """After the end: what it returned, or the signal that ended it as a negative number."""
