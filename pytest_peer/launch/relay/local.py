@@ -40,10 +40,8 @@ _POLL_SECONDS = 0.05
 
 def main(words: list[str]) -> NoReturn:
     """Relay until the peer has ended, or its launcher."""
-    read_fd, write_fd, control = map(int, words[:3])
-    cwd, heartbeat, _, *command = words[3:]
     try:
-        relay = Relay(read_fd, write_fd, control, cwd, command, heartbeat=bool(heartbeat))
+        relay = Relay(words)
         relay.run()
         status = relay.status()
     except BaseException:
@@ -54,21 +52,11 @@ def main(words: list[str]) -> NoReturn:
 
 
 class Relay:
-    """The launcher is started when this is made."""
+    """The launcher is started when this is made, with the arguments of the program."""
 
-    def __init__(
-        self,
-        link_in: int,
-        link_out: int,
-        control: int,
-        cwd: str,
-        command: list[str],
-        *,
-        heartbeat: bool,
-    ) -> None:
-        self._command = command
-        self._heartbeat = heartbeat
-        self._control = control
+    def __init__(self, words: list[str]) -> None:
+        link_in, link_out, self._control = map(int, words[:3])
+        cwd, self._heartbeat, _, *self._command = words[3:]
         self._inputs = {frames.LINK: link_in, frames.STDIN: 0}
         self._outputs = {frames.LINK: link_out, frames.STDOUT: 1, frames.STDERR: _reopened(2)}
         self._to_origin, self._to_launcher = Writer(), Writer()
@@ -79,14 +67,14 @@ class Relay:
         self._launcher_status: int | None = None
         self._deadline: float | None = None
         self._wake, woken = os.pipe()
-        for fd in (link_in, link_out, control):
+        for fd in (link_in, link_out, self._control):
             os.set_inheritable(fd, False)
-        for fd in (link_in, link_out, control, 0, 1, self._wake, woken):
+        for fd in (link_in, link_out, self._control, 0, 1, self._wake, woken):
             os.set_blocking(fd, False)
         _signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         _signal.signal(_signal.SIGCHLD, lambda *_: None)
-        self._magic, loader = remote_end(cwd, heartbeat=heartbeat)
-        self._launcher, self._incoming, self._outgoing = _start(command)
+        self._magic, loader = remote_end(cwd, heartbeat=bool(self._heartbeat))
+        self._launcher, self._incoming, self._outgoing = _start(self._command)
         self._to_launcher.add(self._outgoing, loader)
 
     def run(self) -> None:

@@ -44,18 +44,18 @@ def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[BinaryIO, int]:
     :param heartbeat: whether a local end that is silent has ended.
     """
     # Above the numbers that the peer uses, and out of the way of what prints here.
-    incoming, outgoing = _above(0), _above(1)
-    link_in, link_out, stdin, stdout, stderr = (_pipe() for _ in range(5))
-    wake = _pipe()
+    connection = _above(0), _above(1)
+    link_in, link_out, stdin, stdout, stderr, wake = (_pipe() for _ in range(6))
+    theirs = (stdin[0], stdout[1], stderr[1], link_in[0], link_out[1])
+    inputs = {frames.LINK: link_in[1], frames.STDIN: stdin[1]}
+    outputs = {frames.LINK: link_out[0], frames.STDERR: stderr[0], frames.STDOUT: stdout[0]}
     peer = RemoteChild()
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
-        for target, fd in enumerate((stdin[0], stdout[1], stderr[1])):
-            os.dup2(fd, target)
-        for target, fd in zip(LINK_NUMBERS, (link_in[0], link_out[1])):
-            os.dup2(fd, target, inheritable=False)
-        for fd in (incoming, outgoing, *link_in, *link_out, *stdin, *stdout, *stderr, *wake):
+        for target, fd in zip((0, 1, 2, *LINK_NUMBERS), theirs):
+            os.dup2(fd, target, inheritable=target <= 2)
+        for fd in (*connection, *wake, *theirs, *inputs.values(), *outputs.values()):
             os.close(fd)
         peer.become()
         if cwd:
@@ -69,13 +69,11 @@ def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[BinaryIO, int]:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.dup2(2, 1)
-        for fd in (null, link_in[0], link_out[1], stdin[0], stdout[1], stderr[1]):
+        for fd in (null, *theirs):
             os.close(fd)
         peer.child = child
-        inputs = {frames.LINK: link_in[1], frames.STDIN: stdin[1]}
-        outputs = {frames.LINK: link_out[0], frames.STDERR: stderr[0], frames.STDOUT: stdout[0]}
-        relay = Relay(incoming, outgoing, wake, peer, inputs, outputs)
-        os.write(outgoing, magic)
+        relay = Relay(connection, wake, peer, inputs, outputs)
+        os.write(connection[1], magic)
         os._exit(relay.run(cwd, frames.SILENT_SECONDS if heartbeat else None))
     except BaseException:
         sys.excepthook(*sys.exc_info())
@@ -99,7 +97,7 @@ def _pipe() -> tuple[int, int]:
 class Relay:
     """Relays bytes between the connection and the peer.
 
-    :param incoming: a descriptor of the connection, as is `outgoing`.
+    :param connection: descriptors for reading and writing.
     :param wake: both ends of a pipe, for signals.
     :param inputs: the descriptors that the peer reads the other ends of, by kind.
     :param outputs: those that it writes to, its link first.
@@ -107,15 +105,13 @@ class Relay:
 
     def __init__(
         self,
-        incoming: int,
-        outgoing: int,
+        connection: tuple[int, int],
         wake: tuple[int, int],
         peer: RemoteChild,
         inputs: dict[bytes, int],
         outputs: dict[bytes, int],
     ) -> None:
-        self._incoming = incoming
-        self._outgoing = outgoing
+        self._incoming, self._outgoing = connection
         self._unparsed = bytearray()
         self._out = Writer()
         self._peer = peer
@@ -123,7 +119,7 @@ class Relay:
         self._inputs = {kind: (fd, Writer()) for kind, fd in inputs.items()}
         self._outputs = outputs
         self._signals: list[int] = []
-        for fd in (incoming, outgoing, *wake, *inputs.values(), *outputs.values()):
+        for fd in (*connection, *wake, *inputs.values(), *outputs.values()):
             os.set_blocking(fd, False)
         _signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         for name in ("SIGCHLD", *_PASSED_ON):
@@ -152,8 +148,9 @@ class Relay:
                 heard = time.monotonic()
             while self._signals:
                 self._peer.signal(self._signals.pop(0), group=False)
-            if self._peer.ended():
-                return self._end()
+            status = self._peer.exit_status()
+            if status is not None:
+                return self._end(status)
             if not self._carry(ready):
                 break
         self._peer.kill(time.monotonic() + _GONE_SECONDS)
@@ -199,9 +196,8 @@ class Relay:
             if data or (data == b"" and kind == frames.LINK):
                 self._send(kind, data)
 
-    def _end(self) -> int:
+    def _end(self, status: int) -> int:
         """The peer has ended: kill what it has started, and send what all of them have written."""
-        status = self._peer.status()
         self._peer.kill(time.monotonic() + _GONE_SECONDS)
         self._take()
         self._send(frames.EXIT, b"%d" % status)

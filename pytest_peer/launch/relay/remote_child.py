@@ -50,21 +50,22 @@ class RemoteChild:
 
     def signal(self, number: int, *, group: bool) -> None:
         """Send a signal to the peer, or to its group."""
-        if self._reaped:
+        if self._reaped or (group and _sent(os.killpg, self.child, number)):
             return
-        try:
-            (os.killpg if group else os.kill)(self.child, number)
-        except ProcessLookupError:
-            _quietly(os.kill, self.child, number)  # it has not made itself a group yet
-        except OSError:
-            pass
+        _sent(os.kill, self.child, number)  # it may not have made itself a group yet
 
-    def ended(self) -> bool:
-        """Whether the peer has ended; reaps orphans of the peer."""
-        found = os.waitid(os.P_PID, self.child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if found is None:
-            self._reap_orphans()
-        return found is not None
+    def exit_status(self) -> int | None:
+        """Return the signal that ended the peer as a negative number, or what it returned.
+
+        ``None`` while it runs. Orphans of the peer are reaped.
+        """
+        while True:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if found is None:
+                return None
+            if found.si_pid == self.child:
+                return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+            os.waitpid(found.si_pid, os.WNOHANG)
 
     def wait_stopped(self, deadline: float) -> None:
         """Wait until SIGSTOP has stopped the peer, or until it has ended."""
@@ -72,53 +73,32 @@ class RemoteChild:
         while time.monotonic() < deadline and os.waitid(os.P_PID, self.child, how) is None:
             time.sleep(_POLL_SECONDS)
 
-    def status(self) -> int:
-        """After the end: what it returned, or the signal that ended it as a negative number."""
-        found = os.waitid(os.P_PID, self.child, os.WEXITED | os.WNOWAIT)
-        assert found is not None
-        return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
-
     def kill(self, deadline: float = 0.0) -> None:
         """Kill the peer and all that it started; wait until that is gone, or for the deadline."""
         while self.child > 0:
-            # Until it is reaped, its number is its own.
-            _quietly(os.killpg, self.child, _KILL)
-            _quietly(os.kill, self.child, _KILL)
-            for pid in self._descendants():
-                _quietly(os.kill, pid, _KILL)
+            _sent(os.killpg, self.child, _KILL)
+            for pid in (self.child, *self._descendants()):
+                _sent(os.kill, pid, _KILL)
             self._reaped = True
-            if not self._reap_all() or time.monotonic() >= deadline:
-                return
-            time.sleep(_POLL_SECONDS)
-
-    def _reap_all(self) -> bool:
-        """Reap what has ended; return whether something else is left."""
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return False
-        return bool(self._descendants())
-
-    def _reap_orphans(self) -> None:
-        while True:
             try:
-                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-                if found is None or found.si_pid == self.child:
-                    return
-                os.waitpid(found.si_pid, os.WNOHANG)
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
             except ChildProcessError:
                 return
+            if not self._descendants() or time.monotonic() >= deadline:
+                return
+            time.sleep(_POLL_SECONDS)
 
     def _descendants(self) -> list[int]:
         return procfs.descendants(self._parent, self._launchers)
 
 
-def _quietly(kill: Callable[[int, int], object], pid: int, number: int) -> None:
+def _sent(kill: Callable[[int, int], object], pid: int, number: int) -> bool:
     try:
         kill(pid, number)
     except OSError:
-        pass
+        return False
+    return True
 
 
 def _prctl() -> Callable[..., int]:
