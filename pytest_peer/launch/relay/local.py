@@ -15,7 +15,6 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
 import os
 import resource
-import sys
 import time
 
 from . import frames
@@ -40,15 +39,9 @@ _POLL_SECONDS = 0.05
 
 def main(words: list[str]) -> NoReturn:
     """Relay until the peer has ended, or its launcher."""
-    try:
-        relay = Relay(words)
-        relay.run()
-        status = relay.status()
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-        sys.stderr.flush()
-        status = 1
-    _end(status)
+    relay = Relay(words)
+    relay.run()
+    _end(relay.status())
 
 
 class Relay:

@@ -76,10 +76,8 @@ def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[BinaryIO, int]:
         os.write(connection[1], magic)
         os._exit(relay.run(cwd, frames.SILENT_SECONDS if heartbeat else None))
     except BaseException:
-        sys.excepthook(*sys.exc_info())
-        sys.stderr.flush()
         peer.kill()
-        os._exit(1)
+        raise
 
 
 def _above(fd: int) -> int:
