@@ -40,8 +40,8 @@ _SECONDS_OF_SEVERAL = 3.0
 _LATE_SECONDS = 1.0
 #: Programs that show the frames of C code too, in the order in which they are tried.
 _TOOLS = (("py-spy", "dump", "--native", "--pid"), ("pystack", "remote", "--native-all"))
-#: Seconds for a program that looks from outside. It reads the symbols of every library that the process has loaded,
-#: which takes a second or two where there are many.
+#: Seconds for one of them. It reads the symbols of every library that the process has loaded, which
+#: takes a second or two where there are many.
 _NATIVE_SECONDS = 5.0
 #: The tools keep a processor busy; too many at once would all be late.
 _turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
@@ -162,10 +162,8 @@ def record_all(every: Sequence[Stacks], occasion: str) -> list[str]:
         found[index] = every[index].record(occasion, _SECONDS_OF_SEVERAL)
 
     deadline = monotonic() + _SECONDS_OF_SEVERAL + _LATE_SECONDS
-    threads = [
-        start_thread(partial(take, index), "pytest-peer-stacks") for index in range(len(every))
-    ]
-    for thread in threads:
+    tasks = [partial(take, index) for index in range(len(every))]
+    for thread in [start_thread(task, "pytest-peer-stacks") for task in tasks]:
         thread.join(max(0.0, deadline - monotonic()))
     return list(found)
 
@@ -179,11 +177,11 @@ def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
     if command is None:
         return False, ""
     name = os.path.basename(command[0])
-    limit = min(_NATIVE_SECONDS, deadline - monotonic())
-    if limit <= 0 or not _turns.acquire(timeout=limit):
+    deadline = min(deadline, monotonic() + _NATIVE_SECONDS)
+    if not _turns.acquire(timeout=max(0.0, deadline - monotonic())):
         return False, f"{name}: no time left"
+    limit = max(0.0, deadline - monotonic())
     try:
-        limit = max(0.0, min(_NATIVE_SECONDS, deadline - monotonic()))
         done = subprocess.run(
             [*command, str(pid)],
             stdin=subprocess.DEVNULL,

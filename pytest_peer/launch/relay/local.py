@@ -34,14 +34,11 @@ _BOUND = 1 << 16
 _LAUNCHER_SECONDS = 0.8
 #: Seconds for output to arrive after the launcher's end, if something still holds its pipe.
 _OUTPUT_SECONDS = 0.3
-_POLL_SECONDS = 0.05
 
 
 def main(words: list[str]) -> NoReturn:
     """Relay until the peer has ended, or its launcher."""
-    relay = Relay(words)
-    relay.run()
-    _end(relay.status())
+    _end(Relay(words).run())
 
 
 class Relay:
@@ -70,22 +67,37 @@ class Relay:
         self._launcher, self._incoming, self._outgoing = _start(self._command)
         self._to_launcher.add(self._outgoing, loader)
 
-    def run(self) -> None:
-        """Relay until the peer has ended, or its launcher."""
+    def run(self) -> int:
+        """Relay until the peer has ended, or its launcher; return how to end."""
         while not self._over():
-            ready = self._wait()
-            if self._wake in ready:
-                read(self._wake)
-                self._reap()
-            if self._control in ready:
-                self._pass_signals()
-            if self._incoming in ready:
-                self._take()
-            for kind, fd in self._inputs.items():
-                if fd in ready:
-                    self._give(kind, fd)
-            self._to_launcher.write()
-            self._to_origin.write()
+            self._relay()
+        if self._exit is not None:
+            return self._exit
+        status = self._launcher_status
+        if not self._found:  # there never was a peer
+            return 1 if status is None else status
+        how = "its output has ended" if status is None else f"it ended with status {status}"
+        if status is not None and status < 0:
+            how = f"signal {-status} ended it"
+        self._complain(f"the connection through {self._command[0]} is lost: {how}")
+        while self._to_origin.size:
+            self._relay()
+        return LINK_LOST
+
+    def _relay(self) -> None:
+        ready = self._wait()
+        if self._wake in ready:
+            read(self._wake)
+            self._reap()
+        if self._control in ready:
+            self._pass_signals()
+        if self._incoming in ready:
+            self._take()
+        for kind, fd in self._inputs.items():
+            if fd in ready:
+                self._give(kind, fd)
+        self._to_launcher.write()
+        self._to_origin.write()
 
     def _over(self) -> bool:
         if self._to_origin.size:
@@ -199,23 +211,6 @@ class Relay:
 
     def _complain(self, text: str) -> None:
         self._to_origin.add(self._outputs[frames.STDERR], f"pytest-peer: {text}\n".encode())
-
-    def status(self) -> int:
-        """Return how to end."""
-        if self._exit is not None:
-            return self._exit
-        status = self._launcher_status
-        if not self._found:  # there never was a peer
-            return 1 if status is None else status
-        how = "its output has ended" if status is None else f"it ended with status {status}"
-        if status is not None and status < 0:
-            how = f"signal {-status} ended it"
-        self._complain(f"the connection through {self._command[0]} is lost: {how}")
-        deadline = time.monotonic() + _LAUNCHER_SECONDS
-        while self._to_origin.size and time.monotonic() < deadline:
-            frames.wait((), [self._to_origin], _POLL_SECONDS)
-            self._to_origin.write()
-        return LINK_LOST
 
 
 def _start(command: list[str]) -> tuple[int, int, int]:
