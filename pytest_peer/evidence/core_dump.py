@@ -75,16 +75,10 @@ def _newest(process: Crashed, pattern: str) -> Path | None:
     for name in itertools.chain.from_iterable(map(glob.glob, paths(process, pattern))):
         with contextlib.suppress(OSError):
             written = os.stat(name).st_mtime
-            if written >= process.started - _CLOCKS and _is_core(name):
-                cores.append((written, name))
+            if written >= process.started - _CLOCKS and os.path.isfile(name):
+                with open(name, "rb") as file:
+                    head = file.read(18)
+                # ELF, and of the type ET_CORE (elf(5)), in either byte order: no other file.
+                if head.startswith(b"\x7fELF") and head[16:] in (b"\4\0", b"\0\4"):
+                    cores.append((written, name))
     return Path(max(cores)[1]) if cores else None
-
-
-def _is_core(name: str) -> bool:
-    """Return whether a file is a core, rather than a file of the user's with such a name."""
-    if not os.path.isfile(name):
-        return False
-    with open(name, "rb") as file:
-        head = file.read(18)
-    # ELF, and of the type ET_CORE (elf(5)), in either byte order.
-    return head.startswith(b"\x7fELF") and head[16:] in (b"\4\0", b"\0\4")

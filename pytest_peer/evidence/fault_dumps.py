@@ -45,9 +45,6 @@ _CALLERS = ("_run", "_drive")
 T = TypeVar("T")
 
 
-# Signals
-
-
 def dump(pid: int, path: Path, deadline: float) -> str:
     """Make a process write the stacks of its threads, and return them; empty if it cannot.
 
@@ -128,9 +125,6 @@ def _wait_written(pid: int, number: int, blocking: set[str], path: Path, deadlin
         sleep(_POLL)
 
 
-# Files
-
-
 def crash_text(directory: Path) -> str:
     """Return what faulthandler wrote in a crash; empty if there is nothing."""
     try:
@@ -155,9 +149,6 @@ def tidy(directory: Path) -> None:
             (directory / CRASH).unlink()
     with contextlib.suppress(OSError):
         (directory / THREADS).unlink()
-
-
-# Text; pure
 
 
 def readable(text: str, own_files: Collection[str]) -> str:
