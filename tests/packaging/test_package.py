@@ -25,7 +25,7 @@ OWN = {Path(file) for file in bootstrap.own_files()} & set(PACKAGE.rglob("*.py")
 STUBS = {Path(stub["file"]) for stub in bootstrap.stubs().values()}
 #: What starts a peer behind a launcher.
 RELAY = {
-    PACKAGE / "launch" / "relay" / f"{name}.py" for name in ("remote", "frames", "remote_child")
+    PACKAGE / "launch" / "relay" / f"{name}.py" for name in ("remote", "frames")
 }
 SENT_TO_PEERS = sorted({AGENT / "boot.py"} | OWN | STUBS | RELAY)
 MOST_LINES = 350
