@@ -81,13 +81,13 @@ class PeerFuture(Future[Any]):
     thread that reads the link must not wait for that.
 
     :param decode: makes the outcome of a reply's kind and payload and the call's warnings.
-    :param timed_out: makes the exception for a limit, in seconds, that has passed; may take long.
+    :param make_timeout_error: makes the exception for a limit, in seconds, that has passed; may take long.
     """
 
     def __init__(
         self,
         decode: Callable[[int, Payload, list[Payload] | None], Outcome],
-        timed_out: Callable[[float], CallTimeout],
+        make_timeout_error: Callable[[float], CallTimeout],
     ) -> None:
         super().__init__()
         # An interrupted `result` leaves the condition of `threading` locked, and the reader hangs.
@@ -101,7 +101,7 @@ class PeerFuture(Future[Any]):
         #: Warnings of the call, still encoded; the first thread that asks for the outcome issues them.
         self.warnings: list[Payload] | None = None
         self._decode = decode
-        self._timed_out = timed_out
+        self._make_timeout_error = make_timeout_error
         self._decoding = threading.RLock()
         self._outcome: Outcome | None = None
 
@@ -135,7 +135,7 @@ class PeerFuture(Future[Any]):
         super().add_done_callback(wake)  # it does not wait, so it needs no other thread
         await asyncio.wait([arrived], timeout=timeout)
         if timeout is not None and not self.done():
-            raise await asyncio.to_thread(self._timed_out, timeout)
+            raise await asyncio.to_thread(self._make_timeout_error, timeout)
         return self.result(0)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
@@ -155,7 +155,7 @@ class PeerFuture(Future[Any]):
         if self._outcome is None:
             if not self._settled.wait(timeout):
                 assert timeout is not None
-                raise self._timed_out(timeout if limit is None else limit)
+                raise self._make_timeout_error(timeout if limit is None else limit)
             failed = super().exception(0)
             with self._decoding:
                 if self._outcome is None:

@@ -19,24 +19,24 @@ Reply = tuple[int, Payload]
 
 
 def outcome(
-    peer: Callable[[], str], kind: int, payload: Payload, warnings: Sequence[Payload] | None
+    whom: Callable[[], str], kind: int, payload: Payload, warnings: Sequence[Payload] | None
 ) -> Outcome:
     """Issue the warnings, and return the value or the exception.
 
     A warning that the test's filters turn into an error becomes the outcome, with an exception of
     the call as its context.
 
-    :param peer: returns the peer's name, for messages.
+    :param whom: returns the peer's name, for messages.
     :param kind: of the reply, whose payload this is.
     :param warnings: of the call, still encoded.
     """
     try:
         error: BaseException | None = None
         if warnings is not None:
-            error = issue(warnings, peer())
+            error = issue(warnings, whom())
         if kind == messages.RESULT:
             return (None, error) if error is not None else (decode(payload), None)
-        raised = rebuilt(decode(payload), peer())
+        raised = rebuilt(decode(payload), whom())
     except Exception as exc:
         exc.__traceback__ = None
         return None, exc
@@ -47,10 +47,10 @@ def outcome(
 
 
 def value(
-    peer: Callable[[], str], kind: int, payload: Payload, warnings: Sequence[Payload] | None
+    whom: Callable[[], str], kind: int, payload: Payload, warnings: Sequence[Payload] | None
 ) -> Any:
     """Return the value or raise the exception of `outcome`."""
-    result, exc = outcome(peer, kind, payload, warnings)
+    result, exc = outcome(whom, kind, payload, warnings)
     if exc is None:
         return result
     try:
