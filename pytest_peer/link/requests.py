@@ -29,18 +29,7 @@ __tracebackhide__ = True
 
 _OURS = __name__.partition(".")[0]
 #: What a test module and the agent import, and a peer need not have installed.
-_NEEDED = frozenset(
-    [
-        "pytest",
-        "_pytest",
-        "py",
-        "pluggy",
-        "iniconfig",
-        "packaging",
-        "pygments",
-        "cloudpickle",
-    ]
-)
+_NEEDED = {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "cloudpickle"}
 #: Directories of packages that peers have asked for.
 _sent: set[str] = set()
 #: Responds to one request after the other. Not the worker of users' callbacks, which may wait for
