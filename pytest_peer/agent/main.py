@@ -9,11 +9,12 @@ from typing import Any
 
 from ..link.protocol import framing, messages
 from ..link.protocol.messages import split_mailbox
+from ..link.protocol.module_aliases import place_of
 from ..link.protocol.receiver import FrameReceiver
 from ..link.protocol.sender import MessageSender
 from ..link.protocol.streams import stream_over
 from . import assertions, call_warnings, dispatch, fault_dumps, runtime
-from .imports import Modules, place_of
+from .imports import Modules
 from .requests import RequestSender
 
 #: Execnet's code of the message that asks for a task, whose code the agent does not look at.

@@ -17,8 +17,8 @@ from ..core.sync import Event
 from .futures import PeerFuture, ReplyWaiter
 from .gateway import Link
 from .interpreter import Interpreter
-from .outcomes import outcome, value
-from .pickling import decode, encode, encode_call
+from .outcomes import Reply, outcome, value
+from .pickling import Function, decode, encode, encode_call
 from .protocol import messages
 from .protocol.mailbox import Mailboxes
 from .protocol.messages import (
@@ -94,11 +94,7 @@ class RpcClient:
                 call.fail(error())
 
     def call(
-        self,
-        fn: Callable[..., Any] | str,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        timeout: float | None,
+        self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None
     ) -> Any:
         """Call `fn` in the peer, wait for the value or raise the exception.
 
@@ -107,37 +103,22 @@ class RpcClient:
         :raises PeerDown: the peer has ended.
         :raises EncodeError: the call or its result cannot be sent.
         """
-        call: Payload = b""
-        ident = self._number()  # before `_expect`: an interrupt leaves nothing there
+        left = timeout
         try:
-            left = timeout
             if not self._opened.is_set():
                 begin = monotonic()
                 self._wait_open(timeout)
                 left = None if timeout is None else max(0.0, begin + timeout - monotonic())
             call = encode_call(fn, args, kwargs, self._by_value)
-            waiter = ReplyWaiter()
-            self._expect(ident, waiter)
-            self._enqueue(messages.CALL, ident, call)
-            if left == 0:
-                raise TimeoutError  # at once, however fast the peer is
-            assert self._link is not None
-            kind, reply = self._link.wait(waiter, ident, left)
+            (kind, reply), warnings = self._ask(messages.CALL, call, left)
         except TimeoutError:
             assert timeout is not None
             raise self._make_timeout_error(timeout) from None
-        finally:
-            self._pending.pop(ident, None)
-            if isinstance(call, MultipartMessage) and self._link is not None:
-                # The caller may change what is not yet sent.
-                self._link.sender.snapshot(messages.CALL, ident)
-        if kind == messages.RESULT and waiter.warnings is None:
+        if kind == messages.RESULT and warnings is None:
             return decode(reply)
-        return value(self._whom, kind, reply, waiter.warnings)
+        return value(self._whom, kind, reply, warnings)
 
-    def submit(
-        self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> PeerFuture:
+    def submit(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PeerFuture:
         """Call `fn` without waiting; an `EncodeError` is the future's exception.
 
         :raises PeerDown: the peer has ended.
@@ -181,9 +162,7 @@ class RpcClient:
             except PeerDown as exc:
                 future.set_exception(exc)
 
-    def cast(
-        self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def cast(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Call `fn` in the peer without a reply.
 
         :raises EncodeError: it cannot be sent.
@@ -211,16 +190,27 @@ class RpcClient:
         :raises TimeoutError: no reply in so many seconds, or the peer boots.
         :raises PeerDown: the peer has ended.
         """
+        return decoded_text(self._ask(messages.STACKS, b"", seconds)[0][1])
+
+    def _ask(
+        self, kind: int, payload: Payload, timeout: float | None
+    ) -> tuple[Reply, list[Payload] | None]:
+        """Send a message, wait for the reply, and return it with the warnings of the call."""
         waiter = ReplyWaiter()
-        ident = self._number()
+        ident = self._number()  # before `_expect`: an interrupt leaves nothing there
         try:
             self._expect(ident, waiter)
             if self._link is None:
                 raise TimeoutError(f"{self._whom()} is still booting")
-            self._enqueue(messages.STACKS, ident, b"")
-            return decoded_text(self._link.wait(waiter, ident, seconds)[1])
+            self._enqueue(kind, ident, payload)
+            if timeout == 0:
+                raise TimeoutError  # at once, however fast the peer is
+            return self._link.wait(waiter, ident, timeout), waiter.warnings
         finally:
             self._pending.pop(ident, None)
+            if isinstance(payload, MultipartMessage) and self._link is not None:
+                # The caller may change what is not yet sent.
+                self._link.sender.snapshot(kind, ident)
 
     def shut_down(self, how: str) -> None:
         """Ask the peer to end: ``"halt"`` or ``"finish"``. A peer that is down is left alone."""

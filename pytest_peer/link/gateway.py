@@ -63,7 +63,8 @@ class Link:
         self._on_end = on_end
         self._closing = threading.Lock()
         self._stream = stream_over(read_fd, write_fd, get_execmodel("thread"))
-        self._gateway = _Gateway(self._stream, XSpec(f"popen//id={name}"))
+        io: Any = self._stream  # has what a gateway without a group uses of execnet's protocol
+        self._gateway = _Gateway(io, XSpec(f"popen//id={name}"))
         try:
             self._channel = self._gateway.remote_exec(_TASK)
         except OSError:  # the caller gets no link that it could close

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import marshal
 import os
 import site
@@ -13,28 +14,17 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
-from .protocol.module_aliases import own_name
+from .protocol.module_aliases import own_name, place_of
 
 #: A name in the globals of a module whose asserts pytest has rewritten.
 REWRITTEN = "@pytest_ar"
 #: Peers get its modules in other ways.
 _OURS = __name__.partition(".")[0]
 
-#: Device and inode, which differ for a file of the same name on another machine.
-Place = tuple[int, int]
 #: As `sys.path`.
 Path = tuple[str, ...]
 #: The description of a module for a peer's finder; can be marshalled.
 Entry = dict[str, Any]
-
-
-def place_of(path: str) -> Place | None:
-    """Return the identity of a file, or ``None`` if there is no such file."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino
 
 
 def of_environment(path: str) -> bool:
@@ -42,24 +32,19 @@ def of_environment(path: str) -> bool:
     return os.path.join(os.path.abspath(path), "").startswith(_environment())
 
 
+@functools.cache
 def _environment() -> tuple[str, ...]:
-    if not _directories:
-        found = {
-            sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
-        }
-        found |= {*site.getsitepackages(), site.getusersitepackages()}
-        found |= {os.path.dirname(os.__file__)}
-        found |= {os.path.realpath(path) for path in found}
-        # The standard library in an archive has the directory's name, without the dot.
-        version = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"
-        found |= {os.path.join(os.path.dirname(path), version) for path in found}
-        _directories.extend(sorted(os.path.join(path, "") for path in found))
-    return tuple(_directories)
+    found = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    found |= {*site.getsitepackages(), site.getusersitepackages(), os.path.dirname(os.__file__)}
+    found |= {os.path.realpath(path) for path in found}
+    # The standard library in an archive has the directory's name, without the dot.
+    version = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"
+    found |= {os.path.join(os.path.dirname(path), version) for path in found}
+    return tuple(sorted(os.path.join(path, "") for path in found))
 
 
-_directories: list[str] = []
-
-
+#: Reentrant: a signal handler or finalizer that interrupts a search may send to a peer.
+_searching = threading.RLock()
 #: The table without an entry. One object, so that `ModuleUpdates` finds no news in it.
 _NOTHING: dict[str, Entry] = {}
 
@@ -73,8 +58,6 @@ class OriginModules:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        # Reentrant: a signal handler or finalizer that interrupts a search may send to a peer.
-        self._lock = threading.RLock()
         self._seen: dict[str, tuple[int, str | None]] = {}
         self._loaded: tuple[int, tuple[str, object]] = (0, ("", None))
         #: Names that were in the table once: a peer may know another module by the name.
@@ -86,7 +69,7 @@ class OriginModules:
         """Return the present table; the same object if nothing is new."""
         loaded = len(sys.modules), next(reversed(sys.modules.items()))
         if loaded != self._loaded:
-            with self._lock:
+            with _searching:
                 self._search()
         return self.table
 
@@ -194,18 +177,8 @@ def _package_path(module: ModuleType) -> list[str] | None:
         return []
 
 
-_for_others = OriginModules(None)
 #: By the `sys.path` at the start of the peers. Most suites have one.
-_by_path: dict[Path, OriginModules] = {}
-_PATHS = 8
-
-
-def _for_same(path: Path) -> OriginModules:
-    found = _by_path.get(path) or OriginModules(path)
-    _by_path[path] = found
-    for other in list(_by_path)[:-_PATHS]:
-        _by_path.pop(other, None)  # living peers keep theirs
-    return found
+_origin_modules = functools.lru_cache(maxsize=8)(OriginModules)
 
 
 class ModuleUpdates:
@@ -215,7 +188,7 @@ class ModuleUpdates:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._modules = _for_others if path is None else _for_same(path)
+        self._modules = _origin_modules(path)
         self._sent: dict[str, Entry] = _NOTHING
         self._taken = self._sent
 
@@ -235,8 +208,8 @@ class ModuleUpdates:
 
 
 def _forked() -> None:
-    for each in (_for_others, *_by_path.values()):
-        each._lock = threading.RLock()
+    global _searching
+    _searching = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_forked)

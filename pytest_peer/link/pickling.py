@@ -16,6 +16,9 @@ from .protocol.messages import Payload, snapshot
 
 __tracebackhide__ = True
 
+#: A callable, or ``"module:qualname"``.
+Function = Callable[..., Any] | str
+
 
 def encode(obj: object, by_value: str, what: str) -> Payload:
     """Pickle `obj`; later changes of it do not matter.
@@ -31,7 +34,7 @@ def encode(obj: object, by_value: str, what: str) -> Payload:
 
 
 def encode_call(
-    fn: Callable[..., object] | str, args: tuple[Any, ...], kwargs: dict[str, Any], by_value: str
+    fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any], by_value: str
 ) -> Payload:
     """Pickle a call, without copying big buffers: see `snapshot` and `MessageSender.snapshot`.
 

@@ -69,19 +69,11 @@ class RequestHandler:
         try:
             what, args = decode(payload, "the peer's request")
             # As if code could travel by value: there is none in it.
-            response = encode(respond(self._interpreter, what, args), "", "the response")
+            response = encode(_RESPONDERS[what](self._interpreter, *args), "", "the response")
         except BaseException:  # a class that is not here, a hook of a conftest
             response = encode(None, "", "no response")
         with contextlib.suppress(OSError):  # the peer is down meanwhile
             sender.enqueue(messages.RESPONSE, ident, response)
-
-
-def respond(interpreter: Interpreter, what: str, args: tuple[Any, ...]) -> Any:
-    """Return the response to a request; ``None`` if there is none. Imports nothing.
-
-    :param interpreter: the peer's.
-    """
-    return _RESPONDERS[what](interpreter, *args)
 
 
 def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:

@@ -1,18 +1,33 @@
-"""Second names of modules that another one of the same name has replaced in ``sys.modules``.
+"""The identity of modules and their files at both ends of the link.
 
-pytest does that with conftests. Such a module has a second name in ``sys.modules``, the same at
-both ends, by which pickle finds functions and classes that it would look for in the wrong module.
+pytest replaces conftests in ``sys.modules`` by others of the same name. Such a module has a second
+name there, the same at both ends, by which pickle finds functions and classes that it would look
+for in the wrong module.
 """
 
 from __future__ import annotations
 
 import operator
+import os
 import sys
 import types
-from typing import Any
+from typing import Any, Tuple
 
 #: Stands between a module's own name and a number, in a second name.
 MARK = "@"
+
+
+#: Device and inode, which differ for a file of the same name on another machine.
+Place = Tuple[int, int]
+
+
+def place_of(path: str) -> Place | None:
+    """Return the identity of a file, or ``None`` if there is no such file."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def own_name(name: str) -> str:
