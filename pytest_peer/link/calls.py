@@ -24,7 +24,6 @@ from .protocol.mailbox import Mailboxes
 from .protocol.messages import (
     MultipartMessage,
     Payload,
-    decoded_text,
     snapshot,
     split_mailbox,
     with_mailbox,
@@ -178,8 +177,6 @@ class RpcClient:
         :raises EncodeError: it cannot be sent.
         :raises PeerDown: the peer has ended.
         """
-        if not isinstance(mailbox, str):
-            raise TypeError(f"mailbox: expected a name, got {mailbox!r}")
         self._wait_open(None)
         payload = with_mailbox(mailbox, encode(message, self._by_value, "the message"))
         self._enqueue(messages.MESSAGE, self._number(), payload, True)
@@ -190,7 +187,9 @@ class RpcClient:
         :raises TimeoutError: no reply in so many seconds, or the peer boots.
         :raises PeerDown: the peer has ended.
         """
-        return decoded_text(self._ask(messages.STACKS, b"", seconds)[0][1])
+        (_, text), _ = self._ask(messages.STACKS, b"", seconds)
+        assert isinstance(text, bytes)
+        return text.decode("utf-8", "backslashreplace")
 
     def _ask(
         self, kind: int, payload: Payload, timeout: float | None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import marshal
 import os
 import site
 import sys
@@ -45,8 +44,6 @@ def _environment() -> tuple[str, ...]:
 
 #: Reentrant: a signal handler or finalizer that interrupts a search may send to a peer.
 _searching = threading.RLock()
-#: The table without an entry. One object, so that `ModuleUpdates` finds no news in it.
-_NOTHING: dict[str, Entry] = {}
 
 
 class OriginModules:
@@ -62,8 +59,8 @@ class OriginModules:
         self._loaded: tuple[int, tuple[str, object]] = (0, ("", None))
         #: Names that were in the table once: a peer may know another module by the name.
         self._ever: set[str] = set()
-        #: By name. Replaced, never changed.
-        self.table: dict[str, Entry] = _NOTHING
+        # By name. Replaced, never changed.
+        self._table: dict[str, Entry] = {}
 
     def refresh(self) -> dict[str, Entry]:
         """Return the present table; the same object if nothing is new."""
@@ -71,7 +68,7 @@ class OriginModules:
         if loaded != self._loaded:
             with _searching:
                 self._search()
-        return self.table
+        return self._table
 
     def _search(self) -> None:
         modules = dict(sys.modules)
@@ -89,11 +86,11 @@ class OriginModules:
             if entry := self._entry(name, module, file):
                 news[name] = entry
                 news.update(self._parents(name, modules))
-        gone = self.table.keys() - modules.keys()
+        gone = self._table.keys() - modules.keys()
         # Only now that all is known, and the table first: an interrupted search is repeated.
         self._ever |= news.keys()
         if news or gone:
-            self.table = {k: v for k, v in self.table.items() if k not in gone} | news
+            self._table = {k: v for k, v in self._table.items() if k not in gone} | news
         self._seen.update(searched)
         for name in gone:
             self._seen.pop(name, None)
@@ -178,33 +175,7 @@ def _package_path(module: ModuleType) -> list[str] | None:
 
 
 #: By the `sys.path` at the start of the peers. Most suites have one.
-_origin_modules = functools.lru_cache(maxsize=8)(OriginModules)
-
-
-class ModuleUpdates:
-    """The part of the table that one peer does not know yet.
-
-    :param path: its ``sys.path``, if it runs in our environment.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self._modules = _origin_modules(path)
-        self._sent: dict[str, Entry] = _NOTHING
-        self._taken = self._sent
-
-    def any(self) -> bool:
-        """Return whether there may be news; called before every message."""
-        return self._modules.refresh() is not self._sent
-
-    def take(self) -> bytes:
-        """Encode the news; empty if there are none."""
-        table = self._taken = self._modules.table
-        news = {name: entry for name, entry in table.items() if self._sent.get(name) != entry}
-        return marshal.dumps(news, 2) if news else b""
-
-    def sent(self) -> None:
-        """Remember that the news from `take` were sent, before everything that is sent later."""
-        self._sent = self._taken
+origin_modules = functools.lru_cache(maxsize=8)(OriginModules)
 
 
 def _forked() -> None:

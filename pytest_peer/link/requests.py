@@ -19,7 +19,7 @@ from typing import Any
 from ..core.errors import EncodeError
 from ..core.worker import Worker
 from .interpreter import OLDEST_ORIGIN, Interpreter
-from .origin_modules import REWRITTEN, Entry, ModuleUpdates, described, of_environment
+from .origin_modules import REWRITTEN, Entry, described, of_environment, origin_modules
 from .pickling import decode, encode
 from .protocol import messages
 from .protocol.messages import Payload
@@ -31,7 +31,7 @@ _OURS = __name__.partition(".")[0]
 #: What a test module and the agent import, and a peer need not have installed.
 _NEEDED = {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "cloudpickle"}
 #: Directories of packages that peers have asked for.
-_sent: set[str] = set()
+_packages: set[str] = set()
 #: Responds to one request after the other. Not the worker of users' callbacks, which may wait for
 #: calls that send requests.
 request_worker: Worker = Worker("pytest-peer-requests")
@@ -45,7 +45,8 @@ class RequestHandler:
 
     def __init__(self, interpreter: Interpreter) -> None:
         self._interpreter = interpreter
-        self._updates = ModuleUpdates(interpreter.path if interpreter.same else None)
+        self._modules = origin_modules(interpreter.path if interpreter.same else None)
+        self._sent: dict[str, Entry] = {}
         self._lock = threading.RLock()
 
     def send_updates(self, sender: MessageSender) -> None:
@@ -55,14 +56,15 @@ class RequestHandler:
         :raises OSError: the link is closed.
         """
         try:
-            if not self._updates.any():
-                return
+            table = self._modules.refresh()
         except OSError as exc:  # the next call searches again
             raise EncodeError(f"cannot look for the modules that the peer needs: {exc}") from exc
-        with self._lock:
-            if update := self._updates.take():
-                sender.enqueue(messages.MODULES, 0, update)
-            self._updates.sent()
+        if table is not self._sent:
+            with self._lock:
+                news = {name: new for name, new in table.items() if self._sent.get(name) != new}
+                if news:
+                    sender.enqueue(messages.MODULES, 0, marshal.dumps(news, 2))
+                self._sent = table
 
     def respond(self, sender: MessageSender, ident: int, payload: Payload) -> None:
         """Respond to a request, whatever fails here: the peer waits for it."""
@@ -102,7 +104,7 @@ def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
 
 def _entry(file: str | None, search: Iterable[str] | None, name: str) -> Entry:
     directories = None if search is None else list(search)
-    _sent.update(map(os.path.normpath, directories or ()))
+    _packages.update(map(os.path.normpath, directories or ()))
     rewritten = REWRITTEN in vars(sys.modules.get(name, object))
     return described(file, directories, rewritten)
 
@@ -186,7 +188,7 @@ def _directory(_: Interpreter, path: str) -> list[str] | None:
 def _in_a_package(path: str) -> bool:
     """Return whether a file belongs to a package that was sent: peers get no other files."""
     path = os.path.join(os.path.normpath(path), "")
-    return any(path.startswith(os.path.join(directory, "")) for directory in list(_sent))
+    return any(path.startswith(os.path.join(directory, "")) for directory in list(_packages))
 
 
 def _compare(_: Interpreter, op: str, left: object, right: object) -> str | None:

@@ -36,7 +36,7 @@ def stream_over(read_fd: int, write_fd: int, execmodel: Any) -> PipeStream:
 
 
 class PipeStream:
-    """Write to the descriptor `write_fd`; owns it and `read_fd`.
+    """Writes to the descriptor `write_fd`; owns it and `read_fd`.
 
     The writing end is non-blocking: data up to PIPE_BUF bytes is written whole or not at all
     (pipe(7)), so an exception that a signal handler raises in the middle of a send cannot leave
