@@ -14,10 +14,9 @@ from ..core.clock import monotonic
 from ..core.errors import CallTimeout, PeerDown, PeerError
 from ..core.loop import loop
 from ..core.sync import Event
-from .futures import PeerFuture, ReplyWaiter
+from .futures import PeerFuture, Reply, ReplyWaiter, outcome, value
 from .gateway import Link
 from .interpreter import Interpreter
-from .outcomes import Reply, outcome, value
 from .pickling import Function, decode, encode, encode_call
 from .protocol import messages
 from .protocol.mailbox import Mailboxes

@@ -17,8 +17,7 @@ from execnet.gateway_base import GatewayReceivedTerminate, Message, get_execmode
 from execnet.xspec import XSpec
 
 from ..core.unraisable import run_all
-from .futures import ReplyWaiter
-from .outcomes import Reply
+from .futures import Reply, ReplyWaiter
 from .protocol.messages import Payload
 from .protocol.receiver import FrameReceiver
 from .protocol.sender import MessageSender

@@ -21,8 +21,7 @@ from ..core.clock import monotonic, sleep
 from ..core.errors import PeerError
 from ..core.loop import loop
 from ..core.unraisable import report_unraisable
-from .futures import ReplyWaiter
-from .outcomes import Reply
+from .futures import Reply, ReplyWaiter
 from .protocol.receiver import READ_SIZE, FrameReceiver
 
 __tracebackhide__ = True

@@ -14,6 +14,7 @@ from importlib.machinery import (
     SourceFileLoader,
     SourcelessFileLoader,
 )
+from pathlib import Path
 from typing import Any
 
 from ..core.errors import EncodeError
@@ -67,12 +68,12 @@ class RequestHandler:
                 self._sent = table
 
     def respond(self, sender: MessageSender, ident: int, payload: Payload) -> None:
-        """Respond to a request, whatever fails here: the peer waits for it."""
+        """Respond to a request, by ``None`` if anything fails here: the peer waits for it."""
         try:
             what, args = decode(payload, "the peer's request")
             # As if code could travel by value: there is none in it.
             response = encode(_RESPONDERS[what](self._interpreter, *args), "", "the response")
-        except BaseException:  # a class that is not here, a hook of a conftest
+        except BaseException:  # no such file, a class that is not here, a hook of a conftest
             response = encode(None, "", "no response")
         with contextlib.suppress(OSError):  # the peer is down meanwhile
             sender.enqueue(messages.RESPONSE, ident, response)
@@ -83,23 +84,19 @@ def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
 
     :param sees: whether the peer can see our environment; then it lacks what is in it on purpose.
     """
-    if name.partition(".")[0] == _OURS:
-        return None  # it has a stub
-    found = _found(name)
-    if found is None:
+    top, found = name.partition(".")[0], _found(name)
+    if found is None or top == _OURS:  # of ours it has stubs
         return None
     file, search = found.origin if found.has_location else None, found.submodule_search_locations
     if file is None and not search:
         return None  # built in, or made at run time
     if of_environment(file or next(iter(search or ()))):
-        needed = name.partition(".")[0] in _NEEDED
-        if needed and interpreter.version < OLDEST_ORIGIN:
+        if top in _NEEDED:
+            if interpreter.version < OLDEST_ORIGIN:
+                return None
+        elif sees or top in sys.stdlib_module_names:
             return None
-        if not needed and (sees or name.partition(".")[0] in sys.stdlib_module_names):
-            return None
-    if file is not None:
-        return _source(interpreter, name)
-    return _entry(file, search, name)
+    return _entry(file, search, name) if file is None else _source(interpreter, name)
 
 
 def _entry(file: str | None, search: Iterable[str] | None, name: str) -> Entry:
@@ -118,15 +115,10 @@ def _source(interpreter: Interpreter, name: str) -> Entry | None:
     if found.origin.endswith(tuple(EXTENSION_SUFFIXES)):
         return entry | {"source": None, "code": b""}
     loader: Any = found.loader
-    source: bytes | None = None
+    source = None if isinstance(loader, SourcelessFileLoader) else loader.get_data(found.origin)
     code = b""
-    try:
-        if not isinstance(loader, SourcelessFileLoader):
-            source = loader.get_data(found.origin)
-        if interpreter.compiled and isinstance(loader, SourceFileLoader | SourcelessFileLoader):
-            code = marshal.dumps(loader.get_code(found.name))
-    except Exception:
-        return None
+    if interpreter.compiled and isinstance(loader, SourceFileLoader | SourcelessFileLoader):
+        code = marshal.dumps(loader.get_code(found.name))
     return entry | {"source": source, "code": code}
 
 
@@ -144,12 +136,9 @@ def _found(name: str) -> ModuleSpec | None:
             return None
         path = list(around.submodule_search_locations)
     for finder in list(sys.meta_path):
-        try:
-            spec = finder.find_spec(name, path)
-        except Exception:
-            continue
-        if spec is not None:
-            return spec
+        with contextlib.suppress(Exception):
+            if (spec := finder.find_spec(name, path)) is not None:
+                return spec
     return None
 
 
@@ -157,32 +146,20 @@ def _data(_: Interpreter, path: str) -> bytes | None:
     """Read a file of a package."""
     if not _in_a_package(path):
         return None
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return _archived(path)
-
-
-def _archived(path: str) -> bytes | None:
+    if os.path.exists(path):
+        return Path(path).read_bytes()
     for module in list(sys.modules.values()):
-        loader = getattr(module, "__loader__", None)
+        loader: Any = getattr(module, "__loader__", None)
         archive = getattr(loader, "archive", None)
         if isinstance(archive, str) and path.startswith(os.path.join(archive, "")):
-            try:
-                data: bytes = loader.get_data(path)  # type: ignore[union-attr]
-            except OSError:
-                return None
+            data: bytes = loader.get_data(path)
             return data
     return None
 
 
 def _directory(_: Interpreter, path: str) -> list[str] | None:
     """List a directory of a package."""
-    try:
-        return sorted(os.listdir(path)) if _in_a_package(path) else None
-    except OSError:
-        return None
+    return sorted(os.listdir(path)) if _in_a_package(path) else None
 
 
 def _in_a_package(path: str) -> bool:
