@@ -7,6 +7,7 @@ for in the wrong module.
 
 from __future__ import annotations
 
+import functools
 import operator
 import os
 import sys
@@ -35,11 +36,6 @@ def own_name(name: str) -> str:
     return name.partition(MARK)[0]
 
 
-def any_loaded() -> bool:
-    """Return whether a module has a second name; cheap, as it is asked for every refused object."""
-    return bool(_loaded())
-
-
 def reference(obj: Any) -> Any:
     """Refer to a function or class of such a module; for a pickler's `reducer_override`."""
     if isinstance(obj, (type, types.FunctionType)):
@@ -66,16 +62,12 @@ def _named_like(name: Any) -> list[tuple[str, types.ModuleType]]:
 
 
 def _loaded() -> list[tuple[str, types.ModuleType]]:
-    state = len(sys.modules), next(reversed(sys.modules))
-    if _cache[:1] != [state]:
-        found = [(name, module) for name, module in list(sys.modules.items()) if MARK in name]
-        _cache[:] = [state, found]
-    second_names: list[tuple[str, types.ModuleType]] = _cache[1]
-    return second_names
+    return _second_names(len(sys.modules), next(reversed(sys.modules)))
 
 
-#: The state of `sys.modules` at the last search, and the second names in it.
-_cache: list[Any] = []
+@functools.lru_cache(maxsize=1)  # asked for every object that is refused
+def _second_names(*_state: object) -> list[tuple[str, types.ModuleType]]:
+    return [(name, module) for name, module in list(sys.modules.items()) if MARK in name]
 
 
 class Imported:
