@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .core.errors import PeerDown as PeerDown
     from .core.errors import PeerDownWarning as PeerDownWarning
     from .core.errors import PeerError as PeerError
+    from .core.errors import PeerInterrupted as PeerInterrupted
     from .core.errors import RemoteError as RemoteError
     from .core.eventually import eventually as eventually
     from .core.launchers import over_stdio as over_stdio
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 #: peer that uses only `here`, must not pay for all of them.
 _NAMES = {
     "core.errors": "BootError BootTimeout CallTimeout DecodeError EncodeError ExecNotFound "
-    "HandshakeError NameInUse PeerDown PeerDownWarning PeerError RemoteError",
+    "HandshakeError NameInUse PeerDown PeerDownWarning PeerError PeerInterrupted RemoteError",
     "core.eventually": "eventually",
     "core.launchers": "over_stdio",
     "core.names": "random_name",

@@ -12,7 +12,8 @@
      ├─ CallTimeout (also TimeoutError; stacks)
      ├─ EncodeError
      ├─ DecodeError
-     └─ RemoteError (type_name, original_repr, remote_traceback)
+     ├─ RemoteError (type_name, original_repr, remote_traceback)
+     └─ PeerInterrupted
 
     PeerDownWarning (UserWarning)
 
@@ -153,6 +154,10 @@ class RemoteError(PeerError):
 
     def __str__(self) -> str:
         return f"{self.type_name}: {self.original_repr}\n{self.remote_traceback}".rstrip()
+
+
+class PeerInterrupted(PeerError):
+    """Stands for a ``KeyboardInterrupt`` of the peer: it fails the test and does not end pytest."""
 
 
 class PeerDownWarning(UserWarning):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from ..core.errors import DecodeError, EncodeError, RemoteError
+from ..core.errors import DecodeError, EncodeError, PeerInterrupted, RemoteError
 from . import tracebacks
 from .protocol import codec, exceptions, references
 from .protocol.messages import Payload, snapshot
@@ -90,6 +90,9 @@ def rebuilt(description: dict[str, Any], peer: str) -> BaseException:
     """
     files = tracebacks.sources.add(description.get("sources", {}), peer)
     exc = _Rebuilder(files).rebuild(description)
+    if isinstance(exc, KeyboardInterrupt):  # would end the whole run of pytest
+        text = f"KeyboardInterrupt: {exc}" if exc.args else "KeyboardInterrupt"
+        exc = PeerInterrupted(text).with_traceback(exc.__traceback__)
     if not description.get("disguised"):  # a note would become part of the reason of a skip
         _add_note(exc, f"raised in {peer}")
     return exc

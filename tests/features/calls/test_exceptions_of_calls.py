@@ -6,13 +6,14 @@ import asyncio
 import operator
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from timeouts import LONG
 
-from pytest_peer import Peer
+from pytest_peer import Peer, PeerInterrupted
 
 
 class OwnError(Exception):
@@ -72,9 +73,7 @@ def test_stop_iteration_is_raised_as_itself(shared: Peer) -> None:
 
 
 @pytest.mark.parametrize("verb", [Peer.call, lambda peer, *args: peer.submit(*args).result(LONG)])
-@pytest.mark.parametrize(
-    "ending", [SystemExit(3), KeyboardInterrupt("now"), GeneratorExit("over"), Stop("all")]
-)
+@pytest.mark.parametrize("ending", [SystemExit(3), GeneratorExit("over"), Stop("all")])
 def test_exception_that_ends_programs_is_the_call_s(
     shared: Peer, verb: Callable[..., Any], ending: BaseException
 ) -> None:
@@ -84,14 +83,27 @@ def test_exception_that_ends_programs_is_the_call_s(
     assert shared.call(os.getpid) == shared.pid
 
 
+def test_keyboard_interrupt_fails_the_call_and_ends_nothing(shared: Peer) -> None:
+    with pytest.raises(PeerInterrupted, match="KeyboardInterrupt: now") as caught:
+        shared.call(end, KeyboardInterrupt("now"))
+    assert any("raised in peer" in note for note in caught.value.__notes__)
+    assert "end" in [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert shared.call(os.getpid) == shared.pid
+
+
 def test_exit_code_is_kept(shared: Peer) -> None:
     with pytest.raises(SystemExit) as caught:
         shared.call(sys.exit, 3)
     assert caught.value.code == 3
 
 
-@pytest.mark.parametrize("ending", [SystemExit(3), KeyboardInterrupt("now")])
-def test_system_exit_does_not_end_the_event_loop(shared: Peer, ending: BaseException) -> None:
-    with pytest.raises(type(ending)):
+@pytest.mark.parametrize(
+    ("ending", "error"),
+    [(SystemExit(3), SystemExit), (KeyboardInterrupt("now"), PeerInterrupted)],
+)
+def test_system_exit_does_not_end_the_event_loop(
+    shared: Peer, ending: BaseException, error: type[BaseException]
+) -> None:
+    with pytest.raises(error):
         shared.call(end_later, ending)
     assert shared.call(twice, 1) == 2

@@ -115,7 +115,8 @@ def test_lost_link(mortal):
 
 
 @pytest.mark.parametrize(
-    ("function", "exception"), [(exit_by_exception, SystemExit), (interrupt, KeyboardInterrupt)]
+    ("function", "exception"),
+    [(exit_by_exception, SystemExit), (interrupt, pytest_peer.PeerInterrupted)],
 )
 def test_system_exit_in_a_call_is_raised_and_the_peer_lives(peer, function, exception):
     with pytest.raises(exception):

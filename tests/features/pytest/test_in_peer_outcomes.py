@@ -295,3 +295,25 @@ def test_example_of_dd_trace_subprocess(inner):
         """
     )
     inner.run().assert_outcomes(passed=4)
+
+
+def test_interrupt_of_a_peer_fails_the_test_and_not_the_run(inner):
+    inner.write(
+        """
+        def serve():
+            print("serving", flush=True)
+            time.sleep(60)
+
+        def test_it(peer):
+            serving = peer.submit(serve)
+            peer.stdout.wait_for("serving")
+            peer.kill(signal.SIGINT)
+            serving.result(30)
+
+        def test_next():
+            pass
+        """
+    )
+    result = inner.run()
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["E *PeerInterrupted: KeyboardInterrupt"])
