@@ -65,14 +65,13 @@ def _open(config: pytest.Config, local: Callable[[], Path], name: str = "") -> S
     """Open a scope; this imports what a suite without peers does not need."""
     from ..link import tracebacks
     from . import runtest
-    from .artifacts import retention
 
     if config.getoption("showlocals", False):
         tracebacks.shown_locals = "full" if config.get_verbosity() > 1 else "short"
     else:
         tracebacks.shown_locals = ""
     runtest.expect_peers(config)  # a test may ask for a fixture only as it runs
-    return Scope(config, retention(config), local, name)
+    return Scope(config, local, name)
 
 
 def _wide(request: pytest.FixtureRequest, name: str) -> Scope:

@@ -51,16 +51,16 @@ class Scope:
     def __init__(
         self,
         config: pytest.Config,
-        retention: ArtifactRetention,
         local: Callable[[], Path],
         name: str = "",
     ) -> None:
         from ..peers.supervisor import Supervisor
+        from .artifacts import retention
 
         self._config = config
         self._local = local
         self._name = name
-        self._retention = retention
+        self._retention = retention(config)
         self._directory: Path | None = None
         self._lock = threading.Lock()  # peers boot on threads of their own
         #: All lives of its peers.
