@@ -51,7 +51,7 @@ class Modules:
             module: Any = sys.modules.get(name)
             # Not by `getattr`, which may make a lazy module import something: the thread that reads
             # must not wait for that.
-            known = getattr(module, "__dict__", {}).get("__file__")
+            known: Any = getattr(module, "__dict__", {}).get("__file__")
             file = entry["file"]
             other = entry["first"] and known and file and known != file
             if other and os.path.realpath(known) != os.path.realpath(file):
