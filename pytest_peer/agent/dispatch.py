@@ -44,7 +44,7 @@ class Dispatcher:
         """Add a call; on the thread that reads the link, so it neither waits nor raises."""
         with self._lock:
             self._running += 1
-        self.reader.arrived(job)
+        self.reader.arrived.append(job)
 
     def main_loop(self):
         """Run calls until `end`, and return its argument; on the main thread."""
@@ -56,7 +56,7 @@ class Dispatcher:
             del job  # or its arguments would live until the next call
 
     def run_arrived(self):
-        self._run(self.reader.take(), True)
+        self._run(self.reader.arrived.popleft(), True)
 
     def wait_all_done(self):
         with self._lock:

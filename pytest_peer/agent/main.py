@@ -184,7 +184,7 @@ class Agent:
 
     def _shut_down(self, how):
         if how == b"finish":
-            self._dispatcher.reader.retire()
+            self._dispatcher.reader.retired = True
             _thread.start_new_thread(self._finish, ())
         elif not self._dispatcher.reader.end(_halt):
             # The main thread is in a call, and this does not wait for calls.
