@@ -22,11 +22,7 @@ _SKIPS = ("Skipped", "SkipTest")
 
 
 class Dispatcher:
-    """Runs calls, and sends their replies.
-
-    :param own_files: the files of the agent.
-    :param read: waits for data on the link and reads it.
-    """
+    """Runs calls, and sends their replies; `read` waits for data on the link and reads it."""
 
     def __init__(self, runtime, own_files, read):
         self._runtime = runtime

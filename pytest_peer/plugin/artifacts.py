@@ -48,15 +48,11 @@ class TestRun:
 
 
 class ArtifactRetention:
-    """Keep or remove the artifacts of the tests of this process, one test after the other.
-
-    :param root: ``--peer-artifacts DIR``.
-    :param mark: see `xdist.mark`.
-    """
+    """Keep or remove the artifacts of the tests of this process, one test after the other."""
 
     def __init__(self, root: Path | None, mark: Path | None) -> None:
-        self._root = root
-        self._mark = mark
+        self._root = root  # ``--peer-artifacts DIR``
+        self._mark = mark  # of an xdist worker
         self._run = TestRun("")
         self._lock = threading.RLock()  # peers boot on threads of their own
         #: Links to directories in ``DIR`` from where these would be without it.

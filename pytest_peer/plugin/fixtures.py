@@ -30,7 +30,7 @@ def _factory(request: pytest.FixtureRequest, _peer_exec: list[str] | None) -> It
         return
     if request.scope == "function":
         tmp_path: Path = request.getfixturevalue("tmp_path")
-        scope = _open(request.config, lambda: tmp_path / "peers")
+        scope = Scope(request.config, lambda: tmp_path / "peers")
     else:
         name = "-".join(filter(None, (request.scope, *words(request.node))))
         scope = _wide(request, name)
@@ -61,26 +61,13 @@ def _lasting_peers(request: pytest.FixtureRequest) -> Iterator[Supervisor]:
     scope.close()
 
 
-def _open(config: pytest.Config, local: Callable[[], Path], name: str = "") -> Scope:
-    """Open a scope; this imports what a suite without peers does not need."""
-    from ..link import tracebacks
-    from . import runtest
-
-    if config.getoption("showlocals", False):
-        tracebacks.shown_locals = "full" if config.get_verbosity() > 1 else "short"
-    else:
-        tracebacks.shown_locals = ""
-    runtest.expect_peers(config)  # a test may ask for a fixture only as it runs
-    return Scope(config, local, name)
-
-
 def _wide(request: pytest.FixtureRequest, name: str) -> Scope:
     """Open a scope that is wider than a test."""
     from ..core.names import slug
 
     base: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
     word = slug(name, 60)
-    return _open(request.config, lambda: base.getbasetemp() / "peers" / word, word)
+    return Scope(request.config, lambda: base.getbasetemp() / "peers" / word, word)
 
 
 def _of_package(request: pytest.FixtureRequest) -> Callable[[], Supervisor]:

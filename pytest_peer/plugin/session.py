@@ -48,15 +48,16 @@ class Scope:
     :param name: of the directory in ``--peer-artifacts``; empty for that of the test.
     """
 
-    def __init__(
-        self,
-        config: pytest.Config,
-        local: Callable[[], Path],
-        name: str = "",
-    ) -> None:
+    def __init__(self, config: pytest.Config, local: Callable[[], Path], name: str = "") -> None:
+        # Not at the top: a suite without peers does not pay for it.
+        from ..link import tracebacks
         from ..peers.supervisor import Supervisor
         from .artifacts import retention
+        from .runtest import expect_peers
 
+        shown = "full" if config.get_verbosity() > 1 else "short"
+        tracebacks.shown_locals = shown if config.getoption("showlocals", False) else ""
+        expect_peers(config)  # a test may ask for a fixture only as it runs
         self._config = config
         self._local = local
         self._name = name
