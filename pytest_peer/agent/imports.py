@@ -14,6 +14,7 @@ from _frozen_importlib_external import _LoaderBasics, decode_source, spec_from_f
 from typing import Any
 
 from ..link.protocol import codec
+from ..link.protocol.module_aliases import place_of
 from . import assertions, resources
 
 #: In front of the path of a package that came over the link: no file here is a part of it.
@@ -179,15 +180,6 @@ class SentLoader(_LoaderBasics):
         if self._entry["search"] is None:
             return None
         return resources.Resource(self._entry["search"][0], self._ask)
-
-
-def place_of(path):
-    """Return what identifies a file among those of this name on all machines, or ``None``."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return (found.st_dev, found.st_ino)
 
 
 def _is_here(entry):

@@ -9,11 +9,12 @@ from typing import Any
 
 from ..link.protocol import framing, messages
 from ..link.protocol.messages import split_mailbox
+from ..link.protocol.module_aliases import place_of
 from ..link.protocol.receiver import FrameReceiver
-from ..link.protocol.sender import SMALL, MessageSender
+from ..link.protocol.sender import MessageSender
 from ..link.protocol.streams import stream_over
 from . import assertions, call_warnings, dispatch, fault_dumps, runtime
-from .imports import Modules, place_of
+from .imports import Modules
 
 #: Execnet's code of the message that asks for a task, whose code the agent does not look at.
 CHANNEL_EXEC = 3
@@ -117,8 +118,7 @@ class Agent:
         """Take the channel of the only task. Execnet sends nothing else that matters here."""
         if code != CHANNEL_EXEC:
             return
-        sender = framing.Sender(self._stream, channel, SMALL)
-        self._sender = MessageSender(sender.send, self._stream.wait_writable)
+        self._sender = MessageSender(self._stream, channel)
         self._runtime.enqueue = self._sender.enqueue
         self._sender.enqueue(messages.READY, 0, b"")
 

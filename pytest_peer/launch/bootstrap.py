@@ -15,7 +15,8 @@ from typing import Any
 from .. import _HOMES
 from ..link import tracebacks
 from ..link.interpreter import Interpreter
-from ..link.origin_modules import Entry, Place, described, of_environment, place_of
+from ..link.origin_modules import Entry, described, of_environment
+from ..link.protocol.module_aliases import Place, place_of
 
 _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
