@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from .factory import PeerFactory, words
-from .session import FACTORIES, Scope, running_key
+from .session import FACTORIES, interrupt_key, running_key, scopes_key
 
 if TYPE_CHECKING:
+    from ..peers.lifecycle import PeerInstance
     from ..peers.peer import Peer
     from ..peers.supervisor import Supervisor
 
@@ -86,3 +88,62 @@ def _of_package(request: pytest.FixtureRequest) -> Callable[[], Supervisor]:
         return opened[package].supervisor
 
     return supervisor
+
+
+class Scope:
+    """The peers of one fixture, which end together, and the listener of their supervisor.
+
+    :param local: returns where their artifacts are without ``--peer-artifacts``.
+    :param name: of the directory in ``--peer-artifacts``; empty for that of the test.
+    """
+
+    def __init__(self, config: pytest.Config, local: Callable[[], Path], name: str = "") -> None:
+        # Not at the top: a suite without peers does not pay for it.
+        from ..link import tracebacks
+        from ..peers import supervisor
+        from .artifacts import retention
+        from .runtest import expect_peers
+
+        shown = "full" if config.get_verbosity() > 1 else "short"
+        tracebacks.shown_locals = shown if config.getoption("showlocals", False) else ""
+        expect_peers(config)  # a test may ask for a fixture only as it runs
+        self._config = config
+        self._local = local
+        self._name = name
+        self._retention = retention(config)
+        self._directory: Path | None = None
+        self._lock = threading.Lock()  # peers boot on threads of their own
+        #: All lives of its peers.
+        self.lives: list[PeerInstance] = []
+        self.supervisor: Supervisor = supervisor.Supervisor(self._place, self)
+        config.stash.setdefault(scopes_key, []).append(self)
+
+    def _place(self) -> Path:
+        with self._lock:
+            if self._directory is None:
+                self._directory = self._retention.directory(self._local(), self._name)
+            return self._directory
+
+    def test(self) -> str:
+        return self._config.stash[running_key].nodeid
+
+    def prepared(self, life: PeerInstance, path: Path) -> None:
+        self.lives.append(life)
+        if self._name:
+            self._retention.used(path)
+
+    def died(self, life: PeerInstance) -> None:
+        self._retention.died(life)
+        interrupt = self._config.stash.get(interrupt_key, None)
+        if life.options.peer_down == "crash" and interrupt is not None:
+            interrupt()
+
+    def close(self) -> None:
+        """Stop its peers, and warn of those that went down unasked."""
+        try:
+            self.supervisor.close()
+        finally:
+            self._config.stash[scopes_key].remove(self)
+            if self._name and self._directory is not None:
+                self._retention.closed(self._directory)
+        self.supervisor.warn_of_deaths()

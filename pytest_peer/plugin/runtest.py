@@ -18,10 +18,11 @@ import pytest
 
 from ..core.errors import PeerDown
 from . import reporting
-from .session import Scope, interrupt_key, lives, retention_key, scopes_key
+from .session import interrupt_key, lives, retention_key, scopes_key
 
 if TYPE_CHECKING:
     from ..evidence.output import OutputStream
+    from .fixtures import Scope
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
 _SIGNAL = signal.SIGURG
