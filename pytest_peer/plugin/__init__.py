@@ -22,13 +22,11 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "peer(**options): options of the fixture `peer`, defaults of `peer_factory`."
-    )
-    config.addinivalue_line(
-        "markers",
+    for marker in (
+        "peer(**options): options of the fixture `peer`, defaults of `peer_factory`.",
         "in_peer(**options): run the body of the test in a fresh peer with these options.",
-    )
+    ):
+        config.addinivalue_line("markers", marker)
     settings.read(config)
     settings.check_artifacts(config)
     factory.check_hosts(config)
