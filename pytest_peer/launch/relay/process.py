@@ -68,7 +68,7 @@ class ControlSocket:
         self.facts: dict[str, Any] = {}
         #: Whether the pid is one of this machine.
         self.same_machine: bool = False
-        loop.add(self._ours.fileno(), self.listen)
+        loop.add(self._ours.fileno(), self._listen)
 
     @property
     def theirs(self) -> int:
@@ -101,7 +101,10 @@ class ControlSocket:
         return self._paused >= self._pauses
 
     def listen(self) -> None:
-        """Read what has come until now. For the event loop only."""
+        """Read what has come until now."""
+        loop.call(self._listen)
+
+    def _listen(self) -> None:
         try:
             data = self._ours.recv(1 << 16)
         except BlockingIOError:
