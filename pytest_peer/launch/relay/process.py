@@ -153,7 +153,6 @@ class RelayedProcess(Process):
             self._timer = loop.call_later(_KILL_SECONDS, super().kill_all)
 
     def signal(self, number: int) -> None:
-        """Send a signal to the peer."""
         self.control.signal(number, group=False)
 
     def signal_group(self, number: int) -> None:
@@ -164,10 +163,8 @@ class RelayedProcess(Process):
             self.control.signal(number, group=True)
 
     def wait_stopped(self, seconds: float) -> bool:
-        """After SIGSTOP, wait until the peer has stopped; return whether it has in time."""
         return self.control.wait_stopped(seconds)
 
     def disown(self) -> None:
-        """In a forked child, keep the parent's peer from being signalled."""
         super().disown()
         self.control.close()
