@@ -195,10 +195,9 @@ class OutputStream:
 class InputStream:
     """The peer's stdin. Only the event loop writes to it and closes it."""
 
-    _closed = "the peer's stdin is closed"
-
-    def __init__(self, pipe: IO[bytes]) -> None:
+    def __init__(self, pipe: IO[bytes], closed: str = "the peer's stdin is closed") -> None:
         self._pipe = pipe
+        self._closed = closed  # what `write` says after the end
         self._fd = pipe.fileno()
         os.set_blocking(self._fd, False)
         self._waiting = bytearray()

@@ -186,6 +186,8 @@ def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
             [*command, str(pid)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            encoding="utf-8",
+            errors="backslashreplace",
             timeout=limit,
             check=False,
         )
@@ -195,9 +197,9 @@ def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
         return False, f"{name}: {exc.strerror or exc}"
     finally:
         _turns.release()
-    text = _decoded(done.stdout)
+    text = done.stdout.strip()
     if done.returncode != 0 or not text:
-        why = " ".join(_decoded(done.stderr).split()) or f"exit status {done.returncode}"
+        why = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
         return False, f"{name}: {why}"
     return True, f"{name}:\n{text}"
 
@@ -209,7 +211,3 @@ def _command() -> list[str] | None:
         if found is not None:
             return [found, *arguments]
     return None
-
-
-def _decoded(data: bytes) -> str:
-    return data.decode("utf-8", "backslashreplace").strip()
