@@ -76,8 +76,9 @@ class PeerProcess:
             ours.callback(streams.close)
             theirs.callback(streams.close_theirs)
             self.start_time = now()
-            theirs.callback(starter.close_theirs)
-            ours.callback(starter.close_control)
+            if starter.control is not None:
+                ours.callback(starter.control.close)
+                theirs.callback(starter.control.close_theirs)
             child = starter.child(connection, streams.theirs)
             self.interpreter = starter.interpreter
             self._process = self._made(child)

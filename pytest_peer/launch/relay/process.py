@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import dataclasses
-import os
-import shutil
 import signal
 import socket
 import sys
@@ -14,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import ExecNotFound
 from ...core.loop import Timer, loop
 from ...core.options import PeerOptions
 from ...core.sync import Event
@@ -38,12 +35,7 @@ def local_end(line: Command, options: PeerOptions, read: int, write: int, contro
     :param read: the descriptor from which the peer reads its link.
     :param write: the descriptor to which it writes.
     :param control: the descriptor of the control socket.
-    :raises ExecNotFound: there is no such launcher.
     """
-    program = line.argv[0]
-    if shutil.which(program, path=line.env.get("PATH")) is None:
-        why = "Permission denied" if os.path.exists(program) else "No such file or directory"
-        raise ExecNotFound(f"cannot run {program!r}: {why}", argv=line.argv)
     # Without what the user has installed to run in every interpreter.
     code = _PROGRAM.format(path=str(Path(__file__).parent.parent))
     start = [sys.executable, "-S", "-E", "-s", "-c", code]
