@@ -23,8 +23,6 @@ from ..core.sync import Event
 from ..core.timeouts import seconds
 from ..core.unraisable import run_all
 
-__tracebackhide__ = True
-
 #: `OutputStream.bytes` and `OutputStream.text` have no more; the log file has all of it.
 _MOST_BYTES = 32 << 20
 #: After the end of the peer, a stream keeps this many bytes in case its log file is removed.

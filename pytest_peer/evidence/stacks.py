@@ -22,8 +22,6 @@ from ..launch import procfs
 from ..launch.bootstrap import own_files
 from .fault_dumps import CRASH, NUMBER, THREADS, abort, dump, readable
 
-__tracebackhide__ = True
-
 #: Seconds for a reply over the link, the most readable source. It takes milliseconds, unless the
 #: peer holds its GIL or its machine is busy.
 ASKING_SECONDS = 0.3

@@ -20,8 +20,6 @@ from ..command import Command
 from ..process import Child, Process
 from .frames import GROUP
 
-__tracebackhide__ = True
-
 #: Seconds for the remote end to kill the peer and for the launcher to end. Then what runs here
 #: is killed, which the remote end notices.
 _KILL_SECONDS = 2.0
