@@ -58,7 +58,6 @@ class ControlSocket:
         self.facts: dict[str, Any] = {}
         #: Whether the pid is one of this machine.
         self.same_machine: bool = False
-        loop.add(self._ours.fileno(), self._listen)
 
     @property
     def theirs(self) -> int:
@@ -66,8 +65,9 @@ class ControlSocket:
         return self._theirs.fileno()
 
     def close_theirs(self) -> None:
-        """Close the other end, after the process has inherited it."""
+        """After the process has inherited the other end, close it and begin to listen."""
         self._theirs.close()
+        loop.add(self._ours.fileno(), self._listen)
 
     def close(self) -> None:
         """Close both ends."""
