@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import threading
 from functools import partial
 from pathlib import Path
 from selectors import EVENT_WRITE
@@ -18,11 +19,9 @@ from typing import IO
 from ..core.clock import monotonic
 from ..core.errors import quoted
 from ..core.loop import loop
-from ..core.sync import Condition
+from ..core.sync import Event
 from ..core.timeouts import seconds
 from ..core.unraisable import run_all
-
-__tracebackhide__ = True
 
 #: `OutputStream.bytes` and `OutputStream.text` have no more; the log file has all of it.
 _MOST_BYTES = 32 << 20
@@ -51,7 +50,8 @@ class OutputStream:
             self._fd = pipe.fileno()
             os.set_blocking(self._fd, False)
         self._log = log.open("ab+" if pipe is not None else "rb", buffering=0)
-        self._changed = Condition()
+        self._lock = threading.RLock()
+        self._changed = Event()  # only its `wake` happens
         self._end = b""  # of the stream, when it is closed
         self._closed = False
         self._size = 0
@@ -81,7 +81,7 @@ class OutputStream:
     @property
     def size(self) -> int:
         """The number of bytes so far."""
-        with self._changed:
+        with self._lock:
             return self._size if self._closed else os.fstat(self._log.fileno()).st_size
 
     def text_since(self, offset: int) -> str:
@@ -89,7 +89,7 @@ class OutputStream:
         return _decoded(self._since(offset))
 
     def _since(self, offset: int) -> _Bytes:
-        with self._changed:
+        with self._lock:
             size = self.size
             start = max(0, offset, size - _MOST_BYTES)
             if not self._closed:
@@ -116,7 +116,7 @@ class OutputStream:
         seen = 0
         while True:
             self.drain()
-            with self._changed:
+            with self._lock:
                 end, closed = self.size, self._closed
             # With one character more, and not from there on: ``^`` matches only where a line begins.
             start = max(0, seen - _OVERLAP - 1)
@@ -129,9 +129,10 @@ class OutputStream:
                 why = "the peer is down" if closed else f"not within {limit:g} s"
                 tail = quoted("last output", self.text_since(self.size - 8192))
                 raise TimeoutError(f"{regex.pattern!r} was not written: {why}\n{tail}")
-            with self._changed:
-                if self.size == end and not self._closed:
-                    self._changed.wait(self._nap(left))
+            self._changed.wait_for(partial(self._differs, end), self._nap(left))
+
+    def _differs(self, size: int) -> bool:
+        return self._closed or self.size != size
 
     def _nap(self, left: float | None) -> float | None:
         if self._pipe is not None:
@@ -143,12 +144,12 @@ class OutputStream:
 
         No more: a peer that never stops writing would hold the reader here.
         """
-        with self._changed:
+        with self._lock:
             if not self._closed and self._pipe is not None:
                 self._read()
 
     def _ready(self) -> None:
-        with self._changed:
+        with self._lock:
             if not self._closed and not self._read():
                 loop.remove(self._fd)
 
@@ -161,14 +162,14 @@ class OutputStream:
         if data:
             with contextlib.suppress(OSError):  # a full disk must not take the link down
                 self._log.write(data)
-            self._changed.notify_all()
+            self._changed.wake()
         return bool(data)
 
     def disown(self, null_fd: int) -> None:
         """Give up the pipe in a forked child: reading it would take bytes from the parent."""
         if self._pipe is not None:
             os.dup2(null_fd, self._fd, inheritable=False)
-        self._changed = Condition()  # another thread may have had the lock
+        self._lock = threading.RLock()  # another thread may have had the lock
         self._size = self.size
         self._closed = True
 
@@ -180,22 +181,21 @@ class OutputStream:
         if self._pipe is not None:
             loop.remove(self._fd)
         self.drain()
-        with self._changed:
+        with self._lock:
             if not self._closed:
                 self._size = self.size
                 self._end = self._since(self._size - _KEPT_BYTES)
                 self._closed = True
-                self._changed.notify_all()
+                self._changed.wake()
                 run_all(self._log.close, *([self._pipe.close] if self._pipe is not None else []))
 
 
 class InputStream:
     """The peer's stdin. Only the event loop writes to it and closes it."""
 
-    _closed = "the peer's stdin is closed"
-
-    def __init__(self, pipe: IO[bytes]) -> None:
+    def __init__(self, pipe: IO[bytes], closed: str = "the peer's stdin is closed") -> None:
         self._pipe = pipe
+        self._closed = closed  # what `write` says after the end
         self._fd = pipe.fileno()
         os.set_blocking(self._fd, False)
         self._waiting = bytearray()

@@ -25,11 +25,11 @@ class StandardStreams:
         self._poll = select.poll()
         with contextlib.ExitStack() as made:
             made.callback(self.close_theirs)
-            self.stdin = self._input()
+            self.stdin: InputStream = self._input()
             made.callback(self.stdin.abandon)
-            self.stdout = self._output(directory / "stdout.log")
+            self.stdout: OutputStream = self._output(directory / "stdout.log")
             made.callback(self.stdout.close)
-            self.stderr = self._output(directory / "stderr.log")
+            self.stderr: OutputStream = self._output(directory / "stderr.log")
             made.pop_all()
 
     def _input(self) -> InputStream:
@@ -87,18 +87,11 @@ class DetachedStreams(StandardStreams):
 
     def _input(self) -> InputStream:
         self.theirs.append(os.open(os.devnull, os.O_RDONLY))
-        return _NoInput()
+        pipe = os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb", buffering=0)
+        stdin = InputStream(pipe, "a detached peer has no stdin: it reads an end of file there")
+        stdin.close()
+        return stdin
 
     def _output(self, log: Path) -> OutputStream:
         self.theirs.append(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
         return OutputStream(None, log)
-
-
-class _NoInput(InputStream):
-    """The stdin of a detached peer, which reads an end of file."""
-
-    _closed = "a detached peer has no stdin: it reads an end of file there"
-
-    def __init__(self) -> None:
-        super().__init__(os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb", buffering=0))
-        self.close()
