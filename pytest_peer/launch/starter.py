@@ -19,6 +19,7 @@ from .command import (
     CONTROL_NUMBER,
     LIFELINE_NUMBER,
     LINK_NUMBERS,
+    RELAY_WORDS,
     SECRET,
     Command,
     boot_words,
@@ -26,7 +27,6 @@ from .command import (
     command,
     connect_words,
     environment,
-    relay_words,
 )
 from .connection import Connection
 from .forkserver.client import ForkError, ForkServer
@@ -146,7 +146,7 @@ class ProcessStarter:
         if connection.address is not None:
             words = connect_words(connection.address)
         elif self.control is not None:
-            words = relay_words()
+            words = list(RELAY_WORDS)
         else:
             words = boot_words(*numbers)
         line = command(options, os.environ, words)

@@ -11,7 +11,8 @@ import time
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
+#: For the parent of descendants whose own has ended, whatever session they are in.
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def begin(parent, lifeline):
@@ -27,7 +28,7 @@ def begin(parent, lifeline):
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before
         os._exit(1)
-    adopt()
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     main_thread: Any = threading.main_thread()
     main_thread._set_native_id()  # only Python 3.13 does it after a fork
     own = os.open("/proc/self/fd/%d" % lifeline, os.O_RDONLY | os.O_CLOEXEC)
@@ -37,11 +38,6 @@ def begin(parent, lifeline):
     fcntl.fcntl(own, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(own, fcntl.F_SETFL, os.O_ASYNC)
     return own
-
-
-def adopt():
-    """Become the parent of descendants whose own has ended, whatever session they are in."""
-    prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def execute(argv, environ, descriptors, numbers):
@@ -80,7 +76,12 @@ def become(request, descriptors):
         resource.setrlimit(limit, (soft, hard))
     if "cwd" in changes:
         os.chdir(changes["cwd"])
-    _reset_caches()
+    # `random` seeds itself again after a fork, numpy does not.
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    # A directory that the template has listed may have other files now.
+    sys.path_importer_cache.clear()
 
 
 def _set_environment(variables):
@@ -109,15 +110,6 @@ def _set_signals(changes):
     if "blocked" in changes:
         blocked = {number for number in range(1, 65) if changes["blocked"] >> (number - 1) & 1}
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-
-
-def _reset_caches():
-    # `random` seeds itself again after a fork, numpy does not.
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed()
-    # A directory that the template has listed may have other files now.
-    sys.path_importer_cache.clear()
 
 
 prctl = ctypes.CDLL(None, use_errno=True).prctl

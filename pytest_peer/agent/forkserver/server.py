@@ -126,8 +126,9 @@ class Template:
         self._poll.register(origin, select.EPOLLIN)
         # Usually the connection ends with the origin. Not if C code has forked the origin, which
         # runs none of Python's fork hooks.
-        self._parent = _parent()
-        if self._parent >= 0:
+        self._parent = -1
+        with contextlib.suppress(OSError):  # it is outside this container
+            self._parent = os.pidfd_open(os.getppid())
             self._poll.register(self._parent, select.EPOLLIN)
         self._title = child_setup.Title()
         self._pid = os.getpid()
@@ -270,15 +271,6 @@ class Template:
         """End with all peers and everything that they have started."""
         self._subreaper.end_all()
         os._exit(status)
-
-
-def _parent():
-    """Return a process descriptor of the parent; -1 if it is outside this container."""
-    pid = os.getppid()
-    try:
-        return os.pidfd_open(pid) if pid > 1 else -1
-    except OSError:
-        return -1
 
 
 def receive(connection):

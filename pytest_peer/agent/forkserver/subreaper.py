@@ -40,7 +40,7 @@ class Subreaper:
         self._zombies = set()  # to be reaped; a debugger that is attached may have them still
         self._ending = []  # arguments for `on_end`, when there are no orphans
         self._deadline = 0.0  # when `on_end` is called although there are some
-        child_setup.adopt()
+        child_setup.prctl(child_setup.PR_SET_CHILD_SUBREAPER, 1)
 
     def add(self, pid):
         """Watch a new child; return its process descriptor.
