@@ -103,7 +103,7 @@ class ProcessStarter:
     def _executed(
         self, server: ForkServer, connection: Connection, standard: Sequence[int]
     ) -> Child:
-        line = self._line(connection, LINK_NUMBERS, CONTROL_NUMBER)
+        line = self._line(connection, *LINK_NUMBERS, CONTROL_NUMBER)
         inherited = dict(zip(LINK_NUMBERS, connection.peer_ends, strict=False))  # TCP has none
         if self.control is None:
             self.lifeline = LIFELINE_NUMBER
@@ -129,9 +129,9 @@ class ProcessStarter:
         return {"node": f"{options.name}@{options.host}", "changes": changes}, deadline
 
     def _spawned(self, connection: Connection, standard: Sequence[int]) -> Child:
-        line = self._line(connection, connection.peer_ends)
+        control = -1 if self.control is None else self.control.theirs
+        line = self._line(connection, *connection.peer_ends, control)
         with lifeline.opened() as end:
-            control = -1 if self.control is None else self.control.theirs
             self.lifeline = end if control < 0 else -1
             keep = [fd for fd in (*connection.peer_ends, end, control) if fd >= 0]
             child = SpawnedChild(line, standard, keep)
@@ -139,22 +139,18 @@ class ProcessStarter:
         connection.send_loader()
         return child
 
-    def _line(
-        self, connection: Connection, numbers: Sequence[int], control: int | None = None
-    ) -> Command:
+    def _line(self, connection: Connection, *numbers: int) -> Command:
+        """Return the command line; the numbers are those of the link and of the control socket."""
         options = self._options
         if connection.address is not None:
             words = connect_words(connection.address)
         elif self.control is not None:
             words = list(RELAY_WORDS)
         else:
-            words = boot_words(*numbers)
+            words = boot_words(*numbers[:2])
         line = command(options, os.environ, words)
         self.argv = line.argv
         check_program(line)
         if connection.address is not None:
             return replace(line, env=line.env | {SECRET: connection.secret})
-        if self.control is None:
-            return line
-        read, write = numbers
-        return local_end(line, options, read, write, control or self.control.theirs)
+        return line if self.control is None else local_end(line, options, *numbers)

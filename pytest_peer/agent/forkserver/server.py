@@ -52,11 +52,15 @@ def serve(reader, fd, config):
                 "the interpreter has more than one thread from its start (sitecustomize, or a "
                 ".pth file); use start_method='spawn'"
             )
-        with _rare_collections():
-            for name in config["preload"]:
-                _preload(name)
-            with contextlib.suppress(Exception):  # it only saves time
-                prewarm.warm_fork_server()
+        # Rare collections, as imports make many lasting objects; what they set is kept.
+        usual, *rest = gc.get_threshold()
+        gc.set_threshold(100 * usual, *rest)
+        for name in config["preload"]:
+            _preload(name)
+        with contextlib.suppress(Exception):  # it only saves time
+            prewarm.warm_fork_server()
+        if gc.get_threshold() == (100 * usual, *rest):
+            gc.set_threshold(usual, *rest)
         dispatch.flush()  # else every peer would print again what an import has printed
         gc.collect()
         gc.freeze()  # a collection in a peer does not touch, and so copy, the shared pages
@@ -65,7 +69,6 @@ def serve(reader, fd, config):
         os._exit(1)
     # From now on the end of the origin is noticed, and not the kernel but this ends all peers.
     fcntl.fcntl(lifeline, fcntl.F_SETFL, 0)
-    template.ready()
     try:
         template.loop()
     except Forked as exc:
@@ -84,17 +87,6 @@ def serve(reader, fd, config):
         os._exit(1)
     read_fd, write_fd = descriptors[3:]
     main.run(os.fdopen(read_fd, "rb"), write_fd, request["config"])
-
-
-@contextlib.contextmanager
-def _rare_collections():
-    """Collect garbage less often, as imports make many lasting objects; keep what they set."""
-    usual, *rest = gc.get_threshold()
-    rare = (100 * usual, *rest)
-    gc.set_threshold(*rare)
-    yield
-    if gc.get_threshold() == rare:
-        gc.set_threshold(usual, *rest)
 
 
 def _preload(name):
@@ -149,15 +141,13 @@ class Template:
         except OSError:
             self.end(0)  # the origin is gone
 
-    def ready(self):
-        self._subreaper.tolerate_children()  # an import may have started some, for all peers
-        self.report("ready")
-
     def loop(self) -> NoReturn:
         """Serve for ever.
 
         :raises Forked: this is a peer now.
         """
+        self._subreaper.tolerate_children()  # an import may have started some, for all peers
+        self.report("ready")
         while True:
             if self._spare is None and self._may_prepare and not self._poll.poll(_PAUSE, 1):
                 self._may_prepare = False
@@ -246,7 +236,9 @@ class Template:
         self._title.set("pytest-peer-spare")
         self.lifeline = child_setup.begin(self._pid, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
-        if not _readable(connection):  # else it is needed at once
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        if not poll.poll(0):  # else it is needed at once
             with contextlib.suppress(Exception):  # it only saves time
                 prewarm.warm_spare()
         received = receive(connection)
@@ -282,9 +274,3 @@ def receive(connection):
     for _, _, sent in ancillary:
         descriptors.frombytes(sent)
     return (data, list(descriptors)) if data else None
-
-
-def _readable(connection):
-    poll = select.poll()
-    poll.register(connection, select.POLLIN)
-    return bool(poll.poll(0))
