@@ -85,7 +85,6 @@ class Tcp(Connection):
             connected = _authenticated(self._listener, self._peers_secret.encode(), gone)
         if connected is None:
             raise LinkClosed
-        connected.setblocking(True)
         self._read = connected.detach()
         self._write = os.dup(self._read)
         os.write(self._write, self._our_secret.encode() + bootstrap.loader())
@@ -111,40 +110,35 @@ def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> socke
     """
     poll = select.poll()
     poll.register(listener, select.POLLIN)
-    candidates: dict[int, tuple[socket.socket, bytearray]] = {}  # by descriptor, the oldest first
+    candidates: dict[int, socket.socket] = {}  # by descriptor, the oldest first
 
-    def close(fd: int) -> None:
+    def remove(fd: int) -> socket.socket:
         poll.unregister(fd)
-        candidates.pop(fd)[0].close()
+        return candidates.pop(fd)
 
     try:
         while True:
             ended = gone.is_set()
-            for fd, _ in poll.poll(_GONE_POLL_MS):
-                if fd == listener.fileno():
-                    if len(candidates) >= _MOST:
-                        close(next(iter(candidates)))
-                    with contextlib.suppress(OSError):  # reset already, or no descriptor is left
-                        connected, _ = listener.accept()
-                        connected.setblocking(False)
-                        candidates[connected.fileno()] = connected, bytearray()
-                        poll.register(connected, select.POLLIN)
-                elif fd in candidates:  # it is not one that had to make room
-                    connected, received = candidates[fd]
-                    try:
-                        data = connected.recv(len(secret) - len(received))
-                    except BlockingIOError:  # its number was that of an earlier one
-                        continue
-                    except OSError:
-                        data = b""
-                    received += data
-                    if data and len(received) < len(secret):
-                        continue
+            ready = dict(poll.poll(_GONE_POLL_MS))
+            for fd in ready.keys() & candidates.keys():
+                connected = remove(fd)
+                with contextlib.suppress(OSError):
+                    received = connected.recv(len(secret), socket.MSG_DONTWAIT)
                     if hmac.compare_digest(received, secret):
-                        return candidates.pop(fd)[0]
-                    close(fd)
+                        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+                        return connected
+                connected.close()
+            if listener.fileno() in ready:
+                if len(candidates) >= _MOST:
+                    remove(next(iter(candidates))).close()
+                with contextlib.suppress(OSError):  # reset already, or no descriptor is left
+                    connected, _ = listener.accept()
+                    candidates[connected.fileno()] = connected
+                    # It is ready when there is all of the secret, or its end.
+                    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(secret))
+                    poll.register(connected, select.POLLIN)
             if ended:
                 return None
     finally:
-        for connected, _ in candidates.values():
+        for connected in candidates.values():
             connected.close()
