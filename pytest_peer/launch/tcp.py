@@ -12,7 +12,6 @@ import os
 import secrets
 import select
 import socket
-import threading
 from typing import Any
 
 from ..core.errors import BootError
@@ -30,7 +29,6 @@ _MOST = 256
 #: How often a boot without news checks whether the process has ended.
 _GONE_POLL_MS = 50
 
-_lock = threading.Lock()
 #: Ports that were asked for by number, with the name of the peer that has it: whether two peers on
 #: one port work would depend on how their boots overlap.
 _taken: dict[tuple[str, int], str] = {}
@@ -45,13 +43,14 @@ class Tcp(Connection):
     """
 
     def __init__(self, where: tuple[str, int], name: str) -> None:
-        self._where = where if where[1] else None
-        self._name = name
+        self._where, self._name = where, name
         self._peers_secret, self._our_secret = (secrets.token_hex(_SECRET_BYTES) for _ in range(2))
         #: Both, in the form in which the peer gets them.
         self.secret: str = f"{self._peers_secret} {self._our_secret}"
         try:
-            self._claim()
+            holder = _taken.setdefault(where, name) if where[1] else name
+            if holder != name:
+                raise OSError(0, f"the peer {holder!r} has it")
             self._listener = _listening(where)
         except OSError as exc:
             self.free()
@@ -61,20 +60,9 @@ class Tcp(Connection):
             ) from None
         self.address: tuple[Any, ...] | None = self._listener.getsockname()
 
-    def _claim(self) -> None:
-        if self._where is None:
-            return
-        with _lock:
-            holder = _taken.setdefault(self._where, self._name)
-        if holder != self._name:
-            self._where = None
-            raise OSError(0, f"the peer {holder!r} has it")
-
     def free(self) -> None:
-        if self._where is not None:
-            with _lock:
-                _taken.pop(self._where, None)
-            self._where = None
+        if _taken.get(self._where) == self._name:
+            _taken.pop(self._where, None)
 
     def close(self) -> None:
         self._listener.close()
