@@ -111,7 +111,7 @@ class PeerProcess:
                 self.interpreter = self._connection.hello(self._process.exited)
                 assert self._starter is not None
                 if self._control is not None:
-                    self._control.listen()
+                    loop.call(self._control.listen)
                     self.interpreter = replace(self.interpreter, elsewhere=self.elsewhere)
                 self._process.interpreter = self.interpreter.pid
                 self._connection.send_agent(
