@@ -13,8 +13,6 @@ from ..core.states import ExitStatus
 from ..core.sync import Event
 from . import procfs
 
-__tracebackhide__ = True
-
 #: Seconds between checks whether processes have stopped, or killed ones are gone.
 _POLL_SECONDS = 0.002
 

@@ -35,8 +35,6 @@ from .forkserver.registry import Choice, choose
 from .process import Child
 from .relay.process import ControlSocket, local_end
 
-__tracebackhide__ = True
-
 
 class ProcessStarter:
     """Starts one process. Nothing happens before `child`.

@@ -20,8 +20,6 @@ from ..link.interpreter import Interpreter
 from . import bootstrap
 from .connection import Connection, LinkClosed
 
-__tracebackhide__ = True
-
 #: The size of each secret; in hexadecimal digits it is twice as long.
 _SECRET_BYTES = 32
 #: So many connections may be open without the secret; the oldest makes room for the next.
