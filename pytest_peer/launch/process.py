@@ -65,7 +65,7 @@ class Process:
 
     def _ended(self) -> None:
         # The group is killed before its leader is reaped: until then the number is its own.
-        self._signal_group(signal.SIGKILL)
+        self.signal_group(signal.SIGKILL)
         self._reaped = True
         self.exit_status = self.child.reap()
         self.exited.set()
@@ -88,7 +88,17 @@ class Process:
 
     def signal_group(self, number: int) -> None:
         """Send a signal to the process, the interpreter, and what shares their groups."""
-        self._signal_group(number)
+        try:
+            if not self._reaped:
+                os.killpg(self.pid, number)
+        except PermissionError:
+            pass  # macOS: only zombies are left; or this process has dropped the right to do it
+        except ProcessLookupError:
+            # A forked process that has not made itself a group yet. Its number is its own until
+            # it is reaped, unless its fork server has died.
+            if not self.child.status_lost and not self._reaped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, number)
         if self._launched():
             with contextlib.suppress(ProcessLookupError):
                 group = os.getpgid(self.interpreter)
@@ -103,19 +113,6 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             return os.getsid(pid) == self.pid or procfs.descends(pid, self.pid)
         return False
-
-    def _signal_group(self, number: int) -> None:
-        try:
-            if not self._reaped:
-                os.killpg(self.pid, number)
-        except PermissionError:
-            pass  # macOS: only zombies are left; or this process has dropped the right to do it
-        except ProcessLookupError:
-            # A forked process that has not made itself a group yet. Its number is its own until
-            # it is reaped, unless its fork server has died.
-            if not self.child.status_lost and not self._reaped:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self.pid, number)
 
     def disown(self) -> None:
         """In a forked child, keep the parent's process from being signalled."""

@@ -47,11 +47,7 @@ def serve(reader, fd, config):
         os.set_inheritable(each, False)
     template = Template(socket.socket(fileno=fd), lifeline)
     try:
-        if _threads() > 1:
-            raise RuntimeError(
-                "the interpreter has more than one thread from its start (sitecustomize, or a "
-                ".pth file); use start_method='spawn'"
-            )
+        _check_threads("sitecustomize or a .pth file", "use start_method='spawn'")
         # Rare collections, as imports make many lasting objects; what they set is kept.
         usual, *rest = gc.get_threshold()
         gc.set_threshold(100 * usual, *rest)
@@ -94,15 +90,14 @@ def _preload(name):
         importlib.import_module(name)
     except BaseException as exc:
         raise RuntimeError("cannot import %s: %s: %s" % (name, type(exc).__name__, exc)) from exc
-    if _threads() > 1:
-        raise RuntimeError(
-            "the import of %s started a thread, and a process with threads cannot be forked; take "
-            "it out of peer_preload, or have it start none (numpy: OPENBLAS_NUM_THREADS=1)" % name
-        )
+    advice = "take it out of peer_preload, or have it start none (numpy: OPENBLAS_NUM_THREADS=1)"
+    _check_threads("the import of %s" % name, advice)
 
 
-def _threads():
-    return len(os.listdir("/proc/self/task"))
+def _check_threads(what, advice):
+    if len(os.listdir("/proc/self/task")) > 1:
+        text = "%s started a thread, and a process with threads cannot be forked; %s"
+        raise RuntimeError(text % (what, advice))
 
 
 class Forked(BaseException):
