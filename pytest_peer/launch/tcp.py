@@ -45,17 +45,23 @@ class Tcp(Connection):
         self._peers_secret, self._our_secret = (secrets.token_hex(_SECRET_BYTES) for _ in range(2))
         #: Both, in the form in which the peer gets them.
         self.secret: str = f"{self._peers_secret} {self._our_secret}"
+        family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
+        both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
         try:
             holder = _taken.setdefault(where, name) if where[1] else name
             if holder != name:
                 raise OSError(0, f"the peer {holder!r} has it")
-            self._listener = _listening(where)
+            self._listener = socket.create_server(
+                where, family=family, backlog=socket.SOMAXCONN, dualstack_ipv6=both
+            )
         except OSError as exc:
             self.free()
+            why = os.strerror(exc.errno) if exc.errno else exc.strerror
             raise BootError(
                 f"peer {name!r} did not boot: cannot listen on {where[0]} port {where[1]}: "
-                f"{exc.strerror or exc}; connection=0 takes any port that is free on 127.0.0.1"
+                f"{why}; connection=0 takes any port that is free on 127.0.0.1"
             ) from None
+        self._listener.setblocking(False)
         self.address: tuple[Any, ...] | None = self._listener.getsockname()
 
     def free(self) -> None:
@@ -75,16 +81,6 @@ class Tcp(Connection):
         self._write = os.dup(self._read)
         os.write(self._write, self._our_secret.encode() + bootstrap.loader())
         return super().hello(gone)
-
-
-def _listening(where: tuple[str, int]) -> socket.socket:
-    family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
-    both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
-    listener = socket.create_server(
-        where, family=family, backlog=socket.SOMAXCONN, dualstack_ipv6=both
-    )
-    listener.setblocking(False)
-    return listener
 
 
 def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> socket.socket | None:
