@@ -30,7 +30,7 @@ from .command import (
 )
 from .connection import Connection
 from .forkserver.client import ForkError, ForkServer
-from .forkserver.inheritance import variable_changes
+from .forkserver.inheritance import Inheritance, variable_changes
 from .forkserver.registry import Choice, choose
 from .process import Child
 from .relay.process import ControlSocket, local_end
@@ -89,9 +89,9 @@ class ProcessStarter:
     def _forked(self, server: ForkServer, connection: Connection, standard: Sequence[int]) -> Child:
         options = self._options
         self.argv = [*server.argv, f"{options.name}@{options.host}"]
-        request, deadline = self._request(server, options.cwd)
+        now, request, deadline = self._request(server, options.cwd)
         interpreter = parse_hello(server.hello)
-        environ = environment(options, os.environ)
+        environ = environment(options, now.environ)
         request["variables"] = variable_changes(server.inheritance.environ, environ)
         request["config"] = bootstrap.agent_config(interpreter, options.name, self._evidence)
         child = server.fork(request, [*standard, *connection.peer_ends], deadline)
@@ -107,14 +107,16 @@ class ProcessStarter:
             self.lifeline = LIFELINE_NUMBER
         else:
             inherited[CONTROL_NUMBER] = self.control.theirs
-        request, deadline = self._request(server, line.cwd)
+        _, request, deadline = self._request(server, line.cwd)
         request |= {"variables": {}, "argv": line.argv, "environ": line.env}
         request["numbers"] = [*inherited, LIFELINE_NUMBER]
         child = server.fork(request, [*standard, *inherited.values()], deadline)
         connection.send_loader()
         return child
 
-    def _request(self, server: ForkServer, cwd: str | None) -> tuple[dict[str, Any], float]:
+    def _request(
+        self, server: ForkServer, cwd: str | None
+    ) -> tuple[Inheritance, dict[str, Any], float]:
         """Wait for the server; return what it needs to know, and the end of the time to boot."""
         now, options = self.choice.inheritance, self._options
         assert now is not None
@@ -124,7 +126,7 @@ class ProcessStarter:
         # Also if it has the same path as the template's: it may be another directory by now.
         changes = now.changes(server.inheritance)
         changes["cwd"] = os.path.join(now.settable["cwd"], cwd or "")
-        return {"node": f"{options.name}@{options.host}", "changes": changes}, deadline
+        return now, {"node": f"{options.name}@{options.host}", "changes": changes}, deadline
 
     def _spawned(self, connection: Connection, standard: Sequence[int]) -> Child:
         control = -1 if self.control is None else self.control.theirs

@@ -241,9 +241,8 @@ class Template:
             os._exit(0)  # the template has ended
         connection.close()
         _, (file, *descriptors) = received
-        with os.fdopen(file, "rb") as content:
-            content.seek(0)
-            request = marshal.load(content)
+        request = marshal.loads(os.pread(file, os.fstat(file).st_size, 0))
+        os.close(file)
         self._title.set(request["node"])
         sys.orig_argv[-1] = request["node"]
         return request, descriptors
