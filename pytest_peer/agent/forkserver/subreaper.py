@@ -96,12 +96,13 @@ class Subreaper:
                 _kill(os.kill, pid)  # then its children are ours
             self._known |= orphans
             self._orphans |= orphans
+        done = not self._orphans  # not after the last: its children are ours from now on
         for pids in (self._orphans, self._zombies):
             for pid in list(pids):
                 if os.waitpid(pid, os.WNOHANG)[0]:
                     pids.discard(pid)
                     self._known.discard(pid)
-        if self._ending and (not self._orphans or time.monotonic() >= self._deadline):
+        if self._ending and (done or time.monotonic() >= self._deadline):
             ending, self._ending = self._ending, []
             for number, status in ending:
                 self._on_end(number, status)
