@@ -143,7 +143,7 @@ class PeerProcess:
     @property
     def status_lost(self) -> str:
         """Why nothing is known of its exit status; empty otherwise."""
-        return self._process.status_lost
+        return self._process.child.status_lost
 
     def wait_rest_gone(self, seconds: float) -> None:
         """Wait, after the end of the process, until what was killed with it is gone."""
