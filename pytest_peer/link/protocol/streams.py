@@ -66,14 +66,13 @@ class PipeStream:
         with self._writing:
             if self._closing:
                 raise BrokenPipeError("the link is closed")
-            try:
-                written = os.write(self._write_fd, data)
-            except BlockingIOError:
-                if len(data) <= select.PIPE_BUF:
-                    raise
-                written = 0
-            if written < len(data):
-                self._write_all([memoryview(data)[written:]])
+            if len(data) <= select.PIPE_BUF:
+                self._write_short(data)
+            else:
+                self._write_all([data])
+
+    def _write_short(self, data: bytes) -> None:
+        os.write(self._write_fd, data)
 
     def write_parts(self, parts: list[Buffer]) -> None:
         """Write several buffers one after the other, and wait until they are written."""
@@ -160,17 +159,10 @@ class SocketStream(PipeStream):
         # change it again.
         os.set_blocking(self._write_fd, True)
 
-    def write(self, data: bytes) -> None:
-        """Write `data`.
-
-        :raises BlockingIOError: it is short, and there is no room for it now.
-        """
-        with self._writing:
-            if self._closing:
-                raise BrokenPipeError("the link is closed")
-            if len(data) <= select.PIPE_BUF and not self._poll.poll(0):
-                raise BlockingIOError
-            self._write_all([data])
+    def _write_short(self, data: bytes) -> None:
+        if not self._poll.poll(0):
+            raise BlockingIOError
+        self._write_all([data])
 
     def limit_reads(self) -> None:
         """Let a read that waits fail with BlockingIOError once a second, to be repeated.
