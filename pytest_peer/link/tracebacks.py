@@ -49,7 +49,7 @@ def _step(frame: dict[str, Any], filename: str) -> TracebackType:
     end, column, end_column = frame["place"] or (line, -1, -1)
     code = _code(filename, frame["name"], first, line, max(end, line), column, end_column)
     names = {"__name__": frame["module"], "__file__": filename, _STOP: _Stop()}
-    if frame["hidden"]:
+    if frame["hidden"] or str(frame["module"]).startswith("pytest_peer."):
         names["__tracebackhide__"] = True
     texts = frame["locals"]
     # Unknown local variables must not be equal to each other. pytest does not show names with @.

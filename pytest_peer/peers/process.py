@@ -76,8 +76,9 @@ class PeerProcess:
             ours.callback(streams.close)
             theirs.callback(streams.close_theirs)
             self.start_time = now()
-            theirs.callback(starter.close_theirs)
-            ours.callback(starter.close_control)
+            if starter.control is not None:
+                ours.callback(starter.control.close)
+                theirs.callback(starter.control.close_theirs)
             child = starter.child(connection, streams.theirs)
             self.interpreter = starter.interpreter
             self._process = self._made(child)
@@ -110,7 +111,7 @@ class PeerProcess:
                 self.interpreter = self._connection.hello(self._process.exited)
                 assert self._starter is not None
                 if self._control is not None:
-                    self._control.listen()
+                    loop.call(self._control.listen)
                     self.interpreter = replace(self.interpreter, elsewhere=self.elsewhere)
                 self._process.interpreter = self.interpreter.pid
                 self._connection.send_agent(

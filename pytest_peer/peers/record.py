@@ -10,9 +10,8 @@ from ..core.errors import PeerDown
 from ..core.options import PeerOptions
 from ..core.states import DownReason, PeerState, down_reason
 from ..core.unraisable import run_all
-from ..evidence.artifacts import Artifacts
+from ..evidence.artifacts import Artifacts, manifest_text
 from ..evidence.fault_dumps import tidy
-from ..evidence.manifest import manifest_text
 from . import failure
 from .process import PeerProcess
 
