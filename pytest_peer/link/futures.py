@@ -22,8 +22,6 @@ from .relayed_warnings import issue
 if TYPE_CHECKING:
     import asyncio
 
-__tracebackhide__ = True
-
 #: A value, or an exception that was raised in the peer.
 Outcome = tuple[Any, BaseException | None]
 #: Kind and payload of a message that replies to a call.

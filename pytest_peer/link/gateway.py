@@ -24,8 +24,6 @@ from .protocol.sender import MessageSender
 from .protocol.streams import stream_over
 from .reader import Reader
 
-__tracebackhide__ = True
-
 #: The one task of the gateway. Our agent takes its channel instead of running it.
 _TASK = "pass"
 _END = object()

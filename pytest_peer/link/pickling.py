@@ -14,8 +14,6 @@ from . import tracebacks
 from .protocol import codec, exceptions
 from .protocol.messages import Payload, snapshot
 
-__tracebackhide__ = True
-
 #: A callable, or ``"module:qualname"``.
 Function = Callable[..., Any] | str
 #: The errors that a peer names instead of its own.

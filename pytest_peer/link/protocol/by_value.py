@@ -9,8 +9,6 @@ from typing import Any, Callable
 
 from . import messages, module_aliases
 
-__tracebackhide__ = True
-
 #: The newest major version of cloudpickle whose reductions of functions and code are known here.
 _NEWEST = 3
 

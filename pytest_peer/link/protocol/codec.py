@@ -16,8 +16,6 @@ from typing import Any, Callable, Iterable, Sequence
 from . import by_value, messages, module_aliases, refusals
 from .messages import MultipartMessage, Payload, Segment
 
-__tracebackhide__ = True
-
 PROTOCOL = messages.PICKLE
 #: Buffers of this size and more are not copied into a pickle.
 BIG = 1 << 16
