@@ -42,10 +42,8 @@ def encode_call(
     :raises ValueError: a string not of the form ``"module:qualname"``.
     :raises EncodeError: a part of it cannot be sent; names the part.
     """
-    big = codec.big_buffers(args)
-    if kwargs:
-        big += codec.big_buffers(kwargs.values())
     try:
+        big = codec.big_buffers((*args, *kwargs.values()))
         return codec.pack((fn, args, kwargs), by_value, big)
     except codec.CannotEncode:
         pass

@@ -82,16 +82,16 @@ def big_buffers(values: Iterable[Any]) -> list[Any]:
         kind = type(value)
         if kind not in _SEARCHED:
             continue
-        if kind not in _CONTAINERS:
-            if kind is memoryview or len(value) >= BIG:
-                found.append(value)
-        elif len(value) <= _MEMBERS:
+        members: Iterable[Any] = [value]
+        if kind in _CONTAINERS:
+            if len(value) > _MEMBERS:
+                continue
             members = value.values() if kind is dict else value
-            found += [
-                each
-                for each in members
-                if type(each) in _BUFFERS and (type(each) is memoryview or len(each) >= BIG)
-            ]
+        found += [
+            each
+            for each in members
+            if type(each) in _BUFFERS and (type(each) is memoryview or len(each) >= BIG)
+        ]
     return found
 
 
