@@ -58,8 +58,9 @@ class Link:
         outputs: Sequence[int],
     ) -> None:
         self._closing = threading.Lock()
-        self._stream = stream_over(read_fd, write_fd, get_execmodel("thread"))
+        self._stream = stream_over(read_fd, write_fd)
         io: Any = self._stream  # has what a gateway without a group uses of execnet's protocol
+        io.execmodel = get_execmodel("thread")
         self._gateway = _Gateway(io, XSpec(f"popen//id={name}"))
         try:
             self._channel = self._gateway.remote_exec(_TASK)

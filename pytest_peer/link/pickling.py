@@ -23,7 +23,7 @@ _SPECIAL = {"EncodeError": EncodeError, "DecodeError": DecodeError}
 def encode(obj: object, by_value: str, what: str) -> Payload:
     """Pickle `obj`; later changes of it do not matter.
 
-    :param by_value: why code cannot be sent by value, see `interpreter.by_value_refusal`.
+    :param by_value: why code cannot be sent by value, see `Interpreter.by_value`.
     :param what: names the object in the error message.
     :raises EncodeError: it cannot be sent; names the part.
     """

@@ -29,10 +29,10 @@ _READ_SECONDS = 1
 Buffer = Union[bytes, memoryview]
 
 
-def stream_over(read_fd: int, write_fd: int, execmodel: Any) -> PipeStream:
+def stream_over(read_fd: int, write_fd: int) -> PipeStream:
     """Return the stream for such descriptors."""
     kind = SocketStream if stat.S_ISSOCK(os.fstat(write_fd).st_mode) else PipeStream
-    return kind(read_fd, write_fd, execmodel)
+    return kind(read_fd, write_fd)
 
 
 class PipeStream:
@@ -43,8 +43,7 @@ class PipeStream:
     half a message on the link. Only longer data waits for room.
     """
 
-    def __init__(self, read_fd: int, write_fd: int, execmodel: Any) -> None:
-        self.execmodel = execmodel
+    def __init__(self, read_fd: int, write_fd: int) -> None:
         self._read_fd = read_fd
         self._write_fd = write_fd
         # Reentrant: the handler of a signal that interrupts a write may write a whole message too.
