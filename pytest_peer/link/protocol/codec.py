@@ -53,7 +53,7 @@ def _dumped(obj: Any, refusal: str, pickling: _Pickling) -> bytes:
         if b"__main__" not in data:
             return data
     except Exception:
-        pass  # there is another way, or the error names the refused part
+        pass
     cloudpickle, why_not = (None, refusal) if refusal else by_value.cloudpickle_if_installed()
 
     def dump(part: Any) -> bytes:
@@ -103,6 +103,14 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
         numpy's arrays do, are found anyway.
     :raises CannotEncode: a part of it cannot be pickled.
     """
+    if not big:  # fast, for what nearly all calls and results are
+        buffers: list[Any] = []
+        try:
+            data = pickle.dumps(obj, PROTOCOL, buffer_callback=buffers.append)
+            if not buffers and b"__main__" not in data:
+                return data
+        except Exception:
+            pass  # there is another way, or the error names the refused part
     pickling = _Pickling(big)
     data = _dumped(obj, refusal, pickling)
     return MultipartMessage(data, pickling.segments) if pickling.segments else data
@@ -139,7 +147,7 @@ class _Pickling:
 
     def dump(self, obj: Any, override: Callable[[Any], Any] | None = None) -> bytes:
         self._begin()
-        if override is None and not self._big:  # fast: nothing is called for every object
+        if override is None and not self._big:
             return pickle.dumps(obj, PROTOCOL, buffer_callback=self.buffer)
         buffer = io.BytesIO()
         pickler: Any = _Pickler(buffer, PROTOCOL, buffer_callback=self.buffer)
