@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -72,7 +73,15 @@ def _open(config: pytest.Config, local: Callable[[], Path], name: str = "") -> S
     else:
         tracebacks.shown_locals = ""
     runtest.expect_peers(config)  # a test may ask for a fixture only as it runs
+    hide_frames()  # a test may look at a traceback itself
     return Scope(config, retention(config), local, name)
+
+
+def hide_frames() -> None:
+    """Keep the frames of this package out of the tracebacks that pytest shows."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("pytest_peer."):
+            vars(module).setdefault("__tracebackhide__", True)
 
 
 def _wide(request: pytest.FixtureRequest, name: str) -> Scope:
