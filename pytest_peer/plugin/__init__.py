@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from . import factory, fixtures, interpreters, settings, warm_up, xdist
@@ -42,11 +40,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
-    """Keep the frames of this package out of a traceback that is about to be shown."""
     if call.excinfo is not None:
-        for name, module in list(sys.modules.items()):
-            if name.startswith("pytest_peer."):
-                vars(module).setdefault("__tracebackhide__", True)
+        fixtures.hide_frames()
 
 
 @pytest.hookimpl(trylast=True)  # after the teardown of what an interrupted test has left

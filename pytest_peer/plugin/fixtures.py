@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,6 +64,13 @@ def _lasting_peers(request: pytest.FixtureRequest) -> Iterator[Supervisor]:
     scope.close()
 
 
+def hide_frames() -> None:
+    """Keep the frames of this package out of the tracebacks that pytest shows."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("pytest_peer."):
+            vars(module).setdefault("__tracebackhide__", True)
+
+
 def _wide(request: pytest.FixtureRequest, name: str) -> Scope:
     """Open a scope that is wider than a test."""
     from ..core.names import slug
@@ -107,6 +115,7 @@ class Scope:
         shown = "full" if config.get_verbosity() > 1 else "short"
         tracebacks.shown_locals = shown if config.getoption("showlocals", False) else ""
         expect_peers(config)  # a test may ask for a fixture only as it runs
+        hide_frames()  # a test may look at a traceback itself
         self._config = config
         self._local = local
         self._name = name
