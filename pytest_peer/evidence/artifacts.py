@@ -1,7 +1,5 @@
 """The directory in which a peer's evidence is kept, and its ``manifest.json``."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shutil
@@ -63,23 +61,14 @@ class Artifacts:
         half.replace(self.path / "manifest.json")
 
     def discard(self) -> None:
-        """Remove a temporary directory; one that the user asked for stays."""
         if self.temporary:
             shutil.rmtree(self.path, ignore_errors=True)
 
 
-def manifest_text(
-    options: PeerOptions,
-    *,
-    started: float,
-    ended: float | None,
-    reason: DownReason | None,
-    **facts: Any,
-) -> str:
+def manifest_text(options: PeerOptions, reason: DownReason | None, facts: dict[str, Any]) -> str:
     """Return what helps after the death of a peer, as JSON with a line for each key.
 
-    :param started: as ``time.time``, like `ended`; the manifest has UTC.
-    :param facts: more that the manifest has under the same names.
+    :param facts: more for the manifest; ``started`` and ``ended`` are as ``time.time``, or 0.
     """
     content = {
         "name": options.name,
@@ -89,8 +78,8 @@ def manifest_text(
         "options": {
             field.name: getattr(options, field.name) for field in dataclasses.fields(options)
         },
-        "started": _iso(started),
-        "ended": _iso(ended) if ended else None,
+        "started": _iso(facts["started"]),
+        "ended": _iso(facts["ended"]) if facts["ended"] else None,
         "kind": reason.kind if reason else None,
         "exit_status": reason.exit_status if reason else None,
         "signal": signal_name(reason.signal) if reason and reason.signal else None,

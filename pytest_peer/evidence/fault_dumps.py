@@ -3,17 +3,13 @@
 Faulthandler needs neither the GIL nor the peer's cooperation.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
 import resource
 import signal
 from collections.abc import Callable, Collection
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from ..core.clock import monotonic, sleep
 from ..launch import procfs
@@ -23,13 +19,11 @@ from ..launch.bootstrap import own_files
 CRASH = "crash.txt"
 #: The file for dumps on our signal; `Stacks` copies them to ``stacks.txt``.
 THREADS = "threads.txt"
-#: The signal for a dump, hopefully unused by the peer; ``None`` on systems without real-time
-#: signals.
+#: The signal for a dump, hopefully unused by the peer; ``None`` without real-time signals.
 NUMBER: int | None = signal.SIGRTMAX - 2 if hasattr(signal, "SIGRTMAX") else None
 #: Seconds between two looks at a dump that is being written.
 _POLL = 0.002
-#: Seconds without new text after which a dump counts as complete where the kernel does not show
-#: which thread writes it.
+#: Seconds without new text after which a dump is complete, if a thread still blocks the signal.
 _QUIET = 0.25
 #: A crash with a hundred deep threads writes more; the end is enough.
 _MOST_BYTES = 1 << 16
@@ -41,8 +35,6 @@ _IN_C = "  in a function written in C, called by a call"
 _NO_FRAME = "  <no Python frame>"
 #: Our functions that call the user's.
 _CALLERS = ("_run", "_drive")
-
-T = TypeVar("T")
 
 
 def dump(pid: int, path: Path, deadline: float) -> str:
@@ -56,8 +48,8 @@ def dump(pid: int, path: Path, deadline: float) -> str:
     size = path.stat().st_size
     if NUMBER is None:
         return ""
-    blocking = _send(pid, NUMBER, partial(procfs.threads_blocking, pid, NUMBER))
-    if blocking is None:
+    blocking = procfs.threads_blocking(pid, NUMBER)
+    if not _send(pid, NUMBER):
         return ""
     _wait_written(pid, NUMBER, blocking, path, deadline)
     with path.open("rb") as file:
@@ -66,22 +58,18 @@ def dump(pid: int, path: Path, deadline: float) -> str:
 
 
 def abort(pid: int) -> bool:
-    """End a process by SIGABRT, without a core, if faulthandler handles that signal there.
+    """Send SIGABRT, without a core, if faulthandler handles it there; return whether it does."""
 
-    Return whether the signal was sent.
-    """
-
-    def forbid_core() -> bool:
+    def forbid_core() -> None:
         # A limit of 0 prevents files, but only 1 prevents cores that go to a program (core(5)).
         _, hard = resource.prlimit(pid, resource.RLIMIT_CORE)
         resource.prlimit(pid, resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
-        return True
 
-    return bool(_send(pid, signal.SIGABRT, forbid_core))
+    return _send(pid, signal.SIGABRT, forbid_core)
 
 
-def _send(pid: int, number: int, prepare: Callable[[], T]) -> T | None:
-    """Call `prepare` and send a signal, if the process handles it; return the result of the call.
+def _send(pid: int, number: int, prepare: Callable[[], object] = lambda: None) -> bool:
+    """Call `prepare` and send a signal, if the process handles it; return whether it does.
 
     Without a handler the signal would kill the process. (A process that executes another program
     at this very moment is not protected.)
@@ -89,18 +77,18 @@ def _send(pid: int, number: int, prepare: Callable[[], T]) -> T | None:
     try:
         process = os.pidfd_open(pid)  # unlike its number, this stays with the process
     except (AttributeError, OSError):
-        return None
+        return False
     try:
         status = procfs.of_process(pid)
         if status is None or status.stopped or not status.catches(number):
-            return None
-        prepared = prepare()
+            return False
+        prepare()
         signal.pidfd_send_signal(process, number)
     except OSError:  # it has ended
-        return None
+        return False
     finally:
         os.close(process)
-    return prepared
+    return True
 
 
 def _wait_written(pid: int, number: int, blocking: set[str], path: Path, deadline: float) -> None:

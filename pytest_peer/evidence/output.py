@@ -1,15 +1,14 @@
-"""The peer's real stdin, stdout and stderr: pipes that the origin owns.
+"""The peer's real stdin, stdout and stderr: pipes that the origin owns, or files if it is detached.
 
 The kernel has the bytes as soon as the peer has written them. So the last output before a crash is
 kept, and the output of a call is there when the call returns: the origin empties the pipes before
 it hands out the reply.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
+import select
 import threading
 from functools import partial
 from pathlib import Path
@@ -199,7 +198,6 @@ class InputStream:
         self._fd = pipe.fileno()
         os.set_blocking(self._fd, False)
         self._waiting = bytearray()
-        self._watched = False
         self._ending = False
 
     def write(self, text: str | bytes) -> None:
@@ -238,21 +236,105 @@ class InputStream:
         if self._pipe.closed:  # the number of its descriptor may be another's
             raise BrokenPipeError(self._closed)
         self._waiting += more
+        loop.remove(self._fd)
         try:
             while self._waiting:
                 del self._waiting[: os.write(self._fd, self._waiting)]
         except BlockingIOError:
-            if not self._watched:
-                self._watched = True
-                loop.add(self._fd, self._write, EVENT_WRITE)
+            loop.add(self._fd, self._write, EVENT_WRITE)
             return
         except BrokenPipeError:
             self._waiting.clear()  # a call or stop() says why
-        if self._watched:
-            self._watched = False
-            loop.remove(self._fd)
-        if self._ending and not self._pipe.closed:
+        if self._ending:
             self._pipe.close()
+
+
+class StandardStreams:
+    """The process gets `theirs`; when it is there, `open` and `close_theirs`.
+
+    :param directory: where the output is logged.
+    :param detached: whether there is no input, and the process writes to the logs itself.
+    """
+
+    stdin: InputStream
+    stdout: OutputStream
+    stderr: OutputStream
+
+    def __init__(self, directory: Path, *, detached: bool) -> None:
+        #: What the process gets as 0, 1 and 2; not inheritable.
+        self.theirs: list[int] = []
+        #: Of stdout and stderr, if they are pipes.
+        self.descriptors: tuple[int, ...] = ()
+        self._poll = select.poll()
+        with contextlib.ExitStack() as made:
+            made.callback(self.close_theirs)
+            self.stdin = self._nothing() if detached else self._input()
+            made.callback(self.stdin.abandon)
+            output = self._file if detached else self._output
+            self.stdout = output(directory / "stdout.log")
+            made.callback(self.stdout.close)
+            self.stderr = output(directory / "stderr.log")
+            made.pop_all()
+
+    def _input(self) -> InputStream:
+        theirs, ours = os.pipe()
+        self.theirs.append(theirs)
+        return InputStream(os.fdopen(ours, "wb", buffering=0))
+
+    def _nothing(self) -> InputStream:
+        self.theirs.append(os.open(os.devnull, os.O_RDONLY))
+        pipe = os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb", buffering=0)
+        stdin = InputStream(pipe, "a detached peer has no stdin: it reads an end of file there")
+        stdin.close()
+        return stdin
+
+    def _output(self, log: Path) -> OutputStream:
+        ours, theirs = os.pipe()
+        self.theirs.append(theirs)
+        self.descriptors += (ours,)
+        self._poll.register(ours, select.POLLIN)
+        return OutputStream(os.fdopen(ours, "rb", buffering=0), log)
+
+    def _file(self, log: Path) -> OutputStream:
+        self.theirs.append(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
+        return OutputStream(None, log)
+
+    def open(self) -> None:
+        """Begin to read."""
+        self.stdout.watch()
+        self.stderr.watch()
+
+    def close_theirs(self) -> None:
+        """Close the process's ends, so that the end of what it writes reaches us."""
+        while self.theirs:
+            os.close(self.theirs.pop())
+
+    def drain(self) -> None:
+        """Read what is in the pipes now. For the thread that reads the link, not the main one."""
+        try:
+            some = bool(self._poll.poll(0))  # one system call for both, usually with no result
+        except OSError:  # RLIMIT_NOFILE is lower than their number
+            some = True
+        if some:
+            self.stdout.drain()
+            self.stderr.drain()
+
+    def text(self) -> str:
+        return self.stdout.text + self.stderr.text
+
+    def last_output(self) -> str:
+        """Return what to quote after an unexpected end."""
+        return self.stderr.text or self.stdout.text
+
+    def disown(self, null_fd: int) -> None:
+        """In a forked child, leave what is in the pipes to the parent."""
+        self.stdin.disown()
+        self.stdout.disown(null_fd)
+        self.stderr.disown(null_fd)
+
+    def close(self) -> None:
+        self.close_theirs()
+        run_all(self.stdin.abandon, self.stdout.close, self.stderr.close)
 
 
 def _decoded(data: bytes) -> str:

@@ -1,7 +1,5 @@
 """Where a peer's threads are: asked over the link, then by a signal, then seen from outside."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil
@@ -31,15 +29,13 @@ _SIGNAL_SECONDS = 1.0
 _BOOT_SECONDS = 0.3
 #: Seconds for all of it, with the program that looks from outside.
 SECONDS = 7.0
-#: Seconds for each of several peers: enough for the dumps of many, and for a look at a few from
-#: outside.
+#: Seconds for each of several peers: for the dumps of many, and a look at a few from outside.
 _SECONDS_OF_SEVERAL = 3.0
 #: Seconds by which the threads that ask several peers may be late.
 _LATE_SECONDS = 1.0
 #: Programs that show the frames of C code too, in the order in which they are tried.
 _TOOLS = (("py-spy", "dump", "--native", "--pid"), ("pystack", "remote", "--native-all"))
-#: Seconds for one of them. It reads the symbols of every library that the process has loaded, which
-#: takes a second or two where there are many.
+#: Seconds for one of them. It reads the symbols of many libraries, which may take two.
 _NATIVE_SECONDS = 5.0
 #: The tools keep a processor busy; too many at once would all be late.
 _turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
@@ -60,10 +56,7 @@ class Stacks:
         self._dumping = threading.Lock()  # two dumps at once would go into one file
 
     def begin(self, directory: Path) -> dict[str, Any]:
-        """Return the settings of the agent's module `fault_dumps`.
-
-        :param directory: of the peer's artifacts.
-        """
+        """Return the settings of the agent's module `fault_dumps`; dumps go into `directory`."""
         self._directory = directory
         return {
             "crash": str(directory / CRASH),
@@ -97,10 +90,7 @@ class Stacks:
         raise TimeoutError("; ".join(filter(None, [silent, str(status or ""), text])))
 
     def record(self, occasion: str, seconds: float = SECONDS) -> str:
-        """Return `take`, or why there are no stacks; add it to ``stacks.txt``.
-
-        :param occasion: the heading in that file.
-        """
+        """Return `take`, or why there are no stacks; add it to ``stacks.txt`` below a heading."""
         try:
             text = self.take(seconds)
         except PeerDown as exc:
@@ -150,17 +140,14 @@ class Stacks:
 
 
 def record_all(every: Sequence[Stacks], occasion: str) -> list[str]:
-    """Return `Stacks.record` of each, all taken at the same time.
-
-    :param occasion: the heading in their ``stacks.txt``.
-    """
+    """Return `Stacks.record` of each, all taken at the same time."""
     found = [f"no stacks: not within {_SECONDS_OF_SEVERAL:g} s"] * len(every)
 
     def take(index: int) -> None:
         found[index] = every[index].record(occasion, _SECONDS_OF_SEVERAL)
 
     deadline = monotonic() + _SECONDS_OF_SEVERAL + _LATE_SECONDS
-    tasks = [partial(take, index) for index in range(len(every))]
+    tasks = (partial(take, index) for index in range(len(every)))
     for thread in [start_thread(task, "pytest-peer-stacks") for task in tasks]:
         thread.join(max(0.0, deadline - monotonic()))
     return list(found)

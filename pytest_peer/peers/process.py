@@ -16,7 +16,7 @@ from ..core.loop import loop
 from ..core.options import PeerOptions
 from ..core.states import ExitStatus
 from ..core.sync import Event
-from ..evidence.stdio import DetachedStreams, StandardStreams
+from ..evidence.output import StandardStreams
 from ..launch import procfs
 from ..launch.connection import Connection, LinkClosed, Pipes
 from ..launch.process import Child, Process
@@ -71,8 +71,7 @@ class PeerProcess:
             ours.callback(connection.free)
             ours.callback(connection.close)
             theirs.callback(connection.close_peer_ends)
-            make = DetachedStreams if self._options.detached else StandardStreams
-            streams = self.streams = make(directory)
+            streams = self.streams = StandardStreams(directory, detached=self._options.detached)
             ours.callback(streams.close)
             theirs.callback(streams.close_theirs)
             self.start_time = now()
@@ -111,7 +110,7 @@ class PeerProcess:
                 self.interpreter = self._connection.hello(self._process.exited)
                 assert self._starter is not None
                 if self._control is not None:
-                    self._control.listen()
+                    loop.call(self._control.listen)
                     self.interpreter = replace(self.interpreter, elsewhere=self.elsewhere)
                 self._process.interpreter = self.interpreter.pid
                 self._connection.send_agent(

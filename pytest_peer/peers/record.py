@@ -110,14 +110,15 @@ class Record:
 
     def manifest(self, state: PeerState, last_state: PeerState | None = None) -> str:
         """Return the manifest of the peer in that state."""
-        facts = self._process.facts() | {
+        facts = {
+            "test": self.artifacts.test,
+            **self._process.facts(),
             "ended": self.ended,
             "state": state,
             "last_state": last_state,
-            "reason": self.reason,
             "core": self._crash.core,
         }
-        return manifest_text(self._options, test=self.artifacts.test, **facts)
+        return manifest_text(self._options, self.reason, facts)
 
     def write(self, manifest: str) -> None:
         """Write ``manifest.json``, unless its directory was removed or the disk is full."""

@@ -10,8 +10,6 @@ end answers with a line that has the launcher's process id and the facts about t
 empty line when a SIGSTOP has stopped the peer. The socket's end is the origin's.
 """
 
-from __future__ import annotations
-
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
 import os
 import resource
@@ -114,8 +112,12 @@ class Relay:
         if self._incoming in ready:
             self._take()
         for kind, fd in self._inputs.items():
-            if fd in ready:
-                self._give(kind, fd)
+            data = read(fd) if fd in ready else None
+            if data is not None:
+                self._send(kind, data)
+            if data == b"":
+                os.close(fd)
+                self._inputs[kind] = -1
         self._to_launcher.write()
         self._to_origin.write()
 
@@ -158,14 +160,6 @@ class Relay:
             if not self._found and byte & ~frames.GROUP == _signal.SIGKILL:
                 os.killpg(0, _signal.SIGKILL)  # there is no peer yet
             self._send(frames.SIGNAL, bytes([byte]))
-
-    def _give(self, kind: bytes, fd: int) -> None:
-        data = read(fd)
-        if data is not None:
-            self._send(kind, data)
-        if data == b"":
-            os.close(fd)
-            self._inputs[kind] = -1
 
     def _send(self, kind: bytes, data: bytes = b"") -> None:
         self._to_launcher.add(self._outgoing, frame(kind, data))
@@ -232,8 +226,7 @@ class Relay:
 def _remote_end(cwd: str, *, heartbeat: bool) -> tuple[bytes, bytes]:
     """Return the first output of the remote end, and the code for it: a size, a line end, source.
 
-    :param cwd: where the peer starts; empty for where its launcher starts it.
-    :param heartbeat: whether the local end says regularly that it is there.
+    The other arguments are those of `remote.begin`.
     """
     word = os.urandom(12).hex()
     modules = [(_PACKAGE, "", ""), (f"{_PACKAGE}.relay", "", "")]
@@ -245,9 +238,8 @@ def _remote_end(cwd: str, *, heartbeat: bool) -> tuple[bytes, bytes]:
     magic = f"pytest-peer {word}\n".encode()
     # The code has it backwards, so that a launcher which shows its input does not write it.
     values = f"MAGIC={magic[::-1]!r}\nCWD={cwd!r}\nHEARTBEAT={heartbeat}\n"
-    # As `repr` would write it, what is not ASCII becomes escapes: the size does not depend on
-    # an encoding.
-    code = (f"MODULES={modules!r}\n{values}{_LOADER}").encode("ascii", "backslashreplace")
+    # What is not ASCII becomes escapes, so the size does not depend on an encoding.
+    code = f"MODULES={modules!r}\n{values}{_LOADER}".encode("ascii", "backslashreplace")
     return magic, b"%d\n" % len(code) + code
 
 

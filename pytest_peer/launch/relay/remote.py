@@ -35,7 +35,6 @@ _STOPPED_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL_SECONDS = 0.002
-_KILL = 9
 
 
 def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[io.BufferedReader, int]:
@@ -221,7 +220,12 @@ class RemoteChild:
         self.child: int = -1
         self._reaped = False
         self._parent = os.getpid()
-        self._prctl = _prctl()
+        try:
+            import ctypes
+
+            self._prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
+        except (ImportError, OSError, AttributeError):  # not Linux, or a Python without it
+            self._prctl = lambda *_: -1
         #: Children of the launcher, which has executed this interpreter: not the peer's.
         self._launchers = procfs.children(self._parent)
         # The kernel gives us descendants whose parent has ended. So what a peer has started is
@@ -231,7 +235,7 @@ class RemoteChild:
     def become(self) -> None:
         """In the child, begin a session that ends with the parent."""
         os.setsid()
-        self._prctl(_PR_SET_PDEATHSIG, _KILL)
+        self._prctl(_PR_SET_PDEATHSIG, _signal.SIGKILL)
         if os.getppid() != self._parent:  # it ended before
             os._exit(1)
         self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -264,9 +268,9 @@ class RemoteChild:
     def kill(self, deadline: float = 0.0) -> None:
         """Kill the peer and all that it started; wait until that is gone, or for the deadline."""
         while self.child > 0:
-            _sent(os.killpg, self.child, _KILL)
+            _sent(os.killpg, self.child, _signal.SIGKILL)
             for pid in (self.child, *self._descendants()):
-                _sent(os.kill, pid, _KILL)
+                _sent(os.kill, pid, _signal.SIGKILL)
             self._reaped = True
             try:
                 while os.waitpid(-1, os.WNOHANG)[0]:
@@ -287,13 +291,3 @@ def _sent(kill: Callable[[int, int], object], pid: int, number: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _prctl() -> Callable[..., int]:
-    try:
-        import ctypes
-
-        prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
-        return prctl
-    except (ImportError, OSError, AttributeError):  # not Linux, or a Python without it
-        return lambda *_: -1
