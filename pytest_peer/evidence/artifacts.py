@@ -38,13 +38,12 @@ def new(parent: Path, name: str, make: Callable[[Path], object] = Path.mkdir) ->
 
 
 class Artifacts:
-    """`path` holds ``stdout.log``, ``stderr.log`` and ``manifest.json`` of one life of a peer."""
+    """A new directory in `parent`, or a temporary one, for the files of one life of a peer.
+
+    :raises OSError: it cannot be made.
+    """
 
     def __init__(self, parent: Path | None, name: str) -> None:
-        """Make a new directory in `parent`, or a temporary one.
-
-        :raises OSError: it cannot be made.
-        """
         #: Whether `discard` removes it.
         self.temporary: bool = parent is None
         if parent is None:

@@ -37,10 +37,7 @@ def collect(process: Crashed, directory: Path) -> str:
 
 
 def paths(process: Crashed, pattern: str) -> list[str]:
-    """Return glob patterns for the paths at which the kernel may have put the core.
-
-    :param pattern: as in ``/proc/sys/kernel/core_pattern``, for a file.
-    """
+    """Return glob patterns for the paths at which the kernel may have put the core."""
     name = re.sub(r"%[pP]", str(process.pid), glob.escape(pattern))
     path = os.path.join(glob.escape(os.path.abspath(process.cwd)), re.sub("%.?", "*", name))
     return [path, f"{path}.{process.pid}"]  # the second with kernel.core_uses_pid

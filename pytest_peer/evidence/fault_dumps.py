@@ -30,9 +30,6 @@ _MOST_BYTES = 1 << 16
 
 _FRAME = re.compile(r'^  File "(?P<file>.*)", line \S+ in (?P<function>.*)$')
 _THREADS = re.compile(r"^(?=Current thread |Thread )", re.MULTILINE)
-_ABORTED = "Fatal Python error: Aborted"
-_IN_C = "  in a function written in C, called by a call"
-_NO_FRAME = "  <no Python frame>"
 #: Our functions that call the user's.
 _CALLERS = ("_run", "_drive")
 
@@ -123,7 +120,6 @@ def crash_text(directory: Path) -> str:
 
 
 def add_to_crash(directory: Path, line: str) -> None:
-    """Add a line to the dump of a crash, if there is one."""
     if crash_text(directory):
         with contextlib.suppress(OSError), (directory / CRASH).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
@@ -139,10 +135,7 @@ def tidy(directory: Path) -> None:
 
 
 def readable(text: str, own_files: Collection[str]) -> str:
-    """Return a dump without the frames and threads that are our own.
-
-    :param own_files: the files of our code in the peer.
-    """
+    """Return a dump without the frames and threads of our code, which is in `own_files`."""
     head, *threads = _THREADS.split(text)
     kept = [_shown(thread.splitlines(), own_files) for thread in threads]
     return "\n\n".join(filter(None, [head.strip(), *kept])) if any(kept) else text.strip()
@@ -150,7 +143,7 @@ def readable(text: str, own_files: Collection[str]) -> str:
 
 def aborted(output: str) -> str:
     """Return the dump on SIGABRT at the end of a peer's output; empty if there is none."""
-    _, found, after = output.rpartition(_ABORTED)
+    _, found, after = output.rpartition("Fatal Python error: Aborted")
     return (found + after).strip() if found else ""
 
 
@@ -159,7 +152,8 @@ def _shown(thread: list[str], own_files: Collection[str]) -> str:
     frames = [_FRAME.match(line) for line in thread]
     ours = [frame is not None and frame["file"] in own_files for frame in frames]
     calls = [i for i, frame in enumerate(frames) if ours[i] and frame and frame[2] in _CALLERS]
-    if (any(ours) and not calls) or _NO_FRAME in thread:  # the second has just started
+    just_started = "  <no Python frame>" in thread
+    if just_started or (any(ours) and not calls):
         return ""
     # The most recent call is first. Below our caller are frames of ours and of the interpreter,
     # above it those that decode a call and send its reply; decoding may import the user's modules.
@@ -168,6 +162,6 @@ def _shown(thread: list[str], own_files: Collection[str]) -> str:
     if len(lines) == 1:
         if end > 1:
             return ""
-        lines.append(_IN_C)
+        lines.append("  in a function written in C, called by a call")
     lines += [line for line, frame in zip(thread[end:], frames[end:], strict=True) if not frame]
     return "\n".join(lines).rstrip()

@@ -70,7 +70,8 @@ class OutputStream:
     @property
     def text(self) -> str:
         """`bytes` as text; those that are not UTF-8 are escaped."""
-        return _decoded(self.bytes)
+        self.drain()
+        return self.text_since(0)
 
     @property
     def lines(self) -> list[str]:
@@ -85,7 +86,7 @@ class OutputStream:
 
     def text_since(self, offset: int) -> str:
         """Return the text after the first `offset` bytes."""
-        return _decoded(self._since(offset))
+        return self._since(offset).decode("utf-8", "backslashreplace")
 
     def _since(self, offset: int) -> _Bytes:
         with self._lock:
@@ -138,31 +139,27 @@ class OutputStream:
             return left
         return _FILE_POLL_SECONDS if left is None else min(_FILE_POLL_SECONDS, left)
 
-    def drain(self) -> None:
-        """Read the bytes that are in the pipe now.
+    def drain(self) -> bool:
+        """Read the bytes that are in the pipe now; return whether more may come.
 
-        No more: a peer that never stops writing would hold the reader here.
+        Read once: a peer that never stops writing would hold the reader here.
         """
         with self._lock:
-            if not self._closed and self._pipe is not None:
-                self._read()
+            if self._closed or self._pipe is None:
+                return False
+            try:
+                data = os.read(self._fd, _MOST_IN_A_PIPE)
+            except BlockingIOError:
+                return True
+            if data:
+                with contextlib.suppress(OSError):  # a full disk must not take the link down
+                    self._log.write(data)
+                self._changed.wake()
+            return bool(data)
 
     def _ready(self) -> None:
-        with self._lock:
-            if not self._closed and not self._read():
-                loop.remove(self._fd)
-
-    def _read(self) -> bool:
-        """Read once; return whether more may come."""
-        try:
-            data = os.read(self._fd, _MOST_IN_A_PIPE)
-        except BlockingIOError:
-            return True
-        if data:
-            with contextlib.suppress(OSError):  # a full disk must not take the link down
-                self._log.write(data)
-            self._changed.wake()
-        return bool(data)
+        if not self.drain():
+            loop.remove(self._fd)
 
     def disown(self, null_fd: int) -> None:
         """Give up the pipe in a forked child: reading it would take bytes from the parent."""
@@ -173,10 +170,7 @@ class OutputStream:
         self._closed = True
 
     def close(self) -> None:
-        """Read the bytes that are in the pipe, and close it.
-
-        This does not wait for an end of file: a descendant may hold the pipe.
-        """
+        """Read what is in the pipe, and close it. A descendant may hold it: no end is awaited."""
         if self._pipe is not None:
             loop.remove(self._fd)
         self.drain()
@@ -186,7 +180,7 @@ class OutputStream:
                 self._end = self._since(self._size - _KEPT_BYTES)
                 self._closed = True
                 self._changed.wake()
-                run_all(self._log.close, *([self._pipe.close] if self._pipe is not None else []))
+                run_all(*(file.close for file in (self._log, self._pipe) if file is not None))
 
 
 class InputStream:
@@ -268,36 +262,33 @@ class StandardStreams:
         self._poll = select.poll()
         with contextlib.ExitStack() as made:
             made.callback(self.close_theirs)
-            self.stdin = self._nothing() if detached else self._input()
+            self.stdin = self._input(detached)
             made.callback(self.stdin.abandon)
-            output = self._file if detached else self._output
-            self.stdout = output(directory / "stdout.log")
+            self.stdout = self._output(directory / "stdout.log", detached)
             made.callback(self.stdout.close)
-            self.stderr = output(directory / "stderr.log")
+            self.stderr = self._output(directory / "stderr.log", detached)
             made.pop_all()
 
-    def _input(self) -> InputStream:
+    def _input(self, detached: bool) -> InputStream:
+        if detached:
+            self.theirs.append(os.open(os.devnull, os.O_RDONLY))
+            pipe = os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb", buffering=0)
+            stdin = InputStream(pipe, "a detached peer has no stdin: it reads an end of file there")
+            stdin.close()
+            return stdin
         theirs, ours = os.pipe()
         self.theirs.append(theirs)
         return InputStream(os.fdopen(ours, "wb", buffering=0))
 
-    def _nothing(self) -> InputStream:
-        self.theirs.append(os.open(os.devnull, os.O_RDONLY))
-        pipe = os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb", buffering=0)
-        stdin = InputStream(pipe, "a detached peer has no stdin: it reads an end of file there")
-        stdin.close()
-        return stdin
-
-    def _output(self, log: Path) -> OutputStream:
+    def _output(self, log: Path, detached: bool) -> OutputStream:
+        if detached:
+            self.theirs.append(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
+            return OutputStream(None, log)
         ours, theirs = os.pipe()
         self.theirs.append(theirs)
         self.descriptors += (ours,)
         self._poll.register(ours, select.POLLIN)
         return OutputStream(os.fdopen(ours, "rb", buffering=0), log)
-
-    def _file(self, log: Path) -> OutputStream:
-        self.theirs.append(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
-        return OutputStream(None, log)
 
     def open(self) -> None:
         """Begin to read."""
@@ -312,12 +303,12 @@ class StandardStreams:
     def drain(self) -> None:
         """Read what is in the pipes now. For the thread that reads the link, not the main one."""
         try:
-            some = bool(self._poll.poll(0))  # one system call for both, usually with no result
+            if not self._poll.poll(0):  # one system call for both, usually with no result
+                return
         except OSError:  # RLIMIT_NOFILE is lower than their number
-            some = True
-        if some:
-            self.stdout.drain()
-            self.stderr.drain()
+            pass
+        self.stdout.drain()
+        self.stderr.drain()
 
     def text(self) -> str:
         return self.stdout.text + self.stderr.text
@@ -335,7 +326,3 @@ class StandardStreams:
     def close(self) -> None:
         self.close_theirs()
         run_all(self.stdin.abandon, self.stdout.close, self.stderr.close)
-
-
-def _decoded(data: bytes) -> str:
-    return data.decode("utf-8", "backslashreplace")

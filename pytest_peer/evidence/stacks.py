@@ -20,8 +20,7 @@ from ..launch import procfs
 from ..launch.bootstrap import own_files
 from .fault_dumps import CRASH, NUMBER, THREADS, abort, dump, readable
 
-#: Seconds for a reply over the link, the most readable source. It takes milliseconds, unless the
-#: peer holds its GIL or its machine is busy.
+#: Seconds for a reply over the link, the most readable source; it mostly takes milliseconds.
 ASKING_SECONDS = 0.3
 #: Seconds for faulthandler to write a few kilobytes.
 _SIGNAL_SECONDS = 1.0
@@ -44,8 +43,7 @@ _turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
 class Stacks:
     """Take the stacks of one process of a peer.
 
-    :param ask: asks over the link, for so many seconds; raises TimeoutError, or PeerDown when the
-        peer has ended.
+    :param ask: asks over the link, for so many seconds; raises TimeoutError or PeerDown.
     :param local_pid: returns the process id, if the process is on this machine.
     """
 
@@ -103,16 +101,12 @@ class Stacks:
     def before_kill(self, ended: Event) -> str:
         """Return where a process is that does not boot, before it is killed.
 
-        A process in which our agent does not run yet writes that to its stderr and ends by it; then
-        the result is empty.
-
-        :param ended: set when the process has ended.
+        A process without our agent writes that to its stderr instead, and sets `ended`.
         """
         text = self._dump(_BOOT_SECONDS)
-        pid = self._local_pid()
         if text:
             self._keep("the time for the boot was over", text)
-        elif pid is not None and abort(pid):
+        elif (pid := self._local_pid()) is not None and abort(pid):
             ended.wait(_BOOT_SECONDS)
         return text
 
@@ -130,9 +124,9 @@ class Stacks:
         return readable(text, own_files())
 
     def _keep(self, occasion: str, text: str) -> None:
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
         if self._directory is None:
             return
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
         path = self._directory / "stacks.txt"
         # A full disk, or a removed directory.
         with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as file:

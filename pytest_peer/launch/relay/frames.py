@@ -93,12 +93,9 @@ class Writer:
 
 
 def read(fd: int) -> bytes | None:
-    """Return what can be read; ``None`` for nothing yet, empty at the end.
-
-    That is all that is in a pipe: it has room for less.
-    """
+    """Return what can be read; ``None`` for nothing yet, empty at the end."""
     try:
-        return os.read(fd, 1 << 20)
+        return os.read(fd, 1 << 20)  # all that is in a pipe: it has room for less
     except BlockingIOError:
         return None
     except OSError:
@@ -106,10 +103,7 @@ def read(fd: int) -> bytes | None:
 
 
 def wait(readers: Iterable[int], writers: Iterable[Writer], seconds: float | None) -> set[int]:
-    """Wait until something can be read or written; return the descriptors.
-
-    :param readers: negative ones are left out.
-    """
+    """Wait until something can be read or written; return the descriptors. Skip negative ones."""
     poll = select.poll()
     for fd in readers:
         if fd >= 0:

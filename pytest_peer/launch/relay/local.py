@@ -55,12 +55,21 @@ exec(link["f"].read(int(link["f"].readline())), link)
 
 
 def main(words: list[str]) -> None:
-    """Relay until the peer has ended, or its launcher."""
-    _end(Relay(words).run())
+    """Relay, and end as the peer did: with a status, or by a signal, but without a core file."""
+    status = Relay(words).run()
+    if status < 0:
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        # 0 is enough for a file, but a program that gets the cores is spared only by 1 (core(5)).
+        resource.setrlimit(resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
+        if status not in (-9, -19):
+            _signal.signal(-status, _signal.SIG_DFL)
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [-status])
+        os.kill(os.getpid(), -status)
+    os._exit(status if status >= 0 else 128 - status)
 
 
 class Relay:
-    """The launcher is started when this is made, with the arguments of the program."""
+    """The launcher is started when this is made."""
 
     def __init__(self, words: list[str]) -> None:
         link_in, link_out, self._control = map(int, words[:3])
@@ -86,7 +95,7 @@ class Relay:
         self._to_launcher.add(self._outgoing, loader)
 
     def run(self) -> int:
-        """Relay until the peer has ended, or its launcher; return how to end."""
+        """Relay until the peer has ended, or its launcher; return a status, or minus a signal."""
         while not self._over():
             self._relay()
         if self._exit is not None:
@@ -250,15 +259,13 @@ def _start(command: list[str]) -> tuple[int, int, int]:
     """
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
+    actions = [(os.POSIX_SPAWN_DUP2, theirs_in, 0), (os.POSIX_SPAWN_DUP2, theirs_out, 1)]
     try:
         pid = os.posix_spawnp(
             command[0],
             command,
             os.environ,
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, theirs_in, 0),
-                (os.POSIX_SPAWN_DUP2, theirs_out, 1),
-            ],
+            file_actions=actions,
             setsigdef=[_signal.SIGPIPE, _signal.SIGXFSZ],  # which Python ignores
         )
     except OSError as exc:
@@ -277,16 +284,3 @@ def _reopened(fd: int) -> int:
         return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:  # no Linux, or no pipe
         return os.dup(fd)
-
-
-def _end(status: int) -> None:
-    """End as the peer did: with a status, or by a signal if negative, but without a core file."""
-    if status < 0:
-        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
-        # 0 is enough for a file, but a program that gets the cores is spared only by 1 (core(5)).
-        resource.setrlimit(resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
-        if status not in (-9, -19):
-            _signal.signal(-status, _signal.SIG_DFL)
-        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [-status])
-        os.kill(os.getpid(), -status)
-    os._exit(status if status >= 0 else 128 - status)

@@ -18,24 +18,19 @@ from ..command import Command
 from ..process import Child, Process
 from .frames import GROUP
 
-#: Seconds for the remote end to kill the peer and for the launcher to end. Then what runs here
-#: is killed, which the remote end notices.
+#: Seconds for the remote end to kill the peer. Then what runs here is killed, which it notices.
 _KILL_SECONDS = 2.0
-#: As a package of its own: importing ours would import what this never needs.
-_PROGRAM = "import sys;sys.path.append({path!r});from relay.local import main;main(sys.argv[1:])"
 
 
 def local_end(line: Command, options: PeerOptions, read: int, write: int, control: int) -> Command:
-    """Return the command that makes the local end run `line`.
-
-    :param read: the descriptor from which the peer reads its link; `write` is the other one.
-    :param control: the descriptor of the control socket.
-    """
-    # Without what the user has installed to run in every interpreter.
-    code = _PROGRAM.format(path=str(Path(__file__).parent.parent))
+    """Return the command that makes the local end run `line`, with these descriptors."""
+    # A package of its own: importing ours would import what this never needs. And without what the
+    # user has installed to run in every interpreter.
+    path = str(Path(__file__).parent.parent)
+    code = f"import sys;sys.path.append({path!r});from relay.local import main;main(sys.argv[1:])"
     start = [sys.executable, "-S", "-E", "-s", "-c", code]
     numbers = map(str, (read, write, control))
-    node = f"{options.name}@{options.host}"  # shown by ``ps``
+    node = f"{options.name}@{options.host}"  # for ``ps``
     heartbeat = "heartbeat" if line.launcher is not None and line.launcher.silent else ""
     argv = [*start, *numbers, options.cwd or "", heartbeat, node, *line.argv]
     return dataclasses.replace(line, argv=argv)
@@ -72,7 +67,7 @@ class ControlSocket:
         self.changed.set()
 
     def send(self, number: int) -> None:
-        """Send a signal to the peer, or with `GROUP` in its number to the peer's group."""
+        """Send a signal to the peer, or with `GROUP` added to the peer's group."""
         with contextlib.suppress(OSError):  # it has ended
             self._ours.send(bytes([number]))
 
@@ -115,10 +110,7 @@ class RelayedProcess(Process):
         self._control.close()
 
     def kill_all(self) -> None:
-        """Have the remote end kill the peer and what it started, and return at once.
-
-        If that takes too long, what runs here is killed.
-        """
+        """Have the remote end kill all, and return at once; later, kill what runs here."""
         if self.exited.is_set():
             return
         self.remember_descendants()

@@ -26,10 +26,8 @@ LINK_NUMBERS = (7, 8)
 _PASSED_ON = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 #: Bytes that wait for the local end, beyond which the peer has to wait.
 _BOUND = 1 << 18
-#: Seconds after the peer's end: for its descendants to be gone, and then for the local end to
-#: have read everything.
-_GONE_SECONDS = 2.0
-_TAKEN_SECONDS = 2.0
+#: Seconds after the peer's end: for its descendants to be gone, and for the local end to read.
+_GONE_SECONDS = _TAKEN_SECONDS = 2.0
 #: Seconds for the peer to stop. It takes microseconds, unless a thread waits in the kernel.
 _STOPPED_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
@@ -96,7 +94,6 @@ def _pipe() -> tuple[int, int]:
 class Relay:
     """Relays bytes between the connection and the peer.
 
-    :param connection: descriptors for reading and writing.
     :param wake: both ends of a pipe, for signals.
     :param inputs: the descriptors that the peer reads the other ends of, by kind.
     :param outputs: those that it writes to, its link first.
@@ -130,8 +127,7 @@ class Relay:
 
         :param silence: seconds after which a silent local end has ended; ``None`` for no limit.
         """
-        machine = procfs.machine()  # to which the process id belongs
-        facts = {"pid": self._peer.child, "cwd": cwd or os.getcwd(), "machine": machine}
+        facts = {"pid": self._peer.child, "cwd": cwd or os.getcwd(), "machine": procfs.machine()}
         self._send(frames.BORN, repr(facts).encode("ascii", "backslashreplace"))
         heard = time.monotonic()
         while silence is None or time.monotonic() < heard + silence:
@@ -205,9 +201,8 @@ class Relay:
             if not self._out.size and deadline is None:
                 deadline = time.monotonic() + _TAKEN_SECONDS
             ready = frames.wait([self._incoming], [self._out], _TAKEN_SECONDS)
-            if self._outgoing in self._out.lost:
-                break
-            if self._incoming in ready and read(self._incoming) == b"":
+            ended = self._incoming in ready and read(self._incoming) == b""
+            if ended or self._outgoing in self._out.lost:
                 break
         return status if status >= 0 else 128 - status
 
