@@ -13,6 +13,7 @@ import os
 import re
 import struct
 import termios
+import threading
 from functools import partial
 from pathlib import Path
 from selectors import EVENT_WRITE
@@ -21,7 +22,7 @@ from typing import IO
 from ..core.clock import monotonic
 from ..core.errors import quoted
 from ..core.loop import loop
-from ..core.sync import Condition
+from ..core.sync import Event
 from ..core.timeouts import seconds
 from ..core.unraisable import run_all
 
@@ -53,7 +54,8 @@ class OutputStream:
             self._fd = pipe.fileno()
             os.set_blocking(self._fd, False)
         self._log = log.open("ab+" if pipe is not None else "rb", buffering=0)
-        self._changed = Condition()
+        self._lock = threading.RLock()
+        self._changed = Event()  # only its `wake` happens
         self._end = b""  # of the stream, when it is closed
         self._closed = False
         self._size = 0
@@ -82,7 +84,7 @@ class OutputStream:
     @property
     def size(self) -> int:
         """The number of bytes so far."""
-        with self._changed:
+        with self._lock:
             return self._size if self._closed else os.fstat(self._log.fileno()).st_size
 
     def text_since(self, offset: int) -> str:
@@ -90,7 +92,7 @@ class OutputStream:
         return _decoded(self._since(offset))
 
     def _since(self, offset: int) -> _Bytes:
-        with self._changed:
+        with self._lock:
             size = self.size
             start = max(0, offset, size - _MOST_BYTES)
             if not self._closed:
@@ -117,7 +119,7 @@ class OutputStream:
         seen = 0
         while True:
             self.drain()
-            with self._changed:
+            with self._lock:
                 end, closed = self.size, self._closed
             # With one character more, and not from there on: ``^`` matches only where a line begins.
             start = max(0, seen - _OVERLAP - 1)
@@ -125,14 +127,15 @@ class OutputStream:
             if match is not None:
                 return match
             seen = end
-            with self._changed:
-                left = None if deadline is None else deadline - monotonic()
-                if closed or (left is not None and left <= 0):
-                    why = "the peer is down" if closed else f"not within {limit:g} s"
-                    tail = quoted("last output", self._tail())
-                    raise TimeoutError(f"{regex.pattern!r} was not written: {why}\n{tail}")
-                if self.size == end and not self._closed:
-                    self._changed.wait(self._nap(left))
+            left = None if deadline is None else deadline - monotonic()
+            if closed or (left is not None and left <= 0):
+                why = "the peer is down" if closed else f"not within {limit:g} s"
+                tail = quoted("last output", self._tail())
+                raise TimeoutError(f"{regex.pattern!r} was not written: {why}\n{tail}")
+            self._changed.wait_for(partial(self._differs, end), self._nap(left))
+
+    def _differs(self, size: int) -> bool:
+        return self._closed or self.size != size
 
     def _nap(self, left: float | None) -> float | None:
         if self._pipe is not None:
@@ -147,7 +150,7 @@ class OutputStream:
 
         No more: a peer that never stops writing would hold the reader here.
         """
-        with self._changed:
+        with self._lock:
             if self._closed or self._pipe is None:
                 return
             count = fcntl.ioctl(self._fd, termios.FIONREAD, b"\0\0\0\0")
@@ -156,7 +159,7 @@ class OutputStream:
                 waiting -= self._read(min(waiting, _READ_SIZE)) or waiting
 
     def _ready(self) -> None:
-        with self._changed:
+        with self._lock:
             if not self._closed and self._read(_READ_SIZE) == 0:
                 loop.remove(self._fd)
 
@@ -168,14 +171,14 @@ class OutputStream:
         if data:
             with contextlib.suppress(OSError):  # a full disk must not take the link down
                 self._log.write(data)
-            self._changed.notify_all()
+            self._changed.wake()
         return len(data)
 
     def disown(self, null_fd: int) -> None:
         """Give up the pipe in a forked child: reading it would take bytes from the parent."""
         if self._pipe is not None:
             os.dup2(null_fd, self._fd, inheritable=False)
-        self._changed = Condition()  # another thread may have had the lock
+        self._lock = threading.RLock()  # another thread may have had the lock
         self._size = self.size
         self._closed = True
 
@@ -187,12 +190,12 @@ class OutputStream:
         if self._pipe is not None:
             loop.remove(self._fd)
         self.drain()
-        with self._changed:
+        with self._lock:
             if not self._closed:
                 self._size = self.size
                 self._end = self._since(self._size - _KEPT_BYTES)
                 self._closed = True
-                self._changed.notify_all()
+                self._changed.wake()
                 run_all(self._log.close, *([self._pipe.close] if self._pipe is not None else []))
 
 

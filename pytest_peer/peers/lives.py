@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..core.options import PeerOptions, checked
-from ..core.sync import Condition
 from . import shutdown
 from .lifecycle import ExpectedExit, Owner, PeerInstance
 from .transitions import Phase
@@ -30,7 +30,7 @@ class Lives:
         # The life that had a process last, and those that were begun after it.
         self._lives: tuple[PeerInstance, ...] = ()
         # One for each process: a thread that is not in a forked child may have held the parent's.
-        self._turns: dict[int, Condition] = {}
+        self._turns: dict[int, threading.RLock] = {}
 
     @property
     def present(self) -> PeerInstance:
@@ -79,7 +79,7 @@ class Lives:
             values = {name: getattr(ended.options, name) for name in PeerOptions.__slots__}
             options = checked({**values, **changes})  # before anything is stopped
             shutdown.stop([ended], wait_closed=True)
-            with self._turns.setdefault(os.getpid(), Condition()):
+            with self._turns.setdefault(os.getpid(), threading.RLock()):
                 if self.present is ended:
                     return self.begin(options)
 
