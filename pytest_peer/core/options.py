@@ -28,6 +28,8 @@ Shutdown: TypeAlias = str | tuple[str, float] | float | None
 
 #: Seconds that a peer has to halt before it is killed; Erlang's ``{halt, 5000}``.
 HALT_SECONDS = 5.0
+#: Seconds for a peer to notice that its link was cut, before it is killed.
+CLOSE_SECONDS = 1.0
 #: Erlang's default for `wait_boot`.
 BOOT_SECONDS = 15.0
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
@@ -92,7 +94,7 @@ class PeerOptions:
     def shutdown_plan(self) -> ShutdownPlan:
         """Return the plan for any spelling of `shutdown`."""
         if self.shutdown == "close":
-            return ShutdownPlan("close", HALT_SECONDS)
+            return ShutdownPlan("close", CLOSE_SECONDS)
         if self.shutdown == "halt":
             return ShutdownPlan("halt", HALT_SECONDS)
         if isinstance(self.shutdown, tuple):

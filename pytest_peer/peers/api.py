@@ -21,7 +21,6 @@ class _Library(Supervisor):
 
     def down(self, instance: PeerInstance) -> None:
         super().down(instance)
-        assert instance.record.reason is not None
         # After a failed boot the error has all that the peer wrote.
         if instance.process.started and (
             instance.excused or instance.record.reason.kind == "boot failed"

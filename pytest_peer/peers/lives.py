@@ -6,12 +6,15 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.options import PeerOptions, checked
 from . import shutdown
-from .lifecycle import ExpectedExit, Owner, PeerInstance
+from .lifecycle import ExpectedDeath, PeerInstance
 from .transitions import Phase
+
+if TYPE_CHECKING:
+    from .supervisor import Supervisor
 
 __tracebackhide__ = True
 
@@ -22,9 +25,11 @@ class Lives:
     :param on_boot: Called by the option ``wait_boot`` that is a callable.
     """
 
-    def __init__(self, owner: Owner, on_boot: Callable[[Callable[..., object]], object]) -> None:
+    def __init__(
+        self, owner: Supervisor, on_boot: Callable[[Callable[..., object]], object]
+    ) -> None:
         #: The blocks that wait for the peer's death, in whichever life it comes.
-        self.expectations: set[ExpectedExit] = set()
+        self.expectations: set[ExpectedDeath] = set()
         self._owner = owner
         self._on_boot = on_boot
         # The life that had a process last, and those that were begun after it.

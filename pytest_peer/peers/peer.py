@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
-from signal import SIGKILL
-from typing import Any, NoReturn, TypeVar, final, overload
+from signal import SIGCONT, SIGKILL, SIGSTOP
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, final, overload
 
 from ..core.options import PeerOptions
 from ..core.states import DownReason, PeerState
@@ -15,8 +15,11 @@ from ..core.timeouts import seconds
 from ..evidence.output import InputStream, OutputStream
 from ..link.futures import PeerFuture, results
 from . import shutdown
-from .lifecycle import Owner, PeerInstance
+from .lifecycle import PeerInstance
 from .lives import Lives
+
+if TYPE_CHECKING:
+    from .supervisor import Supervisor
 
 __tracebackhide__ = True
 
@@ -35,7 +38,7 @@ class Peer(Executor):
     other: the first runs on the peer's main thread, others meanwhile on threads of their own.
     """
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Supervisor) -> None:
         """:private: made by a supervisor, its owner; `lives.begin` starts it."""
         #: :private:
         self.lives: Lives = Lives(owner, lambda wait_boot: wait_boot(self))
@@ -245,7 +248,6 @@ class Peer(Executor):
         instance, limit = self.instance, seconds("timeout", timeout)
         if not instance.wait_down(limit):
             raise TimeoutError(f"{instance.record.whom()} is not down after {limit:g} s")
-        assert instance.record.reason is not None
         return instance.record.reason
 
     def stop(self) -> None:
@@ -276,11 +278,13 @@ class Peer(Executor):
 
         `resume` lets them go on.
         """
-        self.instance.process.pause(_PAUSE_SECONDS)
+        process = self.instance.process
+        process.signal(SIGSTOP, group=True)
+        process.os_process.wait_stopped(_PAUSE_SECONDS)
 
     def resume(self) -> None:
         """Let the peer and all that it started go on after `pause`."""
-        self.instance.process.resume()
+        self.instance.process.signal(SIGCONT, group=True)
 
     def restart(self, **changes: Any) -> Peer:
         """Stop the peer if necessary, start it again under its name, and return it.

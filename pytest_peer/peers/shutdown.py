@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
 from ..core.errors import PeerDown, PeerError
-from .lifecycle import KILLED, ExpectedExit, PeerInstance
+from .lifecycle import KILLED, ExpectedDeath, PeerInstance
 from .transitions import Phase
 
 __tracebackhide__ = True
@@ -60,7 +60,7 @@ def _wait(instances: Sequence[PeerInstance]) -> None:
 @contextlib.contextmanager
 def expected_death(
     present: Callable[[], PeerInstance],
-    expectations: set[ExpectedExit],
+    expectations: set[ExpectedDeath],
     timeout: float | None,
 ) -> Iterator[None]:
     """Excuse the peer's death in the block; see `Peer.expect_death`.
@@ -68,16 +68,22 @@ def expected_death(
     :param present: Returns the peer's present life; `restart` begins another.
     :param expectations: The peer's.
     """
-    expectation = ExpectedExit()
+    expectation = ExpectedDeath()
     stacks = ""
     try:
         expectations.add(expectation)
-        _check_alive(present(), expectation)
+        if (life := present()).phase >= Phase.ENDING:
+            life.wait_down(KILLED)
+            if expectation.instance is None:  # its end had come before the block
+                raise life.record.down_error()
         yield
-        stacks = _survived(present, expectation, timeout)
+        # A peer that died in the block and was restarted there has died.
+        if expectation.instance is None and not present().wait_down(timeout):
+            stacks = present().stacks.record("its death was expected")
     except BaseException as exc:
-        if _reports_death(exc):  # perhaps before it is noticed: a `cast` finds the link closed
-            present().wait_down(_NOTICED)
+        group = exc if isinstance(exc, BaseExceptionGroup) else BaseExceptionGroup("", [exc])
+        if group.subgroup(PeerDown) is not None:
+            present().wait_down(_NOTICED)  # a `cast` finds the link closed before that is noticed
         raise
     finally:
         expectations.discard(expectation)
@@ -89,30 +95,3 @@ def expected_death(
         raise TimeoutError(
             f"{whom} was expected to die and still runs after {timeout:g} s\n{stacks}"
         )
-
-
-def _check_alive(instance: PeerInstance, expectation: ExpectedExit) -> None:
-    """Raise `PeerDown` if the end has come before the block, which is so before ENDING is left."""
-    if instance.phase >= Phase.ENDING:
-        instance.wait_down(KILLED)
-        if expectation.instance is None:
-            raise instance.record.down_error()
-
-
-def _survived(
-    present: Callable[[], PeerInstance], expectation: ExpectedExit, timeout: float | None
-) -> str:
-    """Wait for the death; return what the peer does instead."""
-    # A peer that died in the block and was restarted there has died.
-    if expectation.instance is not None or present().wait_down(timeout):
-        return ""
-    try:
-        return present().stacks.take()
-    except (TimeoutError, PeerDown) as exc:
-        return f"no stacks: {exc}"
-
-
-def _reports_death(exc: BaseException) -> bool:
-    if isinstance(exc, BaseExceptionGroup):  # of a PeerGroup
-        return exc.subgroup(PeerDown) is not None
-    return isinstance(exc, PeerDown)

@@ -155,7 +155,6 @@ class Supervisor:
     def down(self, instance: PeerInstance) -> None:
         """Note that a peer is about to be down, with its reason."""
         record = instance.record
-        assert record.reason is not None
         if not instance.excused and record.reason.kind != "boot failed":
             self._deaths.append(instance)
             if self._listener is not None:
