@@ -32,28 +32,23 @@ class Lives:
         self.expectations: set[ExpectedDeath] = set()
         self._owner = owner
         self._on_boot = on_boot
-        # The life that had a process last, and those that were begun after it.
-        self._lives: tuple[PeerInstance, ...] = ()
+        #: What can be stopped: the life that had a process last, and those begun after it.
+        self.stoppable: tuple[PeerInstance, ...] = ()
         # One for each process: a thread that is not in a forked child may have held the parent's.
         self._turns: dict[int, threading.RLock] = {}
 
     @property
     def present(self) -> PeerInstance:
         """The last life that has or had a process."""
-        for life in reversed(self._lives):
+        for life in reversed(self.stoppable):
             if life.process.started:
                 return life
         raise AssertionError("a peer without a process")
 
     @property
-    def stoppable(self) -> tuple[PeerInstance, ...]:
-        """The present life, and those that begin."""
-        return self._lives
-
-    @property
     def started(self) -> bool:
         """Whether there is a present life."""
-        return any(life.process.started for life in self._lives)
+        return any(life.process.started for life in self.stoppable)
 
     def begin(self, options: PeerOptions) -> PeerInstance:
         """Begin a life, which becomes the present one when it has a process.
@@ -67,9 +62,9 @@ class Lives:
 
     def _publish(self, instance: PeerInstance) -> None:
         # On the boot thread. From now on this life can be stopped and killed, as others that begin.
-        present = [life for life in self._lives if life.process.started][-1:]
-        begun = [life for life in self._lives if life.phase < Phase.DOWN and life not in present]
-        self._lives = (*present, *begun, instance)
+        present = [life for life in self.stoppable if life.process.started][-1:]
+        begun = [life for life in self.stoppable if life.phase < Phase.DOWN and life not in present]
+        self.stoppable = (*present, *begun, instance)
 
     def renew(self, changes: Mapping[str, Any]) -> PeerInstance:
         """Stop the present life, begin the next, and return it.
@@ -87,7 +82,3 @@ class Lives:
             with self._turns.setdefault(os.getpid(), threading.RLock()):
                 if self.present is ended:
                     return self.begin(options)
-
-    def abort(self) -> None:
-        """Kill the present life, if there is one; `begin` has seen to what had no process."""
-        shutdown.kill([life for life in self._lives if life.process.started])

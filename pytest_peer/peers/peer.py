@@ -162,7 +162,8 @@ class Peer(Executor):
         :returns: A future. Its ``result(timeout)`` returns or raises what `call` does.
         :raises PeerDown: The peer has ended.
         """
-        return self._submit(fn, args, kwargs)
+        _check_callable(fn)
+        return self.instance.client.submit(fn, args, kwargs)
 
     def map(
         self,
@@ -176,13 +177,13 @@ class Peer(Executor):
 
         :param timeout: Seconds for all of them together; ``None`` for no limit.
         """
-        futures = [self._submit(fn, row, {}) for row in zip(*iterables, strict=False)]
+        futures = [self.submit(fn, *row) for row in zip(*iterables, strict=False)]
         return results(futures, seconds("timeout", timeout))
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """Call and await the outcome, for asyncio; see `call`."""
         calls = self.instance.client
-        future = self._submit(fn, args, kwargs)
+        future = self.submit(fn, *args, **kwargs)
         try:
             return await future.aresult(self.options.call_timeout)
         finally:
@@ -210,12 +211,6 @@ class Peer(Executor):
         :raises EncodeError: The message cannot be sent.
         """
         self.instance.client.send(mailbox, message)
-
-    def _submit(
-        self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> PeerFuture:
-        _check_callable(fn)
-        return self.instance.client.submit(fn, args, kwargs)
 
     def dump_stacks(self) -> str:
         """Return the Python stack of every thread of the peer, as text.

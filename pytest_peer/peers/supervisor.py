@@ -69,15 +69,10 @@ class Supervisor:
 
         :raises RuntimeError: The peers of this supervisor have been stopped.
         """
-        chosen, peer = checked(options), Peer(self)
-        try:
-            self._begin(peer, chosen)
-            if chosen.awaits_boot:
-                peer.wait_boot()
-        except BaseException:
-            peer.lives.abort()  # Ctrl-C, or a time limit of the test, while it boots
-            raise
-        return peer
+        peers, failures = self._start_all([checked(options)])
+        if failures:
+            raise failures[0]
+        return peers[0]
 
     def start_many(
         self,
@@ -101,17 +96,28 @@ class Supervisor:
             names.checked(prefix)
         chosen = [f"{prefix}-{index}" if prefix is not None else name() for index in range(count)]
         every = [checked(placed({**options, "name": each})) for each in chosen]
-        peers = [Peer(self) for _ in every]
-        try:
-            failures = _failures(self._begin, peers, every)
-            begun = [peer for peer, each in zip(peers, every, strict=True) if each.awaits_boot]
-            failures += _failures(Peer.wait_boot, [peer for peer in begun if peer.lives.started])
-            if failures:
-                raise ExceptionGroup(f"{len(failures)} of {count} peers did not boot", failures)
-        except BaseException:
-            shutdown.kill([peer.instance for peer in peers if peer.lives.started])
-            raise
+        peers, failures = self._start_all(every)
+        if failures:
+            raise ExceptionGroup(f"{len(failures)} of {count} peers did not boot", failures)
         return PeerGroup(peers)
+
+    def _start_all(self, every: list[PeerOptions]) -> tuple[list[Peer], list[Exception]]:
+        """Start peers that boot at the same time; after an error none of them is left."""
+        peers = [Peer(self) for _ in every]
+        failures: list[Exception] = []
+        complete = False
+        try:
+            for step in (self._begin, self._wait_boot):
+                for peer, options in zip(peers, every, strict=True):
+                    try:
+                        step(peer, options)
+                    except PeerError as exc:
+                        failures.append(exc)
+            complete = not failures
+        finally:  # also after Ctrl-C, or a time limit of the test, while they boot
+            if not complete:
+                shutdown.kill([peer.instance for peer in peers if peer.lives.started])
+        return peers, failures
 
     def _begin(self, peer: Peer, options: PeerOptions) -> None:
         self._check_open()
@@ -122,6 +128,10 @@ class Supervisor:
                 "and not where pytest runs"
             )
         peer.lives.begin(options)
+
+    def _wait_boot(self, peer: Peer, options: PeerOptions) -> None:
+        if options.awaits_boot and peer.lives.started:
+            peer.wait_boot()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -201,16 +211,6 @@ class Supervisor:
         self._closed = True
         with self.resources:
             shutdown.stop([each for each in living() if each.owner is self], wait_closed=True)
-
-
-def _failures(step: Callable[..., object], peers: list[Peer], *rows: Any) -> list[Exception]:
-    failures: list[Exception] = []
-    for arguments in zip(peers, *rows, strict=True):
-        try:
-            step(*arguments)
-        except PeerError as exc:
-            failures.append(exc)
-    return failures
 
 
 def living() -> list[PeerInstance]:
