@@ -129,8 +129,10 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
         raise ValueError(f"cwd: not a directory: {made.cwd!r}")
     if made.start_method == FORKSERVER and (why := made.not_forkable):
         raise ValueError(f"start_method: the fork server cannot serve: {why}")
-    if why := addresses.refusal(made.connection, detached=made.detached):
-        raise ValueError(f"detached: {why}")
+    if made.detached and made.address is None:
+        raise ValueError(
+            "detached: a peer on pipes cannot be detached; use connection=0, which is TCP"
+        )
     return made
 
 

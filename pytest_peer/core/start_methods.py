@@ -17,14 +17,8 @@ START_METHODS = (FORKSERVER, SPAWN)
 #: Variables that have an effect only when an interpreter starts, with its memory allocator, its
 #: locale and its coverage.
 _READ_AT_START = (
-    "COVERAGE_PROCESS_",
-    "COV_CORE_",
-    "GLIBC_TUNABLES",
-    "LANG",
-    "LC_",
-    "LD_",
-    "MALLOC_",
-    "PYTHON",
+    *("COVERAGE_PROCESS_", "COV_CORE_", "GLIBC_TUNABLES", "LANG", "LC_"),
+    *("LD_", "MALLOC_", "PYTHON"),
 )
 
 
@@ -50,15 +44,11 @@ def refusal(
         return "args are read at the start of an interpreter"
     if post_process_args is not None:
         return "post_process_args changes the start of an interpreter"
-    if names := sorted(filter(_is_read_at_start, env)):
+    if names := sorted(name for name in env if name.startswith(_READ_AT_START)):
         return f"env has variables that an interpreter reads at its start: {', '.join(names)}"
     return ""
 
 
 def read_at_start(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of an environment that a process must have from its start."""
-    return {name: value for name, value in environ.items() if _is_read_at_start(name)}
-
-
-def _is_read_at_start(name: str) -> bool:
-    return name.startswith(_READ_AT_START)
+    return {name: value for name, value in environ.items() if name.startswith(_READ_AT_START)}
