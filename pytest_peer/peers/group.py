@@ -109,11 +109,10 @@ class PeerGroup(Sequence[Peer]):
             left = None if limit is None else max(0.0, limit - (monotonic() - started))
             if failed is None and not future.wait(left):
                 late.append(peer)
-        stacks = record_all([peer.instance.stacks for peer in late], "a call timed out")
+        stacks = record_all([peer.life.stacks for peer in late], "a call timed out")
         errors = {
             peer: CallTimeout(
-                f"no answer from {peer.instance.record.whom()}"
-                f" within {peer.options.call_timeout:g} s",
+                f"no answer from {peer.life.record.whom()} within {peer.options.call_timeout:g} s",
                 text,
             )
             for peer, text in zip(late, stacks, strict=True)

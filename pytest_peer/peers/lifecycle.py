@@ -64,10 +64,10 @@ class ExpectedDeath:
     """A block that waits for the peer's death, and excuses it."""
 
     #: The life that has ended in it.
-    instance: PeerInstance | None = None
+    life: PeerLife | None = None
 
 
-class PeerInstance:
+class PeerLife:
     """One life of a peer. Nothing is done before `start`.
 
     :param owner: Its `admit` takes the name and makes the directory, or raises, before the process
@@ -81,7 +81,7 @@ class PeerInstance:
         options: PeerOptions,
         owner: Supervisor,
         expectations: set[ExpectedDeath],
-        publish: Callable[[PeerInstance], object],
+        publish: Callable[[PeerLife], object],
     ) -> None:
         self.options = options
         self.requests: transitions.Requests = transitions.Requests()
@@ -286,7 +286,7 @@ class PeerInstance:
             for expectation in tuple(self._expectations):
                 self._expected = True
                 if not self.requests.stop:  # `restart` stops; a block does not wait for that
-                    expectation.instance = self
+                    expectation.life = self
             self._timers.append(loop.call_later(OTHER_END_SECONDS, self._lose_patience))
         if self.process.os_process.exited.is_set() and (self._link_ended or not self._patient):
             self._conclude()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.options import PeerOptions, checked
 from . import shutdown
-from .lifecycle import ExpectedDeath, PeerInstance
+from .lifecycle import ExpectedDeath, PeerLife
 from .transitions import Phase
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ class Lives:
         self._owner = owner
         self._on_boot = on_boot
         #: What can be stopped: the life that had a process last, and those begun after it.
-        self.stoppable: tuple[PeerInstance, ...] = ()
+        self.stoppable: tuple[PeerLife, ...] = ()
         # One for each process: a thread that is not in a forked child may have held the parent's.
         self._turns: dict[int, threading.RLock] = {}
 
     @property
-    def present(self) -> PeerInstance:
+    def present(self) -> PeerLife:
         """The last life that has or had a process."""
         for life in reversed(self.stoppable):
             if life.process.started:
@@ -50,23 +50,23 @@ class Lives:
         """Whether there is a present life."""
         return any(life.process.started for life in self.stoppable)
 
-    def begin(self, options: PeerOptions) -> PeerInstance:
+    def begin(self, options: PeerOptions) -> PeerLife:
         """Begin a life, which becomes the present one when it has a process.
 
         An interrupt or an error leaves none.
         """
-        instance = PeerInstance(options, self._owner, self.expectations, self._publish)
+        life = PeerLife(options, self._owner, self.expectations, self._publish)
         wait = options.wait_boot
-        instance.start(functools.partial(self._on_boot, wait) if callable(wait) else None)
-        return instance
+        life.start(functools.partial(self._on_boot, wait) if callable(wait) else None)
+        return life
 
-    def _publish(self, instance: PeerInstance) -> None:
+    def _publish(self, life: PeerLife) -> None:
         # On the boot thread. From now on this life can be stopped and killed, as others that begin.
         present = [life for life in self.stoppable if life.process.started][-1:]
         begun = [life for life in self.stoppable if life.phase < Phase.DOWN and life not in present]
-        self.stoppable = (*present, *begun, instance)
+        self.stoppable = (*present, *begun, life)
 
-    def renew(self, changes: Mapping[str, Any]) -> PeerInstance:
+    def renew(self, changes: Mapping[str, Any]) -> PeerLife:
         """Stop the present life, begin the next, and return it.
 
         Threads take turns to begin a life, but none waits for the boot of another's. If no process

@@ -15,7 +15,7 @@ from ..core.timeouts import seconds
 from ..evidence.output import InputStream, OutputStream
 from ..link.futures import PeerFuture, results
 from . import shutdown
-from .lifecycle import PeerInstance
+from .lifecycle import PeerLife
 from .lives import Lives
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Peer(Executor):
         self.lives: Lives = Lives(owner, lambda wait_boot: wait_boot(self))
 
     @property
-    def instance(self) -> PeerInstance:
+    def life(self) -> PeerLife:
         """:private: its present life."""
         return self.lives.present
 
@@ -53,12 +53,12 @@ class Peer(Executor):
     @property
     def name(self) -> str:
         """Its name; unique among the living peers of this process."""
-        return self.instance.options.name
+        return self.life.options.name
 
     @property
     def host(self) -> str:
         """The part after ``@`` in `node`."""
-        return self.instance.options.host
+        return self.life.options.host
 
     @property
     def node(self) -> str:
@@ -68,29 +68,29 @@ class Peer(Executor):
     @property
     def options(self) -> PeerOptions:
         """The options it was started with."""
-        return self.instance.options
+        return self.life.options
 
     @property
     def pid(self) -> int | None:
         """Its own process id, as ``os.getpid()`` returns there; ``None`` before it has said so."""
-        interpreter = self.instance.process.interpreter
+        interpreter = self.life.process.interpreter
         return interpreter.pid if interpreter else None
 
     @property
     def python(self) -> tuple[int, int, int] | None:
         """Its Python version, as ``(3, 13, 0)``; ``None`` before it has said so."""
-        interpreter = self.instance.process.interpreter
+        interpreter = self.life.process.interpreter
         return interpreter.version if interpreter else None
 
     @property
     def state(self) -> PeerState:
         """``"booting"``, ``"running"`` or ``"down"``."""
-        return self.instance.state
+        return self.life.state
 
     @property
     def down_reason(self) -> DownReason | None:
         """Why it is down; ``None`` while it is not."""
-        life = self.instance
+        life = self.life
         return life.record.reason if life.state is PeerState.DOWN else None
 
     @property
@@ -99,25 +99,25 @@ class Peer(Executor):
 
         ``stacks.txt`` and ``crash.txt`` are there when there was a reason for them.
         """
-        return self.instance.record.artifacts.path
+        return self.life.record.artifacts.path
 
     @property
     def stdout(self) -> OutputStream:
         """What it wrote to its stdout, descendants and C code included."""
-        return self.instance.process.streams.stdout
+        return self.life.process.streams.stdout
 
     @property
     def stderr(self) -> OutputStream:
         """What it wrote to its stderr."""
-        return self.instance.process.streams.stderr
+        return self.life.process.streams.stderr
 
     @property
     def stdin(self) -> InputStream:
         """What it reads from its stdin."""
-        return self.instance.process.streams.stdin
+        return self.life.process.streams.stdin
 
     def __repr__(self) -> str:
-        return repr(self.instance)
+        return repr(self.life)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a peer's handle cannot be sent to another process")
@@ -142,7 +142,7 @@ class Peer(Executor):
         :raises EncodeError: The call or its result cannot be sent.
         """
         _check_callable(fn)
-        life = self.instance
+        life = self.life
         return life.client.call(fn, args, kwargs, life.options.call_timeout)
 
     def call_within(
@@ -153,7 +153,7 @@ class Peer(Executor):
         :param timeout: Seconds; ``None`` for no limit.
         """
         _check_callable(fn)
-        result: T = self.instance.client.call(fn, args, kwargs, seconds("call_within", timeout))
+        result: T = self.life.client.call(fn, args, kwargs, seconds("call_within", timeout))
         return result
 
     def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> PeerFuture:
@@ -163,7 +163,7 @@ class Peer(Executor):
         :raises PeerDown: The peer has ended.
         """
         _check_callable(fn)
-        return self.instance.client.submit(fn, args, kwargs)
+        return self.life.client.submit(fn, args, kwargs)
 
     def map(
         self,
@@ -182,7 +182,7 @@ class Peer(Executor):
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """Call and await the outcome, for asyncio; see `call`."""
-        calls = self.instance.client
+        calls = self.life.client
         future = self.submit(fn, *args, **kwargs)
         try:
             return await future.aresult(self.options.call_timeout)
@@ -198,7 +198,7 @@ class Peer(Executor):
         :raises EncodeError: The call cannot be sent.
         """
         _check_callable(fn)
-        self.instance.client.cast(fn, args, kwargs)
+        self.life.client.cast(fn, args, kwargs)
 
     def send(self, mailbox: str, message: object) -> None:
         """Put a message into a mailbox of the peer. Erlang's ``peer:send/3``.
@@ -210,7 +210,7 @@ class Peer(Executor):
         :raises PeerDown: The peer has ended.
         :raises EncodeError: The message cannot be sent.
         """
-        self.instance.client.send(mailbox, message)
+        self.life.client.send(mailbox, message)
 
     def dump_stacks(self) -> str:
         """Return the Python stack of every thread of the peer, as text.
@@ -221,7 +221,7 @@ class Peer(Executor):
         :raises TimeoutError: Nothing could be found; says in which state the process is.
         :raises PeerDown: The peer has ended.
         """
-        return self.instance.stacks.take()
+        return self.life.stacks.take()
 
     # Life and death
 
@@ -232,7 +232,7 @@ class Peer(Executor):
         :raises BootError: The boot has failed.
         :raises BootTimeout: The peer still boots.
         """
-        self.instance.wait_boot(seconds("timeout", timeout))
+        self.life.wait_boot(seconds("timeout", timeout))
 
     def wait_down(self, timeout: float | None = None) -> DownReason:
         """Wait until the peer is down, and return why.
@@ -240,10 +240,10 @@ class Peer(Executor):
         :param timeout: Seconds, ``None`` for no limit.
         :raises TimeoutError: It is not down in time.
         """
-        instance, limit = self.instance, seconds("timeout", timeout)
-        if not instance.wait_down(limit):
-            raise TimeoutError(f"{instance.record.whom()} is not down after {limit:g} s")
-        return instance.record.reason
+        life, limit = self.life, seconds("timeout", timeout)
+        if not life.wait_down(limit):
+            raise TimeoutError(f"{life.record.whom()} is not down after {limit:g} s")
+        return life.record.reason
 
     def stop(self) -> None:
         """End the peer as the option ``shutdown`` says. Erlang's ``peer:stop/1``.
@@ -266,20 +266,20 @@ class Peer(Executor):
         if signal == SIGKILL:
             shutdown.kill(self.lives.stoppable)
         else:
-            self.instance.signal(signal)
+            self.life.signal(signal)
 
     def pause(self) -> None:
         """Stop the peer and all that it started (SIGSTOP), as if their machine hung.
 
         `resume` lets them go on.
         """
-        process = self.instance.process
+        process = self.life.process
         process.signal(SIGSTOP, group=True)
         process.os_process.wait_stopped(_PAUSE_SECONDS)
 
     def resume(self) -> None:
         """Let the peer and all that it started go on after `pause`."""
-        self.instance.process.signal(SIGCONT, group=True)
+        self.life.process.signal(SIGCONT, group=True)
 
     def restart(self, **changes: Any) -> Peer:
         """Stop the peer if necessary, start it again under its name, and return it.
@@ -291,9 +291,9 @@ class Peer(Executor):
         :param changes: Options that differ from those it has.
         :raises BootError: The peer did not boot.
         """
-        instance = self.lives.renew(changes)
-        if instance.options.awaits_boot:
-            instance.wait_boot(None)
+        life = self.lives.renew(changes)
+        if life.options.awaits_boot:
+            life.wait_boot(None)
         return self
 
     @contextlib.contextmanager
@@ -310,7 +310,7 @@ class Peer(Executor):
         :raises PeerDown: The peer was down before the block.
         """
         limit = seconds("timeout", timeout)
-        with shutdown.expected_death(lambda: self.instance, self.lives.expectations, limit):
+        with shutdown.expected_death(lambda: self.life, self.lives.expectations, limit):
             yield self
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -320,7 +320,7 @@ class Peer(Executor):
         :param cancel_futures: Whether to stop at once all the same.
         """
         if wait and not cancel_futures:
-            self.instance.client.wait_pending()
+            self.life.client.wait_pending()
         self.stop()
 
     def __exit__(self, *_: object) -> None:

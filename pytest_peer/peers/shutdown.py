@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
 from ..core.errors import PeerDown, PeerError
-from .lifecycle import KILLED, ExpectedDeath, PeerInstance
+from .lifecycle import KILLED, ExpectedDeath, PeerLife
 from .transitions import Phase
 
 __tracebackhide__ = True
@@ -15,40 +15,34 @@ __tracebackhide__ = True
 _NOTICED = 2.0
 
 
-def stop(instances: Sequence[PeerInstance], *, wait_closed: bool = False) -> None:
+def stop(lives: Sequence[PeerLife], *, wait_closed: bool = False) -> None:
     """Stop all as their option ``shutdown`` says; an interrupt of the wait kills them.
 
     :param wait_closed: Whether to wait also for those whose option is ``"close"``.
     :raises PeerError: One is not gone although it was killed; several: ``ExceptionGroup``.
     """
     try:
-        for instance in instances:
-            instance.stop()
-        _wait(
-            [
-                instance
-                for instance in instances
-                if wait_closed or instance.options.shutdown_plan.how != "close"
-            ]
-        )
+        for life in lives:
+            life.stop()
+        _wait([life for life in lives if wait_closed or life.options.shutdown_plan.how != "close"])
     except BaseException:
         # Ctrl-C, or a time limit. One that is not gone after its kill was waited for already.
-        kill([instance for instance in instances if not instance.requests.kill])
+        kill([life for life in lives if not life.requests.kill])
         raise
 
 
-def kill(instances: Sequence[PeerInstance]) -> None:
+def kill(lives: Sequence[PeerLife]) -> None:
     """Kill all, and wait until they are gone; raises as `stop`."""
-    for instance in instances:
-        instance.kill()
-    _wait(instances)
+    for life in lives:
+        life.kill()
+    _wait(lives)
 
 
-def _wait(instances: Sequence[PeerInstance]) -> None:
+def _wait(lives: Sequence[PeerLife]) -> None:
     failures: list[PeerError] = []
-    for instance in instances:
+    for life in lives:
         try:
-            instance.wait_released()
+            life.wait_released()
         except PeerError as exc:  # an exception of a signal handler ends the wait for all
             failures.append(exc)
     if len(failures) == 1:
@@ -59,7 +53,7 @@ def _wait(instances: Sequence[PeerInstance]) -> None:
 
 @contextlib.contextmanager
 def expected_death(
-    present: Callable[[], PeerInstance],
+    present: Callable[[], PeerLife],
     expectations: set[ExpectedDeath],
     timeout: float | None,
 ) -> Iterator[None]:
@@ -74,11 +68,11 @@ def expected_death(
         expectations.add(expectation)
         if (life := present()).phase >= Phase.ENDING:
             life.wait_down(KILLED)
-            if expectation.instance is None:  # its end had come before the block
+            if expectation.life is None:  # its end had come before the block
                 raise life.record.down_error()
         yield
         # A peer that died in the block and was restarted there has died.
-        if expectation.instance is None and not present().wait_down(timeout):
+        if expectation.life is None and not present().wait_down(timeout):
             stacks = present().stacks.record("its death was expected")
     except BaseException as exc:
         group = exc if isinstance(exc, BaseExceptionGroup) else BaseExceptionGroup("", [exc])
@@ -88,8 +82,8 @@ def expected_death(
     finally:
         expectations.discard(expectation)
     # Looked at again, now that nothing excuses it any more: a death until here was excused.
-    if expectation.instance is not None:
-        expectation.instance.wait_down(KILLED)  # it has perhaps only begun
+    if expectation.life is not None:
+        expectation.life.wait_down(KILLED)  # it has perhaps only begun
     elif present().phase < Phase.DOWN:
         whom = present().record.whom()
         raise TimeoutError(

@@ -19,7 +19,7 @@ from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailboxes
 from . import shutdown
 from .group import PeerGroup
-from .lifecycle import PeerInstance
+from .lifecycle import PeerLife
 from .peer import Peer
 from .transitions import Phase
 
@@ -27,7 +27,7 @@ __tracebackhide__ = True
 
 #: All lives that have or make a process, or have not let go of everything yet. Changed on threads
 #: of ours only.
-_living: set[PeerInstance] = set()
+_living: set[PeerLife] = set()
 _lock = threading.Lock()
 #: Why no peer is started any more.
 _abandoned = ""
@@ -39,10 +39,10 @@ class LifecycleListener(Protocol):
     def test(self) -> str:
         """Return the test that runs, for the manifest."""
 
-    def prepared(self, life: PeerInstance, path: Path, /) -> object:
+    def prepared(self, life: PeerLife, path: Path, /) -> object:
         """Note that a peer is about to be started; `path` is the new directory of its artifacts."""
 
-    def died(self, life: PeerInstance, /) -> object:
+    def died(self, life: PeerLife, /) -> object:
         """Note that a peer went down unasked."""
 
 
@@ -61,7 +61,7 @@ class Supervisor:
         #: What the peers have been started in; left after them.
         self.resources: contextlib.ExitStack = contextlib.ExitStack()
         # Those that went down unasked, for a warning or an error.
-        self._deaths: list[PeerInstance] = []
+        self._deaths: list[PeerLife] = []
         self._closed = False
 
     def start(self, options: Mapping[str, Any]) -> Peer:
@@ -116,7 +116,7 @@ class Supervisor:
             complete = not failures
         finally:  # also after Ctrl-C, or a time limit of the test, while they boot
             if not complete:
-                shutdown.kill([peer.instance for peer in peers if peer.lives.started])
+                shutdown.kill([peer.life for peer in peers if peer.lives.started])
         return peers, failures
 
     def _begin(self, peer: Peer, options: PeerOptions) -> None:
@@ -139,41 +139,41 @@ class Supervisor:
 
     # For the lives of its peers, on threads of ours
 
-    def admit(self, instance: PeerInstance) -> Artifacts:
+    def admit(self, life: PeerLife) -> Artifacts:
         """Enter a life into the register, and make the directory of its artifacts.
 
         :raises NameInUse: A peer of that name is alive.
         """
-        name = instance.options.name
+        name = life.options.name
         with _lock:
             if any(each.options.name == name and each.phase < Phase.DOWN for each in _living):
                 raise NameInUse(
                     f"a peer named {name!r} is alive already; stop it first, or choose another name"
                 )
-            _living.add(instance)
+            _living.add(life)
         # After it is in: `close` and `abandon` stop what is in after they have forbidden more.
         self._check_open()
         if _abandoned:
             raise BootError(f"peer {name!r} is not started: {_abandoned}")
-        parent = instance.options.artifacts or (self._directory() if self._directory else None)
+        parent = life.options.artifacts or (self._directory() if self._directory else None)
         artifacts = Artifacts(parent, name)
         if self._listener is not None:
             artifacts.test = self._listener.test()
-            self._listener.prepared(instance, artifacts.path)
+            self._listener.prepared(life, artifacts.path)
         return artifacts
 
-    def down(self, instance: PeerInstance) -> None:
+    def down(self, life: PeerLife) -> None:
         """Note that a peer is about to be down, with its reason."""
-        record = instance.record
-        if not instance.excused and record.reason.kind != "boot failed":
-            self._deaths.append(instance)
+        record = life.record
+        if not life.excused and record.reason.kind != "boot failed":
+            self._deaths.append(life)
             if self._listener is not None:
-                self._listener.died(instance)
+                self._listener.died(life)
 
-    def released(self, instance: PeerInstance) -> None:
+    def released(self, life: PeerLife) -> None:
         """Remove a life from the register: nothing is left of it."""
         with _lock:
-            _living.discard(instance)
+            _living.discard(life)
 
     # Their end
 
@@ -182,19 +182,19 @@ class Supervisor:
 
         :raises PeerDown: There was one.
         """
-        for instance in tuple(self._deaths):
-            if instance.options.peer_down == "crash":
+        for life in tuple(self._deaths):
+            if life.options.peer_down == "crash":
                 with contextlib.suppress(ValueError):
-                    self._deaths.remove(instance)
-                raise instance.record.down_error()
+                    self._deaths.remove(life)
+                raise life.record.down_error()
 
     def warn_of_deaths(self) -> None:
         """Warn of every peer that went down unasked, if its option ``peer_down`` says so."""
         with contextlib.suppress(IndexError):
             while True:
-                instance = self._deaths.pop(0)
-                if instance.options.peer_down != "continue":
-                    record = instance.record
+                life = self._deaths.pop(0)
+                if life.options.peer_down != "continue":
+                    record = life.record
                     warnings.warn(
                         PeerDownWarning(
                             f"{record.whom()} went down: {record.reason}; "
@@ -213,7 +213,7 @@ class Supervisor:
             shutdown.stop([each for each in living() if each.owner is self], wait_closed=True)
 
 
-def living() -> list[PeerInstance]:
+def living() -> list[PeerLife]:
     """Return all lives in the register."""
     with _lock:
         return list(_living)
@@ -232,8 +232,8 @@ def _forked() -> None:
     global _lock
     _lock = threading.Lock()
     null = os.open(os.devnull, os.O_RDWR)
-    for instance in _living:
-        instance.disown(null)
+    for life in _living:
+        life.disown(null)
     os.close(null)
     _living.clear()
 

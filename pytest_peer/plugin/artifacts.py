@@ -24,7 +24,7 @@ from . import settings, xdist
 from .session import retention_key, running_key
 
 if TYPE_CHECKING:
-    from ..peers.lifecycle import PeerInstance
+    from ..peers.lifecycle import PeerLife
 
 #: Of a directory's name. File systems allow 255 bytes, some 143, and below it are more names.
 _MOST_CHARACTERS = 100
@@ -50,7 +50,7 @@ class TestRun:
         self.nodeid = nodeid
         self.outcomes: dict[str, str] = {}
         #: The lives of peers that went down unasked.
-        self.deaths: list[PeerInstance] = []
+        self.deaths: list[PeerLife] = []
         #: Whether its artifacts have been kept or removed.
         self.over = False
         #: ``DIR/<test>``, when there is something to put there.
@@ -152,7 +152,7 @@ class ArtifactRetention:
                 self._mark.symlink_to(directory.name)
         return directory
 
-    def died(self, life: PeerInstance) -> None:
+    def died(self, life: PeerLife) -> None:
         """Note that a peer went down unasked; may be called twice."""
         if life not in self._run.deaths:
             self._run.deaths.append(life)

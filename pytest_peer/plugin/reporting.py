@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pytest
 
     from ..evidence.output import OutputStream
-    from ..peers.lifecycle import PeerInstance
+    from ..peers.lifecycle import PeerLife
     from .artifacts import CrashReport
 
 #: What a section quotes of a stream; the log file has all of it.
@@ -22,14 +22,14 @@ class Shown:
     def __init__(self) -> None:
         self._sizes: dict[OutputStream, int] = {}
 
-    def start(self, lives: Iterable[PeerInstance]) -> None:
+    def start(self, lives: Iterable[PeerLife]) -> None:
         """Begin a test: earlier output of the peers of wider scopes is not part of it."""
         for life in lives:
             for stream in (life.process.streams.stdout, life.process.streams.stderr):
                 stream.drain()
                 self._sizes[stream] = stream.size
 
-    def sections(self, lives: Iterable[PeerInstance]) -> Iterator[tuple[str, str]]:
+    def sections(self, lives: Iterable[PeerLife]) -> Iterator[tuple[str, str]]:
         """Return titles and texts of sections for new output.
 
         The titles are pytest's own, so ``--show-capture`` applies.
@@ -47,7 +47,7 @@ def add_output(
     item: pytest.Item,
     call: pytest.CallInfo[None],
     output: Iterable[tuple[str, str]],
-    lives: Iterable[PeerInstance],
+    lives: Iterable[PeerLife],
 ) -> None:
     """Add sections for new output, and for the state of the peers if the phase failed."""
     for title, text in output:
@@ -56,14 +56,14 @@ def add_output(
         item.add_report_section(call.when, "peers", _state_section(lives))
 
 
-def add_stacks(report: pytest.TestReport, lives: Iterable[PeerInstance]) -> None:
+def add_stacks(report: pytest.TestReport, lives: Iterable[PeerLife]) -> None:
     """Add a section for the stacks of each peer that runs."""
     occasion = f"{report.nodeid} failed in {report.when}"
     for title, text in _stacks_sections(lives, occasion):
         report.sections.append((f"Captured {title} {report.when}", text))
 
 
-def _stacks_sections(lives: Iterable[PeerInstance], occasion: str) -> Iterator[tuple[str, str]]:
+def _stacks_sections(lives: Iterable[PeerLife], occasion: str) -> Iterator[tuple[str, str]]:
     """Return titles and texts of sections for the stacks of the peers that run.
 
     :param occasion: the heading in their ``stacks.txt``.
@@ -79,7 +79,7 @@ def _stacks_sections(lives: Iterable[PeerInstance], occasion: str) -> Iterator[t
         yield f"stacks [{life.options.name}]", text
 
 
-def _state_section(lives: Iterable[PeerInstance]) -> str:
+def _state_section(lives: Iterable[PeerLife]) -> str:
     """Return two lines for each life of each peer: its state, and the path of its artifacts."""
     return "\n".join(f"{life!r}\n    {life.record.artifacts.path}" for life in lives)
 

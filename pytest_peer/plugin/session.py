@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from ..peers.lifecycle import PeerInstance
+    from ..peers.lifecycle import PeerLife
     from ..peers.supervisor import Supervisor
     from .artifacts import ArtifactRetention, CrashReport
 
@@ -63,7 +63,7 @@ class Scope:
         self._directory: Path | None = None
         self._lock = threading.Lock()  # peers boot on threads of their own
         #: All lives of its peers.
-        self.lives: list[PeerInstance] = []
+        self.lives: list[PeerLife] = []
         self.supervisor: Supervisor = Supervisor(self._place, self)
         config.stash.setdefault(scopes_key, []).append(self)
 
@@ -77,13 +77,13 @@ class Scope:
         """`LifecycleListener.test`."""
         return self._config.stash[running_key].nodeid
 
-    def prepared(self, life: PeerInstance, path: Path) -> None:
+    def prepared(self, life: PeerLife, path: Path) -> None:
         """`LifecycleListener.prepared`."""
         self.lives.append(life)
         if self._name:
             self._retention.used(path)
 
-    def died(self, life: PeerInstance) -> None:
+    def died(self, life: PeerLife) -> None:
         """`LifecycleListener.died`."""
         self._retention.died(life)
         interrupt = self._config.stash.get(interrupt_key, None)
@@ -101,7 +101,7 @@ class Scope:
         self.supervisor.warn_of_deaths()
 
 
-def lives(config: pytest.Config) -> Iterator[PeerInstance]:
+def lives(config: pytest.Config) -> Iterator[PeerLife]:
     """Return all lives of the peers of open scopes that had a process."""
     return (
         life
