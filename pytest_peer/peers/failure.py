@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import resource
+from typing import Any
 
 from ..core.clock import now
 from ..core.errors import BootError, BootTimeout, HandshakeError, PeerDown
@@ -68,13 +69,6 @@ class Record:
         pid = self._process.pid
         return f"peer {self._options.name!r}" + (f" (pid {pid})" if pid is not None else "")
 
-    def in_words(self, state: PeerState) -> str:
-        """Return name, process id and state; for a peer that is down why and after which time."""
-        words = str(state)
-        if state is PeerState.DOWN:
-            words = f"{self.reason} after {self.ended - self._process.start_time:.1f} s"
-        return f"{self._options.name} pid {self._process.pid}: {words}"
-
     def never_started(self, exc: BaseException) -> None:
         """Note why there is no process."""
         self.boot_error = start_error(self._options.name, exc)
@@ -132,27 +126,22 @@ class Record:
 
     def _boot_error(self, stopped: bool, timed_out: bool) -> BootError:
         who, status = f"peer {self._options.name!r}", self._process.exit_status
-        argv, output = self._process.argv, self._process.streams.text()
-        code = status.code if status is not None else None
-        if self._process.unusable is None and timed_out:
-            return BootTimeout(
-                f"{who} did not boot in time and was killed",
-                argv=argv,
-                exit_status=code,
-                output=output,
-                stacks=self.boot_stacks or fault_dumps.aborted(output),
-            )
-        error: type[BootError] = BootError
+        facts: dict[str, Any] = {
+            "argv": self._process.argv,
+            "exit_status": status.code if status is not None else None,
+            "output": self._process.streams.text(),
+        }
         if self._process.unusable is not None:
-            error, what = HandshakeError, f"did not boot: {self._process.unusable}"
-        elif stopped:
-            what = "was stopped while it was booting"
-        elif status is None:
-            what = "did not boot: its process never answered"
-        else:
-            was = "was " if status.signal is not None else ""
-            what = f"did not boot: its process {was}{status}"
-        return error(f"{who} {what}", argv=argv, exit_status=code, output=output)
+            return HandshakeError(f"{who} did not boot: {self._process.unusable}", **facts)
+        if timed_out:
+            facts["stacks"] = self.boot_stacks or fault_dumps.aborted(facts["output"])
+            return BootTimeout(f"{who} did not boot in time and was killed", **facts)
+        if stopped:
+            return BootError(f"{who} was stopped while it was booting", **facts)
+        how = "never answered"
+        if status is not None:
+            how = f"was {status}" if status.signal is not None else str(status)
+        return BootError(f"{who} did not boot: its process {how}", **facts)
 
     def manifest(self, state: PeerState, last_state: PeerState | None = None) -> str:
         """Return the manifest of the peer in that state."""

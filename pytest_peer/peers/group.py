@@ -86,8 +86,11 @@ class PeerGroup(Sequence[Peer]):
     def _values(self, outcomes: Iterable[Outcome]) -> list[Any]:
         """Return the values of all members, or raise what failed."""
         outcomes = list(outcomes)
-        failed = [(exc, peer) for (_, exc), peer in zip(outcomes, self, strict=True) if exc]
-        if failed and all(_is_outcome_of_test(exc) for exc, _ in failed):
+        failed = [
+            (exc, peer) for (_, exc), peer in zip(outcomes, self, strict=True) if exc is not None
+        ]
+        kinds = {(type(exc).__module__, type(exc).__name__) for exc, _ in failed}
+        if failed and kinds <= _OUTCOMES_OF_TESTS:
             raise failed[0][0]  # without a note, which would become part of the reason
         if failed:
             for exc, peer in failed:
@@ -110,16 +113,12 @@ class PeerGroup(Sequence[Peer]):
             if failed is None and not future.wait(left):
                 late.append(peer)
         stacks = record_all([peer.life.stacks for peer in late], "a call timed out")
-        errors = {
-            peer: CallTimeout(
-                f"no answer from {peer.life.record.whom()} within {peer.options.call_timeout:g} s",
-                text,
-            )
-            for peer, text in zip(late, stacks, strict=True)
-        }
+        found = dict(zip(late, stacks, strict=True))
 
         def outcome(peer: Peer, future: PeerFuture, failed: BaseException | None) -> Outcome:
-            failed = failed or errors.get(peer)
+            if peer in found:
+                whom, limit = peer.life.record.whom(), peer.options.call_timeout
+                failed = CallTimeout(f"no answer from {whom} within {limit:g} s", found[peer])
             return future.outcome(0) if failed is None else (None, failed)
 
         return self._values(
@@ -132,7 +131,3 @@ def _outcome(action: Callable[[], Any]) -> Outcome:
         return action(), None
     except Exception as exc:
         return None, exc
-
-
-def _is_outcome_of_test(exc: BaseException) -> bool:
-    return (type(exc).__module__, type(exc).__name__) in _OUTCOMES_OF_TESTS

@@ -98,9 +98,9 @@ class PeerLife:
         self._changed = Event()
         self._lock, self._writing = threading.RLock(), threading.RLock()  # for threads of ours
         self._timers: list[Timer] = []
-        # These change on the event loop only.
         # Whether the link has ended, or there will be none.
         self._link_ended = False
+        # These change on the event loop only.
         # Whether the other of process and link still has time to end by itself.
         self._patient = True
         # Whether the link has ended alone, so that the process had to be killed.
@@ -113,7 +113,11 @@ class PeerLife:
         return transitions.public_state(self.phase, self._before_end)
 
     def __repr__(self) -> str:
-        return f"<Peer {self.record.in_words(self.state)}>"
+        pid, words = self.process.pid, str(self.state)
+        if self.state is PeerState.DOWN:
+            seconds = self.record.ended - self.process.start_time
+            words = f"{self.record.reason} after {seconds:.1f} s"
+        return f"<Peer {self.options.name} pid {pid}: {words}>"
 
     @property
     def excused(self) -> bool:

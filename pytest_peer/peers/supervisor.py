@@ -34,16 +34,15 @@ _abandoned = ""
 
 
 class LifecycleListener(Protocol):
-    """Observe a supervisor's peers. Called on threads of ours, and may not raise."""
+    """Observes a supervisor's peers. Called on threads of ours, and may not raise.
 
-    def test(self) -> str:
-        """Return the test that runs, for the manifest."""
+    `test` returns the test that runs, for the manifest. A peer is `prepared` when the directory of
+    its artifacts, `path`, is there and it is about to be started. It has `died` if nobody asked.
+    """
 
-    def prepared(self, life: PeerLife, path: Path, /) -> object:
-        """Note that a peer is about to be started; `path` is the new directory of its artifacts."""
-
-    def died(self, life: PeerLife, /) -> object:
-        """Note that a peer went down unasked."""
+    def test(self) -> str: ...
+    def prepared(self, life: PeerLife, path: Path, /) -> object: ...
+    def died(self, life: PeerLife, /) -> object: ...
 
 
 class Supervisor:
@@ -87,10 +86,10 @@ class Supervisor:
         :param placed: Returns the options of one peer.
         :raises ExceptionGroup: Some did not boot; the others are stopped.
         """
-        if isinstance(count, bool) or not isinstance(count, int):
-            raise TypeError(f"many: expected a number of peers, got {count!r}")
-        if count < 0:
-            raise ValueError(f"many: expected a number of peers, got {count!r}")
+        is_number = isinstance(count, int) and not isinstance(count, bool)
+        if not is_number or count < 0:
+            error = ValueError if is_number else TypeError
+            raise error(f"many: expected a number of peers, got {count!r}")
         prefix = options.get("name")
         if prefix is not None:
             names.checked(prefix)
@@ -105,18 +104,18 @@ class Supervisor:
         """Start peers that boot at the same time; after an error none of them is left."""
         peers = [Peer(self) for _ in every]
         failures: list[Exception] = []
-        complete = False
-        try:
+        with contextlib.ExitStack() as undo:  # also Ctrl-C, or a time limit, while they boot
+            undo.callback(
+                lambda: shutdown.kill([peer.life for peer in peers if peer.lives.started])
+            )
             for step in (self._begin, self._wait_boot):
                 for peer, options in zip(peers, every, strict=True):
                     try:
                         step(peer, options)
                     except PeerError as exc:
                         failures.append(exc)
-            complete = not failures
-        finally:  # also after Ctrl-C, or a time limit of the test, while they boot
-            if not complete:
-                shutdown.kill([peer.life for peer in peers if peer.lives.started])
+            if not failures:
+                undo.pop_all()
         return peers, failures
 
     def _begin(self, peer: Peer, options: PeerOptions) -> None:
@@ -164,8 +163,7 @@ class Supervisor:
 
     def down(self, life: PeerLife) -> None:
         """Note that a peer is about to be down, with its reason."""
-        record = life.record
-        if not life.excused and record.reason.kind != "boot failed":
+        if not life.excused and life.record.reason.kind != "boot failed":
             self._deaths.append(life)
             if self._listener is not None:
                 self._listener.died(life)
@@ -194,14 +192,9 @@ class Supervisor:
             while True:
                 life = self._deaths.pop(0)
                 if life.options.peer_down != "continue":
-                    record = life.record
-                    warnings.warn(
-                        PeerDownWarning(
-                            f"{record.whom()} went down: {record.reason}; "
-                            f"see {record.artifacts.path}"
-                        ),
-                        stacklevel=3,
-                    )
+                    whom, reason = life.record.whom(), life.record.reason
+                    text = f"{whom} went down: {reason}; see {life.record.artifacts.path}"
+                    warnings.warn(PeerDownWarning(text), stacklevel=3)
 
     def close(self) -> None:
         """Stop all peers at the same time, and start no more.
