@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from . import addresses, launchers, names
-from .start_methods import FORKSERVER, START_METHODS, refusal
+from .start_methods import FORKSERVER, START_METHODS, read_at_start
 from .timeouts import seconds
 
 if TYPE_CHECKING:
@@ -70,7 +70,15 @@ class PeerOptions:
         """Return why a fork server cannot start this peer; empty if it can."""
         if self.address is not None:
             return "connection is TCP, and a forked peer gets its link from the fork server"
-        return refusal(self.exec, self.args, self.post_process_args, self.env)
+        if self.exec != (sys.executable,):
+            return "exec is not the origin's interpreter"
+        if self.args:
+            return "args are read at the start of an interpreter"
+        if self.post_process_args is not None:
+            return "post_process_args changes the start of an interpreter"
+        if names := sorted(read_at_start(self.env)):
+            return f"env has variables that an interpreter reads at its start: {', '.join(names)}"
+        return ""
 
     @property
     def address(self) -> addresses.Address | None:

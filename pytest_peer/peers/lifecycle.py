@@ -29,7 +29,6 @@ of a user's thread, Ctrl-C or a time limit, cannot lose a process, a name or a w
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -50,6 +49,7 @@ from .process import PeerProcess
 from .transitions import Phase
 
 if TYPE_CHECKING:
+    from .lives import Lives
     from .supervisor import Supervisor
 
 __tracebackhide__ = True
@@ -60,40 +60,26 @@ OTHER_END_SECONDS = 1.0
 KILLED = 20.0
 
 
-class ExpectedDeath:
-    """A block that waits for the peer's death, and excuses it."""
-
-    #: The life that has ended in it.
-    life: PeerLife | None = None
-
-
 class PeerLife:
     """One life of a peer. Nothing is done before `start`.
 
-    :param owner: Its `admit` takes the name and makes the directory, or raises, before the process
-        starts; `down` notes the reason before DOWN; `released` forgets the peer.
-    :param expectations: Those who wait for the peer's death, in this life or in the next.
-    :param publish: Called on the boot thread before it starts the process.
+    :param lives: Those of the peer. Their owner's `admit` takes the name and makes the directory, or
+        raises, before the process starts; `down` notes the reason before DOWN; `released` forgets
+        the peer.
     """
 
-    def __init__(
-        self,
-        options: PeerOptions,
-        owner: Supervisor,
-        expectations: set[ExpectedDeath],
-        publish: Callable[[PeerLife], object],
-    ) -> None:
+    def __init__(self, options: PeerOptions, lives: Lives) -> None:
         self.options = options
         self.requests: transitions.Requests = transitions.Requests()
         self.process: PeerProcess = PeerProcess(options, lambda: loop.call_soon(self._see_end))
         self.record: Record = Record(options, self.process)
+        self.owner: Supervisor = lives.owner
         self.client: RpcClient = RpcClient(
-            self.record.whom, owner.mailboxes, lambda: self.stacks.record("a call timed out")
+            self.record.whom, self.owner.mailboxes, lambda: self.stacks.record("a call timed out")
         )
         self.stacks: Stacks = Stacks(self.client.ask_stacks, self.process.local_pid)
-        self.owner: Supervisor = owner
-        self._expectations, self._publish = expectations, publish
         self.phase: Phase = Phase.NEW
+        self._lives = lives
         self._before_end = self.phase
         self._changed = Event()
         self._lock, self._writing = threading.RLock(), threading.RLock()  # for threads of ours
@@ -124,15 +110,14 @@ class PeerLife:
         """Whether the end was asked for, so that no test fails or warns for it."""
         return transitions.is_excused(self.requests, self._expected, self.process.exit_status)
 
-    def start(self, booted: Callable[[], object] | None = None) -> None:
+    def start(self) -> None:
         """Start the process; the boot goes on in the background.
 
-        :param booted: Called when the peer runs or its boot has failed.
         :raises ExecNotFound: There is no such program.
         :raises NameInUse: A peer of that name is alive.
         """
         try:
-            start_thread(partial(self._boot, booted), f"pytest-peer-boot-{self.options.name}")
+            start_thread(self._boot, f"pytest-peer-boot-{self.options.name}")
             self._changed.wait_for(lambda: self.phase > Phase.STARTING, None)
         except BaseException as exc:
             self.kill()
@@ -190,8 +175,10 @@ class PeerLife:
         limit = None if limit is None else limit + KILLED
         if not self._changed.wait_for(lambda: self.phase is Phase.RELEASED, limit):
             # The kernel waits for something, a debugger holds it, or the fault is ours.
+            process = self.process.os_process if self.process.started else None
+            state = str((process and procfs.of_process(process.pid)) or "")
             what = f"{self.record.whom()} was killed and is not gone after {KILLED:g} s"
-            raise PeerDown(": ".join(filter(None, [what, self.process.kernel_state()])))
+            raise PeerDown(f"{what}: {state}" if state else what)
 
     def signal(self, number: int) -> None:
         """Send a signal. If the peer dies of it, that was asked for."""
@@ -211,9 +198,9 @@ class PeerLife:
 
     # On the boot thread
 
-    def _boot(self, booted: Callable[[], object] | None) -> None:
+    def _boot(self) -> None:
         self._advance(Phase.STARTING)
-        self._publish(self)
+        self._lives.publish(self)
         try:
             loop.start()
             if self.requests.kill or self.requests.stop:
@@ -235,9 +222,9 @@ class PeerLife:
         except BaseException:  # a fault of ours: no thread is left waiting
             self.kill()
             raise
-        if booted is not None:
+        if callable(wait_boot := self.options.wait_boot):
             self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, None)
-            booted()
+            self._lives.on_boot(wait_boot)
 
     def _connect(self) -> None:
         if (limit := self.options.boot_limit) is not None:
@@ -287,10 +274,7 @@ class PeerLife:
     def _see_end(self) -> None:
         """Look at a sign of the end; the first one makes it ENDING."""
         if self._advance(Phase.ENDING):  # before the look at what expects it
-            for expectation in tuple(self._expectations):
-                self._expected = True
-                if not self.requests.stop:  # `restart` stops; a block does not wait for that
-                    expectation.life = self
+            self._expected = self._lives.ending(self)
             self._timers.append(loop.call_later(OTHER_END_SECONDS, self._lose_patience))
         if self.process.os_process.exited.is_set() and (self._link_ended or not self._patient):
             self._conclude()

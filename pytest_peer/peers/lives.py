@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..core.errors import PeerDown
 from ..core.options import PeerOptions, checked
 from . import shutdown
-from .lifecycle import ExpectedDeath, PeerLife
+from .lifecycle import KILLED, PeerLife
 from .transitions import Phase
 
 if TYPE_CHECKING:
@@ -18,22 +19,33 @@ if TYPE_CHECKING:
 
 __tracebackhide__ = True
 
+#: Seconds for a death of which a call has learned to be noticed as such; milliseconds mostly.
+_NOTICED = 2.0
+
+
+class ExpectedDeath:
+    """A block that waits for the peer's death, and excuses it."""
+
+    #: The life that has ended in it.
+    life: PeerLife | None = None
+
 
 class Lives:
     """One at a time; while the next is being started, the one before is still the present one.
 
-    :param on_boot: Called by the option ``wait_boot`` that is a callable.
+    :param on_boot: Called with the option ``wait_boot``, if that is a callable, on the boot thread
+        when the peer runs or its boot has failed.
     """
 
     def __init__(
         self, owner: Supervisor, on_boot: Callable[[Callable[..., object]], object]
     ) -> None:
-        #: The blocks that wait for the peer's death, in whichever life it comes.
-        self.expectations: set[ExpectedDeath] = set()
-        self._owner = owner
-        self._on_boot = on_boot
+        self.owner = owner
+        self.on_boot = on_boot
         #: What can be stopped: the life that had a process last, and those begun after it.
         self.stoppable: tuple[PeerLife, ...] = ()
+        # The blocks that wait for the peer's death, in whichever life it comes.
+        self._expectations: set[ExpectedDeath] = set()
         # One for each process: a thread that is not in a forked child may have held the parent's.
         self._turns: dict[int, threading.RLock] = {}
 
@@ -55,16 +67,23 @@ class Lives:
 
         An interrupt or an error leaves none.
         """
-        life = PeerLife(options, self._owner, self.expectations, self._publish)
-        wait = options.wait_boot
-        life.start(functools.partial(self._on_boot, wait) if callable(wait) else None)
+        life = PeerLife(options, self)
+        life.start()
         return life
 
-    def _publish(self, life: PeerLife) -> None:
-        # On the boot thread. From now on this life can be stopped and killed, as others that begin.
-        present = [life for life in self.stoppable if life.process.started][-1:]
-        begun = [life for life in self.stoppable if life.phase < Phase.DOWN and life not in present]
+    def publish(self, life: PeerLife) -> None:
+        """Let a life be stopped and killed from now on; on its boot thread."""
+        present = [each for each in self.stoppable if each.process.started][-1:]
+        begun = [each for each in self.stoppable if each.phase < Phase.DOWN and each not in present]
         self.stoppable = (*present, *begun, life)
+
+    def ending(self, life: PeerLife) -> bool:
+        """Return whether a block expects the end of a life, which begins; on the event loop."""
+        expectations = tuple(self._expectations)
+        for each in expectations:
+            if not life.requests.stop:  # `restart` stops; a block does not wait for that
+                each.life = life
+        return bool(expectations)
 
     def renew(self, changes: Mapping[str, Any]) -> PeerLife:
         """Stop the present life, begin the next, and return it.
@@ -82,3 +101,34 @@ class Lives:
             with self._turns.setdefault(os.getpid(), threading.RLock()):
                 if self.present is ended:
                     return self.begin(options)
+
+    @contextlib.contextmanager
+    def expect_death(self, timeout: float | None) -> Iterator[None]:
+        """Excuse the peer's death in the block; see `Peer.expect_death`."""
+        expectation = ExpectedDeath()
+        stacks = ""
+        try:
+            self._expectations.add(expectation)
+            if (life := self.present).phase >= Phase.ENDING:
+                life.wait_down(KILLED)
+                if expectation.life is None:  # its end had come before the block
+                    raise life.record.down_error()
+            yield
+            # A peer that died in the block and was restarted there has died.
+            if expectation.life is None and not self.present.wait_down(timeout):
+                stacks = self.present.stacks.record("its death was expected")
+        except BaseException as exc:
+            group = exc if isinstance(exc, BaseExceptionGroup) else BaseExceptionGroup("", [exc])
+            if group.subgroup(PeerDown) is not None:
+                self.present.wait_down(_NOTICED)  # a `cast` finds the link closed before that
+            raise
+        finally:
+            self._expectations.discard(expectation)
+        # Looked at again, now that nothing excuses it any more: a death until here was excused.
+        if expectation.life is not None:
+            expectation.life.wait_down(KILLED)  # it has perhaps only begun
+        elif self.present.phase < Phase.DOWN:
+            whom = self.present.record.whom()
+            raise TimeoutError(
+                f"{whom} was expected to die and still runs after {timeout:g} s\n{stacks}"
+            )

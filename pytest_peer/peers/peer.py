@@ -310,7 +310,7 @@ class Peer(Executor):
         :raises PeerDown: The peer was down before the block.
         """
         limit = seconds("timeout", timeout)
-        with shutdown.expected_death(lambda: self.life, self.lives.expectations, limit):
+        with self.lives.expect_death(limit):
             yield self
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

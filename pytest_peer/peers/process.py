@@ -63,9 +63,6 @@ class PeerProcess:
 
         :param directory: The directory of its artifacts.
         :param evidence: The agent's configuration of fault dumps.
-        :raises ExecNotFound: There is no such program.
-        :raises BootError: The fork server could not make it.
-        :raises ValueError: The option ``start_method`` asks for what cannot be.
         """
         self._evidence = evidence
         starter = self._starter = ProcessStarter(self._options, evidence)
@@ -179,11 +176,6 @@ class PeerProcess:
         if pid is None or self.elsewhere or self.os_process.exited.is_set():
             return None
         return pid if procfs.descends(pid, self.os_process.pid) else None
-
-    def kernel_state(self) -> str:
-        """Return what the kernel says about the process; empty if that is unknown."""
-        status = procfs.of_process(self.os_process.pid) if self.started else None
-        return str(status or "")
 
     def signal(self, number: int, *, group: bool = False) -> None:
         """Send a signal to the interpreter, also when a launcher is its parent.

@@ -1,18 +1,13 @@
-"""Ending several peers at the same time, and deaths that a test expects."""
+"""The end of several peers at the same time."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
-from ..core.errors import PeerDown, PeerError
-from .lifecycle import KILLED, ExpectedDeath, PeerLife
-from .transitions import Phase
+from ..core.errors import PeerError
+from .lifecycle import PeerLife
 
 __tracebackhide__ = True
-
-#: Seconds for a death of which a call has learned to be noticed as such; milliseconds mostly.
-_NOTICED = 2.0
 
 
 def stop(lives: Sequence[PeerLife], *, wait_closed: bool = False) -> None:
@@ -49,43 +44,3 @@ def _wait(lives: Sequence[PeerLife]) -> None:
         raise failures[0]
     if failures:
         raise ExceptionGroup("peers are not gone", failures)
-
-
-@contextlib.contextmanager
-def expected_death(
-    present: Callable[[], PeerLife],
-    expectations: set[ExpectedDeath],
-    timeout: float | None,
-) -> Iterator[None]:
-    """Excuse the peer's death in the block; see `Peer.expect_death`.
-
-    :param present: Returns the peer's present life; `restart` begins another.
-    :param expectations: The peer's.
-    """
-    expectation = ExpectedDeath()
-    stacks = ""
-    try:
-        expectations.add(expectation)
-        if (life := present()).phase >= Phase.ENDING:
-            life.wait_down(KILLED)
-            if expectation.life is None:  # its end had come before the block
-                raise life.record.down_error()
-        yield
-        # A peer that died in the block and was restarted there has died.
-        if expectation.life is None and not present().wait_down(timeout):
-            stacks = present().stacks.record("its death was expected")
-    except BaseException as exc:
-        group = exc if isinstance(exc, BaseExceptionGroup) else BaseExceptionGroup("", [exc])
-        if group.subgroup(PeerDown) is not None:
-            present().wait_down(_NOTICED)  # a `cast` finds the link closed before that is noticed
-        raise
-    finally:
-        expectations.discard(expectation)
-    # Looked at again, now that nothing excuses it any more: a death until here was excused.
-    if expectation.life is not None:
-        expectation.life.wait_down(KILLED)  # it has perhaps only begun
-    elif present().phase < Phase.DOWN:
-        whom = present().record.whom()
-        raise TimeoutError(
-            f"{whom} was expected to die and still runs after {timeout:g} s\n{stacks}"
-        )
