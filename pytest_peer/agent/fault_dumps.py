@@ -53,7 +53,7 @@ def begin(config):
         pass  # a peer works without
 
 
-def prewarm():
+def rehearse():
     """Do the same with stderr, and undo it; see `agent.forkserver.prewarm`."""
     faulthandler.enable(file=2)
     faulthandler.register(_signal.SIGRTMAX, file=2, chain=False)

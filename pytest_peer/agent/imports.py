@@ -14,36 +14,35 @@ from _frozen_importlib_external import _LoaderBasics, decode_source, spec_from_f
 from typing import Any
 
 from ..link.protocol import codec
+from ..link.protocol.module_aliases import place_of
 from . import assertions, resources
 
 #: In front of the path of a package that came over the link: no file here is a part of it.
 ELSEWHERE = "origin:"
+#: What the stubs stand for. A peer may have it installed.
+_OURS = "pytest_peer"
 
 
 class Modules:
-    """Finds the origin's modules.
+    """Finds the origin's modules, from its creation on.
 
     :param ask: sends a request to the origin and returns the reply.
+    :param same: whether the environment is the origin's. Then no request for an unknown module can
+        succeed.
     :param sees: whether the origin's environment is on this machine. Then a package that is not
         installed in the peer's is missing on purpose.
     :param stubs: modules for a peer that does not find them by itself, as in `update`.
     """
 
-    def __init__(self, ask, sees, stubs):
+    def __init__(self, ask, same, sees, stubs):
         self._ask = ask
-        self._sees = sees
-        self._table = dict(stubs)
-        self._asks = True
-
-    def install(self, same):
-        """Let the import system use the two finders.
-
-        :param same: whether the environment is the origin's. Then no request for an unknown module
-            can succeed.
-        """
         self._asks = not same
-        finders: Any = sys.meta_path
-        finders[:] = [_finder(self._first), *finders, _finder(self._last)]
+        self._sees = sees
+        self._stubs = stubs
+        self._table = dict(stubs)
+        self._finders: Any = [_finder(self._first), _finder(self._last)]
+        sys.meta_path.insert(0, self._finders[0])
+        sys.meta_path.append(self._finders[1])
 
     def update(self, data):
         """Take the modules that the origin has imported; on the thread that reads the link."""
@@ -59,8 +58,25 @@ class Modules:
                 codec.conflicting_modules[name] = module, text % (name, entry["file"], known)
 
     def _first(self, name):
+        if name == _OURS and self._stubs:
+            return self._installed()
         entry = self._table.get(name)
         return self._named(name, entry) if entry is not None and entry["first"] else None
+
+    def _installed(self):
+        # Not the origin's, whose dependencies are missing here: a directory of its ``sys.path``, or
+        # the current one, may contain it.
+        from importlib.machinery import PathFinder
+
+        package = os.path.dirname(self._stubs[_OURS]["file"])
+        origins = os.path.realpath(os.path.dirname(package))
+        own = [entry for entry in sys.path if os.path.realpath(entry) != origins]
+        for finder in list(sys.meta_path):
+            path = own if finder is PathFinder else None
+            spec = finder.find_spec(_OURS, path) if finder not in self._finders else None
+            if spec is not None and spec.origin:  # a mere directory of that name has none
+                return spec
+        return self._last(_OURS)
 
     def _last(self, name):
         entry = self._table.get(name)
@@ -169,15 +185,6 @@ class SentLoader(_LoaderBasics):
         if self._entry["search"] is None:
             return None
         return resources.Resource(self._entry["search"][0], self._ask)
-
-
-def place_of(path):
-    """Return what identifies a file among those of this name on all machines, or ``None``."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return (found.st_dev, found.st_ino)
 
 
 def _is_here(entry):

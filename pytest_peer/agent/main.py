@@ -9,12 +9,12 @@ from typing import Any
 
 from ..link.protocol import framing, messages
 from ..link.protocol.messages import split_mailbox
+from ..link.protocol.module_aliases import place_of
 from ..link.protocol.receiver import FrameReceiver
-from ..link.protocol.sender import SMALL, MessageSender
+from ..link.protocol.sender import MessageSender
 from ..link.protocol.streams import stream_over
 from . import assertions, call_warnings, dispatch, fault_dumps, runtime
-from .imports import Modules, place_of
-from .requests import RequestSender
+from .imports import Modules
 
 #: Execnet's code of the message that asks for a task, whose code the agent does not look at.
 CHANNEL_EXEC = 3
@@ -49,10 +49,6 @@ def prepare(reader, write_fd, config):
             # So that the last output before a crash is in the pipe and not in a buffer.
             stream.reconfigure(line_buffering=True)
     _agent = Agent(reader, write_fd, config)
-    if config["stubs"]:
-        from .stubs import finder  # only such peers have it
-
-        sys.meta_path.insert(0, finder.InstalledFinder(config["stubs"]["pytest_peer"]["file"]))
     return _agent
 
 
@@ -86,15 +82,15 @@ class Agent:
             config["name"], config["by_value"], config["locals"]
         )
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
-        self._requests = RequestSender(self._runtime, self._dispatcher.reader)
-        assertions.ask = self._requests.ask
+        self._runtime.reader = self._dispatcher.reader
+        assertions.ask = self._runtime.ask
         place = config["environment"]
         self._modules = Modules(
-            self._requests.ask,
+            self._runtime.ask,
+            config["replace_path"],
             place is not None and place_of(place[0]) == place[1],
-            config["stubs"] or (),
+            config["stubs"] or {},
         )
-        self._modules.install(config["replace_path"])
         call_warnings.install(self._own_files)
         self._sender: Any = None
         self._pid = os.getpid()
@@ -112,7 +108,7 @@ class Agent:
         self._stream.limit_reads()
         self._guarded(self._receiver.take)
 
-    def prewarm(self):
+    def rehearse(self):
         """Run the one call that has come, beside the main loop."""
         self.open()
         self._dispatcher.run_arrived()
@@ -122,8 +118,7 @@ class Agent:
         """Take the channel of the only task. Execnet sends nothing else that matters here."""
         if code != CHANNEL_EXEC:
             return
-        sender = framing.Sender(self._stream, channel, SMALL)
-        self._sender = MessageSender(sender.send, self._stream.wait_writable)
+        self._sender = MessageSender(self._stream, channel)
         self._runtime.enqueue = self._sender.enqueue
         self._sender.enqueue(messages.READY, 0, b"")
 
@@ -153,7 +148,7 @@ class Agent:
             name, payload = split_mailbox(payload)
             self._runtime.mailboxes[name].deliver(payload)
         elif kind == messages.RESPONSE:
-            self._requests.received(ident, payload)
+            self._runtime.responded(ident, payload)
         elif kind == messages.MODULES:
             self._modules.update(payload)
         elif kind == messages.STACKS:

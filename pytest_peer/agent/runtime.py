@@ -1,11 +1,21 @@
-"""What the parts of the agent share, and `pytest_peer.here` shows to the user."""
+"""What the parts of the agent share: names, requests to the origin, and what `here` shows."""
 
+import _thread
 import itertools
+import os
+import threading
 from typing import Any
 
 from ..link.protocol import codec, messages
 from ..link.protocol.mailbox import Mailboxes
 from ..link.protocol.messages import snapshot, with_mailbox
+
+#: The origin needs milliseconds to respond.
+_SECONDS = 60.0
+
+
+class NoResponse(ImportError):
+    """The origin did not respond. An import error, because the requests are for modules."""
 
 
 class Origin:
@@ -16,8 +26,6 @@ class Origin:
 
     def send(self, mailbox, message):
         """Put `message` into the origin's mailbox of that name; see `pytest_peer.here`."""
-        if not isinstance(mailbox, str):
-            raise TypeError("mailbox: expected a name, got %r" % (mailbox,))
         try:
             data = snapshot(
                 codec.pack(message, self._runtime.by_value, codec.big_buffers((message,)))
@@ -45,6 +53,45 @@ class Runtime:
         self.mailboxes = Mailboxes(_rebuilt)
         self.origin = Origin(self)
         self.enqueue: Any = None  # set when the link is up
+        self.reader: Any = None  # the `LinkReader`, which must read while the main thread waits
+        self._waiting = {}
+        self._pid = os.getpid()
+
+    def ask(self, what, *args):
+        """Return the origin's response to a request, on any thread but the one that reads the link.
+
+        :raises NoResponse: there is none.
+        """
+        if os.getpid() != self._pid or self.enqueue is None:
+            raise NoResponse(
+                "a forked child of a peer cannot ask the origin for %s %s" % (what, args[0])
+            )
+        over = _thread.allocate_lock()
+        over.acquire()
+        slot: list[Any] = [over, None]  # the response comes into the second place
+        ident = next(self.ids)
+        self._waiting[ident] = slot
+        try:
+            self.enqueue(messages.REQUEST, ident, codec.dumps((what, args), self.by_value))
+            on_main = threading.get_ident() == threading.main_thread().ident
+            if on_main and not self.reader.hand_over():
+                raise NoResponse("there is no thread that could read the response")
+            if not over.acquire(True, _SECONDS):
+                raise NoResponse(
+                    "the origin has not sent %s %s within %d s" % (what, args[0], _SECONDS)
+                )
+        except OSError as exc:
+            raise NoResponse("the link is gone") from exc
+        finally:
+            self._waiting.pop(ident, None)
+        return codec.loads(slot[1])
+
+    def responded(self, ident, payload):
+        """Take a response; on the thread that reads the link."""
+        slot = self._waiting.get(ident)
+        if slot is not None:
+            slot[1] = payload
+            slot[0].release()
 
 
 def public(name, otherwise):

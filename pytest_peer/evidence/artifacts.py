@@ -1,13 +1,23 @@
-"""The directory in which a peer's evidence is kept."""
+"""The directory in which a peer's evidence is kept, and its ``manifest.json``."""
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from ..core.options import PeerOptions
+from ..core.states import DownReason, signal_name
+
+# Bound at import: a test may replace `json.dumps` while peers boot and die.
+# Without `indent`: the C encoder does not support it, and the Python one is slow.
+_encode = json.JSONEncoder(default=repr).encode
 
 
 def new(parent: Path, name: str, make: Callable[[Path], object] = Path.mkdir) -> Path:
@@ -19,14 +29,15 @@ def new(parent: Path, name: str, make: Callable[[Path], object] = Path.mkdir) ->
     :raises OSError: it cannot be made.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    for number in itertools.count(1):
-        path = parent / (name if number == 1 else f"{name}.{number}")
+    number, path = 1, parent / name
+    while True:
         try:
             make(path)
         except FileExistsError:
-            continue
-        return path
-    raise AssertionError("the loop has no end")
+            number += 1
+            path = parent / f"{name}.{number}"
+        else:
+            return path
 
 
 class Artifacts:
@@ -58,3 +69,38 @@ class Artifacts:
         """Remove a temporary directory; one that the user asked for stays."""
         if self.temporary:
             shutil.rmtree(self.path, ignore_errors=True)
+
+
+def manifest_text(
+    options: PeerOptions,
+    *,
+    started: float,
+    ended: float | None,
+    reason: DownReason | None,
+    **facts: Any,
+) -> str:
+    """Return what helps after the death of a peer, as JSON with a line for each key.
+
+    :param started: as ``time.time``, like `ended`; the manifest has UTC.
+    :param facts: more that the manifest has under the same names.
+    """
+    content = {
+        "name": options.name,
+        "node": f"{options.name}@{options.host}",
+        **facts,
+        "env": dict(options.env),
+        "options": {
+            field.name: getattr(options, field.name) for field in dataclasses.fields(options)
+        },
+        "started": _iso(started),
+        "ended": _iso(ended) if ended else None,
+        "kind": reason.kind if reason else None,
+        "exit_status": reason.exit_status if reason else None,
+        "signal": signal_name(reason.signal) if reason and reason.signal else None,
+    }
+    lines = [f"  {_encode(key)}: {_encode(value)}" for key, value in content.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import itertools
 import os
 import re
 import shutil
@@ -35,7 +36,11 @@ def collect(process: Crashed, directory: Path) -> str:
     except OSError:
         return "none looked for: this system does not say where it puts them"
     core = _newest(process, pattern) if not pattern.startswith("|") else None
-    return str(_moved(core, directory)) if core else reason_for_none(process, pattern)
+    if core is None:
+        return reason_for_none(process, pattern)
+    with contextlib.suppress(OSError):  # no room
+        core = Path(shutil.move(core, directory / "core"))
+    return str(core)
 
 
 def paths(process: Crashed, pattern: str) -> list[str]:
@@ -67,26 +72,13 @@ def reason_for_none(process: Crashed, pattern: str) -> str:
 
 def _newest(process: Crashed, pattern: str) -> Path | None:
     cores = []
-    for name in (name for each in paths(process, pattern) for name in glob.glob(each)):
+    for name in itertools.chain.from_iterable(map(glob.glob, paths(process, pattern))):
         with contextlib.suppress(OSError):
             written = os.stat(name).st_mtime
-            if written >= process.started - _CLOCKS and _is_core(name):
-                cores.append((written, name))
+            if written >= process.started - _CLOCKS and os.path.isfile(name):
+                with open(name, "rb") as file:
+                    head = file.read(18)
+                # ELF, and of the type ET_CORE (elf(5)), in either byte order: no other file.
+                if head.startswith(b"\x7fELF") and head[16:] in (b"\4\0", b"\0\4"):
+                    cores.append((written, name))
     return Path(max(cores)[1]) if cores else None
-
-
-def _is_core(name: str) -> bool:
-    """Return whether a file is a core, rather than a file of the user's with such a name."""
-    if not os.path.isfile(name):
-        return False
-    with open(name, "rb") as file:
-        head = file.read(18)
-    # ELF, and of the type ET_CORE (elf(5)), in either byte order.
-    return head.startswith(b"\x7fELF") and head[16:] in (b"\4\0", b"\0\4")
-
-
-def _moved(core: Path, directory: Path) -> Path:
-    try:
-        return Path(shutil.move(core, directory / "core"))
-    except OSError:  # no room
-        return core

@@ -10,8 +10,10 @@ import os
 import re
 import resource
 import signal
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from ..core.clock import monotonic, sleep
 from ..launch import procfs
@@ -33,15 +35,14 @@ _QUIET = 0.25
 _MOST_BYTES = 1 << 16
 
 _FRAME = re.compile(r'^  File "(?P<file>.*)", line \S+ in (?P<function>.*)$')
-_THREAD = re.compile(r"^(?:Current thread|Thread) ")
+_THREADS = re.compile(r"^(?=Current thread |Thread )", re.MULTILINE)
 _ABORTED = "Fatal Python error: Aborted"
 _IN_C = "  in a function written in C, called by a call"
 _NO_FRAME = "  <no Python frame>"
 #: Our functions that call the user's.
 _CALLERS = ("_run", "_drive")
 
-
-# Signals
+T = TypeVar("T")
 
 
 def dump(pid: int, path: Path, deadline: float) -> str:
@@ -50,24 +51,14 @@ def dump(pid: int, path: Path, deadline: float) -> str:
     :param pid: of a process for which `procfs.descends` from one of ours is true.
     :param path: the file into which the process writes.
     :param deadline: of ``time.monotonic``.
+    :raises OSError: the file is gone.
     """
-    try:
-        size = path.stat().st_size
-        process = os.pidfd_open(pid)  # unlike its number, this stays with the process
-    except (AttributeError, OSError):
+    size = path.stat().st_size
+    if NUMBER is None:
         return ""
-    try:
-        status = procfs.of_process(pid)
-        # Without a handler the signal would kill the process. (A process that executes another
-        # program at this very moment is not protected.)
-        if NUMBER is None or status is None or status.stopped or not status.catches(NUMBER):
-            return ""
-        blocking = procfs.threads_blocking(pid, NUMBER)
-        signal.pidfd_send_signal(process, NUMBER)
-    except OSError:  # it has ended
+    blocking = _send(pid, NUMBER, partial(procfs.threads_blocking, pid, NUMBER))
+    if blocking is None:
         return ""
-    finally:
-        os.close(process)
     _wait_written(pid, NUMBER, blocking, path, deadline)
     with path.open("rb") as file:
         file.seek(size)
@@ -79,23 +70,37 @@ def abort(pid: int) -> bool:
 
     Return whether the signal was sent.
     """
-    try:
-        process = os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        return False
-    try:
-        status = procfs.of_process(pid)
-        if status is None or status.stopped or not status.catches(signal.SIGABRT):
-            return False
+
+    def forbid_core() -> bool:
         # A limit of 0 prevents files, but only 1 prevents cores that go to a program (core(5)).
         _, hard = resource.prlimit(pid, resource.RLIMIT_CORE)
         resource.prlimit(pid, resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
-        signal.pidfd_send_signal(process, signal.SIGABRT)
+        return True
+
+    return bool(_send(pid, signal.SIGABRT, forbid_core))
+
+
+def _send(pid: int, number: int, prepare: Callable[[], T]) -> T | None:
+    """Call `prepare` and send a signal, if the process handles it; return the result of the call.
+
+    Without a handler the signal would kill the process. (A process that executes another program
+    at this very moment is not protected.)
+    """
+    try:
+        process = os.pidfd_open(pid)  # unlike its number, this stays with the process
+    except (AttributeError, OSError):
+        return None
+    try:
+        status = procfs.of_process(pid)
+        if status is None or status.stopped or not status.catches(number):
+            return None
+        prepared = prepare()
+        signal.pidfd_send_signal(process, number)
     except OSError:  # it has ended
-        return False
+        return None
     finally:
         os.close(process)
-    return True
+    return prepared
 
 
 def _wait_written(pid: int, number: int, blocking: set[str], path: Path, deadline: float) -> None:
@@ -120,15 +125,10 @@ def _wait_written(pid: int, number: int, blocking: set[str], path: Path, deadlin
         sleep(_POLL)
 
 
-# Files
-
-
 def crash_text(directory: Path) -> str:
     """Return what faulthandler wrote in a crash; empty if there is nothing."""
     try:
-        with (directory / CRASH).open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _MOST_BYTES))
-            text = file.read().decode("utf-8", "backslashreplace")
+        text = (directory / CRASH).read_bytes()[-_MOST_BYTES:].decode("utf-8", "backslashreplace")
     except OSError:  # the peer never opened it
         return ""
     return readable(text, own_files())
@@ -145,13 +145,10 @@ def add_to_crash(directory: Path, line: str) -> None:
 def tidy(directory: Path) -> None:
     """Remove the files that are of no use after the end of the peer."""
     with contextlib.suppress(OSError):
-        (directory / THREADS).unlink()
-    with contextlib.suppress(OSError):
         if (directory / CRASH).stat().st_size == 0:
             (directory / CRASH).unlink()
-
-
-# Text; pure
+    with contextlib.suppress(OSError):
+        (directory / THREADS).unlink()
 
 
 def readable(text: str, own_files: Collection[str]) -> str:
@@ -159,11 +156,9 @@ def readable(text: str, own_files: Collection[str]) -> str:
 
     :param own_files: the files of our code in the peer.
     """
-    head, *threads = _split(text)
-    kept = [shown for thread in threads if (shown := _shown(thread, own_files))]
-    if not kept:
-        return text.strip()
-    return "\n\n".join(filter(None, ["\n".join(head).strip(), *kept]))
+    head, *threads = _THREADS.split(text)
+    kept = [_shown(thread.splitlines(), own_files) for thread in threads]
+    return "\n\n".join(filter(None, [head.strip(), *kept])) if any(kept) else text.strip()
 
 
 def aborted(output: str) -> str:
@@ -172,36 +167,20 @@ def aborted(output: str) -> str:
     return (found + after).strip() if found else ""
 
 
-def _split(text: str) -> list[list[str]]:
-    parts: list[list[str]] = [[]]
-    for line in text.splitlines():
-        if _THREAD.match(line):
-            parts.append([])
-        parts[-1].append(line)
-    return parts
-
-
 def _shown(thread: list[str], own_files: Collection[str]) -> str:
+    """Return a thread with the frames of the user's; empty if it is ours and in no call."""
     frames = [_FRAME.match(line) for line in thread]
     ours = [frame is not None and frame["file"] in own_files for frame in frames]
-    called = [
-        index
-        for index, frame in enumerate(frames)
-        if ours[index] and frame is not None and frame["function"] in _CALLERS
-    ]
-    if (any(ours) and not called) or _NO_FRAME in thread:
-        return ""  # a thread of ours that is in no call, or has just started
-    lines = thread
-    if called:
-        # The most recent call is first, so the frames below our caller are ours too, or the
-        # interpreter's.
-        end = next((i for i, frame in enumerate(frames) if frame is None and i > called[0]), None)
-        below = [] if end is None else thread[end:]
-        # So are the frames that decode a call and send its reply; but decoding may import modules
-        # of the user's.
-        theirs = [i for i in range(1, called[0]) if not ours[i]]
-        if not theirs and called[0] > 1:
+    calls = [i for i, frame in enumerate(frames) if ours[i] and frame and frame[2] in _CALLERS]
+    if (any(ours) and not calls) or _NO_FRAME in thread:  # the second has just started
+        return ""
+    # The most recent call is first. Below our caller are frames of ours and of the interpreter,
+    # above it those that decode a call and send its reply; decoding may import the user's modules.
+    end = calls[0] if calls else len(thread)
+    lines = [line for line, own in zip(thread[:end], ours, strict=False) if not own]
+    if len(lines) == 1:
+        if end > 1:
             return ""
-        shown = thread[: theirs[-1] + 1] if theirs else [thread[0], _IN_C]
-        lines = shown + below
+        lines.append(_IN_C)
+    lines += [line for line, frame in zip(thread[end:], frames[end:], strict=True) if not frame]
     return "\n".join(lines).rstrip()

@@ -8,11 +8,8 @@ it hands out the reply.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
-import struct
-import termios
 import threading
 from functools import partial
 from pathlib import Path
@@ -34,7 +31,8 @@ _MOST_BYTES = 32 << 20
 _KEPT_BYTES = 1 << 18
 #: Seconds between checks of a file for which someone waits: the kernel does not report its growth.
 _FILE_POLL_SECONDS = 0.02
-_READ_SIZE = 1 << 16
+#: No pipe has more, unless root has changed fs.pipe-max-size.
+_MOST_IN_A_PIPE = 1 << 20
 _Bytes = bytes  # in `OutputStream` that is the property
 #: `wait_for` looks this far back from what it has seen, for matches that came in pieces.
 _OVERLAP = 1 << 16
@@ -63,7 +61,8 @@ class OutputStream:
         self.path = log
 
     def watch(self) -> None:
-        loop.add(self._fd, self._ready)
+        if self._pipe is not None:
+            loop.add(self._fd, self._ready)
 
     @property
     def bytes(self) -> bytes:
@@ -130,7 +129,7 @@ class OutputStream:
             left = None if deadline is None else deadline - monotonic()
             if closed or (left is not None and left <= 0):
                 why = "the peer is down" if closed else f"not within {limit:g} s"
-                tail = quoted("last output", self._tail())
+                tail = quoted("last output", self.text_since(self.size - 8192))
                 raise TimeoutError(f"{regex.pattern!r} was not written: {why}\n{tail}")
             self._changed.wait_for(partial(self._differs, end), self._nap(left))
 
@@ -142,37 +141,31 @@ class OutputStream:
             return left
         return _FILE_POLL_SECONDS if left is None else min(_FILE_POLL_SECONDS, left)
 
-    def _tail(self) -> str:
-        return self.text_since(self.size - 8192)
-
     def drain(self) -> None:
         """Read the bytes that are in the pipe now.
 
         No more: a peer that never stops writing would hold the reader here.
         """
         with self._lock:
-            if self._closed or self._pipe is None:
-                return
-            count = fcntl.ioctl(self._fd, termios.FIONREAD, b"\0\0\0\0")
-            waiting = struct.unpack("i", count)[0]
-            while waiting > 0:
-                waiting -= self._read(min(waiting, _READ_SIZE)) or waiting
+            if not self._closed and self._pipe is not None:
+                self._read()
 
     def _ready(self) -> None:
         with self._lock:
-            if not self._closed and self._read(_READ_SIZE) == 0:
+            if not self._closed and not self._read():
                 loop.remove(self._fd)
 
-    def _read(self, size: int) -> int:
+    def _read(self) -> bool:
+        """Read once; return whether more may come."""
         try:
-            data = os.read(self._fd, size)
+            data = os.read(self._fd, _MOST_IN_A_PIPE)
         except BlockingIOError:
-            return -1
+            return True
         if data:
             with contextlib.suppress(OSError):  # a full disk must not take the link down
                 self._log.write(data)
             self._changed.wake()
-        return len(data)
+        return bool(data)
 
     def disown(self, null_fd: int) -> None:
         """Give up the pipe in a forked child: reading it would take bytes from the parent."""
@@ -202,6 +195,8 @@ class OutputStream:
 class InputStream:
     """The peer's stdin. Only the event loop writes to it and closes it."""
 
+    _closed = "the peer's stdin is closed"
+
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe = pipe
         self._fd = pipe.fileno()
@@ -217,7 +212,7 @@ class InputStream:
         """
         data = text.encode() if isinstance(text, str) else bytes(text)
         if self._ending:
-            raise BrokenPipeError("the peer's stdin is closed")
+            raise BrokenPipeError(self._closed)
         loop.call(partial(self._write, data))
 
     def close(self) -> None:
@@ -244,7 +239,7 @@ class InputStream:
 
     def _write(self, more: bytes = b"") -> None:
         if self._pipe.closed:  # the number of its descriptor may be another's
-            raise BrokenPipeError("the peer's stdin is closed")
+            raise BrokenPipeError(self._closed)
         self._waiting += more
         try:
             while self._waiting:

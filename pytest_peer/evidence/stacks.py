@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -16,7 +21,6 @@ from ..core.worker import start_thread
 from ..launch import procfs
 from ..launch.bootstrap import own_files
 from .fault_dumps import CRASH, NUMBER, THREADS, abort, dump, readable
-from .native import native_stacks
 
 __tracebackhide__ = True
 
@@ -34,6 +38,13 @@ SECONDS = 7.0
 _SECONDS_OF_SEVERAL = 3.0
 #: Seconds by which the threads that ask several peers may be late.
 _LATE_SECONDS = 1.0
+#: Programs that show the frames of C code too, in the order in which they are tried.
+_TOOLS = (("py-spy", "dump", "--native", "--pid"), ("pystack", "remote", "--native-all"))
+#: Seconds for one of them. It reads the symbols of every library that the process has loaded, which
+#: takes a second or two where there are many.
+_NATIVE_SECONDS = 5.0
+#: The tools keep a processor busy; too many at once would all be late.
+_turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
 
 
 class Stacks:
@@ -134,11 +145,10 @@ class Stacks:
         moment = datetime.now(UTC).isoformat(timespec="milliseconds")
         if self._directory is None:
             return
-        try:
-            with (self._directory / "stacks.txt").open("a", encoding="utf-8") as file:
-                file.write(f"== {moment} {occasion}\n{text}\n\n")
-        except OSError:
-            pass  # a full disk, or a removed directory
+        path = self._directory / "stacks.txt"
+        # A full disk, or a removed directory.
+        with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as file:
+            file.write(f"== {moment} {occasion}\n{text}\n\n")
 
 
 def record_all(every: Sequence[Stacks], occasion: str) -> list[str]:
@@ -152,9 +162,54 @@ def record_all(every: Sequence[Stacks], occasion: str) -> list[str]:
         found[index] = every[index].record(occasion, _SECONDS_OF_SEVERAL)
 
     deadline = monotonic() + _SECONDS_OF_SEVERAL + _LATE_SECONDS
-    threads = [
-        start_thread(partial(take, index), "pytest-peer-stacks") for index in range(len(every))
-    ]
-    for thread in threads:
+    tasks = [partial(take, index) for index in range(len(every))]
+    for thread in [start_thread(task, "pytest-peer-stacks") for task in tasks]:
         thread.join(max(0.0, deadline - monotonic()))
     return list(found)
+
+
+def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
+    """Return whether a tool found stacks, and these or why it did not; no text without a tool.
+
+    :param deadline: of ``time.monotonic``.
+    """
+    command = _command()
+    if command is None:
+        return False, ""
+    name = os.path.basename(command[0])
+    deadline = min(deadline, monotonic() + _NATIVE_SECONDS)
+    if not _turns.acquire(timeout=max(0.0, deadline - monotonic())):
+        return False, f"{name}: no time left"
+    limit = max(0.0, deadline - monotonic())
+    try:
+        done = subprocess.run(
+            [*command, str(pid)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False, f"{name}: no answer within {limit:.1f} s"
+    except OSError as exc:
+        return False, f"{name}: {exc.strerror or exc}"
+    finally:
+        _turns.release()
+    text = _decoded(done.stdout)
+    if done.returncode != 0 or not text:
+        why = " ".join(_decoded(done.stderr).split()) or f"exit status {done.returncode}"
+        return False, f"{name}: {why}"
+    return True, f"{name}:\n{text}"
+
+
+def _command() -> list[str] | None:
+    beside = os.path.dirname(sys.executable)  # of an environment that is not activated
+    for program, *arguments in _TOOLS:
+        found = shutil.which(program) or shutil.which(program, path=beside)
+        if found is not None:
+            return [found, *arguments]
+    return None
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace").strip()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 from pathlib import Path
-from typing import IO
 
 from ..core.unraisable import run_all
 from .output import InputStream, OutputStream
@@ -17,40 +17,35 @@ class StandardStreams:
     :param directory: where the output is logged.
     """
 
-    stdin: InputStream
-    stdout: OutputStream
-    stderr: OutputStream
-    #: Of stdout and stderr.
-    descriptors: tuple[int, ...] = ()
-
     def __init__(self, directory: Path) -> None:
-        self._logs = directory / "stdout.log", directory / "stderr.log"
         #: What the process gets as 0, 1 and 2; not inheritable.
         self.theirs: list[int] = []
-        self._ours: list[IO[bytes]] = []
-        try:
-            self._make()
-        except BaseException:
-            self.close()
-            raise
+        #: Of stdout and stderr.
+        self.descriptors: tuple[int, ...] = ()
+        self._poll = select.poll()
+        with contextlib.ExitStack() as made:
+            made.callback(self.close_theirs)
+            self.stdin = self._input()
+            made.callback(self.stdin.abandon)
+            self.stdout = self._output(directory / "stdout.log")
+            made.callback(self.stdout.close)
+            self.stderr = self._output(directory / "stderr.log")
+            made.pop_all()
 
-    def _make(self) -> None:
-        for mode in ("wb", "rb", "rb"):
-            read, write = os.pipe()
-            ours, theirs = (write, read) if mode == "wb" else (read, write)
-            self.theirs.append(theirs)
-            self._ours.append(os.fdopen(ours, mode, buffering=0))
+    def _input(self) -> InputStream:
+        theirs, ours = os.pipe()
+        self.theirs.append(theirs)
+        return InputStream(os.fdopen(ours, "wb", buffering=0))
+
+    def _output(self, log: Path) -> OutputStream:
+        ours, theirs = os.pipe()
+        self.theirs.append(theirs)
+        self.descriptors += (ours,)
+        self._poll.register(ours, select.POLLIN)
+        return OutputStream(os.fdopen(ours, "rb", buffering=0), log)
 
     def open(self) -> None:
-        stdin, stdout, stderr = self._ours
-        self.stdin = InputStream(stdin)
-        self.stdout = OutputStream(stdout, self._logs[0])
-        self.stderr = OutputStream(stderr, self._logs[1])
-        self._ours = []
-        self.descriptors = (stdout.fileno(), stderr.fileno())
-        self._poll = select.poll()
-        for fd in self.descriptors:
-            self._poll.register(fd, select.POLLIN)
+        """Begin to read."""
         self.stdout.watch()
         self.stderr.watch()
 
@@ -84,39 +79,26 @@ class StandardStreams:
 
     def close(self) -> None:
         self.close_theirs()
-        for file in self._ours:
-            file.close()
-        if hasattr(self, "stderr"):
-            run_all(self.stdin.abandon, self.stdout.close, self.stderr.close)
+        run_all(self.stdin.abandon, self.stdout.close, self.stderr.close)
 
 
 class DetachedStreams(StandardStreams):
     """No input, and two files that the process writes to itself."""
 
-    def _make(self) -> None:
+    def _input(self) -> InputStream:
         self.theirs.append(os.open(os.devnull, os.O_RDONLY))
-        for path in self._logs:
-            self.theirs.append(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
+        return _NoInput()
 
-    def open(self) -> None:
-        self.stdin: InputStream = _NoInput()
-        self.stdout: OutputStream = OutputStream(None, self._logs[0])
-        self.stderr: OutputStream = OutputStream(None, self._logs[1])
-
-    def drain(self) -> None:
-        """Do nothing: the files are read when they are asked for."""
+    def _output(self, log: Path) -> OutputStream:
+        self.theirs.append(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
+        return OutputStream(None, log)
 
 
 class _NoInput(InputStream):
     """The stdin of a detached peer, which reads an end of file."""
 
+    _closed = "a detached peer has no stdin: it reads an end of file there"
+
     def __init__(self) -> None:
         super().__init__(os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb", buffering=0))
         self.close()
-
-    def write(self, text: str | bytes) -> None:  # noqa: ARG002 - the signature of every stdin
-        """Refuse.
-
-        :raises BrokenPipeError: always.
-        """
-        raise BrokenPipeError("a detached peer has no stdin: it reads an end of file there")

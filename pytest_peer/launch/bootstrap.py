@@ -15,7 +15,8 @@ from typing import Any
 from .. import _HOMES
 from ..link import tracebacks
 from ..link.interpreter import Interpreter
-from ..link.origin_modules import Entry, Place, described, of_environment, place_of
+from ..link.origin_modules import Entry, described, of_environment
+from ..link.protocol.module_aliases import Place, place_of
 
 _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
@@ -24,20 +25,15 @@ _PROTOCOL = (
     "messages streams framing receiver sender mailbox module_aliases by_value refusals codec "
     "frame_info exceptions"
 )
-_PEER = (
-    "runtime reader call_warnings requests assertions resources imports dispatch fault_dumps main"
-)
+_PEER = "runtime reader call_warnings assertions resources imports dispatch fault_dumps main"
 _PEER_MODULES = (
     *(f"link.protocol.{name}" for name in _PROTOCOL.split()),
     *(f"agent.{name}" for name in _PEER.split()),
 )
 #: The module that loads them.
 _LOADER = "agent.loader"
-#: Loaded in peers that may have neither this package nor pytest.
-_FINDER = "agent.stubs.finder"
 _SERVER_MODULES = (
     *_PEER_MODULES,
-    _FINDER,
     "launch.procfs",
     *(f"agent.forkserver.{name}" for name in ("child_setup", "subreaper", "prewarm", "server")),
 )
@@ -64,8 +60,7 @@ def peer(compiled: bool, config: dict[str, Any]) -> bytes:
 
     :param compiled: whether it can read our compiled code.
     """
-    modules = (*_PEER_MODULES, _FINDER) if config["stubs"] else _PEER_MODULES
-    return _code(compiled, "agent.main:run", modules) + _framed(config)
+    return _code(compiled, "agent.main:run", _PEER_MODULES) + _framed(config)
 
 
 def template(config: dict[str, Any]) -> bytes:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ..core.clock import monotonic, sleep
-from ..core.errors import ExecNotFound
 from ..core.loop import loop
 from ..core.states import ExitStatus
 from ..core.worker import start_thread
@@ -35,62 +34,50 @@ class SpawnedChild:
 
     :param standard: the descriptors of its stdin, stdout and stderr.
     :param keep: further descriptors that it inherits.
-    :raises ExecNotFound: there is no such program.
+    :raises OSError: it cannot be executed.
     """
 
     #: See `Child.status_lost`.
     status_lost: str = ""
 
     def __init__(self, command: Command, standard: Sequence[int], keep: Sequence[int]) -> None:
-        try:
-            popen = subprocess.Popen(
-                command.argv,
-                stdin=standard[0],
-                stdout=standard[1],
-                stderr=standard[2],
-                env=command.env,
-                cwd=command.cwd,
-                pass_fds=keep,
-                # Ctrl-C in the terminal reaches only the origin, and one signal all descendants.
-                start_new_session=True,
-            )
-        except OSError as exc:
-            raise ExecNotFound(
-                f"cannot run {command.argv[0]!r}: {exc.strerror or exc}", argv=command.argv
-            ) from None
+        popen = subprocess.Popen(
+            command.argv,
+            stdin=standard[0],
+            stdout=standard[1],
+            stderr=standard[2],
+            env=command.env,
+            cwd=command.cwd,
+            pass_fds=keep,
+            # Ctrl-C in the terminal reaches only the origin, and one signal all descendants.
+            start_new_session=True,
+        )
         self.pid: int = pid_of(popen)
         self._pidfd = -1
-        self._escaped: list[int] = []  # process descriptors
+        #: Process descriptors, which unlike numbers never come to mean other processes.
+        self._descendants: list[int] = []
 
     def watch(self, ended: Callable[[], object]) -> None:
-        """Call `ended` once, when it has ended."""
         try:
             self._pidfd = os.pidfd_open(self.pid)
         except (AttributeError, OSError):  # not Linux, or a kernel before 5.3
-            self._watch_without(ended)
+            start_thread(partial(self._wait, ended), f"pytest-peer-wait-{self.pid}")
         else:
             loop.add(self._pidfd, ended)
-
-    def _watch_without(self, ended: Callable[[], object]) -> None:
-        self._pidfd = -1
-        name = f"pytest-peer-wait-{self.pid}"
-        start_thread(partial(self._wait, ended), name)
 
     def _wait(self, ended: Callable[[], object]) -> None:
         with contextlib.suppress(ChildProcessError):  # something else has taken the status
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         loop.call_soon(ended)
 
-    def signal_group(self, number: int) -> None:
-        """Do nothing: no other process is its parent."""
-
     def remember_descendants(self) -> None:
-        """Note descendants outside its group; after its end, they are children of init."""
-        self._escaped += _outside_group(self.pid)
+        """Note all descendants; after its end, they are children of init."""
+        for pid in procfs.descendants(self.pid):
+            with contextlib.suppress(AttributeError, OSError):  # gone already, or no Linux
+                self._descendants.append(os.pidfd_open(pid))
 
     def reap(self) -> ExitStatus | None:
-        """Kill the remembered descendants, release the process, and return how it ended."""
-        for fd in self._escaped:
+        for fd in self._descendants:
             with contextlib.suppress(OSError):  # gone, or another user's
                 signal.pidfd_send_signal(fd, signal.SIGKILL)
         if self._pidfd >= 0:
@@ -105,17 +92,14 @@ class SpawnedChild:
         return status
 
     def wait_gone(self, seconds: float) -> None:
-        """Wait until the killed descendants are gone."""
         deadline = monotonic() + seconds
-        escaped, self._escaped = self._escaped, []
-        for fd in escaped:
+        while self._descendants:
             poll = select.poll()
-            poll.register(fd, select.POLLIN)
+            poll.register(self._descendants[-1], select.POLLIN)
             poll.poll(max(0.0, deadline - monotonic()) * 1000)
-            os.close(fd)
+            os.close(self._descendants.pop())
 
     def stopped(self) -> bool:
-        """Whether SIGSTOP has stopped all of its threads; also true when it is gone."""
         try:
             how = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
             return os.waitid(os.P_PID, self.pid, how) is not None
@@ -148,25 +132,3 @@ def reap(pid: int, seconds: float) -> ExitStatus | None:
         if monotonic() > deadline:
             raise TimeoutError
         sleep(_POLL_SECONDS)
-
-
-def _outside_group(pid: int) -> list[int]:
-    """Return process descriptors of the descendants that are not in the group of `pid`.
-
-    A descriptor, unlike a number, never comes to mean another process.
-    """
-    found = []
-    for child in procfs.descendants(pid):
-        try:
-            fd = os.pidfd_open(child)
-        except (AttributeError, OSError):  # gone already, or no Linux
-            continue
-        try:
-            outside = os.getpgid(child) != pid
-        except ProcessLookupError:
-            outside = False
-        if outside:
-            found.append(fd)
-        else:
-            os.close(fd)
-    return found

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..core import launchers
+from ..core.errors import ExecNotFound
 from ..core.options import PeerOptions, command_words
 
 #: Reads the loader from the link and runs it. Everything else comes through the link, so that
@@ -67,10 +70,6 @@ class Command:
     #: The launcher, if it carries only stdin, stdout and stderr.
     launcher: launchers.Launcher | None = None
 
-    def with_variable(self, name: str, value: str) -> Command:
-        """Return the same with one more variable in its environment."""
-        return replace(self, env={**self.env, name: value})
-
 
 def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[str]) -> Command:
     """Build the command line: ``exec``, ``args``, then our own words, as Erlang's ``peer`` does.
@@ -102,3 +101,15 @@ def environment(options: PeerOptions, environ: Mapping[str, str]) -> dict[str, s
     """Apply the option ``env`` to `environ`."""
     changed = {**environ, **options.env}
     return {name: value for name, value in changed.items() if value is not None}
+
+
+def check_program(line: Command) -> None:
+    """Find the program of a command line, as it is found when it is executed.
+
+    :raises ExecNotFound: there is none.
+    """
+    program = line.argv[0]
+    path = os.path.join(line.cwd or "", program) if os.path.dirname(program) else program
+    if shutil.which(path, path=line.env.get("PATH")) is None:
+        why = "Permission denied" if os.path.exists(path) else "No such file or directory"
+        raise ExecNotFound(f"cannot run {program!r}: {why}", argv=line.argv)

@@ -94,10 +94,8 @@ class Pipes(Connection):
         self.peer_ends: tuple[int, ...] = (peer_reads, peer_writes)
 
     def send_loader(self) -> None:
-        """Send it at once: it fits into an empty pipe."""
-        os.write(self._write, bootstrap.loader())
+        os.write(self._write, bootstrap.loader())  # it fits into an empty pipe
 
     def close_peer_ends(self) -> None:
-        """Close both."""
         for fd in self.peer_ends:
             os.close(fd)

@@ -19,32 +19,29 @@ _lock = threading.Lock()
 _ends: tuple[int, int] | None = None
 
 
-def open_end() -> int:
-    """Open a file of its own at the peers' end; -1 where that is not possible.
+@contextlib.contextmanager
+def opened() -> Iterator[int]:
+    """Give a file of its own at the peers' end, for a process that starts in the block.
 
-    The caller closes it when the process has inherited it.
+    It is -1 where that is not possible.
     """
     global _ends
     if not hasattr(fcntl, "F_SETSIG"):
-        return -1
+        yield -1
+        return
     with _lock:
         if _ends is None:
             _ends = os.pipe()
     try:
         # Not `dup`, which would give the same open file, to which owner and signal belong.
-        return os.open(f"/proc/self/fd/{_ends[0]}", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # a system without /proc
-        return -1
-
-
-@contextlib.contextmanager
-def closing(fd: int) -> Iterator[None]:
-    """Close a descriptor at the end of the block, if it is one."""
+        fd = os.open(f"/proc/self/fd/{_ends[0]}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # a system without /proc
+        yield -1
+        return
     try:
-        yield
+        yield fd
     finally:
-        if fd >= 0:
-            os.close(fd)
+        os.close(fd)
 
 
 def tie(fd: int, group: int) -> None:
@@ -52,7 +49,7 @@ def tie(fd: int, group: int) -> None:
 
     The kernel remembers the group itself, and not its number, which may become another's.
 
-    :param fd: of `open_end`; a process of the group has it too.
+    :param fd: of `opened`; a process of the group has it too.
     """
     if fd >= 0:
         with contextlib.suppress(ProcessLookupError):  # it has ended

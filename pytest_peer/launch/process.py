@@ -29,9 +29,6 @@ class Child(Protocol):
     def watch(self, ended: Callable[[], object]) -> None:
         """Call `ended` once, when it has ended. Its number stays its own until `reap`."""
 
-    def signal_group(self, number: int) -> None:
-        """Have the fork server send a signal to its group, if that is its parent."""
-
     def remember_descendants(self) -> None:
         """Prepare `reap` to kill descendants outside its group, while these can be found."""
 
@@ -100,7 +97,10 @@ class Process:
         """Send a signal to the process, the interpreter, and what shares their groups."""
         self._signal_group(number)
         if self._launched():
-            self._signal_interpreters_group(number)
+            with contextlib.suppress(ProcessLookupError):
+                group = os.getpgid(self.interpreter)
+                if group != self.pid:  # for example, ``setsid`` stands in front of it
+                    os.killpg(group, number)
 
     def _launched(self) -> bool:
         """Whether the interpreter is another process of this machine, below this one."""
@@ -111,20 +111,12 @@ class Process:
             return os.getsid(pid) == self.pid or procfs.descends(pid, self.pid)
         return False
 
-    def _signal_interpreters_group(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            group = os.getpgid(self.interpreter)
-            if group != self.pid:  # for example, ``setsid`` stands in front of it
-                os.killpg(group, number)
-
     def _signal_group(self, number: int) -> None:
         try:
             if not self._reaped:
                 os.killpg(self.pid, number)
         except PermissionError:
-            # macOS: only zombies are left. Linux: this process has dropped the right to do it,
-            # and the fork server has not.
-            self._child.signal_group(number)
+            pass  # macOS: only zombies are left; or this process has dropped the right to do it
         except ProcessLookupError:
             # A forked process that has not made itself a group yet. Its number is its own until
             # it is reaped, unless its fork server has died.
@@ -153,22 +145,11 @@ class Process:
         status = procfs.of_process(self.interpreter) if self._launched() else None
         return status is None or status.stopped
 
-    def wait_group_gone(self, seconds: float) -> bool:
-        """Wait until no member of the group runs any more; return whether that came in time."""
+    def wait_group_gone(self, seconds: float) -> None:
+        """Wait until its group has no member any more, at most so many seconds."""
         deadline = monotonic() + seconds
         self._child.wait_gone(seconds)  # before it is reaped, it is a member of its group
-        while self._group_runs():
-            if monotonic() > deadline:
-                return False
-            sleep(_POLL_SECONDS)
-        return True
-
-    def _group_runs(self) -> bool:
-        try:
-            os.killpg(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return not self.exited.is_set()
-        # A killed orphan may stay a zombie until its new parent reaps it.
-        return any(state not in "ZX" for state in procfs.group_states(self.pid))
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: only zombies
+            while monotonic() < deadline:
+                os.killpg(self.pid, 0)
+                sleep(_POLL_SECONDS)

@@ -118,7 +118,8 @@ def children(parent: int) -> list[int]:
                 found += map(int, file.read().split())
         return found
     except OSError:  # a thread has just ended, or the kernel has no CONFIG_PROC_CHILDREN
-        return [pid for pid in _all_processes() if _parent(pid) == parent]
+        statuses = [(pid, of_process(pid)) for pid in _all_processes()]
+        return [pid for pid, status in statuses if status and status.parent == parent]
 
 
 def descendants(ancestor: int, without: Collection[int] = ()) -> list[int]:
@@ -133,19 +134,6 @@ def descendants(ancestor: int, without: Collection[int] = ()) -> list[int]:
         found += pids
         parents += pids
     return found
-
-
-def group_states(group: int) -> list[str]:
-    """Return the states of a process group's members."""
-    states = []
-    for pid in _all_processes():
-        try:
-            state, _, its_group, *_ = stat_fields(pid)
-        except OSError:
-            continue
-        if int(its_group) == group:
-            states.append(state.decode())
-    return states
 
 
 def machine() -> tuple[str, int, int] | None:
@@ -163,13 +151,6 @@ def _all_processes() -> list[int]:
         return [int(name) for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
         return []
-
-
-def _parent(pid: int) -> int:
-    try:
-        return int(stat_fields(pid)[1])
-    except OSError:
-        return -1
 
 
 def _status(path: str) -> ProcessStatus | None:

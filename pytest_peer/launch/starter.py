@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..core import launchers
+from ..core.clock import monotonic
 from ..core.errors import BootError, BootTimeout
-from ..core.options import PeerOptions
+from ..core.options import BOOT_SECONDS, PeerOptions
 from ..core.start_methods import SPAWN
-from ..link.interpreter import Interpreter
-from . import lifeline
+from ..link.interpreter import Interpreter, parse_hello
+from . import bootstrap, lifeline
 from .child import SpawnedChild
 from .command import (
     CONTROL_NUMBER,
@@ -20,13 +22,16 @@ from .command import (
     SECRET,
     Command,
     boot_words,
+    check_program,
     command,
     connect_words,
+    environment,
     relay_words,
 )
 from .connection import Connection
-from .forkserver.child import ForkError
-from .forkserver.registry import Choice, choose, execute, fork
+from .forkserver.client import ForkError, ForkServer
+from .forkserver.inheritance import variable_changes
+from .forkserver.registry import Choice, choose
 from .process import Child
 from .relay.process import ControlSocket, local_end
 
@@ -53,16 +58,8 @@ class ProcessStarter:
         self.lifeline: int = -1
         #: Given to the local end of a relay, if a launcher carries only stdin and stdout.
         self.control: ControlSocket | None = None
-
-    def close_control(self) -> None:
-        """Close the control socket, when it will not be used."""
-        if self.control is not None:
-            self.control.close()
-
-    def close_theirs(self) -> None:
-        """After the process has its descriptors, close ours of the same."""
-        if self.control is not None:
-            self.control.close_theirs()
+        if options.address is None and launchers.stdio_launcher(options.exec) is not None:
+            self.control = ControlSocket()
 
     def child(
         self, connection: Connection, standard: Sequence[int], *, again: bool = False
@@ -74,17 +71,15 @@ class ProcessStarter:
         :raises ExecNotFound: there is no such program.
         :raises BootError: the fork server could not make it.
         """
-        if self.choice.server is None:
+        server = self.choice.server
+        if server is None:
             return self._spawned(connection, standard)
         try:
             if self.choice.start_method == SPAWN:
-                return self._executed(connection, standard)
-            self.argv = [*self.choice.server.argv, f"{self._options.name}@{self._options.host}"]
-            descriptors = [*standard, *connection.peer_ends]
-            child, self.interpreter = fork(self.choice, self._options, descriptors, self._evidence)
-            return child
+                return self._executed(server, connection, standard)
+            return self._forked(server, connection, standard)
         except ForkError as exc:
-            unusable = self.choice.server.unusable and self.choice.start_method == SPAWN
+            unusable = server.unusable and self.choice.start_method == SPAWN
             if unusable or (exc.lost and not again):
                 self.choice = choose(self._options)  # with another server, or none
                 return self.child(connection, standard, again=True)
@@ -93,21 +88,49 @@ class ProcessStarter:
                 f"peer {self._options.name!r} did not boot: {exc}", argv=self.argv
             ) from None
 
-    def _executed(self, connection: Connection, standard: Sequence[int]) -> Child:
+    def _forked(self, server: ForkServer, connection: Connection, standard: Sequence[int]) -> Child:
+        options = self._options
+        self.argv = [*server.argv, f"{options.name}@{options.host}"]
+        request, deadline = self._request(server, options.cwd)
+        interpreter = parse_hello(server.hello)
+        environ = environment(options, os.environ)
+        request["variables"] = variable_changes(server.inheritance.environ, environ)
+        request["config"] = bootstrap.agent_config(interpreter, options.name, self._evidence)
+        child = server.fork(request, [*standard, *connection.peer_ends], deadline)
+        self.interpreter = replace(interpreter, pid=child.pid)
+        return child
+
+    def _executed(
+        self, server: ForkServer, connection: Connection, standard: Sequence[int]
+    ) -> Child:
         line = self._line(connection, LINK_NUMBERS, CONTROL_NUMBER)
         inherited = dict(zip(LINK_NUMBERS, connection.peer_ends, strict=False))  # TCP has none
         if self.control is None:
             self.lifeline = LIFELINE_NUMBER
         else:
             inherited[CONTROL_NUMBER] = self.control.theirs
-        child = execute(self.choice, self._options, line, standard, inherited)
+        request, deadline = self._request(server, line.cwd)
+        request |= {"variables": {}, "argv": line.argv, "environ": line.env}
+        request["numbers"] = [*inherited, LIFELINE_NUMBER]
+        child = server.fork(request, [*standard, *inherited.values()], deadline)
         connection.send_loader()
         return child
 
+    def _request(self, server: ForkServer, cwd: str | None) -> tuple[dict[str, Any], float]:
+        """Wait for the server; return what it needs to know, and the end of the time to boot."""
+        now, options = self.choice.inheritance, self._options
+        assert now is not None
+        limit = BOOT_SECONDS if options.boot_limit is None else options.boot_limit
+        deadline = monotonic() + limit
+        server.wait_ready(limit)
+        # Also if it has the same path as the template's: it may be another directory by now.
+        changes = now.changes(server.inheritance)
+        changes["cwd"] = os.path.join(now.settable["cwd"], cwd or "")
+        return {"node": f"{options.name}@{options.host}", "changes": changes}, deadline
+
     def _spawned(self, connection: Connection, standard: Sequence[int]) -> Child:
         line = self._line(connection, connection.peer_ends)
-        end = lifeline.open_end()
-        with lifeline.closing(end):
+        with lifeline.opened() as end:
             control = -1 if self.control is None else self.control.theirs
             self.lifeline = end if control < 0 else -1
             keep = [fd for fd in (*connection.peer_ends, end, control) if fd >= 0]
@@ -121,16 +144,17 @@ class ProcessStarter:
     ) -> Command:
         options = self._options
         if connection.address is not None:
-            line = command(options, os.environ, connect_words(connection.address))
-            self.argv = line.argv
-            return line.with_variable(SECRET, connection.secret)
-        relayed = launchers.stdio_launcher(options.exec) is not None
-        words = relay_words() if relayed else boot_words(*numbers)
+            words = connect_words(connection.address)
+        elif self.control is not None:
+            words = relay_words()
+        else:
+            words = boot_words(*numbers)
         line = command(options, os.environ, words)
         self.argv = line.argv
-        if not relayed:
+        check_program(line)
+        if connection.address is not None:
+            return replace(line, env=line.env | {SECRET: connection.secret})
+        if self.control is None:
             return line
-        self.close_control()  # of a first attempt
-        self.control = ControlSocket()
         read, write = numbers
         return local_end(line, options, read, write, control or self.control.theirs)

@@ -71,19 +71,16 @@ class Tcp(Connection):
             raise OSError(0, f"the peer {holder!r} has it")
 
     def free(self) -> None:
-        """Let others have the port."""
         if self._where is not None:
             with _lock:
                 _taken.pop(self._where, None)
             self._where = None
 
     def close(self) -> None:
-        """Close everything that is open, and stop listening."""
         self._listener.close()
         super().close()
 
     def hello(self, gone: Event) -> Interpreter:
-        """Wait for the peer to connect, and for its first line."""
         with self._listener:  # the first valid secret ends the listening
             connected = _authenticated(self._listener, self._peers_secret.encode(), gone)
         if connected is None:
@@ -96,17 +93,12 @@ class Tcp(Connection):
 
 
 def _listening(where: tuple[str, int]) -> socket.socket:
-    family, *_, address = socket.getaddrinfo(
-        *where, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
-    )[0]
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
-        # The port may still have old connections that are closing.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(socket.SOMAXCONN)
-        listener.setblocking(False)
-        stack.pop_all()
+    family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
+    both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+    listener = socket.create_server(
+        where, family=family, backlog=socket.SOMAXCONN, dualstack_ipv6=both
+    )
+    listener.setblocking(False)
     return listener
 
 

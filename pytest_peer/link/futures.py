@@ -1,4 +1,4 @@
-"""The outcome of a call that has not come yet: for one caller that waits, and as a future."""
+"""The outcome of a call: made from its reply, for one caller that waits, and as a future."""
 
 from __future__ import annotations
 
@@ -15,13 +15,61 @@ from ..core.errors import CallTimeout
 from ..core.sync import Event
 from ..core.timeouts import seconds
 from ..core.worker import callbacks
-from .outcomes import Outcome, Reply
+from .pickling import decode, rebuilt
+from .protocol import messages
 from .protocol.messages import Payload
+from .relayed_warnings import issue
 
 if TYPE_CHECKING:
     import asyncio
 
 __tracebackhide__ = True
+
+#: A value, or an exception that was raised in the peer.
+Outcome = tuple[Any, BaseException | None]
+#: Kind and payload of a message that replies to a call.
+Reply = tuple[int, Payload]
+
+
+def outcome(
+    whom: Callable[[], str], kind: int, payload: Payload, warnings: Sequence[Payload] | None
+) -> Outcome:
+    """Issue the warnings, and return the value or the exception.
+
+    A warning that the test's filters turn into an error becomes the outcome, with an exception of
+    the call as its context.
+
+    :param whom: returns the peer's name, for messages.
+    :param kind: of the reply, whose payload this is.
+    :param warnings: of the call, still encoded.
+    """
+    try:
+        error: BaseException | None = None
+        if warnings is not None:
+            error = issue(warnings, whom())
+        if kind == messages.RESULT:
+            return (None, error) if error is not None else (decode(payload), None)
+        raised = rebuilt(decode(payload), whom())
+    except Exception as exc:
+        exc.__traceback__ = None
+        return None, exc
+    if error is not None:
+        error.__context__ = raised
+        return None, error
+    return None, raised
+
+
+def value(
+    whom: Callable[[], str], kind: int, payload: Payload, warnings: Sequence[Payload] | None
+) -> Any:
+    """Return the value or raise the exception of `outcome`."""
+    result, exc = outcome(whom, kind, payload, warnings)
+    if exc is None:
+        return result
+    try:
+        raise exc
+    finally:
+        del exc  # a cycle through this frame would keep the test's local variables alive
 
 
 class ReplyWaiter:
@@ -89,13 +137,13 @@ class PeerFuture(Future[Any]):
     thread that reads the link must not wait for that.
 
     :param decode: makes the outcome of a reply's kind and payload and the call's warnings.
-    :param timed_out: makes the exception for a limit, in seconds, that has passed; may take long.
+    :param make_timeout_error: makes the exception for a limit, in seconds, that has passed; may take long.
     """
 
     def __init__(
         self,
         decode: Callable[[int, Payload, list[Payload] | None], Outcome],
-        timed_out: Callable[[float], CallTimeout],
+        make_timeout_error: Callable[[float], CallTimeout],
     ) -> None:
         super().__init__()
         # An interrupted `result` leaves the condition of `threading` locked, and the reader hangs.
@@ -109,7 +157,7 @@ class PeerFuture(Future[Any]):
         #: Warnings of the call, still encoded; the first thread that asks for the outcome issues them.
         self.warnings: list[Payload] | None = None
         self._decode = decode
-        self._timed_out = timed_out
+        self._make_timeout_error = make_timeout_error
         self._decoding = threading.RLock()
         self._outcome: Outcome | None = None
 
@@ -143,7 +191,7 @@ class PeerFuture(Future[Any]):
         super().add_done_callback(wake)  # it does not wait, so it needs no other thread
         await asyncio.wait([arrived], timeout=timeout)
         if timeout is not None and not self.done():
-            raise await asyncio.to_thread(self._timed_out, timeout)
+            raise await asyncio.to_thread(self._make_timeout_error, timeout)
         return self.result(0)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
@@ -163,7 +211,7 @@ class PeerFuture(Future[Any]):
         if self._outcome is None:
             if not self._settled.wait(timeout):
                 assert timeout is not None
-                raise self._timed_out(timeout if limit is None else limit)
+                raise self._make_timeout_error(timeout if limit is None else limit)
             failed = super().exception(0)
             with self._decoding:
                 if self._outcome is None:

@@ -8,6 +8,7 @@ group: a group ends gateways at exit in its own ways, and we manage the processe
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,12 +17,10 @@ from execnet.gateway_base import GatewayReceivedTerminate, Message, get_execmode
 from execnet.xspec import XSpec
 
 from ..core.unraisable import run_all
-from .futures import ReplyWaiter
-from .outcomes import Reply
-from .protocol.framing import Sender
+from .futures import Reply, ReplyWaiter
 from .protocol.messages import Payload
 from .protocol.receiver import FrameReceiver
-from .protocol.sender import SMALL, MessageSender
+from .protocol.sender import MessageSender
 from .protocol.streams import stream_over
 from .reader import Reader
 
@@ -61,9 +60,10 @@ class Link:
         outputs: Sequence[int],
     ) -> None:
         self._on_end = on_end
-        self._open = [True]  # empty when a thread has begun to close it
+        self._closing = threading.Lock()
         self._stream = stream_over(read_fd, write_fd, get_execmodel("thread"))
-        self._gateway = _Gateway(self._stream, XSpec(f"popen//id={name}"))
+        io: Any = self._stream  # has what a gateway without a group uses of execnet's protocol
+        self._gateway = _Gateway(io, XSpec(f"popen//id={name}"))
         try:
             self._channel = self._gateway.remote_exec(_TASK)
         except OSError:  # the caller gets no link that it could close
@@ -76,8 +76,7 @@ class Link:
         self._reader = Reader(read_fd, receiver, outputs, self._ended)
         #: Waits for a reply; see `Reader.wait`.
         self.wait: Callable[[ReplyWaiter, int, float | None], Reply] = self._reader.wait
-        sender = Sender(self._stream, self._channel.id, SMALL)
-        self.sender: MessageSender = MessageSender(sender.send, self._stream.wait_writable)
+        self.sender: MessageSender = MessageSender(self._stream, self._channel.id)
 
     def listen(self) -> None:
         """Begin to receive; what has come already is delivered at once."""
@@ -102,12 +101,9 @@ class Link:
 
     def close(self) -> None:
         """Close both descriptors after the end of the peer; may wait a moment for the reader."""
-        try:
-            self._open.pop()
-        except IndexError:  # another link may have the same descriptors by now
-            return
-        self._reader.stop()
-        run_all(self._stream.close_read, self._stream.close_write)
+        if self._closing.acquire(blocking=False):  # once: the descriptors may get new owners
+            self._reader.stop()
+            run_all(self._stream.close_read, self._stream.close_write)
 
     def disown(self, null_fd: int) -> None:
         """Let go of the link in a forked child, without disturbing it."""

@@ -11,7 +11,7 @@ from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
 
-from .origin_modules import Place, place_of
+from .protocol.module_aliases import Place, place_of
 
 PythonVersion = tuple[int, int, int]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import marshal
+import functools
 import os
 import site
 import sys
@@ -13,28 +13,17 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
-from .protocol.module_aliases import own_name
+from .protocol.module_aliases import own_name, place_of
 
 #: A name in the globals of a module whose asserts pytest has rewritten.
 REWRITTEN = "@pytest_ar"
 #: Peers get its modules in other ways.
 _OURS = __name__.partition(".")[0]
 
-#: Device and inode, which differ for a file of the same name on another machine.
-Place = tuple[int, int]
 #: As `sys.path`.
 Path = tuple[str, ...]
 #: The description of a module for a peer's finder; can be marshalled.
 Entry = dict[str, Any]
-
-
-def place_of(path: str) -> Place | None:
-    """Return the identity of a file, or ``None`` if there is no such file."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino
 
 
 def of_environment(path: str) -> bool:
@@ -42,26 +31,19 @@ def of_environment(path: str) -> bool:
     return os.path.join(os.path.abspath(path), "").startswith(_environment())
 
 
+@functools.cache
 def _environment() -> tuple[str, ...]:
-    if not _directories:
-        found = {
-            sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
-        }
-        found |= {*site.getsitepackages(), site.getusersitepackages()}
-        found |= {os.path.dirname(os.__file__)}
-        found |= {os.path.realpath(path) for path in found}
-        # The standard library in an archive has the directory's name, without the dot.
-        version = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"
-        found |= {os.path.join(os.path.dirname(path), version) for path in found}
-        _directories.extend(sorted(os.path.join(path, "") for path in found))
-    return tuple(_directories)
+    found = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    found |= {*site.getsitepackages(), site.getusersitepackages(), os.path.dirname(os.__file__)}
+    found |= {os.path.realpath(path) for path in found}
+    # The standard library in an archive has the directory's name, without the dot.
+    version = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"
+    found |= {os.path.join(os.path.dirname(path), version) for path in found}
+    return tuple(sorted(os.path.join(path, "") for path in found))
 
 
-_directories: list[str] = []
-
-
-#: The table without an entry. One object, so that `ModuleUpdates` finds no news in it.
-_NOTHING: dict[str, Entry] = {}
+#: Reentrant: a signal handler or finalizer that interrupts a search may send to a peer.
+_searching = threading.RLock()
 
 
 class OriginModules:
@@ -73,22 +55,20 @@ class OriginModules:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        # Reentrant: a signal handler or finalizer that interrupts a search may send to a peer.
-        self._lock = threading.RLock()
         self._seen: dict[str, tuple[int, str | None]] = {}
         self._loaded: tuple[int, tuple[str, object]] = (0, ("", None))
         #: Names that were in the table once: a peer may know another module by the name.
         self._ever: set[str] = set()
-        #: By name. Replaced, never changed.
-        self.table: dict[str, Entry] = _NOTHING
+        # By name. Replaced, never changed.
+        self._table: dict[str, Entry] = {}
 
     def refresh(self) -> dict[str, Entry]:
         """Return the present table; the same object if nothing is new."""
         loaded = len(sys.modules), next(reversed(sys.modules.items()))
         if loaded != self._loaded:
-            with self._lock:
+            with _searching:
                 self._search()
-        return self.table
+        return self._table
 
     def _search(self) -> None:
         modules = dict(sys.modules)
@@ -106,11 +86,11 @@ class OriginModules:
             if entry := self._entry(name, module, file):
                 news[name] = entry
                 news.update(self._parents(name, modules))
-        gone = self.table.keys() - modules.keys()
+        gone = self._table.keys() - modules.keys()
         # Only now that all is known, and the table first: an interrupted search is repeated.
         self._ever |= news.keys()
         if news or gone:
-            self.table = {k: v for k, v in self.table.items() if k not in gone} | news
+            self._table = {k: v for k, v in self._table.items() if k not in gone} | news
         self._seen.update(searched)
         for name in gone:
             self._seen.pop(name, None)
@@ -194,49 +174,13 @@ def _package_path(module: ModuleType) -> list[str] | None:
         return []
 
 
-_for_others = OriginModules(None)
 #: By the `sys.path` at the start of the peers. Most suites have one.
-_by_path: dict[Path, OriginModules] = {}
-_PATHS = 8
-
-
-def _for_same(path: Path) -> OriginModules:
-    found = _by_path.get(path) or OriginModules(path)
-    _by_path[path] = found
-    for other in list(_by_path)[:-_PATHS]:
-        _by_path.pop(other, None)  # living peers keep theirs
-    return found
-
-
-class ModuleUpdates:
-    """The part of the table that one peer does not know yet.
-
-    :param path: its ``sys.path``, if it runs in our environment.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self._modules = _for_others if path is None else _for_same(path)
-        self._sent: dict[str, Entry] = _NOTHING
-        self._taken = self._sent
-
-    def any(self) -> bool:
-        """Return whether there may be news; called before every message."""
-        return self._modules.refresh() is not self._sent
-
-    def take(self) -> bytes:
-        """Encode the news; empty if there are none."""
-        table = self._taken = self._modules.table
-        news = {name: entry for name, entry in table.items() if self._sent.get(name) != entry}
-        return marshal.dumps(news, 2) if news else b""
-
-    def sent(self) -> None:
-        """Remember that the news from `take` were sent, before everything that is sent later."""
-        self._sent = self._taken
+origin_modules = functools.lru_cache(maxsize=8)(OriginModules)
 
 
 def _forked() -> None:
-    for each in (_for_others, *_by_path.values()):
-        each._lock = threading.RLock()
+    global _searching
+    _searching = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_forked)

@@ -9,12 +9,17 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-from ..core.errors import DecodeError, EncodeError, PeerError, RemoteError
+from ..core.errors import DecodeError, EncodeError, RemoteError
 from . import tracebacks
 from .protocol import codec, exceptions
 from .protocol.messages import Payload, snapshot
 
 __tracebackhide__ = True
+
+#: A callable, or ``"module:qualname"``.
+Function = Callable[..., Any] | str
+#: The errors that a peer names instead of its own.
+_SPECIAL = {"EncodeError": EncodeError, "DecodeError": DecodeError}
 
 
 def encode(obj: object, by_value: str, what: str) -> Payload:
@@ -31,7 +36,7 @@ def encode(obj: object, by_value: str, what: str) -> Payload:
 
 
 def encode_call(
-    fn: Callable[..., object] | str, args: tuple[Any, ...], kwargs: dict[str, Any], by_value: str
+    fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any], by_value: str
 ) -> Payload:
     """Pickle a call, without copying big buffers: see `snapshot` and `MessageSender.snapshot`.
 
@@ -95,18 +100,16 @@ class _Rebuilder:
 
     def __init__(self, files: dict[str, str]) -> None:
         self._files = files
-        self._known: dict[int, BaseException | None] = {}
+        self._known: dict[int, BaseException] = {}
 
     def rebuild(self, description: dict[str, Any]) -> BaseException:
-        """Rebuild the exception."""
-        return self._rebuilt(description) or _stand_in(description)
-
-    def _rebuilt(self, description: dict[str, Any]) -> BaseException | None:
+        """Rebuild the exception, or a `RemoteError` with its text."""
         if id(description) in self._known:
             return self._known[id(description)]
-        self._known[id(description)] = None  # until its members are rebuilt: a cycle ends here
-        exc = _special(description) or self.itself(description) or _stand_in(description)
-        self._known[id(description)] = exc
+        texts = description["type"], description["repr"], description["text"]
+        # Until its members are rebuilt: a cycle ends here.
+        self._known[id(description)] = RemoteError(*texts)
+        exc = self._known[id(description)] = self.itself(description) or RemoteError(*texts)
         exc = exc.with_traceback(tracebacks.build(description["frames"], self._files))
         for note in description.get("notes", ()):
             if note not in getattr(exc, "__notes__", ()):
@@ -115,22 +118,20 @@ class _Rebuilder:
             _add_note(exc, f"attributes that could not travel: {', '.join(left_out)}")
         for name in ("context", "cause"):
             if name in description:
-                object.__setattr__(exc, f"__{name}__", self._rebuilt(description[name]))
+                object.__setattr__(exc, f"__{name}__", self.rebuild(description[name]))
         object.__setattr__(exc, "__suppress_context__", description.get("suppress", False))
         return exc
 
     def itself(self, description: dict[str, Any]) -> BaseException | None:
         """Rebuild the exception without cause and traceback; ``None`` if that fails."""
-        try:
-            if "whole" in description:
-                exc = pickle.loads(description["whole"])
-            elif "class" in description:
-                exc = self._from_parts(description)
-            else:
-                return None
-        except Exception:  # its class may raise anything: a RemoteError has all the rest
-            return None
-        return exc if isinstance(exc, BaseException) else None
+        with contextlib.suppress(Exception):  # its class may raise anything
+            if "special" in description:
+                return _SPECIAL[description["special"][0]](description["special"][1])
+            if "class" in description:
+                return self._from_parts(description)
+            exc = pickle.loads(description["whole"])
+            return exc if isinstance(exc, BaseException) else None
+        return None
 
     def _from_parts(self, description: dict[str, Any]) -> BaseException:
         how, given = description["class"]
@@ -155,17 +156,6 @@ class _Rebuilder:
         return exc
 
 
-def _special(description: dict[str, Any]) -> PeerError | None:
-    if "special" not in description:
-        return None
-    name, message = description["special"]
-    return EncodeError(message) if name == "EncodeError" else DecodeError(message)
-
-
 def _add_note(exc: BaseException, note: str) -> None:
     with contextlib.suppress(Exception):  # its class may forbid attributes: a frozen dataclass
         exc.add_note(note)
-
-
-def _stand_in(description: dict[str, Any]) -> RemoteError:
-    return RemoteError(description["type"], description["repr"], description["text"])

@@ -1,4 +1,4 @@
-"""The reader of a link at the origin: the event loop's thread, or a caller that waits for a reply.
+"""The reader of a link at the origin: the event loop's thread, or the main thread during a call.
 
 A caller that reads by itself needs no other thread to wake it, which is most of the cost of a call.
 The lock to read is the descriptor itself, which is transferred from one deque to another. A signal
@@ -21,16 +21,13 @@ from ..core.clock import monotonic, sleep
 from ..core.errors import PeerError
 from ..core.loop import loop
 from ..core.unraisable import report_unraisable
-from .futures import ReplyWaiter
-from .outcomes import Reply
+from .futures import Reply, ReplyWaiter
 from .protocol.receiver import READ_SIZE, FrameReceiver
 
 __tracebackhide__ = True
 
 #: A caller that reads checks this often whether its reply, or the link's end, has come otherwise.
 _CHECK_SECONDS = 0.1
-#: For so long after several callers waited at the same time, no caller reads.
-_CROWD_SECONDS = 0.05
 #: One turn reads so many times, a pipe's content each.
 _AT_ONCE = 4
 #: How long `stop` waits for a reader to notice, and how often it checks.
@@ -65,12 +62,7 @@ class Reader:
         self._free: ReadLock = deque((fd,))
         self._main: ReadLock = deque()
         # Several, because a signal handler may wait here while it interrupts another poll.
-        self._main_polls: deque[select.poll] = deque()
         self._polls: deque[select.poll] = deque()
-        # An item for each caller in another thread than the main one.
-        self._callers: deque[None] = deque()
-        self._crowded = 0.0  # the last time when there were several
-        self._inside: set[int] = set()  # the threads in `_read_on_thread` or `_ready`
         self._watch: Callable[[int, int], object]
         self._ended = False
 
@@ -80,66 +72,36 @@ class Reader:
         self._watch = loop.events_setter()
 
     def wait(self, waiter: ReplyWaiter, ident: int, timeout: float | None) -> Reply:
-        """Wait for the reply with that id; read if no other thread does.
+        """Wait for the reply with that id; the main thread reads if no other thread does.
 
         :raises TimeoutError: it did not come in time.
-        :raises PeerError: this thread, further down its stack, is the reader.
+        :raises PeerError: this thread is the event loop's, which would deliver the reply.
         """
         deadline = None if timeout is None else monotonic() + timeout
-        if threading.get_ident() != threading.main_thread().ident:
-            self._read_on_thread(waiter, deadline)
-        elif (reply := self._try_on_main(waiter, ident, deadline)) is not None:
-            return reply
-        else:
+        if threading.get_ident() == threading.main_thread().ident:
+            try:
+                # If another thread reads, it delivers the reply. If this signal handler has
+                # interrupted a read of the main thread, that read fails from now on.
+                if transfer(self._free, self._main):
+                    reply = self._read_on_main(waiter, ident, deadline)
+                    if reply is not None:
+                        return reply
+            finally:
+                try:
+                    self._leave()
+                except BaseException:  # an interrupt came between the steps
+                    self._leave()
+                    raise
             # In short waits: a signal just before a wait does not end it, and Ctrl-C would come
             # after the call.
             while not waiter.settled and (left := _left(deadline)) != 0:
                 waiter.pause(_CHECK_SECONDS if left is None else min(_CHECK_SECONDS, left))
-        return waiter.wait(_left(deadline))
-
-    def _try_on_main(self, waiter: ReplyWaiter, ident: int, deadline: float | None) -> Reply | None:
-        lock, reply = self._main, None
-        try:
-            # If another thread reads, it delivers the reply. If this signal handler has interrupted
-            # a read of the main thread, that read fails from now on.
-            if transfer(self._free, lock):
-                reply = self._read_on_main(waiter, ident, deadline)
-        finally:
-            try:
-                self._leave(lock)
-            except BaseException:  # an interrupt came between the steps
-                self._leave(lock)
-                raise
-        return reply
-
-    def _read_on_thread(self, waiter: ReplyWaiter, deadline: float | None) -> None:
-        """Read for all callers until the reply has come, unless several callers wait."""
-        thread = threading.get_ident()
-        if thread in self._inside or loop.runs_here():
+        elif loop.runs_here():
             raise PeerError(
-                "a finalizer makes a call in the middle of another call, and its thread is the one "
-                "that would read the reply; use `cast` or `submit`"
+                "a finalizer makes a call on the thread that would read the reply; "
+                "use `cast` or `submit`"
             )
-        lock: ReadLock = deque()
-        self._inside.add(thread)
-        self._callers.append(None)
-        try:
-            # With several callers each turn would end with waking the next one; the event loop
-            # takes many replies in one read.
-            if len(self._callers) > 1:
-                self._crowded = monotonic()
-            elif monotonic() - self._crowded > _CROWD_SECONDS and transfer(self._free, lock):
-                _each(self._watch, lock, _UNWATCHED)
-                # First the chunks that the main thread has left: they are not in the pipe.
-                while lock and (
-                    self._receiver.chunks or self._poll(self._polls, (self._fd,), waiter, deadline)
-                ):
-                    self._advance(lock)
-        finally:
-            self._callers.pop()
-            if lock:
-                self._leave(lock)
-            self._inside.discard(thread)
+        return waiter.wait(_left(deadline))
 
     def stop(self) -> None:
         """Read no more. All waiters must have been settled before.
@@ -164,7 +126,7 @@ class Reader:
             return None
         _each(self._watch, lock, _UNWATCHED)
         # Output that was written before the reply is there with it, so the same poll finds both.
-        found = self._poll(self._main_polls, (self._fd, *self._outputs), waiter, deadline)
+        found = self._poll(waiter, deadline)
         if [fd for fd, _ in found] != [self._fd]:
             return None
         try:
@@ -181,19 +143,13 @@ class Reader:
             pass
         return reply
 
-    def _poll(
-        self,
-        polls: deque[select.poll],
-        fds: Sequence[int],
-        waiter: ReplyWaiter,
-        deadline: float | None,
-    ) -> list[tuple[int, int]]:
+    def _poll(self, waiter: ReplyWaiter, deadline: float | None) -> list[tuple[int, int]]:
         """Wait until there is something to read, `waiter` is settled, or the time is over."""
         try:
-            poll = polls.pop()
+            poll = self._polls.pop()
         except IndexError:
             poll = select.poll()
-            for fd in fds:
+            for fd in (self._fd, *self._outputs):
                 poll.register(fd, select.POLLIN)
         try:
             while not waiter.settled:
@@ -207,24 +163,22 @@ class Reader:
         except OSError:  # RLIMIT_NOFILE is lower than their number; the event loop needs no poll
             return []
         finally:
-            polls.append(poll)
+            self._polls.append(poll)
 
-    def _leave(self, lock: ReadLock) -> None:
+    def _leave(self) -> None:
         """Let the event loop read; may be repeated."""
-        _each(self._watch, lock, _WATCHED)
-        transfer(lock, self._free)
+        _each(self._watch, self._main, _WATCHED)
+        transfer(self._main, self._free)
         if self._receiver.chunks and not self._ended:
             loop.call_later(0, self._ready)  # the loop sees only what is still in the pipe
 
     def _ready(self) -> None:
         lock: ReadLock = deque()
         if transfer(self._free, lock):
-            self._inside.add(threading.get_ident())
             try:
                 self._advance(lock)
             finally:
                 transfer(lock, self._free)
-                self._inside.discard(threading.get_ident())
 
     def _advance(self, lock: ReadLock) -> None:
         try:

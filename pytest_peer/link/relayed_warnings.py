@@ -59,11 +59,6 @@ def _issue_one(message: Warning, described: dict[str, Any], files: dict[str, str
 def _caller() -> FrameType:
     """Return the frame of the test that asks for the outcome."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and _is_ours(frame):
+    while (frame.f_globals.get("__name__") or "").partition(".")[0] == _PACKAGE and frame.f_back:
         frame = frame.f_back
     return frame
-
-
-def _is_ours(frame: FrameType) -> bool:
-    name: str = frame.f_globals.get("__name__") or ""
-    return name.partition(".")[0] == _PACKAGE

@@ -14,12 +14,13 @@ from importlib.machinery import (
     SourceFileLoader,
     SourcelessFileLoader,
 )
+from pathlib import Path
 from typing import Any
 
 from ..core.errors import EncodeError
 from ..core.worker import Worker
 from .interpreter import OLDEST_ORIGIN, Interpreter
-from .origin_modules import REWRITTEN, Entry, ModuleUpdates, described, of_environment
+from .origin_modules import REWRITTEN, Entry, described, of_environment, origin_modules
 from .pickling import decode, encode
 from .protocol import messages
 from .protocol.messages import Payload
@@ -29,20 +30,9 @@ __tracebackhide__ = True
 
 _OURS = __name__.partition(".")[0]
 #: What a test module and the agent import, and a peer need not have installed.
-_NEEDED = frozenset(
-    [
-        "pytest",
-        "_pytest",
-        "py",
-        "pluggy",
-        "iniconfig",
-        "packaging",
-        "pygments",
-        "cloudpickle",
-    ]
-)
+_NEEDED = {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "cloudpickle"}
 #: Directories of packages that peers have asked for.
-_sent: set[str] = set()
+_packages: set[str] = set()
 #: Responds to one request after the other. Not the worker of users' callbacks, which may wait for
 #: calls that send requests.
 request_worker: Worker = Worker("pytest-peer-requests")
@@ -56,7 +46,8 @@ class RequestHandler:
 
     def __init__(self, interpreter: Interpreter) -> None:
         self._interpreter = interpreter
-        self._updates = ModuleUpdates(interpreter.path if interpreter.same else None)
+        self._modules = origin_modules(interpreter.path if interpreter.same else None)
+        self._sent: dict[str, Entry] = {}
         self._lock = threading.RLock()
 
     def send_updates(self, sender: MessageSender) -> None:
@@ -66,33 +57,26 @@ class RequestHandler:
         :raises OSError: the link is closed.
         """
         try:
-            if not self._updates.any():
-                return
+            table = self._modules.refresh()
         except OSError as exc:  # the next call searches again
             raise EncodeError(f"cannot look for the modules that the peer needs: {exc}") from exc
-        with self._lock:
-            if update := self._updates.take():
-                sender.enqueue(messages.MODULES, 0, update)
-            self._updates.sent()
+        if table is not self._sent:
+            with self._lock:
+                news = {name: new for name, new in table.items() if self._sent.get(name) != new}
+                if news:
+                    sender.enqueue(messages.MODULES, 0, marshal.dumps(news, 2))
+                self._sent = table
 
     def respond(self, sender: MessageSender, ident: int, payload: Payload) -> None:
-        """Respond to a request, whatever fails here: the peer waits for it."""
+        """Respond to a request, by ``None`` if anything fails here: the peer waits for it."""
         try:
             what, args = decode(payload, "the peer's request")
             # As if code could travel by value: there is none in it.
-            response = encode(respond(self._interpreter, what, args), "", "the response")
-        except BaseException:  # a class that is not here, a hook of a conftest
+            response = encode(_RESPONDERS[what](self._interpreter, *args), "", "the response")
+        except BaseException:  # no such file, a class that is not here, a hook of a conftest
             response = encode(None, "", "no response")
         with contextlib.suppress(OSError):  # the peer is down meanwhile
             sender.enqueue(messages.RESPONSE, ident, response)
-
-
-def respond(interpreter: Interpreter, what: str, args: tuple[Any, ...]) -> Any:
-    """Return the response to a request; ``None`` if there is none. Imports nothing.
-
-    :param interpreter: the peer's.
-    """
-    return _RESPONDERS[what](interpreter, *args)
 
 
 def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
@@ -100,28 +84,24 @@ def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
 
     :param sees: whether the peer can see our environment; then it lacks what is in it on purpose.
     """
-    if name.partition(".")[0] == _OURS:
-        return None  # it has a stub
-    found = _found(name)
-    if found is None:
+    top, found = name.partition(".")[0], _found(name)
+    if found is None or top == _OURS:  # of ours it has stubs
         return None
     file, search = found.origin if found.has_location else None, found.submodule_search_locations
     if file is None and not search:
         return None  # built in, or made at run time
     if of_environment(file or next(iter(search or ()))):
-        needed = name.partition(".")[0] in _NEEDED
-        if needed and interpreter.version < OLDEST_ORIGIN:
+        if top in _NEEDED:
+            if interpreter.version < OLDEST_ORIGIN:
+                return None
+        elif sees or top in sys.stdlib_module_names:
             return None
-        if not needed and (sees or name.partition(".")[0] in sys.stdlib_module_names):
-            return None
-    if file is not None:
-        return _source(interpreter, name)
-    return _entry(file, search, name)
+    return _entry(file, search, name) if file is None else _source(interpreter, name)
 
 
 def _entry(file: str | None, search: Iterable[str] | None, name: str) -> Entry:
     directories = None if search is None else list(search)
-    _sent.update(map(os.path.normpath, directories or ()))
+    _packages.update(map(os.path.normpath, directories or ()))
     rewritten = REWRITTEN in vars(sys.modules.get(name, object))
     return described(file, directories, rewritten)
 
@@ -135,15 +115,10 @@ def _source(interpreter: Interpreter, name: str) -> Entry | None:
     if found.origin.endswith(tuple(EXTENSION_SUFFIXES)):
         return entry | {"source": None, "code": b""}
     loader: Any = found.loader
-    source: bytes | None = None
+    source = None if isinstance(loader, SourcelessFileLoader) else loader.get_data(found.origin)
     code = b""
-    try:
-        if not isinstance(loader, SourcelessFileLoader):
-            source = loader.get_data(found.origin)
-        if interpreter.compiled and isinstance(loader, SourceFileLoader | SourcelessFileLoader):
-            code = marshal.dumps(loader.get_code(found.name))
-    except Exception:
-        return None
+    if interpreter.compiled and isinstance(loader, SourceFileLoader | SourcelessFileLoader):
+        code = marshal.dumps(loader.get_code(found.name))
     return entry | {"source": source, "code": code}
 
 
@@ -161,12 +136,9 @@ def _found(name: str) -> ModuleSpec | None:
             return None
         path = list(around.submodule_search_locations)
     for finder in list(sys.meta_path):
-        try:
-            spec = finder.find_spec(name, path)
-        except Exception:
-            continue
-        if spec is not None:
-            return spec
+        with contextlib.suppress(Exception):
+            if (spec := finder.find_spec(name, path)) is not None:
+                return spec
     return None
 
 
@@ -174,38 +146,26 @@ def _data(_: Interpreter, path: str) -> bytes | None:
     """Read a file of a package."""
     if not _in_a_package(path):
         return None
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return _archived(path)
-
-
-def _archived(path: str) -> bytes | None:
+    if os.path.exists(path):
+        return Path(path).read_bytes()
     for module in list(sys.modules.values()):
-        loader = getattr(module, "__loader__", None)
+        loader: Any = getattr(module, "__loader__", None)
         archive = getattr(loader, "archive", None)
         if isinstance(archive, str) and path.startswith(os.path.join(archive, "")):
-            try:
-                data: bytes = loader.get_data(path)  # type: ignore[union-attr]
-            except OSError:
-                return None
+            data: bytes = loader.get_data(path)
             return data
     return None
 
 
 def _directory(_: Interpreter, path: str) -> list[str] | None:
     """List a directory of a package."""
-    try:
-        return sorted(os.listdir(path)) if _in_a_package(path) else None
-    except OSError:
-        return None
+    return sorted(os.listdir(path)) if _in_a_package(path) else None
 
 
 def _in_a_package(path: str) -> bool:
     """Return whether a file belongs to a package that was sent: peers get no other files."""
     path = os.path.join(os.path.normpath(path), "")
-    return any(path.startswith(os.path.join(directory, "")) for directory in list(_sent))
+    return any(path.startswith(os.path.join(directory, "")) for directory in list(_packages))
 
 
 def _compare(_: Interpreter, op: str, left: object, right: object) -> str | None:

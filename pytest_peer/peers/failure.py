@@ -13,8 +13,7 @@ from ..core.options import PeerOptions
 from ..core.states import CRASH_SIGNALS, DownReason, PeerState, down_reason
 from ..core.unraisable import run_all
 from ..evidence import core_dump, fault_dumps
-from ..evidence.artifacts import Artifacts
-from ..evidence.manifest import manifest_text
+from ..evidence.artifacts import Artifacts, manifest_text
 from .process import PeerProcess
 
 #: What the system lacks when it refuses something, by the number of its error.

@@ -9,8 +9,7 @@ from typing import Any, final, overload
 from ..core.clock import monotonic
 from ..core.errors import CallTimeout
 from ..evidence.stacks import record_all
-from ..link.futures import PeerFuture
-from ..link.outcomes import Outcome
+from ..link.futures import Outcome, PeerFuture
 from . import shutdown
 from .peer import Peer
 

@@ -76,8 +76,9 @@ class PeerProcess:
             ours.callback(streams.close)
             theirs.callback(streams.close_theirs)
             self.start_time = now()
-            theirs.callback(starter.close_theirs)
-            ours.callback(starter.close_control)
+            if starter.control is not None:
+                ours.callback(starter.control.close)
+                theirs.callback(starter.control.close_theirs)
             child = starter.child(connection, streams.theirs)
             self.interpreter = starter.interpreter
             if starter.control is None:
@@ -104,7 +105,7 @@ class PeerProcess:
             if self.interpreter is None:  # a forked one is known
                 self.interpreter = self._connection.hello(self.os_process.exited)
                 if self._starter.control is not None:
-                    self._starter.control.listen()
+                    loop.call(self._starter.control.listen)
                     self.interpreter = replace(self.interpreter, elsewhere=self.elsewhere)
                 self.os_process.interpreter = self.interpreter.pid
                 self._connection.send_agent(

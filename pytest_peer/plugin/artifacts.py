@@ -14,14 +14,14 @@ import shutil
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ..core.names import slug
 from ..evidence.artifacts import new
 from . import settings, xdist
-from .session import retention_key, running_key
+from .session import CrashReport, retention_key, running_key
 
 if TYPE_CHECKING:
     from ..peers.lifecycle import PeerLife
@@ -30,21 +30,8 @@ if TYPE_CHECKING:
 _MOST_CHARACTERS = 100
 
 
-class CrashReport(TypedDict):
-    """A peer that went down unasked: plain data, which crosses from an xdist worker."""
-
-    test: str
-    peer: str
-    reason: str
-    pid: int | None
-    path: str
-
-
 class TestRun:
-    """One run of a test; a rerun is another.
-
-    :param root: ``--peer-artifacts DIR``.
-    """
+    """One run of a test; a rerun is another."""
 
     def __init__(self, nodeid: str, root: Path | None) -> None:
         self.nodeid = nodeid
@@ -78,24 +65,20 @@ class TestRun:
     def crashes(self) -> list[CrashReport]:
         """Return its deaths, each of them once."""
         deaths, self.deaths = self.deaths, []
-        paths = [life.record.artifacts.path for life in deaths]
-        return [
-            CrashReport(
-                test=self.nodeid,
-                peer=life.options.name,
-                reason=str(life.record.reason),
-                pid=life.process.pid,
-                path=str(self.links.get(path, path)),
-            )
-            for life, path in zip(deaths, paths, strict=True)
-        ]
+        crashes: list[CrashReport] = []
+        for life in deaths:
+            path = life.record.artifacts.path
+            shown = str(self.links.get(path, path))
+            reason = str(life.record.reason)
+            crashes.append((self.nodeid, life.options.name, reason, life.process.pid, shown))
+        return crashes
 
 
 class ArtifactRetention:
     """Keep or remove the artifacts of the tests of this process, one test after the other.
 
     :param root: ``--peer-artifacts DIR``.
-    :param mark: in an xdist worker, a link to the directory of the test that runs.
+    :param mark: see `xdist.mark`.
     """
 
     def __init__(self, root: Path | None, mark: Path | None) -> None:
@@ -110,10 +93,7 @@ class ArtifactRetention:
         self._closed: list[Path] = []
 
     def begin(self, nodeid: str, running: Iterable[Path] = ()) -> None:
-        """Begin a test.
-
-        :param running: the artifacts of the peers of wider scopes that run.
-        """
+        """Begin a test, during which the peers with those artifacts run."""
         self._run = TestRun(nodeid, self._root)
         for path in running:
             self.used(path)
@@ -121,7 +101,6 @@ class ArtifactRetention:
     def directory(self, local: Path, scope: str) -> Path:
         """Return the directory for the artifacts of a scope; with ``DIR``, `local` is a link to it.
 
-        :param local: the directory without ``DIR``.
         :param scope: the name of a wider scope; empty for that of the test.
         """
         if self._root is None:
@@ -178,8 +157,7 @@ class ArtifactRetention:
                 self.used(life.record.artifacts.path)
         elif run.made and not is_kept(run.outcomes, len(run.deaths)):
             self._remove(run.made)
-            run.made = None
-            run.links.clear()
+            run.made, run.links = None, {}
         run.over = True
         self._kept.update(run.links)
         for directory in self._closed:
@@ -193,11 +171,8 @@ class ArtifactRetention:
 
     def _remove_unkept(self, directory: Path) -> None:
         """Remove the artifacts of a wider scope to which no kept test has a link."""
-        paths = list(directory.iterdir())
-        if self._kept.isdisjoint(paths):
-            self._remove(directory)
-            return
-        for path in set(paths) - self._kept:
+        paths = set(directory.iterdir())
+        for path in [directory] if self._kept.isdisjoint(paths) else paths - self._kept:
             self._remove(path)
 
     def _remove(self, directory: Path) -> None:
@@ -214,9 +189,6 @@ def retention(config: pytest.Config) -> ArtifactRetention:
         created.begin(config.stash[running_key].nodeid)
         config.stash[retention_key] = created
     return config.stash[retention_key]
-
-
-# Pure
 
 
 def is_kept(outcomes: Mapping[str, str], unasked_deaths: int) -> bool:

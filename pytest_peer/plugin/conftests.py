@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
 from types import ModuleType
-from typing import TypeGuard
+
+import pytest
 
 
-def registered(plugin: object, plugins: Callable[[], Iterable[object]]) -> None:
-    """Keep the other conftests importable when one has been registered.
-
-    :param plugins: returns all plugins.
-    """
+def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
+    """Keep the other conftests importable when one has been registered."""
     if not _is_conftest(plugin):
         return
     loaded = {id(module) for module in list(sys.modules.values())}
-    for other in plugins():
-        if _is_conftest(other) and id(other) not in loaded:
+    for other in manager.get_plugins():
+        if isinstance(other, ModuleType) and _is_conftest(other) and id(other) not in loaded:
             number = 1
             while (name := f"{other.__name__}@{number}") in sys.modules:
                 number += 1
             sys.modules[name] = other
 
 
-def _is_conftest(plugin: object) -> TypeGuard[ModuleType]:
-    file = getattr(plugin, "__file__", None) if isinstance(plugin, ModuleType) else None
-    return file is not None and os.path.basename(file) == "conftest.py"
+def _is_conftest(plugin: object) -> bool:
+    return os.path.basename(getattr(plugin, "__file__", None) or "") == "conftest.py"

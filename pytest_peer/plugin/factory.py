@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ..peers.group import PeerGroup
     from ..peers.peer import Peer
     from ..peers.supervisor import Supervisor
-
-__tracebackhide__ = True
 
 #: What ``--peer-hosts`` fills in the words of ``--peer-exec``.
 HOST = "{host}"
@@ -43,7 +41,8 @@ class PeerFactory:
         self._module, self._test = words(node)
         self._marked = settings.marked(node) if hasattr(node, "iter_markers") else {}
         self._hooks = node.ihook  # those of the conftests above the test
-        self._placement = Placement(settings.hosts(request.config))
+        # Each factory begins with the first: a test's peers are on the same hosts each time.
+        self._hosts = itertools.cycle(settings.hosts(request.config))
 
     def __call__(self, **options: Any) -> Peer:
         """Start a peer.
@@ -89,7 +88,7 @@ class PeerFactory:
         """Return the options of the next peer: with its host, and started as a hook wants it."""
         from ..core.options import check
 
-        hosted = self._placement.with_host(options)
+        hosted = _with_host(options, self._hosts)
         command = check("exec", hosted.get("exec", sys.executable))
         launcher = self._hooks.pytest_peer_launcher(
             config=self._config, options={**hosted, "exec": list(command)}
@@ -118,43 +117,26 @@ def words(node: Any) -> tuple[str, str]:
     return first, slug(node.name or "", MAX_LENGTH) if node is not module else ""
 
 
-class Placement:
-    """Choose the hosts of one factory's peers, in turn.
-
-    Each factory begins with the first host, so the peers of a test are on the same hosts each time.
-    """
-
-    def __init__(self, hosts: Sequence[str]) -> None:
-        self._turn = itertools.cycle(hosts)
-
-    def with_host(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options of the next peer with its host; the option ``host`` wins.
-
-        :raises pytest.UsageError: ``exec`` needs a host, and none is given.
-        """
-        program = options.get("exec")
-        command = [program] if isinstance(program, str) else program
-        if not isinstance(command, list | tuple) or not _needs_host(command):
-            return dict(options)
-        host = options.get("host") or next(self._turn, None)
-        if host is None:
-            raise pytest.UsageError(
-                f"exec: {HOST} needs {settings.HOSTS.flag} to name some, or the option host,"
-                f" got {program!r}"
-            )
-        filled = [
-            word.replace(HOST, str(host)) if isinstance(word, str) else word for word in command
-        ]
-        return {**options, "host": host, "exec": filled}
+def _with_host(options: Mapping[str, Any], hosts: Iterator[str]) -> dict[str, Any]:
+    """Return the options with the host that ``exec`` needs: the option ``host``, or the next."""
+    program = options.get("exec")
+    command = [program] if isinstance(program, str) else program
+    if not isinstance(command, list | tuple) or not _needs_host(command):
+        return dict(options)
+    host = options.get("host") or next(hosts, None)
+    if host is None:
+        raise pytest.UsageError(
+            f"exec: {HOST} needs {settings.HOSTS.flag} to name some, or the option host,"
+            f" got {program!r}"
+        )
+    filled = [word.replace(HOST, str(host)) if isinstance(word, str) else word for word in command]
+    return {**options, "host": host, "exec": filled}
 
 
 def check_hosts(config: pytest.Config) -> None:
-    """Check that ``--peer-hosts`` and ``--peer-exec`` fit together.
-
-    :raises pytest.UsageError: one needs the other; says which.
-    """
-    hosts, programs = settings.hosts(config), settings.programs(config)
-    hosted = [program for program in programs if _needs_host(program)]
+    """Check that ``--peer-hosts`` and ``--peer-exec`` fit together."""
+    hosts = settings.hosts(config)
+    hosted = [program for program in settings.programs(config) if _needs_host(program)]
     if hosts and not hosted:
         raise pytest.UsageError(
             f"{settings.HOSTS.flag}: no {HOST} in {settings.EXEC.flag} to put them; "

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ..peers.peer import Peer
     from ..peers.supervisor import Supervisor
 
-__tracebackhide__ = True
-
 
 @pytest.fixture(scope="session")
 def _peer_exec(request: pytest.FixtureRequest) -> list[str] | None:
@@ -66,10 +64,13 @@ def _lasting_peers(request: pytest.FixtureRequest) -> Iterator[Supervisor]:
 def _open(config: pytest.Config, local: Callable[[], Path], name: str = "") -> Scope:
     """Open a scope; this imports what a suite without peers does not need."""
     from ..link import tracebacks
-    from . import reporting, runtest
+    from . import runtest
     from .artifacts import retention
 
-    tracebacks.shown_locals = reporting.shown_locals(config)
+    if config.getoption("showlocals", False):
+        tracebacks.shown_locals = "full" if config.get_verbosity() > 1 else "short"
+    else:
+        tracebacks.shown_locals = ""
     runtest.expect_peers(config)  # a test may ask for a fixture only as it runs
     return Scope(config, retention(config), local, name)
 

@@ -21,13 +21,12 @@ from typing import cast
 import pytest
 
 from ..core.errors import EncodeError, PeerError
+from ..link import tracebacks
 from ..link.pickling import encode
 from ..peers.group import PeerGroup
 from ..peers.peer import Peer
 from . import settings
 from .factory import PeerFactory
-
-__tracebackhide__ = True
 
 MARKER = "in_peer"
 #: The fixture that starts the peer. It is the last one: it knows the values of the others, and its
@@ -53,30 +52,21 @@ _ADVICE = (
 
 
 def prepare(item: pytest.Item) -> None:
-    """Prepare for a test with the marker.
-
-    :raises pytest.UsageError: it cannot run in a peer, or the marker is wrong.
-    """
+    """Prepare for a test with the marker, or raise ``UsageError`` for one that cannot have it."""
     settings.marked(item, MARKER)
+    refused = f"{item.nodeid}: {MARKER} marker: "
     if not isinstance(item, pytest.Function):
-        raise _refusal(
-            item, f"only test functions and methods can run in a peer, not a {type(item).__name__}"
-        )
+        kind = type(item).__name__
+        refused += f"only test functions and methods can run in a peer, not a {kind}"
+        raise pytest.UsageError(refused)
     if item.cls is not None and issubclass(item.cls, unittest.TestCase):
-        raise _refusal(
-            item,
-            "unittest runs the methods of a TestCase itself; a class without that base can run in"
-            " a peer",
-        )
+        refused += "unittest runs the methods of a TestCase itself; a class without that base can "
+        raise pytest.UsageError(refused + "run in a peer")
     plugins = item.config.pluginmanager
     if not plugins.is_registered(sys.modules[__name__]):
         plugins.register(sys.modules[__name__], "peer-in-peer")
     if FIXTURE not in item.fixturenames:  # a list that the tests of a parametrized function share
         item.fixturenames = [*item.fixturenames, FIXTURE]
-
-
-def _refusal(item: pytest.Item, why: str) -> pytest.UsageError:
-    return pytest.UsageError(f"{item.nodeid}: {MARKER} marker: {why}")
 
 
 @pytest.fixture
@@ -159,15 +149,10 @@ class _Body:
             lambda line: not line.lstrip().startswith(("def ", "async def ")),
             linecache.getlines(filename)[first - 1 :],
         )
-        code = compile("\n" * len(list(decorators)) + "raise exc", filename, "exec")
-        scope: dict[str, object] = {"exc": exc}
-        try:
-            exec(code.replace(co_name=self._code.co_name, co_firstlineno=first), scope)
-        except PeerError:
-            scope.clear()  # it would be shown, and is part of a cycle
-            assert exc.__traceback__ is not None
-            exc = exc.with_traceback(exc.__traceback__.tb_next)
-        return exc
+        place = {"file": filename, "first": first, "line": first + len(list(decorators))}
+        unknown = {"place": None, "module": "", "hidden": False, "locals": None}
+        frame = {"name": self._code.co_name, **place, **unknown}
+        return exc.with_traceback(tracebacks.build([frame], {}))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -181,16 +166,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
             " too late for a peer",
             pytrace=False,
         )
-    body = cast("Callable[[], object]", pyfuncitem.funcargs[FIXTURE])
-    result = body()
+    result = cast("Callable[[], object]", pyfuncitem.funcargs[FIXTURE])()
     if result is not None:
-        _complain(f"Test functions should return None, but {pyfuncitem.nodeid} returned {result!r}")
+        words = f"Test functions should return None, but {pyfuncitem.nodeid} returned {result!r}"
+        warnings.warn(pytest.PytestReturnNotNoneWarning(words), stacklevel=1)
     return True
-
-
-def _complain(words: str) -> None:
-    """Warn, or fail the test, as this version of pytest does it."""
-    category = getattr(pytest, "PytestReturnNotNoneWarning", None)
-    if category is None:
-        pytest.fail(words, pytrace=False)
-    warnings.warn(category(words), stacklevel=2)

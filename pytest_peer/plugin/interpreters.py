@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,38 +12,28 @@ import pytest
 from . import settings
 from .session import FACTORIES, PROGRAM
 
-__tracebackhide__ = True
-
 #: An id is shown in one line with the name of the test.
 _MOST_CHARACTERS = 40
 
 
 def configure(config: pytest.Config) -> None:
     """Register the hook that repeats the tests, if there is more than one interpreter."""
+    # Made once: pytest keeps a fixture as long as the very same value is asked for.
     programs = settings.programs(config)
-    if len(programs) > 1:
-        config.pluginmanager.register(_Repeating(programs), "peer-interpreters")
-
-
-class _Repeating:
-    """Parametrize the tests.
-
-    The values are made once: pytest keeps a fixture as long as the very same value is asked for.
-    """
-
-    def __init__(self, programs: Sequence[Sequence[str]]) -> None:
-        self._programs = programs
-        self._ids = ids(programs)
+    words = ids(programs)
 
     @pytest.hookimpl(trylast=True)  # the interpreter's name comes last in the id
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+    def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         """Parametrize a test that uses peers and does not choose an interpreter itself."""
-        body = _is_body_repeated(metafunc.definition)
-        if not body and not _are_factories_repeated(metafunc):
+        if not _is_body_repeated(metafunc.definition) and not _are_factories_repeated(metafunc):
             return
         if PROGRAM not in metafunc.fixturenames:  # the test gets the fixture of `in_peer` later
             metafunc.fixturenames.append(PROGRAM)
-        metafunc.parametrize(PROGRAM, self._programs, ids=self._ids, indirect=True, scope="session")
+        metafunc.parametrize(PROGRAM, programs, ids=words, indirect=True, scope="session")
+
+    if len(programs) > 1:
+        hooks = SimpleNamespace(pytest_generate_tests=pytest_generate_tests)
+        config.pluginmanager.register(hooks, "peer-interpreters")
 
 
 def ids(programs: Sequence[Sequence[str]]) -> list[str]:
@@ -66,9 +57,8 @@ def _word(parts: Sequence[str]) -> str:
 
 
 def _is_body_repeated(test: pytest.Item) -> bool:
-    if test.get_closest_marker("in_peer") is None:
-        return False
-    return "exec" not in {**settings.marked(test), **settings.marked(test, "in_peer")}
+    chosen = {**settings.marked(test), **settings.marked(test, "in_peer")}
+    return test.get_closest_marker("in_peer") is not None and "exec" not in chosen
 
 
 def _are_factories_repeated(metafunc: pytest.Metafunc) -> bool:
@@ -86,10 +76,7 @@ def _are_factories_repeated(metafunc: pytest.Metafunc) -> bool:
 
 
 def check_chosen(config: pytest.Config, options: Mapping[str, Any]) -> None:
-    """Refuse to start a peer for which none of several interpreters has been chosen.
-
-    :raises pytest.UsageError: none has; says what to do.
-    """
+    """Refuse to start a peer for which none of several interpreters has been chosen."""
     if "exec" not in options and len(settings.programs(config)) > 1:
         raise pytest.UsageError(
             f"{settings.EXEC.flag} names several interpreters, and pytest has not seen that this "

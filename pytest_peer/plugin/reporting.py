@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
+from .session import CrashReport, left_key
+
+if TYPE_CHECKING:
     from ..evidence.output import OutputStream
     from ..peers.lifecycle import PeerLife
-    from .artifacts import CrashReport
 
 #: What a section quotes of a stream; the log file has all of it.
 SECTION_CHARACTERS = 16 * 1024
@@ -43,45 +44,18 @@ class Shown:
                     yield f"{kind} [{life.options.name}]", _tail(stream.text_since(shown), stream)
 
 
-def add_output(
-    item: pytest.Item,
-    call: pytest.CallInfo[None],
-    output: Iterable[tuple[str, str]],
-    lives: Iterable[PeerLife],
-) -> None:
-    """Add sections for new output, and for the state of the peers if the phase failed."""
-    for title, text in output:
-        item.add_report_section(call.when, title, text)
-    if call.excinfo is not None:
-        item.add_report_section(call.when, "peers", _state_section(lives))
-
-
 def add_stacks(report: pytest.TestReport, lives: Iterable[PeerLife]) -> None:
     """Add a section for the stacks of each peer that runs."""
-    occasion = f"{report.nodeid} failed in {report.when}"
-    for title, text in _stacks_sections(lives, occasion):
-        report.sections.append((f"Captured {title} {report.when}", text))
-
-
-def _stacks_sections(lives: Iterable[PeerLife], occasion: str) -> Iterator[tuple[str, str]]:
-    """Return titles and texts of sections for the stacks of the peers that run.
-
-    :param occasion: the heading in their ``stacks.txt``.
-    """
     from ..evidence import stacks
 
     running = [life for life in lives if life.state == "running"]
+    occasion = f"{report.nodeid} failed in {report.when}"
     texts = stacks.record_all([life.stacks for life in running], occasion)
     for life, text in zip(running, texts, strict=True):
         if len(text) > SECTION_CHARACTERS:
             more = f"... more in {life.record.artifacts.path / 'stacks.txt'}"
             text = f"{text[:SECTION_CHARACTERS]}\n{more}"
-        yield f"stacks [{life.options.name}]", text
-
-
-def _state_section(lives: Iterable[PeerLife]) -> str:
-    """Return two lines for each life of each peer: its state, and the path of its artifacts."""
-    return "\n".join(f"{life!r}\n    {life.record.artifacts.path}" for life in lives)
+        report.sections.append((f"Captured stacks [{life.options.name}] {report.when}", text))
 
 
 def _tail(text: str, stream: OutputStream) -> str:
@@ -91,35 +65,21 @@ def _tail(text: str, stream: OutputStream) -> str:
     return f"... {more} characters more in {stream.path}\n{text[-SECTION_CHARACTERS:]}"
 
 
-def shown_locals(config: pytest.Config) -> str:
-    """Return how reports show the locals of frames, as pytest does it for its own.
-
-    Empty for not at all, ``"short"`` or ``"full"``.
-    """
-    if not config.getoption("showlocals", False):
-        return ""
-    return "full" if config.get_verbosity() > 1 else "short"
-
-
-def attached(reports: Iterable[Iterable[object]]) -> Iterator[CrashReport]:
-    """Return the crashes that reports carry.
-
-    :param reports: the values of ``TerminalReporter.stats``, which are not only reports.
-    """
-    return (
-        crash
-        for category in reports
-        for report in category
-        for crash in getattr(report, "peer_crashes", ())
-    )
-
-
-def crash_lines(crashes: Iterable[CrashReport]) -> Iterator[str]:
-    """Return two lines for each crash, below the test in which it happened."""
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Show two lines for each crash, below the test in which it happened."""
+    crashes: list[CrashReport] = []
+    for reports in terminalreporter.stats.values():  # which are not only reports
+        for report in reports:
+            crashes += getattr(report, "peer_crashes", ())
+    crashes = [*crashes, *config.stash.get(left_key, ())]
+    if crashes:
+        terminalreporter.section("peers that crashed")
     above = None
-    for crash in crashes:
-        if crash["test"] != above:
-            above = crash["test"]
-            yield above
-        yield f"  {crash['peer']} (pid {crash['pid']}): {crash['reason']}"
-        yield f"    {crash['path']}"
+    for test, peer, reason, pid, path in crashes:
+        if test != above:
+            terminalreporter.line(test)
+            above = test
+        terminalreporter.line(f"  {peer} (pid {pid}): {reason}")
+        terminalreporter.line(f"    {path}")

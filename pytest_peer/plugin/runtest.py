@@ -21,6 +21,9 @@ from .session import Scope, interrupt_key, lives, retention_key, scopes_key
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
 _SIGNAL = signal.SIGURG
+#: Of an error in the setup of a peer, the frame of a hook here is all there is to show, and pytest
+#: shows no error without a frame.
+__tracebackhide__ = False
 _hooks = sys.modules[__name__]
 _shown_key = pytest.StashKey[reporting.Shown]()
 
@@ -31,8 +34,6 @@ def expect_peers(config: pytest.Config) -> None:
         config.pluginmanager.register(_hooks, "peer-phases")
 
 
-# A wrapper: it leaves one frame to show of an error in the setup of a peer, and pytest shows no
-# error without a frame. So frames of this module are not hidden.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     config = item.config
@@ -75,8 +76,11 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     every = list(lives(item.config))
     if every:
-        shown = item.stash.setdefault(_shown_key, reporting.Shown())
-        reporting.add_output(item, call, shown.sections(every), every)
+        for title, text in item.stash.setdefault(_shown_key, reporting.Shown()).sections(every):
+            item.add_report_section(call.when, title, text)
+    if every and call.excinfo is not None:
+        states = "\n".join(f"{life!r}\n    {life.record.artifacts.path}" for life in every)
+        item.add_report_section(call.when, "peers", states)
     made = yield
     if every and made.failed:  # this is known only now; no peer has been stopped yet
         # A time limit's signal may raise here, but the test has failed already.

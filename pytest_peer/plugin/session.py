@@ -12,9 +12,11 @@ import pytest
 if TYPE_CHECKING:
     from ..peers.lifecycle import PeerLife
     from ..peers.supervisor import Supervisor
-    from .artifacts import ArtifactRetention, CrashReport
+    from .artifacts import ArtifactRetention
 
-__tracebackhide__ = True
+#: A peer that went down unasked: test, name, reason, pid, path of its artifacts. Plain data, which
+#: crosses from an xdist worker.
+CrashReport = tuple[str, str, str, "int | None", str]
 
 #: The fixtures that start peers, and their scopes.
 FACTORIES = {
@@ -42,7 +44,6 @@ interrupt_key: pytest.StashKey[Callable[[], None]] = pytest.StashKey[Callable[[]
 class Scope:
     """The peers of one fixture, which end together, and the listener of their supervisor.
 
-    :param retention: of its artifacts.
     :param local: returns where their artifacts are without ``--peer-artifacts``.
     :param name: of the directory in ``--peer-artifacts``; empty for that of the test.
     """
@@ -74,17 +75,14 @@ class Scope:
             return self._directory
 
     def test(self) -> str:
-        """`LifecycleListener.test`."""
         return self._config.stash[running_key].nodeid
 
     def prepared(self, life: PeerLife, path: Path) -> None:
-        """`LifecycleListener.prepared`."""
         self.lives.append(life)
         if self._name:
             self._retention.used(path)
 
     def died(self, life: PeerLife) -> None:
-        """`LifecycleListener.died`."""
         self._retention.died(life)
         interrupt = self._config.stash.get(interrupt_key, None)
         if life.options.peer_down == "crash" and interrupt is not None:

@@ -1,6 +1,7 @@
 """The plugin's settings: one table for the command line, the ini file and the precedence.
 
-Precedence: call argument > marker > command line > ini > default.
+Precedence: call argument > marker > command line > ini > default. A bad value is a
+`pytest.UsageError`, which says where it was written.
 """
 
 from __future__ import annotations
@@ -47,16 +48,10 @@ HOSTS = Setting(
     "Hosts that fill {host} in the program that runs the peers, peer by peer in turn",
 )
 BOOT_TIMEOUT = Setting(
-    "peer_boot_timeout",
-    "wait_boot",
-    "SECONDS",
-    "Limit for the boot of a peer (default: 15)",
+    "peer_boot_timeout", "wait_boot", "SECONDS", "Limit for the boot of a peer (default: 15)"
 )
 CALL_TIMEOUT = Setting(
-    "peer_call_timeout",
-    "call_timeout",
-    "SECONDS",
-    "Limit for a call, or none (default: 60)",
+    "peer_call_timeout", "call_timeout", "SECONDS", "Limit for a call, or none (default: 60)"
 )
 START_METHOD = Setting(
     "peer_start_method",
@@ -74,10 +69,7 @@ SETTINGS = (ARTIFACTS, EXEC, HOSTS, BOOT_TIMEOUT, CALL_TIMEOUT, START_METHOD, CO
 
 
 def _parse(setting: Setting, text: str) -> Any:
-    """Return the value of the option for a text that the user wrote.
-
-    :raises ValueError: a bad text.
-    """
+    """Return the value of the option for a text that the user wrote, or raise ``ValueError``."""
     import shlex  # not at the top, nor the others: a suite without settings does not pay for them
 
     from ..core import addresses, options, timeouts
@@ -103,65 +95,38 @@ def _parse(setting: Setting, text: str) -> Any:
     return None if text.strip().lower() == "none" else timeouts.seconds("limit", float(text))
 
 
-def add_options(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare all settings; on the command line the default ``None`` means "unset"."""
     group = parser.getgroup("peer", "peer processes")
     for setting in SETTINGS:
-        group.addoption(
-            setting.flag,
-            dest=setting.name,
-            metavar=setting.metavar,
-            action="append",
-            help=setting.help,
-        )
+        group.addoption(setting.flag, metavar=setting.metavar, action="append", help=setting.help)
         kind: Literal["linelist", "string"] = "linelist" if setting is EXEC else "string"
         parser.addini(setting.name, setting.help, type=kind, default=None)
-    parser.addini(
-        "peer_preload",
-        "Modules that the fork server imports once, for all peers",
-        type="args",
-        default=[],
-    )
+    preload = "Modules that the fork server imports once, for all peers"
+    parser.addini("peer_preload", preload, type="args", default=[])
 
 
 def read(config: pytest.Config) -> dict[str, Any]:
     """Return the options of peers that the command line and the ini file set.
 
     `exec` is one of them only if there is one for all peers; see `programs`.
-
-    :raises pytest.UsageError: a bad value; says where it was written.
     """
-    found: dict[str, Any] = {}
-    for setting in SETTINGS:
-        written = _written(config, setting)
-        if setting.option is not None and written is not None and len(written[1]) == 1:
-            found[setting.option] = written[1][0]
-    return found
+    written = {setting.option: _written(config, setting)[1] for setting in SETTINGS}
+    return {option: found[0] for option, found in written.items() if option and len(found) == 1}
 
 
 def programs(config: pytest.Config) -> list[list[str]]:
-    """Return all values of ``--peer-exec``, or else of the ini file.
-
-    :raises pytest.UsageError: a bad value, or one that is there twice.
-    """
-    written = _written(config, EXEC)
-    return written[1] if written is not None else []
+    """Return all values of ``--peer-exec``, or else of the ini file."""
+    return _written(config, EXEC)[1]
 
 
 def hosts(config: pytest.Config) -> list[str]:
-    """Return the hosts for peers, if some are given.
-
-    :raises pytest.UsageError: a bad value.
-    """
-    written = _written(config, HOSTS)
-    return written[1][0] if written is not None else []
+    """Return the hosts for peers, if some are given."""
+    return next(iter(_written(config, HOSTS)[1]), [])
 
 
-def _written(config: pytest.Config, setting: Setting) -> tuple[str, list[Any]] | None:
-    """Return where a setting was written, and its values, of which only `EXEC` has several.
-
-    :raises pytest.UsageError: a bad value, or several where there can be only one.
-    """
+def _written(config: pytest.Config, setting: Setting) -> tuple[str, list[Any]]:
+    """Return where a setting was written, and its values, of which only `EXEC` has several."""
     where, given = setting.flag, config.getoption(setting.name) or []
     if not given and (text := config.getini(setting.name)):
         where = f"ini option {setting.name}"
@@ -176,43 +141,40 @@ def _written(config: pytest.Config, setting: Setting) -> tuple[str, list[Any]] |
         if value in values or (values and setting is not EXEC):
             raise pytest.UsageError(f"{where}: given more than once: {', '.join(given)}")
         values.append(value)
-    return (where, values) if values else None
+    return where, values
 
 
 def artifacts(config: pytest.Config) -> Path | None:
     """Return the directory of ``--peer-artifacts``.
 
     A relative path starts from the directory in which pytest was started.
-
-    :raises pytest.UsageError: a bad value.
     """
     given: dict[str, Any] = getattr(config, "workerinput", {})
     if "peer_artifacts" in given:  # of pytest-xdist's controller
         return Path(given["peer_artifacts"])
-    written = _written(config, ARTIFACTS)
-    return config.invocation_params.dir / written[1][0] if written is not None else None
+    values = _written(config, ARTIFACTS)[1]
+    return config.invocation_params.dir / values[0] if values else None
 
 
 def check_artifacts(config: pytest.Config) -> None:
-    """Check that artifacts can be kept in the directory, without making it.
-
-    :raises pytest.UsageError: they cannot; says where the directory was written.
-    """
+    """Check that artifacts can be kept in the directory, without making it."""
     path = artifacts(config)
     if path is None:
         return
     parent = next(each for each in (path, *path.parents) if os.path.lexists(each))
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        written = _written(config, ARTIFACTS)
-        where = written[0] if written is not None else ARTIFACTS.flag
+        where = _written(config, ARTIFACTS)[0]
         raise pytest.UsageError(f"{where}: nothing can be written to {str(path)!r}: see {parent}")
 
 
-def marked(node: pytest.Item | pytest.Collector, marker: str = "peer") -> dict[str, Any]:
-    """Return the options that markers give to a node; the closest wins option by option.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Check the options of all markers."""
+    for item in items:
+        marked(item)
 
-    :raises pytest.UsageError: a positional argument or an unknown option.
-    """
+
+def marked(node: pytest.Item | pytest.Collector, marker: str = "peer") -> dict[str, Any]:
+    """Return the options that markers give to a node; the closest wins option by option."""
     merged: dict[str, Any] = {}
     for mark in node.iter_markers(marker):
         from ..core.options import names_of_options
@@ -223,27 +185,22 @@ def marked(node: pytest.Item | pytest.Collector, marker: str = "peer") -> dict[s
             raise pytest.UsageError(f"{where}: takes keyword arguments only, got {mark.args!r}")
         for name, value in mark.kwargs.items():
             if name not in known:
-                raise pytest.UsageError(
-                    f"{where}: {name}: unknown option; known are {', '.join(known)}"
-                )
+                words = f"unknown option; known are {', '.join(known)}"
+                raise pytest.UsageError(f"{where}: {name}: {words}")
             merged.setdefault(name, value)
     return merged
 
 
 def check_marked(options: dict[str, Any], marker: str = "peer") -> None:
-    """Check the values of a marker's options.
+    """Check the values of a marker's options, when they are used: a ``cwd`` may be made late.
 
-    Only when they are used: a ``cwd`` may not exist before.
-
-    :raises TypeError: a value of the wrong type; says that it came from the marker.
-    :raises ValueError: a value outside of what the option allows; says so too.
+    A ``TypeError`` or ``ValueError`` says that the value came from the marker.
     """
     from ..core.options import check
 
     for name, value in options.items():
-        if name == "link":  # the factory's own
-            continue
         try:
-            check(name, value)
+            if name != "link":  # the factory's own
+                check(name, value)
         except (TypeError, ValueError) as exc:
             raise type(exc)(f"{marker} marker: {exc}") from None

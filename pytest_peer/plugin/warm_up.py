@@ -17,10 +17,7 @@ _FIXTURES = {"peer", *FACTORIES}
 
 
 def configure(config: pytest.Config) -> None:
-    """Have the fork server import pytest, and the modules of the ini option ``peer_preload``.
-
-    :raises pytest.UsageError: that is not a list of module names.
-    """
+    """Have the fork server import pytest, and the modules of the ini option ``peer_preload``."""
     names = config.getini("peer_preload")
     for name in names:
         if not all(part.isidentifier() for part in name.split(".")):
@@ -33,7 +30,7 @@ def configure(config: pytest.Config) -> None:
 # What the following imports, a suite without peers does not pay for.
 
 
-def collected(item: pytest.Item) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Prepare for a test that has been found: start the fork server if the test will need it."""
     in_peer = item.get_closest_marker("in_peer") is not None
     if in_peer:
@@ -58,3 +55,10 @@ def collected(item: pytest.Item) -> None:
         with contextlib.suppress(OSError, RuntimeError):
             if not registry.unavailable() and not patched_by():
                 registry.running()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Look once more for the marker ``in_peer``: a conftest may have added it."""
+    for item in session.items:
+        if item.get_closest_marker("in_peer") is not None:
+            pytest_itemcollected(item)

@@ -11,15 +11,12 @@ import json
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from . import settings
-from .session import left_key
-
-if TYPE_CHECKING:
-    from .artifacts import CrashReport
+from .session import CrashReport, left_key
 
 _watched_key = pytest.StashKey[int]()
 
@@ -27,7 +24,8 @@ _watched_key = pytest.StashKey[int]()
 # In the controller
 
 
-def configure_worker(node: Any) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
     """Tell a worker where artifacts are kept: for it a relative path may be another one."""
     root = settings.artifacts(node.config)
     if root is not None:
@@ -36,13 +34,15 @@ def configure_worker(node: Any) -> None:
         node.config.add_cleanup(partial(mark.unlink, missing_ok=True))
 
 
-def worker_ended(node: Any) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
     """Take the crashes that no report of a worker carries."""
     crashes = getattr(node, "workeroutput", {}).get("peer_crashes", [])
     node.config.stash.setdefault(left_key, []).extend(crashes)
 
 
-def worker_crashed(report: Any) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(report: Any) -> None:
     """Add the peers that ran to the report for a worker that died."""
     node = report.node
     root = settings.artifacts(node.config)
@@ -54,15 +54,8 @@ def worker_crashed(report: Any) -> None:
             with contextlib.suppress(OSError, ValueError):  # it was just being started
                 peer = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
                 if peer["state"] != "down":
-                    crashes.append(
-                        {
-                            "test": report.nodeid,
-                            "peer": peer["name"],
-                            "reason": f"ended with its worker {node.gateway.id}",
-                            "pid": peer["pid"],
-                            "path": str(path),
-                        }
-                    )
+                    reason = f"ended with its worker {node.gateway.id}"
+                    crashes.append((report.nodeid, peer["name"], reason, peer["pid"], str(path)))
     if crashes:
         report.peer_crashes = crashes
 

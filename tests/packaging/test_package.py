@@ -24,9 +24,7 @@ OWN = {Path(file) for file in bootstrap.own_files()} & set(PACKAGE.rglob("*.py")
 #: Imported by peers that have no pytest_peer.
 STUBS = {Path(stub["file"]) for stub in bootstrap.stubs().values()}
 #: What starts a peer behind a launcher.
-RELAY = {
-    PACKAGE / "launch" / "relay" / f"{name}.py" for name in ("remote", "frames", "remote_child")
-}
+RELAY = {PACKAGE / "launch" / "relay" / f"{name}.py" for name in ("remote", "frames")}
 SENT_TO_PEERS = sorted({AGENT / "boot.py"} | OWN | STUBS | RELAY)
 MOST_LINES = 350
 

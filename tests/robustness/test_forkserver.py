@@ -124,6 +124,25 @@ def test_spare_that_is_killed_is_no_loss(run):
     assert told == ["1", "1"]
 
 
+def test_peer_that_found_no_spare_has_no_other_descriptors(run):
+    told = run(
+        """
+        first = start()
+        server = psutil.Process(first.call(os.getppid))
+        server.suspend()
+        others = []
+        def begin(): others.append(start())
+        import threading
+        threads = [threading.Thread(target=begin) for _ in range(4)]
+        for thread in threads: thread.start()
+        server.resume()
+        for thread in threads: thread.join()
+        print({peer.call(lambda: len(os.listdir("/proc/self/fd"))) for peer in [first, *others]})
+        """
+    )
+    assert len(told[0].split(",")) == 1
+
+
 def test_prewarming_leaves_nothing_in_the_peer(run):
     told = run(
         """

@@ -125,3 +125,25 @@ def test_what_a_peer_executes_does_not_inherit_it(peer_factory, method):
     peer = peer_factory(start_method=method)
     listing = peer.call(subprocess.check_output, ["ls", "/proc/self/fd"], close_fds=False)
     assert listing.split() == [b"0", b"1", b"2", b"3"]  # the last is the listing's own
+
+
+def test_fork_server_that_imports_ends_with_the_origin(tmp_path, monkeypatch):
+    """Although the import never ends: the module opens a FIFO."""
+    began, never = tmp_path / "began", tmp_path / "never"
+    os.mkfifo(began)
+    os.mkfifo(never)
+    (tmp_path / "slow.py").write_text(
+        f"import os\nopen({str(began)!r}, 'w').write(str(os.getpid()))\nopen({str(never)!r})\n"
+    )
+    (tmp_path / "test_slow.py").write_text("def test(peer): pass\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    words = ["-m", "pytest", "-q", "-o", "peer_preload=slow", f"--rootdir={tmp_path}", tmp_path]
+    origin = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL)
+    server = int(began.read_text())
+    try:
+        origin.kill()
+        origin.wait()
+        assert_gone([server], within=LONG)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(server, signal.SIGKILL)

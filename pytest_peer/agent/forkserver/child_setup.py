@@ -20,7 +20,7 @@ def begin(parent, lifeline):
     The kernel sends the signal when the parent *thread* ends (prctl(2)). The template has only
     one, which ends with it.
 
-    :param lifeline: the descriptor of the template; -1 for none.
+    :param lifeline: the descriptor of the template.
     :return: a descriptor of its own for the same.
     """
     os.setsid()
@@ -30,8 +30,6 @@ def begin(parent, lifeline):
     adopt()
     main_thread: Any = threading.main_thread()
     main_thread._set_native_id()  # only Python 3.13 does it after a fork
-    if lifeline < 0:
-        return lifeline
     own = os.open("/proc/self/fd/%d" % lifeline, os.O_RDONLY | os.O_CLOEXEC)
     os.close(lifeline)
     # See the origin's module `launch.lifeline`.
@@ -46,17 +44,14 @@ def adopt():
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def above(numbers, descriptors):
-    """Duplicate descriptors out of the way of these numbers, which some of them may have now."""
-    return [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 1 + max(numbers)) for fd in descriptors]
-
-
 def execute(argv, environ, descriptors, numbers):
     """Become another program, which gets `descriptors` as these numbers.
 
     :raises OSError: there is no such program.
     """
-    for fd, number in zip(above(numbers, descriptors), numbers):
+    # Out of the way of these numbers first, which some of them may have now.
+    above = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 1 + max(numbers)) for fd in descriptors]
+    for fd, number in zip(above, numbers):
         os.dup2(fd, number)
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by interpreters, not by all programs
         signal.signal(ignored, signal.SIG_DFL)

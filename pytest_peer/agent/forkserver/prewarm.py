@@ -33,7 +33,7 @@ def warm_spare():
 
 def _boot_and_call():
     child_setup.become({"variables": {}, "changes": {}}, ())
-    fault_dumps.prewarm()
+    fault_dumps.rehearse()
     call = codec.dumps((operator.add, (1, 2), {}))
     received = [
         framing.FRAME.pack(main.CHANNEL_EXEC, framing.FIRST_CHANNEL, 0),
@@ -59,7 +59,7 @@ def _boot_and_call():
     try:
         os.write(there, b"".join(received))
         with os.fdopen(read_fd, "rb") as reader:
-            main.prepare(reader, write_fd, config).prewarm()
+            main.prepare(reader, write_fd, config).rehearse()
     finally:
         os.close(there)
         os.close(heard)

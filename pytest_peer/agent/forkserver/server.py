@@ -8,12 +8,13 @@ process id any more. When the origin is gone, it kills everything and ends.
 Forking and writing to a thousand pages for the first time takes longer than the rest of a boot,
 so one child is made in advance: the *spare* waits for a request and becomes the peer.
 
-A request and a report are four bytes of length and a marshalled tuple. Descriptors come with the
-first byte of a request.
+Each request and each report is one marshalled tuple on a socket that keeps their boundaries. What
+a peer is to have comes with a request: a file with a marshalled dictionary, then its descriptors.
 """
 
 import array
 import contextlib
+import fcntl
 import gc
 import importlib
 import marshal
@@ -21,7 +22,6 @@ import os
 import select
 import signal
 import socket
-import struct
 import sys
 from typing import NoReturn
 
@@ -29,9 +29,10 @@ from .. import dispatch, main
 from . import child_setup, prewarm
 from .subreaper import Subreaper
 
-LENGTH = struct.Struct("!I")
-#: Of one request: three standard streams, the link's two, a control socket, a pipe for failures.
+#: Of one request: a file, three standard streams, the link's two, a control socket.
 _MOST_DESCRIPTORS = 7
+#: The longest message; none has a text of users but a report of failure.
+_MOST_BYTES = 1 << 16
 #: Seconds between the use of a spare and the fork of the next: first the peer boots.
 _PAUSE = 0.0015
 
@@ -39,10 +40,12 @@ _PAUSE = 0.0015
 def serve(reader, fd, config):
     """Serve until the origin is gone. Returns only in a peer whose interpreter ends normally."""
     sys.path[:] = config["path"]
-    for each in (fd, config["lifeline"]):
-        if each >= 0:
-            os.set_inheritable(each, False)
-    template = Template(socket.socket(fileno=fd), reader, config["lifeline"])
+    reader.close()
+    os.open(os.devnull, os.O_RDONLY)  # stdin, from which all of this has come
+    lifeline = config["lifeline"]
+    for each in (fd, lifeline):
+        os.set_inheritable(each, False)
+    template = Template(socket.socket(fileno=fd), lifeline)
     try:
         if _threads() > 1:
             raise RuntimeError(
@@ -58,38 +61,29 @@ def serve(reader, fd, config):
         gc.collect()
         gc.freeze()  # a collection in a peer does not touch, and so copy, the shared pages
     except BaseException as exc:
-        template.report("failed", str(exc))
+        template.report("failed", str(exc)[: _MOST_BYTES // 8])
         os._exit(1)
+    # From now on the end of the origin is noticed, and not the kernel but this ends all peers.
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, 0)
     template.ready()
     try:
-        request, descriptors = template.loop()
+        template.loop()
+    except Forked as exc:
+        request, descriptors = exc.args
     except BaseException:
         sys.excepthook(*sys.exc_info())
         template.end(1)
     try:
-        if "argv" in request:
-            _execute(request, descriptors, template.lifeline)
         child_setup.become(request, descriptors[:3])
+        if "argv" in request:
+            inherited = [*descriptors[3:], template.lifeline]
+            child_setup.execute(request["argv"], request["environ"], inherited, request["numbers"])
     except BaseException as exc:
         text = "cannot become a peer: %s: %s\n" % (type(exc).__name__, exc)
         os.write(2, text.encode("utf-8", "backslashreplace"))
         os._exit(1)
     read_fd, write_fd = descriptors[3:]
     main.run(os.fdopen(read_fd, "rb"), write_fd, request["config"])
-
-
-def _execute(request, descriptors, lifeline):
-    *link, failed = descriptors[3:]
-    (failed,) = child_setup.above(request["numbers"], [failed])
-    if lifeline >= 0:
-        link.append(lifeline)
-    try:
-        child_setup.become(request, descriptors[:3])
-        child_setup.execute(request["argv"], request["environ"], link, request["numbers"])
-    except BaseException as exc:
-        errno = getattr(exc, "errno", None) or 0
-        os.write(failed, marshal.dumps((errno, str(exc))))
-        os._exit(1)
 
 
 @contextlib.contextmanager
@@ -119,12 +113,15 @@ def _threads():
     return len(os.listdir("/proc/self/task"))
 
 
+class Forked(BaseException):
+    """Raised in a peer, to leave the loop, with its request and its descriptors."""
+
+
 class Template:
     """The event loop: requests of the origin, ends of peers."""
 
-    def __init__(self, origin, reader, lifeline):
+    def __init__(self, origin, lifeline):
         self._origin = origin
-        self._reader = reader  # has the same descriptor, which its finalizer closes
         self._poll = select.epoll()
         self._poll.register(origin, select.EPOLLIN)
         # Usually the connection ends with the origin. Not if C code has forked the origin, which
@@ -146,9 +143,8 @@ class Template:
         self._sigchld = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def report(self, *message):
-        data = marshal.dumps(message)
         try:
-            self._origin.sendall(LENGTH.pack(len(data)) + data)
+            self._origin.send(marshal.dumps(message))
         except OSError:
             self.end(0)  # the origin is gone
 
@@ -156,75 +152,67 @@ class Template:
         self._subreaper.tolerate_children()  # an import may have started some, for all peers
         self.report("ready")
 
-    def loop(self):
-        """Serve. Returns only in a peer, with its request and its descriptors."""
+    def loop(self) -> NoReturn:
+        """Serve for ever.
+
+        :raises Forked: this is a peer now.
+        """
         while True:
             if self._spare is None and self._may_prepare and not self._poll.poll(_PAUSE, 1):
                 self._may_prepare = False
-                try:
-                    received = self._make_spare()
-                    if received is not None:
-                        return received
-                except OSError:
-                    pass  # no processes or descriptors left; the next request says so
-            for fd, _ in self._poll.poll(self._subreaper.timeout()):
+                with contextlib.suppress(OSError):
+                    self._make_spare()  # with no processes left, the next request says so
+            for fd, _ in self._poll.poll(self._subreaper.tidy()):
                 if fd == self._parent:
                     self.end(0)
-                if fd != self._origin.fileno():
+                if fd == self._origin.fileno():
+                    self._serve()
+                else:
                     self._ended(fd)
-                    continue
-                received = self._serve()
-                if received is not None:
-                    return received
 
     def _serve(self):
-        """Deal with one request. Returns something in a peer only."""
+        """Deal with one request."""
         received = receive(self._origin)
         if received is None:
             self.end(0)
         data, descriptors = received
         what, number, *rest = marshal.loads(data)
-        if what == "signal":
-            self._subreaper.signal(number, *rest)
-        elif what == "reap":
+        if what == "reap":
             self._subreaper.release(number)
             self.report("reaped", number)
-        elif len(descriptors) == rest[0]:
-            return self._fork(number, data, descriptors)
-        else:
-            for each in descriptors:
-                os.close(each)
-            why = "no descriptors left; raise RLIMIT_NOFILE (ulimit -n)"
-            self.report("refused", number, why)
-        return None
+            return
+        try:
+            if len(descriptors) == rest[0]:
+                self._fork(number, data, descriptors)
+            else:
+                why = "no descriptors left; raise RLIMIT_NOFILE (ulimit -n)"
+                self.report("refused", number, why)
+        finally:  # also in a peer that is forked now, which gets them from the spare's socket
+            for fd in descriptors:
+                os.close(fd)
 
     def _fork(self, number, data, descriptors):
-        """Make a peer of the spare, or of a new one. Returns something in a peer only."""
+        """Make a peer of the spare, or of a new one."""
         if self._spare is None:
             try:
-                received = self._make_spare()
-                if received is not None:
-                    return received
+                self._make_spare()
             except OSError as exc:
                 self.report("refused", number, "cannot fork: %s" % exc)
         if self._spare is not None:
             connection, fd, pid = self._spare
             self._spare = None
             self._may_prepare = True
-            self._subreaper.name(fd, number, pid)
+            self._subreaper.name(fd, number)
             self.report("forked", number, pid)
-            try:
-                socket.send_fds(connection, [LENGTH.pack(len(data)) + data], descriptors)
-            except OSError:
-                pass  # it has died, and its end is reported as any peer's
-            connection.close()
-        for fd in descriptors:
-            os.close(fd)
-        return None
+            with connection, contextlib.suppress(OSError):  # it has died, which is reported
+                socket.send_fds(connection, [data], descriptors)
 
     def _make_spare(self):
-        """Fork. Returns something in the child only, when it gets a request."""
-        ours, theirs = socket.socketpair()
+        """Fork.
+
+        :raises Forked: in the child, when it has got a request.
+        """
+        ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         try:
             pid = os.fork()
         except OSError:
@@ -234,25 +222,23 @@ class Template:
         if pid == 0:
             try:
                 ours.close()
-                return self._wait_for_request(theirs)
+                request = self._wait_for_request(theirs)
             except BaseException:
                 os._exit(1)  # the code around this is the template's
+            raise Forked(*request)
         theirs.close()
         try:
             fd = self._subreaper.add(pid)
         except OSError:
             ours.close()  # which ends it
-            self._subreaper.forget(-1, pid)
             raise
         self._spare = ours, fd, pid
-        return None
 
     def _wait_for_request(self, connection):
         # Closed as objects: their finalizers would close the numbers again, which may be those of
         # other files then.
         self._poll.close()
-        self._origin.detach()
-        self._reader.close()
+        self._origin.close()
         if self._parent >= 0:
             os.close(self._parent)
         self._subreaper.close_descriptors()
@@ -266,20 +252,19 @@ class Template:
         if received is None:
             os._exit(0)  # the template has ended
         connection.close()
-        data, descriptors = received
-        request = marshal.loads(data)[-1]
+        _, (file, *descriptors) = received
+        with os.fdopen(file, "rb") as content:
+            content.seek(0)
+            request = marshal.load(content)
         self._title.set(request["node"])
         sys.orig_argv[-1] = request["node"]
         return request, descriptors
 
     def _ended(self, fd):
-        if self._spare is None or fd != self._spare[1]:
-            self._subreaper.ended(fd)
-            return
-        connection, _, pid = self._spare
-        self._spare = None
-        connection.close()
-        self._subreaper.forget(fd, pid)
+        if self._spare is not None and fd == self._spare[1]:
+            self._spare[0].close()
+            self._spare = None
+        self._subreaper.ended(fd)
 
     def end(self, status) -> NoReturn:
         """End with all peers and everything that they have started."""
@@ -299,29 +284,15 @@ def _parent():
 def receive(connection):
     """Return a message and the descriptors that came with it; ``None`` at the end."""
     data, ancillary, _, _ = connection.recvmsg(
-        LENGTH.size, socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
+        _MOST_BYTES, socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
     )
     descriptors = array.array("i")
     for _, _, sent in ancillary:
         descriptors.frombytes(sent)
-    try:
-        data += _exactly(connection, LENGTH.size - len(data))
-        return _exactly(connection, *LENGTH.unpack(data)), list(descriptors)
-    except EOFError:
-        return None
+    return (data, list(descriptors)) if data else None
 
 
 def _readable(connection):
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     return bool(poll.poll(0))
-
-
-def _exactly(connection, size):
-    data = b""
-    while len(data) < size:
-        part = connection.recv(size - len(data))
-        if not part:
-            raise EOFError
-        data += part
-    return data

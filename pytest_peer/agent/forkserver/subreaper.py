@@ -18,7 +18,7 @@ from . import child_setup
 #: gone sooner, unless the kernel waits for a disk.
 _ORPHAN_SECONDS = 2.0
 _POLL_SECONDS = 0.001
-#: Seconds between checks whether a debugger has let go what has ended.
+#: Seconds between checks whether a debugger or the kernel has let go what has ended.
 _ZOMBIE_SECONDS = 0.1
 
 
@@ -34,10 +34,10 @@ class Subreaper:
         self._poll = poll
         self._on_end = on_end
         self._known = set()
-        self._zombies = set()  # to be reaped; a debugger that is attached may have them still
-        self._peers = {}  # process descriptor: (number of the request, pid)
+        self._peers = {}  # process descriptor: [number of the request or None, pid]
         self._dead = {}  # number of the request: pid
-        self._orphans = {}  # process descriptor: pid, all killed
+        self._orphans = set()  # all killed
+        self._zombies = set()  # to be reaped; a debugger that is attached may have them still
         self._ending = []  # arguments for `on_end`, when there are no orphans
         self._deadline = 0.0  # when `on_end` is called although there are some
         child_setup.adopt()
@@ -48,73 +48,66 @@ class Subreaper:
         :raises OSError: there are no more descriptors.
         """
         self._known.add(pid)
-        return self._watched(pid)
+        try:
+            fd = os.pidfd_open(pid)
+        except OSError:
+            self._zombies.add(pid)
+            raise
+        self._poll.register(fd, select.EPOLLIN)
+        self._peers[fd] = [None, pid]
+        return fd
 
-    def name(self, fd, number, pid):
+    def name(self, fd, number):
         """From now on, a child is the peer of a request."""
-        self._peers[fd] = number, pid
-
-    def signal(self, number, signal_number):
-        for each, pid in self._peers.values():
-            if each == number:
-                _kill(os.killpg, pid, signal_number)
-
-    def forget(self, fd, pid):
-        """Forget a child that has ended, or is about to, and is not a peer."""
-        if fd >= 0:
-            self._unwatch(fd)
-        self._reap(pid)
-
-    def _reap(self, pid):
-        self._zombies.add(pid)
-        self._reap_zombies()
-
-    def _reap_zombies(self):
-        for pid in list(self._zombies):
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                self._zombies.discard(pid)
-                self._known.discard(pid)
+        self._peers[fd][0] = number
 
     def release(self, number):
         """Reap a dead peer: the origin does not need its process id any more."""
         if number in self._dead:
-            self._reap(self._dead.pop(number))
+            self._zombies.add(self._dead.pop(number))
+            self.tidy()
 
     def close_descriptors(self):
-        for fd in [*self._peers, *self._orphans]:
+        for fd in self._peers:
             os.close(fd)
 
     def tolerate_children(self):
         """Take the present children for known."""
         self._known.update(procfs.children(os.getpid()))
 
-    def timeout(self):
-        """Return for how many seconds events may be awaited; ``None`` for no limit."""
-        if self._ending and time.monotonic() >= self._deadline:
-            self._report()
-        limits = [self._deadline - time.monotonic()] if self._ending else []
-        if self._zombies:
-            self._reap_zombies()
-            limits.append(_ZOMBIE_SECONDS)
-        return min(limits, default=None)
-
     def ended(self, fd):
-        self._unwatch(fd)
-        if fd in self._orphans:
-            self._reap(self._orphans.pop(fd))
+        self._poll.unregister(fd)
+        os.close(fd)
+        number, pid = self._peers.pop(fd)
+        if number is None:
+            self._zombies.add(pid)
         else:
-            number, pid = self._peers.pop(fd)
             self._dead[number] = pid
             self._ending.append((number, _status(pid)))
             self._deadline = time.monotonic() + _ORPHAN_SECONDS
             _kill(os.killpg, pid)
-        if self._ending:
-            self._kill_orphans()
+        self.tidy()
 
-    def _report(self):
-        ending, self._ending = self._ending, []
-        for number, status in ending:
-            self._on_end(number, status)
+    def tidy(self):
+        """Kill orphans, reap, report. Return the seconds until the next time; ``None`` for never."""
+        if self._ending:
+            orphans = set(procfs.children(os.getpid())) - self._known
+            for pid in orphans:
+                _kill(os.kill, pid)  # then its children are ours
+            self._known |= orphans
+            self._orphans |= orphans
+        for pids in (self._orphans, self._zombies):
+            for pid in list(pids):
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    pids.discard(pid)
+                    self._known.discard(pid)
+        if self._ending and (not self._orphans or time.monotonic() >= self._deadline):
+            ending, self._ending = self._ending, []
+            for number, status in ending:
+                self._on_end(number, status)
+        if self._ending:
+            return _POLL_SECONDS
+        return _ZOMBIE_SECONDS if self._zombies or self._orphans else None
 
     def end_all(self):
         for _, pid in self._peers.values():
@@ -130,27 +123,6 @@ class Subreaper:
                 return
             time.sleep(_POLL_SECONDS)
 
-    def _kill_orphans(self):
-        for pid in procfs.children(os.getpid()):
-            if pid not in self._known:
-                self._known.add(pid)
-                _kill(os.kill, pid)
-                try:
-                    self._orphans[self._watched(pid)] = pid
-                except OSError:
-                    pass  # no more descriptors: it is reaped at the end
-        if not self._orphans:
-            self._report()
-
-    def _watched(self, pid):
-        fd = os.pidfd_open(pid)
-        self._poll.register(fd, select.EPOLLIN)
-        return fd
-
-    def _unwatch(self, fd):
-        self._poll.unregister(fd)
-        os.close(fd)
-
 
 def _status(pid):
     """Return what a dead child returned, or the signal that ended it as a negative number."""
@@ -161,8 +133,8 @@ def _status(pid):
     return os.waitstatus_to_exitcode(int(procfs.stat_fields(pid)[49]))
 
 
-def _kill(kill, pid, number=signal.SIGKILL):
+def _kill(kill, pid):
     try:
-        kill(pid, number)
+        kill(pid, signal.SIGKILL)
     except OSError:
         pass  # another user's by now; or it leads no group yet, and ends by itself

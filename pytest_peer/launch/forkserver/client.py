@@ -2,37 +2,39 @@
 
 There is one server for each set of preloaded modules. It is started when first wanted, and ends
 with the origin. When it dies, the peers that it has forked die too, and the next peer gets
-another server.
+another server. A message is one marshalled tuple on a socket that keeps their boundaries.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import marshal
 import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ...core.clock import monotonic
+from ...core.clock import monotonic, sleep
 from ...core.loop import loop
 from ...core.states import ExitStatus
 from ...core.sync import Event
 from ...core.worker import start_thread, worker
-from .. import lifeline
+from .. import bootstrap, lifeline, procfs
 from ..child import STATUS_LOST, pid_of, reap
-from .child import ForkedChild, ForkError
+from ..command import boot_words
 from .inheritance import Inheritance
-from .messages import Broken, send, whole
 
 #: The last word of its command line. A peer writes its own name over it.
 _TITLE = "pytest-peer-forkserver".ljust(100)
-#: Seconds before a message for which no one waits is sent again.
+#: The longest message of a server.
+_MOST_BYTES = 1 << 16
+#: Seconds before a message for which the server has no room is sent again.
 _AGAIN_SECONDS = 0.01
 #: Seconds for the server to end after the connection has, before it is killed.
 _END_SECONDS = 2.0
@@ -40,17 +42,109 @@ _END_SECONDS = 2.0
 _KEPT_BYTES = 1 << 16
 
 
+class ForkError(Exception):
+    """The fork server could not make a peer; the text says why.
+
+    :param late: it needs more time than there is.
+    :param lost: the server has died, and another one may do it.
+    """
+
+    def __init__(self, text: str, *, late: bool = False, lost: bool = False) -> None:
+        super().__init__(text)
+        self.late = late
+        self.lost = lost
+
+
+class ForkedChild:
+    """A child of the fork server, which does not reap it before we ask for it.
+
+    What it is changes only on the event loop.
+
+    :param release: has the server reap it.
+    """
+
+    def __init__(self, release: Callable[[], object]) -> None:
+        self._release = release
+        self._on_end: Callable[[], object] | None = None
+        self._status: ExitStatus | None = None
+        self._ended = False
+        self._replied = Event()
+        self._reaped = Event()
+        self._refusal = ""
+        self.pid: int = -1
+        #: See `Child.status_lost`: the reason is that the server has died.
+        self.status_lost: str = ""
+
+    def wait_started(self, deadline: float) -> None:
+        """Wait until there is a process.
+
+        :raises ForkError: there will be none, or not in time; then it is killed when it starts.
+        """
+        if not self._replied.wait(max(0.0, deadline - monotonic())):
+            loop.call_soon(self._abandon)
+            raise ForkError("the fork server did not answer in time", late=True)
+        if self._refusal:
+            raise ForkError(self._refusal, lost=bool(self.status_lost))
+
+    def _abandon(self) -> None:
+        self._watch(self._release)
+        if self.pid > 0 and not self._ended:
+            with contextlib.suppress(OSError):  # this process has dropped the right to do it
+                os.kill(self.pid, signal.SIGKILL)  # not reaped, so the number is its own
+
+    def watch(self, ended: Callable[[], object]) -> None:
+        loop.call_soon(partial(self._watch, ended))
+
+    def _watch(self, ended: Callable[[], object]) -> None:
+        self._on_end = ended
+        if self._ended:
+            ended()
+
+    def remember_descendants(self) -> None:
+        """Do nothing: the server finds them after the end too, and kills them."""
+
+    def reap(self) -> ExitStatus | None:
+        self._release()
+        return self._status
+
+    def wait_gone(self, seconds: float) -> None:
+        self._reaped.wait(seconds)
+
+    def stopped(self) -> bool:
+        status = procfs.of_process(self.pid)
+        return status is None or status.stopped
+
+    # Called by the client, when the server reports
+
+    def replied(self, pid: int, refusal: str) -> None:
+        """There is a process, or the server says why there is none."""
+        self.pid, self._refusal = pid, refusal
+        self._replied.set()
+        if self._on_end == self._release:
+            self._abandon()
+
+    def end(self, status: ExitStatus | None, status_lost: str = "") -> None:
+        """The process has ended, or `status_lost` says why its end will never be known."""
+        if self._ended:
+            return
+        self._ended, self._status, self.status_lost = True, status, status_lost
+        if status_lost:
+            self._reaped.set()  # init does it
+        if self._on_end is not None:
+            self._on_end()
+
+    def released(self) -> None:
+        """The server has reaped it."""
+        self._reaped.set()
+
+
 class ForkServer:
     """A template process and the connection with it.
 
-    :param program: returns the command line, given the number of the descriptor it inherits.
-    :param code: returns what that program reads first, given the number of the lifeline.
+    :param preload: the modules that it imports.
     """
 
-    def __init__(
-        self, program: Callable[[int], Sequence[str]], code: Callable[[int], bytes]
-    ) -> None:
-        self._code = code
+    def __init__(self, preload: Sequence[str]) -> None:
         #: What the server has, and so a peer for which nothing is changed.
         self.inheritance: Inheritance = Inheritance.now()
         #: Its first line, which says what interpreter it is.
@@ -60,32 +154,29 @@ class ForkServer:
         self._numbers = itertools.count(1)
         self._children: dict[int, ForkedChild] = {}  # those that are not reaped
         self._lock = threading.Lock()  # held only for a moment
-        self._sending = threading.Lock()
-        self._outgoing: deque[tuple[Any, ...]] = deque()  # messages for which no one waits
         self._ready = Event()
         self._was_ready = False
         self._reaping = False
-        self._received = bytearray()
-        self._lifeline = lifeline.open_end()
         self._output = bytearray()
-        self._socket, theirs = socket.socketpair()
-        with theirs, lifeline.closing(self._lifeline):
+        self._socket, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        with theirs, lifeline.opened() as end:
             #: Its command line without the last word, which a peer replaces by its name.
-            self.argv: list[str] = list(program(theirs.fileno()))
+            self.argv: list[str] = [sys.executable, *boot_words(0, theirs.fileno())]
             popen = subprocess.Popen(
                 [*self.argv, _TITLE],
                 bufsize=0,
                 stdin=subprocess.PIPE,  # all three are pipes, as a peer's
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=[fd for fd in (theirs.fileno(), self._lifeline) if fd >= 0],
+                pass_fds=[theirs.fileno(), end],
                 start_new_session=True,  # Ctrl-C in the terminal is for the origin
             )
-        self._pid = pid_of(popen)
+            self._pid = pid_of(popen)
+            lifeline.tie(end, self._pid)  # until it serves: an import sees no end of the origin
         assert popen.stdin is not None and popen.stdout is not None
-        popen.stdin.close()
-        self._pipe = popen.stdout
+        self._input, self._pipe = popen.stdin, popen.stdout
         os.set_blocking(self._pipe.fileno(), False)
+        self._settings = {"preload": tuple(preload), "path": list(sys.path), "lifeline": end}
         try:
             start_thread(self._begin, "pytest-peer-forkserver")
         except BaseException:  # a signal's handler has raised, and this server stays unknown
@@ -95,10 +186,11 @@ class ForkServer:
     def _begin(self) -> None:
         """On a thread, because the server may have to read before all of the code fits."""
         try:
-            code = self._code(self._lifeline)
+            left = memoryview(bootstrap.loader() + bootstrap.template(self._settings))
             loop.start()
-            with contextlib.suppress(OSError):  # it has ended, which the event loop notices
-                self._socket.sendall(code)
+            with self._input, contextlib.suppress(BrokenPipeError):  # it has ended
+                while left:
+                    left = left[self._input.write(left) :]
             self._socket.setblocking(False)
             loop.add(self._pipe.fileno(), self._read_output)
             loop.add(self._socket.fileno(), self._readable)
@@ -124,78 +216,55 @@ class ForkServer:
         return bool(self.dead) and not self._was_ready
 
     def fork(
-        self, request: dict[str, Any], descriptors: Sequence[int], limit: float
+        self, request: dict[str, Any], descriptors: Sequence[int], deadline: float
     ) -> ForkedChild:
         """Make a peer.
 
         :param request: see the agent's module `forkserver.server`.
         :param descriptors: those that the peer gets, beginning with stdin, stdout and stderr.
-        :param limit: seconds.
+        :param deadline: of ``time.monotonic``.
         :raises ForkError: it was not possible, or not in time.
         """
-        deadline = monotonic() + limit
-        with self._lock:
-            if self.dead:
-                raise ForkError(self.dead, lost=True)
-            number = next(self._numbers)
-            child = self._children[number] = ForkedChild(self, number)
-        try:
-            if not self._sending.acquire(timeout=max(0.0, limit)):
-                raise TimeoutError
-            try:
-                self._send(("fork", number, len(descriptors), request), descriptors, deadline)
-            finally:
-                self._sending.release()
-        except TimeoutError:
+        number = next(self._numbers)
+        child = ForkedChild(partial(self._reap, number))
+        # A file, because a message has a longest size.
+        with os.fdopen(os.memfd_create("pytest-peer-request"), "wb", buffering=0) as file:
+            file.write(marshal.dumps(request))
+            sent = [file.fileno(), *descriptors]
             with self._lock:
-                self._children.pop(number, None)
-            raise ForkError("the fork server does not read", late=True) from None
-        except OSError:
-            pass  # the server is dying, and `_bury` ends the child
-        self._send_outgoing()
+                if self.dead:
+                    raise ForkError(self.dead, lost=True)
+                self._children[number] = child
+            while not self._sent(("fork", number, len(sent)), sent):
+                if monotonic() > deadline:
+                    self._children.pop(number, None)
+                    raise ForkError("the fork server does not read", late=True)
+                sleep(_AGAIN_SECONDS)
         child.wait_started(deadline)
         return child
 
-    def reap(self, number: int) -> None:
-        """Have the server reap a child that has ended."""
-        self._outgoing.append(("reap", number))
-        self._send_outgoing()
+    def _reap(self, number: int) -> None:
+        """On the event loop, have the server reap a child that has ended."""
+        if not self._sent(("reap", number)):
+            loop.call_later(_AGAIN_SECONDS, partial(self._reap, number))
 
-    def signal(self, number: int, signal_number: int) -> None:
-        """Have the server send a signal to the group of a child."""
-        self._outgoing.append(("signal", number, int(signal_number)))
-        # Not here, perhaps on the main thread, where an interrupt could come while we hold
-        # `_sending`.
-        loop.call_later(0, self._send_outgoing)
-
-    def _send_outgoing(self) -> None:
-        # The server may be waiting for the event loop, which runs this: so it never waits.
-        while self._outgoing and self._sending.acquire(blocking=False):
-            try:
-                while self._outgoing:
-                    # So short that it goes whole or not at all.
-                    self._send(self._outgoing[0], (), monotonic())
-                    self._outgoing.popleft()
-            except TimeoutError:
-                loop.call_later(_AGAIN_SECONDS, self._send_outgoing)
-                return
-            except OSError:
-                self._outgoing.clear()  # the server is dying, and init reaps its children
-            finally:
-                self._sending.release()
-
-    def _send(self, message: tuple[Any, ...], descriptors: Sequence[int], deadline: float) -> None:
+    def _sent(self, message: tuple[Any, ...], descriptors: Sequence[int] = ()) -> bool:
+        """Send a message whole; return whether there was room for it."""
         try:
-            send(self._socket, message, descriptors, deadline)
-        except Broken:
-            self.kill()
-            raise
+            with self._lock:  # else `_bury` could close the socket in between
+                flags = socket.MSG_NOSIGNAL
+                socket.send_fds(self._socket, [marshal.dumps(message)], descriptors, flags)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # the server is dying: `_bury` ends its children, and init reaps them
+        return True
 
     # On the event loop's thread
 
     def _readable(self) -> None:
         try:
-            data = self._socket.recv(1 << 16)
+            data = self._socket.recv(_MOST_BYTES)
         except BlockingIOError:
             return
         except ConnectionResetError:
@@ -203,15 +272,10 @@ class ForkServer:
         if not data:
             loop.remove(self._socket.fileno())
             worker.run(self._bury)
-            return
-        self._received += data
-        if not self.hello:
-            line, found, rest = bytes(self._received).partition(b"\n")
-            if not found:
-                return
-            self.hello, self._received = line, bytearray(rest)
-        for message in whole(self._received):
-            self._reported(*message)
+        elif not self.hello:
+            self.hello = data
+        else:
+            self._reported(*marshal.loads(data))
 
     def _read_output(self) -> None:
         try:
@@ -248,6 +312,8 @@ class ForkServer:
             del self._children[rest[0]]
             child.released()
 
+    # Its end
+
     def _bury(self) -> None:
         how = self._wait() or STATUS_LOST
         loop.remove(self._pipe.fileno())
@@ -257,13 +323,10 @@ class ForkServer:
             self.dead = (self.dead or f"the fork server died ({how})") + self._quoted()
             self._ready.set()
             children, self._children = list(self._children.values()), {}
-        with self._sending:
             self._socket.close()
         for child in children:
             loop.call_soon(partial(child.end, None, self.dead))
             loop.call_soon(partial(child.replied, child.pid, self.dead))
-
-    # Its end
 
     def _wait(self) -> ExitStatus | None:
         """Wait for its end, and kill it if that does not come soon; ``None`` if it is unknown."""
@@ -277,9 +340,8 @@ class ForkServer:
         return None
 
     def kill(self) -> None:
-        """Kill the server, and with it its peers. The next peer gets another server."""
+        """Kill a server that nothing watches."""
         with self._lock:
-            self.dead = self.dead or "the fork server was killed: it did not read a whole request"
             if not self._reaping:
                 with contextlib.suppress(ProcessLookupError):  # something else has reaped it
                     os.kill(self._pid, signal.SIGKILL)
@@ -293,5 +355,5 @@ class ForkServer:
     def disown(self) -> None:
         """In a forked child, close the connection: left open, it would keep the server alive."""
         self.dead = "the fork server belongs to the process that this one was forked from"
-        self._socket.close()
-        self._pipe.close()
+        for ours in (self._socket, self._input, self._pipe):
+            ours.close()

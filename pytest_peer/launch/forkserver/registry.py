@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import atexit
-import dataclasses
 import errno
 import functools
 import importlib
-import marshal
 import os
-import select
 import sys
 import threading
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
 
-from ...core.clock import monotonic
-from ...core.errors import ExecNotFound
-from ...core.options import BOOT_SECONDS, PeerOptions
+from ...core.options import PeerOptions
 from ...core.start_methods import FORKSERVER, SPAWN, unsupported
-from ...link.interpreter import Interpreter, parse_hello
-from .. import bootstrap
-from ..command import LIFELINE_NUMBER, Command, boot_words, environment
 from . import preload
-from .child import ForkedChild, ForkError
 from .client import ForkServer
-from .inheritance import Inheritance, variable_changes
+from .inheritance import Inheritance
 
 __tracebackhide__ = True
 
@@ -78,99 +67,6 @@ def _program(reason: str) -> Choice:
     return Choice(SPAWN, reason, server, now)
 
 
-def fork(
-    choice: Choice,
-    options: PeerOptions,
-    descriptors: Sequence[int],
-    evidence: dict[str, Any] | None,
-) -> tuple[ForkedChild, Interpreter]:
-    """Make a peer of the server's own interpreter.
-
-    :param descriptors: stdin, stdout, stderr, and the link's for reading and writing, as the
-        peer has them.
-    :param evidence: for the agent's module `evidence`.
-    :raises ForkError: it was not possible, or not within the peer's time to boot.
-    """
-    server, now, deadline = _ready(choice, options)
-    interpreter = parse_hello(server.hello)
-    environ = environment(options, now.environ)
-    request = _request(server, now, options, options.cwd) | {
-        "variables": variable_changes(server.inheritance.environ, environ),
-        "config": bootstrap.agent_config(interpreter, options.name, evidence),
-    }
-    child = server.fork(request, descriptors, deadline - monotonic())
-    return child, dataclasses.replace(interpreter, pid=child.pid)
-
-
-def execute(
-    choice: Choice,
-    options: PeerOptions,
-    line: Command,
-    standard: Sequence[int],
-    inherited: Mapping[int, int],
-) -> ForkedChild:
-    """Make a peer that is a program. It gets its lifeline as `LIFELINE_NUMBER`.
-
-    :param standard: its stdin, stdout and stderr.
-    :param inherited: its further descriptors, by the number that it has them as.
-    :raises ExecNotFound: there is no such program.
-    :raises ForkError: as for `fork`.
-    """
-    server, now, deadline = _ready(choice, options)
-    request = _request(server, now, options, line.cwd) | {
-        "variables": {},
-        "argv": line.argv,
-        "environ": line.env,
-        "numbers": [*inherited, LIFELINE_NUMBER],
-    }
-    failed, theirs = os.pipe()
-    with os.fdopen(failed, "rb", buffering=0) as failure:
-        try:
-            descriptors = [*standard, *inherited.values(), theirs]
-            child = server.fork(request, descriptors, deadline - monotonic())
-        finally:
-            os.close(theirs)
-        try:
-            _wait_executed(failure, line.argv, deadline)
-        except BaseException:
-            child.abandon()
-            raise
-    return child
-
-
-def _wait_executed(failure: IO[bytes], argv: list[str], deadline: float) -> None:
-    """Wait until a forked process has become the program, which closes the pipe `failure`."""
-    poll = select.poll()
-    poll.register(failure, select.POLLIN)
-    if not poll.poll(max(0.0, deadline - monotonic()) * 1000):
-        raise ForkError(f"{argv[0]} is not executed yet", late=True)
-    if said := failure.read():
-        number, text = marshal.loads(said)
-        why = os.strerror(number) if number else text
-        raise ExecNotFound(f"cannot run {argv[0]!r}: {why}", argv=argv)
-
-
-def _ready(choice: Choice, options: PeerOptions) -> tuple[ForkServer, Inheritance, float]:
-    """Wait for the server; return it, the inheritance, and the end of the peer's time to boot."""
-    server, now = choice.server, choice.inheritance
-    assert server is not None and now is not None
-    limit = BOOT_SECONDS if options.boot_limit is None else options.boot_limit
-    deadline = monotonic() + limit
-    server.wait_ready(limit)
-    return server, now, deadline
-
-
-def _request(
-    server: ForkServer, now: Inheritance, options: PeerOptions, cwd: str | None
-) -> dict[str, Any]:
-    # Also if it has the same path as the template's: it may be another directory by now.
-    cwd = os.path.join(now.settable["cwd"], cwd or "")
-    return {
-        "node": f"{options.name}@{options.host}",
-        "changes": now.changes(server.inheritance) | {"cwd": cwd},
-    }
-
-
 @functools.cache
 def unavailable() -> str:
     """Say why there are no fork servers on this system; empty if there are."""
@@ -208,13 +104,7 @@ def _any_server() -> ForkServer:
 def _living(modules: tuple[str, ...]) -> ForkServer:
     server = _servers.get(modules)
     if server is None or server.dead:
-        settings = {"preload": modules, "path": list(sys.path)}
-        server = _servers[modules] = ForkServer(
-            lambda fd: [sys.executable, *boot_words(fd, fd)],
-            lambda lifeline: (
-                bootstrap.loader() + bootstrap.template({**settings, "lifeline": lifeline})
-            ),
-        )
+        server = _servers[modules] = ForkServer(modules)
     return server
 
 

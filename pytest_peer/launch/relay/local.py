@@ -5,9 +5,9 @@ heartbeat name *command``. Like a spawned peer, it has stdin, stdout, stderr, an
 descriptors `read` and `write`. It executes the launcher's command, which shares its process group
 and its stderr, and passes everything on. It ends as the peer does.
 
-`control` is a socket. The origin writes lines with a signal's number, 1 for the whole group, and a
-ticket. This end answers with a line that has the launcher's process id and the facts about the
-peer, and with the ticket of a SIGSTOP when the peer has stopped. The socket's end is the origin's.
+`control` is a socket. The origin writes a byte for each signal, as the data of a frame SIGNAL. This
+end answers with a line that has the launcher's process id and the facts about the peer, and with an
+empty line when a SIGSTOP has stopped the peer. The socket's end is the origin's.
 """
 
 from __future__ import annotations
@@ -15,13 +15,10 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
 import os
 import resource
-import select
-import sys
 import time
 
 from . import frames
-from .bootstrap import remote_end
-from .frames import read
+from .frames import Writer, frame, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # importing `typing` takes a third of the time that this needs to start
@@ -29,118 +26,130 @@ if TYPE_CHECKING:  # importing `typing` takes a third of the time that this need
 
 #: As in `link.protocol.messages`: the exit status of a peer that has lost its link.
 LINK_LOST = 113
-#: Bytes that wait for the origin, beyond which the peer has to wait.
-_BOUND = 1 << 20
+#: Bytes that wait for the origin, or for the launcher. Beyond that, who writes them has to wait,
+#: and a signal waits for no more than these.
+_BOUND = 1 << 16
 #: Seconds for the launcher to end after the peer.
 _LAUNCHER_SECONDS = 0.8
 #: Seconds for output to arrive after the launcher's end, if something still holds its pipe.
 _OUTPUT_SECONDS = 0.3
 
+_PACKAGE = "pytest_peer_launch"
+#: In the order in which they are loaded; below this package's `launch`.
+_MODULES = ("procfs", "relay.frames", "relay.remote")
+#: The beginning of what the launched interpreter is sent. Interpreters that are too old can run it.
+_LOADER = """\
+import os, sys
+if sys.version_info < (3, 8):
+    sys.stderr.write("Python %d.%d.%d (%s) is too old: a peer needs 3.8 or newer\\n"
+                     % (sys.version_info[:3] + (sys.executable,)))
+    sys.exit(1)
+for name, path, source in MODULES:
+    module = type(sys)(name)
+    module.__file__ = path
+    if path:
+        module.__package__ = name.rpartition(".")[0]
+    else:
+        module.__package__ = name
+        module.__path__ = []
+    sys.modules[name] = module
+    exec(compile(source, path, "exec"), module.__dict__)
+reader, writer = module.begin(MAGIC[::-1], CWD, HEARTBEAT)
+for name, _, _ in MODULES:
+    del sys.modules[name]
+link = {"f": reader, "w": writer}
+del reader, module
+exec(link["f"].read(int(link["f"].readline())), link)
+"""
+
 
 def main(words: list[str]) -> NoReturn:
     """Relay until the peer has ended, or its launcher."""
-    read_fd, write_fd, control = map(int, words[:3])
-    cwd, heartbeat, _, *command = words[3:]
-    try:
-        relay = Relay(read_fd, write_fd, control, cwd, command, heartbeat=bool(heartbeat))
-        relay.run()
-        status = relay.status()
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-        sys.stderr.flush()
-        status = 1
-    _end(status)
+    _end(Relay(words).run())
 
 
 class Relay:
-    """The launcher is started when this is made."""
+    """The launcher is started when this is made, with the arguments of the program."""
 
-    def __init__(
-        self,
-        link_in: int,
-        link_out: int,
-        control: int,
-        cwd: str,
-        command: list[str],
-        *,
-        heartbeat: bool,
-    ) -> None:
-        self._command = command
-        self._heartbeat = heartbeat
-        self._control = control
-        self._heard = b""
+    def __init__(self, words: list[str]) -> None:
+        link_in, link_out, self._control = map(int, words[:3])
+        cwd, self._heartbeat, _, *self._command = words[3:]
         self._inputs = {frames.LINK: link_in, frames.STDIN: 0}
-        self._under_way = dict.fromkeys(frames.WINDOWS, 0)
-        descriptors = {frames.LINK: link_out, frames.STDOUT: 1, frames.STDERR: _reopened(2)}
-        self._output = frames.Output(descriptors)
-        self._frames = frames.Incoming()
-        #: The banner's end, which may be the beginning of the magic; ``None`` after the magic.
-        self._banner: bytes | None = b""
+        self._outputs = {frames.LINK: link_out, frames.STDOUT: 1, frames.STDERR: _reopened(2)}
+        self._to_origin, self._to_launcher = Writer(), Writer()
+        self._unparsed = bytearray()
+        #: Whether the remote end has answered. All before that is a banner.
+        self._found = False
         self._exit: int | None = None
         self._launcher_status: int | None = None
         self._deadline: float | None = None
         self._wake, woken = os.pipe()
-        for fd in (link_in, link_out, control, 0, 1, self._wake, woken):
+        for fd in (link_in, link_out, self._control):
+            os.set_inheritable(fd, False)
+        for fd in (link_in, link_out, self._control, 0, 1, self._wake, woken):
             os.set_blocking(fd, False)
         _signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         _signal.signal(_signal.SIGCHLD, lambda *_: None)
-        self._magic, loader = remote_end(cwd, heartbeat=heartbeat)
-        self._launcher, self._incoming, write = _start(command)
-        self._out = frames.Outgoing(write, loader)
+        self._magic, loader = _remote_end(cwd, heartbeat=bool(self._heartbeat))
+        self._launcher, self._incoming, self._outgoing = _start(self._command)
+        self._to_launcher.add(self._outgoing, loader)
 
-    def run(self) -> None:
-        """Relay until the peer has ended, or its launcher."""
+    def run(self) -> int:
+        """Relay until the peer has ended, or its launcher; return how to end."""
         while not self._over():
-            ready = self._ready()
-            if self._wake in ready:
-                read(self._wake)
-                self._reap()
-            if self._control in ready:
-                self._hear()
-            if self._incoming >= 0 and self._incoming in ready:
-                self._take()
-            for kind, fd in self._inputs.items():
-                if fd >= 0 and fd in ready:
-                    self._give(kind, fd)
-            self._send()
-            self._output.write()
+            self._relay()
+        if self._exit is not None:
+            return self._exit
+        status = self._launcher_status
+        if not self._found:  # there never was a peer
+            return 1 if status is None else status
+        how = "its output has ended" if status is None else f"it ended with status {status}"
+        if status is not None and status < 0:
+            how = f"signal {-status} ended it"
+        self._complain(f"the connection through {self._command[0]} is lost: {how}")
+        while self._to_origin.size:
+            self._relay()
+        return LINK_LOST
+
+    def _relay(self) -> None:
+        ready = self._wait()
+        if self._wake in ready:
+            read(self._wake)
+            self._reap()
+        if self._control in ready:
+            self._pass_signals()
+        if self._incoming in ready:
+            self._take()
+        for kind, fd in self._inputs.items():
+            if fd in ready:
+                self._give(kind, fd)
+        self._to_launcher.write()
+        self._to_origin.write()
 
     def _over(self) -> bool:
-        if self._output.size:
+        if self._to_origin.size:
             return False
         late = self._deadline is not None and time.monotonic() >= self._deadline
         return late or (self._launcher_status is not None and self._incoming < 0)
 
-    def _ready(self) -> set[int]:
-        poll = select.poll()
-        poll.register(self._wake, select.POLLIN)
-        if self._control >= 0:
-            poll.register(self._control, select.POLLIN)
-        if self._incoming >= 0 and self._output.size < _BOUND:
-            poll.register(self._incoming, select.POLLIN)
-        if self._out.fd >= 0 and self._out.size:
-            poll.register(self._out.fd, select.POLLOUT)
-        if (fd := self._output.next_fd) >= 0:
-            poll.register(fd, select.POLLOUT)
-        if self._banner is None and self._exit is None:
-            for kind, fd in self._inputs.items():
-                if fd >= 0 and self._under_way[kind] < frames.WINDOWS[kind]:
-                    poll.register(fd, select.POLLIN)
-        milliseconds = None
-        if self._heartbeat and self._banner is None:
-            milliseconds = frames.HEARTBEAT_SECONDS * 1000
-            if self._out.size == 0:
-                self._out.add(frames.ALIVE)
-        if self._deadline is not None and not self._output.size:
-            milliseconds = max(0.0, self._deadline - time.monotonic()) * 1000
-        return {fd for fd, _ in poll.poll(milliseconds)}
+    def _wait(self) -> set[int]:
+        readers, seconds = [self._wake, self._control], None
+        if self._to_origin.size < _BOUND:
+            readers.append(self._incoming)
+        if self._found and self._exit is None and self._to_launcher.size < _BOUND:
+            readers += self._inputs.values()
+        if self._heartbeat and self._found:
+            seconds = frames.HEARTBEAT_SECONDS
+            if not self._to_launcher.size:
+                self._send(frames.ALIVE)
+        if self._deadline is not None and not self._to_origin.size:
+            seconds = max(0.0, self._deadline - time.monotonic())
+        return frames.wait(readers, (self._to_launcher, self._to_origin), seconds)
 
     def _reap(self) -> None:
-        while self._launcher_status is None:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if not pid:
-                return
-            if pid == self._launcher:
+        if self._launcher_status is None:
+            pid, status = os.waitpid(self._launcher, os.WNOHANG)
+            if pid:
                 self._launcher_status = os.waitstatus_to_exitcode(status)
                 self._end_within(_OUTPUT_SECONDS)
 
@@ -150,136 +159,107 @@ class Relay:
 
     # From the origin
 
-    def _hear(self) -> None:
+    def _pass_signals(self) -> None:
         data = read(self._control)
         if data == b"":  # the origin has ended, and nothing outlives it
             os.killpg(0, _signal.SIGKILL)
-        *lines, self._heard = (self._heard + (data or b"")).split(b"\n")
-        for line in lines:
-            numbers = list(map(int, line.split()))
-            if self._banner is not None and numbers[0] == _signal.SIGKILL:
+        for byte in data or b"":
+            if not self._found and byte & ~frames.GROUP == _signal.SIGKILL:
                 os.killpg(0, _signal.SIGKILL)  # there is no peer yet
-            self._out.add(frames.SIGNAL, frames.packed(*numbers), urgent=True)
+            self._send(frames.SIGNAL, bytes([byte]))
 
     def _give(self, kind: bytes, fd: int) -> None:
-        data = read(fd, min(frames.MOST, frames.WINDOWS[kind] - self._under_way[kind]))
-        if data is None:
-            return
-        self._out.add(kind, data)
-        self._under_way[kind] += len(data)
-        if not data:
+        data = read(fd)
+        if data is not None:
+            self._send(kind, data)
+        if data == b"":
             os.close(fd)
             self._inputs[kind] = -1
 
-    def _send(self) -> None:
-        if self._out.fd < 0:
-            return
-        try:
-            self._out.write()
-        except OSError:
-            self._close_out()  # the launcher has ended, or is about to
-
-    def _close_out(self) -> None:
-        if self._out.fd >= 0:
-            os.close(self._out.fd)
-        self._out.fd = -1
-        self._out.size = 0
+    def _send(self, kind: bytes, data: bytes = b"") -> None:
+        self._to_launcher.add(self._outgoing, frame(kind, data))
 
     # From the launcher
 
     def _take(self) -> None:
         data = read(self._incoming)
-        if data is None:
-            return
-        if not data:
-            self._close_incoming()
-            if self._banner:
-                self._output.add(frames.STDOUT, self._banner)
-            if self._launcher_status is None:
-                self._end_within(_LAUNCHER_SECONDS)
-            return
-        if self._banner is not None:
-            data = self._skip_banner(data)
-        if self._exit is not None:  # the launcher's output at its own end
-            self._output.add(frames.STDOUT, data)
-            return
+        self._unparsed += data or b""
+        if not self._found:
+            self._skip_banner(ended=data == b"")
         try:
-            for kind, payload in self._frames.feed(data):
-                self._received(kind, payload)
-        except frames.Banner as exc:
+            while self._found and self._exit is None and (found := frames.parse(self._unparsed)):
+                self._received(*found)
+        except ValueError as exc:
             launcher = self._command[0]
             self._complain(f"{launcher} writes between what the peer writes: {exc.args[0]!r}")
-            self._close_incoming()
+            data = b""
             self._end_within(0)
+        if self._exit is not None:  # the launcher's output at its own end
+            self._print(self._unparsed)
+            self._unparsed.clear()
+        if data == b"":
+            os.close(self._incoming)
+            self._incoming = -1
+            if self._launcher_status is None:
+                self._end_within(_LAUNCHER_SECONDS)
 
-    def _close_incoming(self) -> None:
-        os.close(self._incoming)
-        self._incoming = -1
+    def _skip_banner(self, *, ended: bool) -> None:
+        """Pass on as output what comes before the magic."""
+        magic = self._magic
+        banner, found, rest = self._unparsed.partition(magic)
+        self._found = bool(found)
+        if not found and not ended:  # the end of it may be the beginning of the magic
+            keep = max(size for size in range(len(magic)) if banner.endswith(magic[:size]))
+            banner, rest = banner[: len(banner) - keep], banner[len(banner) - keep :]
+        self._print(banner)
+        self._unparsed = rest
 
-    def _skip_banner(self, data: bytes) -> bytes:
-        """Pass on as output what comes before the magic; return what comes after it."""
-        assert self._banner is not None
-        banner, found, rest = (self._banner + data).partition(self._magic)
-        if found:
-            self._banner = None
-        else:
-            # The end of it may be the beginning of the magic.
-            keep = next(
-                size
-                for size in range(min(len(banner), len(self._magic) - 1), -1, -1)
-                if banner.endswith(self._magic[:size])
-            )
-            banner, self._banner = banner[: len(banner) - keep], banner[len(banner) - keep :]
-        if banner:
-            self._output.add(frames.STDOUT, banner)
-        return rest
+    def _print(self, data: bytes | bytearray) -> None:
+        if data:
+            self._to_origin.add(1, bytes(data))
 
     def _received(self, kind: bytes, payload: bytes) -> None:
-        if kind == frames.TAKEN:
-            self._under_way[payload[:1]] -= frames.number(payload[1:])
-        elif kind == frames.BORN:
-            self._answer(b"%d %s" % (self._launcher, payload))
+        if kind == frames.BORN:
+            self._answer(b"%d %s\n" % (self._launcher, payload))
         elif kind == frames.STOPPED:
-            self._answer(b"%d" % frames.number(payload))
+            self._answer(b"\n")
         elif kind == frames.EXIT:
             self._exit = int(payload)
-            self._close_out()
+            self._to_launcher.add(self._outgoing)
             self._end_within(_LAUNCHER_SECONDS)
         else:
-            self._output.add(kind, payload)
+            self._to_origin.add(self._outputs[kind], payload)
 
     def _answer(self, line: bytes) -> None:
         try:
-            os.write(self._control, line + b"\n")
+            os.write(self._control, line)
         except OSError:
             pass  # the origin has closed it
 
     def _complain(self, text: str) -> None:
-        self._output.add(frames.STDERR, f"pytest-peer: {text}\n".encode())
+        self._to_origin.add(self._outputs[frames.STDERR], f"pytest-peer: {text}\n".encode())
 
-    def status(self) -> int:
-        """Return how to end."""
-        if self._exit is not None:
-            return self._exit
-        if self._banner is not None:  # there never was a peer
-            return 1 if self._launcher_status is None else self._launcher_status
-        how = "its output has ended"
-        if self._launcher_status is not None:
-            how = f"it ended with status {self._launcher_status}"
-            if self._launcher_status < 0:
-                how = f"signal {-self._launcher_status} ended it"
-        self._complain(f"the connection through {self._command[0]} is lost: {how}")
-        self._flush()
-        return LINK_LOST
 
-    def _flush(self) -> None:
-        deadline = time.monotonic() + _LAUNCHER_SECONDS
-        self._output.write()
-        while self._output.size and time.monotonic() < deadline:
-            poll = select.poll()
-            poll.register(self._output.next_fd, select.POLLOUT)
-            poll.poll(50)
-            self._output.write()
+def _remote_end(cwd: str, *, heartbeat: bool) -> tuple[bytes, bytes]:
+    """Return the first output of the remote end, and the code for it: a size, a line end, source.
+
+    :param cwd: where the peer starts; empty for where its launcher starts it.
+    :param heartbeat: whether the local end says regularly that it is there.
+    """
+    word = os.urandom(12).hex()
+    modules = [(_PACKAGE, "", ""), (f"{_PACKAGE}.relay", "", "")]
+    for name in _MODULES:
+        parts = f"{name.replace('.', os.sep)}.py"
+        path = os.path.join(os.path.dirname(os.path.dirname(__file__)), parts)
+        with open(path, encoding="utf-8") as file:
+            modules.append((f"{_PACKAGE}.{name}", path, file.read()))
+    magic = f"pytest-peer {word}\n".encode()
+    # The code has it backwards, so that a launcher which shows its input does not write it.
+    values = f"MAGIC={magic[::-1]!r}\nCWD={cwd!r}\nHEARTBEAT={heartbeat}\n"
+    # As `repr` would write it, what is not ASCII becomes escapes: the size does not depend on
+    # an encoding.
+    code = (f"MODULES={modules!r}\n{values}{_LOADER}").encode("ascii", "backslashreplace")
+    return magic, b"%d\n" % len(code) + code
 
 
 def _start(command: list[str]) -> tuple[int, int, int]:
@@ -289,23 +269,24 @@ def _start(command: list[str]) -> tuple[int, int, int]:
     """
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.dup2(theirs_in, 0)
-            os.dup2(theirs_out, 1)
-            os.closerange(3, 256)
-            for number in (_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGCHLD):
-                _signal.signal(number, _signal.SIG_DFL)
-            os.execvp(command[0], command)
-        except OSError as exc:
-            os.write(2, f"cannot run {command[0]!r}: {exc.strerror}\n".encode())
-        finally:
-            os._exit(127)
-    os.close(theirs_in)
-    os.close(theirs_out)
-    os.set_blocking(ours_out, False)
-    os.set_blocking(ours_in, False)
+    try:
+        pid = os.posix_spawnp(
+            command[0],
+            command,
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, theirs_in, 0),
+                (os.POSIX_SPAWN_DUP2, theirs_out, 1),
+            ],
+            setsigdef=[_signal.SIGPIPE, _signal.SIGXFSZ],  # which Python ignores
+        )
+    except OSError as exc:
+        os.write(2, f"cannot run {command[0]!r}: {exc.strerror}\n".encode())
+        os._exit(127)
+    for fd in (theirs_in, theirs_out):
+        os.close(fd)
+    for fd in (ours_in, ours_out):
+        os.set_blocking(fd, False)
     return pid, ours_in, ours_out
 
 

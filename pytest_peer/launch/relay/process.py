@@ -5,25 +5,20 @@ from __future__ import annotations
 import ast
 import contextlib
 import dataclasses
-import itertools
-import os
-import select
-import shutil
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...core.clock import monotonic
-from ...core.errors import ExecNotFound
 from ...core.loop import Timer, loop
 from ...core.options import PeerOptions
+from ...core.sync import Event
 from .. import procfs
 from ..command import Command
 from ..process import Child, Process
+from .frames import GROUP
 
 __tracebackhide__ = True
 
@@ -40,12 +35,7 @@ def local_end(line: Command, options: PeerOptions, read: int, write: int, contro
     :param read: the descriptor from which the peer reads its link.
     :param write: the descriptor to which it writes.
     :param control: the descriptor of the control socket.
-    :raises ExecNotFound: there is no such launcher.
     """
-    program = line.argv[0]
-    if shutil.which(program, path=line.env.get("PATH")) is None:
-        why = "Permission denied" if os.path.exists(program) else "No such file or directory"
-        raise ExecNotFound(f"cannot run {program!r}: {why}", argv=line.argv)
     # Without what the user has installed to run in every interpreter.
     code = _PROGRAM.format(path=str(Path(__file__).parent.parent))
     start = [sys.executable, "-S", "-E", "-s", "-c", code]
@@ -61,15 +51,16 @@ class ControlSocket:
 
     def __init__(self) -> None:
         self._ours, self._theirs = socket.socketpair()
-        self._lock = threading.Lock()
-        self._heard = b""
         self._ours.setblocking(False)
-        self._tickets = itertools.count(1)
-        self._stopped: set[int] = set()
+        self._heard = b""
+        self._changed = Event()  # set when the local end has ended
+        #: How many pauses were asked for, and how many were reported.
+        self._pauses = self._paused = 0
         #: What the remote end reports of its peer: pid, cwd, launcher_pid; empty before that.
         self.facts: dict[str, Any] = {}
         #: Whether the pid is one of this machine.
         self.same_machine: bool = False
+        loop.add(self._ours.fileno(), self.listen)
 
     @property
     def theirs(self) -> int:
@@ -82,55 +73,46 @@ class ControlSocket:
 
     def close(self) -> None:
         """Close both ends."""
+        if self._ours.fileno() >= 0:
+            loop.remove(self._ours.fileno())
         self._ours.close()
         self._theirs.close()
+        self._changed.set()
 
-    def signal(self, number: int, *, group: bool) -> int:
-        """Send a signal to the peer; return a ticket for `wait_stopped`."""
-        ticket = next(self._tickets)
+    def signal(self, number: int, *, group: bool) -> None:
+        """Send a signal to the peer, or to its group."""
+        self._pauses += group and number == signal.SIGSTOP
         with contextlib.suppress(OSError):  # it has ended
-            self._ours.send(b"%d %d %d\n" % (number, group, ticket))
-        return ticket
+            self._ours.send(bytes([number | GROUP if group else number]))
 
-    def wait_stopped(self, ticket: int, deadline: float) -> bool:
-        """After a SIGSTOP, wait until the peer has stopped; return whether it has in time."""
-        while True:
-            ended = not self.listen()
-            if ticket in self._stopped:
-                return True
-            left = deadline - monotonic()
-            if ended or left <= 0:
-                return False
-            with contextlib.suppress(ValueError):  # closed just now
-                poll = select.poll()
-                poll.register(self._ours, select.POLLIN)
-                poll.poll(left * 1000)
+    def wait_stopped(self, seconds: float) -> bool:
+        """After a SIGSTOP for the group, wait for it; return whether all have stopped in time."""
+        self._changed.wait_for(
+            lambda: self._changed.is_set() or self._paused >= self._pauses, seconds
+        )
+        return self._paused >= self._pauses
 
-    def listen(self) -> bool:
-        """Read what has come until now; return whether there may be more."""
-        with self._lock:
-            while True:
-                try:
-                    data = self._ours.recv(1 << 16)
-                except BlockingIOError:
-                    return True
-                except OSError:
-                    return False
-                if not data:
-                    return False
-                *lines, self._heard = (self._heard + data).split(b"\n")
-                for line in lines:
-                    self._take(line)
-
-    def _take(self, line: bytes) -> None:
-        number, _, facts = line.partition(b" ")
-        if not facts:
-            self._stopped.add(int(number))
+    def listen(self) -> None:
+        """Read what has come until now. For the event loop only."""
+        try:
+            data = self._ours.recv(1 << 16)
+        except BlockingIOError:
             return
-        self.facts = ast.literal_eval(facts.decode("ascii"))
-        self.facts["launcher_pid"] = int(number)
-        machine = self.facts.pop("machine")
-        self.same_machine = machine is not None and machine == procfs.machine()
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+        *lines, self._heard = (self._heard + data).split(b"\n")
+        for line in lines:
+            pid, _, facts = line.partition(b" ")
+            if not facts:
+                self._paused += 1
+                self._changed.wake()
+                continue
+            self.facts = ast.literal_eval(facts.decode("ascii"))
+            self.facts["launcher_pid"] = int(pid)
+            machine = self.facts.pop("machine")
+            self.same_machine = machine is not None and machine == procfs.machine()
 
 
 class RelayedProcess(Process):
@@ -139,7 +121,6 @@ class RelayedProcess(Process):
     def __init__(self, child: Child, on_exit: Callable[[], object], control: ControlSocket) -> None:
         super().__init__(child, on_exit)
         self.control: ControlSocket = control
-        self._ticket = 0
         self._timer: Timer | None = None
 
     def _ended(self) -> None:
@@ -169,11 +150,11 @@ class RelayedProcess(Process):
         if number == signal.SIGKILL:
             super().signal_group(number)
         else:
-            self._ticket = self.control.signal(number, group=True)
+            self.control.signal(number, group=True)
 
     def wait_stopped(self, seconds: float) -> bool:
         """After SIGSTOP, wait until the peer has stopped; return whether it has in time."""
-        return self.control.wait_stopped(self._ticket, monotonic() + seconds)
+        return self.control.wait_stopped(seconds)
 
     def disown(self) -> None:
         """In a forked child, keep the parent's peer from being signalled."""

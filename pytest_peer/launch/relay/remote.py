@@ -11,17 +11,16 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
 import fcntl
 import os
-import select
 import sys
-import termios
 import time
 
+from .. import procfs
 from . import frames
-from .frames import read
-from .remote_child import RemoteChild
+from .frames import Writer, frame, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # importing `typing` would slow down every boot
+    from collections.abc import Callable
     from typing import BinaryIO
 
 #: As in `launch.command`: the link's descriptors in the peer.
@@ -34,8 +33,12 @@ _BOUND = 1 << 18
 #: have read everything.
 _GONE_SECONDS = 2.0
 _TAKEN_SECONDS = 2.0
-#: Milliseconds between checks whether the peer has stopped.
-_STOPPING_MS = 5
+#: Seconds for the peer to stop. It takes microseconds, unless a thread waits in the kernel.
+_STOPPED_SECONDS = 1.0
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_POLL_SECONDS = 0.002
+_KILL = 9
 
 
 def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[BinaryIO, int]:
@@ -46,18 +49,18 @@ def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[BinaryIO, int]:
     :param heartbeat: whether a local end that is silent has ended.
     """
     # Above the numbers that the peer uses, and out of the way of what prints here.
-    incoming, outgoing = _above(0), _above(1)
-    link_in, link_out, stdin, stdout, stderr = (_pipe() for _ in range(5))
-    wake = _pipe()
+    connection = _above(0), _above(1)
+    link_in, link_out, stdin, stdout, stderr, wake = (_pipe() for _ in range(6))
+    theirs = (stdin[0], stdout[1], stderr[1], link_in[0], link_out[1])
+    inputs = {frames.LINK: link_in[1], frames.STDIN: stdin[1]}
+    outputs = {frames.LINK: link_out[0], frames.STDERR: stderr[0], frames.STDOUT: stdout[0]}
     peer = RemoteChild()
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
-        for target, fd in enumerate((stdin[0], stdout[1], stderr[1])):
-            os.dup2(fd, target)
-        for target, fd in zip(LINK_NUMBERS, (link_in[0], link_out[1])):
-            os.dup2(fd, target, inheritable=False)
-        for fd in (incoming, outgoing, *link_in, *link_out, *stdin, *stdout, *stderr, *wake):
+        for target, fd in zip((0, 1, 2, *LINK_NUMBERS), theirs):
+            os.dup2(fd, target, inheritable=target <= 2)
+        for fd in (*connection, *wake, *theirs, *inputs.values(), *outputs.values()):
             os.close(fd)
         peer.become()
         if cwd:
@@ -71,19 +74,15 @@ def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[BinaryIO, int]:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.dup2(2, 1)
-        for fd in (null, link_in[0], link_out[1], stdin[0], stdout[1], stderr[1]):
+        for fd in (null, *theirs):
             os.close(fd)
         peer.child = child
-        inputs = {frames.LINK: link_in[1], frames.STDIN: stdin[1]}
-        outputs = {frames.STDOUT: stdout[0], frames.STDERR: stderr[0]}
-        relay = Relay(incoming, outgoing, wake, peer, inputs, outputs, link_out[0])
-        os.write(outgoing, magic)
+        relay = Relay(connection, wake, peer, inputs, outputs)
+        os.write(connection[1], magic)
         os._exit(relay.run(cwd, frames.SILENT_SECONDS if heartbeat else None))
     except BaseException:
-        sys.excepthook(*sys.exc_info())
-        sys.stderr.flush()
         peer.kill()
-        os._exit(1)
+        raise
 
 
 def _above(fd: int) -> int:
@@ -101,86 +100,61 @@ def _pipe() -> tuple[int, int]:
 class Relay:
     """Relays bytes between the connection and the peer.
 
-    :param incoming: a descriptor of the connection, as is `outgoing`.
+    :param connection: descriptors for reading and writing.
     :param wake: both ends of a pipe, for signals.
     :param inputs: the descriptors that the peer reads the other ends of, by kind.
-    :param outputs: those that it writes to, except its link.
-    :param link: the descriptor for what it writes to its link.
+    :param outputs: those that it writes to, its link first.
     """
 
     def __init__(
         self,
-        incoming: int,
-        outgoing: int,
+        connection: tuple[int, int],
         wake: tuple[int, int],
         peer: RemoteChild,
         inputs: dict[bytes, int],
         outputs: dict[bytes, int],
-        link: int,
     ) -> None:
-        self._incoming = incoming
-        self._parser = frames.Incoming()
-        self._out = frames.Outgoing(outgoing)
+        self._incoming, self._outgoing = connection
+        self._unparsed = bytearray()
+        self._out = Writer()
         self._peer = peer
         self._wake, woken = wake
-        self._inputs = {kind: frames.BufferedPipe(fd) for kind, fd in inputs.items()}
-        self._taken = dict.fromkeys(inputs, 0)  # not acknowledged yet
+        self._inputs = {kind: (fd, Writer()) for kind, fd in inputs.items()}
         self._outputs = outputs
-        self._link = link
-        self._signals: list[int] = []
-        self._stopping: bytes | None = None  # the payload of STOPPED, when it has
-        for fd in (incoming, outgoing, *wake, *inputs.values(), *outputs.values(), link):
+        for fd in (*connection, *wake, *inputs.values(), *outputs.values()):
             os.set_blocking(fd, False)
         _signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
-        for name in ("SIGCHLD", *_PASSED_ON):
-            _signal.signal(getattr(_signal, name), self._signalled)
-
-    def _signalled(self, number: int, _frame: object) -> None:
-        if number != _signal.SIGCHLD:
-            self._signals.append(number)
+        _signal.signal(_signal.SIGCHLD, lambda *_: None)
+        for name in _PASSED_ON:
+            number = getattr(_signal, name)
+            _signal.signal(number, lambda number, _: peer.signal(number, group=False))
 
     def run(self, cwd: str, silence: float | None) -> int:
         """Relay until the peer has ended, or the connection; return this process's exit status.
 
         :param silence: seconds after which a silent local end has ended; ``None`` for no limit.
         """
-        self._out.add(frames.BORN, repr(self._peer.facts(cwd)).encode("ascii", "backslashreplace"))
+        machine = procfs.machine()  # to which the process id belongs
+        facts = {"pid": self._peer.child, "cwd": cwd or os.getcwd(), "machine": machine}
+        self._send(frames.BORN, repr(facts).encode("ascii", "backslashreplace"))
         heard = time.monotonic()
         while silence is None or time.monotonic() < heard + silence:
-            ready = self._ready(
-                _STOPPING_MS if self._stopping is not None else silence and 1000 * silence
-            )
-            if silence is not None and self._incoming in ready:
+            readers = [self._wake, self._incoming]
+            if self._out.size < _BOUND:
+                readers += self._outputs.values()
+            writers = [self._out, *(writer for _, writer in self._inputs.values())]
+            ready = frames.wait(readers, writers, silence)
+            if self._wake in ready:
+                read(self._wake)
+            if self._incoming in ready:
                 heard = time.monotonic()
-            while self._signals:
-                self._peer.signal(self._signals.pop(0), group=False)
-            if self._peer.ended():
-                return self._end()
-            if self._stopping is not None and self._peer.stopped():
-                self._out.add(frames.STOPPED, self._stopping, urgent=True)
-                self._stopping = None
+            status = self._peer.exit_status()
+            if status is not None:
+                return self._end(status)
             if not self._carry(ready):
                 break
         self._peer.kill(time.monotonic() + _GONE_SECONDS)
         return 1
-
-    def _ready(self, milliseconds: float | None) -> set[int]:
-        poll = select.poll()
-        poll.register(self._wake, select.POLLIN)
-        poll.register(self._incoming, select.POLLIN)
-        if self._out.size:
-            poll.register(self._out.fd, select.POLLOUT)
-        for pipe in self._inputs.values():
-            if pipe.waits:
-                poll.register(pipe.fd, select.POLLOUT)
-        if self._out.size < _BOUND:
-            for fd in (self._link, *self._outputs.values()):
-                if fd >= 0:
-                    poll.register(fd, select.POLLIN)
-        ready = {fd for fd, _ in poll.poll(milliseconds)}
-        if self._wake in ready:
-            read(self._wake)
-        return ready
 
     def _carry(self, ready: set[int]) -> bool:
         """Deal with what is ready; return whether the connection is still there."""
@@ -188,99 +162,141 @@ class Relay:
             data = read(self._incoming)
             if data == b"":
                 return False
-            for kind, payload in self._parser.feed(data or b""):
-                self._received(kind, payload)
-        for kind, pipe in self._inputs.items():
-            if pipe.waits:
-                self._taken[kind] += pipe.write()
-                if self._taken[kind] >= frames.WINDOWS[kind] // 4:  # not after each write
-                    taken, self._taken[kind] = self._taken[kind], 0
-                    self._out.add(frames.TAKEN, kind + frames.packed(taken), urgent=True)
-        if self._link in ready:
-            self._take_link()
-        for kind, fd in self._outputs.items():
-            if fd >= 0 and fd in ready:
-                self._take(kind, frames.MOST)
-        try:
-            self._out.write()
-        except OSError:
-            return False
-        return True
+            self._unparsed += data or b""
+            while found := frames.parse(self._unparsed):
+                self._received(*found)
+        for _, writer in self._inputs.values():
+            writer.write()
+        if not ready.isdisjoint(self._outputs.values()):
+            self._take()
+        self._out.write()
+        return self._outgoing not in self._out.lost
 
     def _received(self, kind: bytes, payload: bytes) -> None:
         if kind == frames.SIGNAL:
-            number, group, ticket = (frames.number(payload[at : at + 4]) for at in (0, 4, 8))
-            self._peer.signal(number, group=bool(group))
+            number, group = payload[0] & ~frames.GROUP, bool(payload[0] & frames.GROUP)
+            self._peer.signal(number, group=group)
             if group and number == _signal.SIGSTOP:
-                self._stopping = frames.packed(ticket)
+                self._peer.wait_stopped(time.monotonic() + _STOPPED_SECONDS)
+                self._send(frames.STOPPED)
         elif kind != frames.ALIVE:
-            self._inputs[kind].add(payload)
+            fd, writer = self._inputs[kind]
+            writer.add(fd, payload)
 
-    def _take_link(self) -> None:
-        data = read(self._link)
-        # First the output that was written before it.
-        for kind, fd in self._outputs.items():
-            if fd >= 0:
-                self._take(kind, _waiting(fd))
-        if data:
-            self._out.add(frames.LINK, data)
-        elif data == b"":
-            os.close(self._link)
-            self._link = -1
-            self._out.add(frames.LINK)
+    def _send(self, kind: bytes, data: bytes = b"") -> None:
+        self._out.add(self._outgoing, frame(kind, data))
 
-    def _take(self, kind: bytes, size: float) -> None:
-        while size > 0 and self._outputs[kind] >= 0:
-            data = read(self._outputs[kind])
-            if data is None:
-                return
-            if not data:
+    def _take(self) -> None:
+        """Take what the peer has written: its link first, and send its output before that."""
+        found = [(kind, read(fd)) for kind, fd in self._outputs.items() if fd >= 0]
+        for kind, data in reversed(found):
+            if data == b"":
                 os.close(self._outputs[kind])
                 self._outputs[kind] = -1
-                return
-            self._out.add(kind, data)
-            size -= len(data)
+            if data or (data == b"" and kind == frames.LINK):
+                self._send(kind, data)
 
-    def _end(self) -> int:
+    def _end(self, status: int) -> int:
         """The peer has ended: kill what it has started, and send what all of them have written."""
-        status = self._peer.status()
         self._peer.kill(time.monotonic() + _GONE_SECONDS)
-        if self._link >= 0:
-            self._take_link()
-        for kind in self._outputs:
-            self._take(kind, float("inf"))
-        while self._link >= 0 and (data := read(self._link)):
-            self._out.add(frames.LINK, data)
-        self._out.add(frames.EXIT, b"%d" % status)
-        self._wait_taken()
-        return status if status >= 0 else 128 - status
-
-    def _wait_taken(self) -> None:
-        """Wait until the local end has read everything and closed the connection.
-
-        Some launchers drop what is under way when this process ends.
-        """
+        self._take()
+        self._send(frames.EXIT, b"%d" % status)
+        # Some launchers drop what is under way when this process ends, so the local end closes the
+        # connection when it has read everything.
         deadline = None
         while deadline is None or time.monotonic() < deadline:
-            poll = select.poll()
-            poll.register(self._incoming, select.POLLIN)
-            if self._out.size:
-                poll.register(self._out.fd, select.POLLOUT)
-            elif deadline is None:
+            self._out.write()
+            if not self._out.size and deadline is None:
                 deadline = time.monotonic() + _TAKEN_SECONDS
-            ready = dict(poll.poll(1000 * _TAKEN_SECONDS))
+            ready = frames.wait([self._incoming], [self._out], _TAKEN_SECONDS)
+            if self._outgoing in self._out.lost:
+                break
             if self._incoming in ready and read(self._incoming) == b"":
-                return
+                break
+        return status if status >= 0 else 128 - status
+
+
+class RemoteChild:
+    """Made before the fork. The child calls `become`, the parent sets `child`."""
+
+    def __init__(self) -> None:
+        #: The child's process id.
+        self.child: int = -1
+        self._reaped = False
+        self._parent = os.getpid()
+        self._prctl = _prctl()
+        #: Children of the launcher, which has executed this interpreter: not the peer's.
+        self._launchers = procfs.children(self._parent)
+        # The kernel gives us descendants whose parent has ended. So what a peer has started is
+        # found, whatever session it is in.
+        self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+    def become(self) -> None:
+        """In the child, begin a session that ends with the parent."""
+        os.setsid()
+        self._prctl(_PR_SET_PDEATHSIG, _KILL)
+        if os.getppid() != self._parent:  # it ended before
+            os._exit(1)
+        self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+    def signal(self, number: int, *, group: bool) -> None:
+        """Send a signal to the peer, or to its group."""
+        if self._reaped or (group and _sent(os.killpg, self.child, number)):
+            return
+        _sent(os.kill, self.child, number)  # it may not have made itself a group yet
+
+    def exit_status(self) -> int | None:
+        """Return the signal that ended the peer as a negative number, or what it returned.
+
+        ``None`` while it runs. Orphans of the peer are reaped.
+        """
+        while True:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if found is None:
+                return None
+            if found.si_pid == self.child:
+                return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+            os.waitpid(found.si_pid, os.WNOHANG)
+
+    def wait_stopped(self, deadline: float) -> None:
+        """Wait until SIGSTOP has stopped the peer, or until it has ended."""
+        how = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
+        while time.monotonic() < deadline and os.waitid(os.P_PID, self.child, how) is None:
+            time.sleep(_POLL_SECONDS)
+
+    def kill(self, deadline: float = 0.0) -> None:
+        """Kill the peer and all that it started; wait until that is gone, or for the deadline."""
+        while self.child > 0:
+            _sent(os.killpg, self.child, _KILL)
+            for pid in (self.child, *self._descendants()):
+                _sent(os.kill, pid, _KILL)
+            self._reaped = True
             try:
-                self._out.write()
-            except OSError:
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            except ChildProcessError:
                 return
+            if not self._descendants() or time.monotonic() >= deadline:
+                return
+            time.sleep(_POLL_SECONDS)
+
+    def _descendants(self) -> list[int]:
+        return procfs.descendants(self._parent, self._launchers)
 
 
-def _waiting(fd: int) -> int:
-    """Return how many bytes can be read."""
+def _sent(kill: Callable[[int, int], object], pid: int, number: int) -> bool:
     try:
-        size = fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0")
+        kill(pid, number)
     except OSError:
-        return frames.MOST
-    return int.from_bytes(size, sys.byteorder)
+        return False
+    return True
+
+
+def _prctl() -> Callable[..., int]:
+    try:
+        import ctypes
+
+        prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
+        return prctl
+    except (ImportError, OSError, AttributeError):  # not Linux, or a Python without it
+        return lambda *_: -1

@@ -48,14 +48,13 @@ def dumps(
         return (rebuild, args, *rest)
 
     def with_its_module(pickler: Any, obj: Any) -> Any:
-        reduced = module_aliases.reference(obj) if aliased else NotImplemented
+        reduced = module_aliases.reference(obj)
         if reduced is NotImplemented:
             reduced = cloudpickle.Pickler.reducer_override(pickler, obj)
             if reduced is not NotImplemented and type(obj) is types.FunctionType:
                 return _with_its_module(obj, reduced)
         return reduced
 
-    aliased = module_aliases.any_loaded()
     # In the class: the C pickler looks there when it is made.
     members["dispatch_table"] = {
         **cloudpickle.Pickler.dispatch_table,

@@ -46,72 +46,35 @@ def dumps(obj: Any, refusal: str = "") -> bytes:
     :param refusal: why code cannot be sent by value; empty if it can.
     :raises CannotEncode: a part of it cannot be pickled.
     """
-    return _dumps_either_way(obj, refusal, _dumps, by_value.dumps)
+    return _dumped(obj, refusal, _Pickling(None))
 
 
-def _dumps(obj: Any, protocol: int) -> bytes:
+def _dumped(obj: Any, refusal: str, pickling: _Pickling) -> bytes:
     try:
-        return pickle.dumps(obj, protocol)
-    except Exception:
-        if not module_aliases.any_loaded():
-            raise
-        buffer = io.BytesIO()
-        pickler: Any = _Pickler(buffer, protocol)
-        pickler.reducer_override = module_aliases.reference
-        pickler.dump(obj)
-        return buffer.getvalue()
-
-
-def _dumps_either_way(
-    obj: Any,
-    refusal: str,
-    dump: Callable[[Any, int], bytes],
-    dump_by_value: Callable[[Any, Any], bytes],
-) -> bytes:
-    try:
-        data = dump(obj, PROTOCOL)
+        data = pickling.dump(obj)
         if b"__main__" not in data:
             return data
     except Exception:
-        pass
+        pass  # there is another way, or the error names the refused part
     cloudpickle, why_not = (None, refusal) if refusal else by_value.cloudpickle_if_installed()
-    if why_not:
 
-        def dump_checked(part: Any) -> bytes:
-            data = dump(part, PROTOCOL)
-            if b"__main__" in data and _refers_to_main(data):
-                raise pickle.PicklingError("it refers to __main__")
-            return data
+    def dump(part: Any) -> bytes:
+        if why_not:
+            return pickling.dump(part, _reference_beside_main)
+        return pickling.dump_by_value(part, cloudpickle)
 
-        try:
-            return dump_checked(obj)
-        except Exception as exc:
-            text = refusals.locate(obj, exc, dump_checked)
-            raise CannotEncode("%s\n%s" % (text, why_not)) from exc
     try:
-        return dump_by_value(obj, cloudpickle)
+        return dump(obj)
     except Exception as exc:
-        text = refusals.locate(obj, exc, lambda part: dump_by_value(part, cloudpickle))
-        raise CannotEncode(text) from exc
+        text = refusals.locate(obj, exc, dump)
+        raise CannotEncode("\n".join(filter(None, (text, why_not)))) from exc
 
 
-def _refers_to_main(data: bytes) -> bool:
-    """Return whether a pickle refers to ``__main__``, which is another module at the other end."""
-    import pickletools  # not at the top: few objects need it
-
-    memo: list[Any] = []
-    module, last = None, None  # the two objects that were pushed last, if they are strings
-    for opcode, argument, _ in pickletools.genops(data):
-        name = opcode.name
-        if name == "STACK_GLOBAL" and module == "__main__":
-            return True
-        if name == "MEMOIZE":
-            memo.append(last)
-        elif name in ("BINGET", "LONG_BINGET"):
-            module, last = last, memo[argument or 0]
-        elif name != "FRAME":
-            module, last = last, argument if isinstance(argument, str) else None
-    return False
+def _reference_beside_main(obj: Any) -> Any:
+    """Refuse code of ``__main__``, which is another module at the other end."""
+    if isinstance(obj, (type, types.FunctionType)) and obj.__module__ == "__main__":
+        raise pickle.PicklingError("it refers to __main__")
+    return module_aliases.reference(obj)
 
 
 def big_buffers(values: Iterable[Any]) -> list[Any]:
@@ -142,16 +105,9 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
         numpy's arrays do, are found anyway.
     :raises CannotEncode: a part of it cannot be pickled.
     """
-    if not big:  # without a Python pickler, which would call us for every object
-        try:
-            data = pickle.dumps(obj, PROTOCOL, buffer_callback=_small)
-            if b"__main__" not in data:
-                return data
-        except Exception:
-            pass  # there is another way, or the error names the refused part
-    outside = _OutsideBuffers(big)
-    data = _dumps_either_way(obj, refusal, outside.dumps, outside.dumps_by_value)
-    return MultipartMessage(data, outside.segments) if outside.segments else data
+    pickling = _Pickling(big)
+    data = _dumped(obj, refusal, pickling)
+    return MultipartMessage(data, pickling.segments) if pickling.segments else data
 
 
 def loads(payload: Payload) -> Any:
@@ -163,26 +119,19 @@ def loads(payload: Payload) -> Any:
     return pickle.loads(payload)
 
 
-class _Big(Exception):
-    """There is a buffer that should not be copied."""
-
-
-def _small(buffer: Any) -> bool:
-    if len(buffer.raw()) >= BIG:
-        raise _Big
-    return True
-
-
-class _OutsideBuffers:
+class _Pickling:
     """Pickle an object and keep buffers outside of the pickle.
 
     memoryviews are always kept outside, because pickle refuses them. They do not become
     PickleBuffers, though pickle would accept these: the garbage collector of Python 3.11 crashes on
     a PickleBuffer of a memoryview in a reference cycle, as the traceback of a caught exception is.
+
+    :param big: the buffers to keep outside; ``None`` to keep all buffers in the pickle.
     """
 
-    def __init__(self, big: Sequence[Any]) -> None:
-        self._big = {id(each): each for each in big}
+    def __init__(self, big: Sequence[Any] | None) -> None:
+        self._inside = big is None
+        self._big = {id(each): each for each in big or ()}
         self._begin()
 
     def _begin(self) -> None:
@@ -190,17 +139,19 @@ class _OutsideBuffers:
         # By identity: what the pickle has instead, and the object, to keep its identity in use.
         self._known: dict[int, tuple[Any, Any]] = {}
 
-    def dumps(self, obj: Any, protocol: int) -> bytes:
+    def dump(self, obj: Any, override: Callable[[Any], Any] | None = None) -> bytes:
         self._begin()
+        if override is None and not self._big:  # fast: nothing is called for every object
+            return pickle.dumps(obj, PROTOCOL, buffer_callback=self.buffer)
         buffer = io.BytesIO()
-        pickler: Any = _Pickler(buffer, protocol, buffer_callback=self.buffer)
+        pickler: Any = _Pickler(buffer, PROTOCOL, buffer_callback=self.buffer)
         pickler.persistent_id = self.persistent_id
-        if module_aliases.any_loaded():
-            pickler.reducer_override = module_aliases.reference
+        if override is not None:
+            pickler.reducer_override = override
         pickler.dump(obj)
         return buffer.getvalue()
 
-    def dumps_by_value(self, obj: Any, cloudpickle: Any) -> bytes:
+    def dump_by_value(self, obj: Any, cloudpickle: Any) -> bytes:
         self._begin()
         return by_value.dumps(
             obj, cloudpickle, self.buffer, persistent_id=staticmethod(self.persistent_id)
@@ -208,7 +159,7 @@ class _OutsideBuffers:
 
     def persistent_id(self, obj: Any) -> Any:
         """Return what to write instead of an object, or ``None``; pickle asks for every object."""
-        if type(obj) is not memoryview and id(obj) not in self._big:
+        if self._inside or (type(obj) is not memoryview and id(obj) not in self._big):
             return None
         if id(obj) not in self._known:
             number = len(self.segments)
@@ -226,7 +177,7 @@ class _OutsideBuffers:
     def buffer(self, buffer: Any) -> bool:
         """Return whether a PickleBuffer shall be in the pickle; pickle asks for every one."""
         view = buffer.raw()
-        if len(view) < BIG:
+        if self._inside or len(view) < BIG:
             return True
         self.segments.append((messages.AS_PICKLEBUFFER, view))
         return False

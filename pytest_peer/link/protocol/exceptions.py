@@ -154,18 +154,13 @@ def _state(exc: BaseException) -> dict[str, Any]:
 
 def _reference(cls: type) -> tuple[str, str] | None:
     """Return module and name by which `cls` can be imported, or ``None``."""
-    module, name = cls.__module__, cls.__qualname__
-    if module != "__main__" and module in sys.modules:
+    name = cls.__qualname__
+    # pytest's outcomes only claim to be builtins.
+    others = list(sys.modules) if cls.__module__ == "builtins" else ()
+    for module in (cls.__module__, *others):
         try:
-            if attribute(sys.modules[module], name) is cls:
+            if module != "__main__" and attribute(sys.modules[module], name) is cls:
                 return module, name
-        except AttributeError:
+        except (AttributeError, KeyError):
             pass
-    if module == "builtins":  # pytest's outcomes only claim to be builtins
-        for module, found in list(sys.modules.items()):
-            try:
-                if attribute(found, name) is cls:
-                    return module, name
-            except AttributeError:
-                pass
     return None

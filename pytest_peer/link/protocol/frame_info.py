@@ -5,8 +5,9 @@ from __future__ import annotations
 import reprlib
 import sys
 from itertools import islice
+from operator import itemgetter
 from types import CodeType, FrameType, TracebackType
-from typing import Any
+from typing import Any, Callable
 
 __tracebackhide__ = True
 
@@ -38,10 +39,11 @@ class FrameCollector:
 
     def __init__(self, own_files: frozenset[str], locals: str) -> None:
         self._own_files = own_files
-        self._variables = _Variables(locals == "full") if locals else None
+        self._shown = {"": None, "short": _short, "full": _full}[locals]
+        self._characters = _ALL
         #: The known lines of each file, by their numbers.
         self.sources: dict[str, dict[int, str]] = {}
-        self._left = _LINES
+        self._lines = _LINES
 
     def traceback(self, step: TracebackType | None) -> list[dict[str, Any]]:
         """Describe the frames of a traceback, outermost first."""
@@ -71,11 +73,20 @@ class FrameCollector:
         }
 
     def _locals_of(self, frame: FrameType) -> dict[str, str] | None:
-        if self._variables is not None:
-            return self._variables.of(frame)
-        code = frame.f_code
-        has_some = code.co_nlocals or code.co_cellvars or code.co_freevars
-        return None if has_some or code.co_name == "<module>" else {}
+        if self._shown is None:
+            code = frame.f_code
+            has_some = code.co_nlocals or code.co_cellvars or code.co_freevars
+            return None if has_some or code.co_name == "<module>" else {}
+        # pytest hides names with @, those of its rewritten assertions.
+        values = {
+            k: v for k, v in sorted(frame.f_locals.items(), key=itemgetter(0)) if k[:1] != "@"
+        }
+        values.pop("__builtins__", None)
+        texts = {}
+        for name in islice(values, _VARIABLES):
+            texts[name] = _safely(self._shown, values[name])[: self._characters] or "..."
+            self._characters = max(0, self._characters - len(texts[name]))
+        return texts
 
     def _collect_source(self, code: CodeType, line: int, names: dict[str, Any]) -> None:
         """Keep the source of the function: to show a statement, its surroundings are parsed."""
@@ -93,8 +104,8 @@ class FrameCollector:
             return
         first = max(code.co_firstlineno, line - _OF_FUNCTION, 1)
         base = -1 if code.co_name == "<module>" else _indent(lines[first - 1])
-        last = min(_end(lines, line, base), first + self._left)
-        self._left -= last - first
+        last = min(_end(lines, line, base), first + self._lines)
+        self._lines -= last - first
         for number, text in zip(range(first, last), lines[first - 1 : last - 1]):
             seen[number] = text.rstrip("\n")[:LINE]
 
@@ -135,78 +146,32 @@ def _hidden(frame: FrameType) -> bool:
     return value is True or value == 1
 
 
-class _Variables:
-    """Local variables as text, as pytest's ``--showlocals`` shows them.
-
-    :param full: as with ``-vv``; otherwise shortened.
-    """
-
-    def __init__(self, full: bool) -> None:
-        self._repr = _pretty if full else _ShortRepr().repr
-        self._left = _ALL
-
-    def of(self, frame: FrameType) -> dict[str, str]:
-        """Return names and texts."""
-        # pytest hides names with @, those of its rewritten assertions.
-        names = sorted(name for name in frame.f_locals if not name.startswith("@"))
-        return {
-            name: self._text(frame.f_locals[name])
-            for name in names[:_VARIABLES]
-            if name != "__builtins__"
-        }
-
-    def _text(self, value: Any) -> str:
-        try:
-            text = self._repr(value)
-        except Exception as exc:
-            text = _failed(value, exc)
-        text = text[: self._left] or "..."
-        self._left = max(0, self._left - len(text))
-        return text
-
-
 class _ShortRepr(reprlib.Repr):
-    """Shorten as pytest does: in the middle, and dicts in their own order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxstring = _SHORT
-
-    def repr(self, x: Any) -> str:
-        return _cut(super().repr(x))
-
     def repr_instance(self, x: Any, level: int) -> str:  # noqa: ARG002 - reprlib passes it
-        try:
-            return _cut(repr(x))
-        except Exception as exc:
-            return _cut(_failed(x, exc))
-
-    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
-        if not x or level <= 0:
-            return "{...}" if x else "{}"
-        parts = [
-            "%s: %s" % (self.repr1(key, level - 1), self.repr1(x[key], level - 1))
-            for key in islice(x, self.maxdict)
-        ]
-        return "{%s}" % ", ".join(parts + ["..."] * (len(x) > self.maxdict))
+        return _safely(repr, x)
 
 
-def _pretty(value: Any) -> str:
+def _short(value: Any) -> str:
+    """Shorten as pytest does, in the middle."""
+    shortener = _ShortRepr()
+    shortener.maxstring = _SHORT
+    text = shortener.repr(value)
+    half = (_SHORT - 3) // 2
+    return text if len(text) <= _SHORT else text[:half] + "..." + text[-half:]
+
+
+def _full(value: Any) -> str:
     import pprint  # not at the top: only ``-vv`` needs it
 
     return pprint.pformat(value)[:_FULL]
 
 
-def _failed(value: Any, exc: BaseException) -> str:
+def _safely(shown: Callable[[Any], str], value: Any) -> str:
     try:
-        why = repr(exc)
-    except Exception:
-        why = type(exc).__name__
-    return "<[%s raised in repr()] %s object at 0x%x>" % (why, type(value).__name__, id(value))
-
-
-def _cut(text: str) -> str:
-    if len(text) <= _SHORT:
-        return text
-    half = (_SHORT - 3) // 2
-    return text[:half] + "..." + text[len(text) - (_SHORT - 3 - half) :]
+        return shown(value)
+    except Exception as exc:
+        try:
+            why = repr(exc)
+        except Exception:
+            why = type(exc).__name__
+        return "<[%s raised in repr()] %s object at 0x%x>" % (why, type(value).__name__, id(value))

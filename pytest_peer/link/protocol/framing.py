@@ -10,9 +10,6 @@ Execnet parses all other frames.
 from __future__ import annotations
 
 import struct
-from typing import Any
-
-from .streams import PipeStream
 
 #: A frame's header: message code, channel, size of the rest.
 FRAME = struct.Struct("!bii")
@@ -35,28 +32,3 @@ def head(channel: int, kind: int, flag: int, ident: int, size: int) -> bytes:
     return ITEM.pack(
         CHANNEL_DATA, channel, _IN_FRAME + size, BYTES, _IN_BYTES + size, kind, flag, ident
     )
-
-
-class Sender:
-    """Send items over `stream` as frames of `channel`.
-
-    :param small: a part up to this size is written together with its headers.
-    """
-
-    def __init__(self, stream: PipeStream, channel: int, small: int) -> None:
-        self._stream = stream
-        self._channel = channel
-        self._small = small
-
-    def send(self, kind: int, flag: int, ident: int, part: Any) -> None:
-        """Send one item.
-
-        :raises BlockingIOError: it is small, and there is no room for it now.
-        :raises OSError: the link is closed.
-        """
-        size = len(part)
-        before = head(self._channel, kind, flag, ident, size)
-        if size <= self._small:
-            self._stream.write(before + part + STOP)
-        else:
-            self._stream.write_parts([before, part, STOP])

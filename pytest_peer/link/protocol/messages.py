@@ -68,8 +68,8 @@ class MultipartMessage:
     __slots__ = ("data", "segments")
 
     def __init__(self, data: bytes, segments: list[Segment]) -> None:
-        self.data: bytes = data
-        self.segments: list[Segment] = segments
+        self.data = data
+        self.segments = segments
 
     def changeable(self) -> bool:
         """Return whether later code may change the bytes of a segment."""
@@ -93,6 +93,8 @@ def snapshot(payload: Payload) -> Payload:
 
 def with_mailbox(name: str, payload: Payload) -> Payload:
     """Put the mailbox's name in front of a payload, where it can be read without unpickling."""
+    if not isinstance(name, str):
+        raise TypeError("mailbox: expected a name, got %r" % (name,))
     encoded = name.encode("utf-8", "surrogatepass")
     prefix = _NAME.pack(len(encoded)) + encoded
     if isinstance(payload, MultipartMessage):
@@ -109,12 +111,6 @@ def split_mailbox(payload: Payload) -> tuple[str, Payload]:
     if isinstance(payload, MultipartMessage):
         return name, MultipartMessage(data[start:], payload.segments)
     return name, data[start:]
-
-
-def decoded_text(payload: Payload) -> str:
-    """Return the text of a STACKS."""
-    data = payload.data if isinstance(payload, MultipartMessage) else payload
-    return data.decode("utf-8", "backslashreplace")
 
 
 def table(segments: Sequence[tuple[int, int]]) -> bytes:

@@ -1,28 +1,39 @@
-"""Second names of modules that another one of the same name has replaced in ``sys.modules``.
+"""The identity of modules and their files at both ends of the link.
 
-pytest does that with conftests. Such a module has a second name in ``sys.modules``, the same at
-both ends, by which pickle finds functions and classes that it would look for in the wrong module.
+pytest replaces conftests in ``sys.modules`` by others of the same name. Such a module has a second
+name there, the same at both ends, by which pickle finds functions and classes that it would look
+for in the wrong module.
 """
 
 from __future__ import annotations
 
+import functools
 import operator
+import os
 import sys
 import types
-from typing import Any
+from typing import Any, Tuple
 
 #: Stands between a module's own name and a number, in a second name.
 MARK = "@"
 
 
+#: Device and inode, which differ for a file of the same name on another machine.
+Place = Tuple[int, int]
+
+
+def place_of(path: str) -> Place | None:
+    """Return the identity of a file, or ``None`` if there is no such file."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
 def own_name(name: str) -> str:
     """Return the module's own name, given either name."""
     return name.partition(MARK)[0]
-
-
-def any_loaded() -> bool:
-    """Return whether a module has a second name; cheap, as it is asked for every refused object."""
-    return bool(_loaded())
 
 
 def reference(obj: Any) -> Any:
@@ -51,16 +62,12 @@ def _named_like(name: Any) -> list[tuple[str, types.ModuleType]]:
 
 
 def _loaded() -> list[tuple[str, types.ModuleType]]:
-    state = len(sys.modules), next(reversed(sys.modules))
-    if _cache[:1] != [state]:
-        found = [(name, module) for name, module in list(sys.modules.items()) if MARK in name]
-        _cache[:] = [state, found]
-    second_names: list[tuple[str, types.ModuleType]] = _cache[1]
-    return second_names
+    return _second_names(len(sys.modules), next(reversed(sys.modules)))
 
 
-#: The state of `sys.modules` at the last search, and the second names in it.
-_cache: list[Any] = []
+@functools.lru_cache(maxsize=1)  # asked for every object that is refused
+def _second_names(*_state: object) -> list[tuple[str, types.ModuleType]]:
+    return [(name, module) for name, module in list(sys.modules.items()) if MARK in name]
 
 
 class Imported:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 from collections import deque
+from functools import partial
 from typing import Any, Callable
 
 from . import framing, messages
@@ -19,6 +20,7 @@ READ_SIZE = 1 << 16
 _SPARE = 1 << 12
 #: Memory of this size and more comes from the system.
 _MAPPED = 1 << 16
+_NO_ROOM = memoryview(b"")
 
 
 class FrameReceiver:
@@ -45,13 +47,11 @@ class FrameReceiver:
         self._channel = channel
         #: Read and not yet parsed, in order; an empty chunk is the end of the file.
         self.chunks: deque[bytes] = deque()
-        self._tail = b""  # the beginning of a header
+        self._tail: bytes = b""  # the beginning of a header
         self._incoming: dict[tuple[int, int], Incoming] = {}
-        # A frame that has come in part: the room for it, the position, how many bytes are missing,
-        # how many to skip after them, and the next step.
-        self._room: Any = None
-        self._at = 0
-        self._left = 0
+        # Of a frame that has come in part: the room for the rest of it, how many bytes to skip
+        # behind that, and the next step.
+        self._room = _NO_ROOM
         self._skip = 0
         self._then: Callable[[], object] | None = None
         self._spare = bytearray(_SPARE)
@@ -93,17 +93,16 @@ class FrameReceiver:
         :raises EOFError: the other end has closed the link.
         :raises BlockingIOError: nothing has come, and the descriptor does not block.
         """
-        if not self._left:
+        if not self._room:
             data = os.read(self._fd, READ_SIZE)
             count = len(data)
         else:
-            with view_of(self._room) as view, view[self._at : self._at + self._left] as room:
-                count = os.readv(self._fd, (room, self._spare))
-            placed = min(count, self._left)
-            self._advance(placed)
-            if count and self._left:
+            count = os.readv(self._fd, (self._room, self._spare))
+            behind = max(0, count - len(self._room))
+            self._room = self._room[count:]
+            if count and self._room:
                 return True
-            data = bytes(memoryview(self._spare)[: count - placed])
+            data = bytes(self._spare[:behind])
         if not count:
             raise EOFError("the other end has closed the link")
         self._feed(data)
@@ -115,91 +114,66 @@ class FrameReceiver:
             data = self._fill(data)
         if self._tail:
             data, self._tail = self._tail + data, b""
+        self._parse(data)
+
+    def _parse(self, data: Any) -> None:
         at, size = 0, len(data)
+        kind = flag = ident = 0
         while size - at >= framing.FRAME.size:
             code, channel, length = framing.FRAME.unpack_from(data, at)
             start = at + framing.FRAME.size
             end = start + length
-            if self._is_item(code, channel, length):
+            # Our channel carries only bytes objects: the other end is ours as well.
+            ours = (
+                code == framing.CHANNEL_DATA
+                and channel == self._channel
+                and length >= framing.SMALLEST
+            )
+            if ours:
                 if size - at < framing.ITEM.size:
                     break
                 *_, kind, flag, ident = framing.ITEM.unpack_from(data, at)
                 start = at + framing.ITEM.size
-                if end <= size:
-                    self._item(kind, flag, ident, data[start : end - 1])
-                else:
-                    self._begin_item(kind, flag, ident, end - 1 - start)
-            elif end <= size:
-                self._on_frame(code, channel, data[start:end])
-            else:
-                self._begin_frame(code, channel, length)
+                if flag == messages.PART:
+                    room = self._incoming[kind, ident].place(end - 1 - start)
+                    self._expect(room, 1, partial(self._complete, kind, ident))
+                    data = self._fill(data[start:])
+                    at, size = 0, len(data)
+                    continue
             if end > size:
-                self._fill(data[start:])
+                whole = memoryview(bytearray(end - at))
+                self._expect(whole, 0, partial(self._parse, whole))
+                self._fill(data[at:])
                 return
+            if not ours:
+                self._on_frame(code, channel, bytes(data[start:end]))
+            elif flag == messages.TABLE:
+                self._incoming[kind, ident] = Incoming(data[start : end - 1])
+                self._complete(kind, ident)
+            else:
+                self._on_message(kind, ident, bytes(data[start : end - 1]))
             at = end
         self._tail = data[at:]
 
-    def _is_item(self, code: int, channel: int, length: int) -> bool:
-        # Our channel carries only bytes objects: the other end is ours as well.
-        return (
-            code == framing.CHANNEL_DATA and channel == self._channel and length >= framing.SMALLEST
-        )
-
-    def _item(self, kind: int, flag: int, ident: int, part: bytes) -> None:
-        """Handle an item that has come as a whole."""
-        if flag == messages.WHOLE:
-            self._on_message(kind, ident, part)
-            return
-        if flag == messages.TABLE:
-            self._incoming[kind, ident] = Incoming(part)
-        else:
-            self._begin(*self._incoming[kind, ident].place(len(part)), len(part), 0, _nothing)
-            self._fill(part)
-        self._complete(kind, ident)
-
-    def _complete(self, kind: int, ident: int) -> None:
-        if self._incoming[kind, ident].complete():
-            self._on_message(kind, ident, self._incoming.pop((kind, ident)).payload())
-
-    def _begin_item(self, kind: int, flag: int, ident: int, size: int) -> None:
-        if flag == messages.PART:
-            room, at = self._incoming[kind, ident].place(size)
-            self._begin(room, at, size, 1, lambda: self._complete(kind, ident))
-        else:
-            part = bytearray(size)
-            self._begin(part, 0, size, 1, lambda: self._item(kind, flag, ident, bytes(part)))
-
-    def _begin_frame(self, code: int, channel: int, length: int) -> None:
-        data = bytearray(length)
-        self._begin(data, 0, length, 0, lambda: self._on_frame(code, channel, bytes(data)))
-
-    def _begin(self, room: Any, at: int, size: int, skip: int, then: Callable[[], object]) -> None:
-        self._room, self._at, self._left, self._skip, self._then = room, at, size, skip, then
+    def _expect(self, room: memoryview, skip: int, then: Callable[[], object]) -> None:
+        self._room, self._skip, self._then = room, skip, then
 
     def _fill(self, data: bytes) -> bytes:
-        """Copy the beginning of `data` to its place, and return the rest."""
-        count = min(len(data), self._left)
-        if count:
-            with view_of(self._room) as view:
-                view[self._at : self._at + count] = memoryview(data)[:count]
-            self._advance(count)
+        """Copy the beginning of `data` to its room, and return the rest."""
+        count = min(len(data), len(self._room))
+        self._room[:count] = data[:count]
+        self._room = self._room[count:]
         end = count + self._skip
-        if self._left or len(data) < end:
+        if self._room or len(data) < end:
             return b""
-        then, self._then = self._then, None
+        then, self._then, self._room = self._then, None, _NO_ROOM
         assert then is not None
         then()
         return data[end:]
 
-    def _advance(self, count: int) -> None:
-        self._at += count
-        self._left -= count
-        if not self._left:
-            self._room = None
-
-
-def _nothing() -> None:
-    """Do nothing after a part that has come as a whole."""
+    def _complete(self, kind: int, ident: int) -> None:
+        if self._incoming[kind, ident].complete():
+            self._on_message(kind, ident, self._incoming.pop((kind, ident)).payload())
 
 
 class Incoming:
@@ -209,41 +183,36 @@ class Incoming:
     """
 
     def __init__(self, table: bytes) -> None:
-        self._rooms: list[tuple[int, Any]] = []
-        self._ends: list[int] = []
-        for kind, size in messages.split_table(table):
-            self._rooms.append((kind, _room(kind, size)))
-            self._ends.append(size)
-        self._current = 0
-        self._filled = 0
-        self._skip_full()
+        self._rooms = [
+            (kind, _room(kind, size), size) for kind, size in messages.split_table(table)
+        ]
+        self._to_fill = deque(each for each in self._rooms if each[2])
+        self._filled = 0  # of the first of them
 
-    def place(self, size: int) -> tuple[Any, int]:
-        """Return the room for the next part of `size` bytes, see `view_of`, and an offset."""
-        kind, room = self._rooms[self._current]
-        start = self._filled
-        if start + size > self._ends[self._current]:
+    def place(self, size: int) -> memoryview:
+        """Return the room for the next part of `size` bytes; release it before the next call."""
+        kind, room, whole = self._to_fill[0]
+        start, end = self._filled, self._filled + size
+        if end > whole:
             raise ValueError("a part of %d bytes does not fit into its segment" % size)
         if kind == messages.AS_BYTEARRAY:
             room += bytes(size)  # piece by piece: zeros for all of it would delay everything else
-        self._filled += size
-        self._skip_full()
-        return room, start
-
-    def _skip_full(self) -> None:
-        while self._current < len(self._ends) and self._filled == self._ends[self._current]:
-            self._current += 1
+        self._filled = end
+        if end == whole:
+            self._to_fill.popleft()
             self._filled = 0
+        view: memoryview = room.getbuffer() if kind == messages.AS_BYTES else memoryview(room)
+        return view[start:end]
 
     def complete(self) -> bool:
         """Return whether all parts have their place."""
-        return self._current == len(self._ends)
+        return not self._to_fill
 
     def payload(self) -> Payload:
         """Return the message, when it is complete."""
-        done = [(kind, _made(kind, room)) for kind, room in self._rooms]
-        data: bytes = done[0][1]
-        return MultipartMessage(data, done[1:]) if len(done) > 1 else data
+        made = [(kind, _made(kind, room)) for kind, room, _ in self._rooms]
+        data: bytes = made[0][1]
+        return MultipartMessage(data, made[1:]) if len(made) > 1 else data
 
 
 def _room(kind: int, size: int) -> Any:
@@ -261,8 +230,3 @@ def _made(kind: int, room: Any) -> Any:
     if kind == messages.AS_BYTES:
         return room.getvalue()
     return room if kind == messages.AS_BYTEARRAY else memoryview(room)
-
-
-def view_of(room: Any) -> memoryview:
-    """Return a view that the caller releases at once: it keeps a bytearray from growing."""
-    return room.getbuffer() if isinstance(room, io.BytesIO) else memoryview(room)

@@ -12,8 +12,9 @@ import threading
 from collections import deque
 from typing import Any, Callable
 
-from . import messages
+from . import framing, messages
 from .messages import MultipartMessage, Payload
+from .streams import PipeStream
 
 #: One part of a big message; a small message waits for one part at most.
 CHUNK = 1 << 20
@@ -90,19 +91,11 @@ class Transmission:
 
 
 class MessageSender:
-    """Send messages as items.
+    """Send messages over `stream` as items of the channel with that number."""
 
-    :param send: sends an item, given kind, flag, id and part. For a small one it raises
-        BlockingIOError where there is no room now; that one is sent again after `wait_writable`.
-    """
-
-    def __init__(
-        self,
-        send: Callable[[int, int, int, Part], object],
-        wait_writable: Callable[[], object],
-    ) -> None:
-        self._send = send
-        self._wait_writable = wait_writable
+    def __init__(self, stream: PipeStream, channel: int) -> None:
+        self._stream = stream
+        self._channel = channel
         # Reentrant: a signal handler may send while its thread is in here. A small write is atomic,
         # so it may come in between.
         self._lock = threading.RLock()
@@ -204,6 +197,19 @@ class MessageSender:
                 self._send(transmission.kind, flag, transmission.ident, part)
                 return True
             except BlockingIOError:
-                self._wait_writable()
+                self._stream.wait_writable()
             except OSError:
                 return False
+
+    def _send(self, kind: int, flag: int, ident: int, part: Part) -> None:
+        """Send one item.
+
+        :raises BlockingIOError: it is small, and there is no room for it now.
+        :raises OSError: the link is closed.
+        """
+        size = len(part)
+        head = framing.head(self._channel, kind, flag, ident, size)
+        if size <= SMALL:  # written in one piece with its headers
+            self._stream.write(head + part + framing.STOP)
+        else:
+            self._stream.write_parts([head, part, framing.STOP])

@@ -1,7 +1,4 @@
-"""The descriptors of a link as the byte stream that execnet wants (its ``IO`` protocol).
-
-These streams only write: `receiver` reads, without execnet.
-"""
+"""The writing side of a link: the part of execnet's ``IO`` protocol that we need."""
 
 from __future__ import annotations
 
@@ -39,7 +36,7 @@ def stream_over(read_fd: int, write_fd: int, execmodel: Any) -> PipeStream:
 
 
 class PipeStream:
-    """Write to the descriptor `write_fd`; owns it and `read_fd`.
+    """Writes to the descriptor `write_fd`; owns it and `read_fd`.
 
     The writing end is non-blocking: data up to PIPE_BUF bytes is written whole or not at all
     (pipe(7)), so an exception that a signal handler raises in the middle of a send cannot leave
@@ -60,9 +57,6 @@ class PipeStream:
 
     def _prepare(self) -> None:
         os.set_blocking(self._write_fd, False)
-
-    def read(self, size: int) -> bytes:
-        raise NotImplementedError("execnet does not read this link")
 
     def write(self, data: bytes) -> None:
         """Write `data`.
@@ -144,14 +138,6 @@ class PipeStream:
             if fd >= 0:
                 os.dup2(null_fd, fd, inheritable=False)
 
-    # The rest of execnet's protocol. Our launchers manage the process.
-
-    def wait(self) -> int | None:
-        return None
-
-    def kill(self) -> None:
-        return None
-
 
 class SocketStream(PipeStream):
     """Write to a socket, whose two descriptors are the same open file, with the same promise.
@@ -161,7 +147,7 @@ class SocketStream(PipeStream):
     """
 
     def _prepare(self) -> None:
-        import _socket  # not at the top: most peers have pipes. `socket` takes a tenth of a boot
+        import _socket
 
         with _held(self._write_fd) as sock:
             if sock.family in (_socket.AF_INET, _socket.AF_INET6):
@@ -210,16 +196,9 @@ class SocketStream(PipeStream):
         super().close_write()
 
 
-class _held:
-    """A socket object for a descriptor, which stays open."""
+def _held(fd: int) -> Any:
+    """Return a context manager with a socket object for a descriptor, which stays open."""
+    import _socket
+    import contextlib  # neither at the top: most peers have pipes. `socket` takes a tenth of a boot
 
-    def __init__(self, fd: int) -> None:
-        import _socket
-
-        self._socket = _socket.socket(fileno=os.dup(fd))
-
-    def __enter__(self) -> Any:
-        return self._socket
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
+    return contextlib.closing(_socket.socket(fileno=os.dup(fd)))

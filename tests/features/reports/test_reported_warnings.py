@@ -55,12 +55,13 @@ def test_warning_as_error_fails_the_test_where_it_was_issued(inner):
 
 
 def test_source_of_a_warning_that_only_the_peer_has(inner):
-    with zipfile.ZipFile(inner.path / "there.zip", "w") as archive:
+    # Inner runs of this process share what they know of the sources of a file name.
+    with zipfile.ZipFile(inner.path / "warning.zip", "w") as archive:
         archive.writestr("remote_store.py", "import warnings\nwarnings.warn('old store')\n")
     inner.write(
         """
         def found():
-            sys.path.insert(0, "there.zip")
+            sys.path.insert(0, "warning.zip")
             import remote_store
 
         def test_it(peer):
@@ -69,7 +70,7 @@ def test_source_of_a_warning_that_only_the_peer_has(inner):
     )
     inner.run().stdout.fnmatch_lines(
         [
-            "  *there.zip/remote_store.py:2: UserWarning: old store",
+            "  *warning.zip/remote_store.py:2: UserWarning: old store",
             "    warnings.warn('old store')",
         ],
         consecutive=True,

@@ -357,10 +357,10 @@ def test_what_is_installed_in_the_peer_wins(
     assert peer.call(f"{name}:whose") == "its own"
 
 
-def test_peer_in_the_environment_of_the_origin_has_no_stubs(peer_factory: Any) -> None:
-    peer = peer_factory(start_method="spawn")
-    assert not peer.call(have_stand_ins)
+def test_stubs_are_for_other_environments(bare: Peer, peer_factory: Any) -> None:
+    assert bare.call(is_stub)
+    assert not peer_factory(start_method="spawn").call(is_stub)
 
 
-def have_stand_ins() -> bool:
-    return any("stubs" in type(finder).__module__ for finder in sys.meta_path)
+def is_stub() -> bool:
+    return "pytest_peer_agent" in type(pytest_peer.__spec__.loader).__module__

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_peer.link.origin_modules import ModuleUpdates
+from pytest_peer.link.origin_modules import OriginModules
 
 
 def test_interrupt_while_modules_are_looked_at_loses_none(
@@ -18,10 +18,8 @@ def test_interrupt_while_modules_are_looked_at_loses_none(
 ) -> None:
     module = ModuleType("found_nowhere")
     module.__file__ = str(tmp_path / "found_nowhere.py")
-    news = ModuleUpdates(tuple(sys.path))
-    news.any()
-    before = news.take()
-    news.sent()
+    modules = OriginModules(tuple(sys.path))
+    before = modules.refresh()
     monkeypatch.setitem(sys.modules, "found_nowhere", module)
 
     def interrupted(*_: Any) -> None:
@@ -30,7 +28,6 @@ def test_interrupt_while_modules_are_looked_at_loses_none(
     with monkeypatch.context() as patched:
         patched.setattr(PathFinder, "find_spec", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            news.any()
-    assert b"found_nowhere" not in before
-    assert news.any()
-    assert b"found_nowhere" in news.take()
+            modules.refresh()
+    assert "found_nowhere" not in before
+    assert "found_nowhere" in modules.refresh()

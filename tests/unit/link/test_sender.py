@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from timeouts import LONG
 
-from pytest_peer.link.protocol import messages, sender
-from pytest_peer.link.protocol.receiver import Incoming, view_of
+from pytest_peer.link.protocol import framing, messages, sender
+from pytest_peer.link.protocol.receiver import Incoming
 from pytest_peer.link.protocol.sender import MessageSender
 
 BIG = b"b" * (3 * sender.CHUNK)
@@ -32,7 +32,19 @@ class Line:
         self.entered = threading.Semaphore(0)
         self.failure: Callable[[], OSError] | None = None
         self._incoming: dict[tuple[int, int], Incoming] = {}
-        self.sender = MessageSender(self.send, lambda: self.open.wait(LONG))
+        self.sender = MessageSender(self, framing.FIRST_CHANNEL)  # type: ignore[arg-type]
+
+    def wait_writable(self) -> None:
+        self.open.wait(LONG)
+
+    def write(self, data: bytes) -> None:
+        self.write_parts([data[: framing.ITEM.size], data[framing.ITEM.size : -1], data[-1:]])
+
+    def write_parts(self, parts: list[bytes]) -> None:
+        head, part, stop = parts
+        *_, kind, flag, ident = framing.ITEM.unpack(head)
+        assert stop == framing.STOP
+        self.send(kind, flag, ident, bytes(part))
 
     def send(self, kind: int, flag: int, ident: int, part: bytes) -> None:
         self.entered.release()
@@ -48,9 +60,8 @@ class Line:
             self._incoming[kind, ident] = Incoming(part)
             return
         incoming = self._incoming[kind, ident]
-        room, at = incoming.place(len(part))
-        with view_of(room) as view:
-            view[at : at + len(part)] = part
+        with incoming.place(len(part)) as room:
+            room[:] = part
         if incoming.complete():
             self.whole.append((kind, ident, incoming.payload()))
 
@@ -166,11 +177,12 @@ def test_small_message_for_which_there_is_no_room_is_sent_later(line: Line) -> N
 def test_message_enqueued_during_a_send_of_its_thread_is_sent(line: Line) -> None:
     def send(kind: int, flag: int, ident: int, part: bytes) -> None:
         if kind == messages.CALL:
-            interrupted.enqueue(messages.MESSAGE, 2, b"from a signal handler")
-        line.send(kind, flag, ident, part)
+            line.sender.enqueue(messages.MESSAGE, 2, b"from a signal handler")
+        send_on(kind, flag, ident, part)
 
-    interrupted = MessageSender(send, lambda: None)
-    interrupted.enqueue(messages.CALL, 1, b"x")
+    send_on = line.send
+    line.send = send  # type: ignore[method-assign]
+    line.sender.enqueue(messages.CALL, 1, b"x")
     assert line.unblock() == [2, 1]
 
 
