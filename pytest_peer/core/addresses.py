@@ -9,8 +9,6 @@ import ipaddress
 import re
 from typing import TypeAlias
 
-__tracebackhide__ = True
-
 #: Pipes. Erlang's word, where they are stdin and stdout.
 STDIO = "stdio"
 #: A bare port listens here, where no other machine can connect.

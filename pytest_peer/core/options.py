@@ -21,8 +21,6 @@ from .timeouts import seconds
 if TYPE_CHECKING:
     from ..peers.peer import Peer
 
-__tracebackhide__ = True
-
 #: ``"halt"``, ``("halt", seconds)``, seconds, ``None`` or ``"close"``.
 Shutdown: TypeAlias = str | tuple[str, float] | float | None
 

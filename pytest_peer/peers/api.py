@@ -13,8 +13,6 @@ from .lifecycle import PeerLife
 from .peer import Peer
 from .supervisor import Supervisor, living
 
-__tracebackhide__ = True
-
 
 class _Library(Supervisor):
     """The supervisor of the peers of `start`, which no scope ends."""

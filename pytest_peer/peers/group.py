@@ -13,8 +13,6 @@ from ..link.futures import Outcome, PeerFuture
 from . import shutdown
 from .peer import Peer
 
-__tracebackhide__ = True
-
 #: Exceptions that are no failures, but what becomes of a test: pytest's and unittest's.
 _OUTCOMES_OF_TESTS = {
     ("builtins", "Skipped"),

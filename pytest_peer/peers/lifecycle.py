@@ -52,8 +52,6 @@ if TYPE_CHECKING:
     from .lives import Lives
     from .supervisor import Supervisor
 
-__tracebackhide__ = True
-
 #: Seconds between the end of a process and that of its link, in either order; milliseconds mostly.
 OTHER_END_SECONDS = 1.0
 #: Seconds for a killed process to be gone. It takes milliseconds, unless the machine itself hangs.

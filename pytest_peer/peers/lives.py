@@ -17,8 +17,6 @@ from .transitions import Phase
 if TYPE_CHECKING:
     from .supervisor import Supervisor
 
-__tracebackhide__ = True
-
 #: Seconds for a death of which a call has learned to be noticed as such; milliseconds mostly.
 _NOTICED = 2.0
 

@@ -21,8 +21,6 @@ from .lives import Lives
 if TYPE_CHECKING:
     from .supervisor import Supervisor
 
-__tracebackhide__ = True
-
 T = TypeVar("T")
 
 #: Seconds for which `pause` waits until the process has stopped; microseconds mostly.

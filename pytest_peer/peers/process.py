@@ -25,8 +25,6 @@ from ..link.gateway import Link
 from ..link.interpreter import Interpreter, Unusable
 from ..link.protocol.messages import Payload
 
-__tracebackhide__ = True
-
 #: Seconds for what was killed with a process to be gone; milliseconds mostly.
 _REST_GONE_SECONDS = 1.0
 

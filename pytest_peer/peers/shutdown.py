@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from ..core.errors import PeerError
 from .lifecycle import PeerLife
 
-__tracebackhide__ = True
-
 
 def stop(lives: Sequence[PeerLife], *, wait_closed: bool = False) -> None:
     """Stop all as their option ``shutdown`` says; an interrupt of the wait kills them.

@@ -23,8 +23,6 @@ from .lifecycle import PeerLife
 from .peer import Peer
 from .transitions import Phase
 
-__tracebackhide__ = True
-
 #: All lives that have or make a process, or have not let go of everything yet. Changed on threads
 #: of ours only.
 _living: set[PeerLife] = set()
