@@ -25,11 +25,11 @@ class StandardStreams:
         self._poll = select.poll()
         with contextlib.ExitStack() as made:
             made.callback(self.close_theirs)
-            self.stdin = self._input()
+            self.stdin: InputStream = self._input()
             made.callback(self.stdin.abandon)
-            self.stdout = self._output(directory / "stdout.log")
+            self.stdout: OutputStream = self._output(directory / "stdout.log")
             made.callback(self.stdout.close)
-            self.stderr = self._output(directory / "stderr.log")
+            self.stderr: OutputStream = self._output(directory / "stderr.log")
             made.pop_all()
 
     def _input(self) -> InputStream:
