@@ -40,10 +40,7 @@ _call: Any = ContextVar("pytest_peer_call", default=None)
 
 
 def install(own_files):
-    """Record the warnings of calls from now on.
-
-    :param own_files: the files of the agent.
-    """
+    """Record the warnings of calls from now on; `own_files` are the files of the agent."""
     global _own_files, _python_shows
     _own_files = own_files
     if not sys.warnoptions:

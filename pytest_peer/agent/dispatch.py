@@ -22,11 +22,7 @@ _SKIPS = ("Skipped", "SkipTest")
 
 
 class Dispatcher:
-    """Runs calls, and sends their replies.
-
-    :param own_files: the files of the agent.
-    :param read: waits for data on the link and reads it.
-    """
+    """Runs calls, and sends their replies; `read` waits for data on the link and reads it."""
 
     def __init__(self, runtime, own_files, read):
         self._runtime = runtime
@@ -44,7 +40,7 @@ class Dispatcher:
         """Add a call; on the thread that reads the link, so it neither waits nor raises."""
         with self._lock:
             self._running += 1
-        self.reader.arrived(job)
+        self.reader.arrived.append(job)
 
     def main_loop(self):
         """Run calls until `end`, and return its argument; on the main thread."""
@@ -56,7 +52,7 @@ class Dispatcher:
             del job  # or its arguments would live until the next call
 
     def run_arrived(self):
-        self._run(self.reader.take(), True)
+        self._run(self.reader.arrived.popleft(), True)
 
     def wait_all_done(self):
         with self._lock:
@@ -65,10 +61,9 @@ class Dispatcher:
                 self._all_done.wait()
 
     def _run_beside(self, job):
+        name = "peer-call-%d" % job[1]
         try:
-            threading.Thread(
-                target=self._run, args=(job, False), name="peer-call-%d" % job[1], daemon=True
-            ).start()
+            threading.Thread(target=self._run, args=(job, False), name=name, daemon=True).start()
         except RuntimeError:
             return False
         return True
@@ -113,10 +108,8 @@ class Dispatcher:
             text = "%s, and describing it failed: %r" % (type(exc).__qualname__, failed)
             description = {"type": type(exc).__qualname__, "repr": text, "text": text, "frames": []}
         if isinstance(exc, codec.CannotEncode):
-            description["special"] = (
-                "EncodeError",
-                str(exc) if str(exc).startswith("the ") else "the result %s" % exc,
-            )
+            text = str(exc) if str(exc).startswith("the ") else "the result %s" % exc
+            description["special"] = ("EncodeError", text)
         elif isinstance(exc, codec.CannotDecode):
             description["special"] = ("DecodeError", str(exc))
         return messages.EXCEPTION, pickle.dumps(description, codec.PROTOCOL)
@@ -228,9 +221,8 @@ def stacks(own_files, main_busy):
     for ident, frame in sys._current_frames().items():
         stack = list(traceback.extract_stack(frame))
         ours = [frame.filename in own_files for frame in stack]
-        calls = [
-            i for i, frame in enumerate(stack) if ours[i] and frame.name in call_warnings.RUNNERS
-        ]
+        runners = call_warnings.RUNNERS
+        calls = [i for i, frame in enumerate(stack) if ours[i] and frame.name in runners]
         if calls:
             # The agent's own are also the frames that unpickle a call and send its reply. The
             # first may import the user's modules.
@@ -240,11 +232,8 @@ def stacks(own_files, main_busy):
             stack = []  # a thread of the agent that is in no call
         text = "".join(traceback.format_list(stack))
         if not text and ident == threading.main_thread().ident:
-            text = (
-                "  in a function written in C, called by a call\n"
-                if main_busy
-                else "  waits for a call\n"
-            )
+            busy = "in a function written in C, called by a call"
+            text = "  %s\n" % (busy if main_busy else "waits for a call")
         if text:
             parts.append("Thread %s:\n%s" % (names.get(ident, ident), text))
     return "\n".join(parts)

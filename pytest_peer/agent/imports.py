@@ -52,10 +52,12 @@ class Modules:
             module: Any = sys.modules.get(name)
             # Not by `getattr`, which may make a lazy module import something: the thread that reads
             # must not wait for that.
-            known = getattr(module, "__dict__", {}).get("__file__")
-            if entry["first"] and known and entry["file"] and not _same_file(known, entry["file"]):
+            known: Any = getattr(module, "__dict__", {}).get("__file__")
+            file = entry["file"]
+            other = entry["first"] and known and file and known != file
+            if other and os.path.realpath(known) != os.path.realpath(file):
                 text = "the module %s is %s at the origin, but %s here; it was imported before"
-                codec.conflicting_modules[name] = module, text % (name, entry["file"], known)
+                codec.conflicting_modules[name] = module, text % (name, file, known)
 
     def _first(self, name):
         if name == _OURS and self._stubs:
@@ -98,7 +100,12 @@ class Modules:
             spec.submodule_search_locations = _places(entry)
             return spec
         if _is_here(entry):
-            return self._spec_of_file(name, entry)
+            return spec_from_file_location(
+                entry["called"] or name,
+                entry["file"],
+                loader=assertions.loader() if entry["rewritten"] else None,
+                submodule_search_locations=entry["search"],
+            )
         if "source" not in entry:
             entry = self._ask("source", name)
             if entry is None:
@@ -117,15 +124,6 @@ class Modules:
         if entry["search"] is not None:
             spec.submodule_search_locations = _places(entry)
         return spec
-
-    def _spec_of_file(self, name, entry):
-        loader = assertions.loader() if entry["rewritten"] else None
-        return spec_from_file_location(
-            entry["called"] or name,
-            entry["file"],
-            loader=loader,
-            submodule_search_locations=entry["search"],
-        )
 
 
 def _finder(spec_of):
@@ -176,10 +174,7 @@ class SentLoader(_LoaderBasics):
 
     def get_data(self, path):
         """Return a file of the package; for `pkgutil.get_data`."""
-        data = self._ask("data", path)
-        if data is None:
-            raise FileNotFoundError(2, "the origin has no such file in a package", path)
-        return data
+        return resources.Resource(path, self._ask).read_bytes()
 
     def get_resource_reader(self, name):  # noqa: ARG002
         if self._entry["search"] is None:
@@ -192,10 +187,6 @@ def _is_here(entry):
     if entry["place"] is None:
         return os.path.isfile(entry["file"])
     return place_of(entry["file"]) == entry["place"]
-
-
-def _same_file(first, second):
-    return first == second or os.path.realpath(first) == os.path.realpath(second)
 
 
 def _places(entry):

@@ -75,7 +75,7 @@ class Agent:
     def __init__(self, reader, write_fd, config):
         read_fd = reader.fileno()
         self._reader = reader
-        self._stream = stream_over(read_fd, write_fd, None)
+        self._stream = stream_over(read_fd, write_fd)
         self._receiver = FrameReceiver(read_fd, framing.FIRST_CHANNEL, self._received, self._frame)
         self._own_files = frozenset(config["own_files"])
         self._runtime = runtime.runtime = runtime.Runtime(
@@ -184,7 +184,7 @@ class Agent:
 
     def _shut_down(self, how):
         if how == b"finish":
-            self._dispatcher.reader.retire()
+            self._dispatcher.reader.retired = True
             _thread.start_new_thread(self._finish, ())
         elif not self._dispatcher.reader.end(_halt):
             # The main thread is in a call, and this does not wait for calls.

@@ -32,10 +32,7 @@ class Resource:
         return (each.name for each in self.iterdir())
 
     def iterdir(self):
-        names = self._ask("directory", self._path)
-        if names is None:
-            raise FileNotFoundError(2, "the origin has no such directory in a package", self._path)
-        return iter([self.joinpath(name) for name in names])
+        return iter([self.joinpath(name) for name in self._get("directory", "directory")])
 
     def is_dir(self):
         return self._ask("directory", self._path) is not None
@@ -47,14 +44,16 @@ class Resource:
         path = posixpath.normpath(posixpath.join(self._path, *map(str, descendants)))
         return Resource(path, self._ask)
 
-    def __truediv__(self, child):
-        return self.joinpath(child)
+    __truediv__ = joinpath
 
     def read_bytes(self):
-        data = self._ask("data", self._path)
-        if data is None:
-            raise FileNotFoundError(2, "the origin has no such file in a package", self._path)
-        return data
+        return self._get("data", "file")
+
+    def _get(self, what, kind):
+        found = self._ask(what, self._path)
+        if found is None:
+            raise FileNotFoundError(2, "the origin has no such %s in a package" % kind, self._path)
+        return found
 
     def read_text(self, encoding=None, errors=None):
         with self.open(encoding=encoding, errors=errors) as file:

@@ -26,17 +26,13 @@ class Origin:
 
     def send(self, mailbox, message):
         """Put `message` into the origin's mailbox of that name; see `pytest_peer.here`."""
+        runtime = self._runtime
         try:
-            data = snapshot(
-                codec.pack(message, self._runtime.by_value, codec.big_buffers((message,)))
-            )
+            data = snapshot(codec.pack(message, runtime.by_value, codec.big_buffers((message,))))
         except codec.CannotEncode as exc:
-            raise public("EncodeError", codec.CannotEncode)(
-                "the message %s" % exc
-            ) from exc.__cause__
-        self._runtime.enqueue(
-            messages.MESSAGE, next(self._runtime.ids), with_mailbox(mailbox, data), True
-        )
+            error = public("EncodeError", codec.CannotEncode)
+            raise error("the message %s" % exc) from exc.__cause__
+        runtime.enqueue(messages.MESSAGE, next(runtime.ids), with_mailbox(mailbox, data), True)
 
     def __repr__(self):
         return "<origin of %s>" % self._runtime.name
@@ -63,9 +59,8 @@ class Runtime:
         :raises NoResponse: there is none.
         """
         if os.getpid() != self._pid or self.enqueue is None:
-            raise NoResponse(
-                "a forked child of a peer cannot ask the origin for %s %s" % (what, args[0])
-            )
+            text = "a forked child of a peer cannot ask the origin for %s %s"
+            raise NoResponse(text % (what, args[0]))
         over = _thread.allocate_lock()
         over.acquire()
         slot: list[Any] = [over, None]  # the response comes into the second place
@@ -77,9 +72,8 @@ class Runtime:
             if on_main and not self.reader.hand_over():
                 raise NoResponse("there is no thread that could read the response")
             if not over.acquire(True, _SECONDS):
-                raise NoResponse(
-                    "the origin has not sent %s %s within %d s" % (what, args[0], _SECONDS)
-                )
+                text = "the origin has not sent %s %s within %d s"
+                raise NoResponse(text % (what, args[0], _SECONDS))
         except OSError as exc:
             raise NoResponse("the link is gone") from exc
         finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -59,11 +58,9 @@ class Artifacts:
 
     def write_manifest(self, text: str) -> None:
         """Write ``manifest.json`` in one step: a reader sees the old text or the new one."""
-        target = os.path.join(self.path, "manifest.json")
-        half = f"{target}.new"
-        with open(half, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(half, target)
+        half = self.path / "manifest.json.new"
+        half.write_text(text, encoding="utf-8")
+        half.replace(self.path / "manifest.json")
 
     def discard(self) -> None:
         """Remove a temporary directory; one that the user asked for stays."""

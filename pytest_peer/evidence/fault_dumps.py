@@ -136,10 +136,9 @@ def crash_text(directory: Path) -> str:
 
 def add_to_crash(directory: Path, line: str) -> None:
     """Add a line to the dump of a crash, if there is one."""
-    with contextlib.suppress(OSError):
-        if (directory / CRASH).stat().st_size:
-            with (directory / CRASH).open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+    if crash_text(directory):
+        with contextlib.suppress(OSError), (directory / CRASH).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
 
 def tidy(directory: Path) -> None:

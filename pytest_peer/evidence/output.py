@@ -23,8 +23,6 @@ from ..core.sync import Event
 from ..core.timeouts import seconds
 from ..core.unraisable import run_all
 
-__tracebackhide__ = True
-
 #: `OutputStream.bytes` and `OutputStream.text` have no more; the log file has all of it.
 _MOST_BYTES = 32 << 20
 #: After the end of the peer, a stream keeps this many bytes in case its log file is removed.
@@ -195,10 +193,9 @@ class OutputStream:
 class InputStream:
     """The peer's stdin. Only the event loop writes to it and closes it."""
 
-    _closed = "the peer's stdin is closed"
-
-    def __init__(self, pipe: IO[bytes]) -> None:
+    def __init__(self, pipe: IO[bytes], closed: str = "the peer's stdin is closed") -> None:
         self._pipe = pipe
+        self._closed = closed  # what `write` says after the end
         self._fd = pipe.fileno()
         os.set_blocking(self._fd, False)
         self._waiting = bytearray()

@@ -22,8 +22,6 @@ from ..launch import procfs
 from ..launch.bootstrap import own_files
 from .fault_dumps import CRASH, NUMBER, THREADS, abort, dump, readable
 
-__tracebackhide__ = True
-
 #: Seconds for a reply over the link, the most readable source. It takes milliseconds, unless the
 #: peer holds its GIL or its machine is busy.
 ASKING_SECONDS = 0.3
@@ -186,6 +184,8 @@ def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
             [*command, str(pid)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            encoding="utf-8",
+            errors="backslashreplace",
             timeout=limit,
             check=False,
         )
@@ -195,9 +195,9 @@ def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
         return False, f"{name}: {exc.strerror or exc}"
     finally:
         _turns.release()
-    text = _decoded(done.stdout)
+    text = done.stdout.strip()
     if done.returncode != 0 or not text:
-        why = " ".join(_decoded(done.stderr).split()) or f"exit status {done.returncode}"
+        why = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
         return False, f"{name}: {why}"
     return True, f"{name}:\n{text}"
 
@@ -209,7 +209,3 @@ def _command() -> list[str] | None:
         if found is not None:
             return [found, *arguments]
     return None
-
-
-def _decoded(data: bytes) -> str:
-    return data.decode("utf-8", "backslashreplace").strip()

@@ -87,18 +87,11 @@ class DetachedStreams(StandardStreams):
 
     def _input(self) -> InputStream:
         self.theirs.append(os.open(os.devnull, os.O_RDONLY))
-        return _NoInput()
+        pipe = os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb", buffering=0)
+        stdin = InputStream(pipe, "a detached peer has no stdin: it reads an end of file there")
+        stdin.close()
+        return stdin
 
     def _output(self, log: Path) -> OutputStream:
         self.theirs.append(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
         return OutputStream(None, log)
-
-
-class _NoInput(InputStream):
-    """The stdin of a detached peer, which reads an end of file."""
-
-    _closed = "a detached peer has no stdin: it reads an end of file there"
-
-    def __init__(self) -> None:
-        super().__init__(os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb", buffering=0))
-        self.close()

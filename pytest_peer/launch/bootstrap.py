@@ -97,24 +97,20 @@ def agent_config(
     :param lifeline: an inherited descriptor that the peer must not pass on; -1 for none.
     """
     same = interpreter.same
+    packages = "" if same else sysconfig.get_path("purelib")
     return {
         "name": name,
         "by_value": interpreter.by_value,
         "locals": tracebacks.shown_locals,
         "path": list(interpreter.path) if same else _portable_path(),
         "replace_path": same,
-        "environment": None if same else _environment(),
+        # Where this interpreter's packages are installed.
+        "environment": None if same else (packages, place_of(packages)),
         "stubs": None if same else stubs(),
         "own_files": own_files(),
         "lifeline": lifeline,
         "evidence": evidence,
     }
-
-
-def _environment() -> tuple[str, Place | None]:
-    """Return the directory in which this interpreter's packages are installed."""
-    directory = sysconfig.get_path("purelib")
-    return directory, place_of(directory)
 
 
 def _portable_path() -> list[tuple[str, Place | None]]:

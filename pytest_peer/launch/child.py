@@ -17,8 +17,6 @@ from ..core.worker import start_thread
 from . import procfs
 from .command import Command
 
-__tracebackhide__ = True
-
 #: The text for an exit status that the kernel gave to someone else, or gives later.
 STATUS_LOST = (
     "its exit status is lost: something in the origin waits for all children or ignores SIGCHLD, "

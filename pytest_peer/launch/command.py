@@ -28,8 +28,8 @@ _CONNECT = (
 #: The variable with the secrets.
 SECRET = "PYTEST_PEER_SECRET"
 
-#: The same for the remote end of a relay, which has nothing but stdin and stdout.
-_BOOT_RELAY = "f=open(0,'rb',closefd=False);exec(f.read(int(f.readline() or 0)),{})"
+#: Make an interpreter read the remote end of a relay, which has nothing but stdin and stdout.
+RELAY_WORDS = ("-c", "f=open(0,'rb',closefd=False);exec(f.read(int(f.readline() or 0)),{})")
 
 #: The descriptors of a peer that a fork server executes: the link's for reading and writing, the
 #: lifeline's, and the control socket's of a relay. A shell keeps its own from 10 on, and scripts
@@ -44,11 +44,6 @@ FAULTHANDLER = ("PYTHONFAULTHANDLER", "pytest-peer")
 def boot_words(read_fd: int, write_fd: int) -> list[str]:
     """Make an interpreter read our code from one descriptor and reply on the other."""
     return ["-c", _BOOT.format(read=read_fd, write=write_fd)]
-
-
-def relay_words() -> list[str]:
-    """Make an interpreter read the remote end of a relay from its stdin."""
-    return ["-c", _BOOT_RELAY]
 
 
 def connect_words(address: Sequence[object]) -> list[str]:
@@ -75,7 +70,7 @@ def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[st
     """Build the command line: ``exec``, ``args``, then our own words, as Erlang's ``peer`` does.
 
     :param environ: the inherited environment.
-    :param words: `boot_words`, `connect_words` or `relay_words`.
+    :param words: `boot_words`, `connect_words` or `RELAY_WORDS`.
     :raises TypeError: ``post_process_args`` returned something else than a list of ``str``, or an
         empty one.
     :raises ValueError: it returned a word with a NUL character.

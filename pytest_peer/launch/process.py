@@ -13,8 +13,6 @@ from ..core.states import ExitStatus
 from ..core.sync import Event
 from . import procfs
 
-__tracebackhide__ = True
-
 #: Seconds between checks whether processes have stopped, or killed ones are gone.
 _POLL_SECONDS = 0.002
 
@@ -56,25 +54,20 @@ class Process:
         self.exited: Event = Event()
         self.exit_status: ExitStatus | None = None
         self._reaped = False
-        self._child = child
+        self.child: Child = child
         self.pid: int = child.pid
         #: The process id of the interpreter, once it is known.
         self.interpreter: int = child.pid
 
     def watch(self) -> None:
         """Begin to wait for the end."""
-        self._child.watch(self._ended)
-
-    @property
-    def status_lost(self) -> str:
-        """Why nothing is known of its exit status after its end; empty otherwise."""
-        return self._child.status_lost
+        self.child.watch(self._ended)
 
     def _ended(self) -> None:
         # The group is killed before its leader is reaped: until then the number is its own.
-        self._signal_group(signal.SIGKILL)
+        self.signal_group(signal.SIGKILL)
         self._reaped = True
-        self.exit_status = self._child.reap()
+        self.exit_status = self.child.reap()
         self.exited.set()
         self._on_exit()
 
@@ -86,7 +79,7 @@ class Process:
     def remember_descendants(self) -> None:
         """Before an orderly end, note the descendants that could not be found after it."""
         if not self.exited.is_set():
-            self._child.remember_descendants()
+            self.child.remember_descendants()
 
     def signal(self, number: int) -> None:
         """Send a signal to the interpreter, also when a launcher is its parent."""
@@ -95,7 +88,17 @@ class Process:
 
     def signal_group(self, number: int) -> None:
         """Send a signal to the process, the interpreter, and what shares their groups."""
-        self._signal_group(number)
+        try:
+            if not self._reaped:
+                os.killpg(self.pid, number)
+        except PermissionError:
+            pass  # macOS: only zombies are left; or this process has dropped the right to do it
+        except ProcessLookupError:
+            # A forked process that has not made itself a group yet. Its number is its own until
+            # it is reaped, unless its fork server has died.
+            if not self.child.status_lost and not self._reaped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, number)
         if self._launched():
             with contextlib.suppress(ProcessLookupError):
                 group = os.getpgid(self.interpreter)
@@ -111,19 +114,6 @@ class Process:
             return os.getsid(pid) == self.pid or procfs.descends(pid, self.pid)
         return False
 
-    def _signal_group(self, number: int) -> None:
-        try:
-            if not self._reaped:
-                os.killpg(self.pid, number)
-        except PermissionError:
-            pass  # macOS: only zombies are left; or this process has dropped the right to do it
-        except ProcessLookupError:
-            # A forked process that has not made itself a group yet. Its number is its own until
-            # it is reaped, unless its fork server has died.
-            if not self._child.status_lost and not self._reaped:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self.pid, number)
-
     def disown(self) -> None:
         """In a forked child, keep the parent's process from being signalled."""
         self._reaped = True
@@ -134,21 +124,18 @@ class Process:
         """After SIGSTOP, wait until it has stopped; return whether it has in time."""
         deadline = monotonic() + seconds
         while not self.exited.is_set():
-            if self._child.stopped() and self._interpreter_stopped():
+            status = procfs.of_process(self.interpreter) if self._launched() else None
+            if self.child.stopped() and (status is None or status.stopped):
                 return True
             if monotonic() > deadline:
                 return False
             sleep(_POLL_SECONDS)
         return False
 
-    def _interpreter_stopped(self) -> bool:
-        status = procfs.of_process(self.interpreter) if self._launched() else None
-        return status is None or status.stopped
-
     def wait_group_gone(self, seconds: float) -> None:
         """Wait until its group has no member any more, at most so many seconds."""
         deadline = monotonic() + seconds
-        self._child.wait_gone(seconds)  # before it is reaped, it is a member of its group
+        self.child.wait_gone(seconds)  # before it is reaped, it is a member of its group
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: only zombies
             while monotonic() < deadline:
                 os.killpg(self.pid, 0)

@@ -19,6 +19,7 @@ from .command import (
     CONTROL_NUMBER,
     LIFELINE_NUMBER,
     LINK_NUMBERS,
+    RELAY_WORDS,
     SECRET,
     Command,
     boot_words,
@@ -26,16 +27,13 @@ from .command import (
     command,
     connect_words,
     environment,
-    relay_words,
 )
 from .connection import Connection
 from .forkserver.client import ForkError, ForkServer
-from .forkserver.inheritance import variable_changes
+from .forkserver.inheritance import Inheritance, variable_changes
 from .forkserver.registry import Choice, choose
 from .process import Child
 from .relay.process import ControlSocket, local_end
-
-__tracebackhide__ = True
 
 
 class ProcessStarter:
@@ -91,9 +89,9 @@ class ProcessStarter:
     def _forked(self, server: ForkServer, connection: Connection, standard: Sequence[int]) -> Child:
         options = self._options
         self.argv = [*server.argv, f"{options.name}@{options.host}"]
-        request, deadline = self._request(server, options.cwd)
+        now, request, deadline = self._request(server, options.cwd)
         interpreter = parse_hello(server.hello)
-        environ = environment(options, os.environ)
+        environ = environment(options, now.environ)
         request["variables"] = variable_changes(server.inheritance.environ, environ)
         request["config"] = bootstrap.agent_config(interpreter, options.name, self._evidence)
         child = server.fork(request, [*standard, *connection.peer_ends], deadline)
@@ -103,20 +101,22 @@ class ProcessStarter:
     def _executed(
         self, server: ForkServer, connection: Connection, standard: Sequence[int]
     ) -> Child:
-        line = self._line(connection, LINK_NUMBERS, CONTROL_NUMBER)
+        line = self._line(connection, *LINK_NUMBERS, CONTROL_NUMBER)
         inherited = dict(zip(LINK_NUMBERS, connection.peer_ends, strict=False))  # TCP has none
         if self.control is None:
             self.lifeline = LIFELINE_NUMBER
         else:
             inherited[CONTROL_NUMBER] = self.control.theirs
-        request, deadline = self._request(server, line.cwd)
+        _, request, deadline = self._request(server, line.cwd)
         request |= {"variables": {}, "argv": line.argv, "environ": line.env}
         request["numbers"] = [*inherited, LIFELINE_NUMBER]
         child = server.fork(request, [*standard, *inherited.values()], deadline)
         connection.send_loader()
         return child
 
-    def _request(self, server: ForkServer, cwd: str | None) -> tuple[dict[str, Any], float]:
+    def _request(
+        self, server: ForkServer, cwd: str | None
+    ) -> tuple[Inheritance, dict[str, Any], float]:
         """Wait for the server; return what it needs to know, and the end of the time to boot."""
         now, options = self.choice.inheritance, self._options
         assert now is not None
@@ -126,12 +126,12 @@ class ProcessStarter:
         # Also if it has the same path as the template's: it may be another directory by now.
         changes = now.changes(server.inheritance)
         changes["cwd"] = os.path.join(now.settable["cwd"], cwd or "")
-        return {"node": f"{options.name}@{options.host}", "changes": changes}, deadline
+        return now, {"node": f"{options.name}@{options.host}", "changes": changes}, deadline
 
     def _spawned(self, connection: Connection, standard: Sequence[int]) -> Child:
-        line = self._line(connection, connection.peer_ends)
+        control = -1 if self.control is None else self.control.theirs
+        line = self._line(connection, *connection.peer_ends, control)
         with lifeline.opened() as end:
-            control = -1 if self.control is None else self.control.theirs
             self.lifeline = end if control < 0 else -1
             keep = [fd for fd in (*connection.peer_ends, end, control) if fd >= 0]
             child = SpawnedChild(line, standard, keep)
@@ -139,22 +139,18 @@ class ProcessStarter:
         connection.send_loader()
         return child
 
-    def _line(
-        self, connection: Connection, numbers: Sequence[int], control: int | None = None
-    ) -> Command:
+    def _line(self, connection: Connection, *numbers: int) -> Command:
+        """Return the command line; the numbers are those of the link and of the control socket."""
         options = self._options
         if connection.address is not None:
             words = connect_words(connection.address)
         elif self.control is not None:
-            words = relay_words()
+            words = list(RELAY_WORDS)
         else:
-            words = boot_words(*numbers)
+            words = boot_words(*numbers[:2])
         line = command(options, os.environ, words)
         self.argv = line.argv
         check_program(line)
         if connection.address is not None:
             return replace(line, env=line.env | {SECRET: connection.secret})
-        if self.control is None:
-            return line
-        read, write = numbers
-        return local_end(line, options, read, write, control or self.control.theirs)
+        return line if self.control is None else local_end(line, options, *numbers)

@@ -29,8 +29,6 @@ from .protocol.messages import (
 )
 from .requests import RequestHandler, request_worker
 
-__tracebackhide__ = True
-
 #: The kinds of messages that may refer to modules.
 _REFERRING = frozenset({messages.CALL, messages.CAST, messages.MESSAGE})
 

@@ -7,8 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.clock import monotonic
 from ..core.errors import CallTimeout
@@ -19,11 +18,6 @@ from .pickling import decode, rebuilt
 from .protocol import messages
 from .protocol.messages import Payload
 from .relayed_warnings import issue
-
-if TYPE_CHECKING:
-    import asyncio
-
-__tracebackhide__ = True
 
 #: A value, or an exception that was raised in the peer.
 Outcome = tuple[Any, BaseException | None]
@@ -150,8 +144,8 @@ class PeerFuture(Future[Any]):
         self._condition = _Lock()  # type: ignore[assignment]
         # Waiting for it holds no lock: a signal handler that interrupts it may wait for the end of
         # the peer, and so for the thread that delivers replies.
-        self._settled = Event()
-        super().add_done_callback(partial(_set, self._settled))
+        settled = self._settled = Event()
+        super().add_done_callback(lambda _: settled.set())  # `self` in it would be a cycle
         #: The id of the call.
         self.ident: int = 0
         #: Warnings of the call, still encoded; the first thread that asks for the outcome issues them.
@@ -182,14 +176,15 @@ class PeerFuture(Future[Any]):
         import asyncio  # not at the top: its import takes long
 
         loop = asyncio.get_running_loop()
-        arrived: asyncio.Future[None] = loop.create_future()
+        arrived = asyncio.Event()
 
         def wake(_: object) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(_settle, arrived)
+                loop.call_soon_threadsafe(arrived.set)
 
         super().add_done_callback(wake)  # it does not wait, so it needs no other thread
-        await asyncio.wait([arrived], timeout=timeout)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(arrived.wait(), timeout)
         if timeout is not None and not self.done():
             raise await asyncio.to_thread(self._make_timeout_error, timeout)
         return self.result(0)
@@ -240,15 +235,6 @@ class PeerFuture(Future[Any]):
         """Make `result` raise `error`: no reply will come."""
         if self.running() or self.set_running_or_notify_cancel():
             self.set_exception(error)
-
-
-def _set(event: Event, _: object) -> None:
-    event.set()
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def results(futures: Sequence[PeerFuture], timeout: float | None) -> Iterator[Any]:

@@ -24,8 +24,6 @@ from .protocol.sender import MessageSender
 from .protocol.streams import stream_over
 from .reader import Reader
 
-__tracebackhide__ = True
-
 #: The one task of the gateway. Our agent takes its channel instead of running it.
 _TASK = "pass"
 _END = object()
@@ -59,10 +57,10 @@ class Link:
         drain: Callable[[], object],
         outputs: Sequence[int],
     ) -> None:
-        self._on_end = on_end
         self._closing = threading.Lock()
-        self._stream = stream_over(read_fd, write_fd, get_execmodel("thread"))
+        self._stream = stream_over(read_fd, write_fd)
         io: Any = self._stream  # has what a gateway without a group uses of execnet's protocol
+        io.execmodel = get_execmodel("thread")
         self._gateway = _Gateway(io, XSpec(f"popen//id={name}"))
         try:
             self._channel = self._gateway.remote_exec(_TASK)
@@ -71,7 +69,7 @@ class Link:
             self._stream.close_write()
             raise
         # The other end closes the channel only by an error of its own.
-        self._channel.setcallback(self._closed, endmarker=_END)
+        self._channel.setcallback(lambda item: on_end() if item is _END else None, endmarker=_END)
         receiver = FrameReceiver(read_fd, self._channel.id, on_message, self._frame, drain)
         self._reader = Reader(read_fd, receiver, outputs, self._ended)
         #: Waits for a reply; see `Reader.wait`.
@@ -88,12 +86,8 @@ class Link:
         except GatewayReceivedTerminate as exc:
             raise EOFError from exc
 
-    def _closed(self, item: Any) -> None:
-        if item is _END:
-            self._on_end()
-
     def _ended(self) -> None:
-        self._gateway._channelfactory._finished_receiving()  # closes the channel: calls `_closed`
+        self._gateway._channelfactory._finished_receiving()  # closes the channel
 
     def cut(self) -> None:
         """Close our end; the peer notices that, and ends."""

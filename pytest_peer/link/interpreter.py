@@ -60,7 +60,16 @@ class Interpreter:
     @property
     def by_value(self) -> str:
         """Return why code cannot be sent to it by value; empty if it can."""
-        return by_value_refusal(self.implementation, self.version)
+        ours = (sys.implementation.name, sys.version_info[:2])
+        if (self.implementation, tuple(self.version[:2])) == ours:
+            return ""
+        there = f"{self.implementation} {self.version[0]}.{self.version[1]}"
+        here = f"{ours[0]} {ours[1][0]}.{ours[1][1]}"
+        return (
+            f"code cannot travel by value between {here} and {there}: it would crash the "
+            "interpreter. Move it to the top level of an importable module, "
+            "or use the same Python version on both sides"
+        )
 
 
 @functools.lru_cache(maxsize=16)  # the peers of a fork server send the same
@@ -89,20 +98,6 @@ def parse_hello(line: bytes) -> Interpreter:
             f"Python {version} ({interpreter.executable}) is too old: a peer needs 3.8 or newer"
         )
     return interpreter
-
-
-def by_value_refusal(implementation: str, version: PythonVersion) -> str:
-    """Return why code cannot be sent by value to such an interpreter; empty if it can."""
-    ours = (sys.implementation.name, sys.version_info[:2])
-    if (implementation, tuple(version[:2])) == ours:
-        return ""
-    there = f"{implementation} {version[0]}.{version[1]}"
-    here = f"{ours[0]} {ours[1][0]}.{ours[1][1]}"
-    return (
-        f"code cannot travel by value between {here} and {there}: it would crash the interpreter. "
-        "Move it to the top level of an importable module, "
-        "or use the same Python version on both sides"
-    )
 
 
 def _absolute(entry: str) -> str:

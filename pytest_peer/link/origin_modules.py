@@ -8,7 +8,7 @@ import site
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
@@ -175,7 +175,7 @@ def _package_path(module: ModuleType) -> list[str] | None:
 
 
 #: By the `sys.path` at the start of the peers. Most suites have one.
-origin_modules = functools.lru_cache(maxsize=8)(OriginModules)
+origin_modules: Callable[[Path | None], OriginModules] = functools.lru_cache(8)(OriginModules)
 
 
 def _forked() -> None:

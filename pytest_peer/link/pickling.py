@@ -14,8 +14,6 @@ from . import tracebacks
 from .protocol import codec, exceptions
 from .protocol.messages import Payload, snapshot
 
-__tracebackhide__ = True
-
 #: A callable, or ``"module:qualname"``.
 Function = Callable[..., Any] | str
 #: The errors that a peer names instead of its own.
@@ -25,7 +23,7 @@ _SPECIAL = {"EncodeError": EncodeError, "DecodeError": DecodeError}
 def encode(obj: object, by_value: str, what: str) -> Payload:
     """Pickle `obj`; later changes of it do not matter.
 
-    :param by_value: why code cannot be sent by value, see `interpreter.by_value_refusal`.
+    :param by_value: why code cannot be sent by value, see `Interpreter.by_value`.
     :param what: names the object in the error message.
     :raises EncodeError: it cannot be sent; names the part.
     """
@@ -44,10 +42,8 @@ def encode_call(
     :raises ValueError: a string not of the form ``"module:qualname"``.
     :raises EncodeError: a part of it cannot be sent; names the part.
     """
-    big = codec.big_buffers(args)
-    if kwargs:
-        big += codec.big_buffers(kwargs.values())
     try:
+        big = codec.big_buffers((*args, *kwargs.values()))
         return codec.pack((fn, args, kwargs), by_value, big)
     except codec.CannotEncode:
         pass

@@ -24,8 +24,6 @@ from ..core.unraisable import report_unraisable
 from .futures import Reply, ReplyWaiter
 from .protocol.receiver import READ_SIZE, FrameReceiver
 
-__tracebackhide__ = True
-
 #: A caller that reads checks this often whether its reply, or the link's end, has come otherwise.
 _CHECK_SECONDS = 0.1
 #: One turn reads so many times, a pipe's content each.

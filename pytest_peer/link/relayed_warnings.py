@@ -12,8 +12,6 @@ from . import tracebacks
 from .pickling import decode, rebuilt_warning
 from .protocol.messages import Payload
 
-__tracebackhide__ = True
-
 _PACKAGE = __name__.partition(".")[0]
 #: For each file of a peer the dict that Python keeps in a module, to show a warning once.
 _registries: dict[str, dict[Any, Any]] = {}

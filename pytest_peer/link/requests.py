@@ -26,8 +26,6 @@ from .protocol import messages
 from .protocol.messages import Payload
 from .protocol.sender import MessageSender
 
-__tracebackhide__ = True
-
 _OURS = __name__.partition(".")[0]
 #: What a test module and the agent import, and a peer need not have installed.
 _NEEDED = {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "cloudpickle"}

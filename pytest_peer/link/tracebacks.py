@@ -11,8 +11,6 @@ from typing import Any
 
 from .protocol.frame_info import LINE
 
-__tracebackhide__ = True
-
 #: Files whose source only a peer has that are kept for reports; the oldest is dropped first.
 _FILES = 200
 #: How to show local variables of peers' frames, see `FrameCollector`; the same for all peers.

@@ -96,7 +96,7 @@ class Record:
             booted=booted,
             link_lost=link_lost,
             exit_status=process.exit_status,
-            status_lost=process.status_lost,
+            status_lost=process.child.status_lost,
         )
         run_all(
             self._process.close,

@@ -103,7 +103,7 @@ class PeerProcess:
             if self.interpreter is None:  # a forked one is known
                 self.interpreter = self._connection.hello(self.os_process.exited)
                 if self._starter.control is not None:
-                    loop.call(self._starter.control.listen)
+                    self._starter.control.listen()
                     self.interpreter = replace(self.interpreter, elsewhere=self.elsewhere)
                 self.os_process.interpreter = self.interpreter.pid
                 self._connection.send_agent(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from . import factory, fixtures, interpreters, settings, warm_up, xdist
@@ -22,13 +20,11 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "peer(**options): options of the fixture `peer`, defaults of `peer_factory`."
-    )
-    config.addinivalue_line(
-        "markers",
+    for marker in (
+        "peer(**options): options of the fixture `peer`, defaults of `peer_factory`.",
         "in_peer(**options): run the body of the test in a fresh peer with these options.",
-    )
+    ):
+        config.addinivalue_line("markers", marker)
     settings.read(config)
     settings.check_artifacts(config)
     factory.check_hosts(config)
@@ -44,11 +40,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
-    """Keep the frames of this package out of a traceback that is about to be shown."""
     if call.excinfo is not None:
-        for name, module in list(sys.modules.items()):
-            if name.startswith("pytest_peer."):
-                vars(module).setdefault("__tracebackhide__", True)
+        fixtures.hide_frames()
 
 
 @pytest.hookimpl(trylast=True)  # after the teardown of what an interrupted test has left

@@ -12,12 +12,17 @@ import sys
 import threading
 from collections.abc import Generator, Iterator
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ..core.errors import PeerDown
 from . import reporting
-from .session import Scope, interrupt_key, lives, retention_key, scopes_key
+from .session import interrupt_key, lives, retention_key, scopes_key
+
+if TYPE_CHECKING:
+    from ..evidence.output import OutputStream
+    from .fixtures import Scope
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
 _SIGNAL = signal.SIGURG
@@ -25,7 +30,8 @@ _SIGNAL = signal.SIGURG
 #: shows no error without a frame.
 __tracebackhide__ = False
 _hooks = sys.modules[__name__]
-_shown_key = pytest.StashKey[reporting.Shown]()
+#: How much of each stream the sections of the test have shown.
+_shown_key: pytest.StashKey[dict[OutputStream, int]] = pytest.StashKey["dict[OutputStream, int]"]()
 
 
 def expect_peers(config: pytest.Config) -> None:
@@ -38,13 +44,10 @@ def expect_peers(config: pytest.Config) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     config = item.config
     if retention_key in config.stash:
-        running = [life for life in lives(config) if life.state != "down"]
-        config.stash[retention_key].begin(
-            item.nodeid, [life.record.artifacts.path for life in running]
-        )
-    if config.stash.get(scopes_key, ()):
-        shown = item.stash[_shown_key] = reporting.Shown()
-        shown.start(lives(config))
+        running = [life.record.artifacts.path for life in lives(config) if life.state != "down"]
+        config.stash[retention_key].begin(item.nodeid, running)
+    # What the peers of wider scopes wrote before is not part of this test.
+    item.stash[_shown_key] = {each: each.size for _, each in reporting.streams(lives(config))}
     return (yield)
 
 
@@ -76,7 +79,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     every = list(lives(item.config))
     if every:
-        for title, text in item.stash.setdefault(_shown_key, reporting.Shown()).sections(every):
+        for title, text in reporting.new_output(every, item.stash.setdefault(_shown_key, {})):
             item.add_report_section(call.when, title, text)
     if every and call.excinfo is not None:
         states = "\n".join(f"{life!r}\n    {life.record.artifacts.path}" for life in every)

@@ -100,10 +100,15 @@ def watch_controller(config: pytest.Config) -> None:
 
     config.stash[_watched_key] = fd
 
+    def abandon() -> None:
+        from ..peers import supervisor
+
+        supervisor.abandon("the controller of this pytest-xdist worker has ended")
+
     def ended() -> None:
         loop.remove(fd)
         # On a thread: the event loop must not wait for a peer that is just being started.
-        start_thread(_abandon, "pytest-peer-end")
+        start_thread(abandon, "pytest-peer-end")
 
     def stop() -> None:
         loop.remove(fd)
@@ -111,9 +116,3 @@ def watch_controller(config: pytest.Config) -> None:
 
     loop.add(fd, ended)
     config.add_cleanup(stop)
-
-
-def _abandon() -> None:
-    from ..peers import supervisor
-
-    supervisor.abandon("the controller of this pytest-xdist worker has ended")

@@ -11,7 +11,8 @@ import time
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
+#: For the parent of descendants whose own has ended, whatever session they are in.
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def begin(parent, lifeline):
@@ -27,7 +28,7 @@ def begin(parent, lifeline):
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before
         os._exit(1)
-    adopt()
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     main_thread: Any = threading.main_thread()
     main_thread._set_native_id()  # only Python 3.13 does it after a fork
     own = os.open("/proc/self/fd/%d" % lifeline, os.O_RDONLY | os.O_CLOEXEC)
@@ -37,11 +38,6 @@ def begin(parent, lifeline):
     fcntl.fcntl(own, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(own, fcntl.F_SETFL, os.O_ASYNC)
     return own
-
-
-def adopt():
-    """Become the parent of descendants whose own has ended, whatever session they are in."""
-    prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def execute(argv, environ, descriptors, numbers):
@@ -67,20 +63,15 @@ def become(request, descriptors):
     for target, fd in enumerate(descriptors):
         os.dup2(fd, target)
         os.close(fd)
-    changes = request["changes"]
     _set_environment(request["variables"])
-    _set_signals(changes)
-    if "umask" in changes:
-        os.umask(changes["umask"])
-    if "niceness" in changes:
-        os.setpriority(os.PRIO_PROCESS, 0, changes["niceness"])
-    if "processors" in changes:
-        os.sched_setaffinity(0, changes["processors"])
-    for limit, soft, hard in changes.get("limits", ()):
-        resource.setrlimit(limit, (soft, hard))
-    if "cwd" in changes:
-        os.chdir(changes["cwd"])
-    _reset_caches()
+    for name, value in request["changes"].items():
+        _SETTERS[name](value)
+    # `random` seeds itself again after a fork, numpy does not.
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    # A directory that the template has listed may have other files now.
+    sys.path_importer_cache.clear()
 
 
 def _set_environment(variables):
@@ -96,28 +87,36 @@ def _set_environment(variables):
         tempfile.tempdir = None  # it caches what the variables were
 
 
-def _set_signals(changes):
-    # In the kernel's sets of signals, bit 0 is signal 1.
-    if "ignored" in changes:
-        for number in signal.valid_signals():
-            handler = signal.getsignal(number)
-            if changes["ignored"] >> (number - 1) & 1:
-                signal.signal(number, signal.SIG_IGN)
-            elif handler is signal.SIG_IGN and number not in (signal.SIGPIPE, signal.SIGXFSZ):
-                default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-                signal.signal(number, default)
-    if "blocked" in changes:
-        blocked = {number for number in range(1, 65) if changes["blocked"] >> (number - 1) & 1}
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+def _set_limits(limits):
+    for limit, soft, hard in limits:
+        resource.setrlimit(limit, (soft, hard))
 
 
-def _reset_caches():
-    # `random` seeds itself again after a fork, numpy does not.
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed()
-    # A directory that the template has listed may have other files now.
-    sys.path_importer_cache.clear()
+def _set_ignored(mask):  # in the kernel's sets of signals, bit 0 is signal 1
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        if mask >> (number - 1) & 1:
+            signal.signal(number, signal.SIG_IGN)
+        elif handler is signal.SIG_IGN and number not in (signal.SIGPIPE, signal.SIGXFSZ):
+            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, default)
+
+
+def _set_blocked(mask):
+    blocked = {number for number in range(1, 65) if mask >> (number - 1) & 1}
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+#: For what the origin's module `inheritance` calls settable.
+_SETTERS = {
+    "cwd": os.chdir,
+    "umask": os.umask,
+    "limits": _set_limits,
+    "ignored": _set_ignored,
+    "blocked": _set_blocked,
+    "niceness": lambda value: os.setpriority(os.PRIO_PROCESS, 0, value),
+    "processors": lambda numbers: os.sched_setaffinity(0, numbers),
+}
 
 
 prctl = ctypes.CDLL(None, use_errno=True).prctl

@@ -10,6 +10,7 @@ import gc
 import operator
 import os
 import sys
+from typing import Any
 
 from ...link.protocol import codec, framing, messages
 from .. import assertions, fault_dumps, main, runtime
@@ -41,18 +42,9 @@ def _boot_and_call():
         call,
         framing.STOP,
     ]
-    config = {
-        "name": "",
-        "by_value": "",
-        "locals": "",
-        "path": list(sys.path),
-        "replace_path": True,
-        "stubs": None,
-        "own_files": [],
-        "lifeline": -1,
-        "evidence": None,
-        "environment": None,
-    }
+    config: Any = dict.fromkeys(("stubs", "evidence", "environment"))
+    config.update(name="", by_value="", locals="", own_files=[], lifeline=-1)
+    config.update(path=list(sys.path), replace_path=True)
     finders = list(sys.meta_path)
     read_fd, there = os.pipe()
     heard, write_fd = os.pipe()

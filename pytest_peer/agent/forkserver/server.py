@@ -47,16 +47,16 @@ def serve(reader, fd, config):
         os.set_inheritable(each, False)
     template = Template(socket.socket(fileno=fd), lifeline)
     try:
-        if _threads() > 1:
-            raise RuntimeError(
-                "the interpreter has more than one thread from its start (sitecustomize, or a "
-                ".pth file); use start_method='spawn'"
-            )
-        with _rare_collections():
-            for name in config["preload"]:
-                _preload(name)
-            with contextlib.suppress(Exception):  # it only saves time
-                prewarm.warm_fork_server()
+        _check_threads("sitecustomize or a .pth file", "use start_method='spawn'")
+        # Rare collections, as imports make many lasting objects; what they set is kept.
+        usual, *rest = gc.get_threshold()
+        gc.set_threshold(100 * usual, *rest)
+        for name in config["preload"]:
+            _preload(name)
+        with contextlib.suppress(Exception):  # it only saves time
+            prewarm.warm_fork_server()
+        if gc.get_threshold() == (100 * usual, *rest):
+            gc.set_threshold(usual, *rest)
         dispatch.flush()  # else every peer would print again what an import has printed
         gc.collect()
         gc.freeze()  # a collection in a peer does not touch, and so copy, the shared pages
@@ -65,7 +65,6 @@ def serve(reader, fd, config):
         os._exit(1)
     # From now on the end of the origin is noticed, and not the kernel but this ends all peers.
     fcntl.fcntl(lifeline, fcntl.F_SETFL, 0)
-    template.ready()
     try:
         template.loop()
     except Forked as exc:
@@ -86,31 +85,19 @@ def serve(reader, fd, config):
     main.run(os.fdopen(read_fd, "rb"), write_fd, request["config"])
 
 
-@contextlib.contextmanager
-def _rare_collections():
-    """Collect garbage less often, as imports make many lasting objects; keep what they set."""
-    usual, *rest = gc.get_threshold()
-    rare = (100 * usual, *rest)
-    gc.set_threshold(*rare)
-    yield
-    if gc.get_threshold() == rare:
-        gc.set_threshold(usual, *rest)
-
-
 def _preload(name):
     try:
         importlib.import_module(name)
     except BaseException as exc:
         raise RuntimeError("cannot import %s: %s: %s" % (name, type(exc).__name__, exc)) from exc
-    if _threads() > 1:
-        raise RuntimeError(
-            "the import of %s started a thread, and a process with threads cannot be forked; take "
-            "it out of peer_preload, or have it start none (numpy: OPENBLAS_NUM_THREADS=1)" % name
-        )
+    advice = "take it out of peer_preload, or have it start none (numpy: OPENBLAS_NUM_THREADS=1)"
+    _check_threads("the import of %s" % name, advice)
 
 
-def _threads():
-    return len(os.listdir("/proc/self/task"))
+def _check_threads(what, advice):
+    if len(os.listdir("/proc/self/task")) > 1:
+        text = "%s started a thread, and a process with threads cannot be forked; %s"
+        raise RuntimeError(text % (what, advice))
 
 
 class Forked(BaseException):
@@ -126,8 +113,9 @@ class Template:
         self._poll.register(origin, select.EPOLLIN)
         # Usually the connection ends with the origin. Not if C code has forked the origin, which
         # runs none of Python's fork hooks.
-        self._parent = _parent()
-        if self._parent >= 0:
+        self._parent = -1
+        with contextlib.suppress(OSError):  # it is outside this container
+            self._parent = os.pidfd_open(os.getppid())
             self._poll.register(self._parent, select.EPOLLIN)
         self._title = child_setup.Title()
         self._pid = os.getpid()
@@ -148,15 +136,13 @@ class Template:
         except OSError:
             self.end(0)  # the origin is gone
 
-    def ready(self):
-        self._subreaper.tolerate_children()  # an import may have started some, for all peers
-        self.report("ready")
-
     def loop(self) -> NoReturn:
         """Serve for ever.
 
         :raises Forked: this is a peer now.
         """
+        self._subreaper.tolerate_children()  # an import may have started some, for all peers
+        self.report("ready")
         while True:
             if self._spare is None and self._may_prepare and not self._poll.poll(_PAUSE, 1):
                 self._may_prepare = False
@@ -245,7 +231,9 @@ class Template:
         self._title.set("pytest-peer-spare")
         self.lifeline = child_setup.begin(self._pid, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
-        if not _readable(connection):  # else it is needed at once
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        if not poll.poll(0):  # else it is needed at once
             with contextlib.suppress(Exception):  # it only saves time
                 prewarm.warm_spare()
         received = receive(connection)
@@ -253,9 +241,8 @@ class Template:
             os._exit(0)  # the template has ended
         connection.close()
         _, (file, *descriptors) = received
-        with os.fdopen(file, "rb") as content:
-            content.seek(0)
-            request = marshal.load(content)
+        request = marshal.loads(os.pread(file, os.fstat(file).st_size, 0))
+        os.close(file)
         self._title.set(request["node"])
         sys.orig_argv[-1] = request["node"]
         return request, descriptors
@@ -272,15 +259,6 @@ class Template:
         os._exit(status)
 
 
-def _parent():
-    """Return a process descriptor of the parent; -1 if it is outside this container."""
-    pid = os.getppid()
-    try:
-        return os.pidfd_open(pid) if pid > 1 else -1
-    except OSError:
-        return -1
-
-
 def receive(connection):
     """Return a message and the descriptors that came with it; ``None`` at the end."""
     data, ancillary, _, _ = connection.recvmsg(
@@ -290,9 +268,3 @@ def receive(connection):
     for _, _, sent in ancillary:
         descriptors.frombytes(sent)
     return (data, list(descriptors)) if data else None
-
-
-def _readable(connection):
-    poll = select.poll()
-    poll.register(connection, select.POLLIN)
-    return bool(poll.poll(0))

@@ -40,7 +40,7 @@ class Subreaper:
         self._zombies = set()  # to be reaped; a debugger that is attached may have them still
         self._ending = []  # arguments for `on_end`, when there are no orphans
         self._deadline = 0.0  # when `on_end` is called although there are some
-        child_setup.adopt()
+        child_setup.prctl(child_setup.PR_SET_CHILD_SUBREAPER, 1)
 
     def add(self, pid):
         """Watch a new child; return its process descriptor.
@@ -96,12 +96,13 @@ class Subreaper:
                 _kill(os.kill, pid)  # then its children are ours
             self._known |= orphans
             self._orphans |= orphans
+        done = not self._orphans  # not after the last: its children are ours from now on
         for pids in (self._orphans, self._zombies):
             for pid in list(pids):
                 if os.waitpid(pid, os.WNOHANG)[0]:
                     pids.discard(pid)
                     self._known.discard(pid)
-        if self._ending and (not self._orphans or time.monotonic() >= self._deadline):
+        if self._ending and (done or time.monotonic() >= self._deadline):
             ending, self._ending = self._ending, []
             for number, status in ending:
                 self._on_end(number, status)

@@ -15,7 +15,7 @@ class Placeholder(type):
 
     def __call__(cls, *args, **kwargs):  # noqa: ARG002 - they may be any
         if not cls._instantiable:
-            _refuse_class(cls)
+            _refuse(cls)
         return object.__new__(cls)
 
     def __getattr__(cls, name):
@@ -45,22 +45,19 @@ def placeholder(module, name, why, instantiable=False):
     body.update(("__%s__" % operation, _refuse) for operation in _OPERATIONS)
     body["__getattr__"] = _refuse_attribute
     body["__hash__"] = object.__hash__
-    body["__new__"] = _refuse_class  # for unpickling
+    body["__new__"] = _refuse  # for unpickling
     return Placeholder(name.rpartition(".")[2], (), body)
 
 
-def _text(cls):
+def _text(named):
+    cls = named if isinstance(named, type) else type(named)
     return "%s.%s %s" % (cls.__module__, cls.__qualname__, cls._why)
 
 
-def _refuse_class(cls, *args, **kwargs):  # noqa: ARG001 - they may be any
-    raise RuntimeError(_text(cls))
-
-
-def _refuse(self, *args, **kwargs):  # noqa: ARG001 - they may be any
-    raise RuntimeError(_text(type(self)))
+def _refuse(named, *args, **kwargs):  # noqa: ARG001 - they may be any
+    raise RuntimeError(_text(named))
 
 
 def _refuse_attribute(self, name):
     # An AttributeError, as `hasattr`, `copy` and `pprint` expect it.
-    raise AttributeError(name if name.startswith("_") else _text(type(self)))
+    raise AttributeError(name if name.startswith("_") else _text(self))

@@ -74,10 +74,7 @@ def exit(reason="", returncode=None):
     raise Exit(reason, returncode)
 
 
-skip.Exception = Skipped
-fail.Exception = Failed
-xfail.Exception = XFailed
-exit.Exception = Exit
+skip.Exception, fail.Exception, xfail.Exception, exit.Exception = Skipped, Failed, XFailed, Exit
 
 
 def importorskip(modname, minversion=None, reason=None, *, exc_type=ImportError):
@@ -93,8 +90,7 @@ def importorskip(modname, minversion=None, reason=None, *, exc_type=ImportError)
 
 
 def _release(version):
-    numbers = re.match(r"[\d.]*\d|", version).group()
-    return [int(number) for number in numbers.split(".") if number]
+    return [int(number) for number in re.match(r"[\d.]*", version).group().split(".") if number]
 
 
 # Decorators
@@ -138,12 +134,6 @@ def register_assert_rewrite(*names):
 
 
 class _ExceptionInfo:
-    def _set(self, exc):
-        self.value = exc
-        self.type = type(exc)
-        self.tb = exc.__traceback__
-        self.typename = type(exc).__name__
-
     def match(self, pattern):
         text = "\n".join([str(self.value), *getattr(self.value, "__notes__", ())])
         if not re.search(pattern, text):
@@ -169,7 +159,7 @@ class _Raises:
             fail("DID NOT RAISE %s" % (self._expected,))
         if not issubclass(cls, self._expected):
             return False
-        self._info._set(exc)
+        vars(self._info).update(value=exc, type=cls, tb=traceback, typename=cls.__name__)
         if self._match is not None:
             self._info.match(self._match)
         if self._check is not None and not self._check(exc):

@@ -69,7 +69,8 @@ class ForkedChild:
         self._status: ExitStatus | None = None
         self._ended = False
         self._replied = Event()
-        self._reaped = Event()
+        #: Set when the server has reaped it.
+        self.reaped: Event = Event()
         self._refusal = ""
         self.pid: int = -1
         #: See `Child.status_lost`: the reason is that the server has died.
@@ -101,41 +102,33 @@ class ForkedChild:
             ended()
 
     def remember_descendants(self) -> None:
-        """Do nothing: the server finds them after the end too, and kills them."""
+        pass  # the server finds them after the end too
 
     def reap(self) -> ExitStatus | None:
         self._release()
         return self._status
 
     def wait_gone(self, seconds: float) -> None:
-        self._reaped.wait(seconds)
+        self.reaped.wait(seconds)
 
     def stopped(self) -> bool:
         status = procfs.of_process(self.pid)
         return status is None or status.stopped
 
-    # Called by the client, when the server reports
-
     def replied(self, pid: int, refusal: str) -> None:
-        """There is a process, or the server says why there is none."""
+        """Note the process, or why the server makes none."""
         self.pid, self._refusal = pid, refusal
         self._replied.set()
         if self._on_end == self._release:
             self._abandon()
 
     def end(self, status: ExitStatus | None, status_lost: str = "") -> None:
-        """The process has ended, or `status_lost` says why its end will never be known."""
+        """Note the end of the process, or why it will never be known."""
         if self._ended:
             return
         self._ended, self._status, self.status_lost = True, status, status_lost
-        if status_lost:
-            self._reaped.set()  # init does it
         if self._on_end is not None:
             self._on_end()
-
-    def released(self) -> None:
-        """The server has reaped it."""
-        self._reaped.set()
 
 
 class ForkServer:
@@ -186,9 +179,9 @@ class ForkServer:
     def _begin(self) -> None:
         """On a thread, because the server may have to read before all of the code fits."""
         try:
-            left = memoryview(bootstrap.loader() + bootstrap.template(self._settings))
-            loop.start()
             with self._input, contextlib.suppress(BrokenPipeError):  # it has ended
+                left = memoryview(bootstrap.loader() + bootstrap.template(self._settings))
+                loop.start()
                 while left:
                     left = left[self._input.write(left) :]
             self._socket.setblocking(False)
@@ -294,14 +287,11 @@ class ForkServer:
         if what == "ready":
             self._was_ready = True
             self._ready.set()
-            return
-        if what == "failed":
+        elif what == "failed":  # it ends now
             self.dead = f"the fork server did not start: {rest[0]}"
-            return  # it ends now
-        child = self._children.get(rest[0])
-        if child is None:
-            return
-        if what == "forked":
+        elif (child := self._children.get(rest[0])) is None:
+            pass  # no one waits for it any more
+        elif what == "forked":
             child.replied(rest[1], "")
         elif what == "refused":
             del self._children[rest[0]]
@@ -310,7 +300,7 @@ class ForkServer:
             child.end(ExitStatus.from_returncode(rest[1]))
         else:
             del self._children[rest[0]]
-            child.released()
+            child.reaped.set()
 
     # Its end
 
@@ -325,6 +315,7 @@ class ForkServer:
             children, self._children = list(self._children.values()), {}
             self._socket.close()
         for child in children:
+            child.reaped.set()  # init does it
             loop.call_soon(partial(child.end, None, self.dead))
             loop.call_soon(partial(child.replied, child.pid, self.dead))
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from ...core.start_methods import read_at_start
 
-#: ``subprocess`` resets these to their defaults, and every interpreter ignores them again.
-_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+#: ``subprocess`` resets these to their defaults, and every interpreter ignores them again. In the
+#: kernel's sets of signals, bit 0 is signal 1.
+_IGNORED_BY_PYTHON = 1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1
 _LIMITS = sorted({value for name, value in vars(resource).items() if name.startswith("RLIMIT_")})
 _PRIVILEGES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
 _VARIABLES = "variables that are read at start"
@@ -41,7 +42,7 @@ class Inheritance:
             "cwd": os.getcwd(),
             "umask": int(status["Umask"], 8),
             "limits": [(limit, *resource.getrlimit(limit)) for limit in _LIMITS],
-            "ignored": _without(int(status["SigIgn"], 16), _IGNORED_BY_PYTHON),
+            "ignored": int(status["SigIgn"], 16) & ~_IGNORED_BY_PYTHON,
             "blocked": int(status["SigBlk"], 16),
             "niceness": os.getpriority(os.PRIO_PROCESS, 0),
             "processors": list(os.sched_getaffinity(0)),
@@ -78,9 +79,7 @@ class Inheritance:
 
 def variable_changes(old: dict[str, str], new: dict[str, str]) -> dict[str, str | None]:
     """Return what makes the environment `new` of `old`; ``None`` removes a variable."""
-    changes: dict[str, str | None] = {name: None for name in old if name not in new}
-    changes.update((name, value) for name, value in new.items() if old.get(name) != value)
-    return changes
+    return dict.fromkeys(old.keys() - new.keys()) | dict(new.items() - old.items())
 
 
 def _status() -> dict[str, str]:
@@ -89,13 +88,6 @@ def _status() -> dict[str, str]:
         text = file.read().decode("utf-8", "replace")
     parts = [line.partition(":\t") for line in text.split("\n")]
     return {name: value for name, _, value in parts}
-
-
-def _without(mask: int, signals: tuple[signal.Signals, ...]) -> int:
-    """Remove signals from a kernel's set, in which bit 0 is signal 1."""
-    for each in signals:
-        mask &= ~(1 << (each - 1))
-    return mask
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -17,8 +17,6 @@ from . import preload
 from .client import ForkServer
 from .inheritance import Inheritance
 
-__tracebackhide__ = True
-
 #: Of descriptors, memory and processes there may be more another time.
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 _lock = threading.Lock()

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import os
 import select
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # importing `typing` would slow down every boot behind a launcher
-    from collections.abc import Iterable
+from _collections_abc import Iterable  # without `collections`, which would slow down every boot
 
 #: From the local end: bytes for the peer's link and stdin. An empty frame ends them.
 LINK, STDIN = b"L", b"I"

@@ -20,10 +20,6 @@ import time
 from . import frames
 from .frames import Writer, frame, read
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # importing `typing` takes a third of the time that this needs to start
-    from typing import NoReturn
-
 #: As in `link.protocol.messages`: the exit status of a peer that has lost its link.
 LINK_LOST = 113
 #: Bytes that wait for the origin, or for the launcher. Beyond that, who writes them has to wait,
@@ -47,11 +43,8 @@ if sys.version_info < (3, 8):
 for name, path, source in MODULES:
     module = type(sys)(name)
     module.__file__ = path
-    if path:
-        module.__package__ = name.rpartition(".")[0]
-    else:
-        module.__package__ = name
-        module.__path__ = []
+    module.__package__ = name.rpartition(".")[0] if path else name
+    module.__path__ = []
     sys.modules[name] = module
     exec(compile(source, path, "exec"), module.__dict__)
 reader, writer = module.begin(MAGIC[::-1], CWD, HEARTBEAT)
@@ -63,7 +56,7 @@ exec(link["f"].read(int(link["f"].readline())), link)
 """
 
 
-def main(words: list[str]) -> NoReturn:
+def main(words: list[str]) -> None:
     """Relay until the peer has ended, or its launcher."""
     _end(Relay(words).run())
 
@@ -157,8 +150,6 @@ class Relay:
         if self._deadline is None:
             self._deadline = time.monotonic() + seconds
 
-    # From the origin
-
     def _pass_signals(self) -> None:
         data = read(self._control)
         if data == b"":  # the origin has ended, and nothing outlives it
@@ -178,8 +169,6 @@ class Relay:
 
     def _send(self, kind: bytes, data: bytes = b"") -> None:
         self._to_launcher.add(self._outgoing, frame(kind, data))
-
-    # From the launcher
 
     def _take(self) -> None:
         data = read(self._incoming)
@@ -298,7 +287,7 @@ def _reopened(fd: int) -> int:
         return os.dup(fd)
 
 
-def _end(status: int) -> NoReturn:
+def _end(status: int) -> None:
     """End as the peer did: with a status, or by a signal if negative, but without a core file."""
     if status < 0:
         hard = resource.getrlimit(resource.RLIMIT_CORE)[1]

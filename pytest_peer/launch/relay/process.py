@@ -20,8 +20,6 @@ from ..command import Command
 from ..process import Child, Process
 from .frames import GROUP
 
-__tracebackhide__ = True
-
 #: Seconds for the remote end to kill the peer and for the launcher to end. Then what runs here
 #: is killed, which the remote end notices.
 _KILL_SECONDS = 2.0
@@ -60,7 +58,6 @@ class ControlSocket:
         self.facts: dict[str, Any] = {}
         #: Whether the pid is one of this machine.
         self.same_machine: bool = False
-        loop.add(self._ours.fileno(), self.listen)
 
     @property
     def theirs(self) -> int:
@@ -68,8 +65,9 @@ class ControlSocket:
         return self._theirs.fileno()
 
     def close_theirs(self) -> None:
-        """Close the other end, after the process has inherited it."""
+        """After the process has inherited the other end, close it and begin to listen."""
         self._theirs.close()
+        loop.add(self._ours.fileno(), self._listen)
 
     def close(self) -> None:
         """Close both ends."""
@@ -93,7 +91,10 @@ class ControlSocket:
         return self._paused >= self._pauses
 
     def listen(self) -> None:
-        """Read what has come until now. For the event loop only."""
+        """Read what has come until now."""
+        loop.call(self._listen)
+
+    def _listen(self) -> None:
         try:
             data = self._ours.recv(1 << 16)
         except BlockingIOError:
@@ -142,7 +143,6 @@ class RelayedProcess(Process):
             self._timer = loop.call_later(_KILL_SECONDS, super().kill_all)
 
     def signal(self, number: int) -> None:
-        """Send a signal to the peer."""
         self.control.signal(number, group=False)
 
     def signal_group(self, number: int) -> None:
@@ -153,10 +153,8 @@ class RelayedProcess(Process):
             self.control.signal(number, group=True)
 
     def wait_stopped(self, seconds: float) -> bool:
-        """After SIGSTOP, wait until the peer has stopped; return whether it has in time."""
         return self.control.wait_stopped(seconds)
 
     def disown(self) -> None:
-        """In a forked child, keep the parent's peer from being signalled."""
         super().disown()
         self.control.close()

@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
 import fcntl
+import io
 import os
 import sys
 import time
+from _collections_abc import Callable  # without `collections`, as in `frames`
 
 from .. import procfs
 from . import frames
 from .frames import Writer, frame, read
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # importing `typing` would slow down every boot
-    from collections.abc import Callable
-    from typing import BinaryIO
 
 #: As in `launch.command`: the link's descriptors in the peer.
 LINK_NUMBERS = (7, 8)
@@ -41,7 +38,7 @@ _POLL_SECONDS = 0.002
 _KILL = 9
 
 
-def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[BinaryIO, int]:
+def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[io.BufferedReader, int]:
     """Fork; return the link's reader and writer in the peer. In the relay, this does not return.
 
     :param magic: what the local end waits for. Everything before it is a banner.

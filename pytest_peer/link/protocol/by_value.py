@@ -9,8 +9,6 @@ from typing import Any, Callable
 
 from . import messages, module_aliases
 
-__tracebackhide__ = True
-
 #: The newest major version of cloudpickle whose reductions of functions and code are known here.
 _NEWEST = 3
 
@@ -70,29 +68,20 @@ def dumps(
 def _with_its_module(fn: types.FunctionType, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     """Replace copies of the globals by those of the function's module, which the peer has."""
     make, args, (state, slots), *rest = reduced
-    module = _module_of(fn)
-    if module and slots["__globals__"]:
-        code, _, *others = args
-        args = (code, _GlobalsOf(module), *others)
-        # Names of pytest's rewriting, in case the peer's module is not rewritten.
-        used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}
-        slots = {**slots, "__globals__": used, "_cloudpickle_submodules": []}
-    return (make, args, (state, slots), *rest)
-
-
-def _module_of(fn: types.FunctionType) -> str:
-    """Return the module whose globals the function uses, or an empty string.
-
-    It is empty, too, if the other end cannot import the module.
-    """
     name = getattr(fn, "__module__", None)
     module = sys.modules.get(name) if name and name != "__main__" else None
     found = getattr(module, "__dict__", None)
     if found is not fn.__globals__:
-        return module_aliases.with_globals(fn)
-    if not (found.get("__spec__") or found.get("__file__")):
-        return ""
-    return str(name)
+        name = module_aliases.with_globals(fn)
+    elif not (found.get("__spec__") or found.get("__file__")):
+        name = ""  # the other end cannot import it
+    if name and slots["__globals__"]:
+        code, _, *others = args
+        args = (code, _GlobalsOf(name), *others)
+        # Names of pytest's rewriting, in case the peer's module is not rewritten.
+        used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}
+        slots = {**slots, "__globals__": used, "_cloudpickle_submodules": []}
+    return (make, args, (state, slots), *rest)
 
 
 class _GlobalsOf:

@@ -16,8 +16,6 @@ from typing import Any, Callable, Iterable, Sequence
 from . import by_value, messages, module_aliases, refusals
 from .messages import MultipartMessage, Payload, Segment
 
-__tracebackhide__ = True
-
 PROTOCOL = messages.PICKLE
 #: Buffers of this size and more are not copied into a pickle.
 BIG = 1 << 16
@@ -55,7 +53,7 @@ def _dumped(obj: Any, refusal: str, pickling: _Pickling) -> bytes:
         if b"__main__" not in data:
             return data
     except Exception:
-        pass  # there is another way, or the error names the refused part
+        pass
     cloudpickle, why_not = (None, refusal) if refusal else by_value.cloudpickle_if_installed()
 
     def dump(part: Any) -> bytes:
@@ -84,16 +82,16 @@ def big_buffers(values: Iterable[Any]) -> list[Any]:
         kind = type(value)
         if kind not in _SEARCHED:
             continue
-        if kind not in _CONTAINERS:
-            if kind is memoryview or len(value) >= BIG:
-                found.append(value)
-        elif len(value) <= _MEMBERS:
+        members: Iterable[Any] = [value]
+        if kind in _CONTAINERS:
+            if len(value) > _MEMBERS:
+                continue
             members = value.values() if kind is dict else value
-            found += [
-                each
-                for each in members
-                if type(each) in _BUFFERS and (type(each) is memoryview or len(each) >= BIG)
-            ]
+        found += [
+            each
+            for each in members
+            if type(each) in _BUFFERS and (type(each) is memoryview or len(each) >= BIG)
+        ]
     return found
 
 
@@ -105,6 +103,14 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
         numpy's arrays do, are found anyway.
     :raises CannotEncode: a part of it cannot be pickled.
     """
+    if not big:  # fast, for what nearly all calls and results are
+        buffers: list[Any] = []
+        try:
+            data = pickle.dumps(obj, PROTOCOL, buffer_callback=buffers.append)
+            if not buffers and b"__main__" not in data:
+                return data
+        except Exception:
+            pass  # there is another way, or the error names the refused part
     pickling = _Pickling(big)
     data = _dumped(obj, refusal, pickling)
     return MultipartMessage(data, pickling.segments) if pickling.segments else data
@@ -141,7 +147,7 @@ class _Pickling:
 
     def dump(self, obj: Any, override: Callable[[Any], Any] | None = None) -> bytes:
         self._begin()
-        if override is None and not self._big:  # fast: nothing is called for every object
+        if override is None and not self._big:
             return pickle.dumps(obj, PROTOCOL, buffer_callback=self.buffer)
         buffer = io.BytesIO()
         pickler: Any = _Pickler(buffer, PROTOCOL, buffer_callback=self.buffer)

@@ -12,8 +12,6 @@ from . import refusals
 from .codec import CannotEncode, attribute, dumps
 from .frame_info import FrameCollector
 
-__tracebackhide__ = True
-
 _DEPTH = 20
 
 

@@ -9,8 +9,6 @@ from operator import itemgetter
 from types import CodeType, FrameType, TracebackType
 from typing import Any, Callable
 
-__tracebackhide__ = True
-
 #: The import system, whose frames Python leaves out of tracebacks as well.
 _IMPORTING = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
 #: Frames of a traceback that travel, from each of its ends: a RecursionError has thousands.

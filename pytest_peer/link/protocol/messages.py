@@ -68,8 +68,8 @@ class MultipartMessage:
     __slots__ = ("data", "segments")
 
     def __init__(self, data: bytes, segments: list[Segment]) -> None:
-        self.data = data
-        self.segments = segments
+        self.data: bytes = data
+        self.segments: list[Segment] = segments
 
     def changeable(self) -> bool:
         """Return whether later code may change the bytes of a segment."""

@@ -18,8 +18,6 @@ from .messages import MultipartMessage, Payload
 READ_SIZE = 1 << 16
 #: Read along with the end of a big part: the bytes behind it and the next header.
 _SPARE = 1 << 12
-#: Memory of this size and more comes from the system.
-_MAPPED = 1 << 16
 _NO_ROOM = memoryview(b"")
 
 
@@ -183,9 +181,12 @@ class Incoming:
     """
 
     def __init__(self, table: bytes) -> None:
-        self._rooms = [
-            (kind, _room(kind, size), size) for kind, size in messages.split_table(table)
-        ]
+        self._rooms: list[tuple[int, Any, int]] = []
+        for kind, size in messages.split_table(table):
+            # `BytesIO` hands over its bytes without a copy. A bytearray grows piece by piece: zeros
+            # for all of it would delay everything else.
+            room = io.BytesIO(bytes(size)) if kind == messages.AS_BYTES else bytearray()
+            self._rooms.append((kind, room, size))
         self._to_fill = deque(each for each in self._rooms if each[2])
         self._filled = 0  # of the first of them
 
@@ -195,8 +196,8 @@ class Incoming:
         start, end = self._filled, self._filled + size
         if end > whole:
             raise ValueError("a part of %d bytes does not fit into its segment" % size)
-        if kind == messages.AS_BYTEARRAY:
-            room += bytes(size)  # piece by piece: zeros for all of it would delay everything else
+        if kind != messages.AS_BYTES:
+            room += bytes(size)
         self._filled = end
         if end == whole:
             self._to_fill.popleft()
@@ -213,17 +214,6 @@ class Incoming:
         made = [(kind, _made(kind, room)) for kind, room, _ in self._rooms]
         data: bytes = made[0][1]
         return MultipartMessage(data, made[1:]) if len(made) > 1 else data
-
-
-def _room(kind: int, size: int) -> Any:
-    """Allocate writable memory, where possible without filling it with zeros at once."""
-    if kind == messages.AS_BYTES:
-        return io.BytesIO(bytes(size))  # hands over its bytes without a copy
-    if kind == messages.AS_BYTEARRAY or size < _MAPPED:
-        return bytearray() if kind == messages.AS_BYTEARRAY else bytearray(size)
-    import mmap  # not at the top: most peers never need it
-
-    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def _made(kind: int, room: Any) -> Any:

@@ -43,38 +43,33 @@ class Transmission:
         self.in_order = in_order
         self.done: bool = False
         self._on_copied = on_copied
-        self._table = b""
-        self._left: deque[tuple[memoryview, bool]] = deque()
+        # Flag and part of the coming items, and whether later code may change the part.
+        self._left: deque[tuple[int, Part, bool]] = deque()
         if not isinstance(payload, MultipartMessage):
             if len(payload) <= CHUNK:
-                self._whole: Part = payload
+                self._left.append((messages.WHOLE, payload, False))
                 return
             payload = MultipartMessage(payload, [])
-        self._whole = None
         segments = [(messages.AS_BYTES, payload.data), *payload.segments]
-        self._table = messages.table([(kind, len(buffer)) for kind, buffer in segments])
-        self._left.extend(
-            (memoryview(buffer), type(buffer) is not bytes) for _, buffer in segments if len(buffer)
-        )
+        table = messages.table([(kind, len(buffer)) for kind, buffer in segments])
+        self._left.append((messages.TABLE, table, False))
+        for _, buffer in segments:
+            if len(buffer):
+                changeable = type(buffer) is not bytes
+                self._left.append((messages.PART, memoryview(buffer), changeable))
 
     def next_item(self) -> tuple[int, Part]:
         """Return flag and part of the next item."""
-        if self._whole is not None:
-            self.done = True
-            return messages.WHOLE, self._whole
-        if self._table:
-            table, self._table = self._table, b""
-            return messages.TABLE, table
-        view, changeable = self._left.popleft()
-        part: Part = view[:CHUNK]
+        flag, part, changeable = self._left.popleft()
+        if flag == messages.PART and len(part) > CHUNK:
+            self._left.appendleft((flag, part[CHUNK:], changeable))
+            part = part[:CHUNK]
         if changeable:  # the receiver gets the bytes of now; a copy of this size stays in the cache
             part = bytes(part)
-        if len(view) > CHUNK:
-            self._left.appendleft((view[CHUNK:], changeable))
         self.done = not self._left
         if self.done:
             self.release()
-        return messages.PART, part
+        return flag, part
 
     def release(self) -> None:
         """Call `on_copied`, once."""
@@ -85,8 +80,8 @@ class Transmission:
     def snapshot(self) -> None:
         """Copy the rest of the buffers, which may change from now on."""
         self._left = deque(
-            (memoryview(bytes(view)) if changeable else view, False)
-            for view, changeable in self._left
+            (flag, memoryview(bytes(part)) if changeable else part, False)
+            for flag, part, changeable in self._left
         )
 
 

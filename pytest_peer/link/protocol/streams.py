@@ -29,10 +29,10 @@ _READ_SECONDS = 1
 Buffer = Union[bytes, memoryview]
 
 
-def stream_over(read_fd: int, write_fd: int, execmodel: Any) -> PipeStream:
+def stream_over(read_fd: int, write_fd: int) -> PipeStream:
     """Return the stream for such descriptors."""
     kind = SocketStream if stat.S_ISSOCK(os.fstat(write_fd).st_mode) else PipeStream
-    return kind(read_fd, write_fd, execmodel)
+    return kind(read_fd, write_fd)
 
 
 class PipeStream:
@@ -43,8 +43,7 @@ class PipeStream:
     half a message on the link. Only longer data waits for room.
     """
 
-    def __init__(self, read_fd: int, write_fd: int, execmodel: Any) -> None:
-        self.execmodel = execmodel
+    def __init__(self, read_fd: int, write_fd: int) -> None:
         self._read_fd = read_fd
         self._write_fd = write_fd
         # Reentrant: the handler of a signal that interrupts a write may write a whole message too.
@@ -66,14 +65,13 @@ class PipeStream:
         with self._writing:
             if self._closing:
                 raise BrokenPipeError("the link is closed")
-            try:
-                written = os.write(self._write_fd, data)
-            except BlockingIOError:
-                if len(data) <= select.PIPE_BUF:
-                    raise
-                written = 0
-            if written < len(data):
-                self._write_all([memoryview(data)[written:]])
+            if len(data) <= select.PIPE_BUF:
+                self._write_short(data)
+            else:
+                self._write_all([data])
+
+    def _write_short(self, data: bytes) -> None:
+        os.write(self._write_fd, data)
 
     def write_parts(self, parts: list[Buffer]) -> None:
         """Write several buffers one after the other, and wait until they are written."""
@@ -160,17 +158,10 @@ class SocketStream(PipeStream):
         # change it again.
         os.set_blocking(self._write_fd, True)
 
-    def write(self, data: bytes) -> None:
-        """Write `data`.
-
-        :raises BlockingIOError: it is short, and there is no room for it now.
-        """
-        with self._writing:
-            if self._closing:
-                raise BrokenPipeError("the link is closed")
-            if len(data) <= select.PIPE_BUF and not self._poll.poll(0):
-                raise BlockingIOError
-            self._write_all([data])
+    def _write_short(self, data: bytes) -> None:
+        if not self._poll.poll(0):
+            raise BlockingIOError
+        self._write_all([data])
 
     def limit_reads(self) -> None:
         """Let a read that waits fail with BlockingIOError once a second, to be repeated.
