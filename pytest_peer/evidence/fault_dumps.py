@@ -128,10 +128,9 @@ def add_to_crash(directory: Path, line: str) -> None:
 def tidy(directory: Path) -> None:
     """Remove the files that are of no use after the end of the peer."""
     with contextlib.suppress(OSError):
+        (directory / THREADS).unlink(missing_ok=True)
         if (directory / CRASH).stat().st_size == 0:
             (directory / CRASH).unlink()
-    with contextlib.suppress(OSError):
-        (directory / THREADS).unlink()
 
 
 def readable(text: str, own_files: Collection[str]) -> str:
