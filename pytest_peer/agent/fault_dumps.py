@@ -14,8 +14,6 @@ try:
 except ImportError:  # not every Python has it
     faulthandler = None  # type: ignore[assignment]
 
-#: Set by the origin, for an interpreter that hangs before this runs. The user sets other values.
-_VARIABLE = ("PYTHONFAULTHANDLER", "pytest-peer")
 #: The signals that faulthandler handles.
 _CRASHES = (_signal.SIGSEGV, _signal.SIGFPE, _signal.SIGABRT, _signal.SIGBUS, _signal.SIGILL)
 
@@ -26,10 +24,10 @@ def begin(config):
     :param config: the files ``"crash"`` and ``"threads"``, and the ``"signal"``; ``None`` to write
         no stacks.
     """
-    name, ours = _VARIABLE
-    variable = os.environ.get(name) == ours
+    # Set by the origin, for an interpreter that hangs before this runs. The user sets other values.
+    variable = os.environ.get("PYTHONFAULTHANDLER") == "pytest-peer"
     if variable:
-        del os.environ[name]
+        del os.environ["PYTHONFAULTHANDLER"]
     if config is None or faulthandler is None:
         return
     try:

@@ -18,7 +18,7 @@ from ..link.protocol.module_aliases import place_of
 from . import assertions, resources
 
 #: In front of the path of a package that came over the link: no file here is a part of it.
-ELSEWHERE = "origin:"
+_ELSEWHERE = "origin:"
 #: What the stubs stand for. A peer may have it installed.
 _OURS = "pytest_peer"
 
@@ -36,7 +36,7 @@ class Modules:
 
     def __init__(self, ask, same, sees, stubs):
         self._ask = ask
-        self._asks = not same
+        self._same = same
         self._sees = sees
         self._stubs = stubs
         self._table = dict(stubs)
@@ -82,7 +82,7 @@ class Modules:
 
     def _last(self, name):
         entry = self._table.get(name)
-        if entry is None and self._asks:
+        if entry is None and not self._same:
             entry = self._ask("module", name, self._sees)
         return self._named(name, entry) if entry is not None else None
 
@@ -96,7 +96,7 @@ class Modules:
 
     def _spec(self, name, entry):
         if entry["file"] is None:
-            spec = ModuleSpec(name, None, is_package=True)
+            spec = ModuleSpec(name, None)
             spec.submodule_search_locations = _places(entry)
             return spec
         if _is_here(entry):
@@ -117,9 +117,7 @@ class Modules:
                 name=name,
             )
         loader: Any = SentLoader(entry, self._ask)
-        spec = ModuleSpec(
-            name, loader, origin=entry["file"], is_package=entry["search"] is not None
-        )
+        spec = ModuleSpec(name, loader, origin=entry["file"])
         spec.has_location = True
         if entry["search"] is not None:
             spec.submodule_search_locations = _places(entry)
@@ -173,7 +171,6 @@ class SentLoader(_LoaderBasics):
         return self._entry["file"]
 
     def get_data(self, path):
-        """Return a file of the package; for `pkgutil.get_data`."""
         return resources.Resource(path, self._ask).read_bytes()
 
     def get_resource_reader(self, name):  # noqa: ARG002
@@ -193,6 +190,6 @@ def _places(entry):
     """Return the search path of a package whose files may be on another machine."""
     places = entry["places"] or [None] * len(entry["search"])
     return [
-        path if place is None or place_of(path) == place else ELSEWHERE + path
+        path if place is None or place_of(path) == place else _ELSEWHERE + path
         for path, place in zip(entry["search"], places)
     ]

@@ -24,8 +24,6 @@ _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH)
 #: Names that the origin's module `launch.command` leaves in ``__main__``, secrets included.
 _NAMES_OF_THE_COMMAND = ("a", "b", "f", "os", "r", "s", "sys", "w", "_socket")
 
-_agent = None
-
 
 def run(reader, write_fd, config):
     """Become a peer, on the main thread, and return when the interpreter is to end normally."""
@@ -34,7 +32,6 @@ def run(reader, write_fd, config):
 
 def prepare(reader, write_fd, config):
     """Do all of `run` that does not wait, and return the agent."""
-    global _agent
     for fd in (reader.fileno(), write_fd):
         os.set_inheritable(fd, False)
     if config["lifeline"] >= 0:
@@ -48,8 +45,7 @@ def prepare(reader, write_fd, config):
         if hasattr(stream, "reconfigure"):
             # So that the last output before a crash is in the pipe and not in a buffer.
             stream.reconfigure(line_buffering=True)
-    _agent = Agent(reader, write_fd, config)
-    return _agent
+    return Agent(reader, write_fd, config)
 
 
 def _set_up_paths(config):

@@ -68,6 +68,3 @@ class Resource:
 
     def __str__(self):
         return self._path
-
-    def __repr__(self):
-        return "<%s at the origin>" % self._path

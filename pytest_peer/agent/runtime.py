@@ -15,7 +15,7 @@ _SECONDS = 60.0
 
 
 class NoResponse(ImportError):
-    """The origin did not respond. An import error, because the requests are for modules."""
+    """The origin did not respond. Nearly all requests are for modules."""
 
 
 class Origin:
@@ -33,9 +33,6 @@ class Origin:
             error = public("EncodeError", codec.CannotEncode)
             raise error("the message %s" % exc) from exc.__cause__
         runtime.enqueue(messages.MESSAGE, next(runtime.ids), with_mailbox(mailbox, data), True)
-
-    def __repr__(self):
-        return "<origin of %s>" % self._runtime.name
 
 
 class Runtime:
