@@ -1,7 +1,5 @@
 """The pytest plugin: its hooks. Those of one subject are imported from its module."""
 
-from __future__ import annotations
-
 import pytest
 
 from . import factory, fixtures, interpreters, settings, warm_up, xdist

@@ -6,8 +6,6 @@ a link to them, and they are removed with the scope if no such test is kept. Wha
 process, nothing is lost.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil
@@ -38,7 +36,7 @@ class TestRun:
     nodeid: str
     outcomes: dict[str, str] = field(default_factory=dict)
     #: The lives of peers that went down unasked.
-    deaths: list[PeerInstance] = field(default_factory=list)
+    deaths: list["PeerInstance"] = field(default_factory=list)
     #: Whether its artifacts have been kept or removed.
     over: bool = False
     #: ``DIR/<test>``, when there is something to put there.
@@ -108,7 +106,7 @@ class ArtifactRetention:
                     self._mark.symlink_to(run.made.name)
             return run.made
 
-    def died(self, life: PeerInstance) -> None:
+    def died(self, life: "PeerInstance") -> None:
         """Note that a peer went down unasked; may be called twice."""
         if life not in self._run.deaths:
             self._run.deaths.append(life)

@@ -4,8 +4,6 @@ It removes the one before from ``sys.modules``. Here that gets another name, by 
 see `link.protocol.module_aliases`.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from types import ModuleType

@@ -4,8 +4,6 @@ This module is registered when the first such test is found. So its hook comes b
 plugins, one of which might run the body here.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 import itertools

@@ -1,7 +1,5 @@
 """Several interpreters (``--peer-exec``): each test with peers runs once with each of them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """What a failing test's report shows of its peers, and what the end of a run shows of crashes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 SECTION_CHARACTERS = 16 * 1024
 
 
-def streams(lives: Iterable[PeerInstance]) -> Iterator[tuple[str, OutputStream]]:
+def streams(lives: "Iterable[PeerInstance]") -> "Iterator[tuple[str, OutputStream]]":
     """Return what the lives have written so far, with a title that is pytest's own.
 
     So ``--show-capture`` applies.
@@ -30,7 +28,7 @@ def streams(lives: Iterable[PeerInstance]) -> Iterator[tuple[str, OutputStream]]
 
 
 def new_output(
-    lives: Iterable[PeerInstance], shown: dict[OutputStream, int]
+    lives: "Iterable[PeerInstance]", shown: "dict[OutputStream, int]"
 ) -> Iterator[tuple[str, str]]:
     """Return titles and texts of sections for what `shown` has not, and note it there."""
     for title, stream in streams(lives):
@@ -43,7 +41,7 @@ def new_output(
             yield title, text
 
 
-def add_stacks(report: pytest.TestReport, lives: Iterable[PeerInstance]) -> None:
+def add_stacks(report: pytest.TestReport, lives: "Iterable[PeerInstance]") -> None:
     """Add a section for the stacks of each peer that runs."""
     from ..evidence import stacks
 

@@ -4,8 +4,6 @@ They are registered when the first such test is found: a hundred tests without a
 each of them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import sys
@@ -31,7 +29,7 @@ _SIGNAL = signal.SIGURG
 __tracebackhide__ = False
 _hooks = sys.modules[__name__]
 #: How much of each stream the sections of the test have shown.
-_shown_key: pytest.StashKey[dict[OutputStream, int]] = pytest.StashKey["dict[OutputStream, int]"]()
+_shown_key: "pytest.StashKey[dict[OutputStream, int]]" = pytest.StashKey()
 
 
 def expect_peers(config: pytest.Config) -> None:

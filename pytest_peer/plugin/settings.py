@@ -4,8 +4,6 @@ Precedence: call argument > marker > command line > ini > default. A bad value i
 `pytest.UsageError`, which says where it was written.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any, Literal, NamedTuple

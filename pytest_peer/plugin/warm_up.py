@@ -1,7 +1,5 @@
 """The start of the fork server while pytest still collects, for the first test that uses a peer."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 

@@ -4,8 +4,6 @@ A worker has in ``--peer-artifacts DIR`` a link to the directory of the test tha
 controller finds it when the worker has died.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
