@@ -44,13 +44,10 @@ def rewritten(source, filename):
 
 
 def watch():
-    """Explain failing comparisons, if pytest has been imported; return whether it has."""
+    """Explain failing comparisons, if pytest has been imported."""
     util: Any = sys.modules.get("_pytest.assertion.util")
-    if util is None:
-        return False
-    if getattr(util, "_reprcompare", None) is None:
+    if util is not None and getattr(util, "_reprcompare", None) is None:
         util._reprcompare = _explanation
-    return True
 
 
 def _explanation(op, left, right):

@@ -129,16 +129,10 @@ def _record(ident, frame, message, category, filename, lineno):
         if blamed is None and code.co_filename == filename and frame.f_lineno == lineno:
             blamed, inside = frame, in_call
         frame = frame.f_back
-    description = {
-        "file": filename,
-        "line": lineno,
-        "module": None,
-        "frames": [],
-        "sources": {},
-        "final": final,
-        # The test called the function, which blames its caller.
-        "of caller": not inside and (blamed is not None or filename in ("sys", "<sys>")),
-    }
+    description = {"file": filename, "line": lineno, "module": None, "frames": [], "sources": {}}
+    description["final"] = final
+    # The test called the function, which blames its caller.
+    description["of caller"] = not inside and (blamed is not None or filename in ("sys", "<sys>"))
     if inside:
         collector = frame_info.FrameCollector(_own_files, "")
         description["frames"] = [collector.frame(blamed, lineno, blamed.f_lasti)]

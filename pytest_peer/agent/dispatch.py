@@ -22,13 +22,12 @@ _SKIPS = ("Skipped", "SkipTest")
 
 
 class Dispatcher:
-    """Runs calls, and sends their replies; `read` waits for data on the link and reads it."""
+    """Runs calls, and sends their replies; for `read` see `LinkReader`."""
 
     def __init__(self, runtime, own_files, read):
         self._runtime = runtime
         self._own_files = own_files
         self.reader = LinkReader(read, self._run_beside)
-        self._explains = False
         self._lock = threading.Lock()
         self._running = 0
         self._finishing = False
@@ -85,8 +84,7 @@ class Dispatcher:
                     "the call cannot be rebuilt in the peer: %s: %s" % (type(exc).__name__, exc)
                 ) from exc
             del payload
-            if not self._explains:  # the call may have imported pytest
-                self._explains = assertions.watch()
+            assertions.watch()  # the call may have imported pytest
             value = fn(*args, **kwargs)
             del fn, args, kwargs
             if type(value) is types.CoroutineType:
@@ -121,7 +119,11 @@ class Dispatcher:
             call_warnings.send(self._runtime, ident)
         if kind == messages.CAST:
             if reply == messages.EXCEPTION:
-                complain("exception in a cast:\n%s" % pickle.loads(data)["text"])
+                try:
+                    sys.stderr.write("exception in a cast:\n%s" % pickle.loads(data)["text"])
+                    sys.stderr.flush()
+                except Exception:  # the user may have replaced or closed it
+                    pass
             self._end_call(on_main)
             return
         end_call = functools.partial(self._end_call, on_main)
@@ -167,17 +169,10 @@ class Dispatcher:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(
-                    target=self._run_loop, args=(asyncio,), name="peer-event-loop", daemon=True
+                    target=self._loop.run_forever, name="peer-event-loop", daemon=True
                 ).start()
         self._end_call(on_main)  # before the task can reply
-        self._loop.call_soon_threadsafe(self._create_task, kind, ident, coroutine)
-
-    def _run_loop(self, asyncio):
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
-
-    def _create_task(self, kind, ident, coroutine):
-        task = self._loop.create_task(self._drive(kind, ident, coroutine))
+        task = asyncio.run_coroutine_threadsafe(self._drive(kind, ident, coroutine), self._loop)
         self._tasks.add(task)  # the loop itself keeps only a weak reference
         task.add_done_callback(self._tasks.discard)
 
@@ -194,15 +189,6 @@ class Dispatcher:
         self._reply(kind, ident, reply, data, False)
 
 
-def complain(text):
-    """Write to the peer's stderr, if it has one."""
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except Exception:  # the user may have replaced or closed it
-        pass
-
-
 def flush():
     """Write out what a call printed; before its reply."""
     for stream in (sys.stdout, sys.stderr):
@@ -213,7 +199,7 @@ def flush():
 
 
 def stacks(own_files, main_busy):
-    """Format the stack of every thread, without the agent's own threads and frames."""
+    """Format the stack of every thread, without those of the agent."""
     import traceback  # not at the top: its import is a sixth of the boot
 
     names = {thread.ident: thread.name for thread in threading.enumerate()}

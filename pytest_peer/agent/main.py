@@ -16,7 +16,7 @@ from ..link.protocol.streams import stream_over
 from . import assertions, call_warnings, dispatch, fault_dumps, runtime
 from .imports import Modules
 
-#: Execnet's code of the message that asks for a task, whose code the agent does not look at.
+#: Execnet's code of the message that asks for a task.
 CHANNEL_EXEC = 3
 #: How a connection over a network ends, besides the errors that have a class of their own.
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH)
@@ -102,7 +102,7 @@ class Agent:
         # The buffered reader reads no more: this is what it has in its buffer.
         self._receiver.chunks.append(self._reader.read(len(self._reader.peek())))
         self._stream.limit_reads()
-        self._guarded(self._receiver.take)
+        self._read(self._receiver.take)
 
     def rehearse(self):
         """Run the one call that has come, beside the main loop."""
@@ -112,18 +112,14 @@ class Agent:
 
     def _frame(self, code, channel, _data):
         """Take the channel of the only task. Execnet sends nothing else that matters here."""
-        if code != CHANNEL_EXEC:
-            return
-        self._sender = MessageSender(self._stream, channel)
-        self._runtime.enqueue = self._sender.enqueue
-        self._sender.enqueue(messages.READY, 0, b"")
+        if code == CHANNEL_EXEC:
+            self._sender = MessageSender(self._stream, channel)
+            self._runtime.enqueue = self._sender.enqueue
+            self._sender.enqueue(messages.READY, 0, b"")
 
-    def _read(self):
-        self._guarded(self._receiver.pull)
-
-    def _guarded(self, step):
+    def _read(self, step=None):
         try:
-            step()
+            (step or self._receiver.pull)()
         except BlockingIOError:
             pass  # see `limit_reads`
         except (EOFError, OSError) as exc:

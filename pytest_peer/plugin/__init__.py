@@ -2,7 +2,7 @@
 
 import pytest
 
-from . import factory, fixtures, interpreters, settings, warm_up, xdist
+from . import factory, fixtures, interpreters, settings, warm_up
 from .conftests import pytest_plugin_registered
 from .reporting import pytest_terminal_summary
 from .session import left_key, retention_key, running_key
@@ -48,4 +48,5 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if retention_key in stash:
         crashes = stash[retention_key].finish()
         stash.setdefault(left_key, []).extend(crashes)
-        xdist.worker_ends(session.config, crashes)
+        if hasattr(session.config, "workeroutput"):  # of an xdist worker: the controller takes them
+            session.config.workeroutput["peer_crashes"] = crashes

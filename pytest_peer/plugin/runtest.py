@@ -103,8 +103,7 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
     test catches the exception, the test fails when its body ends.
     """
     __tracebackhide__ = True
-    main = threading.main_thread()
-    if threading.current_thread() is not main:
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     scopes: list[Scope] = config.stash[scopes_key]
@@ -119,12 +118,9 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
                 raised.append(exc)
                 raise
 
-    def interrupt() -> None:
-        assert main.ident is not None
-        signal.pthread_kill(main.ident, _SIGNAL)
-
     previous = signal.signal(_SIGNAL, raise_crashes)  # ours, of a test that runs pytest
-    config.stash[interrupt_key] = interrupt
+    ident = threading.get_ident()
+    config.stash[interrupt_key] = lambda: signal.pthread_kill(ident, _SIGNAL)
     try:
         yield
     finally:

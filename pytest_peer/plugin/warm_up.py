@@ -11,8 +11,6 @@ from ..launch.forkserver import preload
 from . import settings, xdist
 from .session import FACTORIES
 
-_FIXTURES = {"peer", *FACTORIES}
-
 
 def configure(config: pytest.Config) -> None:
     """Have the fork server import pytest, and the modules of the ini option ``peer_preload``."""
@@ -35,8 +33,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         from .in_peer import prepare
 
         prepare(item)
-    without = _FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) and not in_peer
-    if without or item.config.option.collectonly:
+    used = {"peer", *FACTORIES}.intersection(getattr(item, "fixturenames", ()))
+    if not (used or in_peer) or item.config.option.collectonly:
         return
     from . import runtest
 

@@ -73,13 +73,6 @@ def mark(config: pytest.Config) -> Path | None:
     return _mark(root, given) if root is not None and given is not None else None
 
 
-def worker_ends(config: pytest.Config, crashes: list[CrashReport]) -> None:
-    """Give the controller the crashes that no report carries."""
-    output: dict[str, Any] | None = getattr(config, "workeroutput", None)
-    if crashes and output is not None:
-        output["peer_crashes"] = crashes
-
-
 def watch_controller(config: pytest.Config) -> None:
     """End all peers with the controller, if this is a worker.
 

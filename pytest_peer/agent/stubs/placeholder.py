@@ -1,7 +1,4 @@
-"""Names that work only where pytest runs.
-
-A module that mentions them can be imported in a peer; the code that uses one gets an error.
-"""
+"""Names that work only where pytest runs: a module can mention them, and not use them."""
 
 _OPERATIONS = ["call", "contains", "delitem", "enter", "exit", "eq", "ge", "getitem", "gt", "iter"]
 _OPERATIONS += ["le", "len", "lt", "ne", "next", "setitem", "bool", "aenter", "aexit", "await"]

@@ -6,7 +6,6 @@ they decorate, outcomes become the test's, and `raises` works. All other names a
 
 import importlib
 import re
-from collections import namedtuple
 
 from pytest_peer_agent.agent.stubs.placeholder import placeholder
 
@@ -102,22 +101,12 @@ class _Marks:
 
 mark = _Marks()
 
-_Parameters = namedtuple("ParameterSet", "values marks id")
-
-
-def param(*values, marks=(), id=None):
-    return _Parameters(values, marks, id)
-
 
 def fixture(function=None, **options):  # noqa: ARG001 - for pytest only
     return function if callable(function) else lambda decorated: decorated
 
 
 hookimpl = hookspec = fixture
-
-
-def register_assert_rewrite(*names):
-    """Do nothing: only pytest rewrites."""
 
 
 class _Raises:
@@ -175,6 +164,7 @@ def __getattr__(name):
             value = type(name, (base,), {"__module__": "pytest"})
             break
     else:
-        # Code at the top of a module makes instances: StashKey[int](), and `approx` as a parameter.
-        value = placeholder("pytest", name, _WHY, name[0].isupper() or name == "approx")
+        # Code at the top of a module makes instances, for example StashKey[int]().
+        called = name[0].isupper() or name in ("approx", "param", "register_assert_rewrite")
+        value = placeholder("pytest", name, _WHY, called)
     return globals().setdefault(name, value)
