@@ -1,9 +1,12 @@
 """The pytest plugin: its hooks. Those of one subject are imported from its module."""
 
+import os
+import sys
+from types import ModuleType
+
 import pytest
 
 from . import factory, fixtures, interpreters, settings, warm_up
-from .conftests import pytest_plugin_registered
 from .reporting import pytest_terminal_summary
 from .session import left_key, retention_key, running_key
 from .settings import pytest_addoption, pytest_collection_modifyitems
@@ -29,6 +32,27 @@ def pytest_configure(config: pytest.Config) -> None:
     interpreters.configure(config)
     warm_up.configure(config)
     config.pluginmanager.register(fixtures, "peer-fixtures")
+
+
+def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
+    """Give the conftest before this one a second name, by which peers find it.
+
+    pytest imports conftests of directories that are not packages all as ``conftest``, and removes
+    the one before from ``sys.modules``. See `link.protocol.module_aliases`.
+    """
+    if not _is_conftest(plugin):
+        return
+    loaded = {id(module) for module in list(sys.modules.values())}
+    for other in manager.get_plugins():
+        if isinstance(other, ModuleType) and _is_conftest(other) and id(other) not in loaded:
+            number = 1
+            while (name := f"{other.__name__}@{number}") in sys.modules:
+                number += 1
+            sys.modules[name] = other
+
+
+def _is_conftest(plugin: object) -> bool:
+    return os.path.basename(getattr(plugin, "__file__", None) or "") == "conftest.py"
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,8 +2,7 @@
 
 The artifacts of a test's peers are in ``DIR/<test>`` from the start, and are removed if the test
 passes. A peer of a wider scope has its own in ``DIR/<scope>``; each test during which it runs gets
-a link to them, and they are removed with the scope if no such test is kept. Whatever ends this
-process, nothing is lost.
+a link to them. They are removed with the scope if no such test is kept.
 """
 
 import contextlib
@@ -83,10 +82,7 @@ class ArtifactRetention:
         return directory
 
     def used(self, path: Path) -> None:
-        """Add the artifacts of a peer of a wider scope to those of the test that runs.
-
-        Never raises: a test does not fail for this.
-        """
+        """Add the artifacts of a wider scope's peer to those of the running test; never raises."""
         run = self._run
         if self._root is None or run.over:
             return
@@ -172,17 +168,12 @@ def retention(config: pytest.Config) -> ArtifactRetention:
 def is_kept(outcomes: Mapping[str, str], unasked_deaths: int) -> bool:
     """Return whether the artifacts of a test's peers are kept.
 
-    :param outcomes: by phase, pytest's words. That of the teardown is missing only in a test that
-        was interrupted, whose artifacts may show what hung.
-    :param unasked_deaths: the number of peers that went down unasked.
+    :param outcomes: pytest's, by phase. A test without that of the teardown was interrupted: its
+        artifacts may show what hung.
     """
     return unasked_deaths > 0 or "teardown" not in outcomes or "failed" in outcomes.values()
 
 
 def directory_name(nodeid: str) -> str:
-    """Return a name for the directory of a test.
-
-    ``tests/test_a.py::test_b`` becomes ``tests-test_a.py--test_b``. Tests may share a name: their
-    directories are numbered.
-    """
+    """Return ``tests-test_a.py--test_b`` for ``tests/test_a.py::test_b``; tests may share it."""
     return slug(nodeid.replace("::", "--").replace("/", "-"), _MOST_CHARACTERS) or "test"

@@ -70,7 +70,6 @@ def hide_frames() -> None:
 
 
 def _wide(request: pytest.FixtureRequest, name: str) -> "Scope":
-    """Open a scope that is wider than a test."""
     from ..core.names import slug
 
     base: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
@@ -79,10 +78,7 @@ def _wide(request: pytest.FixtureRequest, name: str) -> "Scope":
 
 
 def _of_package(request: pytest.FixtureRequest) -> "Callable[[], Supervisor]":
-    """Return a function that returns the supervisor for the package of the test that runs.
-
-    To pytest the package of a plugin's fixture is the whole session.
-    """
+    # To pytest the package of a plugin's fixture is the whole session.
     opened: dict[pytest.Collector, Scope] = {}
 
     def supervisor() -> "Supervisor":

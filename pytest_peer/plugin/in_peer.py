@@ -64,7 +64,6 @@ def prepare(item: pytest.Item) -> None:
 
 @pytest.fixture
 def _in_peer(request: pytest.FixtureRequest, peer_factory: PeerFactory) -> Callable[[], object]:
-    """Return a function that runs the body of the test in a peer."""
     item = request.node
     own = settings.marked(item, MARKER)
     settings.check_marked(own, MARKER)
@@ -150,7 +149,6 @@ class _Body:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
-    """Run the body in its peer, if it has the marker."""
     if pyfuncitem.get_closest_marker(MARKER) is None:
         return None
     if FIXTURE not in pyfuncitem.funcargs:

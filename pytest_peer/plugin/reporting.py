@@ -16,10 +16,7 @@ SECTION_CHARACTERS = 16 * 1024
 
 
 def streams(lives: "Iterable[PeerInstance]") -> "Iterator[tuple[str, OutputStream]]":
-    """Return what the lives have written so far, with a title that is pytest's own.
-
-    So ``--show-capture`` applies.
-    """
+    """Return what the lives have written so far, with titles that ``--show-capture`` knows."""
     for life in lives:
         written = life.process.streams
         for kind, stream in (("stdout", written.stdout), ("stderr", written.stderr)):
@@ -42,7 +39,6 @@ def new_output(
 
 
 def add_stacks(report: pytest.TestReport, lives: "Iterable[PeerInstance]") -> None:
-    """Add a section for the stacks of each peer that runs."""
     from ..evidence import stacks
 
     running = [life for life in lives if life.state == "running"]

@@ -76,9 +76,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     every = list(lives(item.config))
-    if every:
-        for title, text in reporting.new_output(every, item.stash.setdefault(_shown_key, {})):
-            item.add_report_section(call.when, title, text)
+    for title, text in reporting.new_output(every, item.stash.setdefault(_shown_key, {})):
+        item.add_report_section(call.when, title, text)
     if every and call.excinfo is not None:
         states = "\n".join(f"{life!r}\n    {life.record.artifacts.path}" for life in every)
         item.add_report_section(call.when, "peers", states)

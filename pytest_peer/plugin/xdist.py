@@ -19,9 +19,6 @@ from .session import CrashReport, left_key
 _watched_key = pytest.StashKey[int]()
 
 
-# In the controller
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker where artifacts are kept: for it a relative path may be another one."""
@@ -41,7 +38,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_handlecrashitem(report: Any) -> None:
-    """Add the peers that ran to the report for a worker that died."""
+    """Add, in the controller, the peers that ran to the report for a worker that died."""
     node = report.node
     root = settings.artifacts(node.config)
     if root is None:
@@ -63,9 +60,6 @@ def _mark(root: Path, given: dict[str, Any]) -> Path:
     return root / f".running-{given['testrunuid']}-{given['workerid']}"
 
 
-# In a worker
-
-
 def mark(config: pytest.Config) -> Path | None:
     """Return the path of the link to the directory of the test that runs, in a worker."""
     root = settings.artifacts(config)
@@ -74,11 +68,7 @@ def mark(config: pytest.Config) -> Path | None:
 
 
 def watch_controller(config: pytest.Config) -> None:
-    """End all peers with the controller, if this is a worker.
-
-    After the end of the controller the results of a test are lost. But the test goes on, and execnet
-    ends its worker only 5 or 15 seconds later.
-    """
+    """End all peers of a worker with the controller; execnet ends the worker 5 to 15 s later."""
     if not hasattr(config, "workerinput") or _watched_key in config.stash:
         return
     try:
