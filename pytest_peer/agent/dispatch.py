@@ -1,11 +1,9 @@
 """Runs calls on the main thread, and on threads of their own while it is busy.
 
-Coroutines run on an event loop, which has a thread. So calls never wait for each other. Calls
-that follow each other all run on the main thread, as signal handlers, sqlite3 connections and GUI
-toolkits need it.
+Coroutines run on an event loop, which has a thread. So calls never wait for each other, and those
+that follow each other run on the main thread, as signal handlers and GUI toolkits need it.
 """
 
-import functools
 import pickle
 import sys
 import threading
@@ -13,7 +11,6 @@ import types
 from typing import Any
 
 from ..link.protocol import codec, exceptions, messages
-from ..link.protocol.messages import MultipartMessage, snapshot
 from . import assertions, call_warnings
 from .reader import LinkReader
 
@@ -42,11 +39,12 @@ class Dispatcher:
         self.reader.arrived.append(job)
 
     def main_loop(self):
-        """Run calls until `end`, and return its argument; on the main thread."""
+        """Run calls until `end`, and its argument then; on the main thread."""
         while True:
             job = self.reader.next()
             if callable(job):
-                return job
+                job()
+                return
             self._run(job, True)
             del job  # or its arguments would live until the next call
 
@@ -126,28 +124,24 @@ class Dispatcher:
                     pass
             self._end_call(on_main)
             return
-        end_call = functools.partial(self._end_call, on_main)
-        try:
-            if isinstance(data, MultipartMessage) and data.changeable():
-                self._send_and_wait(reply, ident, data, end_call)
-            else:
-                end_call()
-                self._runtime.enqueue(reply, ident, data)
-        except OSError:
-            pass  # the link is gone, and this process with it
-
-    def _send_and_wait(self, reply, ident, data, end_call):
-        # The buffers are those of the peer's own objects, which the next call may change. So this
-        # call ends when they have been sent.
         sent = threading.Lock()
         sent.acquire()
 
         def copied():
-            end_call()
+            self._end_call(on_main)
             sent.release()
 
-        self._runtime.enqueue(reply, ident, data, on_copied=copied)
-        sent.acquire()
+        try:
+            if isinstance(data, messages.MultipartMessage) and data.changeable():
+                # The buffers are those of the peer's own objects, which the next call may change.
+                # So this call ends when they have been sent.
+                self._runtime.enqueue(reply, ident, data, on_copied=copied)
+                sent.acquire()
+            else:
+                self._end_call(on_main)
+                self._runtime.enqueue(reply, ident, data)
+        except OSError:
+            pass  # the link is gone, and this process with it
 
     def _packed(self, value):
         return codec.pack(value, self._runtime.by_value, codec.big_buffers((value,)))
@@ -183,7 +177,7 @@ class Dispatcher:
             value = await coroutine
             reply = messages.RESULT
             # A copy, so that the event loop does not wait until it has been sent.
-            data = b"" if kind == messages.CAST else snapshot(self._packed(value))
+            data = b"" if kind == messages.CAST else messages.snapshot(self._packed(value))
         except BaseException as exc:
             reply, data = self._described(exc)
         self._reply(kind, ident, reply, data, False)

@@ -7,8 +7,7 @@ import posixpath
 class Resource:
     """A file or a directory at the origin; a ``Traversable`` of `importlib`.
 
-    That of a package is its ``ResourceReader`` too: newer interpreters use `files`, older ones the
-    other methods of a reader.
+    That of a package is its ``ResourceReader`` too, of which newer interpreters use only `files`.
     """
 
     def __init__(self, path, ask):

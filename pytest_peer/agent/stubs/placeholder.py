@@ -5,10 +5,7 @@ _OPERATIONS += ["le", "len", "lt", "ne", "next", "setitem", "bool", "aenter", "a
 
 
 class Placeholder(type):
-    """The metaclass of these names.
-
-    In every version of Python a class may be an annotation, a base and an argument of `isinstance`.
-    """
+    """The metaclass of these names: a class may be an annotation, and a base in any Python."""
 
     def __call__(cls, *args, **kwargs):  # noqa: ARG002 - they may be any
         if not cls._instantiable:
@@ -35,8 +32,7 @@ def placeholder(module, name, why, instantiable=False):
     """Return a class of that name.
 
     :param why: the end of the error message: why it cannot be used.
-    :param instantiable: whether code at the top of a module may call it. Then only the instance
-        cannot be used.
+    :param instantiable: whether code may call it. Then only the instance cannot be used.
     """
     body = {"__module__": module, "__qualname__": name, "_why": why, "_instantiable": instantiable}
     body.update(("__%s__" % operation, _refuse) for operation in _OPERATIONS)

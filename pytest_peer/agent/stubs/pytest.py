@@ -153,16 +153,12 @@ def raises(expected_exception=BaseException, *args, match=None, check=None, **kw
     return info
 
 
-_EXCEPTIONS = {"Error": Exception, "Warning": UserWarning}
-
-
 def __getattr__(name):
     if name.startswith("_"):
         raise AttributeError("pytest.%s %s" % (name, _WHY))
-    for ending, base in _EXCEPTIONS.items():
-        if name.endswith(ending):
-            value = type(name, (base,), {"__module__": "pytest"})
-            break
+    if name.endswith(("Error", "Warning")):
+        base = Exception if name.endswith("Error") else UserWarning
+        value = type(name, (base,), {"__module__": "pytest"})
     else:
         # Code at the top of a module makes instances, for example StashKey[int]().
         called = name[0].isupper() or name in ("approx", "param", "register_assert_rewrite")
