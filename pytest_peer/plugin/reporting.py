@@ -9,13 +9,13 @@ from .session import CrashReport, left_key
 
 if TYPE_CHECKING:
     from ..evidence.output import OutputStream
-    from ..peers.lifecycle import PeerInstance
+    from ..peers.lifecycle import PeerLife
 
 #: What a section quotes of a stream; the log file has all of it.
 SECTION_CHARACTERS = 16 * 1024
 
 
-def streams(lives: "Iterable[PeerInstance]") -> "Iterator[tuple[str, OutputStream]]":
+def streams(lives: "Iterable[PeerLife]") -> "Iterator[tuple[str, OutputStream]]":
     """Return what the lives have written so far, with titles that ``--show-capture`` knows."""
     for life in lives:
         written = life.process.streams
@@ -25,7 +25,7 @@ def streams(lives: "Iterable[PeerInstance]") -> "Iterator[tuple[str, OutputStrea
 
 
 def new_output(
-    lives: "Iterable[PeerInstance]", shown: "dict[OutputStream, int]"
+    lives: "Iterable[PeerLife]", shown: "dict[OutputStream, int]"
 ) -> Iterator[tuple[str, str]]:
     """Return titles and texts of sections for what `shown` has not, and note it there."""
     for title, stream in streams(lives):
@@ -38,7 +38,7 @@ def new_output(
             yield title, text
 
 
-def add_stacks(report: pytest.TestReport, lives: "Iterable[PeerInstance]") -> None:
+def add_stacks(report: pytest.TestReport, lives: "Iterable[PeerLife]") -> None:
     from ..evidence import stacks
 
     running = [life for life in lives if life.state == "running"]
