@@ -14,9 +14,6 @@ from ..link.protocol import codec, exceptions, messages
 from . import assertions, call_warnings
 from .reader import LinkReader
 
-#: Raised by a module on its import, to skip its tests: pytest's and unittest's exceptions.
-_SKIPS = ("Skipped", "SkipTest")
-
 
 class Dispatcher:
     """Runs calls, and sends their replies; for `read` see `LinkReader`."""
@@ -76,11 +73,11 @@ class Dispatcher:
                 if isinstance(fn, str):
                     fn = codec.resolved(fn)
             except BaseException as exc:
-                if type(exc).__name__ in _SKIPS:
+                # A module may skip its tests when it is imported, by pytest or unittest.
+                if type(exc).__name__ in ("Skipped", "SkipTest"):
                     raise
-                raise codec.CannotDecode(
-                    "the call cannot be rebuilt in the peer: %s: %s" % (type(exc).__name__, exc)
-                ) from exc
+                text = "the call cannot be rebuilt in the peer: %s: %s"
+                raise codec.CannotDecode(text % (type(exc).__name__, exc)) from exc
             del payload
             assertions.watch()  # the call may have imported pytest
             value = fn(*args, **kwargs)

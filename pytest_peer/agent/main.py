@@ -13,8 +13,6 @@ from .imports import Modules
 
 #: Execnet's code of the message that asks for a task.
 CHANNEL_EXEC = 3
-#: Names that the origin's module `launch.command` leaves in ``__main__``, secrets included.
-_NAMES_OF_THE_COMMAND = ("a", "b", "f", "os", "r", "s", "sys", "w", "_socket")
 
 
 def run(reader, write_fd, config):
@@ -40,7 +38,8 @@ def prepare(reader, write_fd, config):
 
 def _set_up_paths(config):
     main = sys.modules["__main__"].__dict__
-    for name in _NAMES_OF_THE_COMMAND:
+    # The origin's module `launch.command` leaves these names there, secrets included.
+    for name in ("a", "b", "f", "os", "r", "s", "sys", "w", "_socket"):
         main.pop(name, None)
     sys.argv[:] = sys.argv[:1]
     if config["replace_path"]:
