@@ -26,15 +26,15 @@ FACTORIES = {
 PROGRAM = "_peer_exec"
 
 #: The test that runs.
-running_key = pytest.StashKey[pytest.Item]()
+running_key: pytest.StashKey[pytest.Item] = pytest.StashKey()
 #: The open scopes, outermost first.
 scopes_key: "pytest.StashKey[list[Scope]]" = pytest.StashKey()
 #: Set by the first test that uses a peer.
 retention_key: "pytest.StashKey[ArtifactRetention]" = pytest.StashKey()
 #: Crashes for the summary that are in no report: of the end of a session, here or in a worker.
-left_key = pytest.StashKey[list[CrashReport]]()
+left_key: pytest.StashKey[list[CrashReport]] = pytest.StashKey()
 #: Interrupts the body of the test that runs, because a peer with ``peer_down="crash"`` crashed.
-interrupt_key = pytest.StashKey[Callable[[], None]]()
+interrupt_key: pytest.StashKey[Callable[[], None]] = pytest.StashKey()
 
 
 def lives(config: pytest.Config) -> "Iterator[PeerLife]":
