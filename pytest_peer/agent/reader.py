@@ -1,9 +1,9 @@
 """Reads the link: on the main thread while that is idle, otherwise on a standby thread.
 
-The main thread runs the calls that it reads, so a call wakes no other thread. Meanwhile nothing
-reads; when one call takes longer than a moment, the standby thread takes the link over. It returns
-the link with the first call that finds the main thread idle. So short calls that arrive together
-run one after the other on the main thread, and none waits for a long one.
+The main thread runs the calls that it reads, so a call wakes no other thread. When one takes longer
+than a moment, the standby thread takes the link over, and returns it with the first call that finds
+the main thread idle. So short calls that arrive together run on the main thread one after the
+other, and none waits for a long one.
 """
 
 import _thread
@@ -18,7 +18,7 @@ _IDLE_TICKS = 50
 
 
 class LinkReader:
-    """Gives calls to the main thread, which asks for them with `next`, or to `run_beside`.
+    """Gives calls to the main thread, which takes them with `next`, or to `run_beside`.
 
     :param read: waits for data and reads it, and adds every call in it to `arrived`.
     :param run_beside: runs a call on another thread; returns whether it could.
@@ -69,11 +69,8 @@ class LinkReader:
             return job
 
     def hand_over(self):
-        """Let the standby thread read, and return whether there is one.
-
-        For a call on the main thread that waits for a reply. The main thread must not read there:
-        a signal handler could raise in the middle of a message.
-        """
+        """Let the standby thread read for a call on the main thread; return whether it does."""
+        # On the main thread a signal handler could raise in the middle of a message.
         with self._lock:
             self._main_reads = False
         self._wake()
@@ -83,10 +80,7 @@ class LinkReader:
         return self._started
 
     def free(self):
-        """Mark the main thread as idle.
-
-        Before the reply is sent: a call that the origin makes because of it must find it idle.
-        """
+        """Mark the main thread as idle, before the reply: the next call must find it idle."""
         with self._lock:
             if self._handed.empty():
                 self.busy = False

@@ -7,8 +7,7 @@ import posixpath
 class Resource:
     """A file or a directory at the origin; a ``Traversable`` of `importlib`.
 
-    That of a package is its ``ResourceReader`` too: newer interpreters use `files`, older ones the
-    other methods of a reader.
+    That of a package is its ``ResourceReader`` too, of which newer interpreters use only `files`.
     """
 
     def __init__(self, path, ask):
@@ -68,6 +67,3 @@ class Resource:
 
     def __str__(self):
         return self._path
-
-    def __repr__(self):
-        return "<%s at the origin>" % self._path

@@ -2,11 +2,8 @@
 
 The artifacts of a test's peers are in ``DIR/<test>`` from the start, and are removed if the test
 passes. A peer of a wider scope has its own in ``DIR/<scope>``; each test during which it runs gets
-a link to them, and they are removed with the scope if no such test is kept. Whatever ends this
-process, nothing is lost.
+a link to them. They are removed with the scope if no such test is kept.
 """
-
-from __future__ import annotations
 
 import contextlib
 import os
@@ -38,7 +35,7 @@ class TestRun:
     nodeid: str
     outcomes: dict[str, str] = field(default_factory=dict)
     #: The lives of peers that went down unasked.
-    deaths: list[PeerLife] = field(default_factory=list)
+    deaths: list["PeerLife"] = field(default_factory=list)
     #: Whether its artifacts have been kept or removed.
     over: bool = False
     #: ``DIR/<test>``, when there is something to put there.
@@ -85,10 +82,7 @@ class ArtifactRetention:
         return directory
 
     def used(self, path: Path) -> None:
-        """Add the artifacts of a peer of a wider scope to those of the test that runs.
-
-        Never raises: a test does not fail for this.
-        """
+        """Add the artifacts of a wider scope's peer to those of the running test; never raises."""
         run = self._run
         if self._root is None or run.over:
             return
@@ -108,7 +102,7 @@ class ArtifactRetention:
                     self._mark.symlink_to(run.made.name)
             return run.made
 
-    def died(self, life: PeerLife) -> None:
+    def died(self, life: "PeerLife") -> None:
         """Note that a peer went down unasked; may be called twice."""
         if life not in self._run.deaths:
             self._run.deaths.append(life)
@@ -174,17 +168,12 @@ def retention(config: pytest.Config) -> ArtifactRetention:
 def is_kept(outcomes: Mapping[str, str], unasked_deaths: int) -> bool:
     """Return whether the artifacts of a test's peers are kept.
 
-    :param outcomes: by phase, pytest's words. That of the teardown is missing only in a test that
-        was interrupted, whose artifacts may show what hung.
-    :param unasked_deaths: the number of peers that went down unasked.
+    :param outcomes: pytest's, by phase. A test without that of the teardown was interrupted: its
+        artifacts may show what hung.
     """
     return unasked_deaths > 0 or "teardown" not in outcomes or "failed" in outcomes.values()
 
 
 def directory_name(nodeid: str) -> str:
-    """Return a name for the directory of a test.
-
-    ``tests/test_a.py::test_b`` becomes ``tests-test_a.py--test_b``. Tests may share a name: their
-    directories are numbered.
-    """
+    """Return ``tests-test_a.py--test_b`` for ``tests/test_a.py::test_b``; tests may share it."""
     return slug(nodeid.replace("::", "--").replace("/", "-"), _MOST_CHARACTERS) or "test"

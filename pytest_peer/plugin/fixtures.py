@@ -1,7 +1,5 @@
 """The fixtures: a peer, and factories of peers for every scope."""
 
-from __future__ import annotations
-
 import os
 import sys
 import threading
@@ -48,7 +46,7 @@ for _name, _scope in FACTORIES.items():
 
 
 @pytest.fixture
-def peer(peer_factory: PeerFactory) -> Peer:
+def peer(peer_factory: PeerFactory) -> "Peer":
     """Start a peer: a fresh Python process, stopped at the end of the test.
 
     The marker ``peer`` gives it options.
@@ -57,7 +55,7 @@ def peer(peer_factory: PeerFactory) -> Peer:
 
 
 @pytest.fixture(scope="session")
-def _lasting_peers(request: pytest.FixtureRequest) -> Iterator[Supervisor]:
+def _lasting_peers(request: pytest.FixtureRequest) -> "Iterator[Supervisor]":
     """Return the supervisor of the peers with ``link=False``."""
     scope = _wide(request, f"lasting-{os.getpid()}")
     yield scope.supervisor
@@ -71,8 +69,7 @@ def hide_frames() -> None:
             vars(module).setdefault("__tracebackhide__", True)
 
 
-def _wide(request: pytest.FixtureRequest, name: str) -> Scope:
-    """Open a scope that is wider than a test."""
+def _wide(request: pytest.FixtureRequest, name: str) -> "Scope":
     from ..core.names import slug
 
     base: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
@@ -80,14 +77,11 @@ def _wide(request: pytest.FixtureRequest, name: str) -> Scope:
     return Scope(request.config, lambda: base.getbasetemp() / "peers" / word, word)
 
 
-def _of_package(request: pytest.FixtureRequest) -> Callable[[], Supervisor]:
-    """Return a function that returns the supervisor for the package of the test that runs.
-
-    To pytest the package of a plugin's fixture is the whole session.
-    """
+def _of_package(request: pytest.FixtureRequest) -> "Callable[[], Supervisor]":
+    # To pytest the package of a plugin's fixture is the whole session.
     opened: dict[pytest.Collector, Scope] = {}
 
-    def supervisor() -> Supervisor:
+    def supervisor() -> "Supervisor":
         item = request.config.stash[running_key]
         package = item.getparent(pytest.Package) or item.session
         if package not in opened:
@@ -136,12 +130,12 @@ class Scope:
     def test(self) -> str:
         return self._config.stash[running_key].nodeid
 
-    def prepared(self, life: PeerLife, path: Path) -> None:
+    def prepared(self, life: "PeerLife", path: Path) -> None:
         self.lives.append(life)
         if self._name:
             self._retention.used(path)
 
-    def died(self, life: PeerLife) -> None:
+    def died(self, life: "PeerLife") -> None:
         self._retention.died(life)
         interrupt = self._config.stash.get(interrupt_key, None)
         if life.options.peer_down == "crash" and interrupt is not None:

@@ -1,7 +1,5 @@
 """What a failing test's report shows of its peers, and what the end of a run shows of crashes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -17,11 +15,8 @@ if TYPE_CHECKING:
 SECTION_CHARACTERS = 16 * 1024
 
 
-def streams(lives: Iterable[PeerLife]) -> Iterator[tuple[str, OutputStream]]:
-    """Return what the lives have written so far, with a title that is pytest's own.
-
-    So ``--show-capture`` applies.
-    """
+def streams(lives: "Iterable[PeerLife]") -> "Iterator[tuple[str, OutputStream]]":
+    """Return what the lives have written so far, with titles that ``--show-capture`` knows."""
     for life in lives:
         written = life.process.streams
         for kind, stream in (("stdout", written.stdout), ("stderr", written.stderr)):
@@ -30,7 +25,7 @@ def streams(lives: Iterable[PeerLife]) -> Iterator[tuple[str, OutputStream]]:
 
 
 def new_output(
-    lives: Iterable[PeerLife], shown: dict[OutputStream, int]
+    lives: "Iterable[PeerLife]", shown: "dict[OutputStream, int]"
 ) -> Iterator[tuple[str, str]]:
     """Return titles and texts of sections for what `shown` has not, and note it there."""
     for title, stream in streams(lives):
@@ -43,8 +38,7 @@ def new_output(
             yield title, text
 
 
-def add_stacks(report: pytest.TestReport, lives: Iterable[PeerLife]) -> None:
-    """Add a section for the stacks of each peer that runs."""
+def add_stacks(report: pytest.TestReport, lives: "Iterable[PeerLife]") -> None:
     from ..evidence import stacks
 
     running = [life for life in lives if life.state == "running"]

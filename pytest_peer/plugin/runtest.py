@@ -4,8 +4,6 @@ They are registered when the first such test is found: a hundred tests without a
 each of them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import sys
@@ -31,7 +29,7 @@ _SIGNAL = signal.SIGURG
 __tracebackhide__ = False
 _hooks = sys.modules[__name__]
 #: How much of each stream the sections of the test have shown.
-_shown_key: pytest.StashKey[dict[OutputStream, int]] = pytest.StashKey["dict[OutputStream, int]"]()
+_shown_key: "pytest.StashKey[dict[OutputStream, int]]" = pytest.StashKey()
 
 
 def expect_peers(config: pytest.Config) -> None:
@@ -78,9 +76,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     every = list(lives(item.config))
-    if every:
-        for title, text in reporting.new_output(every, item.stash.setdefault(_shown_key, {})):
-            item.add_report_section(call.when, title, text)
+    for title, text in reporting.new_output(every, item.stash.setdefault(_shown_key, {})):
+        item.add_report_section(call.when, title, text)
     if every and call.excinfo is not None:
         states = "\n".join(f"{life!r}\n    {life.record.artifacts.path}" for life in every)
         item.add_report_section(call.when, "peers", states)
@@ -105,8 +102,7 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
     test catches the exception, the test fails when its body ends.
     """
     __tracebackhide__ = True
-    main = threading.main_thread()
-    if threading.current_thread() is not main:
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     scopes: list[Scope] = config.stash[scopes_key]
@@ -121,12 +117,9 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
                 raised.append(exc)
                 raise
 
-    def interrupt() -> None:
-        assert main.ident is not None
-        signal.pthread_kill(main.ident, _SIGNAL)
-
     previous = signal.signal(_SIGNAL, raise_crashes)  # ours, of a test that runs pytest
-    config.stash[interrupt_key] = interrupt
+    ident = threading.get_ident()
+    config.stash[interrupt_key] = lambda: signal.pthread_kill(ident, _SIGNAL)
     try:
         yield
     finally:

@@ -1,7 +1,5 @@
 """What the plugin knows while a session runs: the test, and the scopes whose peers are open."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -14,7 +12,7 @@ if TYPE_CHECKING:
 
 #: A peer that went down unasked: test, name, reason, pid, path of its artifacts. Plain data, which
 #: crosses from an xdist worker.
-CrashReport = tuple[str, str, str, "int | None", str]
+CrashReport = tuple[str, str, str, int | None, str]
 
 #: The fixtures that start peers, and their scopes.
 FACTORIES = {
@@ -28,18 +26,18 @@ FACTORIES = {
 PROGRAM = "_peer_exec"
 
 #: The test that runs.
-running_key: pytest.StashKey[pytest.Item] = pytest.StashKey[pytest.Item]()
+running_key: pytest.StashKey[pytest.Item] = pytest.StashKey()
 #: The open scopes, outermost first.
-scopes_key: pytest.StashKey[list[Scope]] = pytest.StashKey[list["Scope"]]()
+scopes_key: "pytest.StashKey[list[Scope]]" = pytest.StashKey()
 #: Set by the first test that uses a peer.
-retention_key: pytest.StashKey[ArtifactRetention] = pytest.StashKey["ArtifactRetention"]()
+retention_key: "pytest.StashKey[ArtifactRetention]" = pytest.StashKey()
 #: Crashes for the summary that are in no report: of the end of a session, here or in a worker.
-left_key: pytest.StashKey[list[CrashReport]] = pytest.StashKey[list["CrashReport"]]()
+left_key: pytest.StashKey[list[CrashReport]] = pytest.StashKey()
 #: Interrupts the body of the test that runs, because a peer with ``peer_down="crash"`` crashed.
-interrupt_key: pytest.StashKey[Callable[[], None]] = pytest.StashKey[Callable[[], None]]()
+interrupt_key: pytest.StashKey[Callable[[], None]] = pytest.StashKey()
 
 
-def lives(config: pytest.Config) -> Iterator[PeerLife]:
+def lives(config: pytest.Config) -> "Iterator[PeerLife]":
     """Return all lives of the peers of open scopes that had a process."""
     return (
         life

@@ -55,5 +55,5 @@ def _boot_and_call():
     finally:
         os.close(there)
         os.close(heard)
-        main._agent = runtime.runtime = assertions.ask = None
+        runtime.runtime = assertions.ask = None
         sys.meta_path[:] = finders

@@ -1,17 +1,11 @@
-"""Names that work only where pytest runs.
-
-A module that mentions them can be imported in a peer; the code that uses one gets an error.
-"""
+"""Names that work only where pytest runs: a module can mention them, and not use them."""
 
 _OPERATIONS = ["call", "contains", "delitem", "enter", "exit", "eq", "ge", "getitem", "gt", "iter"]
 _OPERATIONS += ["le", "len", "lt", "ne", "next", "setitem", "bool", "aenter", "aexit", "await"]
 
 
 class Placeholder(type):
-    """The metaclass of these names.
-
-    In every version of Python a class may be an annotation, a base and an argument of `isinstance`.
-    """
+    """The metaclass of these names: a class may be an annotation, and a base in any Python."""
 
     def __call__(cls, *args, **kwargs):  # noqa: ARG002 - they may be any
         if not cls._instantiable:
@@ -38,8 +32,7 @@ def placeholder(module, name, why, instantiable=False):
     """Return a class of that name.
 
     :param why: the end of the error message: why it cannot be used.
-    :param instantiable: whether code at the top of a module may call it. Then only the instance
-        cannot be used.
+    :param instantiable: whether code may call it. Then only the instance cannot be used.
     """
     body = {"__module__": module, "__qualname__": name, "_why": why, "_instantiable": instantiable}
     body.update(("__%s__" % operation, _refuse) for operation in _OPERATIONS)
