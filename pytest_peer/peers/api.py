@@ -53,7 +53,10 @@ def start_link(**options: Any) -> Peer:
 
 
 def mailbox(name: str) -> Mailbox:
-    """Return the mailbox into which peers of `start` put with ``here.origin.send(name, ...)``."""
+    """Return the mailbox into which peers of `start` put with ``here.origin.send(name, ...)``.
+
+    Peers of a fixture put into ``peer_factory.mailbox(name)``.
+    """
     return _library.mailboxes[name]
 
 
