@@ -121,22 +121,22 @@ class Dispatcher:
                     pass
             self._end_call(on_main)
             return
-        sent = threading.Lock()
-        sent.acquire()
-
-        def copied():
-            self._end_call(on_main)
-            sent.release()
-
         try:
-            if isinstance(data, messages.MultipartMessage) and data.changeable():
-                # The buffers are those of the peer's own objects, which the next call may change.
-                # So this call ends when they have been sent.
-                self._runtime.enqueue(reply, ident, data, on_copied=copied)
-                sent.acquire()
-            else:
+            if not isinstance(data, messages.MultipartMessage) or not data.changeable():
                 self._end_call(on_main)
                 self._runtime.enqueue(reply, ident, data)
+                return
+            # The buffers are those of the peer's own objects, which the next call may change. So
+            # this call ends when they have been sent.
+            sent = threading.Lock()
+            sent.acquire()
+
+            def copied():
+                self._end_call(on_main)
+                sent.release()
+
+            self._runtime.enqueue(reply, ident, data, on_copied=copied)
+            sent.acquire()
         except OSError:
             pass  # the link is gone, and this process with it
 
