@@ -1,7 +1,5 @@
 """The outcome of a call: made from its reply, for one caller that waits, and as a future."""
 
-from __future__ import annotations
-
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -37,32 +35,17 @@ def outcome(
     :param warnings: of the call, still encoded.
     """
     try:
-        error: BaseException | None = None
-        if warnings is not None:
-            error = issue(warnings, whom())
+        error = None if warnings is None else issue(warnings, whom())
         if kind == messages.RESULT:
             return (None, error) if error is not None else (decode(payload), None)
         raised = rebuilt(decode(payload), whom())
     except Exception as exc:
         exc.__traceback__ = None
         return None, exc
-    if error is not None:
-        error.__context__ = raised
-        return None, error
-    return None, raised
-
-
-def value(
-    whom: Callable[[], str], kind: int, payload: Payload, warnings: Sequence[Payload] | None
-) -> Any:
-    """Return the value or raise the exception of `outcome`."""
-    result, exc = outcome(whom, kind, payload, warnings)
-    if exc is None:
-        return result
-    try:
-        raise exc
-    finally:
-        del exc  # a cycle through this frame would keep the test's local variables alive
+    if error is None:
+        return None, raised
+    error.__context__ = raised
+    return None, error
 
 
 class ReplyWaiter:
@@ -92,10 +75,8 @@ class ReplyWaiter:
 
     def _settle(self) -> None:
         self.settled = True
-        try:
+        with contextlib.suppress(RuntimeError):  # another thread has done it
             self._arrived.release()
-        except RuntimeError:
-            pass  # another thread has done it
 
     def pause(self, timeout: float | None) -> bool:
         """Wait for the reply; return whether it came in time."""
@@ -219,12 +200,9 @@ class PeerFuture(Future[Any]):
                 return
         super().add_done_callback(fn)
 
-    def deliver(self, reply: Reply) -> None:
-        """Take the reply, still encoded."""
-        self.set_result(reply)
+    deliver = Future.set_result
 
     def fail(self, error: BaseException) -> None:
-        """Make `result` raise `error`: no reply will come."""
         if self.running() or self.set_running_or_notify_cancel():
             self.set_exception(error)
 

@@ -6,8 +6,6 @@ It uses these undocumented parts of execnet (hence ``<3``): ``Gateway(io, spec)`
 group: a group ends gateways at exit in its own ways, and we manage the processes.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,15 +15,12 @@ from execnet.gateway_base import GatewayReceivedTerminate, Message, get_execmode
 from execnet.xspec import XSpec
 
 from ..core.unraisable import run_all
-from .futures import Reply, ReplyWaiter
 from .protocol.messages import Payload
 from .protocol.receiver import FrameReceiver
 from .protocol.sender import MessageSender
-from .protocol.streams import stream_over
+from .protocol.streams import PipeStream, stream_over
 from .reader import Reader
 
-#: The one task of the gateway. Our agent takes its channel instead of running it.
-_TASK = "pass"
 _END = object()
 
 
@@ -58,27 +53,24 @@ class Link:
         outputs: Sequence[int],
     ) -> None:
         self._closing = threading.Lock()
-        self._stream = stream_over(read_fd, write_fd)
-        io: Any = self._stream  # has what a gateway without a group uses of execnet's protocol
+        self.stream: PipeStream = stream_over(read_fd, write_fd)
+        io: Any = self.stream  # has what a gateway without a group uses of execnet's protocol
         io.execmodel = get_execmodel("thread")
         self._gateway = _Gateway(io, XSpec(f"popen//id={name}"))
         try:
-            self._channel = self._gateway.remote_exec(_TASK)
+            self._channel = self._gateway.remote_exec("pass")  # the agent only takes its channel
         except OSError:  # the caller gets no link that it could close
-            self._stream.close_read()
-            self._stream.close_write()
+            self.stream.close_read()
+            self.stream.close_write()
             raise
         # The other end closes the channel only by an error of its own.
         self._channel.setcallback(lambda item: on_end() if item is _END else None, endmarker=_END)
         receiver = FrameReceiver(read_fd, self._channel.id, on_message, self._frame, drain)
-        self._reader = Reader(read_fd, receiver, outputs, self._ended)
-        #: Waits for a reply; see `Reader.wait`.
-        self.wait: Callable[[ReplyWaiter, int, float | None], Reply] = self._reader.wait
-        self.sender: MessageSender = MessageSender(self._stream, self._channel.id)
-
-    def listen(self) -> None:
-        """Begin to receive; what has come already is delivered at once."""
-        self._reader.start()
+        #: Not yet started.
+        self.reader: Reader = Reader(
+            read_fd, receiver, outputs, self._gateway._channelfactory._finished_receiving
+        )
+        self.sender: MessageSender = MessageSender(self.stream, self._channel.id)
 
     def _frame(self, code: int, channel: int, data: bytes) -> None:
         try:
@@ -86,19 +78,8 @@ class Link:
         except GatewayReceivedTerminate as exc:
             raise EOFError from exc
 
-    def _ended(self) -> None:
-        self._gateway._channelfactory._finished_receiving()  # closes the channel
-
-    def cut(self) -> None:
-        """Close our end; the peer notices that, and ends."""
-        self._stream.close_write()
-
     def close(self) -> None:
         """Close both descriptors after the end of the peer; may wait a moment for the reader."""
         if self._closing.acquire(blocking=False):  # once: the descriptors may get new owners
-            self._reader.stop()
-            run_all(self._stream.close_read, self._stream.close_write)
-
-    def disown(self, null_fd: int) -> None:
-        """Let go of the link in a forked child, without disturbing it."""
-        self._stream.disown(null_fd)
+            self.reader.stop()
+            run_all(self.stream.close_read, self.stream.close_write)

@@ -1,7 +1,5 @@
 """The interpreter at the other end: its own description, and what follows from that."""
 
-from __future__ import annotations
-
 import ast
 import functools
 import os
@@ -9,7 +7,6 @@ import sys
 from dataclasses import dataclass, field
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
-from typing import Any
 
 from .protocol.module_aliases import Place, place_of
 
@@ -40,7 +37,6 @@ class Interpreter:
     place: Place | None
     #: Its ``sys.path`` if it runs in our environment.
     path: tuple[str, ...] = field(default_factory=lambda: tuple(map(_absolute, sys.path)))
-
     #: Whether it runs in a container or on another machine, even with a copy of our environment.
     elsewhere: bool = False
 
@@ -61,7 +57,7 @@ class Interpreter:
     def by_value(self) -> str:
         """Return why code cannot be sent to it by value; empty if it can."""
         ours = (sys.implementation.name, sys.version_info[:2])
-        if (self.implementation, tuple(self.version[:2])) == ours:
+        if (self.implementation, self.version[:2]) == ours:
             return ""
         there = f"{self.implementation} {self.version[0]}.{self.version[1]}"
         here = f"{ours[0]} {ours[1][0]}.{ours[1][1]}"
@@ -72,10 +68,8 @@ class Interpreter:
         )
 
 
-@functools.lru_cache(maxsize=16)  # the peers of a fork server send the same
-def _parsed(line: bytes) -> dict[str, Any]:
-    hello: dict[str, Any] = ast.literal_eval(line.decode("ascii"))
-    return hello
+# The peers of a fork server send the same.
+_parsed = functools.lru_cache(maxsize=16)(ast.literal_eval)
 
 
 @functools.lru_cache(maxsize=16)
@@ -89,7 +83,7 @@ def parse_hello(line: bytes) -> Interpreter:
     :raises Unusable: the line is not the agent's, or its Python is too old.
     """
     try:
-        interpreter = Interpreter(**_parsed(line))
+        interpreter = Interpreter(**_parsed(line.decode("ascii")))
     except (ValueError, SyntaxError, TypeError) as exc:
         raise Unusable(f"unexpected first line on the control link: {line!r}") from exc
     if interpreter.version < OLDEST:

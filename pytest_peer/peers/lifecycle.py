@@ -246,7 +246,7 @@ class PeerInstance:
             return
         assert self.process.interpreter is not None
         self.client.attach(link, self.process.interpreter)
-        link.listen()
+        link.reader.start()
         running = self.record.manifest(PeerState.RUNNING)  # made while we wait anyway
         self.client.ready.wait()  # set by the agent's first word, or by the end
         if self.phase >= Phase.DOWN:
@@ -336,7 +336,7 @@ class PeerInstance:
 
         Takes no lock: a thread that is not in the child may have held it.
         """
-        self.client = self.client.successor()
+        self.client = RpcClient(self.record.whom, self.owner.mailboxes, str)
         self.record.disowned()
         self.client.end(partial(failure.disowned, self.record.whom()))
         self.process.disown(null_fd)

@@ -176,7 +176,7 @@ class PeerProcess:
             self._process.disown()
             self.streams.disown(null_fd)
         if self.link is not None:
-            self.link.disown(null_fd)
+            self.link.stream.disown(null_fd)
             self.link = None
 
     @property
@@ -230,7 +230,7 @@ class PeerProcess:
     def cut_link(self) -> None:
         """Close our end of the link, which the peer notices."""
         if self.link is not None:
-            self.link.cut()
+            self.link.stream.close_write()
 
     def kill(self) -> None:
         """Kill the process and all that it started, on the event loop, and return at once."""
