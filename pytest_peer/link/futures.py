@@ -78,13 +78,11 @@ class ReplyWaiter:
         with contextlib.suppress(RuntimeError):  # another thread has done it
             self._arrived.release()
 
-    def pause(self, timeout: float | None) -> bool:
+    def pause(self, timeout: float) -> bool:
         """Wait for the reply; return whether it came in time."""
-        return self.settled or self._arrived.acquire(
-            timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
-        )
+        return self.settled or self._arrived.acquire(timeout=min(timeout, threading.TIMEOUT_MAX))
 
-    def wait(self, timeout: float | None) -> Reply:
+    def wait(self, timeout: float) -> Reply:
         """Wait for the reply.
 
         :raises TimeoutError: it did not come in time.

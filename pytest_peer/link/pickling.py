@@ -1,7 +1,5 @@
 """The origin's side of the codec: refusals as our own errors, and exceptions of peers rebuilt."""
 
-from __future__ import annotations
-
 import builtins
 import contextlib
 import importlib
@@ -122,7 +120,8 @@ class _Rebuilder:
         """Rebuild the exception without cause and traceback; ``None`` if that fails."""
         with contextlib.suppress(Exception):  # its class may raise anything
             if "special" in description:
-                return _SPECIAL[description["special"][0]](description["special"][1])
+                name, text = description["special"]
+                return _SPECIAL[name](text)
             if "class" in description:
                 return self._from_parts(description)
             exc = pickle.loads(description["whole"])

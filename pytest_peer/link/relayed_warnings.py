@@ -1,7 +1,5 @@
 """Warnings of a call become the test's: its filters and recorders handle them."""
 
-from __future__ import annotations
-
 import sys
 import warnings
 from collections.abc import Sequence
@@ -9,10 +7,10 @@ from types import FrameType
 from typing import Any
 
 from . import tracebacks
+from .origin_modules import OURS
 from .pickling import decode, rebuilt_warning
 from .protocol.messages import Payload
 
-_PACKAGE = __name__.partition(".")[0]
 #: For each file of a peer the dict that Python keeps in a module, to show a warning once.
 _registries: dict[str, dict[Any, Any]] = {}
 
@@ -57,6 +55,6 @@ def _issue_one(message: Warning, described: dict[str, Any], files: dict[str, str
 def _caller() -> FrameType:
     """Return the frame of the test that asks for the outcome."""
     frame = sys._getframe(1)
-    while (frame.f_globals.get("__name__") or "").partition(".")[0] == _PACKAGE and frame.f_back:
+    while (frame.f_globals.get("__name__") or "").partition(".")[0] == OURS and frame.f_back:
         frame = frame.f_back
     return frame

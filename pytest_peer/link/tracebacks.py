@@ -1,7 +1,5 @@
 """Tracebacks rebuilt from the description of a peer's frames, for every style of showing them."""
 
-from __future__ import annotations
-
 import ast
 import functools
 import linecache
@@ -56,7 +54,7 @@ def _step(frame: dict[str, Any], filename: str) -> TracebackType:
     try:
         exec(code, names, variables)
     except _Stop as stopped:
-        step = stopped.__traceback__.tb_next if stopped.__traceback__ is not None else None
+        step = stopped.__traceback__ and stopped.__traceback__.tb_next
         stopped.__traceback__ = None
     assert step is not None
     return step
