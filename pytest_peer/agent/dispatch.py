@@ -101,9 +101,9 @@ class Dispatcher:
 
     def _described(self, exc):
         try:
-            description = exceptions.Describer(
-                self._runtime.by_value, self._own_files, self._runtime.locals
-            ).describe(exc)
+            description = exceptions.describe(
+                exc, self._runtime.by_value, self._own_files, self._runtime.locals
+            )
         except BaseException as failed:
             text = "%s, and describing it failed: %r" % (type(exc).__qualname__, failed)
             description = {"type": type(exc).__qualname__, "repr": text, "text": text, "frames": []}

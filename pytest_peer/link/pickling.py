@@ -3,6 +3,7 @@
 import builtins
 import contextlib
 import importlib
+import operator
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -131,7 +132,7 @@ class _Rebuilder:
     def _from_parts(self, description: dict[str, Any]) -> BaseException:
         how, given = description["class"]
         if how == "reference":
-            cls = codec.attribute(importlib.import_module(given[0]), given[1])
+            cls = operator.attrgetter(given[1])(importlib.import_module(given[0]))
         else:
             cls = pickle.loads(given)
         args = pickle.loads(description["args"])

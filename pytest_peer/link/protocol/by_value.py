@@ -53,12 +53,9 @@ def dumps(
                 return _with_its_module(obj, reduced)
         return reduced
 
+    table = {**cloudpickle.Pickler.dispatch_table, types.CodeType: with_file_name}
     # In the class: the C pickler looks there when it is made.
-    members["dispatch_table"] = {
-        **cloudpickle.Pickler.dispatch_table,
-        types.CodeType: with_file_name,
-    }
-    members["reducer_override"] = with_its_module
+    members.update(dispatch_table=table, reducer_override=with_its_module)
     pickler = type("Pickler", (cloudpickle.Pickler,), members)
     buffer = io.BytesIO()
     pickler(buffer, messages.PICKLE, buffer_callback).dump(obj)
@@ -77,18 +74,8 @@ def _with_its_module(fn: types.FunctionType, reduced: tuple[Any, ...]) -> tuple[
         name = ""  # the other end cannot import it
     if name and slots["__globals__"]:
         code, _, *others = args
-        args = (code, _GlobalsOf(name), *others)
+        args = (code, module_aliases.Made(vars, module_aliases.imported(name)), *others)
         # Names of pytest's rewriting, in case the peer's module is not rewritten.
         used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}
         slots = {**slots, "__globals__": used, "_cloudpickle_submodules": []}
     return (make, args, (state, slots), *rest)
-
-
-class _GlobalsOf:
-    """Stands for the globals of a module in a pickle."""
-
-    def __init__(self, module: str) -> None:
-        self._module = module
-
-    def __reduce__(self) -> Any:
-        return vars, (module_aliases.Imported(self._module),)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import reprlib
 import sys
 from itertools import islice
-from operator import itemgetter
 from types import CodeType, FrameType, TracebackType
 from typing import Any, Callable
+
+from .refusals import safe_repr
 
 #: The import system, whose frames Python leaves out of tracebacks as well.
 _IMPORTING = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
@@ -76,12 +77,10 @@ class FrameCollector:
             has_some = code.co_nlocals or code.co_cellvars or code.co_freevars
             return None if has_some or code.co_name == "<module>" else {}
         # pytest hides names with @, those of its rewritten assertions.
-        values = {
-            k: v for k, v in sorted(frame.f_locals.items(), key=itemgetter(0)) if k[:1] != "@"
-        }
-        values.pop("__builtins__", None)
+        values = dict(frame.f_locals)
+        names = [name for name in sorted(values) if name[:1] != "@" and name != "__builtins__"]
         texts = {}
-        for name in islice(values, _VARIABLES):
+        for name in names[:_VARIABLES]:
             texts[name] = _safely(self._shown, values[name])[: self._characters] or "..."
             self._characters = max(0, self._characters - len(texts[name]))
         return texts
@@ -168,8 +167,5 @@ def _safely(shown: Callable[[Any], str], value: Any) -> str:
     try:
         return shown(value)
     except Exception as exc:
-        try:
-            why = repr(exc)
-        except Exception:
-            why = type(exc).__name__
-        return "<[%s raised in repr()] %s object at 0x%x>" % (why, type(value).__name__, id(value))
+        text = "<[%s raised in repr()] %s object at 0x%x>"
+        return text % (safe_repr(exc), type(value).__name__, id(value))

@@ -12,11 +12,10 @@ import operator
 import os
 import sys
 import types
-from typing import Any, Tuple
+from typing import Any, Callable, Tuple
 
 #: Stands between a module's own name and a number, in a second name.
 MARK = "@"
-
 
 #: Device and inode, which differ for a file of the same name on another machine.
 Place = Tuple[int, int]
@@ -44,7 +43,7 @@ def reference(obj: Any) -> Any:
             for part in obj.__qualname__.split("."):
                 found = getattr(found, part, None)
             if found is obj:
-                return operator.attrgetter(obj.__qualname__), (Imported(name),)
+                return operator.attrgetter(obj.__qualname__), (imported(name),)
     return NotImplemented
 
 
@@ -58,11 +57,8 @@ def with_globals(fn: types.FunctionType) -> str:
 
 def _named_like(name: Any) -> list[tuple[str, types.ModuleType]]:
     start = "%s%s" % (name, MARK)
-    return [(name, module) for name, module in _loaded() if name.startswith(start)]
-
-
-def _loaded() -> list[tuple[str, types.ModuleType]]:
-    return _second_names(len(sys.modules), next(reversed(sys.modules)))
+    loaded = _second_names(len(sys.modules), next(reversed(sys.modules)))
+    return [(name, module) for name, module in loaded if name.startswith(start)]
 
 
 @functools.lru_cache(maxsize=1)  # asked for every object that is refused
@@ -70,13 +66,18 @@ def _second_names(*_state: object) -> list[tuple[str, types.ModuleType]]:
     return [(name, module) for name, module in list(sys.modules.items()) if MARK in name]
 
 
-class Imported:
-    """Stands for a module in a pickle."""
+class Made:
+    """Stands in a pickle for what a function makes of its argument at the other end."""
 
-    def __init__(self, module: str) -> None:
-        self._module = module
+    def __init__(self, function: Callable[[Any], Any], argument: Any) -> None:
+        self._reduced = function, (argument,)
 
     def __reduce__(self) -> Any:
-        import importlib  # not at the top: few peers need it
+        return self._reduced
 
-        return importlib.import_module, (self._module,)
+
+def imported(module: str) -> Made:
+    """Return what stands for a module in a pickle."""
+    import importlib  # not at the top: few peers need it
+
+    return Made(importlib.import_module, module)

@@ -19,6 +19,11 @@ READ_SIZE = 1 << 16
 #: Read along with the end of a big part: the bytes behind it and the next header.
 _SPARE = 1 << 12
 _NO_ROOM = memoryview(b"")
+#: What becomes of the room for a segment; a memoryview, where this says nothing.
+_FINISH: dict[int, Any] = {
+    messages.AS_BYTES: io.BytesIO.getvalue,
+    messages.AS_BYTEARRAY: lambda room: room,
+}
 
 
 class FrameReceiver:
@@ -182,7 +187,7 @@ class Incoming:
 
     def __init__(self, table: bytes) -> None:
         self._rooms: list[tuple[int, Any, int]] = []
-        for kind, size in messages.split_table(table):
+        for kind, size in messages.SEGMENT.iter_unpack(table):
             # `BytesIO` hands over its bytes without a copy. A bytearray grows piece by piece: zeros
             # for all of it would delay everything else.
             room = io.BytesIO(bytes(size)) if kind == messages.AS_BYTES else bytearray()
@@ -211,12 +216,6 @@ class Incoming:
 
     def payload(self) -> Payload:
         """Return the message, when it is complete."""
-        made = [(kind, _made(kind, room)) for kind, room, _ in self._rooms]
+        made = [(kind, _FINISH.get(kind, memoryview)(room)) for kind, room, _ in self._rooms]
         data: bytes = made[0][1]
         return MultipartMessage(data, made[1:]) if len(made) > 1 else data
-
-
-def _made(kind: int, room: Any) -> Any:
-    if kind == messages.AS_BYTES:
-        return room.getvalue()
-    return room if kind == messages.AS_BYTEARRAY else memoryview(room)

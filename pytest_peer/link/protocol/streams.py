@@ -76,9 +76,7 @@ class PipeStream:
     def write_parts(self, parts: list[Buffer]) -> None:
         """Write several buffers one after the other, and wait until they are written."""
         with self._writing:
-            if self._closing:
-                raise BrokenPipeError("the link is closed")
-            if not self._widened:
+            if not self._widened and not self._closing:
                 self._widen()
             self._write_all(parts)
 
