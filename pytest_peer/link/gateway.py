@@ -1,9 +1,9 @@
 """The only module that imports execnet: a gateway over our own descriptors, with one channel.
 
 It uses these undocumented parts of execnet (hence ``<3``): ``Gateway(io, spec)``, the io protocol,
-``_initreceive``, ``Message(code, id, data).received(gateway)`` and
-``_channelfactory._finished_receiving()``; `framing` knows the form of its messages. There is no
-group: a group ends gateways at exit in its own ways, and we manage the processes.
+``_initreceive`` and ``_channelfactory._finished_receiving()``; `framing` knows the form of its
+messages. There is no group: a group ends gateways at exit in its own ways, and we manage the
+processes.
 """
 
 import threading
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from execnet.gateway import Gateway
-from execnet.gateway_base import GatewayReceivedTerminate, Message, get_execmodel
+from execnet.gateway_base import get_execmodel
 from execnet.xspec import XSpec
 
 from ..core.unraisable import run_all
@@ -20,8 +20,6 @@ from .protocol.receiver import FrameReceiver
 from .protocol.sender import MessageSender
 from .protocol.streams import PipeStream, stream_over
 from .reader import Reader
-
-_END = object()
 
 
 class _Gateway(Gateway):
@@ -63,20 +61,14 @@ class Link:
             self.stream.close_read()
             self.stream.close_write()
             raise
-        # The other end closes the channel only by an error of its own.
-        self._channel.setcallback(lambda item: on_end() if item is _END else None, endmarker=_END)
-        receiver = FrameReceiver(read_fd, self._channel.id, on_message, self._frame, drain)
+        close_channel = self._gateway._channelfactory._finished_receiving
+        # The agent sends nothing that execnet would have to handle.
+        receiver = FrameReceiver(read_fd, self._channel.id, on_message, lambda *_: None, drain)
         #: Not yet started.
         self.reader: Reader = Reader(
-            read_fd, receiver, outputs, self._gateway._channelfactory._finished_receiving
+            read_fd, receiver, outputs, lambda: run_all(close_channel, on_end)
         )
         self.sender: MessageSender = MessageSender(self.stream, self._channel.id)
-
-    def _frame(self, code: int, channel: int, data: bytes) -> None:
-        try:
-            Message(code, channel, data).received(self._gateway)
-        except GatewayReceivedTerminate as exc:
-            raise EOFError from exc
 
     def close(self) -> None:
         """Close both descriptors after the end of the peer; may wait a moment for the reader."""

@@ -24,32 +24,27 @@ def issue(payloads: Sequence[Payload], peer: str) -> Warning | None:
         described = decode(payload, "a warning")
         message = rebuilt_warning(described)
         files = tracebacks.sources.add(described["sources"], peer)
+        filename = files.get(described["file"], described["file"])
+        if described["of caller"]:
+            frame = _caller()
+            names = frame.f_globals
+            registry = names.setdefault("__warningregistry__", {})
+            place = frame.f_code.co_filename, frame.f_lineno, names.get("__name__", "<string>")
+        else:
+            registry = _registries.setdefault(filename, {})
+            place = filename, described["line"], described["module"]
         try:
-            _issue_one(message, described, files)
+            warnings.warn_explicit(message, type(message), *place, registry)
         except Warning as exc:
             if exc is not message:
                 raise
             if described["final"]:
                 # Python ignores what a finalizer raises, so it does not end the call; show it.
-                place = files.get(described["file"], described["file"]), described["line"]
-                warnings.showwarning(message, type(message), *place)
+                warnings.showwarning(message, type(message), filename, described["line"])
                 continue
             message.add_note(f"warned of in {peer}")
             return message.with_traceback(tracebacks.build(described["frames"], files))
     return None
-
-
-def _issue_one(message: Warning, described: dict[str, Any], files: dict[str, str]) -> None:
-    if described["of caller"]:
-        frame = _caller()
-        names = frame.f_globals
-        registry = names.setdefault("__warningregistry__", {})
-        place = frame.f_code.co_filename, frame.f_lineno, names.get("__name__", "<string>")
-    else:
-        filename = files.get(described["file"], described["file"])
-        registry = _registries.setdefault(filename, {})
-        place = filename, described["line"], described["module"]
-    warnings.warn_explicit(message, type(message), *place, registry)
 
 
 def _caller() -> FrameType:

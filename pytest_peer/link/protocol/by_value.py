@@ -30,13 +30,10 @@ def cloudpickle_if_installed() -> tuple[Any, str]:
 def dumps(
     obj: Any,
     cloudpickle: Any,
-    buffer_callback: Callable[[Any], object] | None = None,
-    **members: Any,
+    buffer_callback: Callable[[Any], bool],
+    persistent_id: Callable[[Any], Any],
 ) -> bytes:
-    """Pickle `obj`.
-
-    :param members: further members of the pickler's class.
-    """
+    """Pickle `obj`, with what belongs to pickle's picklers."""
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
 
     def with_file_name(code: types.CodeType) -> tuple[Any, ...]:
@@ -54,8 +51,12 @@ def dumps(
         return reduced
 
     table = {**cloudpickle.Pickler.dispatch_table, types.CodeType: with_file_name}
+    members = {
+        "dispatch_table": table,
+        "reducer_override": with_its_module,
+        "persistent_id": staticmethod(persistent_id),
+    }
     # In the class: the C pickler looks there when it is made.
-    members.update(dispatch_table=table, reducer_override=with_its_module)
     pickler = type("Pickler", (cloudpickle.Pickler,), members)
     buffer = io.BytesIO()
     pickler(buffer, messages.PICKLE, buffer_callback).dump(obj)

@@ -154,9 +154,7 @@ class _Pickling:
 
     def dump_by_value(self, obj: Any, cloudpickle: Any) -> bytes:
         self._begin()
-        return by_value.dumps(
-            obj, cloudpickle, self.buffer, persistent_id=staticmethod(self.persistent_id)
-        )
+        return by_value.dumps(obj, cloudpickle, self.buffer, self.persistent_id)
 
     def persistent_id(self, obj: Any) -> Any:
         """Return what to write instead of an object, or ``None``; pickle asks for every object."""

@@ -10,7 +10,7 @@ import _thread
 import select
 import threading
 from collections import deque
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from . import framing, messages
 from .messages import MultipartMessage, Payload
@@ -22,6 +22,7 @@ CHUNK = 1 << 20
 SMALL = select.PIPE_BUF - 96
 
 Part = Any  # bytes, or a memoryview of them
+Hook = Optional[Callable[[], object]]
 
 
 class Transmission:
@@ -31,12 +32,7 @@ class Transmission:
     """
 
     def __init__(
-        self,
-        kind: int,
-        ident: int,
-        payload: Payload,
-        in_order: bool,
-        on_copied: Callable[[], object] | None,
+        self, kind: int, ident: int, payload: Payload, in_order: bool, on_copied: Hook
     ) -> None:
         self.kind = kind
         self.ident = ident
@@ -108,7 +104,7 @@ class MessageSender:
         ident: int,
         payload: Payload,
         in_order: bool = False,
-        on_copied: Callable[[], object] | None = None,
+        on_copied: Hook = None,
     ) -> None:
         """Send a message; may return before it has gone.
 
