@@ -29,6 +29,9 @@ class RpcClient:
     it has interrupted. A thread that adds a call looks afterwards whether the peer has booted or
     ended; the thread that reports this looks afterwards for calls. So one of them finds the call.
 
+    All that sends raises `PeerDown` when the peer has ended, and `EncodeError` for what cannot be
+    sent.
+
     :param whom: returns the peer's name, for messages.
     :param mailboxes: for messages of the peer.
     :param stacks: returns where the peer's threads are, for a call that times out; never raises.
@@ -85,8 +88,6 @@ class RpcClient:
 
         :param timeout: seconds, ``None`` for no limit.
         :raises CallTimeout: no reply in time; a late reply is dropped.
-        :raises PeerDown: the peer has ended.
-        :raises EncodeError: the call or its result cannot be sent.
         """
         left = timeout
         try:
@@ -110,11 +111,8 @@ class RpcClient:
             del exc  # a cycle through this frame would keep the test's local variables alive
 
     def submit(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PeerFuture:
-        """Call `fn` without waiting; an `EncodeError` is the future's exception.
-
-        :raises PeerDown: the peer has ended.
-        """
-        future = PeerFuture(partial(outcome, self._whom), self._make_timeout_error)
+        """Call `fn` without waiting; an `EncodeError` is the future's exception."""
+        future = PeerFuture(self._whom, self._make_timeout_error)
         ident = future.ident = self._number()
 
         def send() -> None:
@@ -152,21 +150,13 @@ class RpcClient:
                 future.set_exception(exc)
 
     def cast(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Call `fn` in the peer without a reply.
-
-        :raises EncodeError: it cannot be sent.
-        :raises PeerDown: the peer has ended.
-        """
+        """Call `fn` in the peer without a reply; waits for the boot."""
         self._wait_open(None)
         call = snapshot(encode_call(fn, args, kwargs, self._by_value))
         self._enqueue(messages.CAST, self._number(), call, True)
 
     def send(self, mailbox: str, message: object) -> None:
-        """Put `message` into a mailbox of the peer.
-
-        :raises EncodeError: it cannot be sent.
-        :raises PeerDown: the peer has ended.
-        """
+        """Put `message` into a mailbox of the peer; waits for the boot."""
         self._wait_open(None)
         payload = with_mailbox(mailbox, encode(message, self._by_value, "the message"))
         self._enqueue(messages.MESSAGE, self._number(), payload, True)
@@ -175,7 +165,6 @@ class RpcClient:
         """Return every thread's Python stack, as the peer formats it.
 
         :raises TimeoutError: no reply in so many seconds, or the peer boots.
-        :raises PeerDown: the peer has ended.
         """
         (_, text), _ = self._ask(messages.STACKS, b"", seconds)
         assert isinstance(text, bytes)

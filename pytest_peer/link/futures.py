@@ -101,14 +101,12 @@ class PeerFuture(Future[Any]):
     The thread that asks for it decodes it: unpickling imports modules and runs their code, and the
     thread that reads the link must not wait for that.
 
-    :param decode: makes the outcome of a reply's kind and payload and the call's warnings.
+    :param whom: returns the peer's name, for messages.
     :param make_timeout_error: makes the exception for a limit, in seconds, that has passed; may take long.
     """
 
     def __init__(
-        self,
-        decode: Callable[[int, Payload, list[Payload] | None], Outcome],
-        make_timeout_error: Callable[[float], CallTimeout],
+        self, whom: Callable[[], str], make_timeout_error: Callable[[float], CallTimeout]
     ) -> None:
         super().__init__()
         # An interrupted `result` leaves the condition of `threading` locked, and the reader hangs.
@@ -121,7 +119,7 @@ class PeerFuture(Future[Any]):
         self.ident: int = 0
         #: Warnings of the call, still encoded; the first thread that asks for the outcome issues them.
         self.warnings: list[Payload] | None = None
-        self._decode = decode
+        self._whom = whom
         self._make_timeout_error = make_timeout_error
         self._decoding = threading.RLock()
         self._outcome: Outcome | None = None
@@ -185,7 +183,7 @@ class PeerFuture(Future[Any]):
                         self._outcome = None, failed
                     else:
                         kind, payload = super().result(0)
-                        self._outcome = self._decode(kind, payload, self.warnings)
+                        self._outcome = outcome(self._whom, kind, payload, self.warnings)
                     exc = self._outcome[1]
                     self._remote_traceback = exc.__traceback__ if exc is not None else None
         return self._outcome

@@ -165,13 +165,8 @@ class Reader:
 
     def _ready(self) -> None:
         lock: ReadLock = deque()
-        if transfer(self._free, lock):
-            try:
-                self._advance(lock)
-            finally:
-                transfer(lock, self._free)
-
-    def _advance(self, lock: ReadLock) -> None:
+        if not transfer(self._free, lock):
+            return
         try:
             self._receiver.take()
             for _ in range(_AT_ONCE):
@@ -184,6 +179,8 @@ class Reader:
         except Exception as exc:  # a fault of ours must not leave callers waiting
             self._end(lock)
             report_unraisable(exc)
+        finally:
+            transfer(lock, self._free)
 
     def _end(self, lock: ReadLock) -> None:
         self._ended = True

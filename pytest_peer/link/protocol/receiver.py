@@ -67,15 +67,10 @@ class FrameReceiver:
         """Return kind and payload if `data` is the reply with that id and nothing else."""
         if len(data) <= framing.ITEM.size:
             return None
-        code, channel, size, _, _, kind, flag, found = framing.ITEM.unpack_from(data)
-        if (
-            found == ident
-            and flag == messages.WHOLE
-            and kind in messages.REPLY_KINDS
-            and code == framing.CHANNEL_DATA
-            and channel == self._channel
-            and size + framing.FRAME.size == len(data)
-        ):
+        *_, kind, _, _ = framing.ITEM.unpack_from(data)
+        size = len(data) - framing.ITEM.size - len(framing.STOP)
+        head = framing.head(self._channel, kind, messages.WHOLE, ident, size)
+        if kind in messages.REPLY_KINDS and data.startswith(head):
             return kind, data[framing.ITEM.size : -1]
         return None
 
@@ -138,14 +133,14 @@ class FrameReceiver:
                 *_, kind, flag, ident = framing.ITEM.unpack_from(data, at)
                 start = at + framing.ITEM.size
                 if flag == messages.PART:
-                    room = self._incoming[kind, ident].place(end - 1 - start)
-                    self._expect(room, 1, partial(self._complete, kind, ident))
+                    self._room = self._incoming[kind, ident].place(end - 1 - start)
+                    self._skip, self._then = 1, partial(self._complete, kind, ident)
                     data = self._fill(data[start:])
                     at, size = 0, len(data)
                     continue
             if end > size:
-                whole = memoryview(bytearray(end - at))
-                self._expect(whole, 0, partial(self._parse, whole))
+                self._room = whole = memoryview(bytearray(end - at))
+                self._skip, self._then = 0, partial(self._parse, whole)
                 self._fill(data[at:])
                 return
             if not ours:
@@ -157,9 +152,6 @@ class FrameReceiver:
                 self._on_message(kind, ident, bytes(data[start : end - 1]))
             at = end
         self._tail = data[at:]
-
-    def _expect(self, room: memoryview, skip: int, then: Callable[[], object]) -> None:
-        self._room, self._skip, self._then = room, skip, then
 
     def _fill(self, data: bytes) -> bytes:
         """Copy the beginning of `data` to its room, and return the rest."""

@@ -37,33 +37,31 @@ class Transmission:
         self.kind = kind
         self.ident = ident
         self.in_order = in_order
-        self.done: bool = False
         self._on_copied = on_copied
-        # Flag and part of the coming items, and whether later code may change the part.
-        self._left: deque[tuple[int, Part, bool]] = deque()
+        #: Flag and part of the coming items, and whether later code may change the part.
+        self.left: deque[tuple[int, Part, bool]] = deque()
         if not isinstance(payload, MultipartMessage):
             if len(payload) <= CHUNK:
-                self._left.append((messages.WHOLE, payload, False))
+                self.left.append((messages.WHOLE, payload, False))
                 return
             payload = MultipartMessage(payload, [])
         segments = [(messages.AS_BYTES, payload.data), *payload.segments]
         table = messages.table([(kind, len(buffer)) for kind, buffer in segments])
-        self._left.append((messages.TABLE, table, False))
+        self.left.append((messages.TABLE, table, False))
         for _, buffer in segments:
             if len(buffer):
                 changeable = type(buffer) is not bytes
-                self._left.append((messages.PART, memoryview(buffer), changeable))
+                self.left.append((messages.PART, memoryview(buffer), changeable))
 
     def next_item(self) -> tuple[int, Part]:
         """Return flag and part of the next item."""
-        flag, part, changeable = self._left.popleft()
+        flag, part, changeable = self.left.popleft()
         if flag == messages.PART and len(part) > CHUNK:
-            self._left.appendleft((flag, part[CHUNK:], changeable))
+            self.left.appendleft((flag, part[CHUNK:], changeable))
             part = part[:CHUNK]
         if changeable:  # the receiver gets the bytes of now; a copy of this size stays in the cache
             part = bytes(part)
-        self.done = not self._left
-        if self.done:
+        if not self.left:
             self.release()
         return flag, part
 
@@ -75,9 +73,9 @@ class Transmission:
 
     def snapshot(self) -> None:
         """Copy the rest of the buffers, which may change from now on."""
-        self._left = deque(
+        self.left = deque(
             (flag, memoryview(bytes(part)) if changeable else part, False)
-            for flag, part, changeable in self._left
+            for flag, part, changeable in self.left
         )
 
 
@@ -175,7 +173,7 @@ class MessageSender:
                     each.release()
                 continue
             with self._lock:
-                if not transmission.done:
+                if transmission.left:
                     self._turns.rotate(-1)
                     continue
                 self._turns.popleft()
