@@ -173,7 +173,6 @@ class RpcClient:
     def _ask(
         self, kind: int, payload: Payload, timeout: float | None
     ) -> tuple[Reply, list[Payload] | None]:
-        """Send a message, wait for the reply, and return it with the warnings of the call."""
         waiter = ReplyWaiter()
         ident = self._number()  # before `_expect`: an interrupt leaves nothing there
         try:

@@ -1,9 +1,12 @@
-"""The outcome of a call: made from its reply, for one caller that waits, and as a future."""
+"""The outcome of a call, with its warnings: for one caller that waits, and as a future."""
 
 import contextlib
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from types import FrameType
 from typing import Any
 
 from ..core.clock import monotonic
@@ -11,19 +14,22 @@ from ..core.errors import CallTimeout
 from ..core.sync import Condition, Event
 from ..core.timeouts import seconds
 from ..core.worker import callbacks
-from .pickling import decode, rebuilt
+from . import tracebacks
+from .origin_modules import OURS
+from .pickling import decode, rebuilt, rebuilt_warning
 from .protocol import messages
 from .protocol.messages import Payload
-from .relayed_warnings import issue
 
 #: A value, or an exception that was raised in the peer.
 Outcome = tuple[Any, BaseException | None]
 #: Kind and payload of a message that replies to a call.
 Reply = tuple[int, Payload]
+#: For each file of a peer the dict that Python keeps in a module, to show a warning once.
+_registries: dict[str, dict[Any, Any]] = {}
 
 
 def outcome(
-    whom: Callable[[], str], kind: int, payload: Payload, warnings: Sequence[Payload] | None
+    whom: Callable[[], str], kind: int, payload: Payload, warned: Sequence[Payload] | None
 ) -> Outcome:
     """Issue the warnings, and return the value or the exception.
 
@@ -32,10 +38,10 @@ def outcome(
 
     :param whom: returns the peer's name, for messages.
     :param kind: of the reply, whose payload this is.
-    :param warnings: of the call, still encoded.
+    :param warned: the warnings of the call, still encoded.
     """
     try:
-        error = None if warnings is None else issue(warnings, whom())
+        error = None if warned is None else _issue(warned, whom())
         if kind == messages.RESULT:
             return (None, error) if error is not None else (decode(payload), None)
         raised = rebuilt(decode(payload), whom())
@@ -46,6 +52,43 @@ def outcome(
         return None, raised
     error.__context__ = raised
     return None, error
+
+
+def _issue(payloads: Sequence[Payload], peer: str) -> Warning | None:
+    """Issue warnings by the test's filters; return the first that these turn into an error."""
+    for payload in payloads:
+        described = decode(payload, "a warning")
+        message = rebuilt_warning(described)
+        files = tracebacks.sources.add(described["sources"], peer)
+        filename = files.get(described["file"], described["file"])
+        if described["of caller"]:
+            frame = _caller()
+            names = frame.f_globals
+            registry = names.setdefault("__warningregistry__", {})
+            place = frame.f_code.co_filename, frame.f_lineno, names.get("__name__", "<string>")
+        else:
+            registry = _registries.setdefault(filename, {})
+            place = filename, described["line"], described["module"]
+        try:
+            warnings.warn_explicit(message, type(message), *place, registry)
+        except Warning as exc:
+            if exc is not message:
+                raise
+            if described["final"]:
+                # Python ignores what a finalizer raises, so it does not end the call; show it.
+                warnings.showwarning(message, type(message), filename, described["line"])
+                continue
+            message.add_note(f"warned of in {peer}")
+            return message.with_traceback(tracebacks.build(described["frames"], files))
+    return None
+
+
+def _caller() -> FrameType:
+    """Return the frame of the test that asks for the outcome."""
+    frame = sys._getframe(1)
+    while (frame.f_globals.get("__name__") or "").partition(".")[0] == OURS and frame.f_back:
+        frame = frame.f_back
+    return frame
 
 
 class ReplyWaiter:

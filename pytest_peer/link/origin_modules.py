@@ -122,11 +122,9 @@ class OriginModules:
         """Return whether an import by the path gives the same module in the peer."""
         if self._path is None:
             return False
-        parent, _, _ = name.rpartition(".")
-        path: list[str] | None = list(self._path)
-        if parent:
-            path = _package_path(sys.modules[parent]) if parent in sys.modules else []
+        parent = name.rpartition(".")[0]
         try:
+            path = _package_path(sys.modules[parent]) if parent else list(self._path)
             spec = PathFinder.find_spec(name, path)
         except Exception:
             return False

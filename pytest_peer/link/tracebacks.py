@@ -41,9 +41,7 @@ def build(frames: Sequence[dict[str, Any]], files: Mapping[str, str]) -> Traceba
 
 
 def _step(frame: dict[str, Any], filename: str) -> TracebackType:
-    line, first = frame["line"], min(frame["first"], frame["line"])
-    end, column, end_column = frame["place"] or (line, -1, -1)
-    code = _code(filename, frame["name"], first, line, max(end, line), column, end_column)
+    code = _code(filename, frame["name"], frame["first"], frame["line"], frame["place"])
     names = {"__name__": frame["module"], "__file__": filename, _STOP: _Stop()}
     if frame["hidden"] or str(frame["module"]).startswith("pytest_peer."):
         names["__tracebackhide__"] = True
@@ -61,17 +59,17 @@ def _step(frame: dict[str, Any], filename: str) -> TracebackType:
 
 
 @functools.lru_cache(maxsize=256)  # also because pytest finds recursions by equal code
-def _code(
-    filename: str, name: str, first: int, line: int, end: int, column: int, end_column: int
-) -> CodeType:
+def _code(filename: str, name: str, first: int, line: int, place: Any) -> CodeType:
     """Compile code that raises at this place; `first` is the function's first line."""
-    place = {
+    first = min(first, line)
+    end, column, end_column = place or (line, -1, -1)
+    where = {
         "lineno": line - first + 1,
-        "end_lineno": (end if column >= 0 else line) - first + 1,
+        "end_lineno": max(end, line) - first + 1,
         "col_offset": column,
         "end_col_offset": end_column,
     }
-    statement = ast.Raise(exc=ast.Name(_STOP, ast.Load(), **place), cause=None, **place)
+    statement = ast.Raise(exc=ast.Name(_STOP, ast.Load(), **where), cause=None, **where)
     code = compile(ast.Module([statement], []), filename, "exec")
     return code.replace(co_name=name, co_firstlineno=first)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import types
-from typing import Any, Callable
+from typing import Any
 
 from . import messages, module_aliases
 
@@ -27,12 +27,7 @@ def cloudpickle_if_installed() -> tuple[Any, str]:
     return cloudpickle, ""
 
 
-def dumps(
-    obj: Any,
-    cloudpickle: Any,
-    buffer_callback: Callable[[Any], bool],
-    persistent_id: Callable[[Any], Any],
-) -> bytes:
+def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) -> bytes:
     """Pickle `obj`, with what belongs to pickle's picklers."""
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
 

@@ -203,11 +203,9 @@ class Incoming:
         return view[start:end]
 
     def complete(self) -> bool:
-        """Return whether all parts have their place."""
         return not self._to_fill
 
     def payload(self) -> Payload:
-        """Return the message, when it is complete."""
         made = [(kind, _FINISH.get(kind, memoryview)(room)) for kind, room, _ in self._rooms]
         data: bytes = made[0][1]
         return MultipartMessage(data, made[1:]) if len(made) > 1 else data

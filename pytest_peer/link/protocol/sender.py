@@ -54,7 +54,6 @@ class Transmission:
                 self.left.append((messages.PART, memoryview(buffer), changeable))
 
     def next_item(self) -> tuple[int, Part]:
-        """Return flag and part of the next item."""
         flag, part, changeable = self.left.popleft()
         if flag == messages.PART and len(part) > CHUNK:
             self.left.appendleft((flag, part[CHUNK:], changeable))
@@ -66,7 +65,6 @@ class Transmission:
         return flag, part
 
     def release(self) -> None:
-        """Call `on_copied`, once."""
         on_copied, self._on_copied = self._on_copied, None
         if on_copied is not None:
             on_copied()

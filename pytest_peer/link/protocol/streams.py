@@ -22,7 +22,6 @@ _WIDE = 1 << 20
 #: after so many, and so often. A stopped program does not matter; a machine that has vanished is
 #: noticed after half a minute.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
-
 #: A reader of a socket notices within this time that its descriptor was closed.
 _READ_SECONDS = 1
 
@@ -30,7 +29,6 @@ Buffer = Union[bytes, memoryview]
 
 
 def stream_over(read_fd: int, write_fd: int) -> PipeStream:
-    """Return the stream for such descriptors."""
     kind = SocketStream if stat.S_ISSOCK(os.fstat(write_fd).st_mode) else PipeStream
     return kind(read_fd, write_fd)
 
@@ -58,17 +56,14 @@ class PipeStream:
         os.set_blocking(self._write_fd, False)
 
     def write(self, data: bytes) -> None:
-        """Write `data`.
+        """Write at most PIPE_BUF bytes.
 
-        :raises BlockingIOError: it is short, and there is no room for it now.
+        :raises BlockingIOError: there is no room for them now.
         """
         with self._writing:
             if self._closing:
                 raise BrokenPipeError("the link is closed")
-            if len(data) <= select.PIPE_BUF:
-                self._write_short(data)
-            else:
-                self._write_all([data])
+            self._write_short(data)
 
     def _write_short(self, data: bytes) -> None:
         os.write(self._write_fd, data)
