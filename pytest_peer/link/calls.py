@@ -162,10 +162,7 @@ class RpcClient:
         self._enqueue(messages.MESSAGE, self._number(), payload, True)
 
     def ask_stacks(self, seconds: float) -> str:
-        """Return every thread's Python stack, as the peer formats it.
-
-        :raises TimeoutError: no reply in so many seconds, or the peer boots.
-        """
+        """Return all threads' stacks; raise TimeoutError after so many seconds, or in the boot."""
         (_, text), _ = self._ask(messages.STACKS, b"", seconds)
         assert isinstance(text, bytes)
         return text.decode("utf-8", "backslashreplace")

@@ -126,10 +126,7 @@ class ReplyWaiter:
         return self.settled or self._arrived.acquire(timeout=min(timeout, threading.TIMEOUT_MAX))
 
     def wait(self, timeout: float) -> Reply:
-        """Wait for the reply.
-
-        :raises TimeoutError: it did not come in time.
-        """
+        """Wait for the reply; raise TimeoutError if it does not come in time."""
         if not self.pause(timeout) and not self.settled:
             raise TimeoutError
         if self._error is not None:
@@ -247,10 +244,7 @@ class PeerFuture(Future[Any]):
 
 
 def results(futures: Sequence[PeerFuture], timeout: float | None) -> Iterator[Any]:
-    """Yield the results in order, as ``Executor.map`` does.
-
-    :param timeout: for all of them together.
-    """
+    """Yield the results in order, as ``Executor.map`` does; the limit is for all together."""
     deadline = None if timeout is None else monotonic() + timeout
     try:
         for future in futures:

@@ -78,10 +78,7 @@ def _here(prefix: str, library: str, place: Place | None) -> bool:
 
 
 def parse_hello(line: bytes) -> Interpreter:
-    """Parse the first line that the agent writes.
-
-    :raises Unusable: the line is not the agent's, or its Python is too old.
-    """
+    """Parse the agent's first line; `Unusable` if it is not the agent's, or its Python too old."""
     try:
         interpreter = Interpreter(**_parsed(line.decode("ascii")))
     except (ValueError, SyntaxError, TypeError) as exc:

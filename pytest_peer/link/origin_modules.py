@@ -86,9 +86,7 @@ class OriginModules:
         self._ever |= news.keys()
         if news or gone:
             self._table = {k: v for k, v in self._table.items() if k not in gone} | news
-        self._seen.update(searched)
-        for name in gone:
-            self._seen.pop(name, None)
+        self._seen = {k: v for k, v in (self._seen | searched).items() if k in modules}
         self._loaded = loaded
 
     def _entry(self, name: str, module: ModuleType, file: str | None) -> Entry | None:

@@ -55,10 +55,7 @@ def encode_call(
 
 
 def decode(payload: Payload, what: str = "the result") -> Any:
-    """Unpickle what a peer sent.
-
-    :raises DecodeError: it cannot be rebuilt here; ``__cause__`` says why.
-    """
+    """Unpickle what a peer sent; raise `DecodeError` from the cause if that fails."""
     try:
         return codec.loads(payload)
     except (Exception, SystemExit) as exc:  # but not Ctrl-C

@@ -72,10 +72,7 @@ class RequestHandler:
 
 
 def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
-    """Find a module that the peer has not found.
-
-    :param sees: whether the peer can see our environment; then it lacks what is in it on purpose.
-    """
+    """Find a module; a peer that `sees` our environment lacks what is in it on purpose."""
     top, found = name.partition(".")[0], _found(name)
     if found is None or top == OURS:  # of ours it has stubs
         return None

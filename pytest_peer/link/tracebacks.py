@@ -29,10 +29,7 @@ class _Local(str):
 
 
 def build(frames: Sequence[dict[str, Any]], files: Mapping[str, str]) -> TracebackType | None:
-    """Build a traceback from frames that `FrameCollector` has described.
-
-    :param files: the names of files here, where they differ; see `Sources.add`.
-    """
+    """Build a traceback from what `FrameCollector` made; `files` is what `Sources.add` returned."""
     following: TracebackType | None = None
     for frame in reversed(frames):
         step = _step(frame, files.get(frame["file"], frame["file"]))

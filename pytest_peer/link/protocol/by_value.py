@@ -65,7 +65,9 @@ def _with_its_module(fn: types.FunctionType, reduced: tuple[Any, ...]) -> tuple[
     module = sys.modules.get(name) if name and name != "__main__" else None
     found = getattr(module, "__dict__", None)
     if found is not fn.__globals__:
-        name = module_aliases.with_globals(fn)
+        namesakes = module_aliases.named_like(name)
+        names = [n for n, each in namesakes if getattr(each, "__dict__", None) is fn.__globals__]
+        name = names[0] if names else ""
     elif not (found.get("__spec__") or found.get("__file__")):
         name = ""  # the other end cannot import it
     if name and slots["__globals__"]:

@@ -209,10 +209,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def resolved(name: str) -> Any:
-    """Return the object that ``"module:qualname"`` names.
-
-    :raises ValueError: `name` is not of that form.
-    """
+    """Return the object that ``"module:qualname"`` names; another form is a ValueError."""
     module, colon, path = name.partition(":")
     if not (module and colon and path):
         raise ValueError("expected 'module:qualname', got %r" % (name,))

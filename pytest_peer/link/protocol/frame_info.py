@@ -108,10 +108,7 @@ class FrameCollector:
 
 
 def _end(lines: list[str], line: int, base: int) -> int:
-    """Return the number after the last line of a block.
-
-    The other lines of the block are indented more, or close a bracket.
-    """
+    """Return the number after a block, whose lines are indented more or close a bracket."""
     last = min(line + _BEHIND, len(lines))
     for number in range(line + 1, last + 1):
         text = lines[number - 1]

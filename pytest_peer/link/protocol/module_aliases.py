@@ -38,7 +38,7 @@ def own_name(name: str) -> str:
 def reference(obj: Any) -> Any:
     """Refer to a function or class of such a module; for a pickler's `reducer_override`."""
     if isinstance(obj, (type, types.FunctionType)):
-        for name, module in _named_like(getattr(obj, "__module__", None)):
+        for name, module in named_like(getattr(obj, "__module__", None)):
             found: Any = module
             for part in obj.__qualname__.split("."):
                 found = getattr(found, part, None)
@@ -47,15 +47,8 @@ def reference(obj: Any) -> Any:
     return NotImplemented
 
 
-def with_globals(fn: types.FunctionType) -> str:
-    """Return the second name of the module whose globals the function uses, or an empty string."""
-    for name, module in _named_like(getattr(fn, "__module__", None)):
-        if getattr(module, "__dict__", None) is fn.__globals__:
-            return name
-    return ""
-
-
-def _named_like(name: Any) -> list[tuple[str, types.ModuleType]]:
+def named_like(name: Any) -> list[tuple[str, types.ModuleType]]:
+    """Return the modules, by their second names, whose own name this is."""
     start = "%s%s" % (name, MARK)
     loaded = _second_names(len(sys.modules), next(reversed(sys.modules)))
     return [(name, module) for name, module in loaded if name.startswith(start)]

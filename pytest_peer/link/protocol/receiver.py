@@ -75,10 +75,7 @@ class FrameReceiver:
         return None
 
     def take(self) -> None:
-        """Parse `chunks`.
-
-        :raises EOFError: the other end has closed the link.
-        """
+        """Parse `chunks`; raise EOFError if the other end has closed the link."""
         while self.chunks:
             data = self.chunks.popleft()
             if not data:

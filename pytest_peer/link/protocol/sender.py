@@ -189,11 +189,7 @@ class MessageSender:
                 return False
 
     def _send(self, kind: int, flag: int, ident: int, part: Part) -> None:
-        """Send one item.
-
-        :raises BlockingIOError: it is small, and there is no room for it now.
-        :raises OSError: the link is closed.
-        """
+        """Send one item; raise BlockingIOError if it is small and there is no room for it now."""
         size = len(part)
         head = framing.head(self._channel, kind, flag, ident, size)
         if size <= SMALL:  # written in one piece with its headers

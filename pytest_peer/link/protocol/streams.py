@@ -56,10 +56,7 @@ class PipeStream:
         os.set_blocking(self._write_fd, False)
 
     def write(self, data: bytes) -> None:
-        """Write at most PIPE_BUF bytes.
-
-        :raises BlockingIOError: there is no room for them now.
-        """
+        """Write at most PIPE_BUF bytes; raise BlockingIOError if there is no room for them now."""
         with self._writing:
             if self._closing:
                 raise BrokenPipeError("the link is closed")
