@@ -144,7 +144,7 @@ class Dispatcher:
             end_call()
             sent.release()
 
-        self._runtime.enqueue(reply, ident, data, on_copied=copied)
+        self._runtime.enqueue(reply, ident, data, on_copy=copied)
         sent.acquire()
 
     def _packed(self, value):

@@ -244,7 +244,8 @@ class PeerFuture(Future[Any]):
                 return
         super().add_done_callback(fn)
 
-    deliver = Future.set_result
+    def deliver(self, reply: Reply) -> None:
+        self.set_result(reply)
 
     def fail(self, error: BaseException) -> None:
         if self.running() or self.set_running_or_notify_cancel():

@@ -101,10 +101,7 @@ class Reader:
         return waiter.wait(_left(deadline))
 
     def stop(self) -> None:
-        """Read no more. All waiters must have been settled before.
-
-        When this returns the descriptor may be closed.
-        """
+        """Read no more: the descriptor may be closed then. All waiters must be settled before."""
         lock: ReadLock = deque()
         deadline = monotonic() + _STOP_SECONDS
         while not self._ended and not transfer(self._free, lock):

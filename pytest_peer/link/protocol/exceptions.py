@@ -120,10 +120,8 @@ def _same(copy: Any, exc: BaseException) -> bool:
 
 def builtin_base(cls: type) -> type:
     """Return the closest builtin exception class that `cls` is derived from."""
-    found: type = next(
-        base for base in cls.__mro__ if base is getattr(builtins, base.__name__, None)
-    )
-    return found
+    bases: list[type] = [b for b in cls.__mro__ if b is getattr(builtins, b.__name__, None)]
+    return bases[0]
 
 
 def _state(exc: BaseException) -> dict[str, Any]:

@@ -121,15 +121,13 @@ def _indent(text: str) -> int:
     return len(text) - len(text.lstrip())
 
 
-def _place(code: CodeType, instruction: int) -> tuple[int, int, int] | None:
+def _place(code: CodeType, instruction: int) -> tuple[int | None, ...] | None:
     """Return last line, first and last column of an instruction; known since Python 3.11."""
     if sys.version_info < (3, 11) or instruction < 0:
         return None
     places = islice(code.co_positions(), instruction // 2, None)
-    _, end, column, end_column = next(places, (None,) * 4)
-    if end is None or column is None or end_column is None:
-        return None
-    return end, column, end_column
+    _, *place = next(places, (None,) * 4)
+    return None if None in place else tuple(place)
 
 
 def _hidden(frame: FrameType) -> bool:

@@ -28,16 +28,16 @@ Hook = Optional[Callable[[], object]]
 class Transmission:
     """A message on its way.
 
-    :param on_copied: called before the last part is sent, when later code may change the buffers.
+    :param on_copy: called before the last part is sent, when later code may change the buffers.
     """
 
     def __init__(
-        self, kind: int, ident: int, payload: Payload, in_order: bool, on_copied: Hook
+        self, kind: int, ident: int, payload: Payload, in_order: bool, on_copy: Hook
     ) -> None:
         self.kind = kind
         self.ident = ident
         self.in_order = in_order
-        self._on_copied = on_copied
+        self._on_copy = on_copy
         #: Flag and part of the coming items, and whether later code may change the part.
         self.left: deque[tuple[int, Part, bool]] = deque()
         if not isinstance(payload, MultipartMessage):
@@ -65,9 +65,9 @@ class Transmission:
         return flag, part
 
     def release(self) -> None:
-        on_copied, self._on_copied = self._on_copied, None
-        if on_copied is not None:
-            on_copied()
+        on_copy, self._on_copy = self._on_copy, None
+        if on_copy is not None:
+            on_copy()
 
     def snapshot(self) -> None:
         """Copy the rest of the buffers, which may change from now on."""
@@ -95,17 +95,12 @@ class MessageSender:
         self._over = _thread.allocate_lock()
 
     def enqueue(
-        self,
-        kind: int,
-        ident: int,
-        payload: Payload,
-        in_order: bool = False,
-        on_copied: Hook = None,
+        self, kind: int, ident: int, payload: Payload, in_order: bool = False, on_copy: Hook = None
     ) -> None:
         """Send a message; may return before it has gone.
 
         :param in_order: do not overtake earlier messages that were sent with this.
-        :param on_copied: called, on any thread, when the buffers of a `MultipartMessage` may change
+        :param on_copy: called, on any thread, when the buffers of a `MultipartMessage` may change
             again, just before its last part is sent.
         :raises OSError: the link is closed.
         """
@@ -120,7 +115,7 @@ class MessageSender:
                     return
                 except BlockingIOError:
                     pass
-            transmission = Transmission(kind, ident, payload, in_order, on_copied)
+            transmission = Transmission(kind, ident, payload, in_order, on_copy)
             if not self._thread_runs:
                 # Before it has something to do. The thread waits for the lock; if its start fails,
                 # or a signal handler raises between these steps, it finds the queue empty or

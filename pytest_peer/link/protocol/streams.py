@@ -69,19 +69,16 @@ class PipeStream:
         """Write several buffers one after the other, and wait until they are written."""
         with self._writing:
             if not self._widened and not self._closing:
-                self._widen()
+                # A pipe of 64 KiB makes both sides wait for each other at every turn. Not before it
+                # is needed: the kernel limits how much of it a user has.
+                self._widened = True
+                try:
+                    import fcntl  # not at the top: most peers never need it
+
+                    fcntl.fcntl(self._write_fd, _F_SETPIPE_SZ, _WIDE)
+                except (ImportError, OSError):
+                    pass
             self._write_all(parts)
-
-    def _widen(self) -> None:
-        # A pipe of 64 KiB makes both sides wait for each other at every turn. Not before it is
-        # needed: the kernel limits how much of it a user has.
-        self._widened = True
-        try:
-            import fcntl  # not at the top: most peers never need it
-
-            fcntl.fcntl(self._write_fd, _F_SETPIPE_SZ, _WIDE)
-        except (ImportError, OSError):
-            pass
 
     def _write_all(self, parts: list[Buffer]) -> None:
         while parts:
