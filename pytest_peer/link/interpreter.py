@@ -10,8 +10,6 @@ from pathlib import Path
 
 from .protocol.module_aliases import Place, place_of
 
-PythonVersion = tuple[int, int, int]
-
 #: The oldest Python that the agent and execnet run on.
 OLDEST = (3, 8)
 #: The oldest Python that the rest of this package runs on.
@@ -26,7 +24,7 @@ class Unusable(Exception):
 class Interpreter:
     """The peer's description of itself, and the origin's path at that time."""
 
-    version: PythonVersion
+    version: tuple[int, int, int]
     implementation: str
     pid: int
     executable: str

@@ -31,7 +31,7 @@ class FrameReceiver:
 
     :param channel: the number of the channel of our items.
     :param on_message: called with kind, id and payload of a message.
-    :param on_frame: called with code, channel and data of a frame that execnet handles.
+    :param on_frame: called with code, channel and data of any other frame.
     :param before: called after each read, before the data is parsed.
     """
 
