@@ -94,9 +94,9 @@ class Dispatcher:
 
     def _described(self, exc):
         try:
-            description = exceptions.Describer(
-                self._runtime.by_value, self._own_files, self._runtime.locals
-            ).describe(exc)
+            description = exceptions.describe(
+                exc, self._runtime.by_value, self._own_files, self._runtime.locals
+            )
         except BaseException as failed:
             text = "%s, and describing it failed: %r" % (type(exc).__qualname__, failed)
             description = {"type": type(exc).__qualname__, "repr": text, "text": text, "frames": []}
@@ -135,7 +135,7 @@ class Dispatcher:
                 self._end_call(on_main)
                 sent.release()
 
-            self._runtime.enqueue(reply, ident, data, on_copied=copied)
+            self._runtime.enqueue(reply, ident, data, on_copy=copied)
             sent.acquire()
         except OSError:
             pass  # the link is gone, and this process with it

@@ -1,14 +1,14 @@
 """The origin's side of the codec: refusals as our own errors, and exceptions of peers rebuilt."""
 
-from __future__ import annotations
-
 import builtins
 import contextlib
 import importlib
+import operator
 import pickle
 from collections.abc import Callable
 from typing import Any
 
+from ..core import errors
 from ..core.errors import DecodeError, EncodeError, RemoteError
 from . import tracebacks
 from .protocol import codec, exceptions
@@ -16,8 +16,6 @@ from .protocol.messages import Payload, snapshot
 
 #: A callable, or ``"module:qualname"``.
 Function = Callable[..., Any] | str
-#: The errors that a peer names instead of its own.
-_SPECIAL = {"EncodeError": EncodeError, "DecodeError": DecodeError}
 
 
 def encode(obj: object, by_value: str, what: str) -> Payload:
@@ -57,10 +55,7 @@ def encode_call(
 
 
 def decode(payload: Payload, what: str = "the result") -> Any:
-    """Unpickle what a peer sent.
-
-    :raises DecodeError: it cannot be rebuilt here; ``__cause__`` says why.
-    """
+    """Unpickle what a peer sent; raise `DecodeError` from the cause if that fails."""
     try:
         return codec.loads(payload)
     except (Exception, SystemExit) as exc:  # but not Ctrl-C
@@ -73,40 +68,17 @@ def rebuilt(description: dict[str, Any], peer: str) -> BaseException:
     :param peer: its name, for a note that says where the exception was raised.
     """
     files = tracebacks.sources.add(description.get("sources", {}), peer)
-    exc = _Rebuilder(files).rebuild(description)
-    if not description.get("disguised"):  # a note would become part of the reason of a skip
-        _add_note(exc, f"raised in {peer}")
-    return exc
+    known: dict[int, BaseException] = {}
 
-
-def rebuilt_warning(description: dict[str, Any]) -> Warning:
-    """Rebuild the warning that a peer described, or one of its closest builtin class."""
-    message = _Rebuilder({}).itself(description)
-    if isinstance(message, Warning):
-        return message
-    category: type[Warning] = getattr(builtins, description["category"])
-    return category(f"{description['type']}: {description['text']}")
-
-
-class _Rebuilder:
-    """Rebuild exceptions from descriptions; the same exception from the same description.
-
-    :param files: see `tracebacks.build`.
-    """
-
-    def __init__(self, files: dict[str, str]) -> None:
-        self._files = files
-        self._known: dict[int, BaseException] = {}
-
-    def rebuild(self, description: dict[str, Any]) -> BaseException:
-        """Rebuild the exception, or a `RemoteError` with its text."""
-        if id(description) in self._known:
-            return self._known[id(description)]
+    def rebuild(description: dict[str, Any]) -> BaseException:
+        if id(description) in known:
+            return known[id(description)]
         texts = description["type"], description["repr"], description["text"]
         # Until its members are rebuilt: a cycle ends here.
-        self._known[id(description)] = RemoteError(*texts)
-        exc = self._known[id(description)] = self.itself(description) or RemoteError(*texts)
-        exc = exc.with_traceback(tracebacks.build(description["frames"], self._files))
+        known[id(description)] = RemoteError(*texts)
+        members = [rebuild(each) for each in description.get("members", ())]
+        exc = known[id(description)] = _itself(description, members) or RemoteError(*texts)
+        exc = exc.with_traceback(tracebacks.build(description["frames"], files))
         for note in description.get("notes", ()):
             if note not in getattr(exc, "__notes__", ()):
                 _add_note(exc, note)
@@ -114,42 +86,60 @@ class _Rebuilder:
             _add_note(exc, f"attributes that could not travel: {', '.join(left_out)}")
         for name in ("context", "cause"):
             if name in description:
-                object.__setattr__(exc, f"__{name}__", self.rebuild(description[name]))
+                object.__setattr__(exc, f"__{name}__", rebuild(description[name]))
         object.__setattr__(exc, "__suppress_context__", description.get("suppress", False))
         return exc
 
-    def itself(self, description: dict[str, Any]) -> BaseException | None:
-        """Rebuild the exception without cause and traceback; ``None`` if that fails."""
-        with contextlib.suppress(Exception):  # its class may raise anything
-            if "special" in description:
-                return _SPECIAL[description["special"][0]](description["special"][1])
-            if "class" in description:
-                return self._from_parts(description)
-            exc = pickle.loads(description["whole"])
-            return exc if isinstance(exc, BaseException) else None
-        return None
+    exc = rebuild(description)
+    if not description.get("disguised"):  # a note would become part of the reason of a skip
+        _add_note(exc, f"raised in {peer}")
+    return exc
 
-    def _from_parts(self, description: dict[str, Any]) -> BaseException:
-        how, given = description["class"]
-        if how == "reference":
-            cls = codec.attribute(importlib.import_module(given[0]), given[1])
-        else:
-            cls = pickle.loads(given)
-        args = pickle.loads(description["args"])
-        exc: BaseException
-        if "members" in description:
-            exc = cls.__new__(cls, *args, [self.rebuild(each) for each in description["members"]])
-        else:
-            # Without its own __init__, which may want other arguments than it gave to its base.
-            exc = cls.__new__(cls, *args)
-            exceptions.builtin_base(cls).__init__(exc, *args)  # type: ignore[misc]
-        for name, value in description["state"].items():
-            known = pickle.loads(value)
-            # __init__ has set most C fields, and None does not always mean that one is empty.
-            if getattr(exc, name, None) != known:
-                with contextlib.suppress(AttributeError, TypeError):  # read-only
-                    object.__setattr__(exc, name, known)
-        return exc
+
+def rebuilt_warning(description: dict[str, Any]) -> Warning:
+    """Rebuild the warning that a peer described, or one of its closest builtin class."""
+    message = _itself(description, [])
+    if isinstance(message, Warning):
+        return message
+    category: type[Warning] = getattr(builtins, description["category"])
+    return category(f"{description['type']}: {description['text']}")
+
+
+def _itself(description: dict[str, Any], members: list[BaseException]) -> BaseException | None:
+    """Rebuild an exception without cause and traceback; ``None`` if that fails."""
+    with contextlib.suppress(Exception):  # its class may raise anything
+        if "special" in description:
+            name, text = description["special"]
+            special: BaseException = getattr(errors, name)(text)
+            return special
+        if "class" in description:
+            return _from_parts(description, members)
+        exc = pickle.loads(description["whole"])
+        return exc if isinstance(exc, BaseException) else None
+    return None
+
+
+def _from_parts(description: dict[str, Any], members: list[BaseException]) -> BaseException:
+    how, given = description["class"]
+    if how == "reference":
+        cls = operator.attrgetter(given[1])(importlib.import_module(given[0]))
+    else:
+        cls = pickle.loads(given)
+    args = pickle.loads(description["args"])
+    exc: BaseException
+    if members:
+        exc = cls.__new__(cls, *args, members)
+    else:
+        # Without its own __init__, which may want other arguments than it gave to its base.
+        exc = cls.__new__(cls, *args)
+        exceptions.builtin_base(cls).__init__(exc, *args)  # type: ignore[misc]
+    for name, value in description["state"].items():
+        known = pickle.loads(value)
+        # __init__ has set most C fields, and None does not always mean that one is empty.
+        if getattr(exc, name, None) != known:
+            with contextlib.suppress(AttributeError, TypeError):  # read-only
+                object.__setattr__(exc, name, known)
+    return exc
 
 
 def _add_note(exc: BaseException, note: str) -> None:

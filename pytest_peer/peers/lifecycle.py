@@ -158,7 +158,7 @@ class PeerLife:
                 self.process.os_process.remember_descendants()
                 self.client.shut_down(plan.how)
             elif self.process.link is not None:
-                self.process.link.cut()
+                self.process.link.stream.close_write()
             self.requests.stop_sent = True  # not before: an interrupt leaves it to the next stop
         loop.call_soon(self._heed_requests)
 
@@ -235,7 +235,7 @@ class PeerLife:
             return
         assert self.process.interpreter is not None
         self.client.attach(link, self.process.interpreter)
-        link.listen()
+        link.reader.start()
         running = self.record.manifest(PeerState.RUNNING)  # made while we wait anyway
         self.client.ready.wait()  # set by the agent's first word, or by the end
         if self.phase >= Phase.DOWN:
@@ -324,7 +324,7 @@ class PeerLife:
 
         Takes no lock: a thread that is not in the child may have held it.
         """
-        self.client = self.client.successor()
+        self.client = RpcClient(self.record.whom, self.owner.mailboxes, str)
         self.record.disowned()
         self.client.end(self.record.down_error)
         self.process.disown(null_fd)

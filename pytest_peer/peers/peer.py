@@ -185,7 +185,7 @@ class Peer(Executor):
         try:
             return await future.aresult(self.options.call_timeout)
         finally:
-            calls.drop(future)
+            calls.pending.pop(future.ident, None)  # a late reply is dropped
 
     def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
         """Run `fn` in the peer, and wait for no answer. Erlang's ``peer:cast/4``.

@@ -152,7 +152,7 @@ class PeerProcess:
             self.os_process.disown()
             self.streams.disown(null_fd)
         if self.link is not None:
-            self.link.disown(null_fd)
+            self.link.stream.disown(null_fd)
             self.link = None
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import types
-from typing import Any, Callable
+from typing import Any
 
 from . import messages, module_aliases
 
@@ -27,16 +27,8 @@ def cloudpickle_if_installed() -> tuple[Any, str]:
     return cloudpickle, ""
 
 
-def dumps(
-    obj: Any,
-    cloudpickle: Any,
-    buffer_callback: Callable[[Any], object] | None = None,
-    **members: Any,
-) -> bytes:
-    """Pickle `obj`.
-
-    :param members: further members of the pickler's class.
-    """
+def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) -> bytes:
+    """Pickle `obj`, with what belongs to pickle's picklers."""
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
 
     def with_file_name(code: types.CodeType) -> tuple[Any, ...]:
@@ -53,12 +45,13 @@ def dumps(
                 return _with_its_module(obj, reduced)
         return reduced
 
-    # In the class: the C pickler looks there when it is made.
-    members["dispatch_table"] = {
-        **cloudpickle.Pickler.dispatch_table,
-        types.CodeType: with_file_name,
+    table = {**cloudpickle.Pickler.dispatch_table, types.CodeType: with_file_name}
+    members = {
+        "dispatch_table": table,
+        "reducer_override": with_its_module,
+        "persistent_id": staticmethod(persistent_id),
     }
-    members["reducer_override"] = with_its_module
+    # In the class: the C pickler looks there when it is made.
     pickler = type("Pickler", (cloudpickle.Pickler,), members)
     buffer = io.BytesIO()
     pickler(buffer, messages.PICKLE, buffer_callback).dump(obj)
@@ -72,23 +65,15 @@ def _with_its_module(fn: types.FunctionType, reduced: tuple[Any, ...]) -> tuple[
     module = sys.modules.get(name) if name and name != "__main__" else None
     found = getattr(module, "__dict__", None)
     if found is not fn.__globals__:
-        name = module_aliases.with_globals(fn)
+        namesakes = module_aliases.named_like(name)
+        names = [n for n, each in namesakes if getattr(each, "__dict__", None) is fn.__globals__]
+        name = names[0] if names else ""
     elif not (found.get("__spec__") or found.get("__file__")):
         name = ""  # the other end cannot import it
     if name and slots["__globals__"]:
         code, _, *others = args
-        args = (code, _GlobalsOf(name), *others)
+        args = (code, module_aliases.Made(vars, module_aliases.imported(name)), *others)
         # Names of pytest's rewriting, in case the peer's module is not rewritten.
         used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}
         slots = {**slots, "__globals__": used, "_cloudpickle_submodules": []}
     return (make, args, (state, slots), *rest)
-
-
-class _GlobalsOf:
-    """Stands for the globals of a module in a pickle."""
-
-    def __init__(self, module: str) -> None:
-        self._module = module
-
-    def __reduce__(self) -> Any:
-        return vars, (module_aliases.Imported(self._module),)

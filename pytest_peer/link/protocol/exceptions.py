@@ -3,63 +3,58 @@
 from __future__ import annotations
 
 import builtins
+import operator
 import pickle
 import sys
 import types
 from typing import Any
 
 from . import refusals
-from .codec import CannotEncode, attribute, dumps
+from .codec import CannotEncode, dumps
 from .frame_info import FrameCollector
 
 _DEPTH = 20
 
 
-class Describer:
+def describe(
+    exc: BaseException, by_value: str, own_files: frozenset[str], locals: str
+) -> dict[str, Any]:
     """Describe an exception, and all that belong to it, as dicts of plain values.
 
-    `pickling.rebuilt` is the inverse. The same exception is the same dict wherever it occurs:
-    nested handlers would otherwise grow without bounds.
+    `pickling.rebuilt` is the inverse. The source of all frames comes along: only this process may
+    have the files. The same exception is the same dict wherever it occurs: nested handlers would
+    otherwise grow without bounds.
 
     :param by_value: why code cannot be sent by value; empty if it can.
     :param own_files: files of this package, whose frames are left out of the tracebacks.
     :param locals: how to show local variables, see `FrameCollector`.
     """
+    frames = FrameCollector(own_files, locals)
+    known: dict[int, dict[str, Any]] = {}
 
-    def __init__(self, by_value: str, own_files: frozenset[str], locals: str = "") -> None:
-        self._by_value = by_value
-        self._own_files = own_files
-        self._frames = FrameCollector(own_files, locals)
-        self._known: dict[int, dict[str, Any]] = {}
-
-    def describe(self, exc: BaseException) -> dict[str, Any]:
-        """Describe `exc`, with the source of all frames: only this process may have the files."""
-        description = self._described(exc)
-        description["sources"] = self._frames.sources
-        return description
-
-    def _described(self, exc: BaseException, depth: int = 0) -> dict[str, Any]:
-        if id(exc) in self._known:
-            return self._known[id(exc)]
-        description = self._known[id(exc)] = {
+    def described(exc: Any, depth: int) -> dict[str, Any]:
+        if id(exc) in known:
+            return known[id(exc)]
+        description = known[id(exc)] = {
             "type": "%s.%s" % (type(exc).__module__, type(exc).__qualname__),
             "repr": refusals.safe_repr(exc),
-            "text": _formatted(exc, self._own_files),
-            "frames": self._frames.traceback(exc.__traceback__),
+            "text": _formatted(exc, own_files),
+            "frames": frames.traceback(exc.__traceback__),
             "notes": [str(note) for note in getattr(exc, "__notes__", ())],
             "suppress": exc.__suppress_context__,
+            **portable(exc, by_value),
         }
-        description.update(portable(exc, self._by_value))
         if depth < _DEPTH:
             for name, other in (("cause", exc.__cause__), ("context", exc.__context__)):
                 if other is not None:
-                    description[name] = self._described(other, depth + 1)
+                    description[name] = described(other, depth + 1)
             if _is_group(exc):
-                members: Any = exc
-                description["members"] = [
-                    self._described(each, depth + 1) for each in members.exceptions
-                ]
+                description["members"] = [described(each, depth + 1) for each in exc.exceptions]
         return description
+
+    description = described(exc, 0)
+    description["sources"] = frames.sources
+    return description
 
 
 def _is_group(exc: BaseException) -> bool:
@@ -93,6 +88,11 @@ def portable(exc: BaseException, by_value: str) -> dict[str, Any]:
             pass  # pickle refuses a part of it, or its class takes other arguments than `args`
     try:
         named = ("reference", reference) if reference else ("by value", dumps(cls, by_value))
+        if _is_group(exc):
+            args = exc.args[:1]
+        else:  # those of its base: ``args`` is not all of them for OSError
+            base: Any = builtin_base(cls)
+            args = base.__reduce__(exc)[1]
         state, left_out = {}, []
         for name, value in _state(exc).items():
             try:
@@ -101,7 +101,7 @@ def portable(exc: BaseException, by_value: str) -> dict[str, Any]:
                 left_out.append(name)
         return {
             "class": named,
-            "args": dumps(exc.args[:1] if _is_group(exc) else _arguments(exc), by_value),
+            "args": dumps(tuple(args), by_value),
             "state": state,
             "left_out": left_out,
             "disguised": disguised,
@@ -120,16 +120,8 @@ def _same(copy: Any, exc: BaseException) -> bool:
 
 def builtin_base(cls: type) -> type:
     """Return the closest builtin exception class that `cls` is derived from."""
-    bases: list[type] = [
-        base for base in cls.__mro__ if base is getattr(builtins, base.__name__, None)
-    ]
+    bases: list[type] = [b for b in cls.__mro__ if b is getattr(builtins, b.__name__, None)]
     return bases[0]
-
-
-def _arguments(exc: BaseException) -> tuple[Any, ...]:
-    """Return the arguments of its builtin base class; ``args`` is not all of them for OSError."""
-    base: Any = builtin_base(type(exc))
-    return tuple(base.__reduce__(exc)[1])
 
 
 def _state(exc: BaseException) -> dict[str, Any]:
@@ -157,7 +149,7 @@ def _reference(cls: type) -> tuple[str, str] | None:
     others = list(sys.modules) if cls.__module__ == "builtins" else ()
     for module in (cls.__module__, *others):
         try:
-            if module != "__main__" and attribute(sys.modules[module], name) is cls:
+            if module != "__main__" and operator.attrgetter(name)(sys.modules[module]) is cls:
                 return module, name
         except (AttributeError, KeyError):
             pass
