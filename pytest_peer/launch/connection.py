@@ -1,7 +1,5 @@
 """The connection to a new process before there is a link: the handshake, and two pipes for it."""
 
-from __future__ import annotations
-
 import os
 import select
 from typing import Any
@@ -35,16 +33,17 @@ class Connection:
 
     def close_peer_ends(self) -> None:
         """Close the peer's ends after its start, so that its end of file reaches us."""
+        for fd in self.peer_ends:
+            os.close(fd)
 
     def free(self) -> None:
         """Free what other peers may use after the end of this one."""
 
     def close(self) -> None:
         """Close our ends, unless `hand_over` has given them away."""
-        for fd in (self._read, self._write):
+        for fd in self.hand_over():
             if fd >= 0:
                 os.close(fd)
-        self._read = self._write = -1
 
     def hand_over(self) -> tuple[int, int]:
         """Return the descriptors for reading and writing, which the caller has to close."""
@@ -79,8 +78,7 @@ class Connection:
     ) -> None:
         """Send our code and its configuration; may wait until the peer has read it."""
         config = bootstrap.agent_config(interpreter, name, evidence, lifeline)
-        code = bootstrap.peer(interpreter.compiled, config)
-        view = memoryview(code)
+        view = memoryview(bootstrap.peer(interpreter.compiled, config))
         while view:
             view = view[os.write(self._write, view) :]
 
@@ -91,11 +89,7 @@ class Pipes(Connection):
     def __init__(self) -> None:
         self._read, peer_writes = os.pipe()
         peer_reads, self._write = os.pipe()
-        self.peer_ends: tuple[int, ...] = (peer_reads, peer_writes)
+        self.peer_ends = (peer_reads, peer_writes)
 
     def send_loader(self) -> None:
         os.write(self._write, bootstrap.loader())  # it fits into an empty pipe
-
-    def close_peer_ends(self) -> None:
-        for fd in self.peer_ends:
-            os.close(fd)

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # importing `typing` would slow down every boot behind a launcher
-    from collections.abc import Collection
-
 #: A peer has at most a few launchers between itself and the process that the origin started.
 _MOST_ANCESTORS = 64
 #: A flag in ``stat``; see include/linux/sched.h.
@@ -80,10 +76,7 @@ def ends(pid: int) -> bool:
 
 def threads_blocking(pid: int, number: int) -> set[str]:
     """Return the threads of a process that block a signal."""
-    try:
-        threads = os.listdir("/proc/%d/task" % pid)
-    except OSError:
-        return set()
+    threads = _listed("/proc/%d/task" % pid)
     found = ((thread, _status("/proc/%d/task/%s/status" % (pid, thread))) for thread in threads)
     return {thread for thread, status in found if status and status.blocked >> (number - 1) & 1}
 
@@ -118,11 +111,12 @@ def children(parent: int) -> list[int]:
                 found += map(int, file.read().split())
         return found
     except OSError:  # a thread has just ended, or the kernel has no CONFIG_PROC_CHILDREN
-        statuses = [(pid, of_process(pid)) for pid in _all_processes()]
+        pids = [int(name) for name in _listed("/proc") if name.isdigit()]
+        statuses = [(pid, of_process(pid)) for pid in pids]
         return [pid for pid, status in statuses if status and status.parent == parent]
 
 
-def descendants(ancestor: int, without: Collection[int] = ()) -> list[int]:
+def descendants(ancestor: int, without: list[int] | tuple[()] = ()) -> list[int]:
     """Return the processes below `ancestor`, parents before their children.
 
     :param without: processes to leave out, with all that is below them.
@@ -146,9 +140,9 @@ def machine() -> tuple[str, int, int] | None:
         return None
 
 
-def _all_processes() -> list[int]:
+def _listed(path: str) -> list[str]:
     try:
-        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        return os.listdir(path)
     except OSError:
         return []
 

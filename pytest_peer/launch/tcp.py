@@ -4,8 +4,6 @@ Each proves its identity by a secret that was made for this one boot: the peer b
 of it is read, the origin before the peer runs any code.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hmac
 import os
@@ -86,9 +84,7 @@ class Tcp(Connection):
 def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> socket.socket | None:
     """Return the first connection that sends `secret`, and close all others.
 
-    Reads no more than the secret's length of any connection.
-
-    :param gone: set when the process has ended; then this returns ``None``.
+    Reads no more than the secret's length of any. ``None`` when the process has `gone`.
     """
     poll = select.poll()
     poll.register(listener, select.POLLIN)

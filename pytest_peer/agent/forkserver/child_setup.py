@@ -41,10 +41,7 @@ def begin(parent, lifeline):
 
 
 def execute(argv, environ, descriptors, numbers):
-    """Become another program, which gets `descriptors` as these numbers.
-
-    :raises OSError: there is no such program.
-    """
+    """Become another program, which gets `descriptors` as these numbers."""
     # Out of the way of these numbers first, which some of them may have now.
     above = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 1 + max(numbers)) for fd in descriptors]
     for fd, number in zip(above, numbers):
@@ -58,12 +55,10 @@ def become(request, descriptors):
     """Set what the origin has now, and the template has not.
 
     :param descriptors: the new stdin, stdout and stderr.
-    :raises OSError: the directory is gone, or something is not permitted.
     """
     for target, fd in enumerate(descriptors):
         os.dup2(fd, target)
         os.close(fd)
-    _set_environment(request["variables"])
     for name, value in request["changes"].items():
         _SETTERS[name](value)
     # `random` seeds itself again after a fork, numpy does not.
@@ -74,7 +69,7 @@ def become(request, descriptors):
     sys.path_importer_cache.clear()
 
 
-def _set_environment(variables):
+def _set_variables(variables):
     for name, value in variables.items():
         if value is None:
             os.environ.pop(name, None)
@@ -109,6 +104,7 @@ def _set_blocked(mask):
 
 #: For what the origin's module `inheritance` calls settable.
 _SETTERS = {
+    "variables": _set_variables,
     "cwd": os.chdir,
     "umask": os.umask,
     "limits": _set_limits,
