@@ -64,13 +64,11 @@ class Connection:
         poll.register(self._read, select.POLLIN)
         while not line.endswith(b"\n"):
             ended = gone.is_set()
-            if poll.poll(_GONE_POLL_MS):
-                data = os.read(self._read, 4096)
-                if not data:
-                    raise LinkClosed
-                line += data
-            elif ended:
+            ready = poll.poll(_GONE_POLL_MS)
+            data = os.read(self._read, 4096) if ready else b""
+            if not data and (ready or ended):
                 raise LinkClosed
+            line += data
         return parse_hello(line)
 
     def send_agent(

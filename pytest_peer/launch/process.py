@@ -171,7 +171,6 @@ class Process:
         self.interpreter: int = child.pid
 
     def watch(self) -> None:
-        """Begin to wait for the end."""
         self.child.watch(self._ended)
 
     def _ended(self) -> None:

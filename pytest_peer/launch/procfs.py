@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 
-#: A peer has at most a few launchers between itself and the process that the origin started.
-_MOST_ANCESTORS = 64
 #: A flag in ``stat``; see include/linux/sched.h.
 _PF_EXITING = 0x4
 _STOPPED = {"T": "it is stopped (SIGSTOP)", "t": "it is stopped by a debugger"}
@@ -37,11 +35,8 @@ class ProcessStatus:
         self.blocked: int = int(fields["SigBlk"], 16)
         #: Signals that were sent to the process and that no thread has taken yet.
         self.pending: int = int(fields["ShdPnd"], 16)
-
-    @property
-    def stopped(self) -> bool:
-        """Whether nothing in it runs before SIGCONT, or before its debugger lets it run."""
-        return self.state in _STOPPED
+        #: Whether nothing in it runs before SIGCONT, or before its debugger lets it run.
+        self.stopped: bool = self.state in _STOPPED
 
     def catches(self, number: int) -> bool:
         """Whether it has a handler for this signal, and so survives it."""
@@ -86,7 +81,7 @@ def descends(pid: int, ancestor: int) -> bool:
 
     If not, `pid` is a number of another machine or container.
     """
-    for _ in range(_MOST_ANCESTORS):
+    for _ in range(64):  # at most a few launchers are in between
         if pid == ancestor:
             return True
         status = of_process(pid)

@@ -18,13 +18,10 @@ PR_SET_CHILD_SUBREAPER = 36
 def begin(parent, lifeline):
     """Begin a session that ends with the template and with the origin, for whichever peer.
 
-    The kernel sends the signal when the parent *thread* ends (prctl(2)). The template has only
-    one, which ends with it.
-
-    :param lifeline: the descriptor of the template.
-    :return: a descriptor of its own for the same.
+    Return a descriptor of its own for what the template has as `lifeline`.
     """
     os.setsid()
+    # At the end of the parent *thread* (prctl(2)). The template has only one.
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before
         os._exit(1)
@@ -52,11 +49,8 @@ def execute(argv, environ, descriptors, numbers):
 
 
 def become(request, descriptors):
-    """Set what the origin has now, and the template has not.
-
-    :param descriptors: the new stdin, stdout and stderr.
-    """
-    for target, fd in enumerate(descriptors):
+    """Set what the origin has now, and the template has not."""
+    for target, fd in enumerate(descriptors):  # stdin, stdout and stderr
         os.dup2(fd, target)
         os.close(fd)
     for name, value in request["changes"].items():

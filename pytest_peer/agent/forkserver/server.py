@@ -149,10 +149,13 @@ class Template:
             for fd, _ in self._poll.poll(self._subreaper.tidy()):
                 if fd == self._parent:
                     self.end(0)
-                if fd == self._origin.fileno():
+                elif fd == self._origin.fileno():
                     self._serve()
                 else:
-                    self._ended(fd)
+                    if self._spare is not None and fd == self._spare[1]:
+                        self._spare[0].close()
+                        self._spare = None
+                    self._subreaper.ended(fd)
 
     def _serve(self):
         data, descriptors = receive(self._origin)
@@ -232,12 +235,6 @@ class Template:
         self._title.set(request["node"])
         sys.orig_argv[-1] = request["node"]
         return request, descriptors
-
-    def _ended(self, fd):
-        if self._spare is not None and fd == self._spare[1]:
-            self._spare[0].close()
-            self._spare = None
-        self._subreaper.ended(fd)
 
     def end(self, status) -> NoReturn:
         """End with all peers and everything that they have started."""

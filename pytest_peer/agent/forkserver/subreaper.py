@@ -6,6 +6,7 @@ that peer, whatever session it is in, and a child of the template that is not kn
 orphan of a peer that has ended.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -127,7 +128,6 @@ def _status(pid):
 
 
 def _kill(kill, pid):
-    try:
+    # An error: it is another user's by now; or it leads no group yet, and ends by itself.
+    with contextlib.suppress(OSError):
         kill(pid, signal.SIGKILL)
-    except OSError:
-        pass  # another user's by now; or it leads no group yet, and ends by itself
