@@ -91,11 +91,6 @@ def _set_ignored(mask):  # in the kernel's sets of signals, bit 0 is signal 1
             signal.signal(number, default)
 
 
-def _set_blocked(mask):
-    blocked = {number for number in range(1, 65) if mask >> (number - 1) & 1}
-    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-
-
 #: For what the origin's module `inheritance` calls settable.
 _SETTERS = {
     "variables": _set_variables,
@@ -103,7 +98,7 @@ _SETTERS = {
     "umask": os.umask,
     "limits": _set_limits,
     "ignored": _set_ignored,
-    "blocked": _set_blocked,
+    "blocked": lambda numbers: signal.pthread_sigmask(signal.SIG_SETMASK, numbers),
     "niceness": lambda value: os.setpriority(os.PRIO_PROCESS, 0, value),
     "processors": lambda numbers: os.sched_setaffinity(0, numbers),
 }

@@ -41,7 +41,7 @@ class Inheritance:
             "umask": int(status["Umask"], 8),
             "limits": [(limit, *resource.getrlimit(limit)) for limit in _LIMITS],
             "ignored": int(status["SigIgn"], 16) & ~_IGNORED_BY_PYTHON,
-            "blocked": int(status["SigBlk"], 16),
+            "blocked": sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, ()))),
             "niceness": os.getpriority(os.PRIO_PROCESS, 0),
             "processors": list(os.sched_getaffinity(0)),
         }
