@@ -1,4 +1,4 @@
-"""The options ``connection`` and ``detached``: how the control link of a peer is made; pure.
+"""The option ``connection``: how the control link of a peer is made; pure.
 
 The peer inherits pipes, or the origin listens at an address and the peer connects to it by TCP.
 """
@@ -8,8 +8,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import TypeAlias
-
-__tracebackhide__ = True
 
 #: Pipes. Erlang's word, where they are stdin and stdout.
 STDIO = "stdio"
@@ -55,13 +53,6 @@ def connection_of_text(text: str) -> Connection:
     port = int(match["port"])
     ip = match["v6"] if match["v6"] is not None else match["v4"]
     return connection(port if ip is None else (ip, port))
-
-
-def refusal(connection: Connection, *, detached: bool) -> str:
-    """Return why a peer cannot be detached; empty if it can, or need not."""
-    if detached and connection == STDIO:
-        return "a peer on pipes cannot be detached; use connection=0, which is TCP"
-    return ""
 
 
 def _port(port: object, value: object) -> int:

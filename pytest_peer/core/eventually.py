@@ -8,7 +8,7 @@ from typing import TypeVar
 from .clock import monotonic, sleep
 from .timeouts import seconds
 
-__tracebackhide__ = True
+__tracebackhide__ = True  # also where it runs in a peer
 
 T = TypeVar("T")
 

@@ -5,8 +5,10 @@ Pure functions of the option ``exec``.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
+import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -55,7 +57,6 @@ _PREFIXES = (
     *("chrt", "env", "ionice", "nice", "nohup", "setsid", "setpriv", "sshpass", "stdbuf"),
     *("strace", "systemd-inhibit", "taskset", "time", "timeout", "unshare"),
 )
-
 #: The options of ``setsid`` that decide about what it does not do here.
 _SETSID_OPTIONS = ("-w", "--wait", "-f", "--fork")
 
@@ -118,7 +119,9 @@ def stdio_launcher(
         return FoundLauncher(words[0], 0, Launcher(shell=words.shell), given=len(words) - 1)
     for at, name in _programs(words):
         launcher = launchers.get(name)
-        if launcher is not None and _starts(words[at + 1 :], launcher):
+        if launcher is not None and (
+            not launcher.verbs or any(word in launcher.verbs for word in words[at + 1 :])
+        ):
             return FoundLauncher(name, at, launcher)
     return None
 
@@ -145,22 +148,18 @@ def without_setsid(words: Sequence[str]) -> Sequence[str]:
     return words
 
 
-def _starts(words: Sequence[str], launcher: Launcher) -> bool:
-    return not launcher.verbs or any(word in launcher.verbs for word in words)
-
-
 def refusal(words: Sequence[str]) -> str:
     """Say why a peer could not hear its origin through such a command; empty if it can."""
     found = stdio_launcher(words)
     if found is None or not found.launcher.stdin:
         return ""
-    for word in words[found.at + 1 :]:
-        if word == "--":
-            break
-        long, short = word.startswith("--"), word.startswith("-") and not word.startswith("--")
-        if long and word[2:].partition("=")[0] in found.launcher.stdin:
-            return ""
-        if short and "i" in word.partition("=")[0]:
+    for word in itertools.takewhile(lambda word: word != "--", words[found.at + 1 :]):
+        option = word.partition("=")[0]
+        if option.startswith("--"):
+            given = option[2:] in found.launcher.stdin
+        else:
+            given = option.startswith("-") and "i" in option
+        if given:
             return ""
     return f"{found.name} passes no stdin on to the peer: it needs the option -i"
 
@@ -186,24 +185,13 @@ def quoted_argv(words: Sequence[str], found: FoundLauncher) -> list[str]:
     head, rest = [*words[:end], *found.launcher.extra], words[end:]
     if not found.launcher.shell:
         return [*head, *rest]
-    plain = found.given - end
-    if found.given < 0:
-        plain = _first_operand(rest, found.launcher.arguments) + 1
+    if found.given >= 0:
+        plain = found.given - end
+    else:
+        import getopt  # not at the top: it imports gettext
+
+        letters = string.ascii_letters + string.digits
+        known = "".join(each + ":" * (each in found.launcher.arguments) for each in letters)
+        operands = getopt.getopt(list(rest), known)[1]
+        plain = len(rest) - len(operands) + 1
     return [*head, *rest[:plain], *map(shlex.quote, rest[plain:])]
-
-
-def _first_operand(words: Sequence[str], arguments: str) -> int:
-    """Find the first operand, reading one-letter options as getopt(3) does."""
-    at = 0
-    while at < len(words):
-        word = words[at]
-        if word == "--":
-            return at + 1
-        if not word.startswith("-") or word == "-":
-            return at
-        for index, letter in enumerate(word[1:], 2):
-            if letter in arguments:
-                at += index == len(word)  # its argument is the next word
-                break
-        at += 1
-    return at

@@ -12,8 +12,6 @@ import os
 import re
 import socket
 
-__tracebackhide__ = True
-
 #: A host name label's limit; file systems allow more.
 MAX_LENGTH = 63
 _FOREIGN = re.compile(r"[^A-Za-z0-9_.-]+")

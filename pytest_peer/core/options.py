@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from . import addresses, launchers, names
-from .start_methods import FORKSERVER, START_METHODS, refusal
+from .start_methods import FORKSERVER, START_METHODS, read_at_start
 from .timeouts import seconds
 
 if TYPE_CHECKING:
     from ..peers.peer import Peer
-
-__tracebackhide__ = True
 
 #: ``"halt"``, ``("halt", seconds)``, seconds, ``None`` or ``"close"``.
 Shutdown: TypeAlias = str | tuple[str, float] | float | None
 
 #: Seconds that a peer has to halt before it is killed; Erlang's ``{halt, 5000}``.
 HALT_SECONDS = 5.0
+#: Seconds for a peer to notice that its link was cut, before it is killed.
+CLOSE_SECONDS = 1.0
 #: Erlang's default for `wait_boot`.
 BOOT_SECONDS = 15.0
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
@@ -68,7 +68,15 @@ class PeerOptions:
         """Return why a fork server cannot start this peer; empty if it can."""
         if self.address is not None:
             return "connection is TCP, and a forked peer gets its link from the fork server"
-        return refusal(self.exec, self.args, self.post_process_args, self.env)
+        if self.exec != (sys.executable,):
+            return "exec is not the origin's interpreter"
+        if self.args:
+            return "args are read at the start of an interpreter"
+        if self.post_process_args is not None:
+            return "post_process_args changes the start of an interpreter"
+        if names := sorted(read_at_start(self.env)):
+            return f"env has variables that an interpreter reads at its start: {', '.join(names)}"
+        return ""
 
     @property
     def address(self) -> addresses.Address | None:
@@ -92,7 +100,7 @@ class PeerOptions:
     def shutdown_plan(self) -> ShutdownPlan:
         """Return the plan for any spelling of `shutdown`."""
         if self.shutdown == "close":
-            return ShutdownPlan("close", HALT_SECONDS)
+            return ShutdownPlan("close", CLOSE_SECONDS)
         if self.shutdown == "halt":
             return ShutdownPlan("halt", HALT_SECONDS)
         if isinstance(self.shutdown, tuple):
@@ -127,8 +135,10 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
         raise ValueError(f"cwd: not a directory: {made.cwd!r}")
     if made.start_method == FORKSERVER and (why := made.not_forkable):
         raise ValueError(f"start_method: the fork server cannot serve: {why}")
-    if why := addresses.refusal(made.connection, detached=made.detached):
-        raise ValueError(f"detached: {why}")
+    if made.detached and made.address is None:
+        raise ValueError(
+            "detached: a peer on pipes cannot be detached; use connection=0, which is TCP"
+        )
     return made
 
 

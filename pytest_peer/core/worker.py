@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 
-from .sync import Condition
 from .unraisable import report_unraisable
 
 Job = Callable[[], object]
@@ -31,72 +30,64 @@ def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
 class Worker:
     """One thread with a queue of jobs. What a job raises is reported and does not end the thread.
 
-    :param lasting: Whether the thread stays once it was started. Otherwise it ends with the last
-        job, and the next job starts another.
+    :param idle_seconds: After so long without a job the thread ends, and the next job starts
+        another; ``None`` for never.
     """
 
-    def __init__(self, name: str, *, lasting: bool = False) -> None:
+    def __init__(self, name: str, idle_seconds: float | None = 0.0) -> None:
         self._name = name
-        self._lasting = lasting
-        self._changed = Condition()
-        self._jobs: deque[Job] = deque()
-        self._thread: threading.Thread | None = None
+        self._idle_seconds = idle_seconds
+        self._reset()
         os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        # Also in a forked child: thread and jobs are the parent's.
+        self._lock = threading.RLock()
+        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Start the thread now, unless it runs.
 
         :raises RuntimeError: No thread can be started.
         """
-        with self._changed:
+        with self._lock:
             if self._thread is None:
                 # It waits for the lock. If an interrupt comes before it is known here, it ends.
                 self._thread = start_thread(self._work, self._name)
 
     def run(self, job: Job) -> None:
         """Have `job` run soon. The caller runs it where no thread can be started any more."""
-        with self._changed:
-            try:
+        try:
+            with self._lock:
                 self.start()
-            except RuntimeError:
-                started = False
-            else:
-                started = True
-                self._jobs.append(job)
-                self._changed.notify_all()
-        if not started:
+                self._jobs.put(job)
+        except RuntimeError:
             job()
 
     def runs_here(self) -> bool:
         return self._thread is threading.current_thread()
 
     def _work(self) -> None:
-        while (job := self._next()) is not None:
+        with self._lock:
+            known = self.runs_here()
+        while known:
+            try:
+                job = self._jobs.get(timeout=self._idle_seconds)
+            except Empty:
+                with self._lock:
+                    if self._jobs.empty():
+                        self._thread = None
+                        return
+                continue
             try:
                 job()
             except BaseException as exc:
                 report_unraisable(exc)
 
-    def _next(self) -> Job | None:
-        with self._changed:
-            while self.runs_here():
-                if self._jobs:
-                    return self._jobs.popleft()
-                if not self._lasting:
-                    self._thread = None
-                    return None
-                self._changed.wait()
-            return None
-
-    def _reset(self) -> None:
-        """Forget thread and jobs, in a forked child: both are the parent's."""
-        self._changed = Condition()
-        self._jobs.clear()
-        self._thread = None
-
 
 #: Does what the end of a peer takes. The event loop starts it, so that it is there when an
 #: interpreter that is ending starts no threads any more.
-worker: Worker = Worker("pytest-peer-worker", lasting=True)
+worker: Worker = Worker("pytest-peer-worker", idle_seconds=None)
 #: Runs what users want to be called when an answer has come. It may wait for calls and for peers.
 callbacks: Worker = Worker("pytest-peer-callbacks")

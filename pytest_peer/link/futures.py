@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 from ..core.clock import monotonic
 from ..core.errors import CallTimeout
-from ..core.sync import Condition, Event
+from ..core.sync import Event
 from ..core.timeouts import seconds
 from ..core.worker import callbacks
 from .pickling import decode, rebuilt
@@ -116,6 +117,13 @@ class ReplyWaiter:
         return self._reply
 
 
+class _Lock(_thread.RLock):  # type: ignore[misc]  # for the type checker only it is final
+    """A future's condition, for which no thread waits."""
+
+    def notify_all(self) -> None:
+        pass
+
+
 class PeerFuture(Future[Any]):
     """The outcome of a call.
 
@@ -133,7 +141,7 @@ class PeerFuture(Future[Any]):
     ) -> None:
         super().__init__()
         # An interrupted `result` leaves the condition of `threading` locked, and the reader hangs.
-        self._condition = Condition()  # type: ignore[assignment]
+        self._condition = _Lock()  # type: ignore[assignment]
         # Waiting for it holds no lock: a signal handler that interrupts it may wait for the end of
         # the peer, and so for the thread that delivers replies.
         settled = self._settled = Event()

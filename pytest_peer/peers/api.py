@@ -9,24 +9,19 @@ from typing import Any
 
 from ..link.protocol.mailbox import Mailbox
 from . import shutdown
-from .lifecycle import PeerInstance
+from .lifecycle import PeerLife
 from .peer import Peer
 from .supervisor import Supervisor, living
-
-__tracebackhide__ = True
 
 
 class _Library(Supervisor):
     """The supervisor of the peers of `start`, which no scope ends."""
 
-    def down(self, instance: PeerInstance) -> None:
-        super().down(instance)
-        assert instance.record.reason is not None
+    def down(self, life: PeerLife) -> None:
+        super().down(life)
         # After a failed boot the error has all that the peer wrote.
-        if instance.process.started and (
-            instance.excused or instance.record.reason.kind == "boot failed"
-        ):
-            instance.record.artifacts.discard()
+        if life.process.started and (life.excused or life.record.reason.kind == "boot failed"):
+            life.record.artifacts.discard()
 
 
 _library = _Library()

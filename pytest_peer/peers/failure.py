@@ -1,104 +1,20 @@
-"""Why a peer never ran, or is down: the texts and errors for it."""
+"""What is known of one life of a peer: why it never ran, or is down, and its manifest."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import resource
-import sys
-import threading
-import traceback
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
+from ..core.clock import now
 from ..core.errors import BootError, BootTimeout, HandshakeError, PeerDown
-from ..core.states import CRASH_SIGNALS, DownReason, ExitStatus, signal_name
+from ..core.options import PeerOptions
+from ..core.states import CRASH_SIGNALS, DownReason, PeerState, down_reason
+from ..core.unraisable import run_all
 from ..evidence import core_dump, fault_dumps
+from ..evidence.artifacts import Artifacts, manifest_text
 from .process import PeerProcess
-
-
-def boot_error(
-    who: str,
-    process: PeerProcess,
-    reason: DownReason,
-    *,
-    stopped: bool,
-    timed_out: bool,
-    stacks: str,
-) -> BootError:
-    """Return why a peer never ran.
-
-    :param stopped: Whether it was asked to stop before it ran.
-    :param timed_out: Whether its time for the boot was over, so that it was killed.
-    :param stacks: Where it was then.
-    """
-    output = process.streams.text()
-    error, what = BootError, f"did not boot: its process {_how(reason)}"
-    if process.unusable is not None:
-        error, what = HandshakeError, f"did not boot: {process.unusable}"
-    elif timed_out:
-        return BootTimeout(
-            f"{who} did not boot in time and was killed",
-            argv=process.argv,
-            exit_status=reason.exit_status,
-            output=output,
-            stacks=stacks or fault_dumps.aborted(output),
-        )
-    elif stopped:
-        what = "was stopped while it was booting"
-    return error(f"{who} {what}", argv=process.argv, exit_status=reason.exit_status, output=output)
-
-
-def peer_down(
-    who: str,
-    reason: DownReason | None,
-    last_output: str,
-    crash: str,
-    boot_error: BaseException | None,
-) -> PeerDown:
-    """Return what a call raises now that its peer is down."""
-    error = PeerDown(f"{who} is down: {reason}", reason, last_output, crash)
-    error.__cause__ = boot_error
-    return error
-
-
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """What is left of a crash."""
-
-    #: As in ``crash.txt``.
-    text: str = ""
-    #: The file with the core, or why there is none; ``None`` if it was no crash.
-    core: str | None = None
-
-
-def crash(process: PeerProcess, status: ExitStatus | None, directory: Path) -> Crash:
-    """Secure what the process has left, if it died of a signal that means a fault."""
-    pid = process.pid
-    number = status.signal if status is not None else None
-    if number is None or number not in CRASH_SIGNALS or pid is None:
-        return Crash()
-    if process.elsewhere:
-        return Crash(
-            fault_dumps.crash_text(directory), "none looked for: the peer was on another machine"
-        )
-    crashed = core_dump.Crashed(
-        pid,
-        process.cwd,
-        resource.getrlimit(resource.RLIMIT_CORE)[0],
-        process.start_time,
-    )
-    found = core_dump.collect(crashed, directory)
-    fault_dumps.add_to_crash(directory, f"core: {found}")
-    return Crash(fault_dumps.crash_text(directory), found)
-
-
-def boot_timeout(who: str, process: PeerProcess, seconds: float | None) -> BootTimeout:
-    """Return the error of a wait for a boot, which goes on."""
-    what = f"{who} is still booting after {seconds:g} s"
-    return BootTimeout(
-        what, argv=process.argv, output=process.streams.text() if process.started else ""
-    )
-
 
 #: What the system lacks when it refuses something, by the number of its error.
 _LACKING = {
@@ -111,9 +27,7 @@ _LACKING = {
     errno.ENOSPC: "no room for the peer's artifacts; empty the disk, "
     "or give the option `artifacts`",
 }
-
-
-#: How Python begins to say so, also in a sub-interpreter.
+#: How Python begins to say that there are no more threads, also in a sub-interpreter.
 _THREADLESS = ("can't start new thread", "daemon threads are disabled")
 
 
@@ -128,34 +42,126 @@ def start_error(name: str, exc: BaseException) -> BaseException:
     return BootError(f"peer {name!r} could not be started: {exc}{advice}")
 
 
-def disowned(who: str) -> PeerDown:
-    """Return what a call raises in a process that was forked from the peer's origin."""
-    return PeerDown(f"{who} belongs to the process that this one was forked from")
+class Record:
+    """What is known of one life; `lifecycle` fills it, on threads of ours."""
 
+    #: There before the process is started.
+    artifacts: Artifacts
+    #: There before the peer is down.
+    reason: DownReason
 
-def not_gone(who: str, seconds: float, state: str) -> PeerDown:
-    """Return the error for a process that was killed and does not end.
+    def __init__(self, options: PeerOptions, process: PeerProcess) -> None:
+        self._options = options
+        self._process = process
+        self._crash_text = ""
+        # The file with the core, or why there is none; `None` if it was no crash.
+        self._core: str | None = None
+        #: Why it never ran, or never in this process.
+        self.boot_error: BaseException | None = None
+        #: Where the process was when its time for the boot was over.
+        self.boot_stacks: str = ""
+        #: When it ended, as ``time.time``.
+        self.ended: float = 0.0
 
-    The kernel waits for something, a debugger holds it, or the fault is ours: the error shows what
-    the threads of this process do meanwhile.
+    def whom(self) -> str:
+        """Return name and process id, for messages."""
+        pid = self._process.pid
+        return f"peer {self._options.name!r}" + (f" (pid {pid})" if pid is not None else "")
 
-    :param state: Of the process, in words; empty if unknown.
-    """
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
-    stacks = [
-        f"thread {names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
-        for ident, frame in sys._current_frames().items()
-        if ident != threading.get_ident()
-    ]
-    what = f"{who} was killed and is not gone after {seconds:g} s" + (f": {state}" if state else "")
-    return PeerDown("\n".join([what, *stacks]))
+    def never_started(self, exc: BaseException) -> None:
+        """Note why there is no process."""
+        self.boot_error = start_error(self._options.name, exc)
+        self.reason = DownReason("boot failed")
+        self.ended = now()
+        if hasattr(self, "artifacts"):
+            run_all(self.artifacts.discard)
 
+    def disowned(self) -> None:
+        """Note, in a forked child, that the process is the parent's."""
+        self.reason = DownReason("link lost")
+        self.boot_error = PeerDown("this process was forked from the peer's origin")
+        self.ended = now()
 
-def _how(reason: DownReason) -> str:
-    if reason.signal is not None:
-        return f"was killed by {signal_name(reason.signal)}"
-    return (
-        f"exited with status {reason.exit_status}"
-        if reason.exit_status is not None
-        else "never answered"
-    )
+    def conclude(self, *, booted: bool, stopped: bool, link_lost: bool, timed_out: bool) -> None:
+        """After the end of the process, secure its traces, decide why it ended, and write it down.
+
+        :param booted: Whether it ran.
+        :param stopped: Whether it was asked to stop.
+        :param link_lost: Whether its link ended and its process did not.
+        :param timed_out: Whether it was killed because it did not boot in time.
+        """
+        process = self._process.os_process
+        self.reason = down_reason(
+            stopped=stopped,
+            booted=booted,
+            link_lost=link_lost,
+            exit_status=process.exit_status,
+            status_lost=process.child.status_lost,
+        )
+        run_all(
+            self._process.close,
+            *(() if timed_out else (self._secure_crash,)),
+            lambda: fault_dumps.tidy(self.artifacts.path),
+        )
+        self.ended = now()
+        if not booted:
+            self.boot_error = self._boot_error(stopped, timed_out)
+        last = PeerState.RUNNING if booted else PeerState.BOOTING
+        self.write(self.manifest(PeerState.DOWN, last))
+
+    def _secure_crash(self) -> None:
+        """Take what the process has left, if it died of a signal that means a fault."""
+        process, directory = self._process, self.artifacts.path
+        if process.pid is None or self.reason.signal not in CRASH_SIGNALS:
+            return
+        if process.elsewhere:
+            self._core = "none looked for: the peer was on another machine"
+        else:
+            limit = resource.getrlimit(resource.RLIMIT_CORE)[0]
+            crashed = core_dump.Crashed(process.pid, process.cwd, limit, process.start_time)
+            self._core = core_dump.collect(crashed, directory)
+            fault_dumps.add_to_crash(directory, f"core: {self._core}")
+        self._crash_text = fault_dumps.crash_text(directory)
+
+    def _boot_error(self, stopped: bool, timed_out: bool) -> BootError:
+        who, status = f"peer {self._options.name!r}", self._process.exit_status
+        facts: dict[str, Any] = {
+            "argv": self._process.argv,
+            "exit_status": status.code if status is not None else None,
+            "output": self._process.streams.text(),
+        }
+        if self._process.unusable is not None:
+            return HandshakeError(f"{who} did not boot: {self._process.unusable}", **facts)
+        if timed_out:
+            facts["stacks"] = self.boot_stacks or fault_dumps.aborted(facts["output"])
+            return BootTimeout(f"{who} did not boot in time and was killed", **facts)
+        if stopped:
+            return BootError(f"{who} was stopped while it was booting", **facts)
+        how = "never answered"
+        if status is not None:
+            how = f"was {status}" if status.signal is not None else str(status)
+        return BootError(f"{who} did not boot: its process {how}", **facts)
+
+    def manifest(self, state: PeerState, last_state: PeerState | None = None) -> str:
+        """Return the manifest of the peer in that state."""
+        facts = self._process.facts() | {
+            "ended": self.ended,
+            "state": state,
+            "last_state": last_state,
+            "reason": getattr(self, "reason", None),
+            "core": self._core,
+        }
+        return manifest_text(self._options, test=self.artifacts.test, **facts)
+
+    def write(self, manifest: str) -> None:
+        """Write ``manifest.json``, unless its directory was removed or the disk is full."""
+        with contextlib.suppress(Exception):
+            self.artifacts.write_manifest(manifest)
+
+    def down_error(self) -> PeerDown:
+        """Return what a call raises when the peer is down."""
+        output = self._process.streams.last_output() if self._process.started else ""
+        message = f"{self.whom()} is down: {self.reason}"
+        error = PeerDown(message, self.reason, output, self._crash_text)
+        error.__cause__ = self.boot_error
+        return error

@@ -2,71 +2,88 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import os
-from collections.abc import Callable, Mapping
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
+from ..core.errors import PeerDown
 from ..core.options import PeerOptions, checked
-from ..core.sync import Condition
 from . import shutdown
-from .lifecycle import ExpectedExit, Owner, PeerInstance
+from .lifecycle import KILLED, PeerLife
 from .transitions import Phase
 
-__tracebackhide__ = True
+if TYPE_CHECKING:
+    from .supervisor import Supervisor
+
+#: Seconds for a death of which a call has learned to be noticed as such; milliseconds mostly.
+_NOTICED = 2.0
+
+
+class ExpectedDeath:
+    """A block that waits for the peer's death, and excuses it."""
+
+    #: The life that has ended in it.
+    life: PeerLife | None = None
 
 
 class Lives:
     """One at a time; while the next is being started, the one before is still the present one.
 
-    :param on_boot: Called by the option ``wait_boot`` that is a callable.
+    :param on_boot: Called with the option ``wait_boot``, if that is a callable, on the boot thread
+        when the peer runs or its boot has failed.
     """
 
-    def __init__(self, owner: Owner, on_boot: Callable[[Callable[..., object]], object]) -> None:
-        #: The blocks that wait for the peer's death, in whichever life it comes.
-        self.expectations: set[ExpectedExit] = set()
-        self._owner = owner
-        self._on_boot = on_boot
-        # The life that had a process last, and those that were begun after it.
-        self._lives: tuple[PeerInstance, ...] = ()
+    def __init__(
+        self, owner: Supervisor, on_boot: Callable[[Callable[..., object]], object]
+    ) -> None:
+        self.owner = owner
+        self.on_boot = on_boot
+        #: What can be stopped: the life that had a process last, and those begun after it.
+        self.stoppable: tuple[PeerLife, ...] = ()
+        # The blocks that wait for the peer's death, in whichever life it comes.
+        self._expectations: set[ExpectedDeath] = set()
         # One for each process: a thread that is not in a forked child may have held the parent's.
-        self._turns: dict[int, Condition] = {}
+        self._turns: dict[int, threading.RLock] = {}
 
     @property
-    def present(self) -> PeerInstance:
+    def present(self) -> PeerLife:
         """The last life that has or had a process."""
-        for life in reversed(self._lives):
+        for life in reversed(self.stoppable):
             if life.process.started:
                 return life
         raise AssertionError("a peer without a process")
 
     @property
-    def stoppable(self) -> tuple[PeerInstance, ...]:
-        """The present life, and those that begin."""
-        return self._lives
-
-    @property
     def started(self) -> bool:
         """Whether there is a present life."""
-        return any(life.process.started for life in self._lives)
+        return any(life.process.started for life in self.stoppable)
 
-    def begin(self, options: PeerOptions) -> PeerInstance:
+    def begin(self, options: PeerOptions) -> PeerLife:
         """Begin a life, which becomes the present one when it has a process.
 
         An interrupt or an error leaves none.
         """
-        instance = PeerInstance(options, self._owner, self.expectations, self._publish)
-        wait = options.wait_boot
-        instance.start(functools.partial(self._on_boot, wait) if callable(wait) else None)
-        return instance
+        life = PeerLife(options, self)
+        life.start()
+        return life
 
-    def _publish(self, instance: PeerInstance) -> None:
-        # On the boot thread. From now on this life can be stopped and killed, as others that begin.
-        present = [life for life in self._lives if life.process.started][-1:]
-        begun = [life for life in self._lives if life.phase < Phase.DOWN and life not in present]
-        self._lives = (*present, *begun, instance)
+    def publish(self, life: PeerLife) -> None:
+        """Let a life be stopped and killed from now on; on its boot thread."""
+        present = [each for each in self.stoppable if each.process.started][-1:]
+        begun = [each for each in self.stoppable if each.phase < Phase.DOWN and each not in present]
+        self.stoppable = (*present, *begun, life)
 
-    def renew(self, changes: Mapping[str, Any]) -> PeerInstance:
+    def ending(self, life: PeerLife) -> bool:
+        """Return whether a block expects the end of a life, which begins; on the event loop."""
+        expectations = tuple(self._expectations)
+        for each in expectations:
+            if not life.requests.stop:  # `restart` stops; a block does not wait for that
+                each.life = life
+        return bool(expectations)
+
+    def renew(self, changes: Mapping[str, Any]) -> PeerLife:
         """Stop the present life, begin the next, and return it.
 
         Threads take turns to begin a life, but none waits for the boot of another's. If no process
@@ -79,10 +96,37 @@ class Lives:
             values = {name: getattr(ended.options, name) for name in PeerOptions.__slots__}
             options = checked({**values, **changes})  # before anything is stopped
             shutdown.stop([ended], wait_closed=True)
-            with self._turns.setdefault(os.getpid(), Condition()):
+            with self._turns.setdefault(os.getpid(), threading.RLock()):
                 if self.present is ended:
                     return self.begin(options)
 
-    def abort(self) -> None:
-        """Kill the present life, if there is one; `begin` has seen to what had no process."""
-        shutdown.kill([life for life in self._lives if life.process.started])
+    @contextlib.contextmanager
+    def expect_death(self, timeout: float | None) -> Iterator[None]:
+        """Excuse the peer's death in the block; see `Peer.expect_death`."""
+        expectation = ExpectedDeath()
+        stacks = ""
+        try:
+            self._expectations.add(expectation)
+            if (life := self.present).phase >= Phase.ENDING:
+                life.wait_down(KILLED)
+                if expectation.life is None:  # its end had come before the block
+                    raise life.record.down_error()
+            yield
+            # A peer that died in the block and was restarted there has died.
+            if expectation.life is None and not self.present.wait_down(timeout):
+                stacks = self.present.stacks.record("its death was expected")
+        except BaseException as exc:
+            group = exc if isinstance(exc, BaseExceptionGroup) else BaseExceptionGroup("", [exc])
+            if group.subgroup(PeerDown) is not None:
+                self.present.wait_down(_NOTICED)  # a `cast` finds the link closed before that
+            raise
+        finally:
+            self._expectations.discard(expectation)
+        # Looked at again, now that nothing excuses it any more: a death until here was excused.
+        if expectation.life is not None:
+            expectation.life.wait_down(KILLED)  # it has perhaps only begun
+        elif self.present.phase < Phase.DOWN:
+            whom = self.present.record.whom()
+            raise TimeoutError(
+                f"{whom} was expected to die and still runs after {timeout:g} s\n{stacks}"
+            )

@@ -1,4 +1,4 @@
-"""The phases of a peer's life, and what follows from what was seen of its end; pure.
+"""The phases of a peer's life, and what follows from them; pure.
 
 `lifecycle` moves a peer from one phase to the next, and its docstring says who may do so.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from ..core.states import ExitStatus, PeerState
@@ -73,28 +72,7 @@ def is_excused(requests: Requests, expected: bool, status: ExitStatus | None) ->
     """
     if requests.stop or requests.kill or expected:
         return True
-    return status is not None and _died_of(status, requests.signals)
-
-
-def _died_of(status: ExitStatus, signals: Collection[int]) -> bool:
     # A shell that waits for the interpreter exits with 128 + the signal that has ended that.
-    return status.signal in signals or any(status.code == 128 + number for number in signals)
-
-
-class EndStep(enum.Enum):
-    """What is to be done about a peer whose process or link has ended."""
-
-    WAIT = enum.auto()
-    KILL = enum.auto()
-    CONCLUDE = enum.auto()
-
-
-def end_step(process_ended: bool, link_ended: bool, patient: bool) -> EndStep:
-    """Decide what is to be done after a first sign of the end.
-
-    :param link_ended: Also true where there never was a link and there will be none.
-    :param patient: Whether there is still time for the other of both to end by itself.
-    """
-    if process_ended and (link_ended or not patient):
-        return EndStep.CONCLUDE
-    return EndStep.WAIT if patient else EndStep.KILL
+    return status is not None and any(
+        number in (status.signal, (status.code or 0) - 128) for number in requests.signals
+    )

@@ -25,7 +25,7 @@ from . import settings, xdist
 from .session import CrashReport, retention_key, running_key
 
 if TYPE_CHECKING:
-    from ..peers.lifecycle import PeerInstance
+    from ..peers.lifecycle import PeerLife
 
 #: Of a directory's name. File systems allow 255 bytes, some 143, and below it are more names.
 _MOST_CHARACTERS = 100
@@ -38,7 +38,7 @@ class TestRun:
     nodeid: str
     outcomes: dict[str, str] = field(default_factory=dict)
     #: The lives of peers that went down unasked.
-    deaths: list[PeerInstance] = field(default_factory=list)
+    deaths: list[PeerLife] = field(default_factory=list)
     #: Whether its artifacts have been kept or removed.
     over: bool = False
     #: ``DIR/<test>``, when there is something to put there.
@@ -108,7 +108,7 @@ class ArtifactRetention:
                     self._mark.symlink_to(run.made.name)
             return run.made
 
-    def died(self, life: PeerInstance) -> None:
+    def died(self, life: PeerLife) -> None:
         """Note that a peer went down unasked; may be called twice."""
         if life not in self._run.deaths:
             self._run.deaths.append(life)

@@ -15,7 +15,7 @@ from .factory import PeerFactory, words
 from .session import FACTORIES, interrupt_key, running_key, scopes_key
 
 if TYPE_CHECKING:
-    from ..peers.lifecycle import PeerInstance
+    from ..peers.lifecycle import PeerLife
     from ..peers.peer import Peer
     from ..peers.supervisor import Supervisor
 
@@ -123,7 +123,7 @@ class Scope:
         self._directory: Path | None = None
         self._lock = threading.Lock()  # peers boot on threads of their own
         #: All lives of its peers.
-        self.lives: list[PeerInstance] = []
+        self.lives: list[PeerLife] = []
         self.supervisor: Supervisor = supervisor.Supervisor(self._place, self)
         config.stash.setdefault(scopes_key, []).append(self)
 
@@ -136,12 +136,12 @@ class Scope:
     def test(self) -> str:
         return self._config.stash[running_key].nodeid
 
-    def prepared(self, life: PeerInstance, path: Path) -> None:
+    def prepared(self, life: PeerLife, path: Path) -> None:
         self.lives.append(life)
         if self._name:
             self._retention.used(path)
 
-    def died(self, life: PeerInstance) -> None:
+    def died(self, life: PeerLife) -> None:
         self._retention.died(life)
         interrupt = self._config.stash.get(interrupt_key, None)
         if life.options.peer_down == "crash" and interrupt is not None:

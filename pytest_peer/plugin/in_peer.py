@@ -81,7 +81,7 @@ def _in_peer(request: pytest.FixtureRequest, peer_factory: PeerFactory) -> Calla
     body.check()
     peer = peer_factory(**own)
     peer.wait_boot(peer.options.call_timeout)  # the factory may not, as the option says
-    interpreter = peer.instance.process.interpreter
+    interpreter = peer.life.process.interpreter
     if interpreter is not None and interpreter.by_value:
         body.check(interpreter.by_value)
     return lambda: body.run(peer)

@@ -11,13 +11,13 @@ from .session import CrashReport, left_key
 
 if TYPE_CHECKING:
     from ..evidence.output import OutputStream
-    from ..peers.lifecycle import PeerInstance
+    from ..peers.lifecycle import PeerLife
 
 #: What a section quotes of a stream; the log file has all of it.
 SECTION_CHARACTERS = 16 * 1024
 
 
-def streams(lives: Iterable[PeerInstance]) -> Iterator[tuple[str, OutputStream]]:
+def streams(lives: Iterable[PeerLife]) -> Iterator[tuple[str, OutputStream]]:
     """Return what the lives have written so far, with a title that is pytest's own.
 
     So ``--show-capture`` applies.
@@ -30,7 +30,7 @@ def streams(lives: Iterable[PeerInstance]) -> Iterator[tuple[str, OutputStream]]
 
 
 def new_output(
-    lives: Iterable[PeerInstance], shown: dict[OutputStream, int]
+    lives: Iterable[PeerLife], shown: dict[OutputStream, int]
 ) -> Iterator[tuple[str, str]]:
     """Return titles and texts of sections for what `shown` has not, and note it there."""
     for title, stream in streams(lives):
@@ -43,7 +43,7 @@ def new_output(
             yield title, text
 
 
-def add_stacks(report: pytest.TestReport, lives: Iterable[PeerInstance]) -> None:
+def add_stacks(report: pytest.TestReport, lives: Iterable[PeerLife]) -> None:
     """Add a section for the stacks of each peer that runs."""
     from ..evidence import stacks
 

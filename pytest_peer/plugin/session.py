@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from ..peers.lifecycle import PeerInstance
+    from ..peers.lifecycle import PeerLife
     from .artifacts import ArtifactRetention
     from .fixtures import Scope
 
@@ -39,7 +39,7 @@ left_key: pytest.StashKey[list[CrashReport]] = pytest.StashKey[list["CrashReport
 interrupt_key: pytest.StashKey[Callable[[], None]] = pytest.StashKey[Callable[[], None]]()
 
 
-def lives(config: pytest.Config) -> Iterator[PeerInstance]:
+def lives(config: pytest.Config) -> Iterator[PeerLife]:
     """Return all lives of the peers of open scopes that had a process."""
     return (
         life
