@@ -87,7 +87,7 @@ class Pipes(Connection):
     def __init__(self) -> None:
         self._read, peer_writes = os.pipe()
         peer_reads, self._write = os.pipe()
-        self.peer_ends = (peer_reads, peer_writes)
+        self.peer_ends: tuple[int, ...] = (peer_reads, peer_writes)
 
     def send_loader(self) -> None:
         os.write(self._write, bootstrap.loader())  # it fits into an empty pipe

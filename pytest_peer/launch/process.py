@@ -72,7 +72,8 @@ class SpawnedChild(Child):
             # Ctrl-C in the terminal reaches only the origin, and one signal all descendants.
             start_new_session=True,
         )
-        self.pid: int = pid_of(popen)
+        popen.returncode = 0  # `subprocess` shall not wait for it
+        self.pid: int = popen.pid
         self._pidfd = -1
         #: Process descriptors, which unlike numbers never come to mean other processes.
         self._descendants: list[int] = []
@@ -122,12 +123,6 @@ class SpawnedChild(Child):
             return os.waitid(os.P_PID, self.pid, how) is not None
         except ChildProcessError:
             return True
-
-
-def pid_of(popen: subprocess.Popen[bytes]) -> int:
-    """Take a process from `subprocess`, which calls a status that others have taken 0."""
-    popen.returncode = 0
-    return popen.pid
 
 
 def reap(pid: int, seconds: float) -> ExitStatus | None:

@@ -79,7 +79,7 @@ class Tcp(Connection):
         return super().hello(gone)
 
 
-def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> socket.socket | None:
+def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> "socket.socket | None":
     """Return the first connection that sends `secret`, and close all others.
 
     Reads no more than the secret's length of any. ``None`` when the process has `gone`.

@@ -25,7 +25,7 @@ from ...core.sync import Event
 from ...core.worker import start_thread, worker
 from .. import bootstrap, lifeline, procfs
 from ..command import boot_words
-from ..process import STATUS_LOST, Child, pid_of, reap
+from ..process import STATUS_LOST, Child, reap
 from .inheritance import Inheritance
 
 #: The last word of its command line. A peer writes its own name over it.
@@ -112,7 +112,8 @@ class ForkedChild(Child):
     def end(self, status: ExitStatus | None, status_lost: str = "") -> None:
         if self._ended:
             return
-        self._ended, self._status, self.status_lost = True, status, status_lost
+        self._ended, self._status = True, status
+        self.status_lost: str = status_lost
         if self._on_end is not None:
             self._on_end()
 
@@ -147,7 +148,8 @@ class ForkServer:
                 pass_fds=[theirs.fileno(), end],
                 start_new_session=True,  # Ctrl-C in the terminal is for the origin
             )
-            self._pid = pid_of(popen)
+            popen.returncode = 0  # `subprocess` shall not wait for it
+            self._pid = popen.pid
             lifeline.tie(end, self._pid)  # until it serves: an import sees no end of the origin
         assert popen.stdin is not None and popen.stdout is not None
         self._input, self._pipe = popen.stdin, popen.stdout
