@@ -1,7 +1,5 @@
 """The command line of a peer that is executed, and the descriptors that it expects."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -25,7 +23,6 @@ _CONNECT = (
     "f.read(len(b))==b or sys.exit('this is not the origin of this peer');"
     "exec(f.read(int(f.readline())),{{'f':f,'w':w}})"
 )
-#: The variable with the secrets.
 SECRET = "PYTEST_PEER_SECRET"
 
 #: Make an interpreter read the remote end of a relay, which has nothing but stdin and stdout.
@@ -47,10 +44,7 @@ def boot_words(read_fd: int, write_fd: int) -> list[str]:
 
 
 def connect_words(address: Sequence[object]) -> list[str]:
-    """Make an interpreter connect to an address, and read our code and reply there.
-
-    :param address: in the form of the module `socket`.
-    """
+    """Make an interpreter connect to an address of `socket`, and read our code and reply there."""
     family = "AF_INET" if len(address) == 2 else "AF_INET6"
     return ["-c", _CONNECT.format(secret=SECRET, family=family, address=tuple(address))]
 

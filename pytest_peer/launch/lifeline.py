@@ -6,8 +6,6 @@ to the peer's process group when something happens there (F_SETOWN, F_SETSIG and
 fcntl(2)). That works without a thread of the peer, without the GIL, and when the peer is stopped.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

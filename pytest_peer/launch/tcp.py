@@ -4,8 +4,6 @@ Each proves its identity by a secret that was made for this one boot: the peer b
 of it is read, the origin before the peer runs any code.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hmac
 import os
@@ -20,8 +18,6 @@ from ..link.interpreter import Interpreter
 from . import bootstrap
 from .connection import Connection, LinkClosed
 
-#: The size of each secret; in hexadecimal digits it is twice as long.
-_SECRET_BYTES = 32
 #: So many connections may be open without the secret; the oldest makes room for the next.
 _MOST = 256
 #: How often a boot without news checks whether the process has ended.
@@ -42,7 +38,7 @@ class Tcp(Connection):
 
     def __init__(self, where: tuple[str, int], name: str) -> None:
         self._where, self._name = where, name
-        self._peers_secret, self._our_secret = (secrets.token_hex(_SECRET_BYTES) for _ in range(2))
+        self._peers_secret, self._our_secret = (secrets.token_hex(32) for _ in range(2))
         #: Both, in the form in which the peer gets them.
         self.secret: str = f"{self._peers_secret} {self._our_secret}"
         family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
@@ -83,27 +79,21 @@ class Tcp(Connection):
         return super().hello(gone)
 
 
-def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> socket.socket | None:
+def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> "socket.socket | None":
     """Return the first connection that sends `secret`, and close all others.
 
-    Reads no more than the secret's length of any connection.
-
-    :param gone: set when the process has ended; then this returns ``None``.
+    Reads no more than the secret's length of any. ``None`` when the process has `gone`.
     """
-    poll = select.poll()
-    poll.register(listener, select.POLLIN)
-    candidates: dict[int, socket.socket] = {}  # by descriptor, the oldest first
-
-    def remove(fd: int) -> socket.socket:
-        poll.unregister(fd)
-        return candidates.pop(fd)
-
+    candidates: list[socket.socket] = []  # the oldest first
     try:
         while True:
             ended = gone.is_set()
+            poll = select.poll()
+            for each in (listener, *candidates):
+                poll.register(each, select.POLLIN)
             ready = dict(poll.poll(_GONE_POLL_MS))
-            for fd in ready.keys() & candidates.keys():
-                connected = remove(fd)
+            for connected in [each for each in candidates if each.fileno() in ready]:
+                candidates.remove(connected)
                 with contextlib.suppress(OSError):
                     received = connected.recv(len(secret), socket.MSG_DONTWAIT)
                     if hmac.compare_digest(received, secret):
@@ -112,15 +102,14 @@ def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> socke
                 connected.close()
             if listener.fileno() in ready:
                 if len(candidates) >= _MOST:
-                    remove(next(iter(candidates))).close()
+                    candidates.pop(0).close()
                 with contextlib.suppress(OSError):  # reset already, or no descriptor is left
                     connected, _ = listener.accept()
-                    candidates[connected.fileno()] = connected
+                    candidates.append(connected)
                     # It is ready when there is all of the secret, or its end.
                     connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(secret))
-                    poll.register(connected, select.POLLIN)
             if ended:
                 return None
     finally:
-        for connected in candidates.values():
+        for connected in candidates:
             connected.close()

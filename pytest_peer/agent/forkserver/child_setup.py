@@ -18,13 +18,10 @@ PR_SET_CHILD_SUBREAPER = 36
 def begin(parent, lifeline):
     """Begin a session that ends with the template and with the origin, for whichever peer.
 
-    The kernel sends the signal when the parent *thread* ends (prctl(2)). The template has only
-    one, which ends with it.
-
-    :param lifeline: the descriptor of the template.
-    :return: a descriptor of its own for the same.
+    Return a descriptor of its own for what the template has as `lifeline`.
     """
     os.setsid()
+    # At the end of the parent *thread* (prctl(2)). The template has only one.
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before
         os._exit(1)
@@ -41,10 +38,7 @@ def begin(parent, lifeline):
 
 
 def execute(argv, environ, descriptors, numbers):
-    """Become another program, which gets `descriptors` as these numbers.
-
-    :raises OSError: there is no such program.
-    """
+    """Become another program, which gets `descriptors` as these numbers."""
     # Out of the way of these numbers first, which some of them may have now.
     above = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 1 + max(numbers)) for fd in descriptors]
     for fd, number in zip(above, numbers):
@@ -55,15 +49,10 @@ def execute(argv, environ, descriptors, numbers):
 
 
 def become(request, descriptors):
-    """Set what the origin has now, and the template has not.
-
-    :param descriptors: the new stdin, stdout and stderr.
-    :raises OSError: the directory is gone, or something is not permitted.
-    """
-    for target, fd in enumerate(descriptors):
+    """Set what the origin has now, and the template has not."""
+    for target, fd in enumerate(descriptors):  # stdin, stdout and stderr
         os.dup2(fd, target)
         os.close(fd)
-    _set_environment(request["variables"])
     for name, value in request["changes"].items():
         _SETTERS[name](value)
     # `random` seeds itself again after a fork, numpy does not.
@@ -74,7 +63,7 @@ def become(request, descriptors):
     sys.path_importer_cache.clear()
 
 
-def _set_environment(variables):
+def _set_variables(variables):
     for name, value in variables.items():
         if value is None:
             os.environ.pop(name, None)
@@ -102,18 +91,14 @@ def _set_ignored(mask):  # in the kernel's sets of signals, bit 0 is signal 1
             signal.signal(number, default)
 
 
-def _set_blocked(mask):
-    blocked = {number for number in range(1, 65) if mask >> (number - 1) & 1}
-    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-
-
 #: For what the origin's module `inheritance` calls settable.
 _SETTERS = {
+    "variables": _set_variables,
     "cwd": os.chdir,
     "umask": os.umask,
     "limits": _set_limits,
     "ignored": _set_ignored,
-    "blocked": _set_blocked,
+    "blocked": lambda numbers: signal.pthread_sigmask(signal.SIG_SETMASK, numbers),
     "niceness": lambda value: os.setpriority(os.PRIO_PROCESS, 0, value),
     "processors": lambda numbers: os.sched_setaffinity(0, numbers),
 }

@@ -54,7 +54,8 @@ def serve(reader, fd, config):
         for name in config["preload"]:
             _preload(name)
         with contextlib.suppress(Exception):  # it only saves time
-            prewarm.warm_fork_server()
+            for _ in range(prewarm.ROUNDS):
+                prewarm.boot_and_call()
         if gc.get_threshold() == (100 * usual, *rest):
             gc.set_threshold(usual, *rest)
         dispatch.flush()  # else every peer would print again what an import has printed
@@ -137,10 +138,7 @@ class Template:
             self.end(0)  # the origin is gone
 
     def loop(self) -> NoReturn:
-        """Serve for ever.
-
-        :raises Forked: this is a peer now.
-        """
+        """Serve for ever. `Forked` is raised in a peer."""
         self._subreaper.tolerate_children()  # an import may have started some, for all peers
         self.report("ready")
         while True:
@@ -151,17 +149,18 @@ class Template:
             for fd, _ in self._poll.poll(self._subreaper.tidy()):
                 if fd == self._parent:
                     self.end(0)
-                if fd == self._origin.fileno():
+                elif fd == self._origin.fileno():
                     self._serve()
                 else:
-                    self._ended(fd)
+                    if self._spare is not None and fd == self._spare[1]:
+                        self._spare[0].close()
+                        self._spare = None
+                    self._subreaper.ended(fd)
 
     def _serve(self):
-        """Deal with one request."""
-        received = receive(self._origin)
-        if received is None:
+        data, descriptors = receive(self._origin)
+        if not data:
             self.end(0)
-        data, descriptors = received
         what, number, *rest = marshal.loads(data)
         if what == "reap":
             self._subreaper.release(number)
@@ -178,7 +177,6 @@ class Template:
                 os.close(fd)
 
     def _fork(self, number, data, descriptors):
-        """Make a peer of the spare, or of a new one."""
         if self._spare is None:
             try:
                 self._make_spare()
@@ -188,37 +186,26 @@ class Template:
             connection, fd, pid = self._spare
             self._spare = None
             self._may_prepare = True
-            self._subreaper.name(fd, number)
+            self._subreaper.peers[fd][0] = number
             self.report("forked", number, pid)
             with connection, contextlib.suppress(OSError):  # it has died, which is reported
                 socket.send_fds(connection, [data], descriptors)
 
     def _make_spare(self):
-        """Fork.
-
-        :raises Forked: in the child, when it has got a request.
-        """
+        """Fork. `Forked` is raised in the child, when it has got a request."""
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-        try:
+        with theirs, contextlib.ExitStack() as unless_made:
+            unless_made.enter_context(ours)  # whose end ends the child
             pid = os.fork()
-        except OSError:
-            ours.close()
-            theirs.close()
-            raise
-        if pid == 0:
-            try:
-                ours.close()
-                request = self._wait_for_request(theirs)
-            except BaseException:
-                os._exit(1)  # the code around this is the template's
-            raise Forked(*request)
-        theirs.close()
-        try:
-            fd = self._subreaper.add(pid)
-        except OSError:
-            ours.close()  # which ends it
-            raise
-        self._spare = ours, fd, pid
+            if pid == 0:
+                try:
+                    ours.close()
+                    request = self._wait_for_request(theirs)
+                except BaseException:
+                    os._exit(1)  # the code around this is the template's
+                raise Forked(*request)
+            self._spare = ours, self._subreaper.add(pid), pid
+            unless_made.pop_all()
 
     def _wait_for_request(self, connection):
         # Closed as objects: their finalizers would close the numbers again, which may be those of
@@ -227,7 +214,8 @@ class Template:
         self._origin.close()
         if self._parent >= 0:
             os.close(self._parent)
-        self._subreaper.close_descriptors()
+        for fd in self._subreaper.peers:
+            os.close(fd)
         self._title.set("pytest-peer-spare")
         self.lifeline = child_setup.begin(self._pid, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
@@ -235,23 +223,18 @@ class Template:
         poll.register(connection, select.POLLIN)
         if not poll.poll(0):  # else it is needed at once
             with contextlib.suppress(Exception):  # it only saves time
-                prewarm.warm_spare()
-        received = receive(connection)
-        if received is None:
+                prewarm.boot_and_call()
+                gc.collect()  # now, and not during a call of the user's
+        data, received = receive(connection)
+        if not data:
             os._exit(0)  # the template has ended
         connection.close()
-        _, (file, *descriptors) = received
+        file, *descriptors = received
         request = marshal.loads(os.pread(file, os.fstat(file).st_size, 0))
         os.close(file)
         self._title.set(request["node"])
         sys.orig_argv[-1] = request["node"]
         return request, descriptors
-
-    def _ended(self, fd):
-        if self._spare is not None and fd == self._spare[1]:
-            self._spare[0].close()
-            self._spare = None
-        self._subreaper.ended(fd)
 
     def end(self, status) -> NoReturn:
         """End with all peers and everything that they have started."""
@@ -260,11 +243,9 @@ class Template:
 
 
 def receive(connection):
-    """Return a message and the descriptors that came with it; ``None`` at the end."""
-    data, ancillary, _, _ = connection.recvmsg(
-        _MOST_BYTES, socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
-    )
-    descriptors = array.array("i")
-    for _, _, sent in ancillary:
-        descriptors.frombytes(sent)
-    return (data, list(descriptors)) if data else None
+    """Return a message, which is empty at the end, and the descriptors that came with it."""
+    room = socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS)
+    # `socket.recv_fds` ignores its flags.
+    data, ancillary, _, _ = connection.recvmsg(_MOST_BYTES, room, socket.MSG_CMSG_CLOEXEC)
+    descriptors = array.array("i", b"".join(sent for _, _, sent in ancillary))
+    return data, list(descriptors)

@@ -5,8 +5,6 @@ with the origin. When it dies, the peers that it has forked die too, and the nex
 another server. A message is one marshalled tuple on a socket that keeps their boundaries.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import marshal
@@ -26,8 +24,8 @@ from ...core.states import ExitStatus
 from ...core.sync import Event
 from ...core.worker import start_thread, worker
 from .. import bootstrap, lifeline, procfs
-from ..child import STATUS_LOST, pid_of, reap
 from ..command import boot_words
+from ..process import STATUS_LOST, Child, reap
 from .inheritance import Inheritance
 
 #: The last word of its command line. A peer writes its own name over it.
@@ -55,12 +53,10 @@ class ForkError(Exception):
         self.lost = lost
 
 
-class ForkedChild:
-    """A child of the fork server, which does not reap it before we ask for it.
+class ForkedChild(Child):
+    """A child of the fork server, which reaps it when we call `release`.
 
     What it is changes only on the event loop.
-
-    :param release: has the server reap it.
     """
 
     def __init__(self, release: Callable[[], object]) -> None:
@@ -73,14 +69,9 @@ class ForkedChild:
         self.reaped: Event = Event()
         self._refusal = ""
         self.pid: int = -1
-        #: See `Child.status_lost`: the reason is that the server has died.
-        self.status_lost: str = ""
 
     def wait_started(self, deadline: float) -> None:
-        """Wait until there is a process.
-
-        :raises ForkError: there will be none, or not in time; then it is killed when it starts.
-        """
+        """Wait until there is a process. One that comes too late is killed when it starts."""
         if not self._replied.wait(max(0.0, deadline - monotonic())):
             loop.call_soon(self._abandon)
             raise ForkError("the fork server did not answer in time", late=True)
@@ -101,9 +92,6 @@ class ForkedChild:
         if self._ended:
             ended()
 
-    def remember_descendants(self) -> None:
-        pass  # the server finds them after the end too
-
     def reap(self) -> ExitStatus | None:
         self._release()
         return self._status
@@ -116,26 +104,22 @@ class ForkedChild:
         return status is None or status.stopped
 
     def replied(self, pid: int, refusal: str) -> None:
-        """Note the process, or why the server makes none."""
         self.pid, self._refusal = pid, refusal
         self._replied.set()
         if self._on_end == self._release:
             self._abandon()
 
     def end(self, status: ExitStatus | None, status_lost: str = "") -> None:
-        """Note the end of the process, or why it will never be known."""
         if self._ended:
             return
-        self._ended, self._status, self.status_lost = True, status, status_lost
+        self._ended, self._status = True, status
+        self.status_lost: str = status_lost
         if self._on_end is not None:
             self._on_end()
 
 
 class ForkServer:
-    """A template process and the connection with it.
-
-    :param preload: the modules that it imports.
-    """
+    """A template process that has imported `preload`, and the connection with it."""
 
     def __init__(self, preload: Sequence[str]) -> None:
         #: What the server has, and so a peer for which nothing is changed.
@@ -164,7 +148,8 @@ class ForkServer:
                 pass_fds=[theirs.fileno(), end],
                 start_new_session=True,  # Ctrl-C in the terminal is for the origin
             )
-            self._pid = pid_of(popen)
+            popen.returncode = 0  # `subprocess` shall not wait for it
+            self._pid = popen.pid
             lifeline.tie(end, self._pid)  # until it serves: an import sees no end of the origin
         assert popen.stdin is not None and popen.stdout is not None
         self._input, self._pipe = popen.stdin, popen.stdout
@@ -194,10 +179,7 @@ class ForkServer:
             self._bury()
 
     def wait_ready(self, limit: float) -> None:
-        """Wait until it has started, at most `limit` seconds.
-
-        :raises ForkError: it has not, or it has died.
-        """
+        """Wait until it has started, at most `limit` seconds; `ForkError` if it has not."""
         if not self._ready.wait(limit):
             raise ForkError("the fork server is still starting" + self._quoted(), late=True)
         if self.dead:

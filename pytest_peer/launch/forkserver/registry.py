@@ -1,7 +1,5 @@
 """Decide how a peer comes into being, and which fork server is its parent."""
 
-from __future__ import annotations
-
 import atexit
 import errno
 import functools
