@@ -49,7 +49,7 @@ from .process import PeerProcess
 from .transitions import Phase
 
 if TYPE_CHECKING:
-    from .lives import Lives
+    from .restart import Lives
     from .supervisor import Supervisor
 
 #: Seconds between the end of a process and that of its link, in either order; milliseconds mostly.

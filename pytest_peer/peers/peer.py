@@ -16,7 +16,7 @@ from ..evidence.output import InputStream, OutputStream
 from ..link.futures import PeerFuture, results
 from . import shutdown
 from .lifecycle import PeerLife
-from .lives import Lives
+from .restart import Lives
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor

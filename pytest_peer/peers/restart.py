@@ -1,4 +1,4 @@
-"""The lives of one peer: which is the present one, and how the next follows it."""
+"""How a restart follows one life of a peer by the next, and deaths that are expected meanwhile."""
 
 from __future__ import annotations
 
