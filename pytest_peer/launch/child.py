@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ..core.clock import monotonic, sleep
+from ..core.down_reason import ExitStatus
 from ..core.loop import loop
-from ..core.states import ExitStatus
 from ..core.worker import start_thread
 from . import procfs
 from .command import Command

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..core.clock import monotonic, sleep
-from ..core.states import ExitStatus
+from ..core.down_reason import ExitStatus
 from ..core.sync import Event
 from . import procfs
 

@@ -8,9 +8,9 @@ import resource
 from typing import Any
 
 from ..core.clock import now
+from ..core.down_reason import CRASH_SIGNALS, DownReason, PeerState, down_reason
 from ..core.errors import BootError, BootTimeout, HandshakeError, PeerDown
 from ..core.options import PeerOptions
-from ..core.states import CRASH_SIGNALS, DownReason, PeerState, down_reason
 from ..core.unraisable import run_all
 from ..evidence import core_dump, fault_dumps
 from ..evidence.artifacts import Artifacts, manifest_text

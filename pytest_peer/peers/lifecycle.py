@@ -32,10 +32,10 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..core.down_reason import PeerState
 from ..core.errors import BootError, BootTimeout, PeerDown
 from ..core.loop import Timer, loop
 from ..core.options import PeerOptions
-from ..core.states import PeerState
 from ..core.sync import Event
 from ..core.unraisable import run_all
 from ..core.worker import start_thread, worker

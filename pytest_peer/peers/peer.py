@@ -9,8 +9,8 @@ from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, final, overload
 
+from ..core.down_reason import DownReason, PeerState
 from ..core.options import PeerOptions
-from ..core.states import DownReason, PeerState
 from ..core.timeouts import seconds
 from ..evidence.output import InputStream, OutputStream
 from ..link.futures import PeerFuture, results

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..core.clock import now
+from ..core.down_reason import ExitStatus
 from ..core.loop import loop
 from ..core.options import PeerOptions
-from ..core.states import ExitStatus
 from ..core.unraisable import run_all
 from ..evidence.stdio import DetachedStreams, StandardStreams
 from ..launch import procfs

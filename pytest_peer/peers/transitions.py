@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from ..core.states import ExitStatus, PeerState
+from ..core.down_reason import ExitStatus, PeerState
 
 
 class Phase(enum.IntEnum):

@@ -1,4 +1,4 @@
-"""The state of a peer, and the reason why it is down."""
+"""Why a peer is down: reason, exit status, the signals of a crash; and its state before that."""
 
 from __future__ import annotations
 
