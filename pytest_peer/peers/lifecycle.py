@@ -44,8 +44,9 @@ from ..launch import procfs
 from ..link.calls import RpcClient
 from ..link.protocol import messages
 from . import transitions
-from .failure import Record, start_error
+from .boot_errors import start_error
 from .process import PeerProcess
+from .record import Record
 from .transitions import Phase
 
 if TYPE_CHECKING:
