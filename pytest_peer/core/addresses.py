@@ -3,8 +3,6 @@
 The peer inherits pipes, or the origin listens at an address and the peer connects to it by TCP.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from typing import TypeAlias

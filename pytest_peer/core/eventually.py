@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from .clock import monotonic, sleep
-from .timeouts import seconds
+from .clock import monotonic, seconds, sleep
 
 __tracebackhide__ = True  # also where it runs in a peer
 

@@ -3,8 +3,6 @@
 Pure functions of the option ``exec``.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import shlex

@@ -4,8 +4,6 @@ The thread starts with the first use and stays. Callbacks run on it one at a tim
 short. While one runs, `remove` waits, so a descriptor may be closed right after it was removed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import heapq
 import itertools
@@ -19,8 +17,7 @@ from typing import Any, TypeVar
 
 from .clock import monotonic, sleep
 from .sync import Event
-from .unraisable import report_unraisable
-from .worker import start_thread, worker
+from .worker import report_unraisable, start_thread, worker
 
 #: Between an exception of a callback and the next callback, which may be the same one.
 _AFTER_FAILURE = 0.01

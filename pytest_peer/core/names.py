@@ -4,8 +4,6 @@ A name becomes part of a file name, of a command line and of a host name. So it 
 characters and a limited length.
 """
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import os

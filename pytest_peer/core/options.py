@@ -4,8 +4,6 @@ The words are Erlang's (``peer:start_options()``), except ``cwd``, ``call_timeou
 multiprocessing's ``start_method``. `addresses` checks ``connection``.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys
@@ -15,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from . import addresses, launchers, names
+from .clock import seconds
 from .start_methods import FORKSERVER, START_METHODS, read_at_start
-from .timeouts import seconds
 
 if TYPE_CHECKING:
     from ..peers.peer import Peer
@@ -56,7 +54,7 @@ class PeerOptions:
     cwd: str | None = None
     connection: addresses.Connection = addresses.STDIO
     detached: bool = False
-    wait_boot: float | bool | Callable[[Peer], object] | None = BOOT_SECONDS
+    wait_boot: float | bool | Callable[["Peer"], object] | None = BOOT_SECONDS
     shutdown: Shutdown = "halt"
     peer_down: str = "stop"
     call_timeout: float | None = 60.0
@@ -184,7 +182,7 @@ def _env(option: str, value: object) -> dict[str, str | None]:
     return dict(value)
 
 
-def _wait_boot(option: str, value: object) -> float | bool | Callable[[Peer], object] | None:
+def _wait_boot(option: str, value: object) -> float | bool | Callable[["Peer"], object] | None:
     if value is True:
         raise TypeError(f"{option}: expected seconds, None, False or a callable, got True")
     if value is False or callable(value):

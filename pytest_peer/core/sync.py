@@ -6,8 +6,6 @@ and the thread that reports the end of a peer hangs. So this package has no cond
 are those of `threading` that C code enters and leaves: no signal handler runs meanwhile.
 """
 
-from __future__ import annotations
-
 import _thread
 import contextlib
 import threading

@@ -1,6 +1,4 @@
-"""Threads that run jobs one after the other, for callers that must not wait themselves."""
-
-from __future__ import annotations
+"""Threads that run jobs for callers that must not wait; and exceptions that no caller can catch."""
 
 import os
 import sys
@@ -8,11 +6,24 @@ import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
-from .unraisable import report_unraisable
-
 Job = Callable[[], object]
 #: Not looked up when a thread is needed: a test may have replaced it, for the code under test.
 _start = threading.Thread.start
+
+
+def report_unraisable(error: BaseException) -> None:
+    """Report `error` as an exception that ends a thread: a test run shows it as a warning."""
+    args = type(error), error, error.__traceback__, threading.current_thread()
+    threading.excepthook(threading.ExceptHookArgs(args))
+
+
+def run_all(*steps: Callable[[], object]) -> None:
+    """Call all `steps`, in order. An exception of one is reported and does not stop the others."""
+    for step in steps:
+        try:
+            step()
+        except Exception as exc:
+            report_unraisable(exc)
 
 
 def start_thread(target: Callable[[], object], name: str) -> threading.Thread:

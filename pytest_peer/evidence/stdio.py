@@ -7,7 +7,7 @@ import os
 import select
 from pathlib import Path
 
-from ..core.unraisable import run_all
+from ..core.worker import run_all
 from .output import InputStream, OutputStream
 
 

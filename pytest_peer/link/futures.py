@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from ..core.clock import monotonic
+from ..core.clock import monotonic, seconds
 from ..core.errors import CallTimeout
 from ..core.sync import Event
-from ..core.timeouts import seconds
 from ..core.worker import callbacks
 from .pickling import decode, rebuilt
 from .protocol import messages

@@ -16,7 +16,7 @@ from execnet.gateway import Gateway
 from execnet.gateway_base import GatewayReceivedTerminate, Message, get_execmodel
 from execnet.xspec import XSpec
 
-from ..core.unraisable import run_all
+from ..core.worker import run_all
 from .futures import Reply, ReplyWaiter
 from .protocol.messages import Payload
 from .protocol.receiver import FrameReceiver

@@ -1,7 +1,5 @@
 """Peers without pytest: `start`, `start_link`, `mailbox`, and the end at the process's exit."""
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import threading

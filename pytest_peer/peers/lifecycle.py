@@ -26,8 +26,6 @@ Threads of users change no phase. They set a field of `Requests`, wake the event
 of a user's thread, Ctrl-C or a time limit, cannot lose a process, a name or a waiting thread.
 """
 
-from __future__ import annotations
-
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
@@ -37,8 +35,7 @@ from ..core.errors import BootError, BootTimeout, PeerDown
 from ..core.loop import Timer, loop
 from ..core.options import PeerOptions
 from ..core.sync import Event
-from ..core.unraisable import run_all
-from ..core.worker import start_thread, worker
+from ..core.worker import run_all, start_thread, worker
 from ..evidence.stacks import Stacks
 from ..launch import procfs
 from ..link.calls import RpcClient
@@ -51,7 +48,6 @@ from .transitions import Phase
 
 if TYPE_CHECKING:
     from .restart import Lives
-    from .supervisor import Supervisor
 
 #: Seconds between the end of a process and that of its link, in either order; milliseconds mostly.
 OTHER_END_SECONDS = 1.0
@@ -67,12 +63,12 @@ class PeerLife:
         the peer.
     """
 
-    def __init__(self, options: PeerOptions, lives: Lives) -> None:
+    def __init__(self, options: PeerOptions, lives: "Lives") -> None:
         self.options = options
         self.requests: transitions.Requests = transitions.Requests()
         self.process: PeerProcess = PeerProcess(options, lambda: loop.call_soon(self._see_end))
         self.record: Record = Record(options, self.process)
-        self.owner: Supervisor = lives.owner
+        self.owner: "Supervisor" = lives.owner
         self.client: RpcClient = RpcClient(
             self.record.whom, self.owner.mailboxes, lambda: self.stacks.record("a call timed out")
         )

@@ -9,9 +9,9 @@ from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, final, overload
 
+from ..core.clock import seconds
 from ..core.down_reason import DownReason, PeerState
 from ..core.options import PeerOptions
-from ..core.timeouts import seconds
 from ..evidence.output import InputStream, OutputStream
 from ..link.futures import PeerFuture, results
 from . import shutdown

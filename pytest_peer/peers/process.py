@@ -1,7 +1,5 @@
 """The process of a peer with everything that belongs to it: streams, interpreter, link."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Callable
@@ -14,7 +12,7 @@ from ..core.clock import now
 from ..core.down_reason import ExitStatus
 from ..core.loop import loop
 from ..core.options import PeerOptions
-from ..core.unraisable import run_all
+from ..core.worker import run_all
 from ..evidence.stdio import DetachedStreams, StandardStreams
 from ..launch import procfs
 from ..launch.connection import Connection, LinkClosed, Pipes

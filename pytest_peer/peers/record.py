@@ -7,7 +7,7 @@ from ..core.clock import now
 from ..core.down_reason import CRASH_SIGNALS, DownReason, PeerState, down_reason
 from ..core.errors import PeerDown
 from ..core.options import PeerOptions
-from ..core.unraisable import run_all
+from ..core.worker import run_all
 from ..evidence import core_dump, fault_dumps
 from ..evidence.artifacts import Artifacts, manifest_text
 from . import boot_errors

@@ -1,7 +1,5 @@
 """How a restart follows one life of a peer by the next, and deaths that are expected meanwhile."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import threading
@@ -36,7 +34,7 @@ class Lives:
     """
 
     def __init__(
-        self, owner: Supervisor, on_boot: Callable[[Callable[..., object]], object]
+        self, owner: "Supervisor", on_boot: Callable[[Callable[..., object]], object]
     ) -> None:
         self.owner = owner
         self.on_boot = on_boot

@@ -1,7 +1,5 @@
 """Peers that end together: those of a test, of a scope, of the process."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import threading
@@ -12,8 +10,8 @@ from typing import Any, Protocol
 
 from ..core import names
 from ..core.errors import BootError, NameInUse, PeerDownWarning, PeerError
-from ..core.monkey_patches import patched_by
 from ..core.options import PeerOptions, checked
+from ..core.start_methods import patched_by
 from ..evidence.artifacts import Artifacts
 from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailboxes

@@ -3,8 +3,6 @@
 `lifecycle` moves a peer from one phase to the next, and its docstring says who may do so.
 """
 
-from __future__ import annotations
-
 import enum
 from dataclasses import dataclass, field
 

@@ -72,7 +72,7 @@ def _parse(setting: Setting, text: str) -> Any:
     """Return the value of the option for a text that the user wrote, or raise ``ValueError``."""
     import shlex  # not at the top, nor the others: a suite without settings does not pay for them
 
-    from ..core import addresses, options, timeouts
+    from ..core import addresses, clock, options
 
     if setting is EXEC:
         words = shlex.split(text)
@@ -92,7 +92,7 @@ def _parse(setting: Setting, text: str) -> Any:
         if not text.strip():
             raise ValueError("expected a directory")
         return text
-    return None if text.strip().lower() == "none" else timeouts.seconds("limit", float(text))
+    return None if text.strip().lower() == "none" else clock.seconds("limit", float(text))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
