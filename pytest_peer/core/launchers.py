@@ -5,15 +5,15 @@ Pure functions of the option ``exec``.
 
 import itertools
 import os
+import re
 import shlex
-import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """What has to be known of a launcher.
+    """A program that starts another one elsewhere.
 
     :param verbs: the second word of its command lines that start a program; empty if all do.
     :param stdin: it needs one of these options to pass on its stdin.
@@ -98,7 +98,7 @@ def over_stdio(words: Sequence[str], *, shell: bool = False) -> OverStdio:
 
 
 def _programs(words: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Yield index and name of what may be a program before the interpreter, the last word."""
+    """Yield index and name of each word that may be a program before the interpreter."""
     for at, word in enumerate(words[:-1]):
         name = os.path.basename(word)
         yield at, name
@@ -109,10 +109,7 @@ def _programs(words: Sequence[str]) -> Iterator[tuple[int, str]]:
 def stdio_launcher(
     words: Sequence[str], launchers: Mapping[str, Launcher] = LAUNCHERS
 ) -> FoundLauncher | None:
-    """Find the launcher in a command; ``None`` if the program gets our descriptors.
-
-    :param words: the option ``exec``.
-    """
+    """Find the launcher in the option ``exec``; ``None`` if the program gets our descriptors."""
     if isinstance(words, OverStdio):
         return FoundLauncher(words[0], 0, Launcher(shell=words.shell), given=len(words) - 1)
     for at, name in _programs(words):
@@ -125,12 +122,10 @@ def stdio_launcher(
 
 
 def without_setsid(words: Sequence[str]) -> Sequence[str]:
-    """Remove ``setsid`` from the programs in front: every peer leads a session of its own.
+    """Remove ``setsid`` from the option ``exec``: every peer leads a session of its own.
 
     Run by the leader of a process group, ``setsid`` forks, so that the program it starts would
     neither be our child nor in the group that gets our signals.
-
-    :param words: the option ``exec``.
     """
     if isinstance(words, OverStdio):
         return words
@@ -163,10 +158,7 @@ def refusal(words: Sequence[str]) -> str:
 
 
 def command_line(words: Sequence[str], env: Mapping[str, str | None]) -> list[str]:
-    """Put ``env`` with variables in front of the interpreter.
-
-    :param words: the option ``exec``, whose last word is the interpreter.
-    """
+    """Put ``env`` with variables in front of the interpreter, the last word."""
     if not env:
         return list(words)
     removed = [word for name, value in env.items() if value is None for word in ("-u", name)]
@@ -175,21 +167,18 @@ def command_line(words: Sequence[str], env: Mapping[str, str | None]) -> list[st
 
 
 def quoted_argv(words: Sequence[str], found: FoundLauncher) -> list[str]:
-    """Quote a command, so that each of its words is one word at the other end too.
-
-    :param found: its launcher.
-    """
+    """Quote a command, so that each of its words is one word at the other end too."""
     end = found.at + 1
     head, rest = [*words[:end], *found.launcher.extra], words[end:]
     if not found.launcher.shell:
         return [*head, *rest]
-    if found.given >= 0:
-        plain = found.given - end
-    else:
-        import getopt  # not at the top: it imports gettext
-
-        letters = string.ascii_letters + string.digits
-        known = "".join(each + ":" * (each in found.launcher.arguments) for each in letters)
-        operands = getopt.getopt(list(rest), known)[1]
-        plain = len(rest) - len(operands) + 1
+    plain = found.given - end
+    if found.given < 0:
+        # The first operand, found as getopt(3) does; an option that ssh does not know is no error.
+        letters = found.launcher.arguments
+        at = 0
+        while at < len(rest) and rest[at].startswith("-") and rest[at] not in ("-", "--"):
+            argument_follows = re.fullmatch(f"-[^{letters}]*[{letters}]", rest[at])
+            at += 2 if argument_follows else 1
+        plain = at + 1 + ("--" in rest[at : at + 1])
     return [*head, *rest[:plain], *map(shlex.quote, rest[plain:])]
