@@ -8,7 +8,6 @@ import hashlib
 import itertools
 import os
 import re
-import socket
 
 #: A host name label's limit; file systems allow more.
 MAX_LENGTH = 63
@@ -60,12 +59,3 @@ def checked(name: object) -> str:
             f"name: at most {MAX_LENGTH} characters are allowed, got {len(name)}: {name!r}"
         )
     return name
-
-
-def short_host() -> str:
-    return socket.gethostname().partition(".")[0] or "localhost"
-
-
-def full_host() -> str:
-    """Return this host's fully qualified name, as Erlang's ``longnames`` uses it."""
-    return socket.getfqdn()

@@ -6,11 +6,13 @@ multiprocessing's ``start_method``. `addresses` checks ``connection``.
 
 import os
 import re
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from types import UnionType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from . import addresses, launchers, names
 from .clock import seconds
@@ -32,8 +34,7 @@ _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 PEER_DOWN = ("stop", "continue", "crash")
 
 
-@dataclass(frozen=True, slots=True)
-class ShutdownPlan:
+class ShutdownPlan(NamedTuple):
     """What ``stop()`` does: ``"halt"``, ``"finish"`` or ``"close"``, and when it kills."""
 
     how: str
@@ -83,7 +84,7 @@ class PeerOptions:
 
     @property
     def awaits_boot(self) -> bool:
-        """Return whether the start waits until the peer has booted."""
+        """Whether the start waits until the peer has booted."""
         return self.wait_boot is not False and not callable(self.wait_boot)
 
     @property
@@ -96,7 +97,6 @@ class PeerOptions:
 
     @property
     def shutdown_plan(self) -> ShutdownPlan:
-        """Return the plan for any spelling of `shutdown`."""
         if self.shutdown == "close":
             return ShutdownPlan("close", CLOSE_SECONDS)
         if self.shutdown == "halt":
@@ -120,7 +120,8 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
     if not values.get("name"):
         values["name"] = names.random_name()
     if not values.get("host"):
-        values["host"] = names.full_host() if values.get("longnames") else names.short_host()
+        short = socket.gethostname().partition(".")[0] or "localhost"
+        values["host"] = socket.getfqdn() if values.get("longnames") else short
     made = PeerOptions(**values)
     if launchers.stdio_launcher(made.exec) is not None:
         if made.address is not None and made.cwd is not None:
@@ -217,7 +218,7 @@ _Check = Callable[[str, Any], Any]
 
 
 def _instance(
-    kind: type | tuple[type, ...], called: str, convert: Callable[[Any], Any] = lambda value: value
+    kind: type | UnionType, called: str, convert: Callable[[Any], Any] = lambda value: value
 ) -> _Check:
     def check(option: str, value: object) -> Any:
         if not isinstance(value, kind):
@@ -242,10 +243,6 @@ def _one_of(allowed: Sequence[str]) -> _Check:
     return check
 
 
-def _path(convert: Callable[[Any], Any]) -> _Check:
-    return _or_none(_instance((str, os.PathLike), "a path", convert))
-
-
 _CHECKS: dict[str, _Check] = {
     "name": lambda _, value: names.checked(value),
     "host": _host,
@@ -254,13 +251,13 @@ _CHECKS: dict[str, _Check] = {
     "args": command_words,
     "post_process_args": _or_none(_instance(Callable, "a callable")),  # type: ignore[arg-type]
     "env": _env,
-    "cwd": _path(os.fspath),
+    "cwd": _or_none(_instance(str | os.PathLike, "a path", os.fspath)),
     "connection": lambda _, value: addresses.connection(value),
     "detached": _instance(bool, "a bool"),
     "wait_boot": _wait_boot,
     "shutdown": _shutdown,
     "peer_down": _one_of(PEER_DOWN),
     "call_timeout": seconds,
-    "artifacts": _path(Path),
+    "artifacts": _or_none(_instance(str | os.PathLike, "a path", Path)),
     "start_method": _or_none(_one_of(START_METHODS)),
 }

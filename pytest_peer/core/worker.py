@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 Job = Callable[[], object]
 #: Not looked up when a thread is needed: a test may have replaced it, for the code under test.
@@ -41,13 +41,12 @@ def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
 class Worker:
     """One thread with a queue of jobs. What a job raises is reported and does not end the thread.
 
-    :param idle_seconds: After so long without a job the thread ends, and the next job starts
-        another; ``None`` for never.
+    :param lasting: Whether the thread stays when it has no job; else the next job starts another.
     """
 
-    def __init__(self, name: str, idle_seconds: float | None = 0.0) -> None:
+    def __init__(self, name: str, *, lasting: bool = False) -> None:
         self._name = name
-        self._idle_seconds = idle_seconds
+        self._lasting = lasting
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
 
@@ -58,10 +57,7 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread now, unless it runs.
-
-        :raises RuntimeError: No thread can be started.
-        """
+        """Start the thread now, unless it runs; raises as `start_thread`."""
         with self._lock:
             if self._thread is None:
                 # It waits for the lock. If an interrupt comes before it is known here, it ends.
@@ -83,22 +79,18 @@ class Worker:
         with self._lock:
             known = self.runs_here()
         while known:
+            with self._lock:
+                if self._jobs.empty() and not self._lasting:
+                    self._thread = None
+                    return
             try:
-                job = self._jobs.get(timeout=self._idle_seconds)
-            except Empty:
-                with self._lock:
-                    if self._jobs.empty():
-                        self._thread = None
-                        return
-                continue
-            try:
-                job()
+                self._jobs.get()()
             except BaseException as exc:
                 report_unraisable(exc)
 
 
 #: Does what the end of a peer takes. The event loop starts it, so that it is there when an
 #: interpreter that is ending starts no threads any more.
-worker: Worker = Worker("pytest-peer-worker", idle_seconds=None)
+worker: Worker = Worker("pytest-peer-worker", lasting=True)
 #: Runs what users want to be called when an answer has come. It may wait for calls and for peers.
 callbacks: Worker = Worker("pytest-peer-callbacks")

@@ -48,6 +48,7 @@ from .transitions import Phase
 
 if TYPE_CHECKING:
     from .restart import Lives
+    from .supervisor import Supervisor
 
 #: Seconds between the end of a process and that of its link, in either order; milliseconds mostly.
 OTHER_END_SECONDS = 1.0
@@ -68,7 +69,7 @@ class PeerLife:
         self.requests: transitions.Requests = transitions.Requests()
         self.process: PeerProcess = PeerProcess(options, lambda: loop.call_soon(self._see_end))
         self.record: Record = Record(options, self.process)
-        self.owner: "Supervisor" = lives.owner
+        self.owner: Supervisor = lives.owner
         self.client: RpcClient = RpcClient(
             self.record.whom, self.owner.mailboxes, lambda: self.stacks.record("a call timed out")
         )
