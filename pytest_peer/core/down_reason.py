@@ -92,10 +92,7 @@ def down_reason(
     exit_status: ExitStatus | None,
     status_lost: str = "",
 ) -> DownReason:
-    """Decide why a peer is down, from the facts about its end.
-
-    :param status_lost: why its exit status is unknown; empty if it is not.
-    """
+    """Decide why a peer is down; `status_lost` says why its exit status is unknown, if it is."""
     code = exit_status.code if exit_status else None
     number = exit_status.signal if exit_status else None
     if stopped:

@@ -61,9 +61,8 @@ _SETSID_OPTIONS = ("-w", "--wait", "-f", "--fork")
 
 @dataclass(frozen=True, slots=True)
 class FoundLauncher:
-    """The launcher in a command.
+    """A launcher in a command, and the index of its word.
 
-    :param at: the index of its word.
     :param given: the number of words that go to a shell as they are; -1 if not known yet.
     """
 
@@ -98,7 +97,6 @@ def over_stdio(words: Sequence[str], *, shell: bool = False) -> OverStdio:
 
 
 def _programs(words: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Yield index and name of each word that may be a program before the interpreter."""
     for at, word in enumerate(words[:-1]):
         name = os.path.basename(word)
         yield at, name

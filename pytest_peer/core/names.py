@@ -45,11 +45,7 @@ def slug(text: str, limit: int) -> str:
 
 
 def checked(name: object) -> str:
-    """Return `name` if it can be a peer's name.
-
-    :raises TypeError: it is not a ``str``.
-    :raises ValueError: it is empty, too long, or has a character outside ``[A-Za-z0-9_.-]``.
-    """
+    """Return `name` if it can be a peer's name, else raise TypeError or ValueError."""
     if not isinstance(name, str):
         raise TypeError(f"name: expected a str, got {name!r}")
     if not _VALID.fullmatch(name) or name in (".", ".."):

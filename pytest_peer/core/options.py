@@ -64,7 +64,7 @@ class PeerOptions:
 
     @property
     def not_forkable(self) -> str:
-        """Return why a fork server cannot start this peer; empty if it can."""
+        """Why a fork server cannot start this peer; empty if it can."""
         if self.address is not None:
             return "connection is TCP, and a forked peer gets its link from the fork server"
         if self.exec != (sys.executable,):
@@ -79,7 +79,7 @@ class PeerOptions:
 
     @property
     def address(self) -> addresses.Address | None:
-        """Return where the peer connects to its origin; ``None`` if it has pipes."""
+        """Where the peer connects to its origin; ``None`` if it has pipes."""
         return None if isinstance(self.connection, str) else self.connection
 
     @property
@@ -89,7 +89,7 @@ class PeerOptions:
 
     @property
     def boot_limit(self) -> float | None:
-        """Return after how many seconds an unfinished boot is ended; ``None`` for never."""
+        """After how many seconds an unfinished boot is ended; ``None`` for never."""
         if self.wait_boot is False:
             return None
         # A callback must be called one day.
@@ -113,8 +113,7 @@ def names_of_options() -> list[str]:
 def checked(options: Mapping[str, Any]) -> PeerOptions:
     """Check `options` and fill in the defaults.
 
-    :raises TypeError: an unknown option, or a value of the wrong type; names option and item.
-    :raises ValueError: a value that the option does not allow; names option and item.
+    :raises TypeError, ValueError: an unknown option or a wrong value; names option and item.
     """
     values = {name: check(name, value) for name, value in options.items()}
     if not values.get("name"):
@@ -142,14 +141,13 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
 
 
 def check(name: str, value: object) -> Any:
-    """Check one option and return its normal form; errors as for `checked`."""
+    """Check one option and return its normal form; raises as `checked`."""
     if name not in _CHECKS:
         raise TypeError(f"{name}: unknown option; known are {', '.join(names_of_options())}")
     return _CHECKS[name](name, value)
 
 
 def command_words(option: str, value: object) -> tuple[str, ...]:
-    """Check words of a command line; errors as for `checked`."""
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise TypeError(f"{option}: expected a list of str, got {value!r}")
     for item in value:

@@ -27,10 +27,7 @@ def run_all(*steps: Callable[[], object]) -> None:
 
 
 def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
-    """Start a daemon thread and return it.
-
-    :raises RuntimeError: The interpreter is ending, or the system has no more threads.
-    """
+    """Start a daemon thread; a RuntimeError says that no thread can be started any more."""
     if sys.is_finalizing():  # before Python 3.12 `Thread.start` would wait for ever
         raise RuntimeError("can't start new thread: the interpreter is ending")
     thread = threading.Thread(target=target, name=name, daemon=True)

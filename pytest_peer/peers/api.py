@@ -13,7 +13,7 @@ from .supervisor import Supervisor, living
 
 
 class _Library(Supervisor):
-    """The supervisor of the peers of `start`, which no scope ends."""
+    """Has the peers of `start`, which no scope ends."""
 
     def down(self, life: PeerLife) -> None:
         super().down(life)
@@ -68,7 +68,6 @@ _of_thread = threading.local()
 
 
 def _stop_all() -> None:
-    """Stop all peers at exit, so that their own exit handlers run."""
     with contextlib.suppress(Exception):  # no caller could catch it
         shutdown.stop(living())
     _library.warn_of_deaths()

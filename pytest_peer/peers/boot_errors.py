@@ -36,7 +36,6 @@ def start_error(name: str, exc: BaseException) -> BaseException:
 def boot_error(name: str, process: PeerProcess, *, stopped: bool, stacks: str | None) -> BootError:
     """Return why a process that was started has ended before it was a peer.
 
-    :param stopped: whether it was asked to stop.
     :param stacks: where it was when its time was over; ``None`` if it ended before that.
     """
     who, status = f"peer {name!r}", process.exit_status

@@ -59,9 +59,8 @@ KILLED = 20.0
 class PeerLife:
     """One life of a peer. Nothing is done before `start`.
 
-    :param lives: Those of the peer. Their owner's `admit` takes the name and makes the directory, or
-        raises, before the process starts; `down` notes the reason before DOWN; `released` forgets
-        the peer.
+    Its owner's `admit` takes the name and makes the directory, or raises, before the process starts;
+    `down` notes the reason before DOWN; `released` forgets the peer.
     """
 
     def __init__(self, options: PeerOptions, lives: "Lives") -> None:
@@ -103,15 +102,10 @@ class PeerLife:
 
     @property
     def excused(self) -> bool:
-        """Whether the end was asked for, so that no test fails or warns for it."""
         return transitions.is_excused(self.requests, self._expected, self.process.exit_status)
 
     def start(self) -> None:
-        """Start the process; the boot goes on in the background.
-
-        :raises ExecNotFound: There is no such program.
-        :raises NameInUse: A peer of that name is alive.
-        """
+        """Start the process, or raise why there is none; the boot goes on in the background."""
         try:
             start_thread(self._boot, f"pytest-peer-boot-{self.options.name}")
             self._changed.wait_for(lambda: self.phase > Phase.STARTING, None)
@@ -124,10 +118,7 @@ class PeerLife:
             raise error.with_traceback(None)
 
     def wait_boot(self, timeout: float | None) -> None:
-        """Wait until the peer runs.
-
-        :raises BootError: It will not; or, as `BootTimeout`, it does not yet.
-        """
+        """Wait until the peer runs; raise a `BootError` if it will not or does not yet."""
         settled = self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, timeout)
         if (error := self.record.boot_error) is not None:
             raise error.with_traceback(None)  # without the frames of other waits
@@ -163,7 +154,7 @@ class PeerLife:
     def wait_released(self) -> None:
         """Wait, after `stop` or `kill`, until the process and all that it started are gone.
 
-        :raises PeerDown: They are not, although they were killed.
+        :raises PeerDown: they are not, although they were killed.
         """
         if loop.runs_here() or worker.runs_here():
             return  # a finalizer on a thread that has to go on for the peer to end
@@ -276,7 +267,6 @@ class PeerLife:
             self._conclude()
 
     def _lose_patience(self) -> None:
-        """Kill the process if its link has ended and it has not."""
         self._patient = False
         process = self.process.os_process
         if not process.exited.is_set():
@@ -318,7 +308,7 @@ class PeerLife:
         self._advance(Phase.RELEASED)
 
     def disown(self, null_fd: int) -> None:
-        """Give the process up, in a forked child: it is the parent's, and so is its end.
+        """Give the process up, in a forked child: it is the parent's.
 
         Takes no lock: a thread that is not in the child may have held it.
         """

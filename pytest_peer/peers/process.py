@@ -28,10 +28,7 @@ _REST_GONE_SECONDS = 1.0
 
 
 class PeerProcess:
-    """One process; first `start` it, then `connect` to it. Both are for the boot thread.
-
-    :param on_exit: Called on the event loop when the process has ended.
-    """
+    """One process; first `start` it, then `connect` to it. Both are for the boot thread."""
 
     #: All of these are there once it is `started`.
     streams: StandardStreams
@@ -55,11 +52,7 @@ class PeerProcess:
         self.cwd: str = options.cwd or os.getcwd()
 
     def start(self, directory: Path, evidence: dict[str, Any]) -> None:
-        """Start the process.
-
-        :param directory: The directory of its artifacts.
-        :param evidence: The agent's configuration of fault dumps.
-        """
+        """Start the process; `evidence` is the agent's configuration of fault dumps."""
         self._evidence = evidence
         starter = self._starter = ProcessStarter(self._options, evidence)
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
@@ -90,7 +83,6 @@ class PeerProcess:
 
     @property
     def argv(self) -> list[str]:
-        """The command line as the user has asked for it."""
         return self._starter.argv
 
     def connect(
@@ -131,7 +123,6 @@ class PeerProcess:
         run_all(rest_gone, self.streams.close, self._connection.free)
 
     def facts(self) -> dict[str, Any]:
-        """Return what the manifest says of it."""
         choice, control = self._starter.choice, self._starter.control
         return {
             "argv": self.argv,
@@ -175,10 +166,7 @@ class PeerProcess:
         return pid if procfs.descends(pid, self.os_process.pid) else None
 
     def signal(self, number: int, *, group: bool = False) -> None:
-        """Send a signal to the interpreter, also when a launcher is its parent.
-
-        :param group: Whether it is for what the peer started, too.
-        """
+        """Send a signal to the interpreter, or to all in its group."""
         if self.started and not self.os_process.exited.is_set():
             send = self.os_process.signal_group if group else self.os_process.signal
             loop.call(partial(send, number))

@@ -36,12 +36,10 @@ class Record:
         self.ended: float = 0.0
 
     def whom(self) -> str:
-        """Return name and process id, for messages."""
         pid = self._process.pid
         return f"peer {self._options.name!r}" + (f" (pid {pid})" if pid is not None else "")
 
     def never_started(self, exc: BaseException) -> None:
-        """Note why there is no process."""
         self.boot_error = boot_errors.start_error(self._options.name, exc)
         self.reason = DownReason("boot failed")
         self.ended = now()
@@ -49,7 +47,6 @@ class Record:
             run_all(self.artifacts.discard)
 
     def disowned(self) -> None:
-        """Note, in a forked child, that the process is the parent's."""
         self.reason = DownReason("link lost")
         self.boot_error = PeerDown("this process was forked from the peer's origin")
         self.ended = now()
@@ -57,10 +54,8 @@ class Record:
     def conclude(self, *, booted: bool, stopped: bool, link_lost: bool, timed_out: bool) -> None:
         """After the end of the process, secure its traces, decide why it ended, and write it down.
 
-        :param booted: Whether it ran.
-        :param stopped: Whether it was asked to stop.
-        :param link_lost: Whether its link ended and its process did not.
-        :param timed_out: Whether it was killed because it did not boot in time.
+        :param link_lost: whether its link ended and its process did not.
+        :param timed_out: whether it was killed because it did not boot in time.
         """
         process = self._process.os_process
         self.reason = down_reason(
@@ -99,7 +94,6 @@ class Record:
         self._crash_text = fault_dumps.crash_text(directory)
 
     def manifest(self, state: PeerState, last_state: PeerState | None = None) -> str:
-        """Return the manifest of the peer in that state."""
         facts = self._process.facts() | {
             "ended": self.ended,
             "state": state,

@@ -29,8 +29,7 @@ class ExpectedDeath:
 class Lives:
     """One at a time; while the next is being started, the one before is still the present one.
 
-    :param on_boot: Called with the option ``wait_boot``, if that is a callable, on the boot thread
-        when the peer runs or its boot has failed.
+    :param on_boot: called on the boot thread with a `wait_boot` that is callable.
     """
 
     def __init__(
@@ -55,14 +54,10 @@ class Lives:
 
     @property
     def started(self) -> bool:
-        """Whether there is a present life."""
         return any(life.process.started for life in self.stoppable)
 
     def begin(self, options: PeerOptions) -> PeerLife:
-        """Begin a life, which becomes the present one when it has a process.
-
-        An interrupt or an error leaves none.
-        """
+        """Begin a life, which becomes the present one when it has a process."""
         life = PeerLife(options, self)
         life.start()
         return life
@@ -82,12 +77,10 @@ class Lives:
         return bool(expectations)
 
     def renew(self, changes: Mapping[str, Any]) -> PeerLife:
-        """Stop the present life, begin the next, and return it.
+        """Stop the present life, begin the next with some `changes` of options, and return it.
 
         Threads take turns to begin a life, but none waits for the boot of another's. If no process
         can be started, the present life stays.
-
-        :param changes: Of the options of the present life.
         """
         while True:
             ended = self.present

@@ -32,8 +32,8 @@ _abandoned = ""
 class LifecycleListener(Protocol):
     """Observes a supervisor's peers. Called on threads of ours, and may not raise.
 
-    `test` returns the test that runs, for the manifest. A peer is `prepared` when the directory of
-    its artifacts, `path`, is there and it is about to be started. It has `died` if nobody asked.
+    A peer is `prepared` when the directory of its artifacts is there and it is about to be started.
+    It has `died` if nobody asked. `test` returns the test that runs, for the manifest.
     """
 
     def test(self) -> str: ...
@@ -42,10 +42,7 @@ class LifecycleListener(Protocol):
 
 
 class Supervisor:
-    """Start peers, and stop them together.
-
-    :param directory: Returns where their artifacts go; ``None`` for temporary directories.
-    """
+    """Starts peers, and stops them together; `directory` returns where their artifacts go."""
 
     def __init__(
         self, directory: Callable[[], Path] | None = None, listener: LifecycleListener | None = None
@@ -60,10 +57,7 @@ class Supervisor:
         self._closed = False
 
     def start(self, options: Mapping[str, Any]) -> Peer:
-        """Check options, start a peer, and wait for its boot as ``wait_boot`` says.
-
-        :raises RuntimeError: The peers of this supervisor have been stopped.
-        """
+        """Check options, start a peer, and wait for its boot as ``wait_boot`` says."""
         peers, failures = self._start_all([checked(options)])
         if failures:
             raise failures[0]
@@ -76,11 +70,10 @@ class Supervisor:
         name: Callable[[], str],
         placed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     ) -> PeerGroup:
-        """Start `count` peers that boot at the same time.
+        """Start `count` peers that boot at the same time; if some do not, stop the others.
 
-        :param name: Makes up a name.
-        :param placed: Returns the options of one peer.
-        :raises ExceptionGroup: Some did not boot; the others are stopped.
+        :param name: makes up a name.
+        :param placed: returns the options of one peer.
         """
         is_number = isinstance(count, int) and not isinstance(count, bool)
         if not is_number or count < 0:
@@ -135,10 +128,7 @@ class Supervisor:
     # For the lives of its peers, on threads of ours
 
     def admit(self, life: PeerLife) -> Artifacts:
-        """Enter a life into the register, and make the directory of its artifacts.
-
-        :raises NameInUse: A peer of that name is alive.
-        """
+        """Enter a life into the register, and make the directory of its artifacts."""
         name = life.options.name
         with _lock:
             if any(each.options.name == name and each.phase < Phase.DOWN for each in _living):
@@ -165,17 +155,13 @@ class Supervisor:
                 self._listener.died(life)
 
     def released(self, life: PeerLife) -> None:
-        """Remove a life from the register: nothing is left of it."""
         with _lock:
             _living.discard(life)
 
     # Their end
 
     def raise_crashes(self) -> None:
-        """Raise for the first peer with ``peer_down="crash"`` that went down unasked.
-
-        :raises PeerDown: There was one.
-        """
+        """Raise `PeerDown` for the first peer with ``peer_down="crash"`` that went down unasked."""
         for life in tuple(self._deaths):
             if life.options.peer_down == "crash":
                 with contextlib.suppress(ValueError):
@@ -203,7 +189,6 @@ class Supervisor:
 
 
 def living() -> list[PeerLife]:
-    """Return all lives in the register."""
     with _lock:
         return list(_living)
 

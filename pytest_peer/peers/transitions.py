@@ -37,10 +37,7 @@ SOURCES: dict[Phase, frozenset[Phase]] = {
 
 
 def public_state(phase: Phase, before_end: Phase) -> PeerState:
-    """Return what `Peer.state` says.
-
-    :param before_end: The phase from which ENDING was entered, or NEW before that.
-    """
+    """Return `Peer.state`; `before_end` is the phase before ENDING, or NEW until then."""
     if phase >= Phase.DOWN:
         return PeerState.DOWN
     if Phase.RUNNING in (phase, before_end):
@@ -63,11 +60,7 @@ class Requests:
 
 
 def is_excused(requests: Requests, expected: bool, status: ExitStatus | None) -> bool:
-    """Return whether the peer's end was asked for, so that no test fails or warns for it.
-
-    :param expected: Whether an `expect_death` block waited for it.
-    :param status: How its process ended, if that is known.
-    """
+    """Return whether the peer's end was asked for, or a block of `expect_death` waited for it."""
     if requests.stop or requests.kill or expected:
         return True
     # A shell that waits for the interpreter exits with 128 + the signal that has ended that.
