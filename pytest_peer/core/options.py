@@ -1,9 +1,10 @@
 """The options of a peer, and their checks before anything is started.
 
 The words are Erlang's (``peer:start_options()``), except ``cwd``, ``call_timeout``, ``link`` and
-multiprocessing's ``start_method``. `addresses` checks ``connection``.
+multiprocessing's ``start_method``.
 """
 
+import ipaddress
 import os
 import re
 import socket
@@ -14,7 +15,7 @@ from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
-from . import addresses, launchers, names
+from . import launchers, names
 from .clock import seconds
 from .start_methods import FORKSERVER, START_METHODS, read_at_start
 
@@ -30,6 +31,12 @@ HALT_SECONDS = 5.0
 CLOSE_SECONDS = 1.0
 #: Erlang's default for `wait_boot`.
 BOOT_SECONDS = 15.0
+#: Pipes, which the peer inherits. Erlang's word, where they are stdin and stdout.
+STDIO = "stdio"
+#: What a peer connects to by TCP: an IP address, and a port or 0 for any.
+Address: TypeAlias = tuple[str, int]
+_CONNECTIONS = "'stdio', a port, or (ip, port)"
+_ADDRESS = re.compile(r"(?:(?:\[(?P<v6>[^\[\]]*)\]|(?P<v4>[^:\[\]]*)):)?(?P<port>[0-9]+)")
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 PEER_DOWN = ("stop", "continue", "crash")
 
@@ -53,7 +60,7 @@ class PeerOptions:
     post_process_args: Callable[[list[str]], Sequence[str]] | None = None
     env: Mapping[str, str | None] = field(default_factory=dict)
     cwd: str | None = None
-    connection: addresses.Connection = addresses.STDIO
+    connection: str | Address = STDIO
     detached: bool = False
     wait_boot: float | bool | Callable[["Peer"], object] | None = BOOT_SECONDS
     shutdown: Shutdown = "halt"
@@ -78,7 +85,7 @@ class PeerOptions:
         return ""
 
     @property
-    def address(self) -> addresses.Address | None:
+    def address(self) -> Address | None:
         """Where the peer connects to its origin; ``None`` if it has pipes."""
         return None if isinstance(self.connection, str) else self.connection
 
@@ -212,6 +219,47 @@ def _host(option: str, value: object) -> object:
     return value
 
 
+def _connection(option: str, value: object) -> str | Address:
+    ip, port = "127.0.0.1", value  # a bare port, to which no other machine can connect
+    if isinstance(value, str):
+        if value != STDIO:
+            raise ValueError(f"{option}: expected {_CONNECTIONS}, got {value!r}")
+        return value
+    if isinstance(value, tuple | list):
+        if len(value) != 2 or not isinstance(value[0], str):
+            raise TypeError(f"{option}: expected (ip, port), got {value!r}")
+        ip, port = _ip(option, value[0], value), value[1]
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise TypeError(f"{option}: expected {_CONNECTIONS}, got {value!r}")
+    if not 0 <= port <= 65535:
+        raise ValueError(f"{option}: a port is a number from 0 (any) to 65535, got {value!r}")
+    return ip, port
+
+
+def _ip(option: str, text: str, value: object) -> str:
+    try:
+        ip = ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError(f"{option}: not an IP address: {text!r} in {value!r}") from None
+    if ip.is_unspecified or ip.is_multicast:
+        raise ValueError(
+            f"{option}: a peer cannot connect to {text!r} in {value!r}; give one address"
+        )
+    return str(ip)
+
+
+def connection_of_text(text: str) -> str | Address:
+    """Parse ``stdio``, ``4711``, ``10.0.0.1:4711`` or ``[fe80::1]:4711``; may raise ValueError."""
+    if (text := text.strip()) == STDIO:
+        return text
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
+        raise ValueError("expected 'stdio', PORT, IP:PORT or [IPV6]:PORT")
+    port = int(match["port"])
+    ip = match["v6"] if match["v6"] is not None else match["v4"]
+    return _connection("connection", port if ip is None else (ip, port))
+
+
 _Check = Callable[[str, Any], Any]
 
 
@@ -250,7 +298,7 @@ _CHECKS: dict[str, _Check] = {
     "post_process_args": _or_none(_instance(Callable, "a callable")),  # type: ignore[arg-type]
     "env": _env,
     "cwd": _or_none(_instance(str | os.PathLike, "a path", os.fspath)),
-    "connection": lambda _, value: addresses.connection(value),
+    "connection": _connection,
     "detached": _instance(bool, "a bool"),
     "wait_boot": _wait_boot,
     "shutdown": _shutdown,

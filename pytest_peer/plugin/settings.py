@@ -72,7 +72,7 @@ def _parse(setting: Setting, text: str) -> Any:
     """Return the value of the option for a text that the user wrote, or raise ``ValueError``."""
     import shlex  # not at the top, nor the others: a suite without settings does not pay for them
 
-    from ..core import addresses, clock, options
+    from ..core import clock, options
 
     if setting is EXEC:
         words = shlex.split(text)
@@ -85,7 +85,7 @@ def _parse(setting: Setting, text: str) -> Any:
             raise ValueError("a host is there twice")
         return hosts
     if setting is CONNECTION:
-        return addresses.connection_of_text(text)
+        return options.connection_of_text(text)
     if setting is START_METHOD:
         return options.check("start_method", text)
     if setting is ARTIFACTS:
