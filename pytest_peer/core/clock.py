@@ -12,11 +12,8 @@ import threading
 import time
 from functools import partial
 
-#: `time.monotonic`.
 monotonic: partial[float] = partial(time.monotonic)
-#: `time.time`.
 now: partial[float] = partial(time.time)
-#: `time.sleep`.
 sleep: partial[None] = partial(time.sleep)
 
 

@@ -24,10 +24,7 @@ CRASH_SIGNALS = frozenset(
 
 def signal_name(number: int) -> str:
     """Return ``"SIGTERM"``, or ``"signal 40"`` for a real-time signal without a name."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    return number.name if isinstance(number, signal.Signals) else f"signal {number}"
 
 
 class PeerState(StrEnum):

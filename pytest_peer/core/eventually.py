@@ -11,9 +11,6 @@ __tracebackhide__ = True  # also where it runs in a peer
 
 T = TypeVar("T")
 
-_FIRST_PAUSE = 0.001
-_LONGEST_PAUSE = 0.1
-
 
 def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
     """Call `fn` until it neither raises an ``Exception`` nor returns a false value.
@@ -30,7 +27,7 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
     """
     limit = seconds("timeout", timeout)
     started = monotonic()
-    pause = _FIRST_PAUSE
+    pause = 0.001
     attempts = 0
     while True:
         last = limit is not None and monotonic() - started >= limit
@@ -52,4 +49,4 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
                 )
         left = pause if limit is None else min(pause, max(0.0, limit - (monotonic() - started)))
         sleep(left)  # any process may make it true, so there is nothing to wait on
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+        pause = min(pause * 1.5, 0.1)

@@ -16,7 +16,7 @@ class Launcher:
     """A program that starts another one elsewhere.
 
     :param verbs: the second word of its command lines that start a program; empty if all do.
-    :param stdin: it needs one of these options to pass on its stdin.
+    :param stdin: it needs an option that matches this to pass on its stdin.
     :param shell: a shell splits its words again. Those behind its first operand are the program.
     :param arguments: its one-letter options with an argument, to find the first operand.
     :param extra: words that are put behind its name.
@@ -24,16 +24,16 @@ class Launcher:
     """
 
     verbs: tuple[str, ...] = ()
-    stdin: tuple[str, ...] = ()
+    stdin: str = ""
     shell: bool = False
     arguments: str = ""
     extra: tuple[str, ...] = ()
     silent: bool = False
 
 
-_CONTAINERS = Launcher(verbs=("run", "exec"), stdin=("i", "interactive", "stdin"))
+_CONTAINERS = Launcher(verbs=("run", "exec"), stdin=r"--(i|interactive|stdin)(=|$)|-(?!-)[^=]*i")
 #: By the name of the program.
-LAUNCHERS: Mapping[str, Launcher] = {
+LAUNCHERS: dict[str, Launcher] = {
     "ssh": Launcher(
         shell=True,
         arguments="BbcDEeFIiJLlmOoPpQRSWw",
@@ -55,8 +55,6 @@ _PREFIXES = (
     *("chrt", "env", "ionice", "nice", "nohup", "setsid", "setpriv", "sshpass", "stdbuf"),
     *("strace", "systemd-inhibit", "taskset", "time", "timeout", "unshare"),
 )
-#: The options of ``setsid`` that decide about what it does not do here.
-_SETSID_OPTIONS = ("-w", "--wait", "-f", "--fork")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +102,12 @@ def _programs(words: Sequence[str]) -> Iterator[tuple[int, str]]:
             return
 
 
-def stdio_launcher(
-    words: Sequence[str], launchers: Mapping[str, Launcher] = LAUNCHERS
-) -> FoundLauncher | None:
+def stdio_launcher(words: Sequence[str]) -> FoundLauncher | None:
     """Find the launcher in the option ``exec``; ``None`` if the program gets our descriptors."""
     if isinstance(words, OverStdio):
         return FoundLauncher(words[0], 0, Launcher(shell=words.shell), given=len(words) - 1)
     for at, name in _programs(words):
-        launcher = launchers.get(name)
+        launcher = LAUNCHERS.get(name)
         if launcher is not None and (
             not launcher.verbs or any(word in launcher.verbs for word in words[at + 1 :])
         ):
@@ -132,7 +128,7 @@ def without_setsid(words: Sequence[str]) -> Sequence[str]:
             break
         if name == "setsid":
             program = at + 1
-            while words[program] in _SETSID_OPTIONS:
+            while words[program] in ("-w", "--wait", "-f", "--fork"):  # how it would fork
                 program += 1
             if not words[program].startswith("-"):  # another option, with a purpose of its own
                 return [*words[:at], *words[program:]]
@@ -144,14 +140,9 @@ def refusal(words: Sequence[str]) -> str:
     found = stdio_launcher(words)
     if found is None or not found.launcher.stdin:
         return ""
-    for word in itertools.takewhile(lambda word: word != "--", words[found.at + 1 :]):
-        option = word.partition("=")[0]
-        if option.startswith("--"):
-            given = option[2:] in found.launcher.stdin
-        else:
-            given = option.startswith("-") and "i" in option
-        if given:
-            return ""
+    options = itertools.takewhile(lambda word: word != "--", words[found.at + 1 :])
+    if any(re.match(found.launcher.stdin, option) for option in options):
+        return ""
     return f"{found.name} passes no stdin on to the peer: it needs the option -i"
 
 

@@ -72,8 +72,8 @@ class EventLoop:
     def events_setter(self) -> Callable[[int, int], object]:
         """Return a function that changes the events of a descriptor, to 0 for none.
 
-        It is one call of C code, which no signal handler interrupts. Where there is no epoll it changes
-        nothing: the callback is called again and again until somebody has read.
+        It is one call of C code, which no signal handler interrupts. Where there is no epoll it
+        changes nothing: the callback is called again and again until somebody has read.
         """
         epoll: Any = getattr(self._selector, "_selector", None)
         # It numbers events as `selectors` does, as far as they are used here.

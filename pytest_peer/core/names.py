@@ -12,7 +12,6 @@ import re
 #: A host name label's limit; file systems allow more.
 MAX_LENGTH = 63
 _FOREIGN = re.compile(r"[^A-Za-z0-9_.-]+")
-_VALID = re.compile(r"[A-Za-z0-9_.-]+")
 
 _counter = itertools.count(1)
 
@@ -48,7 +47,7 @@ def checked(name: object) -> str:
     """Return `name` if it can be a peer's name, else raise TypeError or ValueError."""
     if not isinstance(name, str):
         raise TypeError(f"name: expected a str, got {name!r}")
-    if not _VALID.fullmatch(name) or name in (".", ".."):
+    if _FOREIGN.search(name) or name in ("", ".", ".."):
         raise ValueError(f"name: only letters, digits and any of '_.-' are allowed, got {name!r}")
     if len(name) > MAX_LENGTH:
         raise ValueError(

@@ -10,14 +10,14 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from . import launchers, names
 from .clock import seconds
-from .start_methods import FORKSERVER, START_METHODS, read_at_start
+from .start_methods import FORKSERVER, SPAWN, read_at_start
 
 if TYPE_CHECKING:
     from ..peers.peer import Peer
@@ -38,7 +38,6 @@ Address: TypeAlias = tuple[str, int]
 _CONNECTIONS = "'stdio', a port, or (ip, port)"
 _ADDRESS = re.compile(r"(?:(?:\[(?P<v6>[^\[\]]*)\]|(?P<v4>[^:\[\]]*)):)?(?P<port>[0-9]+)")
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
-PEER_DOWN = ("stop", "continue", "crash")
 
 
 class ShutdownPlan(NamedTuple):
@@ -113,10 +112,6 @@ class PeerOptions:
         return ShutdownPlan("finish", cast("float | None", self.shutdown))
 
 
-def names_of_options() -> list[str]:
-    return [option.name for option in fields(PeerOptions)]
-
-
 def checked(options: Mapping[str, Any]) -> PeerOptions:
     """Check `options` and fill in the defaults.
 
@@ -150,7 +145,7 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
 def check(name: str, value: object) -> Any:
     """Check one option and return its normal form; raises as `checked`."""
     if name not in _CHECKS:
-        raise TypeError(f"{name}: unknown option; known are {', '.join(names_of_options())}")
+        raise TypeError(f"{name}: unknown option; known are {', '.join(_CHECKS)}")
     return _CHECKS[name](name, value)
 
 
@@ -302,8 +297,8 @@ _CHECKS: dict[str, _Check] = {
     "detached": _instance(bool, "a bool"),
     "wait_boot": _wait_boot,
     "shutdown": _shutdown,
-    "peer_down": _one_of(PEER_DOWN),
+    "peer_down": _one_of(("stop", "continue", "crash")),
     "call_timeout": seconds,
     "artifacts": _or_none(_instance(str | os.PathLike, "a path", Path)),
-    "start_method": _or_none(_one_of(START_METHODS)),
+    "start_method": _or_none(_one_of((FORKSERVER, SPAWN))),
 }

@@ -14,7 +14,6 @@ T = TypeVar("T")
 
 FORKSERVER = "forkserver"
 SPAWN = "spawn"
-START_METHODS = (FORKSERVER, SPAWN)
 
 #: Variables that have an effect only when an interpreter starts, with its memory allocator, its
 #: locale and its coverage.

@@ -67,10 +67,8 @@ class _Linked(list[Peer]):
 _of_thread = threading.local()
 
 
+@atexit.register
 def _stop_all() -> None:
     with contextlib.suppress(Exception):  # no caller could catch it
         shutdown.stop(living())
     _library.warn_of_deaths()
-
-
-atexit.register(_stop_all)

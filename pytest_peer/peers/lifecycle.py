@@ -59,8 +59,8 @@ KILLED = 20.0
 class PeerLife:
     """One life of a peer. Nothing is done before `start`.
 
-    Its owner's `admit` takes the name and makes the directory, or raises, before the process starts;
-    `down` notes the reason before DOWN; `released` forgets the peer.
+    Before the process starts, its owner's `admit` takes the name and makes the directory, or
+    raises; `down` notes the reason before DOWN; `released` forgets the peer.
     """
 
     def __init__(self, options: PeerOptions, lives: "Lives") -> None:
@@ -166,11 +166,6 @@ class PeerLife:
             state = str((process and procfs.of_process(process.pid)) or "")
             what = f"{self.record.whom()} was killed and is not gone after {KILLED:g} s"
             raise PeerDown(f"{what}: {state}" if state else what)
-
-    def signal(self, number: int) -> None:
-        """Send a signal. If the peer dies of it, that was asked for."""
-        self.requests.signals.add(number)
-        self.process.signal(number)
 
     def _advance(self, to: Phase) -> bool:
         """Enter a phase if the table allows that now; return whether it did."""

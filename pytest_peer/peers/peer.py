@@ -37,7 +37,7 @@ class Peer(Executor):
     """
 
     def __init__(self, owner: Supervisor) -> None:
-        """:private: made by a supervisor, its owner; `lives.begin` starts it."""
+        """:private: made by a supervisor, its owner."""
         #: :private:
         self.lives: Lives = Lives(owner, lambda wait_boot: wait_boot(self))
 
@@ -45,8 +45,6 @@ class Peer(Executor):
     def life(self) -> PeerLife:
         """:private: its present life."""
         return self.lives.present
-
-    # What it is
 
     @property
     def name(self) -> str:
@@ -264,7 +262,9 @@ class Peer(Executor):
         if signal == SIGKILL:
             shutdown.kill(self.lives.stoppable)
         else:
-            self.life.signal(signal)
+            life = self.life
+            life.requests.signals.add(signal)
+            life.process.signal(signal)
 
     def pause(self) -> None:
         """Stop the peer and all that it started (SIGSTOP), as if their machine hung.

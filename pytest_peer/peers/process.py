@@ -56,7 +56,13 @@ class PeerProcess:
         self._evidence = evidence
         starter = self._starter = ProcessStarter(self._options, evidence)
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
-            connection = self._connection = _connection(self._options)
+            connection: Connection = Pipes()
+            if (address := self._options.address) is not None:
+                # Not at the top: its imports take milliseconds, and most suites never need it.
+                from ..launch.tcp import Tcp
+
+                connection = Tcp(address, self._options.name)
+            self._connection = connection
             ours.callback(connection.free)
             ours.callback(connection.close)
             theirs.callback(connection.close_peer_ends)
@@ -170,12 +176,3 @@ class PeerProcess:
         if self.started and not self.os_process.exited.is_set():
             send = self.os_process.signal_group if group else self.os_process.signal
             loop.call(partial(send, number))
-
-
-def _connection(options: PeerOptions) -> Connection:
-    if options.address is None:
-        return Pipes()
-    # Not at the top: its imports take milliseconds, and most suites never need it.
-    from ..launch.tcp import Tcp
-
-    return Tcp(options.address, options.name)

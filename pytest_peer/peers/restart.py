@@ -56,12 +56,6 @@ class Lives:
     def started(self) -> bool:
         return any(life.process.started for life in self.stoppable)
 
-    def begin(self, options: PeerOptions) -> PeerLife:
-        """Begin a life, which becomes the present one when it has a process."""
-        life = PeerLife(options, self)
-        life.start()
-        return life
-
     def publish(self, life: PeerLife) -> None:
         """Let a life be stopped and killed from now on; on its boot thread."""
         present = [each for each in self.stoppable if each.process.started][-1:]
@@ -89,7 +83,9 @@ class Lives:
             shutdown.stop([ended], wait_closed=True)
             with self._turns.setdefault(os.getpid(), threading.RLock()):
                 if self.present is ended:
-                    return self.begin(options)
+                    life = PeerLife(options, self)
+                    life.start()
+                    return life
 
     @contextlib.contextmanager
     def expect_death(self, timeout: float | None) -> Iterator[None]:

@@ -115,7 +115,7 @@ class Supervisor:
                 "and its greenlets cannot control peers; patch in the peer, by its first call, "
                 "and not where pytest runs"
             )
-        peer.lives.begin(options)
+        PeerLife(options, peer.lives).start()
 
     def _wait_boot(self, peer: Peer, options: PeerOptions) -> None:
         if options.awaits_boot and peer.lives.started:
@@ -157,8 +157,6 @@ class Supervisor:
     def released(self, life: PeerLife) -> None:
         with _lock:
             _living.discard(life)
-
-    # Their end
 
     def raise_crashes(self) -> None:
         """Raise `PeerDown` for the first peer with ``peer_down="crash"`` that went down unasked."""

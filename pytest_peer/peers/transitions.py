@@ -8,21 +8,10 @@ from dataclasses import dataclass, field
 
 from ..core.down_reason import ExitStatus, PeerState
 
-
-class Phase(enum.IntEnum):
-    """A phase of one life of a peer, in the order in which they come."""
-
-    NEW = enum.auto()
-    STARTING = enum.auto()
-    BOOTING = enum.auto()
-    TIMED_OUT = enum.auto()
-    RUNNING = enum.auto()
-    ENDING = enum.auto()
-    CONCLUDING = enum.auto()
-    DOWN = enum.auto()
-    RELEASED = enum.auto()
-
-
+#: The phases of one life of a peer, in the order in which they come.
+Phase = enum.IntEnum(
+    "Phase", "NEW STARTING BOOTING TIMED_OUT RUNNING ENDING CONCLUDING DOWN RELEASED"
+)
 #: For each phase, those from which it may be entered.
 SOURCES: dict[Phase, frozenset[Phase]] = {
     Phase.STARTING: frozenset({Phase.NEW}),

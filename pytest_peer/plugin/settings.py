@@ -177,9 +177,9 @@ def marked(node: pytest.Item | pytest.Collector, marker: str = "peer") -> dict[s
     """Return the options that markers give to a node; the closest wins option by option."""
     merged: dict[str, Any] = {}
     for mark in node.iter_markers(marker):
-        from ..core.options import names_of_options
+        from ..core.options import PeerOptions
 
-        known = [*names_of_options(), "link"]
+        known = [*PeerOptions.__slots__, "link"]
         where = f"{node.nodeid}: {marker} marker"
         if mark.args:
             raise pytest.UsageError(f"{where}: takes keyword arguments only, got {mark.args!r}")

@@ -8,6 +8,7 @@ import shlex
 import pytest
 
 from pytest_peer.core.launchers import (
+    LAUNCHERS,
     Launcher,
     command_line,
     over_stdio,
@@ -65,8 +66,10 @@ def test_others_have_our_descriptors(line: str) -> None:
     assert stdio_launcher(line.split()) is None
 
 
-def test_more_launchers_can_be_known() -> None:
-    assert stdio_launcher(["mine", "python3"], {"mine": Launcher()}) is not None
+def test_more_launchers_can_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stdio_launcher(["mine", "python3"]) is None
+    monkeypatch.setitem(LAUNCHERS, "mine", Launcher())
+    assert stdio_launcher(["mine", "python3"]) is not None
 
 
 @pytest.mark.parametrize(
