@@ -31,7 +31,6 @@ class Launcher:
     silent: bool = False
 
 
-_CONTAINERS = Launcher(verbs=("run", "exec"), stdin=r"--(i|interactive|stdin)(=|$)|-(?!-)[^=]*i")
 #: By the name of the program.
 LAUNCHERS: dict[str, Launcher] = {
     "ssh": Launcher(
@@ -40,11 +39,10 @@ LAUNCHERS: dict[str, Launcher] = {
         # Other connections must not share the peer's: they would end with it.
         extra=("-oControlMaster=no",),
     ),
-    "docker": _CONTAINERS,
-    "podman": _CONTAINERS,
-    "nerdctl": _CONTAINERS,
-    "kubectl": _CONTAINERS,
-    "oc": _CONTAINERS,
+    **dict.fromkeys(
+        ("docker", "podman", "nerdctl", "kubectl", "oc"),
+        Launcher(verbs=("run", "exec"), stdin=r"--(i|interactive|stdin)(=|$)|-(?!-)[^=]*i"),
+    ),
     "srun": Launcher(silent=True),
     "sudo": Launcher(),
     "doas": Launcher(),

@@ -1,8 +1,4 @@
-"""Names of peers: made and checked.
-
-A name becomes part of a file name, of a command line and of a host name. So it has few different
-characters and a limited length.
-"""
+"""Names of peers. They become part of file names, command lines and host names."""
 
 import hashlib
 import itertools

@@ -223,24 +223,21 @@ def _connection(option: str, value: object) -> str | Address:
     if isinstance(value, tuple | list):
         if len(value) != 2 or not isinstance(value[0], str):
             raise TypeError(f"{option}: expected (ip, port), got {value!r}")
-        ip, port = _ip(option, value[0], value), value[1]
+        ip, port = value
+        try:
+            known = ipaddress.ip_address(ip)
+        except ValueError:
+            raise ValueError(f"{option}: not an IP address: {ip!r} in {value!r}") from None
+        if known.is_unspecified or known.is_multicast:
+            raise ValueError(
+                f"{option}: a peer cannot connect to {ip!r} in {value!r}; give one address"
+            )
+        ip = str(known)
     if isinstance(port, bool) or not isinstance(port, int):
         raise TypeError(f"{option}: expected {_CONNECTIONS}, got {value!r}")
     if not 0 <= port <= 65535:
         raise ValueError(f"{option}: a port is a number from 0 (any) to 65535, got {value!r}")
     return ip, port
-
-
-def _ip(option: str, text: str, value: object) -> str:
-    try:
-        ip = ipaddress.ip_address(text)
-    except ValueError:
-        raise ValueError(f"{option}: not an IP address: {text!r} in {value!r}") from None
-    if ip.is_unspecified or ip.is_multicast:
-        raise ValueError(
-            f"{option}: a peer cannot connect to {text!r} in {value!r}; give one address"
-        )
-    return str(ip)
 
 
 def connection_of_text(text: str) -> str | Address:

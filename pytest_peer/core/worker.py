@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-Job = Callable[[], object]
 #: Not looked up when a thread is needed: a test may have replaced it, for the code under test.
 _start = threading.Thread.start
 
@@ -50,7 +49,7 @@ class Worker:
     def _reset(self) -> None:
         # Also in a forked child: thread and jobs are the parent's.
         self._lock = threading.RLock()
-        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._jobs: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -60,7 +59,7 @@ class Worker:
                 # It waits for the lock. If an interrupt comes before it is known here, it ends.
                 self._thread = start_thread(self._work, self._name)
 
-    def run(self, job: Job) -> None:
+    def run(self, job: Callable[[], object]) -> None:
         """Have `job` run soon. The caller runs it where no thread can be started any more."""
         try:
             with self._lock:

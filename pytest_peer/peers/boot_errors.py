@@ -40,7 +40,7 @@ def boot_error(name: str, process: PeerProcess, *, stopped: bool, stacks: str | 
     """
     who, status = f"peer {name!r}", process.exit_status
     facts: dict[str, Any] = {
-        "argv": process.argv,
+        "argv": process.starter.argv,
         "exit_status": status.code if status is not None else None,
         "output": process.streams.text(),
     }

@@ -125,7 +125,7 @@ class PeerLife:
         if not settled:
             raise BootTimeout(
                 f"{self.record.whom()} is still booting after {timeout:g} s",
-                argv=self.process.argv,
+                argv=self.process.starter.argv,
                 output=self.process.streams.text(),
             )
 
@@ -206,7 +206,7 @@ class PeerLife:
             raise
         if callable(wait_boot := self.options.wait_boot):
             self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, None)
-            self._lives.on_boot(wait_boot)
+            wait_boot(self._lives.peer)
 
     def _connect(self) -> None:
         if (limit := self.options.boot_limit) is not None:

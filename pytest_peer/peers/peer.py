@@ -39,7 +39,7 @@ class Peer(Executor):
     def __init__(self, owner: Supervisor) -> None:
         """:private: made by a supervisor, its owner."""
         #: :private:
-        self.lives: Lives = Lives(owner, lambda wait_boot: wait_boot(self))
+        self.lives: Lives = Lives(owner, self)
 
     @property
     def life(self) -> PeerLife:

@@ -33,8 +33,8 @@ class PeerProcess:
     #: All of these are there once it is `started`.
     streams: StandardStreams
     os_process: Process
+    starter: ProcessStarter
     _connection: Connection
-    _starter: ProcessStarter
 
     def __init__(self, options: PeerOptions, on_exit: Callable[[], object]) -> None:
         self._options = options
@@ -48,13 +48,12 @@ class PeerProcess:
         self.unusable: str | None = None
         #: As ``time.time``.
         self.start_time: float = now()
-        #: The directory in which the process starts.
         self.cwd: str = options.cwd or os.getcwd()
 
     def start(self, directory: Path, evidence: dict[str, Any]) -> None:
         """Start the process; `evidence` is the agent's configuration of fault dumps."""
         self._evidence = evidence
-        starter = self._starter = ProcessStarter(self._options, evidence)
+        starter = self.starter = ProcessStarter(self._options, evidence)
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             connection: Connection = Pipes()
             if (address := self._options.address) is not None:
@@ -87,10 +86,6 @@ class PeerProcess:
             self.started = True
             ours.pop_all()  # all of it is started
 
-    @property
-    def argv(self) -> list[str]:
-        return self._starter.argv
-
     def connect(
         self, on_message: Callable[[int, int, Payload], object], on_end: Callable[[], object]
     ) -> Link | None:
@@ -98,12 +93,12 @@ class PeerProcess:
         try:
             if self.interpreter is None:  # a forked one is known
                 self.interpreter = self._connection.hello(self.os_process.exited)
-                if self._starter.control is not None:
-                    self._starter.control.listen()
+                if self.starter.control is not None:
+                    self.starter.control.listen()
                     self.interpreter = replace(self.interpreter, elsewhere=self.elsewhere)
                 self.os_process.interpreter = self.interpreter.pid
                 self._connection.send_agent(
-                    self.interpreter, self._options.name, self._evidence, self._starter.lifeline
+                    self.interpreter, self._options.name, self._evidence, self.starter.lifeline
                 )
             self.link = Link(
                 *self._connection.hand_over(),
@@ -129,9 +124,9 @@ class PeerProcess:
         run_all(rest_gone, self.streams.close, self._connection.free)
 
     def facts(self) -> dict[str, Any]:
-        choice, control = self._starter.choice, self._starter.control
+        choice, control = self.starter.choice, self.starter.control
         return {
-            "argv": self.argv,
+            "argv": self.starter.argv,
             "start_method": choice.start_method,
             "start_method_reason": choice.reason,
             "cwd": self.cwd,
@@ -161,7 +156,7 @@ class PeerProcess:
     @property
     def elsewhere(self) -> bool:
         """Whether its process id is a number of another machine, or a container."""
-        control = self._starter.control
+        control = self.starter.control
         return control is not None and not control.same_machine
 
     def local_pid(self) -> int | None:

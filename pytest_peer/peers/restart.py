@@ -3,7 +3,7 @@
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import PeerDown
@@ -13,6 +13,7 @@ from .lifecycle import KILLED, PeerLife
 from .transitions import Phase
 
 if TYPE_CHECKING:
+    from .peer import Peer
     from .supervisor import Supervisor
 
 #: Seconds for a death of which a call has learned to be noticed as such; milliseconds mostly.
@@ -27,16 +28,11 @@ class ExpectedDeath:
 
 
 class Lives:
-    """One at a time; while the next is being started, the one before is still the present one.
+    """One at a time; while the next is being started, the one before is still the present one."""
 
-    :param on_boot: called on the boot thread with a `wait_boot` that is callable.
-    """
-
-    def __init__(
-        self, owner: "Supervisor", on_boot: Callable[[Callable[..., object]], object]
-    ) -> None:
+    def __init__(self, owner: "Supervisor", peer: "Peer") -> None:
         self.owner = owner
-        self.on_boot = on_boot
+        self.peer = peer
         #: What can be stopped: the life that had a process last, and those begun after it.
         self.stoppable: tuple[PeerLife, ...] = ()
         # The blocks that wait for the peer's death, in whichever life it comes.

@@ -33,21 +33,20 @@ class LifecycleListener(Protocol):
     """Observes a supervisor's peers. Called on threads of ours, and may not raise.
 
     A peer is `prepared` when the directory of its artifacts is there and it is about to be started.
-    It has `died` if nobody asked. `test` returns the test that runs, for the manifest.
+    It has `died` if nobody asked. `test` returns the test that runs, for the manifest, and
+    `directory` where the artifacts go.
     """
 
+    def directory(self) -> Path: ...
     def test(self) -> str: ...
     def prepared(self, life: PeerLife, path: Path, /) -> object: ...
     def died(self, life: PeerLife, /) -> object: ...
 
 
 class Supervisor:
-    """Starts peers, and stops them together; `directory` returns where their artifacts go."""
+    """Starts peers, and stops them together."""
 
-    def __init__(
-        self, directory: Callable[[], Path] | None = None, listener: LifecycleListener | None = None
-    ) -> None:
-        self._directory = directory
+    def __init__(self, listener: LifecycleListener | None = None) -> None:
         self._listener = listener
         self.mailboxes: Mailboxes = Mailboxes(lambda payload: decode(payload, "the message"))
         #: What the peers have been started in; left after them.
@@ -140,11 +139,12 @@ class Supervisor:
         self._check_open()
         if _abandoned:
             raise BootError(f"peer {name!r} is not started: {_abandoned}")
-        parent = life.options.artifacts or (self._directory() if self._directory else None)
-        artifacts = Artifacts(parent, name)
-        if self._listener is not None:
-            artifacts.test = self._listener.test()
-            self._listener.prepared(life, artifacts.path)
+        listener = self._listener
+        if listener is None:
+            return Artifacts(life.options.artifacts, name)
+        artifacts = Artifacts(life.options.artifacts or listener.directory(), name)
+        artifacts.test = listener.test()
+        listener.prepared(life, artifacts.path)
         return artifacts
 
     def down(self, life: PeerLife) -> None:

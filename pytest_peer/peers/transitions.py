@@ -1,7 +1,4 @@
-"""The phases of a peer's life, and what follows from them; pure.
-
-`lifecycle` moves a peer from one phase to the next, and its docstring says who may do so.
-"""
+"""The phases of a peer's life, explained in `lifecycle`, and what follows from them; pure."""
 
 import enum
 from dataclasses import dataclass, field
