@@ -35,10 +35,7 @@ def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
 
 
 class Worker:
-    """One thread with a queue of jobs. What a job raises is reported and does not end the thread.
-
-    :param lasting: Whether the thread stays when it has no job; else the next job starts another.
-    """
+    """One thread with a queue of jobs, which ends without one unless it is `lasting`."""
 
     def __init__(self, name: str, *, lasting: bool = False) -> None:
         self._name = name

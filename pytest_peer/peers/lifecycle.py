@@ -57,7 +57,7 @@ KILLED = 20.0
 
 
 class PeerLife:
-    """One life of a peer. Nothing is done before `start`.
+    """One life of a peer.
 
     Before the process starts, its owner's `admit` takes the name and makes the directory, or
     raises; `down` notes the reason before DOWN; `released` forgets the peer.

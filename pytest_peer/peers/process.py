@@ -46,7 +46,6 @@ class PeerProcess:
         self.link: Link | None = None
         #: What is wrong with what answered, if that is why there is no link.
         self.unusable: str | None = None
-        #: As ``time.time``.
         self.start_time: float = now()
         self.cwd: str = options.cwd or os.getcwd()
 

@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 
 from ..core.down_reason import ExitStatus, PeerState
 
-#: The phases of one life of a peer, in the order in which they come.
-Phase = enum.IntEnum(
-    "Phase", "NEW STARTING BOOTING TIMED_OUT RUNNING ENDING CONCLUDING DOWN RELEASED"
-)
+
+class Phase(enum.IntEnum):
+    """A phase of one life of a peer, in the order in which they come."""
+
+    NEW, STARTING, BOOTING, TIMED_OUT, RUNNING, ENDING, CONCLUDING, DOWN, RELEASED = range(9)
+
+
 #: For each phase, those from which it may be entered.
 SOURCES: dict[Phase, frozenset[Phase]] = {
     Phase.STARTING: frozenset({Phase.NEW}),
