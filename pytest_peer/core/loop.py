@@ -4,8 +4,6 @@ The thread starts with the first use and stays. Callbacks run on it one at a tim
 short. While one runs, `remove` waits, so a descriptor may be closed right after it was removed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import heapq
 import itertools
@@ -19,8 +17,7 @@ from typing import Any, TypeVar
 
 from .clock import monotonic, sleep
 from .sync import Event
-from .unraisable import report_unraisable
-from .worker import start_thread, worker
+from .worker import report_unraisable, start_thread, worker
 
 #: Between an exception of a callback and the next callback, which may be the same one.
 _AFTER_FAILURE = 0.01
@@ -51,11 +48,7 @@ class EventLoop:
         self._reported = ""  # the last exception of a callback
 
     def start(self) -> None:
-        """Start the thread, unless it runs, and the worker, which needs no thread of its own then.
-
-        :raises OSError: There are no descriptors left.
-        :raises RuntimeError: No thread can be started.
-        """
+        """Start the thread and the worker, which need no thread any more then; may raise."""
         self._started()
         worker.start()
 
@@ -79,8 +72,8 @@ class EventLoop:
     def events_setter(self) -> Callable[[int, int], object]:
         """Return a function that changes the events of a descriptor, to 0 for none.
 
-        The function is one call of C code, which no signal handler interrupts. Where there is no
-        epoll it changes nothing: the callback is called again and again until somebody has read.
+        It is one call of C code, which no signal handler interrupts. Where there is no epoll it
+        changes nothing: the callback is called again and again until somebody has read.
         """
         epoll: Any = getattr(self._selector, "_selector", None)
         # It numbers events as `selectors` does, as far as they are used here.
@@ -90,15 +83,15 @@ class EventLoop:
         """Call `callback` on the loop's thread, which runs.
 
         Takes no lock: any thread may post, from the middle of anything and from a signal handler.
-        An interrupt leaves `callback` posted or not posted; the next post wakes the loop for it.
+        An interrupt leaves `callback` posted or not; the next post wakes the loop for it.
         """
         self._soon.append(callback)
         self._poke()
 
     def call(self, function: Callable[[], T]) -> T:
-        """Call `function` on the loop's thread, wait for it, and return what it returns.
+        """Call `function` on the loop's thread; return or raise what it does.
 
-        Raises what it raises. An interrupt ends the wait, not the call.
+        An interrupt ends the wait, not the call.
         """
         if self.runs_here():
             return function()

@@ -1,12 +1,12 @@
-"""The start methods, and what is decided at the start of an interpreter; pure.
+"""The start methods, and what rules one of them or all of them out.
 
 The methods have multiprocessing's names. ``"spawn"`` executes a program. ``"forkserver"`` forks an
 interpreter that has started already. This is about ten times faster, and possible only if the peer
 has the origin's interpreter and the environment that this one was started with.
 """
 
-from __future__ import annotations
-
+import _thread
+import socket
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -14,7 +14,6 @@ T = TypeVar("T")
 
 FORKSERVER = "forkserver"
 SPAWN = "spawn"
-START_METHODS = (FORKSERVER, SPAWN)
 
 #: Variables that have an effect only when an interpreter starts, with its memory allocator, its
 #: locale and its coverage.
@@ -36,3 +35,17 @@ def unsupported(platform: str, implementation: str) -> str:
 def read_at_start(environ: Mapping[str, T]) -> dict[str, T]:
     """Return the variables of an environment that a process must have from its start."""
     return {name: value for name, value in environ.items() if name.startswith(_READ_AT_START)}
+
+
+def patched_by() -> str:
+    """Return which of gevent and eventlet has replaced something peers need; empty if neither has.
+
+    The code that controls peers has to run while tests wait, which greenlets do not.
+    """
+    import subprocess  # not at the top: a suite with settings and without peers needs none
+
+    for needed in (_thread.start_new_thread, socket.socket, subprocess.Popen):
+        library = str(getattr(needed, "__module__", "")).partition(".")[0]
+        if library in ("gevent", "eventlet"):
+            return library
+    return ""

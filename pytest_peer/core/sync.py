@@ -1,12 +1,9 @@
 """An event as in `threading`, for code that a signal may interrupt.
 
 A signal handler on the main thread can raise between any two steps of Python code: for Ctrl-C, or
-for a time limit. If it does so while `threading` enters or leaves a condition, a lock stays locked,
-and the thread that reports the end of a peer hangs. So this package has no conditions. Its locks
-are those of `threading` that C code enters and leaves: no signal handler runs meanwhile.
+for a time limit. If it does so while `threading` enters or leaves a condition, a lock stays locked.
+So this package has no conditions. Its locks are those that C code enters and leaves.
 """
-
-from __future__ import annotations
 
 import _thread
 import contextlib
@@ -19,8 +16,7 @@ from .clock import monotonic
 class Event:
     """Like `threading.Event`, without ``clear``.
 
-    It has no lock, so a signal handler that interrupts a waiting thread may wait too. Each waiting
-    thread has a lock of its own, so interrupting one does not affect others.
+    Each waiting thread has a lock of its own. So a signal handler that interrupts one may wait too.
     """
 
     def __init__(self) -> None:
@@ -31,7 +27,6 @@ class Event:
         return self._is_set
 
     def set(self) -> None:
-        """Let the event happen, and wake all waiting threads."""
         self._is_set = True
         self.wake()
 
@@ -46,17 +41,12 @@ class Event:
                 pass  # another thread wakes them at the same time
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the event; return whether it has happened in time.
-
-        :param timeout: seconds, ``None`` for no limit.
-        """
         return self.wait_for(self.is_set, timeout)
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float | None) -> bool:
         """Wait until a predicate is true; return whether it is.
 
         :param predicate: the thread that makes it true calls `wake` afterwards.
-        :param timeout: seconds, ``None`` for no limit.
         """
         deadline = None if timeout is None else monotonic() + timeout
         while not predicate():

@@ -1,25 +1,32 @@
-"""Threads that run jobs one after the other, for callers that must not wait themselves."""
-
-from __future__ import annotations
+"""Threads that run jobs for callers that must not wait; and exceptions that no caller can catch."""
 
 import os
 import sys
 import threading
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
-from .unraisable import report_unraisable
-
-Job = Callable[[], object]
 #: Not looked up when a thread is needed: a test may have replaced it, for the code under test.
 _start = threading.Thread.start
 
 
-def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
-    """Start a daemon thread and return it.
+def report_unraisable(error: BaseException) -> None:
+    """Report `error` as an exception that ends a thread: a test run shows it as a warning."""
+    args = type(error), error, error.__traceback__, threading.current_thread()
+    threading.excepthook(threading.ExceptHookArgs(args))
 
-    :raises RuntimeError: The interpreter is ending, or the system has no more threads.
-    """
+
+def run_all(*steps: Callable[[], object]) -> None:
+    """Call all `steps`, in order. An exception of one is reported and does not stop the others."""
+    for step in steps:
+        try:
+            step()
+        except Exception as exc:
+            report_unraisable(exc)
+
+
+def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
+    """Start a daemon thread; a RuntimeError says that no thread can be started any more."""
     if sys.is_finalizing():  # before Python 3.12 `Thread.start` would wait for ever
         raise RuntimeError("can't start new thread: the interpreter is ending")
     thread = threading.Thread(target=target, name=name, daemon=True)
@@ -28,35 +35,28 @@ def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
 
 
 class Worker:
-    """One thread with a queue of jobs. What a job raises is reported and does not end the thread.
+    """One thread with a queue of jobs, which ends without one unless it is `lasting`."""
 
-    :param idle_seconds: After so long without a job the thread ends, and the next job starts
-        another; ``None`` for never.
-    """
-
-    def __init__(self, name: str, idle_seconds: float | None = 0.0) -> None:
+    def __init__(self, name: str, *, lasting: bool = False) -> None:
         self._name = name
-        self._idle_seconds = idle_seconds
+        self._lasting = lasting
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
         # Also in a forked child: thread and jobs are the parent's.
         self._lock = threading.RLock()
-        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._jobs: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread now, unless it runs.
-
-        :raises RuntimeError: No thread can be started.
-        """
+        """Start the thread now, unless it runs; raises as `start_thread`."""
         with self._lock:
             if self._thread is None:
                 # It waits for the lock. If an interrupt comes before it is known here, it ends.
                 self._thread = start_thread(self._work, self._name)
 
-    def run(self, job: Job) -> None:
+    def run(self, job: Callable[[], object]) -> None:
         """Have `job` run soon. The caller runs it where no thread can be started any more."""
         try:
             with self._lock:
@@ -72,22 +72,18 @@ class Worker:
         with self._lock:
             known = self.runs_here()
         while known:
+            with self._lock:
+                if self._jobs.empty() and not self._lasting:
+                    self._thread = None
+                    return
             try:
-                job = self._jobs.get(timeout=self._idle_seconds)
-            except Empty:
-                with self._lock:
-                    if self._jobs.empty():
-                        self._thread = None
-                        return
-                continue
-            try:
-                job()
+                self._jobs.get()()
             except BaseException as exc:
                 report_unraisable(exc)
 
 
 #: Does what the end of a peer takes. The event loop starts it, so that it is there when an
 #: interpreter that is ending starts no threads any more.
-worker: Worker = Worker("pytest-peer-worker", idle_seconds=None)
+worker: Worker = Worker("pytest-peer-worker", lasting=True)
 #: Runs what users want to be called when an answer has come. It may wait for calls and for peers.
 callbacks: Worker = Worker("pytest-peer-callbacks")

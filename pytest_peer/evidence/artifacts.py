@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..core.down_reason import DownReason, signal_name
 from ..core.options import PeerOptions
-from ..core.states import DownReason, signal_name
 
 # Bound at import: a test may replace `json.dumps` while peers boot and die.
 # Without `indent`: the C encoder does not support it, and the Python one is slow.

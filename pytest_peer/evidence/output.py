@@ -15,12 +15,11 @@ from pathlib import Path
 from selectors import EVENT_WRITE
 from typing import IO
 
-from ..core.clock import monotonic
+from ..core.clock import monotonic, seconds
 from ..core.errors import quoted
 from ..core.loop import loop
 from ..core.sync import Event
-from ..core.timeouts import seconds
-from ..core.unraisable import run_all
+from ..core.worker import run_all
 
 #: `OutputStream.bytes` and `OutputStream.text` have no more; the log file has all of it.
 _MOST_BYTES = 32 << 20

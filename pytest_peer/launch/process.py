@@ -10,8 +10,8 @@ from functools import partial
 from typing import Protocol
 
 from ..core.clock import monotonic, sleep
+from ..core.down_reason import ExitStatus
 from ..core.loop import loop
-from ..core.states import ExitStatus
 from ..core.sync import Event
 from ..core.worker import start_thread
 from . import procfs

@@ -10,10 +10,9 @@ from concurrent.futures import Future
 from types import FrameType
 from typing import Any
 
-from ..core.clock import monotonic
+from ..core.clock import monotonic, seconds
 from ..core.errors import CallTimeout
 from ..core.sync import Event
-from ..core.timeouts import seconds
 from ..core.worker import callbacks
 from . import tracebacks
 from .origin_modules import OURS

@@ -14,7 +14,7 @@ from execnet.gateway import Gateway
 from execnet.gateway_base import get_execmodel
 from execnet.xspec import XSpec
 
-from ..core.unraisable import run_all
+from ..core.worker import run_all
 from .protocol.messages import Payload
 from .protocol.receiver import FrameReceiver
 from .protocol.sender import MessageSender

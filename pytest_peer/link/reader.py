@@ -19,7 +19,7 @@ from selectors import EVENT_READ
 from ..core.clock import monotonic, sleep
 from ..core.errors import PeerError
 from ..core.loop import loop
-from ..core.unraisable import report_unraisable
+from ..core.worker import report_unraisable
 from .futures import Reply, ReplyWaiter
 from .protocol.receiver import READ_SIZE, FrameReceiver
 

@@ -1,7 +1,5 @@
 """Peers without pytest: `start`, `start_link`, `mailbox`, and the end at the process's exit."""
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import threading
@@ -15,7 +13,7 @@ from .supervisor import Supervisor, living
 
 
 class _Library(Supervisor):
-    """The supervisor of the peers of `start`, which no scope ends."""
+    """Has the peers of `start`, which no scope ends."""
 
     def down(self, life: PeerLife) -> None:
         super().down(life)
@@ -72,11 +70,8 @@ class _Linked(list[Peer]):
 _of_thread = threading.local()
 
 
+@atexit.register
 def _stop_all() -> None:
-    """Stop all peers at exit, so that their own exit handlers run."""
     with contextlib.suppress(Exception):  # no caller could catch it
         shutdown.stop(living())
     _library.warn_of_deaths()
-
-
-atexit.register(_stop_all)

@@ -81,7 +81,6 @@ class PeerGroup(Sequence[Peer]):
         shutdown.kill([life for peer in self._peers for life in peer.lives.stoppable])
 
     def _values(self, outcomes: Iterable[Outcome]) -> list[Any]:
-        """Return the values of all members, or raise what failed."""
         outcomes = list(outcomes)
         failed = [
             (exc, peer) for (_, exc), peer in zip(outcomes, self, strict=True) if exc is not None
@@ -100,7 +99,6 @@ class PeerGroup(Sequence[Peer]):
         return [value for value, _ in outcomes]
 
     def _call(self, submits: Iterable[Callable[[], PeerFuture]]) -> list[Any]:
-        """Submit a call to each member, and return the values or raise what failed."""
         started = monotonic()
         submitted = [_outcome(submit) for submit in submits]
         late: list[Peer] = []

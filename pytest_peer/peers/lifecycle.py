@@ -26,30 +26,28 @@ Threads of users change no phase. They set a field of `Requests`, wake the event
 of a user's thread, Ctrl-C or a time limit, cannot lose a process, a name or a waiting thread.
 """
 
-from __future__ import annotations
-
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..core.down_reason import PeerState
 from ..core.errors import BootError, BootTimeout, PeerDown
 from ..core.loop import Timer, loop
 from ..core.options import PeerOptions
-from ..core.states import PeerState
 from ..core.sync import Event
-from ..core.unraisable import run_all
-from ..core.worker import start_thread, worker
+from ..core.worker import run_all, start_thread, worker
 from ..evidence.stacks import Stacks
 from ..launch import procfs
 from ..link.calls import RpcClient
 from ..link.protocol import messages
 from . import transitions
-from .failure import Record, start_error
+from .boot_errors import start_error
 from .process import PeerProcess
+from .record import Record
 from .transitions import Phase
 
 if TYPE_CHECKING:
-    from .lives import Lives
+    from .restart import Lives
     from .supervisor import Supervisor
 
 #: Seconds between the end of a process and that of its link, in either order; milliseconds mostly.
@@ -59,14 +57,13 @@ KILLED = 20.0
 
 
 class PeerLife:
-    """One life of a peer. Nothing is done before `start`.
+    """One life of a peer.
 
-    :param lives: Those of the peer. Their owner's `admit` takes the name and makes the directory, or
-        raises, before the process starts; `down` notes the reason before DOWN; `released` forgets
-        the peer.
+    Before the process starts, its owner's `admit` takes the name and makes the directory, or
+    raises; `down` notes the reason before DOWN; `released` forgets the peer.
     """
 
-    def __init__(self, options: PeerOptions, lives: Lives) -> None:
+    def __init__(self, options: PeerOptions, lives: "Lives") -> None:
         self.options = options
         self.requests: transitions.Requests = transitions.Requests()
         self.process: PeerProcess = PeerProcess(options, lambda: loop.call_soon(self._see_end))
@@ -105,15 +102,10 @@ class PeerLife:
 
     @property
     def excused(self) -> bool:
-        """Whether the end was asked for, so that no test fails or warns for it."""
         return transitions.is_excused(self.requests, self._expected, self.process.exit_status)
 
     def start(self) -> None:
-        """Start the process; the boot goes on in the background.
-
-        :raises ExecNotFound: There is no such program.
-        :raises NameInUse: A peer of that name is alive.
-        """
+        """Start the process, or raise why there is none; the boot goes on in the background."""
         try:
             start_thread(self._boot, f"pytest-peer-boot-{self.options.name}")
             self._changed.wait_for(lambda: self.phase > Phase.STARTING, None)
@@ -126,17 +118,14 @@ class PeerLife:
             raise error.with_traceback(None)
 
     def wait_boot(self, timeout: float | None) -> None:
-        """Wait until the peer runs.
-
-        :raises BootError: It will not; or, as `BootTimeout`, it does not yet.
-        """
+        """Wait until the peer runs; raise a `BootError` if it will not or does not yet."""
         settled = self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, timeout)
         if (error := self.record.boot_error) is not None:
             raise error.with_traceback(None)  # without the frames of other waits
         if not settled:
             raise BootTimeout(
                 f"{self.record.whom()} is still booting after {timeout:g} s",
-                argv=self.process.argv,
+                argv=self.process.starter.argv,
                 output=self.process.streams.text(),
             )
 
@@ -165,7 +154,7 @@ class PeerLife:
     def wait_released(self) -> None:
         """Wait, after `stop` or `kill`, until the process and all that it started are gone.
 
-        :raises PeerDown: They are not, although they were killed.
+        :raises PeerDown: they are not, although they were killed.
         """
         if loop.runs_here() or worker.runs_here():
             return  # a finalizer on a thread that has to go on for the peer to end
@@ -177,11 +166,6 @@ class PeerLife:
             state = str((process and procfs.of_process(process.pid)) or "")
             what = f"{self.record.whom()} was killed and is not gone after {KILLED:g} s"
             raise PeerDown(f"{what}: {state}" if state else what)
-
-    def signal(self, number: int) -> None:
-        """Send a signal. If the peer dies of it, that was asked for."""
-        self.requests.signals.add(number)
-        self.process.signal(number)
 
     def _advance(self, to: Phase) -> bool:
         """Enter a phase if the table allows that now; return whether it did."""
@@ -222,7 +206,7 @@ class PeerLife:
             raise
         if callable(wait_boot := self.options.wait_boot):
             self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, None)
-            self._lives.on_boot(wait_boot)
+            wait_boot(self._lives.peer)
 
     def _connect(self) -> None:
         if (limit := self.options.boot_limit) is not None:
@@ -278,7 +262,6 @@ class PeerLife:
             self._conclude()
 
     def _lose_patience(self) -> None:
-        """Kill the process if its link has ended and it has not."""
         self._patient = False
         process = self.process.os_process
         if not process.exited.is_set():
@@ -320,7 +303,7 @@ class PeerLife:
         self._advance(Phase.RELEASED)
 
     def disown(self, null_fd: int) -> None:
-        """Give the process up, in a forked child: it is the parent's, and so is its end.
+        """Give the process up, in a forked child: it is the parent's.
 
         Takes no lock: a thread that is not in the child may have held it.
         """

@@ -9,14 +9,14 @@ from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, final, overload
 
+from ..core.clock import seconds
+from ..core.down_reason import DownReason, PeerState
 from ..core.options import PeerOptions
-from ..core.states import DownReason, PeerState
-from ..core.timeouts import seconds
 from ..evidence.output import InputStream, OutputStream
 from ..link.futures import PeerFuture, results
 from . import shutdown
 from .lifecycle import PeerLife
-from .lives import Lives
+from .restart import Lives
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
@@ -37,16 +37,14 @@ class Peer(Executor):
     """
 
     def __init__(self, owner: Supervisor) -> None:
-        """:private: made by a supervisor, its owner; `lives.begin` starts it."""
+        """:private: made by a supervisor, its owner."""
         #: :private:
-        self.lives: Lives = Lives(owner, lambda wait_boot: wait_boot(self))
+        self.lives: Lives = Lives(owner, self)
 
     @property
     def life(self) -> PeerLife:
         """:private: its present life."""
         return self.lives.present
-
-    # What it is
 
     @property
     def name(self) -> str:
@@ -264,7 +262,9 @@ class Peer(Executor):
         if signal == SIGKILL:
             shutdown.kill(self.lives.stoppable)
         else:
-            self.life.signal(signal)
+            life = self.life
+            life.requests.signals.add(signal)
+            life.process.signal(signal)
 
     def pause(self) -> None:
         """Stop the peer and all that it started (SIGSTOP), as if their machine hung.

@@ -1,7 +1,5 @@
 """The process of a peer with everything that belongs to it: streams, interpreter, link."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Callable
@@ -11,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.clock import now
+from ..core.down_reason import ExitStatus
 from ..core.loop import loop
 from ..core.options import PeerOptions
-from ..core.states import ExitStatus
-from ..core.unraisable import run_all
+from ..core.worker import run_all
 from ..evidence.output import StandardStreams
 from ..launch import procfs
 from ..launch.connection import Connection, LinkClosed, Pipes
@@ -30,16 +28,13 @@ _REST_GONE_SECONDS = 1.0
 
 
 class PeerProcess:
-    """One process; first `start` it, then `connect` to it. Both are for the boot thread.
-
-    :param on_exit: Called on the event loop when the process has ended.
-    """
+    """One process; first `start` it, then `connect` to it. Both are for the boot thread."""
 
     #: All of these are there once it is `started`.
     streams: StandardStreams
     os_process: Process
+    starter: ProcessStarter
     _connection: Connection
-    _starter: ProcessStarter
 
     def __init__(self, options: PeerOptions, on_exit: Callable[[], object]) -> None:
         self._options = options
@@ -51,21 +46,21 @@ class PeerProcess:
         self.link: Link | None = None
         #: What is wrong with what answered, if that is why there is no link.
         self.unusable: str | None = None
-        #: As ``time.time``.
         self.start_time: float = now()
-        #: The directory in which the process starts.
         self.cwd: str = options.cwd or os.getcwd()
 
     def start(self, directory: Path, evidence: dict[str, Any]) -> None:
-        """Start the process.
-
-        :param directory: The directory of its artifacts.
-        :param evidence: The agent's configuration of fault dumps.
-        """
+        """Start the process; `evidence` is the agent's configuration of fault dumps."""
         self._evidence = evidence
-        starter = self._starter = ProcessStarter(self._options, evidence)
+        starter = self.starter = ProcessStarter(self._options, evidence)
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
-            connection = self._connection = _connection(self._options)
+            connection: Connection = Pipes()
+            if (address := self._options.address) is not None:
+                # Not at the top: its imports take milliseconds, and most suites never need it.
+                from ..launch.tcp import Tcp
+
+                connection = Tcp(address, self._options.name)
+            self._connection = connection
             ours.callback(connection.free)
             ours.callback(connection.close)
             theirs.callback(connection.close_peer_ends)
@@ -89,11 +84,6 @@ class PeerProcess:
             self.started = True
             ours.pop_all()  # all of it is started
 
-    @property
-    def argv(self) -> list[str]:
-        """The command line as the user has asked for it."""
-        return self._starter.argv
-
     def connect(
         self, on_message: Callable[[int, int, Payload], object], on_end: Callable[[], object]
     ) -> Link | None:
@@ -101,12 +91,12 @@ class PeerProcess:
         try:
             if self.interpreter is None:  # a forked one is known
                 self.interpreter = self._connection.hello(self.os_process.exited)
-                if self._starter.control is not None:
-                    loop.call(self._starter.control.listen)
+                if self.starter.control is not None:
+                    loop.call(self.starter.control.listen)
                     self.interpreter = replace(self.interpreter, elsewhere=self.elsewhere)
                 self.os_process.interpreter = self.interpreter.pid
                 self._connection.send_agent(
-                    self.interpreter, self._options.name, self._evidence, self._starter.lifeline
+                    self.interpreter, self._options.name, self._evidence, self.starter.lifeline
                 )
             self.link = Link(
                 *self._connection.hand_over(),
@@ -132,10 +122,9 @@ class PeerProcess:
         run_all(rest_gone, self.streams.close, self._connection.free)
 
     def facts(self) -> dict[str, Any]:
-        """Return what the manifest says of it."""
-        choice, control = self._starter.choice, self._starter.control
+        choice, control = self.starter.choice, self.starter.control
         return {
-            "argv": self.argv,
+            "argv": self.starter.argv,
             "start_method": choice.start_method,
             "start_method_reason": choice.reason,
             "cwd": self.cwd,
@@ -165,7 +154,7 @@ class PeerProcess:
     @property
     def elsewhere(self) -> bool:
         """Whether its process id is a number of another machine, or a container."""
-        control = self._starter.control
+        control = self.starter.control
         return control is not None and not control.same_machine
 
     def local_pid(self) -> int | None:
@@ -176,19 +165,7 @@ class PeerProcess:
         return pid if procfs.descends(pid, self.os_process.pid) else None
 
     def signal(self, number: int, *, group: bool = False) -> None:
-        """Send a signal to the interpreter, also when a launcher is its parent.
-
-        :param group: Whether it is for what the peer started, too.
-        """
+        """Send a signal to the interpreter, or to all in its group."""
         if self.started and not self.os_process.exited.is_set():
             send = self.os_process.signal_group if group else self.os_process.signal
             loop.call(partial(send, number))
-
-
-def _connection(options: PeerOptions) -> Connection:
-    if options.address is None:
-        return Pipes()
-    # Not at the top: its imports take milliseconds, and most suites never need it.
-    from ..launch.tcp import Tcp
-
-    return Tcp(options.address, options.name)

@@ -1,7 +1,5 @@
 """The end of several peers at the same time."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from ..core.errors import PeerError

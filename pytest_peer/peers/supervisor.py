@@ -1,7 +1,5 @@
 """Peers that end together: those of a test, of a scope, of the process."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import threading
@@ -12,8 +10,8 @@ from typing import Any, Protocol
 
 from ..core import names
 from ..core.errors import BootError, NameInUse, PeerDownWarning, PeerError
-from ..core.monkey_patches import patched_by
 from ..core.options import PeerOptions, checked
+from ..core.start_methods import patched_by
 from ..evidence.artifacts import Artifacts
 from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailboxes
@@ -34,25 +32,21 @@ _abandoned = ""
 class LifecycleListener(Protocol):
     """Observes a supervisor's peers. Called on threads of ours, and may not raise.
 
-    `test` returns the test that runs, for the manifest. A peer is `prepared` when the directory of
-    its artifacts, `path`, is there and it is about to be started. It has `died` if nobody asked.
+    A peer is `prepared` when the directory of its artifacts is there and it is about to be started.
+    It has `died` if nobody asked. `test` returns the test that runs, for the manifest, and
+    `directory` where the artifacts go.
     """
 
+    def directory(self) -> Path: ...
     def test(self) -> str: ...
     def prepared(self, life: PeerLife, path: Path, /) -> object: ...
     def died(self, life: PeerLife, /) -> object: ...
 
 
 class Supervisor:
-    """Start peers, and stop them together.
+    """Starts peers, and stops them together."""
 
-    :param directory: Returns where their artifacts go; ``None`` for temporary directories.
-    """
-
-    def __init__(
-        self, directory: Callable[[], Path] | None = None, listener: LifecycleListener | None = None
-    ) -> None:
-        self._directory = directory
+    def __init__(self, listener: LifecycleListener | None = None) -> None:
         self._listener = listener
         self.mailboxes: Mailboxes = Mailboxes(lambda payload: decode(payload, "the message"))
         #: What the peers have been started in; left after them.
@@ -62,10 +56,7 @@ class Supervisor:
         self._closed = False
 
     def start(self, options: Mapping[str, Any]) -> Peer:
-        """Check options, start a peer, and wait for its boot as ``wait_boot`` says.
-
-        :raises RuntimeError: The peers of this supervisor have been stopped.
-        """
+        """Check options, start a peer, and wait for its boot as ``wait_boot`` says."""
         peers, failures = self._start_all([checked(options)])
         if failures:
             raise failures[0]
@@ -78,11 +69,10 @@ class Supervisor:
         name: Callable[[], str],
         placed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     ) -> PeerGroup:
-        """Start `count` peers that boot at the same time.
+        """Start `count` peers that boot at the same time; if some do not, stop the others.
 
-        :param name: Makes up a name.
-        :param placed: Returns the options of one peer.
-        :raises ExceptionGroup: Some did not boot; the others are stopped.
+        :param name: makes up a name.
+        :param placed: returns the options of one peer.
         """
         is_number = isinstance(count, int) and not isinstance(count, bool)
         if not is_number or count < 0:
@@ -124,7 +114,7 @@ class Supervisor:
                 "and its greenlets cannot control peers; patch in the peer, by its first call, "
                 "and not where pytest runs"
             )
-        peer.lives.begin(options)
+        PeerLife(options, peer.lives).start()
 
     def _wait_boot(self, peer: Peer, options: PeerOptions) -> None:
         if options.awaits_boot and peer.lives.started:
@@ -137,10 +127,7 @@ class Supervisor:
     # For the lives of its peers, on threads of ours
 
     def admit(self, life: PeerLife) -> Artifacts:
-        """Enter a life into the register, and make the directory of its artifacts.
-
-        :raises NameInUse: A peer of that name is alive.
-        """
+        """Enter a life into the register, and make the directory of its artifacts."""
         name = life.options.name
         with _lock:
             if any(each.options.name == name and each.phase < Phase.DOWN for each in _living):
@@ -152,11 +139,12 @@ class Supervisor:
         self._check_open()
         if _abandoned:
             raise BootError(f"peer {name!r} is not started: {_abandoned}")
-        parent = life.options.artifacts or (self._directory() if self._directory else None)
-        artifacts = Artifacts(parent, name)
-        if self._listener is not None:
-            artifacts.test = self._listener.test()
-            self._listener.prepared(life, artifacts.path)
+        listener = self._listener
+        if listener is None:
+            return Artifacts(life.options.artifacts, name)
+        artifacts = Artifacts(life.options.artifacts or listener.directory(), name)
+        artifacts.test = listener.test()
+        listener.prepared(life, artifacts.path)
         return artifacts
 
     def down(self, life: PeerLife) -> None:
@@ -167,17 +155,11 @@ class Supervisor:
                 self._listener.died(life)
 
     def released(self, life: PeerLife) -> None:
-        """Remove a life from the register: nothing is left of it."""
         with _lock:
             _living.discard(life)
 
-    # Their end
-
     def raise_crashes(self) -> None:
-        """Raise for the first peer with ``peer_down="crash"`` that went down unasked.
-
-        :raises PeerDown: There was one.
-        """
+        """Raise `PeerDown` for the first peer with ``peer_down="crash"`` that went down unasked."""
         for life in tuple(self._deaths):
             if life.options.peer_down == "crash":
                 with contextlib.suppress(ValueError):
@@ -205,7 +187,6 @@ class Supervisor:
 
 
 def living() -> list[PeerLife]:
-    """Return all lives in the register."""
     with _lock:
         return list(_living)
 

@@ -1,28 +1,15 @@
-"""The phases of a peer's life, and what follows from them; pure.
-
-`lifecycle` moves a peer from one phase to the next, and its docstring says who may do so.
-"""
-
-from __future__ import annotations
+"""The phases of a peer's life, explained in `lifecycle`, and what follows from them; pure."""
 
 import enum
 from dataclasses import dataclass, field
 
-from ..core.states import ExitStatus, PeerState
+from ..core.down_reason import ExitStatus, PeerState
 
 
 class Phase(enum.IntEnum):
     """A phase of one life of a peer, in the order in which they come."""
 
-    NEW = enum.auto()
-    STARTING = enum.auto()
-    BOOTING = enum.auto()
-    TIMED_OUT = enum.auto()
-    RUNNING = enum.auto()
-    ENDING = enum.auto()
-    CONCLUDING = enum.auto()
-    DOWN = enum.auto()
-    RELEASED = enum.auto()
+    NEW, STARTING, BOOTING, TIMED_OUT, RUNNING, ENDING, CONCLUDING, DOWN, RELEASED = range(9)
 
 
 #: For each phase, those from which it may be entered.
@@ -39,10 +26,7 @@ SOURCES: dict[Phase, frozenset[Phase]] = {
 
 
 def public_state(phase: Phase, before_end: Phase) -> PeerState:
-    """Return what `Peer.state` says.
-
-    :param before_end: The phase from which ENDING was entered, or NEW before that.
-    """
+    """Return `Peer.state`; `before_end` is the phase before ENDING, or NEW until then."""
     if phase >= Phase.DOWN:
         return PeerState.DOWN
     if Phase.RUNNING in (phase, before_end):
@@ -65,11 +49,7 @@ class Requests:
 
 
 def is_excused(requests: Requests, expected: bool, status: ExitStatus | None) -> bool:
-    """Return whether the peer's end was asked for, so that no test fails or warns for it.
-
-    :param expected: Whether an `expect_death` block waited for it.
-    :param status: How its process ended, if that is known.
-    """
+    """Return whether the peer's end was asked for, or a block of `expect_death` waited for it."""
     if requests.stop or requests.kill or expected:
         return True
     # A shell that waits for the interpreter exits with 128 + the signal that has ended that.

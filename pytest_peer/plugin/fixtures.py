@@ -118,10 +118,10 @@ class Scope:
         self._lock = threading.Lock()  # peers boot on threads of their own
         #: All lives of its peers.
         self.lives: list[PeerLife] = []
-        self.supervisor: Supervisor = supervisor.Supervisor(self._place, self)
+        self.supervisor: Supervisor = supervisor.Supervisor(self)
         config.stash.setdefault(scopes_key, []).append(self)
 
-    def _place(self) -> Path:
+    def directory(self) -> Path:
         with self._lock:
             if self._directory is None:
                 self._directory = self._retention.directory(self._local(), self._name)

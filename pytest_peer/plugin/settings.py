@@ -69,7 +69,7 @@ def _parse(setting: Setting, text: str) -> Any:
     """Return the value of the option for a text that the user wrote, or raise ``ValueError``."""
     import shlex  # not at the top, nor the others: a suite without settings does not pay for them
 
-    from ..core import addresses, options, timeouts
+    from ..core import clock, options
 
     if setting is EXEC:
         words = shlex.split(text)
@@ -82,14 +82,14 @@ def _parse(setting: Setting, text: str) -> Any:
             raise ValueError("a host is there twice")
         return hosts
     if setting is CONNECTION:
-        return addresses.connection_of_text(text)
+        return options.connection_of_text(text)
     if setting is START_METHOD:
         return options.check("start_method", text)
     if setting is ARTIFACTS:
         if not text.strip():
             raise ValueError("expected a directory")
         return text
-    return None if text.strip().lower() == "none" else timeouts.seconds("limit", float(text))
+    return None if text.strip().lower() == "none" else clock.seconds("limit", float(text))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -166,9 +166,9 @@ def marked(node: pytest.Item | pytest.Collector, marker: str = "peer") -> dict[s
     """Return the options that markers give to a node; the closest wins option by option."""
     merged: dict[str, Any] = {}
     for mark in node.iter_markers(marker):
-        from ..core.options import names_of_options
+        from ..core.options import PeerOptions
 
-        known = [*names_of_options(), "link"]
+        known = [*PeerOptions.__slots__, "link"]
         where = f"{node.nodeid}: {marker} marker"
         if mark.args:
             raise pytest.UsageError(f"{where}: takes keyword arguments only, got {mark.args!r}")

@@ -5,8 +5,7 @@ import sys
 
 import pytest
 
-from ..core.monkey_patches import patched_by
-from ..core.start_methods import SPAWN, unsupported
+from ..core.start_methods import SPAWN, patched_by, unsupported
 from ..launch.forkserver import preload
 from . import settings, xdist
 from .session import FACTORIES

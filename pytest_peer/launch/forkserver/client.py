@@ -19,8 +19,8 @@ from functools import partial
 from typing import Any
 
 from ...core.clock import monotonic, sleep
+from ...core.down_reason import ExitStatus
 from ...core.loop import loop
-from ...core.states import ExitStatus
 from ...core.sync import Event
 from ...core.worker import start_thread, worker
 from .. import bootstrap, lifeline, procfs

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from pytest_peer import PeerState
-from pytest_peer.core.states import ExitStatus
+from pytest_peer.core.down_reason import ExitStatus
 from pytest_peer.peers.transitions import (
     SOURCES,
     Phase,

@@ -1,45 +1,17 @@
-"""What is known of one life of a peer: why it never ran, or is down, and its manifest."""
-
-from __future__ import annotations
+"""The record of one life of a peer: why it is down, its crash, its manifest."""
 
 import contextlib
-import errno
 import resource
-from typing import Any
 
 from ..core.clock import now
-from ..core.errors import BootError, BootTimeout, HandshakeError, PeerDown
+from ..core.down_reason import CRASH_SIGNALS, DownReason, PeerState, down_reason
+from ..core.errors import PeerDown
 from ..core.options import PeerOptions
-from ..core.states import CRASH_SIGNALS, DownReason, PeerState, down_reason
-from ..core.unraisable import run_all
+from ..core.worker import run_all
 from ..evidence import core_dump, fault_dumps
 from ..evidence.artifacts import Artifacts, manifest_text
+from . import boot_errors
 from .process import PeerProcess
-
-#: What the system lacks when it refuses something, by the number of its error.
-_LACKING = {
-    errno.EMFILE: "the origin has no descriptors left; raise RLIMIT_NOFILE (ulimit -n), "
-    "a peer takes 7",
-    errno.ENFILE: "the system has no descriptors left (fs.file-max)",
-    errno.EAGAIN: "no more processes or threads for this user, or in this container "
-    "(ulimit -u, pids.max)",
-    errno.ENOMEM: "no memory left (RLIMIT_AS, or the system's)",
-    errno.ENOSPC: "no room for the peer's artifacts; empty the disk, "
-    "or give the option `artifacts`",
-}
-#: How Python begins to say that there are no more threads, also in a sub-interpreter.
-_THREADLESS = ("can't start new thread", "daemon threads are disabled")
-
-
-def start_error(name: str, exc: BaseException) -> BaseException:
-    """Return why there is no process: `exc`, or what it means if the system refuses something."""
-    threadless = isinstance(exc, RuntimeError) and str(exc).startswith(_THREADLESS)
-    if isinstance(exc, BootError) or not (isinstance(exc, OSError) or threadless):
-        return exc
-    refused = str(exc) == _THREADLESS[0]  # else the text has the reason
-    number = errno.EAGAIN if refused else getattr(exc, "errno", None)
-    advice = f"; {_LACKING[number]}" if number in _LACKING else ""
-    return BootError(f"peer {name!r} could not be started: {exc}{advice}")
 
 
 class Record:
@@ -64,20 +36,17 @@ class Record:
         self.ended: float = 0.0
 
     def whom(self) -> str:
-        """Return name and process id, for messages."""
         pid = self._process.pid
         return f"peer {self._options.name!r}" + (f" (pid {pid})" if pid is not None else "")
 
     def never_started(self, exc: BaseException) -> None:
-        """Note why there is no process."""
-        self.boot_error = start_error(self._options.name, exc)
+        self.boot_error = boot_errors.start_error(self._options.name, exc)
         self.reason = DownReason("boot failed")
         self.ended = now()
         if hasattr(self, "artifacts"):
             run_all(self.artifacts.discard)
 
     def disowned(self) -> None:
-        """Note, in a forked child, that the process is the parent's."""
         self.reason = DownReason("link lost")
         self.boot_error = PeerDown("this process was forked from the peer's origin")
         self.ended = now()
@@ -85,10 +54,8 @@ class Record:
     def conclude(self, *, booted: bool, stopped: bool, link_lost: bool, timed_out: bool) -> None:
         """After the end of the process, secure its traces, decide why it ended, and write it down.
 
-        :param booted: Whether it ran.
-        :param stopped: Whether it was asked to stop.
-        :param link_lost: Whether its link ended and its process did not.
-        :param timed_out: Whether it was killed because it did not boot in time.
+        :param link_lost: whether its link ended and its process did not.
+        :param timed_out: whether it was killed because it did not boot in time.
         """
         process = self._process.os_process
         self.reason = down_reason(
@@ -105,7 +72,10 @@ class Record:
         )
         self.ended = now()
         if not booted:
-            self.boot_error = self._boot_error(stopped, timed_out)
+            stacks = self.boot_stacks if timed_out else None
+            self.boot_error = boot_errors.boot_error(
+                self._options.name, self._process, stopped=stopped, stacks=stacks
+            )
         last = PeerState.RUNNING if booted else PeerState.BOOTING
         self.write(self.manifest(PeerState.DOWN, last))
 
@@ -123,27 +93,7 @@ class Record:
             fault_dumps.add_to_crash(directory, f"core: {self._core}")
         self._crash_text = fault_dumps.crash_text(directory)
 
-    def _boot_error(self, stopped: bool, timed_out: bool) -> BootError:
-        who, status = f"peer {self._options.name!r}", self._process.exit_status
-        facts: dict[str, Any] = {
-            "argv": self._process.argv,
-            "exit_status": status.code if status is not None else None,
-            "output": self._process.streams.text(),
-        }
-        if self._process.unusable is not None:
-            return HandshakeError(f"{who} did not boot: {self._process.unusable}", **facts)
-        if timed_out:
-            facts["stacks"] = self.boot_stacks or fault_dumps.aborted(facts["output"])
-            return BootTimeout(f"{who} did not boot in time and was killed", **facts)
-        if stopped:
-            return BootError(f"{who} was stopped while it was booting", **facts)
-        how = "never answered"
-        if status is not None:
-            how = f"was {status}" if status.signal is not None else str(status)
-        return BootError(f"{who} did not boot: its process {how}", **facts)
-
     def manifest(self, state: PeerState, last_state: PeerState | None = None) -> str:
-        """Return the manifest of the peer in that state."""
         facts = {
             "test": self.artifacts.test,
             **self._process.facts(),

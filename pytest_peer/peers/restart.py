@@ -1,11 +1,9 @@
-"""The lives of one peer: which is the present one, and how the next follows it."""
-
-from __future__ import annotations
+"""How a restart follows one life of a peer by the next, and deaths that are expected meanwhile."""
 
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import PeerDown
@@ -15,6 +13,7 @@ from .lifecycle import KILLED, PeerLife
 from .transitions import Phase
 
 if TYPE_CHECKING:
+    from .peer import Peer
     from .supervisor import Supervisor
 
 #: Seconds for a death of which a call has learned to be noticed as such; milliseconds mostly.
@@ -29,17 +28,11 @@ class ExpectedDeath:
 
 
 class Lives:
-    """One at a time; while the next is being started, the one before is still the present one.
+    """One at a time; while the next is being started, the one before is still the present one."""
 
-    :param on_boot: Called with the option ``wait_boot``, if that is a callable, on the boot thread
-        when the peer runs or its boot has failed.
-    """
-
-    def __init__(
-        self, owner: Supervisor, on_boot: Callable[[Callable[..., object]], object]
-    ) -> None:
+    def __init__(self, owner: "Supervisor", peer: "Peer") -> None:
         self.owner = owner
-        self.on_boot = on_boot
+        self.peer = peer
         #: What can be stopped: the life that had a process last, and those begun after it.
         self.stoppable: tuple[PeerLife, ...] = ()
         # The blocks that wait for the peer's death, in whichever life it comes.
@@ -57,17 +50,7 @@ class Lives:
 
     @property
     def started(self) -> bool:
-        """Whether there is a present life."""
         return any(life.process.started for life in self.stoppable)
-
-    def begin(self, options: PeerOptions) -> PeerLife:
-        """Begin a life, which becomes the present one when it has a process.
-
-        An interrupt or an error leaves none.
-        """
-        life = PeerLife(options, self)
-        life.start()
-        return life
 
     def publish(self, life: PeerLife) -> None:
         """Let a life be stopped and killed from now on; on its boot thread."""
@@ -84,12 +67,10 @@ class Lives:
         return bool(expectations)
 
     def renew(self, changes: Mapping[str, Any]) -> PeerLife:
-        """Stop the present life, begin the next, and return it.
+        """Stop the present life, begin the next with some `changes` of options, and return it.
 
         Threads take turns to begin a life, but none waits for the boot of another's. If no process
         can be started, the present life stays.
-
-        :param changes: Of the options of the present life.
         """
         while True:
             ended = self.present
@@ -98,7 +79,9 @@ class Lives:
             shutdown.stop([ended], wait_closed=True)
             with self._turns.setdefault(os.getpid(), threading.RLock()):
                 if self.present is ended:
-                    return self.begin(options)
+                    life = PeerLife(options, self)
+                    life.start()
+                    return life
 
     @contextlib.contextmanager
     def expect_death(self, timeout: float | None) -> Iterator[None]:
