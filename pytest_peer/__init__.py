@@ -13,6 +13,8 @@ if sys.platform == "win32":
 
 if TYPE_CHECKING:
     from . import here as here
+    from .core.down_reason import DownReason as DownReason
+    from .core.down_reason import PeerState as PeerState
     from .core.errors import BootError as BootError
     from .core.errors import BootTimeout as BootTimeout
     from .core.errors import CallTimeout as CallTimeout
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from .core.launchers import over_stdio as over_stdio
     from .core.names import random_name as random_name
     from .core.options import PeerOptions as PeerOptions
-    from .core.states import DownReason as DownReason
-    from .core.states import PeerState as PeerState
     from .link.protocol.mailbox import Mailbox as Mailbox
     from .peers.api import mailbox as mailbox
     from .peers.api import start as start
@@ -48,7 +48,7 @@ _NAMES = {
     "core.launchers": "over_stdio",
     "core.names": "random_name",
     "core.options": "PeerOptions",
-    "core.states": "DownReason PeerState",
+    "core.down_reason": "DownReason PeerState",
     "link.protocol.mailbox": "Mailbox",
     "peers.api": "mailbox start start_link",
     "peers.group": "PeerGroup",

@@ -1,30 +1,28 @@
 """Makes a failing assert in a peer show the same comparison as in the test.
 
-pytest rewrites the asserts of test modules when it imports them. It has no public function for
-that, so this is the one module that uses its private ones. Where they are not as expected, asserts
-are plain.
+pytest has no public function for that, so this is the one module that uses its private ones. Where
+they are not as expected, asserts are plain.
 """
 
+import functools
 import sys
 import types
 from typing import Any
 
 #: Sends a request to the origin, whose pytest compares; set by `main`.
 ask: Any = None
-_loader = []
 
 
+@functools.lru_cache(None)
 def loader():
     """Return a loader that rewrites asserts and caches the code; ``None`` without pytest."""
-    if not _loader:
-        try:
-            from _pytest.assertion import rewrite
+    try:
+        from _pytest.assertion import rewrite
 
-            _loader.append(rewrite.AssertionRewritingHook(_config(rewrite)))
-        except Exception:  # not installed, or not as expected
-            _loader.append(None)
         watch()
-    return _loader[0]
+        return rewrite.AssertionRewritingHook(_config(rewrite))
+    except Exception:  # not installed, or not as expected
+        return None
 
 
 def rewritten(source, filename):
@@ -46,13 +44,10 @@ def rewritten(source, filename):
 
 
 def watch():
-    """Explain failing comparisons, if pytest has been imported; return whether it has."""
+    """Explain failing comparisons, if pytest has been imported."""
     util: Any = sys.modules.get("_pytest.assertion.util")
-    if util is None:
-        return False
-    if getattr(util, "_reprcompare", None) is None:
+    if util is not None and getattr(util, "_reprcompare", None) is None:
         util._reprcompare = _explanation
-    return True
 
 
 def _explanation(op, left, right):
@@ -65,10 +60,5 @@ def _explanation(op, left, right):
 
 def _config(rewrite):
     stash = {rewrite.assertstate_key: types.SimpleNamespace(trace=lambda _text: None)}
-    return types.SimpleNamespace(stash=stash, getini=_ini)
-
-
-def _ini(name):
-    if name == "python_files":
-        raise ValueError(name)  # pytest then uses its default
-    return False
+    settings = {"python_files": ["test_*.py", "*_test.py"]}  # pytest's default
+    return types.SimpleNamespace(stash=stash, getini=settings.get)

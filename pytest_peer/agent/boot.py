@@ -1,7 +1,7 @@
 """The first code that runs in a peer: says which interpreter this is, and loads the agent.
 
-Until it has written that line, its syntax is one that very old interpreters understand. The peer
-compiles this source, so most of the loading is in `loader`, which may come compiled.
+Very old interpreters understand its syntax, until it has written that line. The peer compiles it,
+so most of the loading is in `loader`, which may come compiled.
 Its names `f` and `w` are the buffered reader of the link and the descriptor to reply on.
 """
 
@@ -19,12 +19,11 @@ hello = {
     "library": getattr(os, "__file__", ""),
     "place": None,
 }
-if hello["library"]:
-    try:
-        place = os.stat(hello["library"])
-        hello["place"] = (place.st_dev, place.st_ino)
-    except OSError:
-        pass
+try:
+    place = os.stat(hello["library"])
+    hello["place"] = (place.st_dev, place.st_ino)
+except OSError:
+    pass
 if sys.version_info >= (3, 8):
     import _frozen_importlib_external
 

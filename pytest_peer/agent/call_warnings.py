@@ -1,9 +1,8 @@
 """Sends the warnings of a call before its reply, so that the test's filters decide about them.
 
-While there are no filters of the user's (``-W``, ``PYTHONWARNINGS``), all warnings are let through
-in place of Python's default filters. Filters that code in the peer sets come before that.
-A context variable has the call that a thread or a task is in. Warnings outside of calls go to
-stderr, as far as Python shows them by default.
+Without filters of the user's (``-W``, ``PYTHONWARNINGS``) all are let through, in place of Python's
+default filters. Filters that code in the peer sets come before that. Warnings outside of calls go
+to stderr, as far as Python shows them by default.
 """
 
 import pickle
@@ -13,8 +12,7 @@ import warnings
 from contextvars import ContextVar
 from typing import Any
 
-from ..link.protocol import codec, exceptions, frame_info, messages
-from ..link.protocol.sender import CHUNK
+from ..link.protocol import codec, exceptions, frame_info, messages, sender
 
 #: Different warnings of one call that are sent, and of all other code that are shown.
 _MOST = 1000
@@ -35,15 +33,12 @@ recorded = {}
 _shown = set()
 _own_files = frozenset()
 _python_shows: Any = None
-#: A list of one, which is emptied when the call is over: tasks that live on have it too.
+#: The call of a thread or task, in a list that is empty after it: tasks that live on have it too.
 _call: Any = ContextVar("pytest_peer_call", default=None)
 
 
 def install(own_files):
-    """Record the warnings of calls from now on.
-
-    :param own_files: the files of the agent.
-    """
+    """Record the warnings of calls from now on; `own_files` are the files of the agent."""
     global _own_files, _python_shows
     _own_files = own_files
     if not sys.warnoptions:
@@ -78,7 +73,6 @@ def send(runtime, ident):
 
 
 def _show(message, category, filename, lineno, file=None, line=None):
-    """Replace ``warnings.showwarning``."""
     try:
         if _is_of_our_threads(message, category):
             return
@@ -87,8 +81,12 @@ def _show(message, category, filename, lineno, file=None, line=None):
             if call:
                 _record(call[0], sys._getframe(1), message, category, filename, lineno)
                 return
-            if not sys.warnoptions and not _shows_by_default(message, category, filename, lineno):
-                return
+            if not sys.warnoptions:
+                place = (str(message), category, filename, lineno)
+                if issubclass(category, _IGNORED) or place in _shown:
+                    return
+                if len(_shown) < _MOST:
+                    _shown.add(place)
     except Exception:  # a fault of ours, or a warning whose str() raises
         pass
     _python_shows(message, category, filename, lineno, file, line)
@@ -103,17 +101,6 @@ def _is_of_our_threads(message, category):
         thread is threading.main_thread() or thread.name.startswith(("peer-call-", "peer-event-"))
         for thread in threading.enumerate()
     )
-
-
-def _shows_by_default(message, category, filename, lineno):
-    if issubclass(category, _IGNORED):
-        return False
-    place = (str(message), category, filename, lineno)
-    if place in _shown:
-        return False
-    if len(_shown) < _MOST:
-        _shown.add(place)
-    return True
 
 
 def _record(ident, frame, message, category, filename, lineno):
@@ -132,16 +119,10 @@ def _record(ident, frame, message, category, filename, lineno):
         if blamed is None and code.co_filename == filename and frame.f_lineno == lineno:
             blamed, inside = frame, in_call
         frame = frame.f_back
-    description = {
-        "file": filename,
-        "line": lineno,
-        "module": None,
-        "frames": [],
-        "sources": {},
-        "final": final,
-        # The test called the function, which blames its caller.
-        "of caller": not inside and (blamed is not None or filename in ("sys", "<sys>")),
-    }
+    description = {"file": filename, "line": lineno, "module": None, "frames": [], "sources": {}}
+    description["final"] = final
+    # The test called the function, which blames its caller.
+    description["of caller"] = not inside and (blamed is not None or filename in ("sys", "<sys>"))
     if inside:
         collector = frame_info.FrameCollector(_own_files, "")
         description["frames"] = [collector.frame(blamed, lineno, blamed.f_lasti)]
@@ -157,7 +138,7 @@ def _packed(warning, by_value):
     description["category"] = exceptions.builtin_base(type(message)).__name__
     pickled = exceptions.portable(message, by_value)
     data = pickle.dumps(dict(description, **pickled), codec.PROTOCOL)
-    if len(data) > CHUNK:  # in several parts the reply would overtake it
+    if len(data) > sender.CHUNK:  # in several parts the reply would overtake it
         description["text"] = description["text"][:10000]
         data = pickle.dumps(dict(description, sources={}), codec.PROTOCOL)
     return data

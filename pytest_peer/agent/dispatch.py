@@ -1,11 +1,9 @@
 """Runs calls on the main thread, and on threads of their own while it is busy.
 
-Coroutines run on an event loop, which has a thread. So calls never wait for each other. Calls
-that follow each other all run on the main thread, as signal handlers, sqlite3 connections and GUI
-toolkits need it.
+Coroutines run on an event loop, which has a thread. So calls never wait for each other, and those
+that follow each other run on the main thread, as signal handlers and GUI toolkits need it.
 """
 
-import functools
 import pickle
 import sys
 import threading
@@ -13,26 +11,17 @@ import types
 from typing import Any
 
 from ..link.protocol import codec, exceptions, messages
-from ..link.protocol.messages import MultipartMessage, snapshot
 from . import assertions, call_warnings
 from .reader import LinkReader
 
-#: Raised by a module on its import, to skip its tests: pytest's and unittest's exceptions.
-_SKIPS = ("Skipped", "SkipTest")
-
 
 class Dispatcher:
-    """Runs calls, and sends their replies.
-
-    :param own_files: the files of the agent.
-    :param read: waits for data on the link and reads it.
-    """
+    """Runs calls, and sends their replies; for `read` see `LinkReader`."""
 
     def __init__(self, runtime, own_files, read):
         self._runtime = runtime
         self._own_files = own_files
         self.reader = LinkReader(read, self._run_beside)
-        self._explains = False
         self._lock = threading.Lock()
         self._running = 0
         self._finishing = False
@@ -44,19 +33,20 @@ class Dispatcher:
         """Add a call; on the thread that reads the link, so it neither waits nor raises."""
         with self._lock:
             self._running += 1
-        self.reader.arrived(job)
+        self.reader.arrived.append(job)
 
     def main_loop(self):
-        """Run calls until `end`, and return its argument; on the main thread."""
+        """Run calls until `end`, and its argument then; on the main thread."""
         while True:
             job = self.reader.next()
             if callable(job):
-                return job
+                job()
+                return
             self._run(job, True)
             del job  # or its arguments would live until the next call
 
     def run_arrived(self):
-        self._run(self.reader.take(), True)
+        self._run(self.reader.arrived.popleft(), True)
 
     def wait_all_done(self):
         with self._lock:
@@ -65,10 +55,9 @@ class Dispatcher:
                 self._all_done.wait()
 
     def _run_beside(self, job):
+        name = "peer-call-%d" % job[1]
         try:
-            threading.Thread(
-                target=self._run, args=(job, False), name="peer-call-%d" % job[1], daemon=True
-            ).start()
+            threading.Thread(target=self._run, args=(job, False), name=name, daemon=True).start()
         except RuntimeError:
             return False
         return True
@@ -84,14 +73,13 @@ class Dispatcher:
                 if isinstance(fn, str):
                     fn = codec.resolved(fn)
             except BaseException as exc:
-                if type(exc).__name__ in _SKIPS:
+                # A module may skip its tests when it is imported, by pytest or unittest.
+                if type(exc).__name__ in ("Skipped", "SkipTest"):
                     raise
-                raise codec.CannotDecode(
-                    "the call cannot be rebuilt in the peer: %s: %s" % (type(exc).__name__, exc)
-                ) from exc
+                text = "the call cannot be rebuilt in the peer: %s: %s"
+                raise codec.CannotDecode(text % (type(exc).__name__, exc)) from exc
             del payload
-            if not self._explains:  # the call may have imported pytest
-                self._explains = assertions.watch()
+            assertions.watch()  # the call may have imported pytest
             value = fn(*args, **kwargs)
             del fn, args, kwargs
             if type(value) is types.CoroutineType:
@@ -106,17 +94,15 @@ class Dispatcher:
 
     def _described(self, exc):
         try:
-            description = exceptions.Describer(
-                self._runtime.by_value, self._own_files, self._runtime.locals
-            ).describe(exc)
+            description = exceptions.describe(
+                exc, self._runtime.by_value, self._own_files, self._runtime.locals
+            )
         except BaseException as failed:
             text = "%s, and describing it failed: %r" % (type(exc).__qualname__, failed)
             description = {"type": type(exc).__qualname__, "repr": text, "text": text, "frames": []}
         if isinstance(exc, codec.CannotEncode):
-            description["special"] = (
-                "EncodeError",
-                str(exc) if str(exc).startswith("the ") else "the result %s" % exc,
-            )
+            text = str(exc) if str(exc).startswith("the ") else "the result %s" % exc
+            description["special"] = ("EncodeError", text)
         elif isinstance(exc, codec.CannotDecode):
             description["special"] = ("DecodeError", str(exc))
         return messages.EXCEPTION, pickle.dumps(description, codec.PROTOCOL)
@@ -128,31 +114,31 @@ class Dispatcher:
             call_warnings.send(self._runtime, ident)
         if kind == messages.CAST:
             if reply == messages.EXCEPTION:
-                complain("exception in a cast:\n%s" % pickle.loads(data)["text"])
+                try:
+                    sys.stderr.write("exception in a cast:\n%s" % pickle.loads(data)["text"])
+                    sys.stderr.flush()
+                except Exception:  # the user may have replaced or closed it
+                    pass
             self._end_call(on_main)
             return
-        end_call = functools.partial(self._end_call, on_main)
         try:
-            if isinstance(data, MultipartMessage) and data.changeable():
-                self._send_and_wait(reply, ident, data, end_call)
-            else:
-                end_call()
+            if not isinstance(data, messages.MultipartMessage) or not data.changeable():
+                self._end_call(on_main)
                 self._runtime.enqueue(reply, ident, data)
+                return
+            # The buffers are those of the peer's own objects, which the next call may change. So
+            # this call ends when they have been sent.
+            sent = threading.Lock()
+            sent.acquire()
+
+            def copied():
+                self._end_call(on_main)
+                sent.release()
+
+            self._runtime.enqueue(reply, ident, data, on_copy=copied)
+            sent.acquire()
         except OSError:
             pass  # the link is gone, and this process with it
-
-    def _send_and_wait(self, reply, ident, data, end_call):
-        # The buffers are those of the peer's own objects, which the next call may change. So this
-        # call ends when they have been sent.
-        sent = threading.Lock()
-        sent.acquire()
-
-        def copied():
-            end_call()
-            sent.release()
-
-        self._runtime.enqueue(reply, ident, data, on_copied=copied)
-        sent.acquire()
 
     def _packed(self, value):
         return codec.pack(value, self._runtime.by_value, codec.big_buffers((value,)))
@@ -174,17 +160,10 @@ class Dispatcher:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(
-                    target=self._run_loop, args=(asyncio,), name="peer-event-loop", daemon=True
+                    target=self._loop.run_forever, name="peer-event-loop", daemon=True
                 ).start()
         self._end_call(on_main)  # before the task can reply
-        self._loop.call_soon_threadsafe(self._create_task, kind, ident, coroutine)
-
-    def _run_loop(self, asyncio):
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
-
-    def _create_task(self, kind, ident, coroutine):
-        task = self._loop.create_task(self._drive(kind, ident, coroutine))
+        task = asyncio.run_coroutine_threadsafe(self._drive(kind, ident, coroutine), self._loop)
         self._tasks.add(task)  # the loop itself keeps only a weak reference
         task.add_done_callback(self._tasks.discard)
 
@@ -195,19 +174,10 @@ class Dispatcher:
             value = await coroutine
             reply = messages.RESULT
             # A copy, so that the event loop does not wait until it has been sent.
-            data = b"" if kind == messages.CAST else snapshot(self._packed(value))
+            data = b"" if kind == messages.CAST else messages.snapshot(self._packed(value))
         except BaseException as exc:
             reply, data = self._described(exc)
         self._reply(kind, ident, reply, data, False)
-
-
-def complain(text):
-    """Write to the peer's stderr, if it has one."""
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except Exception:  # the user may have replaced or closed it
-        pass
 
 
 def flush():
@@ -220,7 +190,7 @@ def flush():
 
 
 def stacks(own_files, main_busy):
-    """Format the stack of every thread, without the agent's own threads and frames."""
+    """Format the stack of every thread, without those of the agent."""
     import traceback  # not at the top: its import is a sixth of the boot
 
     names = {thread.ident: thread.name for thread in threading.enumerate()}
@@ -228,9 +198,8 @@ def stacks(own_files, main_busy):
     for ident, frame in sys._current_frames().items():
         stack = list(traceback.extract_stack(frame))
         ours = [frame.filename in own_files for frame in stack]
-        calls = [
-            i for i, frame in enumerate(stack) if ours[i] and frame.name in call_warnings.RUNNERS
-        ]
+        runners = call_warnings.RUNNERS
+        calls = [i for i, frame in enumerate(stack) if ours[i] and frame.name in runners]
         if calls:
             # The agent's own are also the frames that unpickle a call and send its reply. The
             # first may import the user's modules.
@@ -240,11 +209,8 @@ def stacks(own_files, main_busy):
             stack = []  # a thread of the agent that is in no call
         text = "".join(traceback.format_list(stack))
         if not text and ident == threading.main_thread().ident:
-            text = (
-                "  in a function written in C, called by a call\n"
-                if main_busy
-                else "  waits for a call\n"
-            )
+            busy = "in a function written in C, called by a call"
+            text = "  %s\n" % (busy if main_busy else "waits for a call")
         if text:
             parts.append("Thread %s:\n%s" % (names.get(ident, ident), text))
     return "\n".join(parts)

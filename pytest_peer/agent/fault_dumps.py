@@ -1,8 +1,7 @@
 """Lets `faulthandler` write the stacks of all threads, in C and without the GIL.
 
-It does so into one file after a crash, and into another one when the origin sends a signal. Both
-are in the peer's directory of artifacts. Where the peer cannot write there, a crash is written to
-stderr, and the signal does nothing.
+It does so into one of the artifacts after a crash, and into another when the origin sends a signal.
+Where the peer cannot write there, a crash is written to stderr, and the signal does nothing.
 """
 
 # The import of `signal` takes a millisecond of every boot.
@@ -14,22 +13,16 @@ try:
 except ImportError:  # not every Python has it
     faulthandler = None  # type: ignore[assignment]
 
-#: Set by the origin, for an interpreter that hangs before this runs. The user sets other values.
-_VARIABLE = ("PYTHONFAULTHANDLER", "pytest-peer")
 #: The signals that faulthandler handles.
 _CRASHES = (_signal.SIGSEGV, _signal.SIGFPE, _signal.SIGABRT, _signal.SIGBUS, _signal.SIGILL)
 
 
 def begin(config):
-    """Write stacks after a crash and on the signal from now on.
-
-    :param config: the files ``"crash"`` and ``"threads"``, and the ``"signal"``; ``None`` to write
-        no stacks.
-    """
-    name, ours = _VARIABLE
-    variable = os.environ.get(name) == ours
+    """Write stacks after a crash and on the signal from now on; not if `config` is ``None``."""
+    # Set by the origin, for an interpreter that hangs before this runs. The user sets other values.
+    variable = os.environ.get("PYTHONFAULTHANDLER") == "pytest-peer"
     if variable:
-        del os.environ[name]
+        del os.environ["PYTHONFAULTHANDLER"]
     if config is None or faulthandler is None:
         return
     try:

@@ -13,12 +13,11 @@ from _frozen_importlib import ModuleSpec  # the import of `importlib` would cost
 from _frozen_importlib_external import _LoaderBasics, decode_source, spec_from_file_location
 from typing import Any
 
-from ..link.protocol import codec
-from ..link.protocol.module_aliases import place_of
+from ..link.protocol import codec, module_aliases
 from . import assertions, resources
 
 #: In front of the path of a package that came over the link: no file here is a part of it.
-ELSEWHERE = "origin:"
+_ELSEWHERE = "origin:"
 #: What the stubs stand for. A peer may have it installed.
 _OURS = "pytest_peer"
 
@@ -26,9 +25,8 @@ _OURS = "pytest_peer"
 class Modules:
     """Finds the origin's modules, from its creation on.
 
-    :param ask: sends a request to the origin and returns the reply.
-    :param same: whether the environment is the origin's. Then no request for an unknown module can
-        succeed.
+    :param ask: `Runtime.ask`.
+    :param same: whether the environment is the origin's, which then knows no other modules.
     :param sees: whether the origin's environment is on this machine. Then a package that is not
         installed in the peer's is missing on purpose.
     :param stubs: modules for a peer that does not find them by itself, as in `update`.
@@ -36,7 +34,7 @@ class Modules:
 
     def __init__(self, ask, same, sees, stubs):
         self._ask = ask
-        self._asks = not same
+        self._same = same
         self._sees = sees
         self._stubs = stubs
         self._table = dict(stubs)
@@ -52,10 +50,12 @@ class Modules:
             module: Any = sys.modules.get(name)
             # Not by `getattr`, which may make a lazy module import something: the thread that reads
             # must not wait for that.
-            known = getattr(module, "__dict__", {}).get("__file__")
-            if entry["first"] and known and entry["file"] and not _same_file(known, entry["file"]):
+            known: Any = getattr(module, "__dict__", {}).get("__file__")
+            file = entry["file"]
+            other = entry["first"] and known and file and known != file
+            if other and os.path.realpath(known) != os.path.realpath(file):
                 text = "the module %s is %s at the origin, but %s here; it was imported before"
-                codec.conflicting_modules[name] = module, text % (name, entry["file"], known)
+                codec.conflicting_modules[name] = module, text % (name, file, known)
 
     def _first(self, name):
         if name == _OURS and self._stubs:
@@ -80,7 +80,7 @@ class Modules:
 
     def _last(self, name):
         entry = self._table.get(name)
-        if entry is None and self._asks:
+        if entry is None and not self._same:
             entry = self._ask("module", name, self._sees)
         return self._named(name, entry) if entry is not None else None
 
@@ -93,12 +93,19 @@ class Modules:
         return spec
 
     def _spec(self, name, entry):
-        if entry["file"] is None:
-            spec = ModuleSpec(name, None, is_package=True)
+        file, place = entry["file"], entry["place"]
+        if file is None:
+            spec = ModuleSpec(name, None)
             spec.submodule_search_locations = _places(entry)
             return spec
-        if _is_here(entry):
-            return self._spec_of_file(name, entry)
+        # Whether this machine has the very file that the origin has read.
+        if os.path.isfile(file) if place is None else module_aliases.place_of(file) == place:
+            return spec_from_file_location(
+                entry["called"] or name,
+                file,
+                loader=assertions.loader() if entry["rewritten"] else None,
+                submodule_search_locations=entry["search"],
+            )
         if "source" not in entry:
             entry = self._ask("source", name)
             if entry is None:
@@ -106,26 +113,15 @@ class Modules:
         if entry["source"] is None and not entry["code"]:
             raise ImportError(
                 "the module %s is compiled (%s) and cannot come from the origin; "
-                "install it in the peer's environment" % (name, entry["file"]),
+                "install it in the peer's environment" % (name, file),
                 name=name,
             )
         loader: Any = SentLoader(entry, self._ask)
-        spec = ModuleSpec(
-            name, loader, origin=entry["file"], is_package=entry["search"] is not None
-        )
+        spec = ModuleSpec(name, loader, origin=file)
         spec.has_location = True
         if entry["search"] is not None:
             spec.submodule_search_locations = _places(entry)
         return spec
-
-    def _spec_of_file(self, name, entry):
-        loader = assertions.loader() if entry["rewritten"] else None
-        return spec_from_file_location(
-            entry["called"] or name,
-            entry["file"],
-            loader=loader,
-            submodule_search_locations=entry["search"],
-        )
 
 
 def _finder(spec_of):
@@ -148,10 +144,7 @@ class _Renaming:
 
 
 class SentLoader(_LoaderBasics):
-    """Loads what the origin has sent.
-
-    Source and file name are the origin's, so tracebacks and `linecache` show the source.
-    """
+    """Loads what the origin has sent, under its file name there: `linecache` shows the source."""
 
     def __init__(self, entry, ask):
         self._entry = entry
@@ -175,11 +168,7 @@ class SentLoader(_LoaderBasics):
         return self._entry["file"]
 
     def get_data(self, path):
-        """Return a file of the package; for `pkgutil.get_data`."""
-        data = self._ask("data", path)
-        if data is None:
-            raise FileNotFoundError(2, "the origin has no such file in a package", path)
-        return data
+        return resources.Resource(path, self._ask).read_bytes()
 
     def get_resource_reader(self, name):  # noqa: ARG002
         if self._entry["search"] is None:
@@ -187,21 +176,10 @@ class SentLoader(_LoaderBasics):
         return resources.Resource(self._entry["search"][0], self._ask)
 
 
-def _is_here(entry):
-    """Return whether this machine has the very file that the origin has read."""
-    if entry["place"] is None:
-        return os.path.isfile(entry["file"])
-    return place_of(entry["file"]) == entry["place"]
-
-
-def _same_file(first, second):
-    return first == second or os.path.realpath(first) == os.path.realpath(second)
-
-
 def _places(entry):
     """Return the search path of a package whose files may be on another machine."""
     places = entry["places"] or [None] * len(entry["search"])
     return [
-        path if place is None or place_of(path) == place else ELSEWHERE + path
+        path if place is None or module_aliases.place_of(path) == place else _ELSEWHERE + path
         for path, place in zip(entry["search"], places)
     ]

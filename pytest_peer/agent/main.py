@@ -7,24 +7,12 @@ import os
 import sys
 from typing import Any
 
-from ..link.protocol import framing, messages
-from ..link.protocol.messages import split_mailbox
-from ..link.protocol.module_aliases import place_of
-from ..link.protocol.receiver import FrameReceiver
-from ..link.protocol.sender import MessageSender
-from ..link.protocol.streams import stream_over
+from ..link.protocol import framing, messages, module_aliases, receiver, sender, streams
 from . import assertions, call_warnings, dispatch, fault_dumps, runtime
 from .imports import Modules
 
-#: Execnet's code of the message that asks for a task, whose code the agent does not look at.
+#: Execnet's code of the message that asks for a task.
 CHANNEL_EXEC = 3
-#: How a connection over a network ends, besides the errors that have a class of their own.
-_UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH)
-
-#: Names that the origin's module `launch.command` leaves in ``__main__``, secrets included.
-_NAMES_OF_THE_COMMAND = ("a", "b", "f", "os", "r", "s", "sys", "w", "_socket")
-
-_agent = None
 
 
 def run(reader, write_fd, config):
@@ -34,27 +22,24 @@ def run(reader, write_fd, config):
 
 def prepare(reader, write_fd, config):
     """Do all of `run` that does not wait, and return the agent."""
-    global _agent
-    for fd in (reader.fileno(), write_fd):
-        os.set_inheritable(fd, False)
-    if config["lifeline"] >= 0:
+    for fd in (reader.fileno(), write_fd, config["lifeline"]):
         try:
-            os.set_inheritable(config["lifeline"], False)
+            os.set_inheritable(fd, False)
         except OSError:
-            pass  # a launcher has closed it
+            pass  # there is no lifeline, or a launcher has closed it
     fault_dumps.begin(config["evidence"])
     _set_up_paths(config)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # So that the last output before a crash is in the pipe and not in a buffer.
             stream.reconfigure(line_buffering=True)
-    _agent = Agent(reader, write_fd, config)
-    return _agent
+    return Agent(reader, write_fd, config)
 
 
 def _set_up_paths(config):
     main = sys.modules["__main__"].__dict__
-    for name in _NAMES_OF_THE_COMMAND:
+    # The origin's module `launch.command` leaves these names there, secrets included.
+    for name in ("a", "b", "f", "os", "r", "s", "sys", "w", "_socket"):
         main.pop(name, None)
     sys.argv[:] = sys.argv[:1]
     if config["replace_path"]:
@@ -65,7 +50,7 @@ def _set_up_paths(config):
         sys.path.extend(
             entry
             for entry, place in config["path"]
-            if entry not in known and place is not None and place_of(entry) == place
+            if entry not in known and place is not None and module_aliases.place_of(entry) == place
         )
 
 
@@ -75,8 +60,10 @@ class Agent:
     def __init__(self, reader, write_fd, config):
         read_fd = reader.fileno()
         self._reader = reader
-        self._stream = stream_over(read_fd, write_fd, None)
-        self._receiver = FrameReceiver(read_fd, framing.FIRST_CHANNEL, self._received, self._frame)
+        self._stream = streams.stream_over(read_fd, write_fd)
+        self._receiver = receiver.FrameReceiver(
+            read_fd, framing.FIRST_CHANNEL, self._received, self._frame
+        )
         self._own_files = frozenset(config["own_files"])
         self._runtime = runtime.runtime = runtime.Runtime(
             config["name"], config["by_value"], config["locals"]
@@ -88,7 +75,7 @@ class Agent:
         self._modules = Modules(
             self._runtime.ask,
             config["replace_path"],
-            place is not None and place_of(place[0]) == place[1],
+            place is not None and module_aliases.place_of(place[0]) == place[1],
             config["stubs"] or {},
         )
         call_warnings.install(self._own_files)
@@ -98,15 +85,14 @@ class Agent:
     def live(self):
         os.register_at_fork(after_in_child=self._forked)
         self.open()
-        finish = self._dispatcher.main_loop()
-        finish()
+        self._dispatcher.main_loop()
 
     def open(self):
         """Start to talk to the origin, with the data that has arrived already."""
         # The buffered reader reads no more: this is what it has in its buffer.
         self._receiver.chunks.append(self._reader.read(len(self._reader.peek())))
         self._stream.limit_reads()
-        self._guarded(self._receiver.take)
+        self._read(self._receiver.take)
 
     def rehearse(self):
         """Run the one call that has come, beside the main loop."""
@@ -116,18 +102,14 @@ class Agent:
 
     def _frame(self, code, channel, _data):
         """Take the channel of the only task. Execnet sends nothing else that matters here."""
-        if code != CHANNEL_EXEC:
-            return
-        self._sender = MessageSender(self._stream, channel)
-        self._runtime.enqueue = self._sender.enqueue
-        self._sender.enqueue(messages.READY, 0, b"")
+        if code == CHANNEL_EXEC:
+            self._sender = sender.MessageSender(self._stream, channel)
+            self._runtime.enqueue = self._sender.enqueue
+            self._sender.enqueue(messages.READY, 0, b"")
 
-    def _read(self):
-        self._guarded(self._receiver.pull)
-
-    def _guarded(self, step):
+    def _read(self, step=None):
         try:
-            step()
+            (step or self._receiver.pull)()
         except BlockingIOError:
             pass  # see `limit_reads`
         except (EOFError, OSError) as exc:
@@ -145,7 +127,7 @@ class Agent:
         if kind in (messages.CALL, messages.CAST):
             self._dispatcher.accept((kind, ident, payload))
         elif kind == messages.MESSAGE:
-            name, payload = split_mailbox(payload)
+            name, payload = messages.split_mailbox(payload)
             self._runtime.mailboxes[name].deliver(payload)
         elif kind == messages.RESPONSE:
             self._runtime.responded(ident, payload)
@@ -172,9 +154,8 @@ class Agent:
         # A peer does not outlive its control link, and neither does anything it started.
         if os.getpid() != self._pid:
             os._exit(0)  # a forked child, without a link, that has returned from the call
-        if not isinstance(error, (EOFError, ConnectionError, TimeoutError)) and (
-            error.errno not in _UNREACHABLE
-        ):
+        lost = isinstance(error, (EOFError, ConnectionError, TimeoutError))
+        if not lost and error.errno not in (errno.EHOSTUNREACH, errno.ENETUNREACH):
             # Code in this process has closed the descriptor. The origin lives, ends the other
             # processes, and knows this status.
             os._exit(messages.LINK_LOST)
@@ -184,7 +165,7 @@ class Agent:
 
     def _shut_down(self, how):
         if how == b"finish":
-            self._dispatcher.reader.retire()
+            self._dispatcher.reader.retired = True
             _thread.start_new_thread(self._finish, ())
         elif not self._dispatcher.reader.end(_halt):
             # The main thread is in a call, and this does not wait for calls.

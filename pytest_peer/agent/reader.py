@@ -1,9 +1,9 @@
 """Reads the link: on the main thread while that is idle, otherwise on a standby thread.
 
-The main thread runs the calls that it reads, so a call wakes no other thread. Meanwhile nothing
-reads; when one call takes longer than a moment, the standby thread takes the link over. It returns
-the link with the first call that finds the main thread idle. So short calls that arrive together
-run one after the other on the main thread, and none waits for a long one.
+The main thread runs the calls that it reads, so a call wakes no other thread. When one takes longer
+than a moment, the standby thread takes the link over, and returns it with the first call that finds
+the main thread idle. So short calls that arrive together run on the main thread one after the
+other, and none waits for a long one.
 """
 
 import _thread
@@ -18,9 +18,9 @@ _IDLE_TICKS = 50
 
 
 class LinkReader:
-    """Gives calls to the main thread, which asks for them with `next`, or to `run_beside`.
+    """Gives calls to the main thread, which takes them with `next`, or to `run_beside`.
 
-    :param read: waits for data and reads it, and calls `arrived` for every call in it.
+    :param read: waits for data and reads it, and adds every call in it to `arrived`.
     :param run_beside: runs a call on another thread; returns whether it could.
     """
 
@@ -28,10 +28,11 @@ class LinkReader:
         self._read = read
         self._run_beside = run_beside
         self._lock = _thread.allocate_lock()
-        self._arrived = deque()  # used only by the thread that reads
+        self.arrived = deque()  # calls; used only by the thread that reads
         self._handed = queue.SimpleQueue()  # for the main thread, while it does not read
         self._main_reads = True
-        self._retired = False
+        #: Whether the main thread reads no more; set by the thread that reads.
+        self.retired = False
         self._calls = 0  # that the main thread has begun
         #: Whether the main thread is in a call.
         self.busy = False
@@ -40,25 +41,17 @@ class LinkReader:
         self._alarm = _thread.allocate_lock()
         self._alarm.acquire()
 
-    def arrived(self, job):
-        """Add a call; on the thread that reads."""
-        self._arrived.append(job)
-
-    def take(self):
-        """Return the call that has arrived; while there is one and no other thread."""
-        return self._arrived.popleft()
-
     def next(self):
         """Wait for a call, or for the argument of `end`; on the main thread."""
         while True:
-            if self._retired and self._main_reads:
+            if self.retired and self._main_reads:
                 with self._lock:
                     self._main_reads = False
                 self._wake()
             # In this order: the standby thread hands out a call before it returns the link.
             if not self._main_reads or not self._handed.empty():
                 return self._handed.get()
-            if not self._arrived:
+            if not self.arrived:
                 self._read()
                 continue
             with self._lock:
@@ -67,7 +60,7 @@ class LinkReader:
                     continue
                 # With the lock held: else the standby thread may find that this takes long, and
                 # take the call too.
-                job = self._arrived.popleft()
+                job = self.arrived.popleft()
                 self.busy = True
                 self._calls += 1
                 asleep, self._asleep = self._asleep, False
@@ -76,11 +69,8 @@ class LinkReader:
             return job
 
     def hand_over(self):
-        """Let the standby thread read, and return whether there is one.
-
-        For a call on the main thread that waits for a reply. The main thread must not read there:
-        a signal handler could raise in the middle of a message.
-        """
+        """Let the standby thread read for a call on the main thread; return whether it does."""
+        # On the main thread a signal handler could raise in the middle of a message.
         with self._lock:
             self._main_reads = False
         self._wake()
@@ -90,10 +80,7 @@ class LinkReader:
         return self._started
 
     def free(self):
-        """Mark the main thread as idle.
-
-        Before the reply is sent: a call that the origin makes because of it must find it idle.
-        """
+        """Mark the main thread as idle, before the reply: the next call must find it idle."""
         with self._lock:
             if self._handed.empty():
                 self.busy = False
@@ -105,18 +92,13 @@ class LinkReader:
             self._handed.put(finish)
         return free
 
-    def retire(self):
-        """Let the main thread read no more; on the thread that reads."""
-        self._retired = True
-
     def _wake(self):
         if not self._started:
             try:
                 _thread.start_new_thread(self._stand_by, ())
+                self._started = True
             except RuntimeError:  # no more threads: the next call tries again
                 self._asleep = True
-                return
-            self._started = True
             return
         try:
             self._alarm.release()
@@ -144,15 +126,15 @@ class LinkReader:
 
     def _read_for_all(self):
         while True:
-            while self._arrived:
-                job = self._arrived.popleft()
+            while self.arrived:
+                job = self.arrived.popleft()
                 with self._lock:
                     free = not self.busy
                     if free:
                         self.busy = True
                         self._calls += 1
                         self._handed.put(job)
-                        self._main_reads = not self._retired
+                        self._main_reads = not self.retired
                         if self._main_reads:
                             return
                 if not free and not self._run_beside(job):

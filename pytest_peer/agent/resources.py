@@ -7,8 +7,7 @@ import posixpath
 class Resource:
     """A file or a directory at the origin; a ``Traversable`` of `importlib`.
 
-    That of a package is its ``ResourceReader`` too: newer interpreters use `files`, older ones the
-    other methods of a reader.
+    That of a package is its ``ResourceReader`` too, of which newer interpreters use only `files`.
     """
 
     def __init__(self, path, ask):
@@ -32,10 +31,7 @@ class Resource:
         return (each.name for each in self.iterdir())
 
     def iterdir(self):
-        names = self._ask("directory", self._path)
-        if names is None:
-            raise FileNotFoundError(2, "the origin has no such directory in a package", self._path)
-        return iter([self.joinpath(name) for name in names])
+        return iter([self.joinpath(name) for name in self._get("directory", "directory")])
 
     def is_dir(self):
         return self._ask("directory", self._path) is not None
@@ -47,14 +43,16 @@ class Resource:
         path = posixpath.normpath(posixpath.join(self._path, *map(str, descendants)))
         return Resource(path, self._ask)
 
-    def __truediv__(self, child):
-        return self.joinpath(child)
+    __truediv__ = joinpath
 
     def read_bytes(self):
-        data = self._ask("data", self._path)
-        if data is None:
-            raise FileNotFoundError(2, "the origin has no such file in a package", self._path)
-        return data
+        return self._get("data", "file")
+
+    def _get(self, what, kind):
+        found = self._ask(what, self._path)
+        if found is None:
+            raise FileNotFoundError(2, "the origin has no such %s in a package" % kind, self._path)
+        return found
 
     def read_text(self, encoding=None, errors=None):
         with self.open(encoding=encoding, errors=errors) as file:
@@ -69,6 +67,3 @@ class Resource:
 
     def __str__(self):
         return self._path
-
-    def __repr__(self):
-        return "<%s at the origin>" % self._path

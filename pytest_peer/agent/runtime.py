@@ -4,42 +4,18 @@ import _thread
 import itertools
 import os
 import threading
+import types
 from typing import Any
 
 from ..link.protocol import codec, messages
 from ..link.protocol.mailbox import Mailboxes
-from ..link.protocol.messages import snapshot, with_mailbox
 
 #: The origin needs milliseconds to respond.
 _SECONDS = 60.0
 
 
 class NoResponse(ImportError):
-    """The origin did not respond. An import error, because the requests are for modules."""
-
-
-class Origin:
-    """The process that started this peer."""
-
-    def __init__(self, runtime):
-        self._runtime = runtime
-
-    def send(self, mailbox, message):
-        """Put `message` into the origin's mailbox of that name; see `pytest_peer.here`."""
-        try:
-            data = snapshot(
-                codec.pack(message, self._runtime.by_value, codec.big_buffers((message,)))
-            )
-        except codec.CannotEncode as exc:
-            raise public("EncodeError", codec.CannotEncode)(
-                "the message %s" % exc
-            ) from exc.__cause__
-        self._runtime.enqueue(
-            messages.MESSAGE, next(self._runtime.ids), with_mailbox(mailbox, data), True
-        )
-
-    def __repr__(self):
-        return "<origin of %s>" % self._runtime.name
+    """The origin did not respond. Nearly all requests are for modules."""
 
 
 class Runtime:
@@ -51,21 +27,27 @@ class Runtime:
         self.locals = locals
         self.ids = itertools.count(1)
         self.mailboxes = Mailboxes(_rebuilt)
-        self.origin = Origin(self)
+        self.origin = types.SimpleNamespace(send=self._send)  # of `here`
         self.enqueue: Any = None  # set when the link is up
         self.reader: Any = None  # the `LinkReader`, which must read while the main thread waits
         self._waiting = {}
         self._pid = os.getpid()
 
-    def ask(self, what, *args):
-        """Return the origin's response to a request, on any thread but the one that reads the link.
+    def _send(self, mailbox, message):
+        """Put `message` into the origin's mailbox of that name."""
+        try:
+            packed = codec.pack(message, self.by_value, codec.big_buffers((message,)))
+        except codec.CannotEncode as exc:
+            error = public("EncodeError", codec.CannotEncode)
+            raise error("the message %s" % exc) from exc.__cause__
+        data = messages.with_mailbox(mailbox, messages.snapshot(packed))
+        self.enqueue(messages.MESSAGE, next(self.ids), data, True)
 
-        :raises NoResponse: there is none.
-        """
+    def ask(self, what, *args):
+        """Return the origin's response or raise `NoResponse`; not on the thread that reads."""
         if os.getpid() != self._pid or self.enqueue is None:
-            raise NoResponse(
-                "a forked child of a peer cannot ask the origin for %s %s" % (what, args[0])
-            )
+            text = "a forked child of a peer cannot ask the origin for %s %s"
+            raise NoResponse(text % (what, args[0]))
         over = _thread.allocate_lock()
         over.acquire()
         slot: list[Any] = [over, None]  # the response comes into the second place
@@ -77,9 +59,8 @@ class Runtime:
             if on_main and not self.reader.hand_over():
                 raise NoResponse("there is no thread that could read the response")
             if not over.acquire(True, _SECONDS):
-                raise NoResponse(
-                    "the origin has not sent %s %s within %d s" % (what, args[0], _SECONDS)
-                )
+                text = "the origin has not sent %s %s within %d s"
+                raise NoResponse(text % (what, args[0], _SECONDS))
         except OSError as exc:
             raise NoResponse("the link is gone") from exc
         finally:

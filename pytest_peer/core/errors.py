@@ -28,7 +28,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .states import DownReason
+    from .down_reason import DownReason
 
 #: Lines of a peer's output in an error message: enough for a traceback, short enough for a report.
 QUOTED_LINES = 40
@@ -62,13 +62,10 @@ class BootError(PeerError):
         self.output = output
 
     def __str__(self) -> str:
-        parts = [str(self.args[0])]
-        if self.argv:
-            parts.append(f"  command line: {shlex.join(self.argv)}")
-        if self.exit_status is not None:
-            parts.append(f"  exit status: {self.exit_status}")
-        parts.append(quoted("output", self.output))
-        return "\n".join(parts)
+        line = f"  command line: {shlex.join(self.argv)}" if self.argv else ""
+        status = f"  exit status: {self.exit_status}" if self.exit_status is not None else ""
+        parts = (str(self.args[0]), line, status, quoted("output", self.output))
+        return "\n".join(filter(None, parts))
 
 
 class ExecNotFound(BootError):
@@ -85,9 +82,8 @@ class BootTimeout(BootError, TimeoutError):
 
     def __str__(self) -> str:
         text = super().__str__()
-        if not self.stacks or self.stacks in self.output:
-            return text
-        return f"{text}\n{quoted('stacks', self.stacks)}"
+        shown = not self.stacks or self.stacks in self.output
+        return text if shown else f"{text}\n{quoted('stacks', self.stacks)}"
 
 
 class HandshakeError(BootError):

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from .clock import monotonic, sleep
-from .timeouts import seconds
+from .clock import monotonic, seconds, sleep
 
-__tracebackhide__ = True
+__tracebackhide__ = True  # also where it runs in a peer
 
 T = TypeVar("T")
-
-_FIRST_PAUSE = 0.001
-_LONGEST_PAUSE = 0.1
 
 
 def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
@@ -32,7 +28,7 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
     """
     limit = seconds("timeout", timeout)
     started = monotonic()
-    pause = _FIRST_PAUSE
+    pause = 0.001
     attempts = 0
     while True:
         last = limit is not None and monotonic() - started >= limit
@@ -61,4 +57,4 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
                 )
         left = pause if limit is None else min(pause, max(0.0, limit - (monotonic() - started)))
         sleep(left)  # any process may make it true, so there is nothing to wait on
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+        pause = min(pause * 1.5, 0.1)

@@ -3,9 +3,9 @@
 Pure functions of the option ``exec``.
 """
 
-from __future__ import annotations
-
+import itertools
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """What has to be known of a launcher.
+    """A program that starts another one elsewhere.
 
     :param verbs: the second word of its command lines that start a program; empty if all do.
-    :param stdin: it needs one of these options to pass on its stdin.
+    :param stdin: it needs an option that matches this to pass on its stdin.
     :param shell: a shell splits its words again. Those behind its first operand are the program.
     :param arguments: its one-letter options with an argument, to find the first operand.
     :param extra: words that are put behind its name.
@@ -24,27 +24,25 @@ class Launcher:
     """
 
     verbs: tuple[str, ...] = ()
-    stdin: tuple[str, ...] = ()
+    stdin: str = ""
     shell: bool = False
     arguments: str = ""
     extra: tuple[str, ...] = ()
     silent: bool = False
 
 
-_CONTAINERS = Launcher(verbs=("run", "exec"), stdin=("i", "interactive", "stdin"))
 #: By the name of the program.
-LAUNCHERS: Mapping[str, Launcher] = {
+LAUNCHERS: dict[str, Launcher] = {
     "ssh": Launcher(
         shell=True,
         arguments="BbcDEeFIiJLlmOoPpQRSWw",
         # Other connections must not share the peer's: they would end with it.
         extra=("-oControlMaster=no",),
     ),
-    "docker": _CONTAINERS,
-    "podman": _CONTAINERS,
-    "nerdctl": _CONTAINERS,
-    "kubectl": _CONTAINERS,
-    "oc": _CONTAINERS,
+    **dict.fromkeys(
+        ("docker", "podman", "nerdctl", "kubectl", "oc"),
+        Launcher(verbs=("run", "exec"), stdin=r"--(i|interactive|stdin)(=|$)|-(?!-)[^=]*i"),
+    ),
     "srun": Launcher(silent=True),
     "sudo": Launcher(),
     "doas": Launcher(),
@@ -56,15 +54,11 @@ _PREFIXES = (
     *("strace", "systemd-inhibit", "taskset", "time", "timeout", "unshare"),
 )
 
-#: The options of ``setsid`` that decide about what it does not do here.
-_SETSID_OPTIONS = ("-w", "--wait", "-f", "--fork")
-
 
 @dataclass(frozen=True, slots=True)
 class FoundLauncher:
-    """The launcher in a command.
+    """A launcher in a command, and the index of its word.
 
-    :param at: the index of its word.
     :param given: the number of words that go to a shell as they are; -1 if not known yet.
     """
 
@@ -99,7 +93,6 @@ def over_stdio(words: Sequence[str], *, shell: bool = False) -> OverStdio:
 
 
 def _programs(words: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Yield index and name of what may be a program before the interpreter, the last word."""
     for at, word in enumerate(words[:-1]):
         name = os.path.basename(word)
         yield at, name
@@ -107,29 +100,24 @@ def _programs(words: Sequence[str]) -> Iterator[tuple[int, str]]:
             return
 
 
-def stdio_launcher(
-    words: Sequence[str], launchers: Mapping[str, Launcher] = LAUNCHERS
-) -> FoundLauncher | None:
-    """Find the launcher in a command; ``None`` if the program gets our descriptors.
-
-    :param words: the option ``exec``.
-    """
+def stdio_launcher(words: Sequence[str]) -> FoundLauncher | None:
+    """Find the launcher in the option ``exec``; ``None`` if the program gets our descriptors."""
     if isinstance(words, OverStdio):
         return FoundLauncher(words[0], 0, Launcher(shell=words.shell), given=len(words) - 1)
     for at, name in _programs(words):
-        launcher = launchers.get(name)
-        if launcher is not None and _starts(words[at + 1 :], launcher):
+        launcher = LAUNCHERS.get(name)
+        if launcher is not None and (
+            not launcher.verbs or any(word in launcher.verbs for word in words[at + 1 :])
+        ):
             return FoundLauncher(name, at, launcher)
     return None
 
 
 def without_setsid(words: Sequence[str]) -> Sequence[str]:
-    """Remove ``setsid`` from the programs in front: every peer leads a session of its own.
+    """Remove ``setsid`` from the option ``exec``: every peer leads a session of its own.
 
     Run by the leader of a process group, ``setsid`` forks, so that the program it starts would
     neither be our child nor in the group that gets our signals.
-
-    :param words: the option ``exec``.
     """
     if isinstance(words, OverStdio):
         return words
@@ -138,15 +126,11 @@ def without_setsid(words: Sequence[str]) -> Sequence[str]:
             break
         if name == "setsid":
             program = at + 1
-            while words[program] in _SETSID_OPTIONS:
+            while words[program] in ("-w", "--wait", "-f", "--fork"):  # how it would fork
                 program += 1
             if not words[program].startswith("-"):  # another option, with a purpose of its own
                 return [*words[:at], *words[program:]]
     return words
-
-
-def _starts(words: Sequence[str], launcher: Launcher) -> bool:
-    return not launcher.verbs or any(word in launcher.verbs for word in words)
 
 
 def refusal(words: Sequence[str]) -> str:
@@ -154,22 +138,14 @@ def refusal(words: Sequence[str]) -> str:
     found = stdio_launcher(words)
     if found is None or not found.launcher.stdin:
         return ""
-    for word in words[found.at + 1 :]:
-        if word == "--":
-            break
-        long, short = word.startswith("--"), word.startswith("-") and not word.startswith("--")
-        if long and word[2:].partition("=")[0] in found.launcher.stdin:
-            return ""
-        if short and "i" in word.partition("=")[0]:
-            return ""
+    options = itertools.takewhile(lambda word: word != "--", words[found.at + 1 :])
+    if any(re.match(found.launcher.stdin, option) for option in options):
+        return ""
     return f"{found.name} passes no stdin on to the peer: it needs the option -i"
 
 
 def command_line(words: Sequence[str], env: Mapping[str, str | None]) -> list[str]:
-    """Put ``env`` with variables in front of the interpreter.
-
-    :param words: the option ``exec``, whose last word is the interpreter.
-    """
+    """Put ``env`` with variables in front of the interpreter, the last word."""
     if not env:
         return list(words)
     removed = [word for name, value in env.items() if value is None for word in ("-u", name)]
@@ -178,32 +154,18 @@ def command_line(words: Sequence[str], env: Mapping[str, str | None]) -> list[st
 
 
 def quoted_argv(words: Sequence[str], found: FoundLauncher) -> list[str]:
-    """Quote a command, so that each of its words is one word at the other end too.
-
-    :param found: its launcher.
-    """
+    """Quote a command, so that each of its words is one word at the other end too."""
     end = found.at + 1
     head, rest = [*words[:end], *found.launcher.extra], words[end:]
     if not found.launcher.shell:
         return [*head, *rest]
     plain = found.given - end
     if found.given < 0:
-        plain = _first_operand(rest, found.launcher.arguments) + 1
+        # The first operand, found as getopt(3) does; an option that ssh does not know is no error.
+        letters = found.launcher.arguments
+        at = 0
+        while at < len(rest) and rest[at].startswith("-") and rest[at] not in ("-", "--"):
+            argument_follows = re.fullmatch(f"-[^{letters}]*[{letters}]", rest[at])
+            at += 2 if argument_follows else 1
+        plain = at + 1 + ("--" in rest[at : at + 1])
     return [*head, *rest[:plain], *map(shlex.quote, rest[plain:])]
-
-
-def _first_operand(words: Sequence[str], arguments: str) -> int:
-    """Find the first operand, reading one-letter options as getopt(3) does."""
-    at = 0
-    while at < len(words):
-        word = words[at]
-        if word == "--":
-            return at + 1
-        if not word.startswith("-") or word == "-":
-            return at
-        for index, letter in enumerate(word[1:], 2):
-            if letter in arguments:
-                at += index == len(word)  # its argument is the next word
-                break
-        at += 1
-    return at

@@ -4,8 +4,6 @@ The thread starts with the first use and stays. Callbacks run on it one at a tim
 short. While one runs, `remove` waits, so a descriptor may be closed right after it was removed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import heapq
 import itertools
@@ -19,18 +17,17 @@ from typing import Any, TypeVar
 
 from .clock import monotonic, sleep
 from .sync import Event
-from .unraisable import report_unraisable
-from .worker import start_thread, worker
+from .worker import report_unraisable, start_thread, worker
 
 #: Between an exception of a callback and the next callback, which may be the same one.
 _AFTER_FAILURE = 0.01
 
-#: As they were: a test may replace them, and that must not end the event loop.
+#: Bound at import: a test may replace them, and that must not end the event loop.
 _read, _write = os.read, os.write
 
 T = TypeVar("T")
 Callback = Callable[[], object]
-#: When it is due, a number, and what is called then.
+#: When it is due, a number that tells timers of the same moment apart, and what is called then.
 Timer = tuple[float, int, Callback]
 
 
@@ -38,26 +35,20 @@ class EventLoop:
     """Calls back when descriptors become ready, when a time has come, and when it is asked to."""
 
     def __init__(self) -> None:
-        # Held while the callback of a descriptor runs.
+        # Held while the callback of a descriptor runs, so that `remove` waits for it.
         self._lock = threading.RLock()
         self._selector: selectors.BaseSelector | None = None
+        # A pipe: a byte in it ends the wait of the thread.
         self._wake: tuple[int, int] = (-1, -1)
-        # Whether the selector notices a change while it waits, as epoll and kqueue do.
-        self._notices = False
-        # Where a selector knows no descriptor without events.
-        self._unwatched: dict[int, Callback] = {}
+        self._close: Callable[[], object] = lambda: None
         self._timers: list[Timer] = []
         self._numbers = itertools.count()
         self._soon: deque[Callback] = deque()
         self._thread: threading.Thread | None = None
-        self._reported = ""
+        self._reported = ""  # the last exception of a callback
 
     def start(self) -> None:
-        """Start the thread, unless it runs, and the worker, which needs no thread of its own then.
-
-        :raises OSError: There are no descriptors left.
-        :raises RuntimeError: No thread can be started.
-        """
+        """Start the thread and the worker, which need no thread any more then; may raise."""
         self._started()
         worker.start()
 
@@ -66,50 +57,41 @@ class EventLoop:
 
     def add(self, fd: int, callback: Callback, events: int = selectors.EVENT_READ) -> None:
         with self._lock:
-            self._started().register(fd, events, callback)
-            self._wake_for_change()
+            selector = self._started()
+            selector.register(fd, events, callback)
+            if not hasattr(selector, "fileno"):  # epoll and kqueue notice it while they wait
+                self._poke()
 
     def remove(self, fd: int) -> None:
         """Forget `fd`, known or not. When this returns, its callback is not running."""
         with self._lock:
-            self._unwatched.pop(fd, None)
             if self._selector is not None:
                 with contextlib.suppress(KeyError):
                     self._selector.unregister(fd)
 
     def events_setter(self) -> Callable[[int, int], object]:
-        """Return a function of a descriptor and its new events, 0 for none; not after `remove`.
+        """Return a function that changes the events of a descriptor, to 0 for none.
 
-        Where there is epoll the function is one call of C code, which no signal handler interrupts.
+        It is one call of C code, which no signal handler interrupts. Where there is no epoll it
+        changes nothing: the callback is called again and again until somebody has read.
         """
-        epoll = getattr(self._selector, "_selector", None)
-        modify: Callable[[int, int], object] | None = getattr(epoll, "modify", None)
-        if type(epoll).__name__ == "epoll" and modify is not None:
-            return modify  # numbers events as `selectors` does, as far as they are used here
-        return self._set_events
-
-    def _set_events(self, fd: int, events: int) -> None:
-        with self._lock:
-            selector = self._started()
-            if events and fd in self._unwatched:
-                selector.register(fd, events, self._unwatched.pop(fd))
-            elif not events and fd not in self._unwatched:
-                self._unwatched[fd] = selector.unregister(fd).data
-            self._wake_for_change()
+        epoll: Any = getattr(self._selector, "_selector", None)
+        # It numbers events as `selectors` does, as far as they are used here.
+        return epoll.modify if type(epoll).__name__ == "epoll" else lambda _fd, _events: None
 
     def call_soon(self, callback: Callback) -> None:
         """Call `callback` on the loop's thread, which runs.
 
         Takes no lock: any thread may post, from the middle of anything and from a signal handler.
-        An interrupt leaves `callback` posted or not posted; the next post wakes the loop for it.
+        An interrupt leaves `callback` posted or not; the next post wakes the loop for it.
         """
         self._soon.append(callback)
         self._poke()
 
     def call(self, function: Callable[[], T]) -> T:
-        """Call `function` on the loop's thread, wait for it, and return what it returns.
+        """Call `function` on the loop's thread; return or raise what it does.
 
-        Raises what it raises. An interrupt ends the wait, not the call.
+        An interrupt ends the wait, not the call.
         """
         if self.runs_here():
             return function()
@@ -148,28 +130,24 @@ class EventLoop:
     def _started(self) -> selectors.BaseSelector:
         with self._lock:
             if self._selector is None:
-                selector, wake = selectors.DefaultSelector(), (-1, -1)
-                try:
+                # Without descriptors or threads it fails, and is tried again the next time.
+                with contextlib.ExitStack() as made:
+                    selector = made.enter_context(selectors.DefaultSelector())
                     wake = os.pipe()
                     for fd in wake:
+                        made.callback(os.close, fd)
                         os.set_blocking(fd, False)
                     selector.register(wake[0], selectors.EVENT_READ, self._woken)
-                    # It waits for the lock. If an interrupt comes before it is known, it ends.
+                    # `_run` waits for the lock. If an interrupt comes before `_selector` is set, it
+                    # finds another one there and ends.
                     self._thread = start_thread(partial(self._run, selector), "pytest-peer-loop")
-                except BaseException:  # no more descriptors, or threads; later there may be some
-                    _close(selector, wake)
-                    raise
-                self._notices = hasattr(selector, "fileno")
-                self._wake = wake
-                self._selector = selector
+                    self._close = made.pop_all().close
+                self._wake, self._selector = wake, selector
             return self._selector
 
-    def _wake_for_change(self) -> None:
-        if not self._notices:
-            self._poke()
-
     def _poke(self) -> None:
-        if self._wake[1] >= 0:  # else it has not started, and looks first of all
+        """End the wait of the thread. Before its first wait it looks at everything anyway."""
+        if self._wake[1] >= 0:
             with contextlib.suppress(BlockingIOError):  # a full pipe wakes it as well
                 _write(self._wake[1], b"!")
 
@@ -180,13 +158,20 @@ class EventLoop:
                     return
             while self._soon:
                 self._call(self._soon.popleft())
-            self._run_timers()
-            for key, _ in selector.select(self._next_timeout()):
+            for key, _ in selector.select(self._run_timers()):
                 self._dispatch(key)
 
-    def _next_timeout(self) -> float | None:
-        with self._lock:
-            return max(0.0, self._timers[0][0] - monotonic()) if self._timers else None
+    def _run_timers(self) -> float | None:
+        """Call what is due; return the seconds until the next timer is."""
+        while True:
+            with self._lock:
+                if not self._timers:
+                    return None
+                left = self._timers[0][0] - monotonic()
+                if left > 0:
+                    return left
+                callback = heapq.heappop(self._timers)[2]
+            self._call(callback)
 
     def _dispatch(self, key: selectors.SelectorKey) -> None:
         with self._lock:
@@ -198,14 +183,6 @@ class EventLoop:
     def _woken(self) -> None:
         with contextlib.suppress(BlockingIOError):
             _read(self._wake[0], 4096)
-
-    def _run_timers(self) -> None:
-        while True:
-            with self._lock:
-                if not self._timers or self._timers[0][0] > monotonic():
-                    return
-                callback = heapq.heappop(self._timers)[2]
-            self._call(callback)
 
     def _call(self, callback: Callback) -> None:
         """Call it, and report an exception once: what is still ready calls back again."""
@@ -219,16 +196,8 @@ class EventLoop:
 
     def forget_everything(self) -> None:
         """Begin anew, in a forked child: thread and descriptors are the parent's business."""
-        if self._selector is not None:
-            _close(self._selector, self._wake)
+        self._close()
         self.__init__()  # type: ignore[misc]
-
-
-def _close(selector: selectors.BaseSelector, wake: tuple[int, int]) -> None:
-    selector.close()
-    for fd in wake:
-        if fd >= 0:
-            os.close(fd)
 
 
 loop: EventLoop = EventLoop()

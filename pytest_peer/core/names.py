@@ -1,23 +1,13 @@
-"""Names of peers: made and checked.
-
-A name becomes part of a file name, of a command line and of a host name. So it has few different
-characters and a limited length.
-"""
-
-from __future__ import annotations
+"""Names of peers. They become part of file names, command lines and host names."""
 
 import hashlib
 import itertools
 import os
 import re
-import socket
-
-__tracebackhide__ = True
 
 #: A host name label's limit; file systems allow more.
 MAX_LENGTH = 63
 _FOREIGN = re.compile(r"[^A-Za-z0-9_.-]+")
-_VALID = re.compile(r"[A-Za-z0-9_.-]+")
 
 _counter = itertools.count(1)
 
@@ -50,26 +40,13 @@ def slug(text: str, limit: int) -> str:
 
 
 def checked(name: object) -> str:
-    """Return `name` if it can be a peer's name.
-
-    :raises TypeError: it is not a ``str``.
-    :raises ValueError: it is empty, too long, or has a character outside ``[A-Za-z0-9_.-]``.
-    """
+    """Return `name` if it can be a peer's name, else raise TypeError or ValueError."""
     if not isinstance(name, str):
         raise TypeError(f"name: expected a str, got {name!r}")
-    if not _VALID.fullmatch(name) or name in (".", ".."):
+    if _FOREIGN.search(name) or name in ("", ".", ".."):
         raise ValueError(f"name: only letters, digits and any of '_.-' are allowed, got {name!r}")
     if len(name) > MAX_LENGTH:
         raise ValueError(
             f"name: at most {MAX_LENGTH} characters are allowed, got {len(name)}: {name!r}"
         )
     return name
-
-
-def short_host() -> str:
-    return socket.gethostname().partition(".")[0] or "localhost"
-
-
-def full_host() -> str:
-    """Return this host's fully qualified name, as Erlang's ``longnames`` uses it."""
-    return socket.getfqdn()

@@ -1,41 +1,46 @@
 """The options of a peer, and their checks before anything is started.
 
 The words are Erlang's (``peer:start_options()``), except ``cwd``, ``call_timeout``, ``link`` and
-multiprocessing's ``start_method``. `addresses` checks ``connection``.
+multiprocessing's ``start_method``.
 """
 
-from __future__ import annotations
-
+import ipaddress
 import os
 import re
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from types import UnionType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
-from . import addresses, launchers, names
-from .start_methods import FORKSERVER, START_METHODS, refusal
-from .timeouts import seconds
+from . import launchers, names
+from .clock import seconds
+from .start_methods import FORKSERVER, SPAWN, read_at_start
 
 if TYPE_CHECKING:
     from ..peers.peer import Peer
-
-__tracebackhide__ = True
 
 #: ``"halt"``, ``("halt", seconds)``, seconds, ``None`` or ``"close"``.
 Shutdown: TypeAlias = str | tuple[str, float] | float | None
 
 #: Seconds that a peer has to halt before it is killed; Erlang's ``{halt, 5000}``.
 HALT_SECONDS = 5.0
+#: Seconds for a peer to notice that its link was cut, before it is killed.
+CLOSE_SECONDS = 1.0
 #: Erlang's default for `wait_boot`.
 BOOT_SECONDS = 15.0
+#: Pipes, which the peer inherits. Erlang's word, where they are stdin and stdout.
+STDIO = "stdio"
+#: What a peer connects to by TCP: an IP address, and a port or 0 for any.
+Address: TypeAlias = tuple[str, int]
+_CONNECTIONS = "'stdio', a port, or (ip, port)"
+_ADDRESS = re.compile(r"(?:(?:\[(?P<v6>[^\[\]]*)\]|(?P<v4>[^:\[\]]*)):)?(?P<port>[0-9]+)")
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
-PEER_DOWN = ("stop", "continue", "crash")
 
 
-@dataclass(frozen=True, slots=True)
-class ShutdownPlan:
+class ShutdownPlan(NamedTuple):
     """What ``stop()`` does: ``"halt"``, ``"finish"`` or ``"close"``, and when it kills."""
 
     how: str
@@ -54,9 +59,9 @@ class PeerOptions:
     post_process_args: Callable[[list[str]], Sequence[str]] | None = None
     env: Mapping[str, str | None] = field(default_factory=dict)
     cwd: str | None = None
-    connection: addresses.Connection = addresses.STDIO
+    connection: str | Address = STDIO
     detached: bool = False
-    wait_boot: float | bool | Callable[[Peer], object] | None = BOOT_SECONDS
+    wait_boot: float | bool | Callable[["Peer"], object] | None = BOOT_SECONDS
     shutdown: Shutdown = "halt"
     peer_down: str = "stop"
     call_timeout: float | None = 60.0
@@ -65,24 +70,32 @@ class PeerOptions:
 
     @property
     def not_forkable(self) -> str:
-        """Return why a fork server cannot start this peer; empty if it can."""
+        """Why a fork server cannot start this peer; empty if it can."""
         if self.address is not None:
             return "connection is TCP, and a forked peer gets its link from the fork server"
-        return refusal(self.exec, self.args, self.post_process_args, self.env)
+        if self.exec != (sys.executable,):
+            return "exec is not the origin's interpreter"
+        if self.args:
+            return "args are read at the start of an interpreter"
+        if self.post_process_args is not None:
+            return "post_process_args changes the start of an interpreter"
+        if names := sorted(read_at_start(self.env)):
+            return f"env has variables that an interpreter reads at its start: {', '.join(names)}"
+        return ""
 
     @property
-    def address(self) -> addresses.Address | None:
-        """Return where the peer connects to its origin; ``None`` if it has pipes."""
+    def address(self) -> Address | None:
+        """Where the peer connects to its origin; ``None`` if it has pipes."""
         return None if isinstance(self.connection, str) else self.connection
 
     @property
     def awaits_boot(self) -> bool:
-        """Return whether the start waits until the peer has booted."""
+        """Whether the start waits until the peer has booted."""
         return self.wait_boot is not False and not callable(self.wait_boot)
 
     @property
     def boot_limit(self) -> float | None:
-        """Return after how many seconds an unfinished boot is ended; ``None`` for never."""
+        """After how many seconds an unfinished boot is ended; ``None`` for never."""
         if self.wait_boot is False:
             return None
         # A callback must be called one day.
@@ -90,9 +103,8 @@ class PeerOptions:
 
     @property
     def shutdown_plan(self) -> ShutdownPlan:
-        """Return the plan for any spelling of `shutdown`."""
         if self.shutdown == "close":
-            return ShutdownPlan("close", HALT_SECONDS)
+            return ShutdownPlan("close", CLOSE_SECONDS)
         if self.shutdown == "halt":
             return ShutdownPlan("halt", HALT_SECONDS)
         if isinstance(self.shutdown, tuple):
@@ -100,21 +112,17 @@ class PeerOptions:
         return ShutdownPlan("finish", cast("float | None", self.shutdown))
 
 
-def names_of_options() -> list[str]:
-    return [option.name for option in fields(PeerOptions)]
-
-
 def checked(options: Mapping[str, Any]) -> PeerOptions:
     """Check `options` and fill in the defaults.
 
-    :raises TypeError: an unknown option, or a value of the wrong type; names option and item.
-    :raises ValueError: a value that the option does not allow; names option and item.
+    :raises TypeError, ValueError: an unknown option or a wrong value; names option and item.
     """
     values = {name: check(name, value) for name, value in options.items()}
     if not values.get("name"):
         values["name"] = names.random_name()
     if not values.get("host"):
-        values["host"] = names.full_host() if values.get("longnames") else names.short_host()
+        short = socket.gethostname().partition(".")[0] or "localhost"
+        values["host"] = socket.getfqdn() if values.get("longnames") else short
     made = PeerOptions(**values)
     if launchers.stdio_launcher(made.exec) is not None:
         if made.address is not None and made.cwd is not None:
@@ -127,20 +135,21 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
         raise ValueError(f"cwd: not a directory: {made.cwd!r}")
     if made.start_method == FORKSERVER and (why := made.not_forkable):
         raise ValueError(f"start_method: the fork server cannot serve: {why}")
-    if why := addresses.refusal(made.connection, detached=made.detached):
-        raise ValueError(f"detached: {why}")
+    if made.detached and made.address is None:
+        raise ValueError(
+            "detached: a peer on pipes cannot be detached; use connection=0, which is TCP"
+        )
     return made
 
 
 def check(name: str, value: object) -> Any:
-    """Check one option and return its normal form; errors as for `checked`."""
+    """Check one option and return its normal form; raises as `checked`."""
     if name not in _CHECKS:
-        raise TypeError(f"{name}: unknown option; known are {', '.join(names_of_options())}")
+        raise TypeError(f"{name}: unknown option; known are {', '.join(_CHECKS)}")
     return _CHECKS[name](name, value)
 
 
 def command_words(option: str, value: object) -> tuple[str, ...]:
-    """Check words of a command line; errors as for `checked`."""
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise TypeError(f"{option}: expected a list of str, got {value!r}")
     for item in value:
@@ -174,7 +183,7 @@ def _env(option: str, value: object) -> dict[str, str | None]:
     return dict(value)
 
 
-def _wait_boot(option: str, value: object) -> float | bool | Callable[[Peer], object] | None:
+def _wait_boot(option: str, value: object) -> float | bool | Callable[["Peer"], object] | None:
     if value is True:
         raise TypeError(f"{option}: expected seconds, None, False or a callable, got True")
     if value is False or callable(value):
@@ -205,11 +214,49 @@ def _host(option: str, value: object) -> object:
     return value
 
 
+def _connection(option: str, value: object) -> str | Address:
+    ip, port = "127.0.0.1", value  # a bare port, to which no other machine can connect
+    if isinstance(value, str):
+        if value != STDIO:
+            raise ValueError(f"{option}: expected {_CONNECTIONS}, got {value!r}")
+        return value
+    if isinstance(value, tuple | list):
+        if len(value) != 2 or not isinstance(value[0], str):
+            raise TypeError(f"{option}: expected (ip, port), got {value!r}")
+        ip, port = value
+        try:
+            known = ipaddress.ip_address(ip)
+        except ValueError:
+            raise ValueError(f"{option}: not an IP address: {ip!r} in {value!r}") from None
+        if known.is_unspecified or known.is_multicast:
+            raise ValueError(
+                f"{option}: a peer cannot connect to {ip!r} in {value!r}; give one address"
+            )
+        ip = str(known)
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise TypeError(f"{option}: expected {_CONNECTIONS}, got {value!r}")
+    if not 0 <= port <= 65535:
+        raise ValueError(f"{option}: a port is a number from 0 (any) to 65535, got {value!r}")
+    return ip, port
+
+
+def connection_of_text(text: str) -> str | Address:
+    """Parse ``stdio``, ``4711``, ``10.0.0.1:4711`` or ``[fe80::1]:4711``; may raise ValueError."""
+    if (text := text.strip()) == STDIO:
+        return text
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
+        raise ValueError("expected 'stdio', PORT, IP:PORT or [IPV6]:PORT")
+    port = int(match["port"])
+    ip = match["v6"] if match["v6"] is not None else match["v4"]
+    return _connection("connection", port if ip is None else (ip, port))
+
+
 _Check = Callable[[str, Any], Any]
 
 
 def _instance(
-    kind: type | tuple[type, ...], called: str, convert: Callable[[Any], Any] = lambda value: value
+    kind: type | UnionType, called: str, convert: Callable[[Any], Any] = lambda value: value
 ) -> _Check:
     def check(option: str, value: object) -> Any:
         if not isinstance(value, kind):
@@ -234,10 +281,6 @@ def _one_of(allowed: Sequence[str]) -> _Check:
     return check
 
 
-def _path(convert: Callable[[Any], Any]) -> _Check:
-    return _or_none(_instance((str, os.PathLike), "a path", convert))
-
-
 _CHECKS: dict[str, _Check] = {
     "name": lambda _, value: names.checked(value),
     "host": _host,
@@ -246,13 +289,13 @@ _CHECKS: dict[str, _Check] = {
     "args": command_words,
     "post_process_args": _or_none(_instance(Callable, "a callable")),  # type: ignore[arg-type]
     "env": _env,
-    "cwd": _path(os.fspath),
-    "connection": lambda _, value: addresses.connection(value),
+    "cwd": _or_none(_instance(str | os.PathLike, "a path", os.fspath)),
+    "connection": _connection,
     "detached": _instance(bool, "a bool"),
     "wait_boot": _wait_boot,
     "shutdown": _shutdown,
-    "peer_down": _one_of(PEER_DOWN),
+    "peer_down": _one_of(("stop", "continue", "crash")),
     "call_timeout": seconds,
-    "artifacts": _path(Path),
-    "start_method": _or_none(_one_of(START_METHODS)),
+    "artifacts": _or_none(_instance(str | os.PathLike, "a path", Path)),
+    "start_method": _or_none(_one_of((FORKSERVER, SPAWN))),
 }

@@ -1,30 +1,25 @@
-"""Which start method can serve which options; pure functions.
+"""The start methods, and what rules one of them or all of them out.
 
 The methods have multiprocessing's names. ``"spawn"`` executes a program. ``"forkserver"`` forks an
 interpreter that has started already. This is about ten times faster, and possible only if the peer
 has the origin's interpreter and the environment that this one was started with.
 """
 
-from __future__ import annotations
+import _thread
+import socket
+from collections.abc import Mapping
+from typing import TypeVar
 
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+T = TypeVar("T")
 
 FORKSERVER = "forkserver"
 SPAWN = "spawn"
-START_METHODS = (FORKSERVER, SPAWN)
 
 #: Variables that have an effect only when an interpreter starts, with its memory allocator, its
 #: locale and its coverage.
 _READ_AT_START = (
-    "COVERAGE_PROCESS_",
-    "COV_CORE_",
-    "GLIBC_TUNABLES",
-    "LANG",
-    "LC_",
-    "LD_",
-    "MALLOC_",
-    "PYTHON",
+    *("COVERAGE_PROCESS_", "COV_CORE_", "GLIBC_TUNABLES", "LANG", "LC_"),
+    *("LD_", "MALLOC_", "PYTHON"),
 )
 
 
@@ -37,28 +32,20 @@ def unsupported(platform: str, implementation: str) -> str:
     return ""
 
 
-def refusal(
-    exec: Sequence[str], args: Sequence[str], post_process_args: object, env: Iterable[str]
-) -> str:
-    """Say why a fork server cannot serve such options; empty if it can.
-
-    :param env: the names of the variables that the peer gets or loses.
-    """
-    if list(exec) != [sys.executable]:
-        return "exec is not the origin's interpreter"
-    if args:
-        return "args are read at the start of an interpreter"
-    if post_process_args is not None:
-        return "post_process_args changes the start of an interpreter"
-    if names := sorted(filter(_is_read_at_start, env)):
-        return f"env has variables that an interpreter reads at its start: {', '.join(names)}"
-    return ""
-
-
-def read_at_start(environ: Mapping[str, str]) -> dict[str, str]:
+def read_at_start(environ: Mapping[str, T]) -> dict[str, T]:
     """Return the variables of an environment that a process must have from its start."""
-    return {name: value for name, value in environ.items() if _is_read_at_start(name)}
+    return {name: value for name, value in environ.items() if name.startswith(_READ_AT_START)}
 
 
-def _is_read_at_start(name: str) -> bool:
-    return name.startswith(_READ_AT_START)
+def patched_by() -> str:
+    """Return which of gevent and eventlet has replaced something peers need; empty if neither has.
+
+    The code that controls peers has to run while tests wait, which greenlets do not.
+    """
+    import subprocess  # not at the top: a suite with settings and without peers needs none
+
+    for needed in (_thread.start_new_thread, socket.socket, subprocess.Popen):
+        library = str(getattr(needed, "__module__", "")).partition(".")[0]
+        if library in ("gevent", "eventlet"):
+            return library
+    return ""

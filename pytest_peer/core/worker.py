@@ -1,26 +1,32 @@
-"""Threads that run jobs one after the other, for callers that must not wait themselves."""
-
-from __future__ import annotations
+"""Threads that run jobs for callers that must not wait; and exceptions that no caller can catch."""
 
 import os
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 
-from .sync import Condition
-from .unraisable import report_unraisable
-
-Job = Callable[[], object]
 #: Not looked up when a thread is needed: a test may have replaced it, for the code under test.
 _start = threading.Thread.start
 
 
-def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
-    """Start a daemon thread and return it.
+def report_unraisable(error: BaseException) -> None:
+    """Report `error` as an exception that ends a thread: a test run shows it as a warning."""
+    args = type(error), error, error.__traceback__, threading.current_thread()
+    threading.excepthook(threading.ExceptHookArgs(args))
 
-    :raises RuntimeError: The interpreter is ending, or the system has no more threads.
-    """
+
+def run_all(*steps: Callable[[], object]) -> None:
+    """Call all `steps`, in order. An exception of one is reported and does not stop the others."""
+    for step in steps:
+        try:
+            step()
+        except Exception as exc:
+            report_unraisable(exc)
+
+
+def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
+    """Start a daemon thread; a RuntimeError says that no thread can be started any more."""
     if sys.is_finalizing():  # before Python 3.12 `Thread.start` would wait for ever
         raise RuntimeError("can't start new thread: the interpreter is ending")
     thread = threading.Thread(target=target, name=name, daemon=True)
@@ -29,70 +35,51 @@ def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
 
 
 class Worker:
-    """One thread with a queue of jobs. What a job raises is reported and does not end the thread.
-
-    :param lasting: Whether the thread stays once it was started. Otherwise it ends with the last
-        job, and the next job starts another.
-    """
+    """One thread with a queue of jobs, which ends without one unless it is `lasting`."""
 
     def __init__(self, name: str, *, lasting: bool = False) -> None:
         self._name = name
         self._lasting = lasting
-        self._changed = Condition()
-        self._jobs: deque[Job] = deque()
-        self._thread: threading.Thread | None = None
+        self._reset()
         os.register_at_fork(after_in_child=self._reset)
 
-    def start(self) -> None:
-        """Start the thread now, unless it runs.
+    def _reset(self) -> None:
+        # Also in a forked child: thread and jobs are the parent's.
+        self._lock = threading.RLock()
+        self._jobs: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._thread: threading.Thread | None = None
 
-        :raises RuntimeError: No thread can be started.
-        """
-        with self._changed:
+    def start(self) -> None:
+        """Start the thread now, unless it runs; raises as `start_thread`."""
+        with self._lock:
             if self._thread is None:
                 # It waits for the lock. If an interrupt comes before it is known here, it ends.
                 self._thread = start_thread(self._work, self._name)
 
-    def run(self, job: Job) -> None:
+    def run(self, job: Callable[[], object]) -> None:
         """Have `job` run soon. The caller runs it where no thread can be started any more."""
-        with self._changed:
-            try:
+        try:
+            with self._lock:
                 self.start()
-            except RuntimeError:
-                started = False
-            else:
-                started = True
-                self._jobs.append(job)
-                self._changed.notify_all()
-        if not started:
+                self._jobs.put(job)
+        except RuntimeError:
             job()
 
     def runs_here(self) -> bool:
         return self._thread is threading.current_thread()
 
     def _work(self) -> None:
-        while (job := self._next()) is not None:
+        with self._lock:
+            known = self.runs_here()
+        while known:
+            with self._lock:
+                if self._jobs.empty() and not self._lasting:
+                    self._thread = None
+                    return
             try:
-                job()
+                self._jobs.get()()
             except BaseException as exc:
                 report_unraisable(exc)
-
-    def _next(self) -> Job | None:
-        with self._changed:
-            while self.runs_here():
-                if self._jobs:
-                    return self._jobs.popleft()
-                if not self._lasting:
-                    self._thread = None
-                    return None
-                self._changed.wait()
-            return None
-
-    def _reset(self) -> None:
-        """Forget thread and jobs, in a forked child: both are the parent's."""
-        self._changed = Condition()
-        self._jobs.clear()
-        self._thread = None
 
 
 #: Does what the end of a peer takes. The event loop starts it, so that it is there when an

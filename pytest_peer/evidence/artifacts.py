@@ -1,10 +1,7 @@
 """The directory in which a peer's evidence is kept, and its ``manifest.json``."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -12,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..core.down_reason import DownReason, signal_name
 from ..core.options import PeerOptions
-from ..core.states import DownReason, signal_name
 
 # Bound at import: a test may replace `json.dumps` while peers boot and die.
 # Without `indent`: the C encoder does not support it, and the Python one is slow.
@@ -41,13 +38,12 @@ def new(parent: Path, name: str, make: Callable[[Path], object] = Path.mkdir) ->
 
 
 class Artifacts:
-    """`path` holds ``stdout.log``, ``stderr.log`` and ``manifest.json`` of one life of a peer."""
+    """A new directory in `parent`, or a temporary one, for the files of one life of a peer.
+
+    :raises OSError: it cannot be made.
+    """
 
     def __init__(self, parent: Path | None, name: str) -> None:
-        """Make a new directory in `parent`, or a temporary one.
-
-        :raises OSError: it cannot be made.
-        """
         #: Whether `discard` removes it.
         self.temporary: bool = parent is None
         if parent is None:
@@ -59,30 +55,19 @@ class Artifacts:
 
     def write_manifest(self, text: str) -> None:
         """Write ``manifest.json`` in one step: a reader sees the old text or the new one."""
-        target = os.path.join(self.path, "manifest.json")
-        half = f"{target}.new"
-        with open(half, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(half, target)
+        half = self.path / "manifest.json.new"
+        half.write_text(text, encoding="utf-8")
+        half.replace(self.path / "manifest.json")
 
     def discard(self) -> None:
-        """Remove a temporary directory; one that the user asked for stays."""
         if self.temporary:
             shutil.rmtree(self.path, ignore_errors=True)
 
 
-def manifest_text(
-    options: PeerOptions,
-    *,
-    started: float,
-    ended: float | None,
-    reason: DownReason | None,
-    **facts: Any,
-) -> str:
+def manifest_text(options: PeerOptions, reason: DownReason | None, facts: dict[str, Any]) -> str:
     """Return what helps after the death of a peer, as JSON with a line for each key.
 
-    :param started: as ``time.time``, like `ended`; the manifest has UTC.
-    :param facts: more that the manifest has under the same names.
+    :param facts: more for the manifest; ``started`` and ``ended`` are as ``time.time``, or 0.
     """
     content = {
         "name": options.name,
@@ -92,8 +77,8 @@ def manifest_text(
         "options": {
             field.name: getattr(options, field.name) for field in dataclasses.fields(options)
         },
-        "started": _iso(started),
-        "ended": _iso(ended) if ended else None,
+        "started": _iso(facts["started"]),
+        "ended": _iso(facts["ended"]) if facts["ended"] else None,
         "kind": reason.kind if reason else None,
         "exit_status": reason.exit_status if reason else None,
         "signal": signal_name(reason.signal) if reason and reason.signal else None,

@@ -1,10 +1,7 @@
 """The core of a process that crashed: where it is, or why there is none (core(5))."""
 
-from __future__ import annotations
-
 import contextlib
 import glob
-import itertools
 import os
 import re
 import shutil
@@ -17,16 +14,12 @@ _CLOCKS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """A process that ended by a signal.
-
-    :param limit: its RLIMIT_CORE at its start, as far as we know; negative for none.
-    :param started: when it started, as ``time.time``.
-    """
+    """A process that ended by a signal."""
 
     pid: int
     cwd: str
-    limit: int
-    started: float
+    limit: int  # RLIMIT_CORE at its start, as far as we know; negative for none
+    started: float  # as ``time.time``
 
 
 def collect(process: Crashed, directory: Path) -> str:
@@ -44,20 +37,14 @@ def collect(process: Crashed, directory: Path) -> str:
 
 
 def paths(process: Crashed, pattern: str) -> list[str]:
-    """Return glob patterns for the paths at which the kernel may have put the core.
-
-    :param pattern: as in ``/proc/sys/kernel/core_pattern``, for a file.
-    """
+    """Return glob patterns for the paths at which the kernel may have put the core."""
     name = re.sub(r"%[pP]", str(process.pid), glob.escape(pattern))
     path = os.path.join(glob.escape(os.path.abspath(process.cwd)), re.sub("%.?", "*", name))
     return [path, f"{path}.{process.pid}"]  # the second with kernel.core_uses_pid
 
 
 def reason_for_none(process: Crashed, pattern: str) -> str:
-    """Return why there is no core, and how to get one.
-
-    :param pattern: as in ``/proc/sys/kernel/core_pattern``.
-    """
+    """Return why there is no core, and how to get one."""
     if pattern.startswith("|"):
         program = next(iter(pattern[1:].split()), "?")
         return (
@@ -72,7 +59,7 @@ def reason_for_none(process: Crashed, pattern: str) -> str:
 
 def _newest(process: Crashed, pattern: str) -> Path | None:
     cores = []
-    for name in itertools.chain.from_iterable(map(glob.glob, paths(process, pattern))):
+    for name in [name for path in paths(process, pattern) for name in glob.glob(path)]:
         with contextlib.suppress(OSError):
             written = os.stat(name).st_mtime
             if written >= process.started - _CLOCKS and os.path.isfile(name):

@@ -3,17 +3,13 @@
 Faulthandler needs neither the GIL nor the peer's cooperation.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
 import resource
 import signal
 from collections.abc import Callable, Collection
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from ..core.clock import monotonic, sleep
 from ..launch import procfs
@@ -23,26 +19,19 @@ from ..launch.bootstrap import own_files
 CRASH = "crash.txt"
 #: The file for dumps on our signal; `Stacks` copies them to ``stacks.txt``.
 THREADS = "threads.txt"
-#: The signal for a dump, hopefully unused by the peer; ``None`` on systems without real-time
-#: signals.
+#: The signal for a dump, hopefully unused by the peer; ``None`` without real-time signals.
 NUMBER: int | None = signal.SIGRTMAX - 2 if hasattr(signal, "SIGRTMAX") else None
 #: Seconds between two looks at a dump that is being written.
 _POLL = 0.002
-#: Seconds without new text after which a dump counts as complete where the kernel does not show
-#: which thread writes it.
+#: Seconds without new text after which a dump is complete, if a thread still blocks the signal.
 _QUIET = 0.25
 #: A crash with a hundred deep threads writes more; the end is enough.
 _MOST_BYTES = 1 << 16
 
 _FRAME = re.compile(r'^  File "(?P<file>.*)", line \S+ in (?P<function>.*)$')
 _THREADS = re.compile(r"^(?=Current thread |Thread )", re.MULTILINE)
-_ABORTED = "Fatal Python error: Aborted"
-_IN_C = "  in a function written in C, called by a call"
-_NO_FRAME = "  <no Python frame>"
 #: Our functions that call the user's.
 _CALLERS = ("_run", "_drive")
-
-T = TypeVar("T")
 
 
 def dump(pid: int, path: Path, deadline: float) -> str:
@@ -56,8 +45,8 @@ def dump(pid: int, path: Path, deadline: float) -> str:
     size = path.stat().st_size
     if NUMBER is None:
         return ""
-    blocking = _send(pid, NUMBER, partial(procfs.threads_blocking, pid, NUMBER))
-    if blocking is None:
+    blocking = procfs.threads_blocking(pid, NUMBER)
+    if not _send(pid, NUMBER):
         return ""
     _wait_written(pid, NUMBER, blocking, path, deadline)
     with path.open("rb") as file:
@@ -66,22 +55,18 @@ def dump(pid: int, path: Path, deadline: float) -> str:
 
 
 def abort(pid: int) -> bool:
-    """End a process by SIGABRT, without a core, if faulthandler handles that signal there.
+    """Send SIGABRT, without a core, if faulthandler handles it there; return whether it does."""
 
-    Return whether the signal was sent.
-    """
-
-    def forbid_core() -> bool:
+    def forbid_core() -> None:
         # A limit of 0 prevents files, but only 1 prevents cores that go to a program (core(5)).
         _, hard = resource.prlimit(pid, resource.RLIMIT_CORE)
         resource.prlimit(pid, resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
-        return True
 
-    return bool(_send(pid, signal.SIGABRT, forbid_core))
+    return _send(pid, signal.SIGABRT, forbid_core)
 
 
-def _send(pid: int, number: int, prepare: Callable[[], T]) -> T | None:
-    """Call `prepare` and send a signal, if the process handles it; return the result of the call.
+def _send(pid: int, number: int, prepare: Callable[[], object] = lambda: None) -> bool:
+    """Call `prepare` and send a signal, if the process handles it; return whether it does.
 
     Without a handler the signal would kill the process. (A process that executes another program
     at this very moment is not protected.)
@@ -89,18 +74,18 @@ def _send(pid: int, number: int, prepare: Callable[[], T]) -> T | None:
     try:
         process = os.pidfd_open(pid)  # unlike its number, this stays with the process
     except (AttributeError, OSError):
-        return None
+        return False
     try:
         status = procfs.of_process(pid)
         if status is None or status.stopped or not status.catches(number):
-            return None
-        prepared = prepare()
+            return False
+        prepare()
         signal.pidfd_send_signal(process, number)
     except OSError:  # it has ended
-        return None
+        return False
     finally:
         os.close(process)
-    return prepared
+    return True
 
 
 def _wait_written(pid: int, number: int, blocking: set[str], path: Path, deadline: float) -> None:
@@ -135,27 +120,21 @@ def crash_text(directory: Path) -> str:
 
 
 def add_to_crash(directory: Path, line: str) -> None:
-    """Add a line to the dump of a crash, if there is one."""
-    with contextlib.suppress(OSError):
-        if (directory / CRASH).stat().st_size:
-            with (directory / CRASH).open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+    if crash_text(directory):
+        with contextlib.suppress(OSError), (directory / CRASH).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
 
 def tidy(directory: Path) -> None:
     """Remove the files that are of no use after the end of the peer."""
     with contextlib.suppress(OSError):
+        (directory / THREADS).unlink(missing_ok=True)
         if (directory / CRASH).stat().st_size == 0:
             (directory / CRASH).unlink()
-    with contextlib.suppress(OSError):
-        (directory / THREADS).unlink()
 
 
 def readable(text: str, own_files: Collection[str]) -> str:
-    """Return a dump without the frames and threads that are our own.
-
-    :param own_files: the files of our code in the peer.
-    """
+    """Return a dump without the frames and threads of our code, which is in `own_files`."""
     head, *threads = _THREADS.split(text)
     kept = [_shown(thread.splitlines(), own_files) for thread in threads]
     return "\n\n".join(filter(None, [head.strip(), *kept])) if any(kept) else text.strip()
@@ -163,7 +142,7 @@ def readable(text: str, own_files: Collection[str]) -> str:
 
 def aborted(output: str) -> str:
     """Return the dump on SIGABRT at the end of a peer's output; empty if there is none."""
-    _, found, after = output.rpartition(_ABORTED)
+    _, found, after = output.rpartition("Fatal Python error: Aborted")
     return (found + after).strip() if found else ""
 
 
@@ -172,7 +151,8 @@ def _shown(thread: list[str], own_files: Collection[str]) -> str:
     frames = [_FRAME.match(line) for line in thread]
     ours = [frame is not None and frame["file"] in own_files for frame in frames]
     calls = [i for i, frame in enumerate(frames) if ours[i] and frame and frame[2] in _CALLERS]
-    if (any(ours) and not calls) or _NO_FRAME in thread:  # the second has just started
+    just_started = "  <no Python frame>" in thread
+    if just_started or (any(ours) and not calls):
         return ""
     # The most recent call is first. Below our caller are frames of ours and of the interpreter,
     # above it those that decode a call and send its reply; decoding may import the user's modules.
@@ -181,6 +161,6 @@ def _shown(thread: list[str], own_files: Collection[str]) -> str:
     if len(lines) == 1:
         if end > 1:
             return ""
-        lines.append(_IN_C)
+        lines.append("  in a function written in C, called by a call")
     lines += [line for line, frame in zip(thread[end:], frames[end:], strict=True) if not frame]
     return "\n".join(lines).rstrip()

@@ -1,28 +1,25 @@
-"""The peer's real stdin, stdout and stderr: pipes that the origin owns.
+"""The peer's real stdin, stdout and stderr: pipes that the origin owns, or files if it is detached.
 
 The kernel has the bytes as soon as the peer has written them. So the last output before a crash is
 kept, and the output of a call is there when the call returns: the origin empties the pipes before
 it hands out the reply.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
+import select
+import threading
 from functools import partial
 from pathlib import Path
 from selectors import EVENT_WRITE
 from typing import IO
 
-from ..core.clock import monotonic
+from ..core.clock import monotonic, seconds
 from ..core.errors import quoted
 from ..core.loop import loop
-from ..core.sync import Condition
-from ..core.timeouts import seconds
-from ..core.unraisable import run_all
-
-__tracebackhide__ = True
+from ..core.sync import Event
+from ..core.worker import run_all
 
 #: `OutputStream.bytes` and `OutputStream.text` have no more; the log file has all of it.
 _MOST_BYTES = 32 << 20
@@ -51,7 +48,8 @@ class OutputStream:
             self._fd = pipe.fileno()
             os.set_blocking(self._fd, False)
         self._log = log.open("ab+" if pipe is not None else "rb", buffering=0)
-        self._changed = Condition()
+        self._lock = threading.RLock()
+        self._changed = Event()  # only its `wake` happens
         self._end = b""  # of the stream, when it is closed
         self._closed = False
         self._size = 0
@@ -71,7 +69,8 @@ class OutputStream:
     @property
     def text(self) -> str:
         """`bytes` as text; those that are not UTF-8 are escaped."""
-        return _decoded(self.bytes)
+        self.drain()
+        return self.text_since(0)
 
     @property
     def lines(self) -> list[str]:
@@ -81,15 +80,15 @@ class OutputStream:
     @property
     def size(self) -> int:
         """The number of bytes so far."""
-        with self._changed:
+        with self._lock:
             return self._size if self._closed else os.fstat(self._log.fileno()).st_size
 
     def text_since(self, offset: int) -> str:
         """Return the text after the first `offset` bytes."""
-        return _decoded(self._since(offset))
+        return self._since(offset).decode("utf-8", "backslashreplace")
 
     def _since(self, offset: int) -> _Bytes:
-        with self._changed:
+        with self._lock:
             size = self.size
             start = max(0, offset, size - _MOST_BYTES)
             if not self._closed:
@@ -116,7 +115,7 @@ class OutputStream:
         seen = 0
         while True:
             self.drain()
-            with self._changed:
+            with self._lock:
                 end, closed = self.size, self._closed
             # With one character more, and not from there on: ``^`` matches only where a line begins.
             start = max(0, seen - _OVERLAP - 1)
@@ -129,77 +128,69 @@ class OutputStream:
                 why = "the peer is down" if closed else f"not within {limit:g} s"
                 tail = quoted("last output", self.text_since(self.size - 8192))
                 raise TimeoutError(f"{regex.pattern!r} was not written: {why}\n{tail}")
-            with self._changed:
-                if self.size == end and not self._closed:
-                    self._changed.wait(self._nap(left))
+            self._changed.wait_for(partial(self._differs, end), self._nap(left))
+
+    def _differs(self, size: int) -> bool:
+        return self._closed or self.size != size
 
     def _nap(self, left: float | None) -> float | None:
         if self._pipe is not None:
             return left
         return _FILE_POLL_SECONDS if left is None else min(_FILE_POLL_SECONDS, left)
 
-    def drain(self) -> None:
-        """Read the bytes that are in the pipe now.
+    def drain(self) -> bool:
+        """Read the bytes that are in the pipe now; return whether more may come.
 
-        No more: a peer that never stops writing would hold the reader here.
+        Read once: a peer that never stops writing would hold the reader here.
         """
-        with self._changed:
-            if not self._closed and self._pipe is not None:
-                self._read()
+        with self._lock:
+            if self._closed or self._pipe is None:
+                return False
+            try:
+                data = os.read(self._fd, _MOST_IN_A_PIPE)
+            except BlockingIOError:
+                return True
+            if data:
+                with contextlib.suppress(OSError):  # a full disk must not take the link down
+                    self._log.write(data)
+                self._changed.wake()
+            return bool(data)
 
     def _ready(self) -> None:
-        with self._changed:
-            if not self._closed and not self._read():
-                loop.remove(self._fd)
-
-    def _read(self) -> bool:
-        """Read once; return whether more may come."""
-        try:
-            data = os.read(self._fd, _MOST_IN_A_PIPE)
-        except BlockingIOError:
-            return True
-        if data:
-            with contextlib.suppress(OSError):  # a full disk must not take the link down
-                self._log.write(data)
-            self._changed.notify_all()
-        return bool(data)
+        if not self.drain():
+            loop.remove(self._fd)
 
     def disown(self, null_fd: int) -> None:
         """Give up the pipe in a forked child: reading it would take bytes from the parent."""
         if self._pipe is not None:
             os.dup2(null_fd, self._fd, inheritable=False)
-        self._changed = Condition()  # another thread may have had the lock
+        self._lock = threading.RLock()  # another thread may have had the lock
         self._size = self.size
         self._closed = True
 
     def close(self) -> None:
-        """Read the bytes that are in the pipe, and close it.
-
-        This does not wait for an end of file: a descendant may hold the pipe.
-        """
+        """Read what is in the pipe, and close it. A descendant may hold it: no end is awaited."""
         if self._pipe is not None:
             loop.remove(self._fd)
         self.drain()
-        with self._changed:
+        with self._lock:
             if not self._closed:
                 self._size = self.size
                 self._end = self._since(self._size - _KEPT_BYTES)
                 self._closed = True
-                self._changed.notify_all()
-                run_all(self._log.close, *([self._pipe.close] if self._pipe is not None else []))
+                self._changed.wake()
+                run_all(*(file.close for file in (self._log, self._pipe) if file is not None))
 
 
 class InputStream:
     """The peer's stdin. Only the event loop writes to it and closes it."""
 
-    _closed = "the peer's stdin is closed"
-
-    def __init__(self, pipe: IO[bytes]) -> None:
+    def __init__(self, pipe: IO[bytes], closed: str = "the peer's stdin is closed") -> None:
         self._pipe = pipe
+        self._closed = closed  # what `write` says after the end
         self._fd = pipe.fileno()
         os.set_blocking(self._fd, False)
         self._waiting = bytearray()
-        self._watched = False
         self._ending = False
 
     def write(self, text: str | bytes) -> None:
@@ -238,22 +229,99 @@ class InputStream:
         if self._pipe.closed:  # the number of its descriptor may be another's
             raise BrokenPipeError(self._closed)
         self._waiting += more
+        loop.remove(self._fd)
         try:
             while self._waiting:
                 del self._waiting[: os.write(self._fd, self._waiting)]
         except BlockingIOError:
-            if not self._watched:
-                self._watched = True
-                loop.add(self._fd, self._write, EVENT_WRITE)
+            loop.add(self._fd, self._write, EVENT_WRITE)
             return
         except BrokenPipeError:
             self._waiting.clear()  # a call or stop() says why
-        if self._watched:
-            self._watched = False
-            loop.remove(self._fd)
-        if self._ending and not self._pipe.closed:
+        if self._ending:
             self._pipe.close()
 
 
-def _decoded(data: bytes) -> str:
-    return data.decode("utf-8", "backslashreplace")
+class StandardStreams:
+    """The process gets `theirs`; when it is there, `open` and `close_theirs`.
+
+    :param directory: where the output is logged.
+    :param detached: whether there is no input, and the process writes to the logs itself.
+    """
+
+    stdin: InputStream
+    stdout: OutputStream
+    stderr: OutputStream
+
+    def __init__(self, directory: Path, *, detached: bool) -> None:
+        #: What the process gets as 0, 1 and 2; not inheritable.
+        self.theirs: list[int] = []
+        #: Of stdout and stderr, if they are pipes.
+        self.descriptors: tuple[int, ...] = ()
+        self._poll = select.poll()
+        with contextlib.ExitStack() as made:
+            made.callback(self.close_theirs)
+            self.stdin = self._input(detached)
+            made.callback(self.stdin.abandon)
+            self.stdout = self._output(directory / "stdout.log", detached)
+            made.callback(self.stdout.close)
+            self.stderr = self._output(directory / "stderr.log", detached)
+            made.pop_all()
+
+    def _input(self, detached: bool) -> InputStream:
+        if detached:
+            self.theirs.append(os.open(os.devnull, os.O_RDONLY))
+            pipe = os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb", buffering=0)
+            stdin = InputStream(pipe, "a detached peer has no stdin: it reads an end of file there")
+            stdin.close()
+            return stdin
+        theirs, ours = os.pipe()
+        self.theirs.append(theirs)
+        return InputStream(os.fdopen(ours, "wb", buffering=0))
+
+    def _output(self, log: Path, detached: bool) -> OutputStream:
+        if detached:
+            self.theirs.append(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
+            return OutputStream(None, log)
+        ours, theirs = os.pipe()
+        self.theirs.append(theirs)
+        self.descriptors += (ours,)
+        self._poll.register(ours, select.POLLIN)
+        return OutputStream(os.fdopen(ours, "rb", buffering=0), log)
+
+    def open(self) -> None:
+        """Begin to read."""
+        self.stdout.watch()
+        self.stderr.watch()
+
+    def close_theirs(self) -> None:
+        """Close the process's ends, so that the end of what it writes reaches us."""
+        while self.theirs:
+            os.close(self.theirs.pop())
+
+    def drain(self) -> None:
+        """Read what is in the pipes now. For the thread that reads the link, not the main one."""
+        try:
+            if not self._poll.poll(0):  # one system call for both, usually with no result
+                return
+        except OSError:  # RLIMIT_NOFILE is lower than their number
+            pass
+        self.stdout.drain()
+        self.stderr.drain()
+
+    def text(self) -> str:
+        return self.stdout.text + self.stderr.text
+
+    def last_output(self) -> str:
+        """Return what to quote after an unexpected end."""
+        return self.stderr.text or self.stdout.text
+
+    def disown(self, null_fd: int) -> None:
+        """In a forked child, leave what is in the pipes to the parent."""
+        self.stdin.disown()
+        self.stdout.disown(null_fd)
+        self.stderr.disown(null_fd)
+
+    def close(self) -> None:
+        self.close_theirs()
+        run_all(self.stdin.abandon, self.stdout.close, self.stderr.close)

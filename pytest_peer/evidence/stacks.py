@@ -1,7 +1,5 @@
 """Where a peer's threads are: asked over the link, then by a signal, then seen from outside."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil
@@ -22,10 +20,7 @@ from ..launch import procfs
 from ..launch.bootstrap import own_files
 from .fault_dumps import CRASH, NUMBER, THREADS, abort, dump, readable
 
-__tracebackhide__ = True
-
-#: Seconds for a reply over the link, the most readable source. It takes milliseconds, unless the
-#: peer holds its GIL or its machine is busy.
+#: Seconds for a reply over the link, the most readable source; it mostly takes milliseconds.
 ASKING_SECONDS = 0.3
 #: Seconds for faulthandler to write a few kilobytes.
 _SIGNAL_SECONDS = 1.0
@@ -33,15 +28,13 @@ _SIGNAL_SECONDS = 1.0
 _BOOT_SECONDS = 0.3
 #: Seconds for all of it, with the program that looks from outside.
 SECONDS = 7.0
-#: Seconds for each of several peers: enough for the dumps of many, and for a look at a few from
-#: outside.
+#: Seconds for each of several peers: for the dumps of many, and a look at a few from outside.
 _SECONDS_OF_SEVERAL = 3.0
 #: Seconds by which the threads that ask several peers may be late.
 _LATE_SECONDS = 1.0
 #: Programs that show the frames of C code too, in the order in which they are tried.
 _TOOLS = (("py-spy", "dump", "--native", "--pid"), ("pystack", "remote", "--native-all"))
-#: Seconds for one of them. It reads the symbols of every library that the process has loaded, which
-#: takes a second or two where there are many.
+#: Seconds for one of them. It reads the symbols of many libraries, which may take two.
 _NATIVE_SECONDS = 5.0
 #: The tools keep a processor busy; too many at once would all be late.
 _turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
@@ -50,8 +43,7 @@ _turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
 class Stacks:
     """Take the stacks of one process of a peer.
 
-    :param ask: asks over the link, for so many seconds; raises TimeoutError, or PeerDown when the
-        peer has ended.
+    :param ask: asks over the link, for so many seconds; raises TimeoutError or PeerDown.
     :param local_pid: returns the process id, if the process is on this machine.
     """
 
@@ -62,10 +54,7 @@ class Stacks:
         self._dumping = threading.Lock()  # two dumps at once would go into one file
 
     def begin(self, directory: Path) -> dict[str, Any]:
-        """Return the settings of the agent's module `fault_dumps`.
-
-        :param directory: of the peer's artifacts.
-        """
+        """Return the settings of the agent's module `fault_dumps`; dumps go into `directory`."""
         self._directory = directory
         return {
             "crash": str(directory / CRASH),
@@ -99,10 +88,7 @@ class Stacks:
         raise TimeoutError("; ".join(filter(None, [silent, str(status or ""), text])))
 
     def record(self, occasion: str, seconds: float = SECONDS) -> str:
-        """Return `take`, or why there are no stacks; add it to ``stacks.txt``.
-
-        :param occasion: the heading in that file.
-        """
+        """Return `take`, or why there are no stacks; add it to ``stacks.txt`` below a heading."""
         try:
             text = self.take(seconds)
         except PeerDown as exc:
@@ -115,16 +101,12 @@ class Stacks:
     def before_kill(self, ended: Event) -> str:
         """Return where a process is that does not boot, before it is killed.
 
-        A process in which our agent does not run yet writes that to its stderr and ends by it; then
-        the result is empty.
-
-        :param ended: set when the process has ended.
+        A process without our agent writes that to its stderr instead, and sets `ended`.
         """
         text = self._dump(_BOOT_SECONDS)
-        pid = self._local_pid()
         if text:
             self._keep("the time for the boot was over", text)
-        elif pid is not None and abort(pid):
+        elif (pid := self._local_pid()) is not None and abort(pid):
             ended.wait(_BOOT_SECONDS)
         return text
 
@@ -142,9 +124,9 @@ class Stacks:
         return readable(text, own_files())
 
     def _keep(self, occasion: str, text: str) -> None:
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
         if self._directory is None:
             return
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
         path = self._directory / "stacks.txt"
         # A full disk, or a removed directory.
         with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as file:
@@ -152,17 +134,14 @@ class Stacks:
 
 
 def record_all(every: Sequence[Stacks], occasion: str) -> list[str]:
-    """Return `Stacks.record` of each, all taken at the same time.
-
-    :param occasion: the heading in their ``stacks.txt``.
-    """
+    """Return `Stacks.record` of each, all taken at the same time."""
     found = [f"no stacks: not within {_SECONDS_OF_SEVERAL:g} s"] * len(every)
 
     def take(index: int) -> None:
         found[index] = every[index].record(occasion, _SECONDS_OF_SEVERAL)
 
     deadline = monotonic() + _SECONDS_OF_SEVERAL + _LATE_SECONDS
-    tasks = [partial(take, index) for index in range(len(every))]
+    tasks = (partial(take, index) for index in range(len(every)))
     for thread in [start_thread(task, "pytest-peer-stacks") for task in tasks]:
         thread.join(max(0.0, deadline - monotonic()))
     return list(found)
@@ -186,6 +165,8 @@ def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
             [*command, str(pid)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            encoding="utf-8",
+            errors="backslashreplace",
             timeout=limit,
             check=False,
         )
@@ -195,9 +176,9 @@ def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
         return False, f"{name}: {exc.strerror or exc}"
     finally:
         _turns.release()
-    text = _decoded(done.stdout)
+    text = done.stdout.strip()
     if done.returncode != 0 or not text:
-        why = " ".join(_decoded(done.stderr).split()) or f"exit status {done.returncode}"
+        why = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
         return False, f"{name}: {why}"
     return True, f"{name}:\n{text}"
 
@@ -209,7 +190,3 @@ def _command() -> list[str] | None:
         if found is not None:
             return [found, *arguments]
     return None
-
-
-def _decoded(data: bytes) -> str:
-    return data.decode("utf-8", "backslashreplace").strip()

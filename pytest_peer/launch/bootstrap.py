@@ -1,7 +1,5 @@
 """The code that is sent to a peer or to a fork server, and the agent's configuration."""
 
-from __future__ import annotations
-
 import functools
 import marshal
 import os
@@ -16,7 +14,7 @@ from .. import _HOMES
 from ..link import tracebacks
 from ..link.interpreter import Interpreter
 from ..link.origin_modules import Entry, described, of_environment
-from ..link.protocol.module_aliases import Place, place_of
+from ..link.protocol.module_aliases import place_of
 
 _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
@@ -30,18 +28,15 @@ _PEER_MODULES = (
     *(f"link.protocol.{name}" for name in _PROTOCOL.split()),
     *(f"agent.{name}" for name in _PEER.split()),
 )
-#: The module that loads them.
 _LOADER = "agent.loader"
 _SERVER_MODULES = (
     *_PEER_MODULES,
     "launch.procfs",
     *(f"agent.forkserver.{name}" for name in ("child_setup", "subreaper", "prewarm", "server")),
 )
-_OURS = "pytest_peer"
 #: What such a peer gets of this package. Other public names exist and do nothing.
 _SERVED = (
-    "core core.clock core.errors core.eventually core.states core.timeouts here link "
-    "link.protocol peers"
+    "core core.clock core.errors core.eventually core.down_reason here link link.protocol peers"
 )
 #: The module for all that have those names, and what it needs.
 _STUBS = ("agent.stubs.package", "agent.stubs", "agent.stubs.placeholder")
@@ -56,10 +51,7 @@ def loader() -> bytes:
 
 
 def peer(compiled: bool, config: dict[str, Any]) -> bytes:
-    """Return the rest, for a peer.
-
-    :param compiled: whether it can read our compiled code.
-    """
+    """Return the rest, for a peer. `compiled` says whether it can read our compiled code."""
     return _code(compiled, "agent.main:run", _PEER_MODULES) + _framed(config)
 
 
@@ -76,14 +68,11 @@ def own_files() -> list[str]:
 
 @functools.cache
 def stubs() -> dict[str, Entry]:
-    """Return what a peer without this package and pytest imports instead.
-
-    Of each module the description that `origin_modules` would send, and its source.
-    """
-    modules = {f"{_OURS}.{home}": _STUBS[0] for home in _HOMES.values()}
-    modules |= {f"{_OURS}.{name}": name for name in _SERVED.split()}
+    """Describe, as `origin_modules` does, what a peer without pytest and this package imports."""
+    modules = {f"pytest_peer.{home}": _STUBS[0] for home in _HOMES.values()}
+    modules |= {f"pytest_peer.{name}": name for name in _SERVED.split()}
     modules |= {f"{_AGENT}.{name}": name for name in _STUBS}
-    modules |= {_OURS: "", "pytest": _PYTEST}
+    modules |= {"pytest_peer": "", "pytest": _PYTEST}
     return {name: _sent(_file(module)) for name, module in modules.items()}
 
 
@@ -92,38 +81,27 @@ def agent_config(
 ) -> dict[str, Any]:
     """Return the configuration of the agent in an interpreter.
 
-    :param name: the peer's.
     :param evidence: for the agent's module `fault_dumps`.
     :param lifeline: an inherited descriptor that the peer must not pass on; -1 for none.
     """
     same = interpreter.same
+    packages = "" if same else sysconfig.get_path("purelib")
+    # The standard library and site-packages mean nothing to another interpreter.
+    entries = () if same else map(os.path.abspath, sys.path)
+    portable = [(entry, place_of(entry)) for entry in entries if not of_environment(entry)]
     return {
         "name": name,
         "by_value": interpreter.by_value,
         "locals": tracebacks.shown_locals,
-        "path": list(interpreter.path) if same else _portable_path(),
+        "path": list(interpreter.path) if same else portable,
         "replace_path": same,
-        "environment": None if same else _environment(),
+        # Where this interpreter's packages are installed.
+        "environment": None if same else (packages, place_of(packages)),
         "stubs": None if same else stubs(),
         "own_files": own_files(),
         "lifeline": lifeline,
         "evidence": evidence,
     }
-
-
-def _environment() -> tuple[str, Place | None]:
-    """Return the directory in which this interpreter's packages are installed."""
-    directory = sysconfig.get_path("purelib")
-    return directory, place_of(directory)
-
-
-def _portable_path() -> list[tuple[str, Place | None]]:
-    """Return ``sys.path`` without the standard library and site-packages.
-
-    Those entries mean nothing to another interpreter.
-    """
-    entries = [os.path.abspath(entry) for entry in sys.path]
-    return [(entry, place_of(entry)) for entry in entries if not of_environment(entry)]
 
 
 def _framed(data: Any, version: int = 2) -> bytes:
@@ -159,4 +137,8 @@ def _sent(file: str) -> Entry:
     search = [str(path.parent)] if path.name == "__init__.py" else None
     # No place: a peer that sees the origin's files takes the stubs all the same.
     nowhere: dict[str, Any] = {"place": (0, 0), "places": [(0, 0)]}
-    return described(file, search, False) | nowhere | {"source": path.read_bytes(), "code": b""}
+    return (
+        described(file, search, False, same=False)
+        | nowhere
+        | {"source": path.read_bytes(), "code": b""}
+    )

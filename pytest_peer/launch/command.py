@@ -1,7 +1,5 @@
 """The command line of a peer that is executed, and the descriptors that it expects."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -25,11 +23,10 @@ _CONNECT = (
     "f.read(len(b))==b or sys.exit('this is not the origin of this peer');"
     "exec(f.read(int(f.readline())),{{'f':f,'w':w}})"
 )
-#: The variable with the secrets.
 SECRET = "PYTEST_PEER_SECRET"
 
-#: The same for the remote end of a relay, which has nothing but stdin and stdout.
-_BOOT_RELAY = "f=open(0,'rb',closefd=False);exec(f.read(int(f.readline() or 0)),{})"
+#: Make an interpreter read the remote end of a relay, which has nothing but stdin and stdout.
+RELAY_WORDS = ("-c", "f=open(0,'rb',closefd=False);exec(f.read(int(f.readline() or 0)),{})")
 
 #: The descriptors of a peer that a fork server executes: the link's for reading and writing, the
 #: lifeline's, and the control socket's of a relay. A shell keeps its own from 10 on, and scripts
@@ -46,16 +43,8 @@ def boot_words(read_fd: int, write_fd: int) -> list[str]:
     return ["-c", _BOOT.format(read=read_fd, write=write_fd)]
 
 
-def relay_words() -> list[str]:
-    """Make an interpreter read the remote end of a relay from its stdin."""
-    return ["-c", _BOOT_RELAY]
-
-
 def connect_words(address: Sequence[object]) -> list[str]:
-    """Make an interpreter connect to an address, and read our code and reply there.
-
-    :param address: in the form of the module `socket`.
-    """
+    """Make an interpreter connect to an address of `socket`, and read our code and reply there."""
     family = "AF_INET" if len(address) == 2 else "AF_INET6"
     return ["-c", _CONNECT.format(secret=SECRET, family=family, address=tuple(address))]
 
@@ -75,7 +64,7 @@ def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[st
     """Build the command line: ``exec``, ``args``, then our own words, as Erlang's ``peer`` does.
 
     :param environ: the inherited environment.
-    :param words: `boot_words`, `connect_words` or `relay_words`.
+    :param words: `boot_words`, `connect_words` or `RELAY_WORDS`.
     :raises TypeError: ``post_process_args`` returned something else than a list of ``str``, or an
         empty one.
     :raises ValueError: it returned a word with a NUL character.

@@ -1,7 +1,5 @@
 """The connection to a new process before there is a link: the handshake, and two pipes for it."""
 
-from __future__ import annotations
-
 import os
 import select
 from typing import Any
@@ -35,16 +33,17 @@ class Connection:
 
     def close_peer_ends(self) -> None:
         """Close the peer's ends after its start, so that its end of file reaches us."""
+        for fd in self.peer_ends:
+            os.close(fd)
 
     def free(self) -> None:
         """Free what other peers may use after the end of this one."""
 
     def close(self) -> None:
         """Close our ends, unless `hand_over` has given them away."""
-        for fd in (self._read, self._write):
+        for fd in self.hand_over():
             if fd >= 0:
                 os.close(fd)
-        self._read = self._write = -1
 
     def hand_over(self) -> tuple[int, int]:
         """Return the descriptors for reading and writing, which the caller has to close."""
@@ -65,13 +64,11 @@ class Connection:
         poll.register(self._read, select.POLLIN)
         while not line.endswith(b"\n"):
             ended = gone.is_set()
-            if poll.poll(_GONE_POLL_MS):
-                data = os.read(self._read, 4096)
-                if not data:
-                    raise LinkClosed
-                line += data
-            elif ended:
+            ready = poll.poll(_GONE_POLL_MS)
+            data = os.read(self._read, 4096) if ready else b""
+            if not data and (ready or ended):
                 raise LinkClosed
+            line += data
         return parse_hello(line)
 
     def send_agent(
@@ -79,8 +76,7 @@ class Connection:
     ) -> None:
         """Send our code and its configuration; may wait until the peer has read it."""
         config = bootstrap.agent_config(interpreter, name, evidence, lifeline)
-        code = bootstrap.peer(interpreter.compiled, config)
-        view = memoryview(code)
+        view = memoryview(bootstrap.peer(interpreter.compiled, config))
         while view:
             view = view[os.write(self._write, view) :]
 
@@ -95,7 +91,3 @@ class Pipes(Connection):
 
     def send_loader(self) -> None:
         os.write(self._write, bootstrap.loader())  # it fits into an empty pipe
-
-    def close_peer_ends(self) -> None:
-        for fd in self.peer_ends:
-            os.close(fd)

@@ -6,8 +6,6 @@ to the peer's process group when something happens there (F_SETOWN, F_SETSIG and
 fcntl(2)). That works without a thread of the peer, without the GIL, and when the peer is stopped.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os
@@ -26,22 +24,18 @@ def opened() -> Iterator[int]:
     It is -1 where that is not possible.
     """
     global _ends
-    if not hasattr(fcntl, "F_SETSIG"):
-        yield -1
-        return
-    with _lock:
-        if _ends is None:
-            _ends = os.pipe()
-    try:
-        # Not `dup`, which would give the same open file, to which owner and signal belong.
-        fd = os.open(f"/proc/self/fd/{_ends[0]}", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:  # a system without /proc
-        yield -1
-        return
+    fd = -1
+    if hasattr(fcntl, "F_SETSIG"):
+        with _lock:
+            _ends = _ends or os.pipe()
+        with contextlib.suppress(FileNotFoundError):  # a system without /proc
+            # Not `dup`, which would give the same open file, to which owner and signal belong.
+            fd = os.open(f"/proc/self/fd/{_ends[0]}", os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield fd
     finally:
-        os.close(fd)
+        if fd >= 0:
+            os.close(fd)
 
 
 def tie(fd: int, group: int) -> None:

@@ -1,21 +1,30 @@
 """A process in a session of its own: signal it, wait for it, end it with all it has started."""
 
-from __future__ import annotations
-
 import contextlib
 import os
+import select
 import signal
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from ..core.clock import monotonic, sleep
-from ..core.states import ExitStatus
+from ..core.down_reason import ExitStatus
+from ..core.loop import loop
 from ..core.sync import Event
+from ..core.worker import start_thread
 from . import procfs
+from .command import Command
 
-__tracebackhide__ = True
-
-#: Seconds between checks whether processes have stopped, or killed ones are gone.
+#: The text for an exit status that the kernel gave to someone else, or gives later.
+STATUS_LOST = (
+    "its exit status is lost: something in the origin waits for all children or ignores SIGCHLD, "
+    "or a debugger that is attached to the process has not let it go"
+)
+#: Seconds that the event loop waits for the kernel to release a process that has ended.
+_REAP_SECONDS = 1.0
+#: Seconds between checks whether processes have stopped or ended, or killed ones are gone.
 _POLL_SECONDS = 0.002
 
 
@@ -24,13 +33,14 @@ class Child(Protocol):
 
     pid: int
     #: Why nothing is known of its exit status after its end; empty otherwise.
-    status_lost: str
+    status_lost: str = ""
 
     def watch(self, ended: Callable[[], object]) -> None:
         """Call `ended` once, when it has ended. Its number stays its own until `reap`."""
 
     def remember_descendants(self) -> None:
         """Prepare `reap` to kill descendants outside its group, while these can be found."""
+        return  # a fork server finds them after the end too
 
     def reap(self) -> ExitStatus | None:
         """Release the ended process, kill what it has left, and return how it ended."""
@@ -40,6 +50,100 @@ class Child(Protocol):
 
     def stopped(self) -> bool:
         """Whether SIGSTOP has stopped it; also true when it is gone."""
+
+
+class SpawnedChild(Child):
+    """Our own child, started when this is made: a program, where there is no fork server for it.
+
+    :param standard: the descriptors of its stdin, stdout and stderr.
+    :param keep: further descriptors that it inherits.
+    :raises OSError: it cannot be executed.
+    """
+
+    def __init__(self, command: Command, standard: Sequence[int], keep: Sequence[int]) -> None:
+        popen = subprocess.Popen(
+            command.argv,
+            stdin=standard[0],
+            stdout=standard[1],
+            stderr=standard[2],
+            env=command.env,
+            cwd=command.cwd,
+            pass_fds=keep,
+            # Ctrl-C in the terminal reaches only the origin, and one signal all descendants.
+            start_new_session=True,
+        )
+        popen.returncode = 0  # `subprocess` shall not wait for it
+        self.pid: int = popen.pid
+        self._pidfd = -1
+        #: Process descriptors, which unlike numbers never come to mean other processes.
+        self._descendants: list[int] = []
+
+    def watch(self, ended: Callable[[], object]) -> None:
+        try:
+            self._pidfd = os.pidfd_open(self.pid)
+        except (AttributeError, OSError):  # not Linux, or a kernel before 5.3
+            start_thread(partial(self._wait, ended), f"pytest-peer-wait-{self.pid}")
+        else:
+            loop.add(self._pidfd, ended)
+
+    def _wait(self, ended: Callable[[], object]) -> None:
+        with contextlib.suppress(ChildProcessError):  # something else has taken the status
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        loop.call_soon(ended)
+
+    def remember_descendants(self) -> None:  # after its end, they are children of init
+        for pid in procfs.descendants(self.pid):
+            with contextlib.suppress(AttributeError, OSError):  # gone already, or no Linux
+                self._descendants.append(os.pidfd_open(pid))
+
+    def reap(self) -> ExitStatus | None:
+        for fd in self._descendants:
+            with contextlib.suppress(OSError):  # gone, or another user's
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+        if self._pidfd >= 0:
+            loop.remove(self._pidfd)
+            os.close(self._pidfd)
+        status = None
+        with contextlib.suppress(TimeoutError):
+            status = reap(self.pid, _REAP_SECONDS)
+        self.status_lost = STATUS_LOST if status is None else ""
+        return status
+
+    def wait_gone(self, seconds: float) -> None:
+        deadline = monotonic() + seconds
+        while self._descendants:
+            poll = select.poll()
+            poll.register(self._descendants[-1], select.POLLIN)
+            poll.poll(max(0.0, deadline - monotonic()) * 1000)
+            os.close(self._descendants.pop())
+
+    def stopped(self) -> bool:
+        try:
+            how = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+            return os.waitid(os.P_PID, self.pid, how) is not None
+        except ChildProcessError:
+            return True
+
+
+def reap(pid: int, seconds: float) -> ExitStatus | None:
+    """Wait for the end of a child of ours, release it, and return how it ended.
+
+    ``None`` if something else in this process has taken the status: ``os.wait()``, or the kernel
+    where SIGCHLD is ignored.
+
+    :raises TimeoutError: it has not ended within so many seconds.
+    """
+    deadline = monotonic() + seconds
+    while True:
+        try:
+            found, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if found:
+            return ExitStatus.from_returncode(os.waitstatus_to_exitcode(status))
+        if monotonic() > deadline:
+            raise TimeoutError
+        sleep(_POLL_SECONDS)
 
 
 class Process:
@@ -56,25 +160,19 @@ class Process:
         self.exited: Event = Event()
         self.exit_status: ExitStatus | None = None
         self._reaped = False
-        self._child = child
+        self.child: Child = child
         self.pid: int = child.pid
         #: The process id of the interpreter, once it is known.
         self.interpreter: int = child.pid
 
     def watch(self) -> None:
-        """Begin to wait for the end."""
-        self._child.watch(self._ended)
-
-    @property
-    def status_lost(self) -> str:
-        """Why nothing is known of its exit status after its end; empty otherwise."""
-        return self._child.status_lost
+        self.child.watch(self._ended)
 
     def _ended(self) -> None:
         # The group is killed before its leader is reaped: until then the number is its own.
-        self._signal_group(signal.SIGKILL)
+        self.signal_group(signal.SIGKILL)
         self._reaped = True
-        self.exit_status = self._child.reap()
+        self.exit_status = self.child.reap()
         self.exited.set()
         self._on_exit()
 
@@ -86,7 +184,7 @@ class Process:
     def remember_descendants(self) -> None:
         """Before an orderly end, note the descendants that could not be found after it."""
         if not self.exited.is_set():
-            self._child.remember_descendants()
+            self.child.remember_descendants()
 
     def signal(self, number: int) -> None:
         """Send a signal to the interpreter, also when a launcher is its parent."""
@@ -95,7 +193,17 @@ class Process:
 
     def signal_group(self, number: int) -> None:
         """Send a signal to the process, the interpreter, and what shares their groups."""
-        self._signal_group(number)
+        try:
+            if not self._reaped:
+                os.killpg(self.pid, number)
+        except PermissionError:
+            pass  # macOS: only zombies are left; or this process has dropped the right to do it
+        except ProcessLookupError:
+            # A forked process that has not made itself a group yet. Its number is its own until
+            # it is reaped, unless its fork server has died.
+            if not self.child.status_lost and not self._reaped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, number)
         if self._launched():
             with contextlib.suppress(ProcessLookupError):
                 group = os.getpgid(self.interpreter)
@@ -111,19 +219,6 @@ class Process:
             return os.getsid(pid) == self.pid or procfs.descends(pid, self.pid)
         return False
 
-    def _signal_group(self, number: int) -> None:
-        try:
-            if not self._reaped:
-                os.killpg(self.pid, number)
-        except PermissionError:
-            pass  # macOS: only zombies are left; or this process has dropped the right to do it
-        except ProcessLookupError:
-            # A forked process that has not made itself a group yet. Its number is its own until
-            # it is reaped, unless its fork server has died.
-            if not self._child.status_lost and not self._reaped:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self.pid, number)
-
     def disown(self) -> None:
         """In a forked child, keep the parent's process from being signalled."""
         self._reaped = True
@@ -134,21 +229,18 @@ class Process:
         """After SIGSTOP, wait until it has stopped; return whether it has in time."""
         deadline = monotonic() + seconds
         while not self.exited.is_set():
-            if self._child.stopped() and self._interpreter_stopped():
+            status = procfs.of_process(self.interpreter) if self._launched() else None
+            if self.child.stopped() and (status is None or status.stopped):
                 return True
             if monotonic() > deadline:
                 return False
             sleep(_POLL_SECONDS)
         return False
 
-    def _interpreter_stopped(self) -> bool:
-        status = procfs.of_process(self.interpreter) if self._launched() else None
-        return status is None or status.stopped
-
     def wait_group_gone(self, seconds: float) -> None:
         """Wait until its group has no member any more, at most so many seconds."""
         deadline = monotonic() + seconds
-        self._child.wait_gone(seconds)  # before it is reaped, it is a member of its group
+        self.child.wait_gone(seconds)  # before it is reaped, it is a member of its group
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: only zombies
             while monotonic() < deadline:
                 os.killpg(self.pid, 0)

@@ -8,12 +8,6 @@ from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # importing `typing` would slow down every boot behind a launcher
-    from collections.abc import Collection
-
-#: A peer has at most a few launchers between itself and the process that the origin started.
-_MOST_ANCESTORS = 64
 #: A flag in ``stat``; see include/linux/sched.h.
 _PF_EXITING = 0x4
 _STOPPED = {"T": "it is stopped (SIGSTOP)", "t": "it is stopped by a debugger"}
@@ -41,11 +35,8 @@ class ProcessStatus:
         self.blocked: int = int(fields["SigBlk"], 16)
         #: Signals that were sent to the process and that no thread has taken yet.
         self.pending: int = int(fields["ShdPnd"], 16)
-
-    @property
-    def stopped(self) -> bool:
-        """Whether nothing in it runs before SIGCONT, or before its debugger lets it run."""
-        return self.state in _STOPPED
+        #: Whether nothing in it runs before SIGCONT, or before its debugger lets it run.
+        self.stopped: bool = self.state in _STOPPED
 
     def catches(self, number: int) -> bool:
         """Whether it has a handler for this signal, and so survives it."""
@@ -80,10 +71,7 @@ def ends(pid: int) -> bool:
 
 def threads_blocking(pid: int, number: int) -> set[str]:
     """Return the threads of a process that block a signal."""
-    try:
-        threads = os.listdir("/proc/%d/task" % pid)
-    except OSError:
-        return set()
+    threads = _listed("/proc/%d/task" % pid)
     found = ((thread, _status("/proc/%d/task/%s/status" % (pid, thread))) for thread in threads)
     return {thread for thread, status in found if status and status.blocked >> (number - 1) & 1}
 
@@ -93,7 +81,7 @@ def descends(pid: int, ancestor: int) -> bool:
 
     If not, `pid` is a number of another machine or container.
     """
-    for _ in range(_MOST_ANCESTORS):
+    for _ in range(64):  # at most a few launchers are in between
         if pid == ancestor:
             return True
         status = of_process(pid)
@@ -118,11 +106,12 @@ def children(parent: int) -> list[int]:
                 found += map(int, file.read().split())
         return found
     except OSError:  # a thread has just ended, or the kernel has no CONFIG_PROC_CHILDREN
-        statuses = [(pid, of_process(pid)) for pid in _all_processes()]
+        pids = [int(name) for name in _listed("/proc") if name.isdigit()]
+        statuses = [(pid, of_process(pid)) for pid in pids]
         return [pid for pid, status in statuses if status and status.parent == parent]
 
 
-def descendants(ancestor: int, without: Collection[int] = ()) -> list[int]:
+def descendants(ancestor: int, without: list[int] | tuple[()] = ()) -> list[int]:
     """Return the processes below `ancestor`, parents before their children.
 
     :param without: processes to leave out, with all that is below them.
@@ -146,9 +135,9 @@ def machine() -> tuple[str, int, int] | None:
         return None
 
 
-def _all_processes() -> list[int]:
+def _listed(path: str) -> list[str]:
     try:
-        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        return os.listdir(path)
     except OSError:
         return []
 

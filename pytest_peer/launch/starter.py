@@ -1,7 +1,5 @@
 """Start the process of a peer: forked or executed by a fork server, or spawned by the origin."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,35 +11,19 @@ from ..core.errors import BootError, BootTimeout
 from ..core.options import BOOT_SECONDS, PeerOptions
 from ..core.start_methods import SPAWN
 from ..link.interpreter import Interpreter, parse_hello
-from . import bootstrap, lifeline
-from .child import SpawnedChild
-from .command import (
-    CONTROL_NUMBER,
-    LIFELINE_NUMBER,
-    LINK_NUMBERS,
-    SECRET,
-    Command,
-    boot_words,
-    check_program,
-    command,
-    connect_words,
-    environment,
-    relay_words,
-)
+from . import bootstrap, command, lifeline
 from .connection import Connection
 from .forkserver.client import ForkError, ForkServer
-from .forkserver.inheritance import variable_changes
+from .forkserver.inheritance import Inheritance
 from .forkserver.registry import Choice, choose
-from .process import Child
+from .process import Child, SpawnedChild
 from .relay.process import ControlSocket, local_end
-
-__tracebackhide__ = True
 
 
 class ProcessStarter:
     """Starts one process. Nothing happens before `child`.
 
-    :param evidence: for the agent's module `evidence`.
+    :param evidence: for the agent's module `fault_dumps`.
     :raises ValueError: the option ``start_method`` asks for what is not possible.
     """
 
@@ -91,10 +73,12 @@ class ProcessStarter:
     def _forked(self, server: ForkServer, connection: Connection, standard: Sequence[int]) -> Child:
         options = self._options
         self.argv = [*server.argv, f"{options.name}@{options.host}"]
-        request, deadline = self._request(server, options.cwd)
+        now, request, deadline = self._request(server, options.cwd)
         interpreter = parse_hello(server.hello)
-        environ = environment(options, os.environ)
-        request["variables"] = variable_changes(server.inheritance.environ, environ)
+        old, new = server.inheritance.environ, command.environment(options, now.environ)
+        removed: dict[str, str | None] = dict.fromkeys(old.keys() - new.keys())
+        variables = removed | dict(new.items() - old.items())
+        request["changes"] = {"variables": variables, **request["changes"]}
         request["config"] = bootstrap.agent_config(interpreter, options.name, self._evidence)
         child = server.fork(request, [*standard, *connection.peer_ends], deadline)
         self.interpreter = replace(interpreter, pid=child.pid)
@@ -103,20 +87,23 @@ class ProcessStarter:
     def _executed(
         self, server: ForkServer, connection: Connection, standard: Sequence[int]
     ) -> Child:
-        line = self._line(connection, LINK_NUMBERS, CONTROL_NUMBER)
-        inherited = dict(zip(LINK_NUMBERS, connection.peer_ends, strict=False))  # TCP has none
+        line = self._line(connection, *command.LINK_NUMBERS, command.CONTROL_NUMBER)
+        # TCP has no ends.
+        inherited = dict(zip(command.LINK_NUMBERS, connection.peer_ends, strict=False))
         if self.control is None:
-            self.lifeline = LIFELINE_NUMBER
+            self.lifeline = command.LIFELINE_NUMBER
         else:
-            inherited[CONTROL_NUMBER] = self.control.theirs
-        request, deadline = self._request(server, line.cwd)
-        request |= {"variables": {}, "argv": line.argv, "environ": line.env}
-        request["numbers"] = [*inherited, LIFELINE_NUMBER]
+            inherited[command.CONTROL_NUMBER] = self.control.theirs
+        _, request, deadline = self._request(server, line.cwd)
+        request |= {"argv": line.argv, "environ": line.env}
+        request["numbers"] = [*inherited, command.LIFELINE_NUMBER]
         child = server.fork(request, [*standard, *inherited.values()], deadline)
         connection.send_loader()
         return child
 
-    def _request(self, server: ForkServer, cwd: str | None) -> tuple[dict[str, Any], float]:
+    def _request(
+        self, server: ForkServer, cwd: str | None
+    ) -> tuple[Inheritance, dict[str, Any], float]:
         """Wait for the server; return what it needs to know, and the end of the time to boot."""
         now, options = self.choice.inheritance, self._options
         assert now is not None
@@ -126,12 +113,12 @@ class ProcessStarter:
         # Also if it has the same path as the template's: it may be another directory by now.
         changes = now.changes(server.inheritance)
         changes["cwd"] = os.path.join(now.settable["cwd"], cwd or "")
-        return {"node": f"{options.name}@{options.host}", "changes": changes}, deadline
+        return now, {"node": f"{options.name}@{options.host}", "changes": changes}, deadline
 
     def _spawned(self, connection: Connection, standard: Sequence[int]) -> Child:
-        line = self._line(connection, connection.peer_ends)
+        control = -1 if self.control is None else self.control.theirs
+        line = self._line(connection, *connection.peer_ends, control)
         with lifeline.opened() as end:
-            control = -1 if self.control is None else self.control.theirs
             self.lifeline = end if control < 0 else -1
             keep = [fd for fd in (*connection.peer_ends, end, control) if fd >= 0]
             child = SpawnedChild(line, standard, keep)
@@ -139,22 +126,18 @@ class ProcessStarter:
         connection.send_loader()
         return child
 
-    def _line(
-        self, connection: Connection, numbers: Sequence[int], control: int | None = None
-    ) -> Command:
+    def _line(self, connection: Connection, *numbers: int) -> command.Command:
+        """Return the command line; the numbers are those of the link and of the control socket."""
         options = self._options
         if connection.address is not None:
-            words = connect_words(connection.address)
+            words = command.connect_words(connection.address)
         elif self.control is not None:
-            words = relay_words()
+            words = list(command.RELAY_WORDS)
         else:
-            words = boot_words(*numbers)
-        line = command(options, os.environ, words)
+            words = command.boot_words(*numbers[:2])
+        line = command.command(options, os.environ, words)
         self.argv = line.argv
-        check_program(line)
+        command.check_program(line)
         if connection.address is not None:
-            return replace(line, env=line.env | {SECRET: connection.secret})
-        if self.control is None:
-            return line
-        read, write = numbers
-        return local_end(line, options, read, write, control or self.control.theirs)
+            return replace(line, env=line.env | {command.SECRET: connection.secret})
+        return line if self.control is None else local_end(line, options, *numbers)

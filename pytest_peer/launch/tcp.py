@@ -4,15 +4,12 @@ Each proves its identity by a secret that was made for this one boot: the peer b
 of it is read, the origin before the peer runs any code.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hmac
 import os
 import secrets
 import select
 import socket
-import threading
 from typing import Any
 
 from ..core.errors import BootError
@@ -21,16 +18,11 @@ from ..link.interpreter import Interpreter
 from . import bootstrap
 from .connection import Connection, LinkClosed
 
-__tracebackhide__ = True
-
-#: The size of each secret; in hexadecimal digits it is twice as long.
-_SECRET_BYTES = 32
 #: So many connections may be open without the secret; the oldest makes room for the next.
 _MOST = 256
 #: How often a boot without news checks whether the process has ended.
 _GONE_POLL_MS = 50
 
-_lock = threading.Lock()
 #: Ports that were asked for by number, with the name of the peer that has it: whether two peers on
 #: one port work would depend on how their boots overlap.
 _taken: dict[tuple[str, int], str] = {}
@@ -45,36 +37,32 @@ class Tcp(Connection):
     """
 
     def __init__(self, where: tuple[str, int], name: str) -> None:
-        self._where = where if where[1] else None
-        self._name = name
-        self._peers_secret, self._our_secret = (secrets.token_hex(_SECRET_BYTES) for _ in range(2))
+        self._where, self._name = where, name
+        self._peers_secret, self._our_secret = (secrets.token_hex(32) for _ in range(2))
         #: Both, in the form in which the peer gets them.
         self.secret: str = f"{self._peers_secret} {self._our_secret}"
+        family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
+        both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
         try:
-            self._claim()
-            self._listener = _listening(where)
+            holder = _taken.setdefault(where, name) if where[1] else name
+            if holder != name:
+                raise OSError(0, f"the peer {holder!r} has it")
+            self._listener = socket.create_server(
+                where, family=family, backlog=socket.SOMAXCONN, dualstack_ipv6=both
+            )
         except OSError as exc:
             self.free()
+            why = os.strerror(exc.errno) if exc.errno else exc.strerror
             raise BootError(
                 f"peer {name!r} did not boot: cannot listen on {where[0]} port {where[1]}: "
-                f"{exc.strerror or exc}; connection=0 takes any port that is free on 127.0.0.1"
+                f"{why}; connection=0 takes any port that is free on 127.0.0.1"
             ) from None
+        self._listener.setblocking(False)
         self.address: tuple[Any, ...] | None = self._listener.getsockname()
 
-    def _claim(self) -> None:
-        if self._where is None:
-            return
-        with _lock:
-            holder = _taken.setdefault(self._where, self._name)
-        if holder != self._name:
-            self._where = None
-            raise OSError(0, f"the peer {holder!r} has it")
-
     def free(self) -> None:
-        if self._where is not None:
-            with _lock:
-                _taken.pop(self._where, None)
-            self._where = None
+        if _taken.get(self._where) == self._name:
+            _taken.pop(self._where, None)
 
     def close(self) -> None:
         self._listener.close()
@@ -85,66 +73,43 @@ class Tcp(Connection):
             connected = _authenticated(self._listener, self._peers_secret.encode(), gone)
         if connected is None:
             raise LinkClosed
-        connected.setblocking(True)
         self._read = connected.detach()
         self._write = os.dup(self._read)
         os.write(self._write, self._our_secret.encode() + bootstrap.loader())
         return super().hello(gone)
 
 
-def _listening(where: tuple[str, int]) -> socket.socket:
-    family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
-    both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
-    listener = socket.create_server(
-        where, family=family, backlog=socket.SOMAXCONN, dualstack_ipv6=both
-    )
-    listener.setblocking(False)
-    return listener
-
-
-def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> socket.socket | None:
+def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> "socket.socket | None":
     """Return the first connection that sends `secret`, and close all others.
 
-    Reads no more than the secret's length of any connection.
-
-    :param gone: set when the process has ended; then this returns ``None``.
+    Reads no more than the secret's length of any. ``None`` when the process has `gone`.
     """
-    poll = select.poll()
-    poll.register(listener, select.POLLIN)
-    candidates: dict[int, tuple[socket.socket, bytearray]] = {}  # by descriptor, the oldest first
-
-    def close(fd: int) -> None:
-        poll.unregister(fd)
-        candidates.pop(fd)[0].close()
-
+    candidates: list[socket.socket] = []  # the oldest first
     try:
         while True:
             ended = gone.is_set()
-            for fd, _ in poll.poll(_GONE_POLL_MS):
-                if fd == listener.fileno():
-                    if len(candidates) >= _MOST:
-                        close(next(iter(candidates)))
-                    with contextlib.suppress(OSError):  # reset already, or no descriptor is left
-                        connected, _ = listener.accept()
-                        connected.setblocking(False)
-                        candidates[connected.fileno()] = connected, bytearray()
-                        poll.register(connected, select.POLLIN)
-                elif fd in candidates:  # it is not one that had to make room
-                    connected, received = candidates[fd]
-                    try:
-                        data = connected.recv(len(secret) - len(received))
-                    except BlockingIOError:  # its number was that of an earlier one
-                        continue
-                    except OSError:
-                        data = b""
-                    received += data
-                    if data and len(received) < len(secret):
-                        continue
+            poll = select.poll()
+            for each in (listener, *candidates):
+                poll.register(each, select.POLLIN)
+            ready = dict(poll.poll(_GONE_POLL_MS))
+            for connected in [each for each in candidates if each.fileno() in ready]:
+                candidates.remove(connected)
+                with contextlib.suppress(OSError):
+                    received = connected.recv(len(secret), socket.MSG_DONTWAIT)
                     if hmac.compare_digest(received, secret):
-                        return candidates.pop(fd)[0]
-                    close(fd)
+                        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+                        return connected
+                connected.close()
+            if listener.fileno() in ready:
+                if len(candidates) >= _MOST:
+                    candidates.pop(0).close()
+                with contextlib.suppress(OSError):  # reset already, or no descriptor is left
+                    connected, _ = listener.accept()
+                    candidates.append(connected)
+                    # It is ready when there is all of the secret, or its end.
+                    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(secret))
             if ended:
                 return None
     finally:
-        for connected, _ in candidates.values():
+        for connected in candidates:
             connected.close()

@@ -1,7 +1,5 @@
 """The origin's side of the link: calls and their replies, casts, messages."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 from collections import deque
@@ -14,25 +12,14 @@ from ..core.clock import monotonic
 from ..core.errors import CallTimeout, PeerDown, PeerError
 from ..core.loop import loop
 from ..core.sync import Event
-from .futures import PeerFuture, Reply, ReplyWaiter, outcome, value
+from .futures import PeerFuture, Reply, ReplyWaiter, outcome
 from .gateway import Link
 from .interpreter import Interpreter
 from .pickling import Function, decode, encode, encode_call
 from .protocol import messages
 from .protocol.mailbox import Mailboxes
-from .protocol.messages import (
-    MultipartMessage,
-    Payload,
-    snapshot,
-    split_mailbox,
-    with_mailbox,
-)
+from .protocol.messages import MultipartMessage, Payload, snapshot, split_mailbox, with_mailbox
 from .requests import RequestHandler, request_worker
-
-__tracebackhide__ = True
-
-#: The kinds of messages that may refer to modules.
-_REFERRING = frozenset({messages.CALL, messages.CAST, messages.MESSAGE})
 
 
 class RpcClient:
@@ -41,6 +28,9 @@ class RpcClient:
     It takes no lock, which a signal handler that stops the peer could find taken by the step that
     it has interrupted. A thread that adds a call looks afterwards whether the peer has booted or
     ended; the thread that reports this looks afterwards for calls. So one of them finds the call.
+
+    All that sends raises `PeerDown` when the peer has ended, and `EncodeError` for what cannot be
+    sent.
 
     :param whom: returns the peer's name, for messages.
     :param mailboxes: for messages of the peer.
@@ -60,8 +50,8 @@ class RpcClient:
         # Makes the exception of a call after the end; `None` before.
         self._error: Callable[[], PeerDown] | None = None
         self._number = itertools.count(1).__next__
-        # The calls without a reply, by their numbers.
-        self._pending: dict[int, PeerFuture | ReplyWaiter] = {}
+        #: The calls without a reply, by their numbers; the reply of one that is removed is dropped.
+        self.pending: dict[int, PeerFuture | ReplyWaiter] = {}
         # The calls that were submitted while the peer boots, and what sends them.
         self._submitted: deque[tuple[PeerFuture, Callable[[], object]]] = deque()
         self._link: Link | None = None
@@ -86,8 +76,8 @@ class RpcClient:
         self._opened.set()
         self.ready.set()
         self._send_submitted()
-        for ident in list(self._pending):
-            call = self._pending.pop(ident, None)  # the reader may have removed it
+        for ident in list(self.pending):
+            call = self.pending.pop(ident, None)  # the reader may have removed it
             if call is not None:
                 call.fail(error())
 
@@ -98,8 +88,6 @@ class RpcClient:
 
         :param timeout: seconds, ``None`` for no limit.
         :raises CallTimeout: no reply in time; a late reply is dropped.
-        :raises PeerDown: the peer has ended.
-        :raises EncodeError: the call or its result cannot be sent.
         """
         left = timeout
         try:
@@ -114,14 +102,17 @@ class RpcClient:
             raise self._make_timeout_error(timeout) from None
         if kind == messages.RESULT and warnings is None:
             return decode(reply)
-        return value(self._whom, kind, reply, warnings)
+        result, exc = outcome(self._whom, kind, reply, warnings)
+        if exc is None:
+            return result
+        try:
+            raise exc
+        finally:
+            del exc  # a cycle through this frame would keep the test's local variables alive
 
     def submit(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PeerFuture:
-        """Call `fn` without waiting; an `EncodeError` is the future's exception.
-
-        :raises PeerDown: the peer has ended.
-        """
-        future = PeerFuture(partial(outcome, self._whom), self._make_timeout_error)
+        """Call `fn` without waiting; an `EncodeError` is the future's exception."""
+        future = PeerFuture(self._whom, self._make_timeout_error)
         ident = future.ident = self._number()
 
         def send() -> None:
@@ -132,14 +123,12 @@ class RpcClient:
                 call = snapshot(encode_call(fn, args, kwargs, self._by_value))
                 with contextlib.suppress(PeerDown):  # `end` sets the future's exception
                     self._enqueue(messages.CALL, ident, call)
-            except PeerDown:
-                raise
-            except Exception as exc:
-                if self._pending.pop(ident, None) is not None:
+            except BaseException as exc:  # `wait_pending` must not wait for what was not sent
+                waits = self.pending.pop(ident, None) is not None
+                if isinstance(exc, PeerDown) or not isinstance(exc, Exception):
+                    raise
+                if waits:
                     future.set_exception(exc)
-            except BaseException:  # `wait_pending` does not wait for what an interrupt left unsent
-                self._pending.pop(ident, None)
-                raise
 
         if self._opened.is_set():
             send()
@@ -161,31 +150,19 @@ class RpcClient:
                 future.set_exception(exc)
 
     def cast(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Call `fn` in the peer without a reply.
-
-        :raises EncodeError: it cannot be sent.
-        :raises PeerDown: the peer has ended.
-        """
+        """Call `fn` in the peer without a reply; waits for the boot."""
         self._wait_open(None)
         call = snapshot(encode_call(fn, args, kwargs, self._by_value))
         self._enqueue(messages.CAST, self._number(), call, True)
 
     def send(self, mailbox: str, message: object) -> None:
-        """Put `message` into a mailbox of the peer.
-
-        :raises EncodeError: it cannot be sent.
-        :raises PeerDown: the peer has ended.
-        """
+        """Put `message` into a mailbox of the peer; waits for the boot."""
         self._wait_open(None)
         payload = with_mailbox(mailbox, encode(message, self._by_value, "the message"))
         self._enqueue(messages.MESSAGE, self._number(), payload, True)
 
     def ask_stacks(self, seconds: float) -> str:
-        """Return every thread's Python stack, as the peer formats it.
-
-        :raises TimeoutError: no reply in so many seconds, or the peer boots.
-        :raises PeerDown: the peer has ended.
-        """
+        """Return all threads' stacks; raise TimeoutError after so many seconds, or in the boot."""
         (_, text), _ = self._ask(messages.STACKS, b"", seconds)
         assert isinstance(text, bytes)
         return text.decode("utf-8", "backslashreplace")
@@ -193,7 +170,6 @@ class RpcClient:
     def _ask(
         self, kind: int, payload: Payload, timeout: float | None
     ) -> tuple[Reply, list[Payload] | None]:
-        """Send a message, wait for the reply, and return it with the warnings of the call."""
         waiter = ReplyWaiter()
         ident = self._number()  # before `_expect`: an interrupt leaves nothing there
         try:
@@ -203,9 +179,9 @@ class RpcClient:
             self._enqueue(kind, ident, payload)
             if timeout == 0:
                 raise TimeoutError  # at once, however fast the peer is
-            return self._link.wait(waiter, ident, timeout), waiter.warnings
+            return self._link.reader.wait(waiter, ident, timeout), waiter.warnings
         finally:
-            self._pending.pop(ident, None)
+            self.pending.pop(ident, None)
             if isinstance(payload, MultipartMessage) and self._link is not None:
                 # The caller may change what is not yet sent.
                 self._link.sender.snapshot(kind, ident)
@@ -221,36 +197,27 @@ class RpcClient:
             self.ready.set()
         elif kind == messages.REQUEST:
             assert self._link is not None
-            respond, sender = self._request_handler.respond, self._link.sender
-            request_worker.run(partial(respond, sender, ident, payload))
+            respond = self._request_handler.respond
+            request_worker.run(partial(respond, self._link.sender, ident, payload))
         elif kind == messages.MESSAGE:
             name, payload = split_mailbox(payload)
             self._mailboxes[name].deliver(payload)
         elif kind == messages.WARNING:
-            call = self._pending.get(ident)
+            call = self.pending.get(ident)
             if call is not None:
                 call.warnings = [*(call.warnings or ()), payload]
         else:
-            call = self._pending.pop(ident, None)
+            call = self.pending.pop(ident, None)
             if call is not None:  # else it has timed out
                 call.deliver((kind, payload))
-
-    def successor(self) -> RpcClient:
-        """Return a new client for a forked child, where no thread settles this one's calls."""
-        return RpcClient(self._whom, self._mailboxes, self._stacks)
-
-    def drop(self, future: PeerFuture) -> None:
-        """Drop the reply when it comes."""
-        self._pending.pop(future.ident, None)
 
     def wait_pending(self) -> None:
         """Wait until all submitted calls are settled."""
         if self._submitted or self._link is not None:
             self._opened.wait()
-        wait([each for each in list(self._pending.values()) if isinstance(each, PeerFuture)])
+        wait([each for each in list(self.pending.values()) if isinstance(each, PeerFuture)])
 
     def _wait_open(self, timeout: float | None) -> None:
-        """Wait for the end of the boot."""
         if not self._opened.is_set():
             if loop.runs_here():
                 raise PeerError(
@@ -262,26 +229,24 @@ class RpcClient:
             raise self._error()
 
     def _expect(self, ident: int, call: PeerFuture | ReplyWaiter) -> None:
-        self._pending[ident] = call
+        self.pending[ident] = call
         if self._error is not None:
-            self._pending.pop(ident, None)
+            self.pending.pop(ident, None)
             raise self._error()
 
     def _enqueue(self, kind: int, ident: int, payload: Payload, in_order: bool = False) -> None:
         assert self._link is not None
         sender = self._link.sender
         try:
-            if kind in _REFERRING:
+            if kind in (messages.CALL, messages.CAST, messages.MESSAGE):  # may refer to modules
                 self._request_handler.send_updates(sender)
             sender.enqueue(kind, ident, payload, in_order)
         except OSError:
-            # The link is closed, and a thread is about to notice its end, with which a pending call
-            # fails.
+            # The link is closed. A thread is about to notice that, and lets a pending call fail.
             if self._error is not None:
                 raise self._error() from None
             if kind in (messages.CAST, messages.MESSAGE):
                 raise PeerDown(f"{self._whom()} is going down") from None
 
     def _make_timeout_error(self, limit: float) -> CallTimeout:
-        """Make the exception of a call without a reply; finds out where the peer is."""
         return CallTimeout(f"no answer from {self._whom()} within {limit:g} s", self._stacks())

@@ -1,37 +1,35 @@
-"""The outcome of a call: made from its reply, for one caller that waits, and as a future."""
+"""The outcome of a call, with its warnings: for one caller that waits, and as a future."""
 
-from __future__ import annotations
-
+import _thread
 import contextlib
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import Any
 
-from ..core.clock import monotonic
+from ..core.clock import monotonic, seconds
 from ..core.errors import CallTimeout
-from ..core.sync import Condition, Event
-from ..core.timeouts import seconds
+from ..core.sync import Event
 from ..core.worker import callbacks
-from .pickling import decode, rebuilt
+from . import tracebacks
+from .origin_modules import OURS
+from .pickling import decode, rebuilt, rebuilt_warning
 from .protocol import messages
 from .protocol.messages import Payload
-from .relayed_warnings import issue
-
-if TYPE_CHECKING:
-    import asyncio
-
-__tracebackhide__ = True
 
 #: A value, or an exception that was raised in the peer.
 Outcome = tuple[Any, BaseException | None]
 #: Kind and payload of a message that replies to a call.
 Reply = tuple[int, Payload]
+#: For each file of a peer the dict that Python keeps in a module, to show a warning once.
+_registries: dict[str, dict[Any, Any]] = {}
 
 
 def outcome(
-    whom: Callable[[], str], kind: int, payload: Payload, warnings: Sequence[Payload] | None
+    whom: Callable[[], str], kind: int, payload: Payload, warned: Sequence[Payload] | None
 ) -> Outcome:
     """Issue the warnings, and return the value or the exception.
 
@@ -40,35 +38,57 @@ def outcome(
 
     :param whom: returns the peer's name, for messages.
     :param kind: of the reply, whose payload this is.
-    :param warnings: of the call, still encoded.
+    :param warned: the warnings of the call, still encoded.
     """
     try:
-        error: BaseException | None = None
-        if warnings is not None:
-            error = issue(warnings, whom())
+        error = None if warned is None else _issue(warned, whom())
         if kind == messages.RESULT:
             return (None, error) if error is not None else (decode(payload), None)
         raised = rebuilt(decode(payload), whom())
     except Exception as exc:
         exc.__traceback__ = None
         return None, exc
-    if error is not None:
-        error.__context__ = raised
-        return None, error
-    return None, raised
+    if error is None:
+        return None, raised
+    error.__context__ = raised
+    return None, error
 
 
-def value(
-    whom: Callable[[], str], kind: int, payload: Payload, warnings: Sequence[Payload] | None
-) -> Any:
-    """Return the value or raise the exception of `outcome`."""
-    result, exc = outcome(whom, kind, payload, warnings)
-    if exc is None:
-        return result
-    try:
-        raise exc
-    finally:
-        del exc  # a cycle through this frame would keep the test's local variables alive
+def _issue(payloads: Sequence[Payload], peer: str) -> Warning | None:
+    """Issue warnings by the test's filters; return the first that these turn into an error."""
+    for payload in payloads:
+        described = decode(payload, "a warning")
+        message = rebuilt_warning(described)
+        files = tracebacks.sources.add(described["sources"], peer)
+        filename = files.get(described["file"], described["file"])
+        if described["of caller"]:
+            frame = _caller()
+            names = frame.f_globals
+            registry = names.setdefault("__warningregistry__", {})
+            place = frame.f_code.co_filename, frame.f_lineno, names.get("__name__", "<string>")
+        else:
+            registry = _registries.setdefault(filename, {})
+            place = filename, described["line"], described["module"]
+        try:
+            warnings.warn_explicit(message, type(message), *place, registry)
+        except Warning as exc:
+            if exc is not message:
+                raise
+            if described["final"]:
+                # Python ignores what a finalizer raises, so it does not end the call; show it.
+                warnings.showwarning(message, type(message), filename, described["line"])
+                continue
+            message.add_note(f"warned of in {peer}")
+            return message.with_traceback(tracebacks.build(described["frames"], files))
+    return None
+
+
+def _caller() -> FrameType:
+    """Return the frame of the test that asks for the outcome."""
+    frame = sys._getframe(1)
+    while (frame.f_globals.get("__name__") or "").partition(".")[0] == OURS and frame.f_back:
+        frame = frame.f_back
+    return frame
 
 
 class ReplyWaiter:
@@ -98,22 +118,15 @@ class ReplyWaiter:
 
     def _settle(self) -> None:
         self.settled = True
-        try:
+        with contextlib.suppress(RuntimeError):  # another thread has done it
             self._arrived.release()
-        except RuntimeError:
-            pass  # another thread has done it
 
-    def pause(self, timeout: float | None) -> bool:
+    def pause(self, timeout: float) -> bool:
         """Wait for the reply; return whether it came in time."""
-        return self.settled or self._arrived.acquire(
-            timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
-        )
+        return self.settled or self._arrived.acquire(timeout=min(timeout, threading.TIMEOUT_MAX))
 
-    def wait(self, timeout: float | None) -> Reply:
-        """Wait for the reply.
-
-        :raises TimeoutError: it did not come in time.
-        """
+    def wait(self, timeout: float) -> Reply:
+        """Wait for the reply; raise TimeoutError if it does not come in time."""
         if not self.pause(timeout) and not self.settled:
             raise TimeoutError
         if self._error is not None:
@@ -122,33 +135,38 @@ class ReplyWaiter:
         return self._reply
 
 
+class _Lock(_thread.RLock):  # type: ignore[misc]  # for the type checker only it is final
+    """A future's condition, for which no thread waits."""
+
+    def notify_all(self) -> None:
+        pass
+
+
 class PeerFuture(Future[Any]):
     """The outcome of a call.
 
     The thread that asks for it decodes it: unpickling imports modules and runs their code, and the
     thread that reads the link must not wait for that.
 
-    :param decode: makes the outcome of a reply's kind and payload and the call's warnings.
+    :param whom: returns the peer's name, for messages.
     :param make_timeout_error: makes the exception for a limit, in seconds, that has passed; may take long.
     """
 
     def __init__(
-        self,
-        decode: Callable[[int, Payload, list[Payload] | None], Outcome],
-        make_timeout_error: Callable[[float], CallTimeout],
+        self, whom: Callable[[], str], make_timeout_error: Callable[[float], CallTimeout]
     ) -> None:
         super().__init__()
         # An interrupted `result` leaves the condition of `threading` locked, and the reader hangs.
-        self._condition = Condition()  # type: ignore[assignment]
+        self._condition = _Lock()  # type: ignore[assignment]
         # Waiting for it holds no lock: a signal handler that interrupts it may wait for the end of
         # the peer, and so for the thread that delivers replies.
-        self._settled = Event()
-        super().add_done_callback(partial(_set, self._settled))
+        settled = self._settled = Event()
+        super().add_done_callback(lambda _: settled.set())  # `self` in it would be a cycle
         #: The id of the call.
         self.ident: int = 0
         #: Warnings of the call, still encoded; the first thread that asks for the outcome issues them.
         self.warnings: list[Payload] | None = None
-        self._decode = decode
+        self._whom = whom
         self._make_timeout_error = make_timeout_error
         self._decoding = threading.RLock()
         self._outcome: Outcome | None = None
@@ -174,14 +192,15 @@ class PeerFuture(Future[Any]):
         import asyncio  # not at the top: its import takes long
 
         loop = asyncio.get_running_loop()
-        arrived: asyncio.Future[None] = loop.create_future()
+        arrived = asyncio.Event()
 
         def wake(_: object) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(_settle, arrived)
+                loop.call_soon_threadsafe(arrived.set)
 
         super().add_done_callback(wake)  # it does not wait, so it needs no other thread
-        await asyncio.wait([arrived], timeout=timeout)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(arrived.wait(), timeout)
         if timeout is not None and not self.done():
             raise await asyncio.to_thread(self._make_timeout_error, timeout)
         return self.result(0)
@@ -211,7 +230,7 @@ class PeerFuture(Future[Any]):
                         self._outcome = None, failed
                     else:
                         kind, payload = super().result(0)
-                        self._outcome = self._decode(kind, payload, self.warnings)
+                        self._outcome = outcome(self._whom, kind, payload, self.warnings)
                     exc = self._outcome[1]
                     self._remote_traceback = exc.__traceback__ if exc is not None else None
         return self._outcome
@@ -225,29 +244,15 @@ class PeerFuture(Future[Any]):
         super().add_done_callback(fn)
 
     def deliver(self, reply: Reply) -> None:
-        """Take the reply, still encoded."""
         self.set_result(reply)
 
     def fail(self, error: BaseException) -> None:
-        """Make `result` raise `error`: no reply will come."""
         if self.running() or self.set_running_or_notify_cancel():
             self.set_exception(error)
 
 
-def _set(event: Event, _: object) -> None:
-    event.set()
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
 def results(futures: Sequence[PeerFuture], timeout: float | None) -> Iterator[Any]:
-    """Yield the results in order, as ``Executor.map`` does.
-
-    :param timeout: for all of them together.
-    """
+    """Yield the results in order, as ``Executor.map`` does; the limit is for all together."""
     deadline = None if timeout is None else monotonic() + timeout
     try:
         for future in futures:

@@ -1,34 +1,25 @@
 """The only module that imports execnet: a gateway over our own descriptors, with one channel.
 
 It uses these undocumented parts of execnet (hence ``<3``): ``Gateway(io, spec)``, the io protocol,
-``_initreceive``, ``Message(code, id, data).received(gateway)`` and
-``_channelfactory._finished_receiving()``; `framing` knows the form of its messages. There is no
-group: a group ends gateways at exit in its own ways, and we manage the processes.
+``_initreceive`` and ``_channelfactory._finished_receiving()``; `framing` knows the form of its
+messages. There is no group: a group ends gateways at exit in its own ways, and we manage the
+processes.
 """
-
-from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from execnet.gateway import Gateway
-from execnet.gateway_base import GatewayReceivedTerminate, Message, get_execmodel
+from execnet.gateway_base import get_execmodel
 from execnet.xspec import XSpec
 
-from ..core.unraisable import run_all
-from .futures import Reply, ReplyWaiter
+from ..core.worker import run_all
 from .protocol.messages import Payload
 from .protocol.receiver import FrameReceiver
 from .protocol.sender import MessageSender
-from .protocol.streams import stream_over
+from .protocol.streams import PipeStream, stream_over
 from .reader import Reader
-
-__tracebackhide__ = True
-
-#: The one task of the gateway. Our agent takes its channel instead of running it.
-_TASK = "pass"
-_END = object()
 
 
 class _Gateway(Gateway):
@@ -59,52 +50,28 @@ class Link:
         drain: Callable[[], object],
         outputs: Sequence[int],
     ) -> None:
-        self._on_end = on_end
         self._closing = threading.Lock()
-        self._stream = stream_over(read_fd, write_fd, get_execmodel("thread"))
-        io: Any = self._stream  # has what a gateway without a group uses of execnet's protocol
+        self.stream: PipeStream = stream_over(read_fd, write_fd)
+        io: Any = self.stream  # has what a gateway without a group uses of execnet's protocol
+        io.execmodel = get_execmodel("thread")
         self._gateway = _Gateway(io, XSpec(f"popen//id={name}"))
         try:
-            self._channel = self._gateway.remote_exec(_TASK)
+            self._channel = self._gateway.remote_exec("pass")  # the agent only takes its channel
         except OSError:  # the caller gets no link that it could close
-            self._stream.close_read()
-            self._stream.close_write()
+            self.stream.close_read()
+            self.stream.close_write()
             raise
-        # The other end closes the channel only by an error of its own.
-        self._channel.setcallback(self._closed, endmarker=_END)
-        receiver = FrameReceiver(read_fd, self._channel.id, on_message, self._frame, drain)
-        self._reader = Reader(read_fd, receiver, outputs, self._ended)
-        #: Waits for a reply; see `Reader.wait`.
-        self.wait: Callable[[ReplyWaiter, int, float | None], Reply] = self._reader.wait
-        self.sender: MessageSender = MessageSender(self._stream, self._channel.id)
-
-    def listen(self) -> None:
-        """Begin to receive; what has come already is delivered at once."""
-        self._reader.start()
-
-    def _frame(self, code: int, channel: int, data: bytes) -> None:
-        try:
-            Message(code, channel, data).received(self._gateway)
-        except GatewayReceivedTerminate as exc:
-            raise EOFError from exc
-
-    def _closed(self, item: Any) -> None:
-        if item is _END:
-            self._on_end()
-
-    def _ended(self) -> None:
-        self._gateway._channelfactory._finished_receiving()  # closes the channel: calls `_closed`
-
-    def cut(self) -> None:
-        """Close our end; the peer notices that, and ends."""
-        self._stream.close_write()
+        close_channel = self._gateway._channelfactory._finished_receiving
+        # The agent sends nothing that execnet would have to handle.
+        receiver = FrameReceiver(read_fd, self._channel.id, on_message, lambda *_: None, drain)
+        #: Not yet started.
+        self.reader: Reader = Reader(
+            read_fd, receiver, outputs, lambda: run_all(close_channel, on_end)
+        )
+        self.sender: MessageSender = MessageSender(self.stream, self._channel.id)
 
     def close(self) -> None:
         """Close both descriptors after the end of the peer; may wait a moment for the reader."""
         if self._closing.acquire(blocking=False):  # once: the descriptors may get new owners
-            self._reader.stop()
-            run_all(self._stream.close_read, self._stream.close_write)
-
-    def disown(self, null_fd: int) -> None:
-        """Let go of the link in a forked child, without disturbing it."""
-        self._stream.disown(null_fd)
+            self.reader.stop()
+            run_all(self.stream.close_read, self.stream.close_write)

@@ -1,7 +1,5 @@
 """The interpreter at the other end: its own description, and what follows from that."""
 
-from __future__ import annotations
-
 import ast
 import functools
 import os
@@ -9,11 +7,8 @@ import sys
 from dataclasses import dataclass, field
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
-from typing import Any
 
 from .protocol.module_aliases import Place, place_of
-
-PythonVersion = tuple[int, int, int]
 
 #: The oldest Python that the agent and execnet run on.
 OLDEST = (3, 8)
@@ -29,7 +24,7 @@ class Unusable(Exception):
 class Interpreter:
     """The peer's description of itself, and the origin's path at that time."""
 
-    version: PythonVersion
+    version: tuple[int, int, int]
     implementation: str
     pid: int
     executable: str
@@ -40,7 +35,6 @@ class Interpreter:
     place: Place | None
     #: Its ``sys.path`` if it runs in our environment.
     path: tuple[str, ...] = field(default_factory=lambda: tuple(map(_absolute, sys.path)))
-
     #: Whether it runs in a container or on another machine, even with a copy of our environment.
     elsewhere: bool = False
 
@@ -60,13 +54,20 @@ class Interpreter:
     @property
     def by_value(self) -> str:
         """Return why code cannot be sent to it by value; empty if it can."""
-        return by_value_refusal(self.implementation, self.version)
+        ours = (sys.implementation.name, sys.version_info[:2])
+        if (self.implementation, self.version[:2]) == ours:
+            return ""
+        there = f"{self.implementation} {self.version[0]}.{self.version[1]}"
+        here = f"{ours[0]} {ours[1][0]}.{ours[1][1]}"
+        return (
+            f"code cannot travel by value between {here} and {there}: it would crash the "
+            "interpreter. Move it to the top level of an importable module, "
+            "or use the same Python version on both sides"
+        )
 
 
-@functools.lru_cache(maxsize=16)  # the peers of a fork server send the same
-def _parsed(line: bytes) -> dict[str, Any]:
-    hello: dict[str, Any] = ast.literal_eval(line.decode("ascii"))
-    return hello
+# The peers of a fork server send the same.
+_parsed = functools.lru_cache(maxsize=16)(ast.literal_eval)
 
 
 @functools.lru_cache(maxsize=16)
@@ -75,12 +76,9 @@ def _here(prefix: str, library: str, place: Place | None) -> bool:
 
 
 def parse_hello(line: bytes) -> Interpreter:
-    """Parse the first line that the agent writes.
-
-    :raises Unusable: the line is not the agent's, or its Python is too old.
-    """
+    """Parse the agent's first line; `Unusable` if it is not the agent's, or its Python too old."""
     try:
-        interpreter = Interpreter(**_parsed(line))
+        interpreter = Interpreter(**_parsed(line.decode("ascii")))
     except (ValueError, SyntaxError, TypeError) as exc:
         raise Unusable(f"unexpected first line on the control link: {line!r}") from exc
     if interpreter.version < OLDEST:
@@ -89,20 +87,6 @@ def parse_hello(line: bytes) -> Interpreter:
             f"Python {version} ({interpreter.executable}) is too old: a peer needs 3.8 or newer"
         )
     return interpreter
-
-
-def by_value_refusal(implementation: str, version: PythonVersion) -> str:
-    """Return why code cannot be sent by value to such an interpreter; empty if it can."""
-    ours = (sys.implementation.name, sys.version_info[:2])
-    if (implementation, tuple(version[:2])) == ours:
-        return ""
-    there = f"{implementation} {version[0]}.{version[1]}"
-    here = f"{ours[0]} {ours[1][0]}.{ours[1][1]}"
-    return (
-        f"code cannot travel by value between {here} and {there}: it would crash the interpreter. "
-        "Move it to the top level of an importable module, "
-        "or use the same Python version on both sides"
-    )
 
 
 def _absolute(entry: str) -> str:

@@ -1,14 +1,12 @@
 """The modules of this process that a peer may not find by itself, and where they are."""
 
-from __future__ import annotations
-
 import functools
 import os
 import site
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
@@ -17,11 +15,9 @@ from .protocol.module_aliases import own_name, place_of
 
 #: A name in the globals of a module whose asserts pytest has rewritten.
 REWRITTEN = "@pytest_ar"
-#: Peers get its modules in other ways.
-_OURS = __name__.partition(".")[0]
+#: The package whose modules peers get in other ways.
+OURS: str = __name__.partition(".")[0]
 
-#: As `sys.path`.
-Path = tuple[str, ...]
 #: The description of a module for a peer's finder; can be marshalled.
 Entry = dict[str, Any]
 
@@ -53,7 +49,7 @@ class OriginModules:
         would not find, or would find elsewhere. ``None`` for all other peers.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: tuple[str, ...] | None) -> None:
         self._path = path
         self._seen: dict[str, tuple[int, str | None]] = {}
         self._loaded: tuple[int, tuple[str, object]] = (0, ("", None))
@@ -84,20 +80,17 @@ class OriginModules:
                 continue
             searched[name] = seen
             if entry := self._entry(name, module, file):
-                news[name] = entry
-                news.update(self._parents(name, modules))
+                news |= {name: entry, **self._parents(name, modules)}
         gone = self._table.keys() - modules.keys()
         # Only now that all is known, and the table first: an interrupted search is repeated.
         self._ever |= news.keys()
         if news or gone:
             self._table = {k: v for k, v in self._table.items() if k not in gone} | news
-        self._seen.update(searched)
-        for name in gone:
-            self._seen.pop(name, None)
+        self._seen = {k: v for k, v in (self._seen | searched).items() if k in modules}
         self._loaded = loaded
 
     def _entry(self, name: str, module: ModuleType, file: str | None) -> Entry | None:
-        if name.partition(".")[0] == _OURS:
+        if name.partition(".")[0] == OURS:
             return None
         search = _package_path(module)
         places = search if file is None else [file]
@@ -110,8 +103,9 @@ class OriginModules:
         entry = described(file, search, rewritten, first=same or rewritten, same=same)
         return entry | {"called": own_name(name)}
 
-    def _parents(self, name: str, modules: dict[str, ModuleType]) -> Iterator[tuple[str, Entry]]:
-        """Yield its parents without a file, as pytest makes for modules outside of packages."""
+    def _parents(self, name: str, modules: dict[str, ModuleType]) -> dict[str, Entry]:
+        """Describe its parents without a file, as pytest makes for modules outside of packages."""
+        found = {}
         while name := name.rpartition(".")[0]:
             module = modules.get(name)
             if module is not None and module.__dict__.get("__file__") is None:
@@ -119,34 +113,26 @@ class OriginModules:
                 if not search or not self._ordinary(name, None, search):
                     # After installed packages, one of which may have the same name.
                     same = self._path is not None
-                    yield name, described(None, search or [], False, first=False, same=same)
+                    found[name] = described(None, search or [], False, same=same)
+        return found
 
     def _ordinary(self, name: str, file: str | None, search: list[str] | None) -> bool:
         """Return whether an import by the path gives the same module in the peer."""
         if self._path is None:
             return False
-        parent, _, _ = name.rpartition(".")
-        path: list[str] | None = list(self._path)
-        if parent:
-            path = _package_path(sys.modules[parent]) if parent in sys.modules else []
+        parent = name.rpartition(".")[0]
         try:
+            path = _package_path(sys.modules[parent]) if parent else list(self._path)
             spec = PathFinder.find_spec(name, path)
         except Exception:
             return False
-        if spec is None:
+        if spec is None or spec.origin != file:
             return False
-        if file is None:
-            return spec.origin is None and list(spec.submodule_search_locations or ()) == search
-        return spec.origin == file
+        return file is not None or list(spec.submodule_search_locations or ()) == search
 
 
 def described(
-    file: str | None,
-    search: list[str] | None,
-    rewritten: bool,
-    *,
-    first: bool = False,
-    same: bool = False,
+    file: str | None, search: list[str] | None, rewritten: bool, *, first: bool = False, same: bool
 ) -> Entry:
     """Describe a module for a peer's finder.
 
@@ -175,7 +161,9 @@ def _package_path(module: ModuleType) -> list[str] | None:
 
 
 #: By the `sys.path` at the start of the peers. Most suites have one.
-origin_modules = functools.lru_cache(maxsize=8)(OriginModules)
+origin_modules: Callable[[tuple[str, ...] | None], OriginModules] = functools.lru_cache(8)(
+    OriginModules
+)
 
 
 def _forked() -> None:

@@ -1,7 +1,5 @@
 """The origin's side of the codec: refusals as our own errors, and exceptions of peers rebuilt."""
 
-from __future__ import annotations
-
 import builtins
 import contextlib
 import pickle
@@ -10,24 +8,21 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from ..core import errors
 from ..core.errors import DecodeError, EncodeError, PeerInterrupted, RemoteError
 from . import tracebacks
 from .protocol import codec, exceptions, references
 from .protocol.messages import Payload, snapshot
 
-__tracebackhide__ = True
-
 _PICKLERS = ("pytest_peer", "cloudpickle", "pickle", "copyreg")
 #: A callable, or ``"module:qualname"``.
 Function = Callable[..., Any] | str
-#: The errors that a peer names instead of its own.
-_SPECIAL = {"EncodeError": EncodeError, "DecodeError": DecodeError}
 
 
 def encode(obj: object, by_value: str, what: str) -> Payload:
     """Pickle `obj`; later changes of it do not matter.
 
-    :param by_value: why code cannot be sent by value, see `interpreter.by_value_refusal`.
+    :param by_value: why code cannot be sent by value, see `Interpreter.by_value`.
     :param what: names the object in the error message.
     :raises EncodeError: it cannot be sent; names the part.
     """
@@ -56,10 +51,8 @@ def encode_call(
     :raises ValueError: a string not of the form ``"module:qualname"``.
     :raises EncodeError: a part of it cannot be sent; names the part.
     """
-    big = codec.big_buffers(args)
-    if kwargs:
-        big += codec.big_buffers(kwargs.values())
     try:
+        big = codec.big_buffers((*args, *kwargs.values()))
         return codec.pack((references.called(fn), args, kwargs), by_value, big)
     except codec.CannotEncode:
         pass
@@ -73,10 +66,7 @@ def encode_call(
 
 
 def decode(payload: Payload, what: str = "the result") -> Any:
-    """Unpickle what a peer sent.
-
-    :raises DecodeError: it cannot be rebuilt here; ``__cause__`` says why.
-    """
+    """Unpickle what a peer sent; raise `DecodeError` from the cause if that fails."""
     try:
         return codec.loads(payload)
     except (Exception, SystemExit) as exc:  # but not Ctrl-C
@@ -89,7 +79,31 @@ def rebuilt(description: dict[str, Any], peer: str) -> BaseException:
     :param peer: its name, for a note that says where the exception was raised.
     """
     files = tracebacks.sources.add(description.get("sources", {}), peer)
-    exc = _Rebuilder(files).rebuild(description)
+    known: dict[int, BaseException] = {}
+
+    def rebuild(description: dict[str, Any]) -> BaseException:
+        if id(description) in known:
+            return known[id(description)]
+        texts = description["type"], description["repr"], description["text"]
+        # Until its members are rebuilt: a cycle ends here.
+        known[id(description)] = RemoteError(*texts)
+        members = [rebuild(each) for each in description.get("members", ())]
+        exc = known[id(description)] = _itself(description, members) or RemoteError(*texts)
+        exc = exc.with_traceback(tracebacks.build(description["frames"], files))
+        for note in description.get("notes", ()):
+            if note not in getattr(exc, "__notes__", ()):
+                _add_note(exc, note)
+        if left_out := description.get("left_out"):
+            _add_note(
+                exc, f"could not travel: {', '.join(left_out)}; there it was {description['repr']}"
+            )
+        for name in ("context", "cause"):
+            if name in description:
+                object.__setattr__(exc, f"__{name}__", rebuild(description[name]))
+        object.__setattr__(exc, "__suppress_context__", description.get("suppress", False))
+        return exc
+
+    exc = rebuild(description)
     if isinstance(exc, KeyboardInterrupt):  # would end the whole run of pytest
         text = f"KeyboardInterrupt: {exc}" if exc.args else "KeyboardInterrupt"
         exc = PeerInterrupted(text).with_traceback(exc.__traceback__)
@@ -100,58 +114,25 @@ def rebuilt(description: dict[str, Any], peer: str) -> BaseException:
 
 def rebuilt_warning(description: dict[str, Any]) -> Warning:
     """Rebuild the warning that a peer described, or one of its closest builtin class."""
-    message = _Rebuilder({}).itself(description)
+    message = _itself(description, [])
     if isinstance(message, Warning):
         return message
     category: type[Warning] = getattr(builtins, description["category"])
     return category(f"{description['type']}: {description['text']}")
 
 
-class _Rebuilder:
-    """Rebuild exceptions from descriptions; the same exception from the same description.
-
-    :param files: see `tracebacks.build`.
-    """
-
-    def __init__(self, files: dict[str, str]) -> None:
-        self._files = files
-        self._known: dict[int, BaseException] = {}
-
-    def rebuild(self, description: dict[str, Any]) -> BaseException:
-        """Rebuild the exception, or a `RemoteError` with its text."""
-        if id(description) in self._known:
-            return self._known[id(description)]
-        texts = description["type"], description["repr"], description["text"]
-        # Until its members are rebuilt: a cycle ends here.
-        self._known[id(description)] = RemoteError(*texts)
-        exc = self._known[id(description)] = self.itself(description) or RemoteError(*texts)
-        exc = exc.with_traceback(tracebacks.build(description["frames"], self._files))
-        for note in description.get("notes", ()):
-            if note not in getattr(exc, "__notes__", ()):
-                _add_note(exc, note)
-        if left_out := description.get("left_out"):
-            _add_note(
-                exc, f"could not travel: {', '.join(left_out)}; there it was {description['repr']}"
-            )
-        for name in ("context", "cause"):
-            if name in description:
-                object.__setattr__(exc, f"__{name}__", self.rebuild(description[name]))
-        object.__setattr__(exc, "__suppress_context__", description.get("suppress", False))
-        return exc
-
-    def itself(self, description: dict[str, Any]) -> BaseException | None:
-        """Rebuild the exception without cause and traceback; ``None`` if that fails."""
-        with contextlib.suppress(Exception):  # its class may raise anything
-            if "special" in description:
-                return _SPECIAL[description["special"][0]](description["special"][1])
-            if "class" in description:
-                members = description.get("members")
-                return exceptions.from_parts(
-                    description, None if members is None else [self.rebuild(m) for m in members]
-                )
-            exc = pickle.loads(description["whole"])
-            return exc if isinstance(exc, BaseException) else None
-        return None
+def _itself(description: dict[str, Any], members: list[BaseException]) -> BaseException | None:
+    """Rebuild an exception without cause and traceback; ``None`` if that fails."""
+    with contextlib.suppress(Exception):  # its class may raise anything
+        if "special" in description:
+            name, text = description["special"]
+            special: BaseException = getattr(errors, name)(text)
+            return special
+        if "class" in description:
+            return exceptions.from_parts(description, members)
+        exc = pickle.loads(description["whole"])
+        return exc if isinstance(exc, BaseException) else None
+    return None
 
 
 def _add_note(exc: BaseException, note: str) -> None:

@@ -8,8 +8,7 @@ repeated: take the lock, read, compare, and remove the reply from the queue only
 The event loop's thread, which no handler interrupts, does everything else.
 """
 
-from __future__ import annotations
-
+import math
 import os
 import select
 import threading
@@ -20,11 +19,9 @@ from selectors import EVENT_READ
 from ..core.clock import monotonic, sleep
 from ..core.errors import PeerError
 from ..core.loop import loop
-from ..core.unraisable import report_unraisable
+from ..core.worker import report_unraisable
 from .futures import Reply, ReplyWaiter
 from .protocol.receiver import READ_SIZE, FrameReceiver
-
-__tracebackhide__ = True
 
 #: A caller that reads checks this often whether its reply, or the link's end, has come otherwise.
 _CHECK_SECONDS = 0.1
@@ -67,7 +64,7 @@ class Reader:
         self._ended = False
 
     def start(self) -> None:
-        """Begin to read."""
+        """Begin to read; what has come already is delivered at once."""
         loop.add(self._fd, self._ready)
         self._watch = loop.events_setter()
 
@@ -77,7 +74,7 @@ class Reader:
         :raises TimeoutError: it did not come in time.
         :raises PeerError: this thread is the event loop's, which would deliver the reply.
         """
-        deadline = None if timeout is None else monotonic() + timeout
+        deadline = math.inf if timeout is None else monotonic() + timeout
         if threading.get_ident() == threading.main_thread().ident:
             try:
                 # If another thread reads, it delivers the reply. If this signal handler has
@@ -94,8 +91,8 @@ class Reader:
                     raise
             # In short waits: a signal just before a wait does not end it, and Ctrl-C would come
             # after the call.
-            while not waiter.settled and (left := _left(deadline)) != 0:
-                waiter.pause(_CHECK_SECONDS if left is None else min(_CHECK_SECONDS, left))
+            while not waiter.settled and (left := _left(deadline)):
+                waiter.pause(min(left, _CHECK_SECONDS))
         elif loop.runs_here():
             raise PeerError(
                 "a finalizer makes a call on the thread that would read the reply; "
@@ -104,10 +101,7 @@ class Reader:
         return waiter.wait(_left(deadline))
 
     def stop(self) -> None:
-        """Read no more. All waiters must have been settled before.
-
-        When this returns the descriptor may be closed.
-        """
+        """Read no more: the descriptor may be closed then. All waiters must be settled before."""
         lock: ReadLock = deque()
         deadline = monotonic() + _STOP_SECONDS
         while not self._ended and not transfer(self._free, lock):
@@ -118,9 +112,7 @@ class Reader:
         self._ended = True
         loop.remove(self._fd)
 
-    def _read_on_main(
-        self, waiter: ReplyWaiter, ident: int, deadline: float | None
-    ) -> Reply | None:
+    def _read_on_main(self, waiter: ReplyWaiter, ident: int, deadline: float) -> Reply | None:
         receiver, lock = self._receiver, self._main
         if not receiver.between_frames():
             return None
@@ -143,7 +135,7 @@ class Reader:
             pass
         return reply
 
-    def _poll(self, waiter: ReplyWaiter, deadline: float | None) -> list[tuple[int, int]]:
+    def _poll(self, waiter: ReplyWaiter, deadline: float) -> list[tuple[int, int]]:
         """Wait until there is something to read, `waiter` is settled, or the time is over."""
         try:
             poll = self._polls.pop()
@@ -152,12 +144,8 @@ class Reader:
             for fd in (self._fd, *self._outputs):
                 poll.register(fd, select.POLLIN)
         try:
-            while not waiter.settled:
-                left = _left(deadline)
-                if left == 0:
-                    break
-                seconds = _CHECK_SECONDS if left is None else min(_CHECK_SECONDS, left)
-                if found := poll.poll(seconds * 1000):
+            while not waiter.settled and (left := _left(deadline)):
+                if found := poll.poll(min(left, _CHECK_SECONDS) * 1000):
                     return found
             return []
         except OSError:  # RLIMIT_NOFILE is lower than their number; the event loop needs no poll
@@ -174,13 +162,8 @@ class Reader:
 
     def _ready(self) -> None:
         lock: ReadLock = deque()
-        if transfer(self._free, lock):
-            try:
-                self._advance(lock)
-            finally:
-                transfer(lock, self._free)
-
-    def _advance(self, lock: ReadLock) -> None:
+        if not transfer(self._free, lock):
+            return
         try:
             self._receiver.take()
             for _ in range(_AT_ONCE):
@@ -193,6 +176,8 @@ class Reader:
         except Exception as exc:  # a fault of ours must not leave callers waiting
             self._end(lock)
             report_unraisable(exc)
+        finally:
+            transfer(lock, self._free)
 
     def _end(self, lock: ReadLock) -> None:
         self._ended = True
@@ -201,8 +186,8 @@ class Reader:
         self._on_end()
 
 
-def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(0.0, deadline - monotonic())
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - monotonic())
 
 
 def transfer(source: ReadLock, target: ReadLock) -> bool:

@@ -1,7 +1,5 @@
 """Requests of a peer to the origin while it runs a call, and the news that a peer needs before."""
 
-from __future__ import annotations
-
 import contextlib
 import marshal
 import os
@@ -20,15 +18,12 @@ from typing import Any
 from ..core.errors import EncodeError
 from ..core.worker import Worker
 from .interpreter import OLDEST_ORIGIN, Interpreter
-from .origin_modules import REWRITTEN, Entry, described, of_environment, origin_modules
+from .origin_modules import OURS, REWRITTEN, Entry, described, of_environment, origin_modules
 from .pickling import decode, encode
 from .protocol import messages
 from .protocol.messages import Payload
 from .protocol.sender import MessageSender
 
-__tracebackhide__ = True
-
-_OURS = __name__.partition(".")[0]
 #: What a test module and the agent import, and a peer need not have installed.
 _NEEDED = {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "cloudpickle"}
 #: Directories of packages that peers have asked for.
@@ -39,10 +34,7 @@ request_worker: Worker = Worker("pytest-peer-requests")
 
 
 class RequestHandler:
-    """Serve one life of a peer whose agent listens.
-
-    :param interpreter: the peer's.
-    """
+    """Serve one life of a peer whose agent listens."""
 
     def __init__(self, interpreter: Interpreter) -> None:
         self._interpreter = interpreter
@@ -80,12 +72,9 @@ class RequestHandler:
 
 
 def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
-    """Find a module that the peer has not found.
-
-    :param sees: whether the peer can see our environment; then it lacks what is in it on purpose.
-    """
+    """Find a module; a peer that `sees` our environment lacks what is in it on purpose."""
     top, found = name.partition(".")[0], _found(name)
-    if found is None or top == _OURS:  # of ours it has stubs
+    if found is None or top == OURS:  # of ours it has stubs
         return None
     file, search = found.origin if found.has_location else None, found.submodule_search_locations
     if file is None and not search:
@@ -103,7 +92,7 @@ def _entry(file: str | None, search: Iterable[str] | None, name: str) -> Entry:
     directories = None if search is None else list(search)
     _packages.update(map(os.path.normpath, directories or ()))
     rewritten = REWRITTEN in vars(sys.modules.get(name, object))
-    return described(file, directories, rewritten)
+    return described(file, directories, rewritten, same=False)
 
 
 def _source(interpreter: Interpreter, name: str) -> Entry | None:
@@ -124,13 +113,11 @@ def _source(interpreter: Interpreter, name: str) -> Entry | None:
 
 def _found(name: str) -> ModuleSpec | None:
     """Find a module's spec without importing anything."""
-    module = sys.modules.get(name)
-    if module is not None:
+    if (module := sys.modules.get(name)) is not None:
         spec = getattr(module, "__spec__", None)
         return spec if isinstance(spec, ModuleSpec) else None
     path = None
-    parent, _, _ = name.rpartition(".")
-    if parent:
+    if parent := name.rpartition(".")[0]:
         around = _found(parent)
         if around is None or around.submodule_search_locations is None:
             return None
@@ -143,7 +130,6 @@ def _found(name: str) -> ModuleSpec | None:
 
 
 def _data(_: Interpreter, path: str) -> bytes | None:
-    """Read a file of a package."""
     if not _in_a_package(path):
         return None
     if os.path.exists(path):
@@ -152,13 +138,11 @@ def _data(_: Interpreter, path: str) -> bytes | None:
         loader: Any = getattr(module, "__loader__", None)
         archive = getattr(loader, "archive", None)
         if isinstance(archive, str) and path.startswith(os.path.join(archive, "")):
-            data: bytes = loader.get_data(path)
-            return data
+            return loader.get_data(path)  # type: ignore[no-any-return]
     return None
 
 
 def _directory(_: Interpreter, path: str) -> list[str] | None:
-    """List a directory of a package."""
     return sorted(os.listdir(path)) if _in_a_package(path) else None
 
 

@@ -1,7 +1,5 @@
 """Tracebacks rebuilt from the description of a peer's frames, for every style of showing them."""
 
-from __future__ import annotations
-
 import ast
 import functools
 import linecache
@@ -10,8 +8,6 @@ from types import CodeType, TracebackType
 from typing import Any
 
 from .protocol.frame_info import LINE
-
-__tracebackhide__ = True
 
 #: Files whose source only a peer has that are kept for reports; the oldest is dropped first.
 _FILES = 200
@@ -33,10 +29,7 @@ class _Local(str):
 
 
 def build(frames: Sequence[dict[str, Any]], files: Mapping[str, str]) -> TracebackType | None:
-    """Build a traceback from frames that `FrameCollector` has described.
-
-    :param files: the names of files here, where they differ; see `Sources.add`.
-    """
+    """Build a traceback from what `FrameCollector` made; `files` is what `Sources.add` returned."""
     following: TracebackType | None = None
     for frame in reversed(frames):
         step = _step(frame, files.get(frame["file"], frame["file"]))
@@ -45,9 +38,7 @@ def build(frames: Sequence[dict[str, Any]], files: Mapping[str, str]) -> Traceba
 
 
 def _step(frame: dict[str, Any], filename: str) -> TracebackType:
-    line, first = frame["line"], min(frame["first"], frame["line"])
-    end, column, end_column = frame["place"] or (line, -1, -1)
-    code = _code(filename, frame["name"], first, line, max(end, line), column, end_column)
+    code = _code(filename, frame["name"], frame["first"], frame["line"], frame["place"])
     names = {"__name__": frame["module"], "__file__": filename, _STOP: _Stop()}
     if frame["hidden"] or str(frame["module"]).startswith("pytest_peer."):
         names["__tracebackhide__"] = True
@@ -58,24 +49,24 @@ def _step(frame: dict[str, Any], filename: str) -> TracebackType:
     try:
         exec(code, names, variables)
     except _Stop as stopped:
-        step = stopped.__traceback__.tb_next if stopped.__traceback__ is not None else None
+        step = stopped.__traceback__ and stopped.__traceback__.tb_next
         stopped.__traceback__ = None
     assert step is not None
     return step
 
 
 @functools.lru_cache(maxsize=256)  # also because pytest finds recursions by equal code
-def _code(
-    filename: str, name: str, first: int, line: int, end: int, column: int, end_column: int
-) -> CodeType:
+def _code(filename: str, name: str, first: int, line: int, place: Any) -> CodeType:
     """Compile code that raises at this place; `first` is the function's first line."""
-    place = {
+    first = min(first, line)
+    end, column, end_column = place or (line, -1, -1)
+    where = {
         "lineno": line - first + 1,
-        "end_lineno": (end if column >= 0 else line) - first + 1,
+        "end_lineno": max(end, line) - first + 1,
         "col_offset": column,
         "end_col_offset": end_column,
     }
-    statement = ast.Raise(exc=ast.Name(_STOP, ast.Load(), **place), cause=None, **place)
+    statement = ast.Raise(exc=ast.Name(_STOP, ast.Load(), **where), cause=None, **where)
     code = compile(ast.Module([statement], []), filename, "exec")
     return code.replace(co_name=name, co_firstlineno=first)
 

@@ -1,7 +1,5 @@
 """Peers without pytest: `start`, `start_link`, `mailbox`, and the end at the process's exit."""
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import threading
@@ -9,24 +7,19 @@ from typing import Any
 
 from ..link.protocol.mailbox import Mailbox
 from . import shutdown
-from .lifecycle import PeerInstance
+from .lifecycle import PeerLife
 from .peer import Peer
 from .supervisor import Supervisor, living
 
-__tracebackhide__ = True
-
 
 class _Library(Supervisor):
-    """The supervisor of the peers of `start`, which no scope ends."""
+    """Has the peers of `start`, which no scope ends."""
 
-    def down(self, instance: PeerInstance) -> None:
-        super().down(instance)
-        assert instance.record.reason is not None
+    def down(self, life: PeerLife) -> None:
+        super().down(life)
         # After a failed boot the error has all that the peer wrote.
-        if instance.process.started and (
-            instance.excused or instance.record.reason.kind == "boot failed"
-        ):
-            instance.record.artifacts.discard()
+        if life.process.started and (life.excused or life.record.reason.kind == "boot failed"):
+            life.record.artifacts.discard()
 
 
 _library = _Library()
@@ -58,7 +51,10 @@ def start_link(**options: Any) -> Peer:
 
 
 def mailbox(name: str) -> Mailbox:
-    """Return the mailbox into which peers of `start` put with ``here.origin.send(name, ...)``."""
+    """Return the mailbox into which peers of `start` put with ``here.origin.send(name, ...)``.
+
+    Peers of a fixture put into ``peer_factory.mailbox(name)``.
+    """
     return _library.mailboxes[name]
 
 
@@ -74,11 +70,8 @@ class _Linked(list[Peer]):
 _of_thread = threading.local()
 
 
+@atexit.register
 def _stop_all() -> None:
-    """Stop all peers at exit, so that their own exit handlers run."""
     with contextlib.suppress(Exception):  # no caller could catch it
         shutdown.stop(living())
     _library.warn_of_deaths()
-
-
-atexit.register(_stop_all)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, final, overload
 
 from ..core.clock import monotonic
 from ..core.errors import CallTimeout
 from ..evidence.stacks import record_all
-from ..link.futures import PeerFuture
+from ..link.futures import Outcome, PeerFuture
 from . import shutdown
 from .peer import Peer
 
-__tracebackhide__ = True
-
 #: Exceptions that are no failures, but what becomes of a test: pytest's and unittest's.
-_OUTCOMES = {
+_OUTCOMES_OF_TESTS = {
     ("builtins", "Skipped"),
     ("_pytest.outcomes", "XFailed"),
     ("unittest.case", "SkipTest"),
@@ -53,7 +51,7 @@ class PeerGroup(Sequence[Peer]):
 
     def call(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> list[Any]:
         """Call `fn` on every member; see `Peer.call`."""
-        return self._results([partial(peer.submit, fn, *args, **kwargs) for peer in self._peers])
+        return self._call([partial(peer.submit, fn, *args, **kwargs) for peer in self._peers])
 
     def map(self, fn: Callable[..., Any] | str, /, *iterables: Any) -> list[Any]:
         """Call `fn` on every member, each with its own arguments.
@@ -62,7 +60,7 @@ class PeerGroup(Sequence[Peer]):
         :raises ValueError: An iterable has not as many items as there are members.
         """
         rows = list(zip(self._peers, *iterables, strict=True))
-        return self._results([partial(peer.submit, fn, *row) for peer, *row in rows])
+        return self._call([partial(peer.submit, fn, *row) for peer, *row in rows])
 
     def submit(
         self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any
@@ -72,13 +70,7 @@ class PeerGroup(Sequence[Peer]):
 
     def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
         """Run `fn` on every member, and wait for no answer; see `Peer.cast`."""
-        failures: list[tuple[Peer, BaseException]] = []
-        for peer in self._peers:
-            try:
-                peer.cast(fn, *args, **kwargs)
-            except Exception as exc:
-                failures.append((peer, exc))
-        self._raise(failures)
+        self._values(_outcome(partial(peer.cast, fn, *args, **kwargs)) for peer in self._peers)
 
     def stop(self) -> None:
         """Stop all members; see `Peer.stop`."""
@@ -88,71 +80,49 @@ class PeerGroup(Sequence[Peer]):
         """Kill all members with SIGKILL; see `Peer.kill`."""
         shutdown.kill([life for peer in self._peers for life in peer.lives.stoppable])
 
-    def _raise(self, failures: list[tuple[Peer, BaseException]]) -> None:
-        if failures and all(_is_outcome(exc) for _, exc in failures):
-            raise failures[0][1]  # without a note, which would become part of the reason
-        if failures:
+    def _values(self, outcomes: Iterable[Outcome]) -> list[Any]:
+        outcomes = list(outcomes)
+        failed = [
+            (exc, peer) for (_, exc), peer in zip(outcomes, self, strict=True) if exc is not None
+        ]
+        kinds = {(type(exc).__module__, type(exc).__name__) for exc, _ in failed}
+        if failed and kinds <= _OUTCOMES_OF_TESTS:
+            raise failed[0][0]  # without a note, which would become part of the reason
+        if failed:
+            for exc, peer in failed:
+                notes = getattr(exc, "__notes__", ())
+                if not any(peer.name in text for text in (str(exc), *notes)):
+                    exc.add_note(f"in {peer!r}")
             # An ExceptionGroup, unless a function raised SystemExit or the like.
-            raise BaseExceptionGroup(
-                f"{len(failures)} of {len(self._peers)} peers failed",
-                [_saying_which(exc, peer) for peer, exc in failures],
-            )
+            message = f"{len(failed)} of {len(self)} peers failed"
+            raise BaseExceptionGroup(message, [exc for exc, _ in failed])
+        return [value for value, _ in outcomes]
 
-    def _results(self, submits: list[Callable[[], PeerFuture]]) -> list[Any]:
+    def _call(self, submits: Iterable[Callable[[], PeerFuture]]) -> list[Any]:
         started = monotonic()
-        futures: list[PeerFuture | Exception] = []
-        for submit in submits:
-            try:
-                futures.append(submit())
-            except Exception as exc:
-                futures.append(exc)
-        late = self._late(futures, started)
-        results: list[Any] = []
-        failures: list[tuple[Peer, BaseException]] = []
-        for peer, future in zip(self._peers, futures, strict=True):
-            value: Any = None
-            failed: BaseException | None
-            if isinstance(future, Exception):
-                failed = future
-            elif peer in late:
-                failed = late[peer]
-            else:
-                value, failed = future.outcome(0, None)
-            if failed is None:
-                results.append(value)
-            else:
-                failures.append((peer, failed))
-        self._raise(failures)
-        return results
-
-    def _late(
-        self, futures: Sequence[PeerFuture | Exception], started: float
-    ) -> dict[Peer, CallTimeout]:
-        """Wait for the replies; return the errors of the peers whose reply did not come in time."""
+        submitted = [_outcome(submit) for submit in submits]
         late: list[Peer] = []
-        for peer, future in zip(self._peers, futures, strict=True):
+        for peer, (future, failed) in zip(self, submitted, strict=True):
             limit = peer.options.call_timeout
             left = None if limit is None else max(0.0, limit - (monotonic() - started))
-            if isinstance(future, PeerFuture) and not future.wait(left):
+            if failed is None and not future.wait(left):
                 late.append(peer)
-        stacks = record_all([peer.instance.stacks for peer in late], "a call timed out")
-        return {
-            peer: CallTimeout(
-                f"no answer from {peer.instance.record.whom()}"
-                f" within {peer.options.call_timeout:g} s",
-                text,
-            )
-            for peer, text in zip(late, stacks, strict=True)
-        }
+        stacks = record_all([peer.life.stacks for peer in late], "a call timed out")
+        found = dict(zip(late, stacks, strict=True))
+
+        def outcome(peer: Peer, future: PeerFuture, failed: BaseException | None) -> Outcome:
+            if peer in found:
+                whom, limit = peer.life.record.whom(), peer.options.call_timeout
+                failed = CallTimeout(f"no answer from {whom} within {limit:g} s", found[peer])
+            return future.outcome(0) if failed is None else (None, failed)
+
+        return self._values(
+            outcome(peer, *future) for peer, future in zip(self, submitted, strict=True)
+        )
 
 
-def _is_outcome(exc: BaseException) -> bool:
-    return (type(exc).__module__, type(exc).__name__) in _OUTCOMES
-
-
-def _saying_which(exc: BaseException, peer: Peer) -> BaseException:
-    if not any(
-        peer.name in note for note in getattr(exc, "__notes__", ())
-    ) and peer.name not in str(exc):
-        exc.add_note(f"in {peer!r}")
-    return exc
+def _outcome(action: Callable[[], Any]) -> Outcome:
+    try:
+        return action(), None
+    except Exception as exc:
+        return None, exc

@@ -26,134 +26,108 @@ Threads of users change no phase. They set a field of `Requests`, wake the event
 of a user's thread, Ctrl-C or a time limit, cannot lose a process, a name or a waiting thread.
 """
 
-from __future__ import annotations
-
 import threading
-from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from ..core.errors import BootError
+from ..core.down_reason import PeerState
+from ..core.errors import BootError, BootTimeout, PeerDown
 from ..core.loop import Timer, loop
 from ..core.options import PeerOptions
-from ..core.states import PeerState
 from ..core.sync import Event
-from ..core.unraisable import run_all
-from ..core.worker import start_thread, worker
-from ..evidence.artifacts import Artifacts
+from ..core.worker import run_all, start_thread, worker
 from ..evidence.stacks import Stacks
+from ..launch import procfs
 from ..link.calls import RpcClient
 from ..link.protocol import messages
-from ..link.protocol.mailbox import Mailboxes
-from . import failure, transitions
+from . import transitions
+from .boot_errors import start_error
 from .process import PeerProcess
 from .record import Record
-from .transitions import EndStep, Phase
+from .transitions import Phase
 
-__tracebackhide__ = True
+if TYPE_CHECKING:
+    from .restart import Lives
+    from .supervisor import Supervisor
 
 #: Seconds between the end of a process and that of its link, in either order; milliseconds mostly.
-SAME_END = 1.0
+OTHER_END_SECONDS = 1.0
 #: Seconds for a killed process to be gone. It takes milliseconds, unless the machine itself hangs.
 KILLED = 20.0
-#: Seconds for a peer to notice that its link was cut, before it is killed.
-_NOTICE = 1.0
 
 
-class Owner(Protocol):
-    """The supervisor, as a life sees it. Its methods are called on threads of ours.
+class PeerLife:
+    """One life of a peer.
 
-    `admit` takes the name and makes the directory, or raises, before the process starts. `down`
-    notes the reason before DOWN. `released` forgets the peer: nothing is left of it.
+    Before the process starts, its owner's `admit` takes the name and makes the directory, or
+    raises; `down` notes the reason before DOWN; `released` forgets the peer.
     """
 
-    mailboxes: Mailboxes
-
-    def admit(self, instance: PeerInstance, /) -> Artifacts: ...
-    def down(self, instance: PeerInstance, /) -> object: ...
-    def released(self, instance: PeerInstance, /) -> object: ...
-
-
-class ExpectedExit:
-    """A block that waits for the peer's death, and excuses it."""
-
-    #: The life that has ended in it.
-    instance: PeerInstance | None = None
-
-
-class PeerInstance:
-    """One life of a peer. Nothing is done before `start`.
-
-    :param expectations: Those who wait for the peer's death, in this life or in the next.
-    :param publish: Called on the boot thread before it starts the process.
-    """
-
-    def __init__(
-        self,
-        options: PeerOptions,
-        owner: Owner,
-        expectations: set[ExpectedExit],
-        publish: Callable[[PeerInstance], object],
-    ) -> None:
+    def __init__(self, options: PeerOptions, lives: "Lives") -> None:
         self.options = options
         self.requests: transitions.Requests = transitions.Requests()
         self.process: PeerProcess = PeerProcess(options, lambda: loop.call_soon(self._see_end))
         self.record: Record = Record(options, self.process)
+        self.owner: Supervisor = lives.owner
         self.client: RpcClient = RpcClient(
-            self.record.whom, owner.mailboxes, lambda: self.stacks.record("a call timed out")
+            self.record.whom, self.owner.mailboxes, lambda: self.stacks.record("a call timed out")
         )
         self.stacks: Stacks = Stacks(self.client.ask_stacks, self.process.local_pid)
-        self.owner: Owner = owner
-        self._expectations, self._publish = expectations, publish
         self.phase: Phase = Phase.NEW
+        self._lives = lives
         self._before_end = self.phase
         self._changed = Event()
         self._lock, self._writing = threading.RLock(), threading.RLock()  # for threads of ours
         self._timers: list[Timer] = []
-        # On the event loop
-        self._linked = self._patient = True
-        self._expected = self._link_lost = False
+        # Whether the link has ended, or there will be none.
+        self._link_ended = False
+        # These change on the event loop only.
+        # Whether the other of process and link still has time to end by itself.
+        self._patient = True
+        # Whether the link has ended alone, so that the process had to be killed.
+        self._link_lost = False
+        # Whether a block of `expect_death` waited for the end.
+        self._expected = False
 
     @property
     def state(self) -> PeerState:
         return transitions.public_state(self.phase, self._before_end)
 
     def __repr__(self) -> str:
-        return f"<Peer {self.record.in_words(self.state)}>"
+        pid, words = self.process.pid, str(self.state)
+        if self.state is PeerState.DOWN:
+            seconds = self.record.ended - self.process.start_time
+            words = f"{self.record.reason} after {seconds:.1f} s"
+        return f"<Peer {self.options.name} pid {pid}: {words}>"
 
     @property
     def excused(self) -> bool:
-        """Whether the end was asked for, so that no test fails or warns for it."""
         return transitions.is_excused(self.requests, self._expected, self.process.exit_status)
 
-    def start(self, booted: Callable[[], object] | None = None) -> None:
-        """Start the process; the boot goes on in the background.
-
-        :param booted: Called when the peer runs or its boot has failed.
-        :raises ExecNotFound: There is no such program.
-        :raises NameInUse: A peer of that name is alive.
-        """
+    def start(self) -> None:
+        """Start the process, or raise why there is none; the boot goes on in the background."""
         try:
-            start_thread(partial(self._boot, booted), f"pytest-peer-boot-{self.options.name}")
+            start_thread(self._boot, f"pytest-peer-boot-{self.options.name}")
             self._changed.wait_for(lambda: self.phase > Phase.STARTING, None)
         except BaseException as exc:
             self.kill()
             if self.phase is not Phase.NEW:  # else the thread, if it comes to run, only ends
                 self._changed.wait_for(lambda: self.phase is Phase.RELEASED, KILLED)
-            raise failure.start_error(self.options.name, exc) from exc.__cause__
+            raise start_error(self.options.name, exc) from exc.__cause__
         if (error := self.record.boot_error) is not None and not self.process.started:
             raise error.with_traceback(None)
 
     def wait_boot(self, timeout: float | None) -> None:
-        """Wait until the peer runs.
-
-        :raises BootError: It will not; or, as `BootTimeout`, it does not yet.
-        """
+        """Wait until the peer runs; raise a `BootError` if it will not or does not yet."""
         settled = self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, timeout)
         if (error := self.record.boot_error) is not None:
             raise error.with_traceback(None)  # without the frames of other waits
         if not settled:
-            raise failure.boot_timeout(self.record.whom(), self.process, timeout)
+            raise BootTimeout(
+                f"{self.record.whom()} is still booting after {timeout:g} s",
+                argv=self.process.starter.argv,
+                output=self.process.streams.text(),
+            )
 
     def wait_down(self, timeout: float | None) -> bool:
         """Wait for the end, whatever causes it; return whether it came."""
@@ -169,30 +143,29 @@ class PeerInstance:
         self.requests.stop = True
         plan = self.options.shutdown_plan
         if self.phase is Phase.RUNNING and not self.requests.stop_sent:
-            if plan.how == "close":
-                self.process.cut_link()
-            else:
-                self.process.remember_descendants()
+            if plan.how != "close":
+                self.process.os_process.remember_descendants()
                 self.client.shut_down(plan.how)
+            elif self.process.link is not None:
+                self.process.link.stream.close_write()
             self.requests.stop_sent = True  # not before: an interrupt leaves it to the next stop
         loop.call_soon(self._heed_requests)
 
     def wait_released(self) -> None:
         """Wait, after `stop` or `kill`, until the process and all that it started are gone.
 
-        :raises PeerDown: They are not, although they were killed.
+        :raises PeerDown: they are not, although they were killed.
         """
         if loop.runs_here() or worker.runs_here():
             return  # a finalizer on a thread that has to go on for the peer to end
         limit = 0.0 if self.requests.kill else self.options.shutdown_plan.seconds
         limit = None if limit is None else limit + KILLED
         if not self._changed.wait_for(lambda: self.phase is Phase.RELEASED, limit):
-            raise failure.not_gone(self.record.whom(), KILLED, self.process.kernel_state())
-
-    def signal(self, number: int) -> None:
-        """Send a signal. If the peer dies of it, that was asked for."""
-        self.requests.signals.add(number)
-        self.process.signal(number)
+            # The kernel waits for something, a debugger holds it, or the fault is ours.
+            process = self.process.os_process if self.process.started else None
+            state = str((process and procfs.of_process(process.pid)) or "")
+            what = f"{self.record.whom()} was killed and is not gone after {KILLED:g} s"
+            raise PeerDown(f"{what}: {state}" if state else what)
 
     def _advance(self, to: Phase) -> bool:
         """Enter a phase if the table allows that now; return whether it did."""
@@ -207,9 +180,9 @@ class PeerInstance:
 
     # On the boot thread
 
-    def _boot(self, booted: Callable[[], object] | None) -> None:
+    def _boot(self) -> None:
         self._advance(Phase.STARTING)
-        self._publish(self)
+        self._lives.publish(self)
         try:
             loop.start()
             if self.requests.kill or self.requests.stop:
@@ -224,29 +197,29 @@ class PeerInstance:
         self._advance(Phase.BOOTING)
         if self.requests.kill or self.requests.stop:  # ignored before there was a process
             loop.call_soon(self._heed_requests)
-        if self.process.exited.is_set():
+        if self.process.os_process.exited.is_set():
             loop.call_soon(self._see_end)
         try:
             self._connect()
         except BaseException:  # a fault of ours: no thread is left waiting
             self.kill()
             raise
-        if booted is not None:
+        if callable(wait_boot := self.options.wait_boot):
             self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, None)
-            booted()
+            wait_boot(self._lives.peer)
 
     def _connect(self) -> None:
         if (limit := self.options.boot_limit) is not None:
             self._timers.append(loop.call_later(limit, self._boot_time_over))
-        link = self.process.connect(self.client.received, self._link_ended)
+        link = self.process.connect(self.client.received, self._end_link)
         if link is None:
-            self._link_ended()
+            self._end_link()
             if self.process.unusable is not None:
                 loop.call_soon(self._kill)
             return
         assert self.process.interpreter is not None
         self.client.attach(link, self.process.interpreter)
-        link.listen()
+        link.reader.start()
         running = self.record.manifest(PeerState.RUNNING)  # made while we wait anyway
         self.client.ready.wait()  # set by the agent's first word, or by the end
         if self.phase >= Phase.DOWN:
@@ -266,8 +239,7 @@ class PeerInstance:
 
     def _heed_requests(self) -> None:
         """Look at all requests: an interrupt may have lost the call for an earlier one."""
-        plan = self.options.shutdown_plan
-        seconds = _NOTICE if plan.how == "close" else plan.seconds
+        seconds = self.options.shutdown_plan.seconds
         if self.requests.kill or not self.requests.stop_sent or self.phase >= Phase.CONCLUDING:
             self._kill()
         elif seconds is not None:
@@ -275,28 +247,28 @@ class PeerInstance:
 
     def _kill(self) -> None:
         if Phase.STARTING < self.phase < Phase.DOWN:
-            self.process.kill()
+            self.process.os_process.kill_all()
 
-    def _link_ended(self) -> None:
-        self._linked = False
+    def _end_link(self) -> None:
+        self._link_ended = True
         loop.call_soon(self._see_end)
 
-    def _see_end(self, patient: bool = True) -> None:
+    def _see_end(self) -> None:
         """Look at a sign of the end; the first one makes it ENDING."""
-        self._patient &= patient
         if self._advance(Phase.ENDING):  # before the look at what expects it
-            for expectation in tuple(self._expectations):
-                self._expected = True
-                if not self.requests.stop:  # `restart` stops; a block does not wait for that
-                    expectation.instance = self
-            self._timers.append(loop.call_later(SAME_END, partial(self._see_end, False)))
-        step = transitions.end_step(self.process.exited.is_set(), not self._linked, self._patient)
-        if step is EndStep.CONCLUDE:
+            self._expected = self._lives.ending(self)
+            self._timers.append(loop.call_later(OTHER_END_SECONDS, self._lose_patience))
+        if self.process.os_process.exited.is_set() and (self._link_ended or not self._patient):
             self._conclude()
-        elif step is EndStep.KILL and not self._link_lost:
-            self._link_lost = not self.process.ends()
-            self.process.kill()
+
+    def _lose_patience(self) -> None:
+        self._patient = False
+        process = self.process.os_process
+        if not process.exited.is_set():
+            self._link_lost = not procfs.ends(process.pid)  # else its parent is slow to report how
+            process.kill_all()
             self._timers.append(loop.call_later(KILLED, self._conclude))
+        self._see_end()
 
     def _conclude(self) -> None:
         if self._advance(Phase.CONCLUDING):
@@ -306,20 +278,19 @@ class PeerInstance:
     # On the worker
 
     def _end_hanging_boot(self) -> None:
-        self.record.boot_stacks = self.stacks.before_kill(self.process.exited)
+        self.record.boot_stacks = self.stacks.before_kill(self.process.os_process.exited)
         loop.call_soon(self._kill)
 
     def _complete_record(self) -> None:
-        status, last = self.process.exit_status, self._before_end
+        status = self.process.exit_status
         # A peer exits with LINK_LOST when it has lost its link.
-        self._link_lost |= status is None or status.code == messages.LINK_LOST
-        self.record.close(killed_in_boot=last is Phase.TIMED_OUT)
+        alone = self._link_lost or status is None or status.code == messages.LINK_LOST
         with self._writing:
             self.record.conclude(
-                booted=last is Phase.RUNNING,
+                booted=self._before_end is Phase.RUNNING,
                 stopped=self.requests.stop,
-                link_lost=self._link_lost and not self._linked,
-                timed_out=last is Phase.TIMED_OUT,
+                link_lost=self._link_ended and alone,
+                timed_out=self._before_end is Phase.TIMED_OUT,
             )
 
     def _go_down(self) -> None:
@@ -332,12 +303,12 @@ class PeerInstance:
         self._advance(Phase.RELEASED)
 
     def disown(self, null_fd: int) -> None:
-        """Give the process up, in a forked child: it is the parent's, and so is its end.
+        """Give the process up, in a forked child: it is the parent's.
 
         Takes no lock: a thread that is not in the child may have held it.
         """
-        self.client = self.client.successor()
+        self.client = RpcClient(self.record.whom, self.owner.mailboxes, str)
         self.record.disowned()
-        self.client.end(partial(failure.disowned, self.record.whom()))
+        self.client.end(self.record.down_error)
         self.process.disown(null_fd)
         self.phase = Phase.RELEASED

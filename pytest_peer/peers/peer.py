@@ -6,19 +6,20 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
-from signal import SIGKILL
-from typing import Any, NoReturn, TypeVar, final, overload
+from signal import SIGCONT, SIGKILL, SIGSTOP
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, final, overload
 
+from ..core.clock import seconds
+from ..core.down_reason import DownReason, PeerState
 from ..core.options import PeerOptions
-from ..core.states import DownReason, PeerState
-from ..core.timeouts import seconds
 from ..evidence.output import InputStream, OutputStream
 from ..link.futures import PeerFuture, results
 from . import shutdown
-from .lifecycle import Owner, PeerInstance
-from .lives import Lives
+from .lifecycle import PeerLife
+from .restart import Lives
 
-__tracebackhide__ = True
+if TYPE_CHECKING:
+    from .supervisor import Supervisor
 
 T = TypeVar("T")
 
@@ -35,27 +36,25 @@ class Peer(Executor):
     other: the first runs on the peer's main thread, others meanwhile on threads of their own.
     """
 
-    def __init__(self, owner: Owner) -> None:
-        """:private: made by a supervisor, its owner; `lives.begin` starts it."""
+    def __init__(self, owner: Supervisor) -> None:
+        """:private: made by a supervisor, its owner."""
         #: :private:
-        self.lives: Lives = Lives(owner, lambda wait_boot: wait_boot(self))
+        self.lives: Lives = Lives(owner, self)
 
     @property
-    def instance(self) -> PeerInstance:
+    def life(self) -> PeerLife:
         """:private: its present life."""
         return self.lives.present
-
-    # What it is
 
     @property
     def name(self) -> str:
         """Its name; unique among the living peers of this process."""
-        return self.instance.options.name
+        return self.life.options.name
 
     @property
     def host(self) -> str:
         """The part after ``@`` in `node`."""
-        return self.instance.options.host
+        return self.life.options.host
 
     @property
     def node(self) -> str:
@@ -65,29 +64,29 @@ class Peer(Executor):
     @property
     def options(self) -> PeerOptions:
         """The options it was started with."""
-        return self.instance.options
+        return self.life.options
 
     @property
     def pid(self) -> int | None:
         """Its own process id, as ``os.getpid()`` returns there; ``None`` before it has said so."""
-        interpreter = self.instance.process.interpreter
+        interpreter = self.life.process.interpreter
         return interpreter.pid if interpreter else None
 
     @property
     def python(self) -> tuple[int, int, int] | None:
         """Its Python version, as ``(3, 13, 0)``; ``None`` before it has said so."""
-        interpreter = self.instance.process.interpreter
+        interpreter = self.life.process.interpreter
         return interpreter.version if interpreter else None
 
     @property
     def state(self) -> PeerState:
         """``"booting"``, ``"running"`` or ``"down"``."""
-        return self.instance.state
+        return self.life.state
 
     @property
     def down_reason(self) -> DownReason | None:
         """Why it is down; ``None`` while it is not."""
-        life = self.instance
+        life = self.life
         return life.record.reason if life.state is PeerState.DOWN else None
 
     @property
@@ -96,25 +95,25 @@ class Peer(Executor):
 
         ``stacks.txt`` and ``crash.txt`` are there when there was a reason for them.
         """
-        return self.instance.record.artifacts.path
+        return self.life.record.artifacts.path
 
     @property
     def stdout(self) -> OutputStream:
         """What it wrote to its stdout, descendants and C code included."""
-        return self.instance.process.streams.stdout
+        return self.life.process.streams.stdout
 
     @property
     def stderr(self) -> OutputStream:
         """What it wrote to its stderr."""
-        return self.instance.process.streams.stderr
+        return self.life.process.streams.stderr
 
     @property
     def stdin(self) -> InputStream:
         """What it reads from its stdin."""
-        return self.instance.process.streams.stdin
+        return self.life.process.streams.stdin
 
     def __repr__(self) -> str:
-        return repr(self.instance)
+        return repr(self.life)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a peer's handle cannot be sent to another process")
@@ -139,7 +138,7 @@ class Peer(Executor):
         :raises EncodeError: The call or its result cannot be sent.
         """
         _check_callable(fn)
-        life = self.instance
+        life = self.life
         return life.client.call(fn, args, kwargs, life.options.call_timeout)
 
     def call_within(
@@ -150,7 +149,7 @@ class Peer(Executor):
         :param timeout: Seconds; ``None`` for no limit.
         """
         _check_callable(fn)
-        result: T = self.instance.client.call(fn, args, kwargs, seconds("call_within", timeout))
+        result: T = self.life.client.call(fn, args, kwargs, seconds("call_within", timeout))
         return result
 
     def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> PeerFuture:
@@ -159,7 +158,8 @@ class Peer(Executor):
         :returns: A future. Its ``result(timeout)`` returns or raises what `call` does.
         :raises PeerDown: The peer has ended.
         """
-        return self._submit(fn, args, kwargs)
+        _check_callable(fn)
+        return self.life.client.submit(fn, args, kwargs)
 
     def map(
         self,
@@ -173,17 +173,17 @@ class Peer(Executor):
 
         :param timeout: Seconds for all of them together; ``None`` for no limit.
         """
-        futures = [self._submit(fn, row, {}) for row in zip(*iterables, strict=False)]
+        futures = [self.submit(fn, *row) for row in zip(*iterables, strict=False)]
         return results(futures, seconds("timeout", timeout))
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """Call and await the outcome, for asyncio; see `call`."""
-        calls = self.instance.client
-        future = self._submit(fn, args, kwargs)
+        calls = self.life.client
+        future = self.submit(fn, *args, **kwargs)
         try:
             return await future.aresult(self.options.call_timeout)
         finally:
-            calls.drop(future)
+            calls.pending.pop(future.ident, None)  # a late reply is dropped
 
     def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
         """Run `fn` in the peer, and wait for no answer. Erlang's ``peer:cast/4``.
@@ -194,7 +194,7 @@ class Peer(Executor):
         :raises EncodeError: The call cannot be sent.
         """
         _check_callable(fn)
-        self.instance.client.cast(fn, args, kwargs)
+        self.life.client.cast(fn, args, kwargs)
 
     def send(self, mailbox: str, message: object) -> None:
         """Put a message into a mailbox of the peer. Erlang's ``peer:send/3``.
@@ -206,13 +206,7 @@ class Peer(Executor):
         :raises PeerDown: The peer has ended.
         :raises EncodeError: The message cannot be sent.
         """
-        self.instance.client.send(mailbox, message)
-
-    def _submit(
-        self, fn: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> PeerFuture:
-        _check_callable(fn)
-        return self.instance.client.submit(fn, args, kwargs)
+        self.life.client.send(mailbox, message)
 
     def dump_stacks(self) -> str:
         """Return the Python stack of every thread of the peer, as text.
@@ -223,7 +217,7 @@ class Peer(Executor):
         :raises TimeoutError: Nothing could be found; says in which state the process is.
         :raises PeerDown: The peer has ended.
         """
-        return self.instance.stacks.take()
+        return self.life.stacks.take()
 
     # Life and death
 
@@ -234,7 +228,7 @@ class Peer(Executor):
         :raises BootError: The boot has failed.
         :raises BootTimeout: The peer still boots.
         """
-        self.instance.wait_boot(seconds("timeout", timeout))
+        self.life.wait_boot(seconds("timeout", timeout))
 
     def wait_down(self, timeout: float | None = None) -> DownReason:
         """Wait until the peer is down, and return why.
@@ -242,11 +236,10 @@ class Peer(Executor):
         :param timeout: Seconds, ``None`` for no limit.
         :raises TimeoutError: It is not down in time.
         """
-        instance, limit = self.instance, seconds("timeout", timeout)
-        if not instance.wait_down(limit):
-            raise TimeoutError(f"{instance.record.whom()} is not down after {limit:g} s")
-        assert instance.record.reason is not None
-        return instance.record.reason
+        life, limit = self.life, seconds("timeout", timeout)
+        if not life.wait_down(limit):
+            raise TimeoutError(f"{life.record.whom()} is not down after {limit:g} s")
+        return life.record.reason
 
     def stop(self) -> None:
         """End the peer as the option ``shutdown`` says. Erlang's ``peer:stop/1``.
@@ -269,18 +262,22 @@ class Peer(Executor):
         if signal == SIGKILL:
             shutdown.kill(self.lives.stoppable)
         else:
-            self.instance.signal(signal)
+            life = self.life
+            life.requests.signals.add(signal)
+            life.process.signal(signal)
 
     def pause(self) -> None:
         """Stop the peer and all that it started (SIGSTOP), as if their machine hung.
 
         `resume` lets them go on.
         """
-        self.instance.process.pause(_PAUSE_SECONDS)
+        process = self.life.process
+        process.signal(SIGSTOP, group=True)
+        process.os_process.wait_stopped(_PAUSE_SECONDS)
 
     def resume(self) -> None:
         """Let the peer and all that it started go on after `pause`."""
-        self.instance.process.resume()
+        self.life.process.signal(SIGCONT, group=True)
 
     def restart(self, **changes: Any) -> Peer:
         """Stop the peer if necessary, start it again under its name, and return it.
@@ -292,9 +289,9 @@ class Peer(Executor):
         :param changes: Options that differ from those it has.
         :raises BootError: The peer did not boot.
         """
-        instance = self.lives.renew(changes)
-        if instance.options.awaits_boot:
-            instance.wait_boot(None)
+        life = self.lives.renew(changes)
+        if life.options.awaits_boot:
+            life.wait_boot(None)
         return self
 
     @contextlib.contextmanager
@@ -311,7 +308,7 @@ class Peer(Executor):
         :raises PeerDown: The peer was down before the block.
         """
         limit = seconds("timeout", timeout)
-        with shutdown.expected_death(lambda: self.instance, self.lives.expectations, limit):
+        with self.lives.expect_death(limit):
             yield self
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -321,7 +318,7 @@ class Peer(Executor):
         :param cancel_futures: Whether to stop at once all the same.
         """
         if wait and not cancel_futures:
-            self.instance.client.wait_pending()
+            self.life.client.wait_pending()
         self.stop()
 
     def __exit__(self, *_: object) -> None:

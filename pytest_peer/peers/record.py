@@ -1,39 +1,34 @@
-"""What is known of one life of a peer, and what is written about it."""
-
-from __future__ import annotations
+"""The record of one life of a peer: why it is down, its crash, its manifest."""
 
 import contextlib
-from functools import partial
+import resource
 
 from ..core.clock import now
+from ..core.down_reason import CRASH_SIGNALS, DownReason, PeerState, down_reason
 from ..core.errors import PeerDown
 from ..core.options import PeerOptions
-from ..core.states import DownReason, PeerState, down_reason
-from ..core.unraisable import run_all
+from ..core.worker import run_all
+from ..evidence import core_dump, fault_dumps
 from ..evidence.artifacts import Artifacts, manifest_text
-from ..evidence.fault_dumps import tidy
-from . import failure
+from . import boot_errors
 from .process import PeerProcess
-
-__tracebackhide__ = True
-
-#: Seconds for what was killed with a process to be gone; milliseconds mostly.
-_REST_GONE = 1.0
 
 
 class Record:
-    """Filled by `lifecycle`, on threads of ours."""
+    """What is known of one life; `lifecycle` fills it, on threads of ours."""
 
     #: There before the process is started.
     artifacts: Artifacts
+    #: There before the peer is down.
+    reason: DownReason
 
     def __init__(self, options: PeerOptions, process: PeerProcess) -> None:
         self._options = options
         self._process = process
-        self._crash = failure.Crash()
-        #: Why the peer is down; ``None`` before.
-        self.reason: DownReason | None = None
-        #: Why it never ran.
+        self._crash_text = ""
+        # The file with the core, or why there is none; `None` if it was no crash.
+        self._core: str | None = None
+        #: Why it never ran, or never in this process.
         self.boot_error: BaseException | None = None
         #: Where the process was when its time for the boot was over.
         self.boot_stacks: str = ""
@@ -41,83 +36,73 @@ class Record:
         self.ended: float = 0.0
 
     def whom(self) -> str:
-        """Return name and process id, for messages."""
         pid = self._process.pid
         return f"peer {self._options.name!r}" + (f" (pid {pid})" if pid is not None else "")
 
-    def in_words(self, state: PeerState) -> str:
-        """Return name, process id and state; for a peer that is down why and after which time."""
-        words = str(state)
-        if state is PeerState.DOWN:
-            words = f"{self.reason} after {self.ended - self._process.start_time:.1f} s"
-        return f"{self._options.name} pid {self._process.pid}: {words}"
-
     def never_started(self, exc: BaseException) -> None:
-        """Note why there is no process."""
-        self.boot_error = failure.start_error(self._options.name, exc)
+        self.boot_error = boot_errors.start_error(self._options.name, exc)
         self.reason = DownReason("boot failed")
         self.ended = now()
         if hasattr(self, "artifacts"):
             run_all(self.artifacts.discard)
 
     def disowned(self) -> None:
-        """Note, in a forked child, that the process is the parent's."""
         self.reason = DownReason("link lost")
-        self.ended = now()
-
-    def close(self, *, killed_in_boot: bool) -> None:
-        """Take the last output, and secure the traces of a crash, after the end of the process.
-
-        :param killed_in_boot: Whether the time for the boot was over: then the end is no crash.
-        """
-
-        def secure() -> None:
-            path = self.artifacts.path
-            if not killed_in_boot:
-                self._crash = failure.crash(self._process, self._process.exit_status, path)
-            tidy(path)
-
-        rest_gone = partial(self._process.wait_rest_gone, _REST_GONE)
-        run_all(rest_gone, self._process.close, secure)
+        self.boot_error = PeerDown("this process was forked from the peer's origin")
         self.ended = now()
 
     def conclude(self, *, booted: bool, stopped: bool, link_lost: bool, timed_out: bool) -> None:
-        """Decide why the peer ended, after `close`, and write it down.
+        """After the end of the process, secure its traces, decide why it ended, and write it down.
 
-        :param booted: Whether it ran.
-        :param stopped: Whether it was asked to stop.
-        :param link_lost: Whether its link ended and its process did not.
-        :param timed_out: Whether it was killed because it did not boot in time.
+        :param link_lost: whether its link ended and its process did not.
+        :param timed_out: whether it was killed because it did not boot in time.
         """
+        process = self._process.os_process
         self.reason = down_reason(
             stopped=stopped,
             booted=booted,
             link_lost=link_lost,
-            exit_status=self._process.exit_status,
-            status_lost=self._process.status_lost,
+            exit_status=process.exit_status,
+            status_lost=process.child.status_lost,
         )
+        run_all(
+            self._process.close,
+            *(() if timed_out else (self._secure_crash,)),
+            lambda: fault_dumps.tidy(self.artifacts.path),
+        )
+        self.ended = now()
         if not booted:
-            self.boot_error = failure.boot_error(
-                f"peer {self._options.name!r}",
-                self._process,
-                self.reason,
-                stopped=stopped,
-                timed_out=timed_out,
-                stacks=self.boot_stacks,
+            stacks = self.boot_stacks if timed_out else None
+            self.boot_error = boot_errors.boot_error(
+                self._options.name, self._process, stopped=stopped, stacks=stacks
             )
         last = PeerState.RUNNING if booted else PeerState.BOOTING
         self.write(self.manifest(PeerState.DOWN, last))
 
+    def _secure_crash(self) -> None:
+        """Take what the process has left, if it died of a signal that means a fault."""
+        process, directory = self._process, self.artifacts.path
+        if process.pid is None or self.reason.signal not in CRASH_SIGNALS:
+            return
+        if process.elsewhere:
+            self._core = "none looked for: the peer was on another machine"
+        else:
+            limit = resource.getrlimit(resource.RLIMIT_CORE)[0]
+            crashed = core_dump.Crashed(process.pid, process.cwd, limit, process.start_time)
+            self._core = core_dump.collect(crashed, directory)
+            fault_dumps.add_to_crash(directory, f"core: {self._core}")
+        self._crash_text = fault_dumps.crash_text(directory)
+
     def manifest(self, state: PeerState, last_state: PeerState | None = None) -> str:
-        """Return the manifest of the peer in that state."""
-        facts = self._process.facts() | {
+        facts = {
+            "test": self.artifacts.test,
+            **self._process.facts(),
             "ended": self.ended,
             "state": state,
             "last_state": last_state,
-            "reason": self.reason,
-            "core": self._crash.core,
+            "core": self._core,
         }
-        return manifest_text(self._options, test=self.artifacts.test, **facts)
+        return manifest_text(self._options, getattr(self, "reason", None), facts)
 
     def write(self, manifest: str) -> None:
         """Write ``manifest.json``, unless its directory was removed or the disk is full."""
@@ -127,6 +112,7 @@ class Record:
     def down_error(self) -> PeerDown:
         """Return what a call raises when the peer is down."""
         output = self._process.streams.last_output() if self._process.started else ""
-        return failure.peer_down(
-            self.whom(), self.reason, output, self._crash.text, self.boot_error
-        )
+        message = f"{self.whom()} is down: {self.reason}"
+        error = PeerDown(message, self.reason, output, self._crash_text)
+        error.__cause__ = self.boot_error
+        return error

@@ -1,118 +1,42 @@
-"""Ending several peers at the same time, and deaths that a test expects."""
+"""The end of several peers at the same time."""
 
-from __future__ import annotations
+from collections.abc import Sequence
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
-
-from ..core.errors import PeerDown, PeerError
-from .lifecycle import KILLED, ExpectedExit, PeerInstance
-from .transitions import Phase
-
-__tracebackhide__ = True
-
-#: Seconds for a death of which a call has learned to be noticed as such; milliseconds mostly.
-_NOTICED = 2.0
+from ..core.errors import PeerError
+from .lifecycle import PeerLife
 
 
-def stop(instances: Sequence[PeerInstance], *, wait_closed: bool = False) -> None:
+def stop(lives: Sequence[PeerLife], *, wait_closed: bool = False) -> None:
     """Stop all as their option ``shutdown`` says; an interrupt of the wait kills them.
 
     :param wait_closed: Whether to wait also for those whose option is ``"close"``.
     :raises PeerError: One is not gone although it was killed; several: ``ExceptionGroup``.
     """
     try:
-        for instance in instances:
-            instance.stop()
-        _wait(
-            [
-                instance
-                for instance in instances
-                if wait_closed or instance.options.shutdown_plan.how != "close"
-            ]
-        )
+        for life in lives:
+            life.stop()
+        _wait([life for life in lives if wait_closed or life.options.shutdown_plan.how != "close"])
     except BaseException:
         # Ctrl-C, or a time limit. One that is not gone after its kill was waited for already.
-        kill([instance for instance in instances if not instance.requests.kill])
+        kill([life for life in lives if not life.requests.kill])
         raise
 
 
-def kill(instances: Sequence[PeerInstance]) -> None:
+def kill(lives: Sequence[PeerLife]) -> None:
     """Kill all, and wait until they are gone; raises as `stop`."""
-    for instance in instances:
-        instance.kill()
-    _wait(instances)
+    for life in lives:
+        life.kill()
+    _wait(lives)
 
 
-def _wait(instances: Sequence[PeerInstance]) -> None:
+def _wait(lives: Sequence[PeerLife]) -> None:
     failures: list[PeerError] = []
-    for instance in instances:
+    for life in lives:
         try:
-            instance.wait_released()
+            life.wait_released()
         except PeerError as exc:  # an exception of a signal handler ends the wait for all
             failures.append(exc)
     if len(failures) == 1:
         raise failures[0]
     if failures:
         raise ExceptionGroup("peers are not gone", failures)
-
-
-@contextlib.contextmanager
-def expected_death(
-    present: Callable[[], PeerInstance],
-    expectations: set[ExpectedExit],
-    timeout: float | None,
-) -> Iterator[None]:
-    """Excuse the peer's death in the block; see `Peer.expect_death`.
-
-    :param present: Returns the peer's present life; `restart` begins another.
-    :param expectations: The peer's.
-    """
-    expectation = ExpectedExit()
-    stacks = ""
-    try:
-        expectations.add(expectation)
-        _check_alive(present(), expectation)
-        yield
-        stacks = _survived(present, expectation, timeout)
-    except BaseException as exc:
-        if _reports_death(exc):  # perhaps before it is noticed: a `cast` finds the link closed
-            present().wait_down(_NOTICED)
-        raise
-    finally:
-        expectations.discard(expectation)
-    # Looked at again, now that nothing excuses it any more: a death until here was excused.
-    if expectation.instance is not None:
-        expectation.instance.wait_down(KILLED)  # it has perhaps only begun
-    elif present().phase < Phase.DOWN:
-        whom = present().record.whom()
-        raise TimeoutError(
-            f"{whom} was expected to die and still runs after {timeout:g} s\n{stacks}"
-        )
-
-
-def _check_alive(instance: PeerInstance, expectation: ExpectedExit) -> None:
-    """Raise `PeerDown` if the end has come before the block, which is so before ENDING is left."""
-    if instance.phase >= Phase.ENDING:
-        instance.wait_down(KILLED)
-        if expectation.instance is None:
-            raise instance.record.down_error()
-
-
-def _survived(
-    present: Callable[[], PeerInstance], expectation: ExpectedExit, timeout: float | None
-) -> str:
-    """Wait for the death; return what the peer does instead."""
-    # A peer that died in the block and was restarted there has died.
-    if expectation.instance is not None or present().wait_down(timeout):
-        return ""
-    try:
-        return present().stacks.take()
-    except (TimeoutError, PeerDown) as exc:
-        return f"no stacks: {exc}"
-
-
-def _reports_death(exc: BaseException) -> bool:
-    if isinstance(exc, BaseExceptionGroup):  # of a PeerGroup
-        return exc.subgroup(PeerDown) is not None
-    return isinstance(exc, PeerDown)

@@ -1,7 +1,5 @@
 """Peers that end together: those of a test, of a scope, of the process."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import threading
@@ -12,72 +10,57 @@ from typing import Any, Protocol
 
 from ..core import names
 from ..core.errors import BootError, NameInUse, PeerDownWarning, PeerError
-from ..core.monkey_patches import patched_by
 from ..core.options import PeerOptions, checked
+from ..core.start_methods import patched_by
 from ..evidence.artifacts import Artifacts
 from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailboxes
 from . import shutdown
 from .group import PeerGroup
-from .lifecycle import PeerInstance
+from .lifecycle import PeerLife
 from .peer import Peer
 from .transitions import Phase
 
-__tracebackhide__ = True
-
 #: All lives that have or make a process, or have not let go of everything yet. Changed on threads
 #: of ours only.
-_living: set[PeerInstance] = set()
+_living: set[PeerLife] = set()
 _lock = threading.Lock()
 #: Why no peer is started any more.
 _abandoned = ""
 
 
 class LifecycleListener(Protocol):
-    """Observe a supervisor's peers. Called on threads of ours, and may not raise."""
+    """Observes a supervisor's peers. Called on threads of ours, and may not raise.
 
-    def test(self) -> str:
-        """Return the test that runs, for the manifest."""
+    A peer is `prepared` when the directory of its artifacts is there and it is about to be started.
+    It has `died` if nobody asked. `test` returns the test that runs, for the manifest, and
+    `directory` where the artifacts go.
+    """
 
-    def prepared(self, life: PeerInstance, path: Path, /) -> object:
-        """Note that a peer is about to be started; `path` is the new directory of its artifacts."""
-
-    def died(self, life: PeerInstance, /) -> object:
-        """Note that a peer went down unasked."""
+    def directory(self) -> Path: ...
+    def test(self) -> str: ...
+    def prepared(self, life: PeerLife, path: Path, /) -> object: ...
+    def died(self, life: PeerLife, /) -> object: ...
 
 
 class Supervisor:
-    """Start peers, and stop them together.
+    """Starts peers, and stops them together."""
 
-    :param directory: Returns where their artifacts go; ``None`` for temporary directories.
-    """
-
-    def __init__(
-        self, directory: Callable[[], Path] | None = None, listener: LifecycleListener | None = None
-    ) -> None:
-        self._directory = directory
+    def __init__(self, listener: LifecycleListener | None = None) -> None:
         self._listener = listener
         self.mailboxes: Mailboxes = Mailboxes(lambda payload: decode(payload, "the message"))
         #: What the peers have been started in; left after them.
         self.resources: contextlib.ExitStack = contextlib.ExitStack()
         # Those that went down unasked, for a warning or an error.
-        self._deaths: list[PeerInstance] = []
+        self._deaths: list[PeerLife] = []
         self._closed = False
 
     def start(self, options: Mapping[str, Any]) -> Peer:
-        """Check options, start a peer, and wait for its boot as ``wait_boot`` says.
-
-        :raises RuntimeError: The peers of this supervisor have been stopped.
-        """
-        chosen, peer = checked(options), Peer(self)
-        try:
-            self._begin(peer, chosen)
-            if chosen.awaits_boot:
-                peer.wait_boot()
-        except BaseException:
-            peer.lives.abort()  # Ctrl-C, or a time limit of the test, while it boots
-            raise
-        return peer
+        """Check options, start a peer, and wait for its boot as ``wait_boot`` says."""
+        peers, failures = self._start_all([checked(options)])
+        if failures:
+            raise failures[0]
+        return peers[0]
 
     def start_many(
         self,
@@ -86,32 +69,42 @@ class Supervisor:
         name: Callable[[], str],
         placed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     ) -> PeerGroup:
-        """Start `count` peers that boot at the same time.
+        """Start `count` peers that boot at the same time; if some do not, stop the others.
 
-        :param name: Makes up a name.
-        :param placed: Returns the options of one peer.
-        :raises ExceptionGroup: Some did not boot; the others are stopped.
+        :param name: makes up a name.
+        :param placed: returns the options of one peer.
         """
-        if isinstance(count, bool) or not isinstance(count, int):
-            raise TypeError(f"many: expected a number of peers, got {count!r}")
-        if count < 0:
-            raise ValueError(f"many: expected a number of peers, got {count!r}")
+        is_number = isinstance(count, int) and not isinstance(count, bool)
+        if not is_number or count < 0:
+            error = ValueError if is_number else TypeError
+            raise error(f"many: expected a number of peers, got {count!r}")
         prefix = options.get("name")
         if prefix is not None:
             names.checked(prefix)
         chosen = [f"{prefix}-{index}" if prefix is not None else name() for index in range(count)]
         every = [checked(placed({**options, "name": each})) for each in chosen]
-        peers = [Peer(self) for _ in every]
-        try:
-            failures = _failures(self._begin, peers, every)
-            begun = [peer for peer, each in zip(peers, every, strict=True) if each.awaits_boot]
-            failures += _failures(Peer.wait_boot, [peer for peer in begun if peer.lives.started])
-            if failures:
-                raise ExceptionGroup(f"{len(failures)} of {count} peers did not boot", failures)
-        except BaseException:
-            shutdown.kill([peer.instance for peer in peers if peer.lives.started])
-            raise
+        peers, failures = self._start_all(every)
+        if failures:
+            raise ExceptionGroup(f"{len(failures)} of {count} peers did not boot", failures)
         return PeerGroup(peers)
+
+    def _start_all(self, every: list[PeerOptions]) -> tuple[list[Peer], list[Exception]]:
+        """Start peers that boot at the same time; after an error none of them is left."""
+        peers = [Peer(self) for _ in every]
+        failures: list[Exception] = []
+        with contextlib.ExitStack() as undo:  # also Ctrl-C, or a time limit, while they boot
+            undo.callback(
+                lambda: shutdown.kill([peer.life for peer in peers if peer.lives.started])
+            )
+            for step in (self._begin, self._wait_boot):
+                for peer, options in zip(peers, every, strict=True):
+                    try:
+                        step(peer, options)
+                    except PeerError as exc:
+                        failures.append(exc)
+            if not failures:
+                undo.pop_all()
+        return peers, failures
 
     def _begin(self, peer: Peer, options: PeerOptions) -> None:
         self._check_open()
@@ -121,7 +114,11 @@ class Supervisor:
                 "and its greenlets cannot control peers; patch in the peer, by its first call, "
                 "and not where pytest runs"
             )
-        peer.lives.begin(options)
+        PeerLife(options, peer.lives).start()
+
+    def _wait_boot(self, peer: Peer, options: PeerOptions) -> None:
+        if options.awaits_boot and peer.lives.started:
+            peer.wait_boot()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -129,70 +126,55 @@ class Supervisor:
 
     # For the lives of its peers, on threads of ours
 
-    def admit(self, instance: PeerInstance) -> Artifacts:
-        """Enter a life into the register, and make the directory of its artifacts.
-
-        :raises NameInUse: A peer of that name is alive.
-        """
-        name = instance.options.name
+    def admit(self, life: PeerLife) -> Artifacts:
+        """Enter a life into the register, and make the directory of its artifacts."""
+        name = life.options.name
         with _lock:
             if any(each.options.name == name and each.phase < Phase.DOWN for each in _living):
                 raise NameInUse(
                     f"a peer named {name!r} is alive already; stop it first, or choose another name"
                 )
-            _living.add(instance)
+            _living.add(life)
         # After it is in: `close` and `abandon` stop what is in after they have forbidden more.
         self._check_open()
         if _abandoned:
             raise BootError(f"peer {name!r} is not started: {_abandoned}")
-        parent = instance.options.artifacts or (self._directory() if self._directory else None)
-        artifacts = Artifacts(parent, name)
-        if self._listener is not None:
-            artifacts.test = self._listener.test()
-            self._listener.prepared(instance, artifacts.path)
+        listener = self._listener
+        if listener is None:
+            return Artifacts(life.options.artifacts, name)
+        artifacts = Artifacts(life.options.artifacts or listener.directory(), name)
+        artifacts.test = listener.test()
+        listener.prepared(life, artifacts.path)
         return artifacts
 
-    def down(self, instance: PeerInstance) -> None:
+    def down(self, life: PeerLife) -> None:
         """Note that a peer is about to be down, with its reason."""
-        record = instance.record
-        assert record.reason is not None
-        if not instance.excused and record.reason.kind != "boot failed":
-            self._deaths.append(instance)
+        if not life.excused and life.record.reason.kind != "boot failed":
+            self._deaths.append(life)
             if self._listener is not None:
-                self._listener.died(instance)
+                self._listener.died(life)
 
-    def released(self, instance: PeerInstance) -> None:
-        """Remove a life from the register: nothing is left of it."""
+    def released(self, life: PeerLife) -> None:
         with _lock:
-            _living.discard(instance)
-
-    # Their end
+            _living.discard(life)
 
     def raise_crashes(self) -> None:
-        """Raise for the first peer with ``peer_down="crash"`` that went down unasked.
-
-        :raises PeerDown: There was one.
-        """
-        for instance in tuple(self._deaths):
-            if instance.options.peer_down == "crash":
+        """Raise `PeerDown` for the first peer with ``peer_down="crash"`` that went down unasked."""
+        for life in tuple(self._deaths):
+            if life.options.peer_down == "crash":
                 with contextlib.suppress(ValueError):
-                    self._deaths.remove(instance)
-                raise instance.record.down_error()
+                    self._deaths.remove(life)
+                raise life.record.down_error()
 
     def warn_of_deaths(self) -> None:
         """Warn of every peer that went down unasked, if its option ``peer_down`` says so."""
         with contextlib.suppress(IndexError):
             while True:
-                instance = self._deaths.pop(0)
-                if instance.options.peer_down != "continue":
-                    record = instance.record
-                    warnings.warn(
-                        PeerDownWarning(
-                            f"{record.whom()} went down: {record.reason}; "
-                            f"see {record.artifacts.path}"
-                        ),
-                        stacklevel=3,
-                    )
+                life = self._deaths.pop(0)
+                if life.options.peer_down != "continue":
+                    whom, reason = life.record.whom(), life.record.reason
+                    text = f"{whom} went down: {reason}; see {life.record.artifacts.path}"
+                    warnings.warn(PeerDownWarning(text), stacklevel=3)
 
     def close(self) -> None:
         """Stop all peers at the same time, and start no more.
@@ -204,18 +186,7 @@ class Supervisor:
             shutdown.stop([each for each in living() if each.owner is self], wait_closed=True)
 
 
-def _failures(step: Callable[..., object], peers: list[Peer], *rows: Any) -> list[Exception]:
-    failures: list[Exception] = []
-    for arguments in zip(peers, *rows, strict=True):
-        try:
-            step(*arguments)
-        except PeerError as exc:
-            failures.append(exc)
-    return failures
-
-
-def living() -> list[PeerInstance]:
-    """Return all lives in the register."""
+def living() -> list[PeerLife]:
     with _lock:
         return list(_living)
 
@@ -233,8 +204,8 @@ def _forked() -> None:
     global _lock
     _lock = threading.Lock()
     null = os.open(os.devnull, os.O_RDWR)
-    for instance in _living:
-        instance.disown(null)
+    for life in _living:
+        life.disown(null)
     os.close(null)
     _living.clear()
 

@@ -1,29 +1,15 @@
-"""The phases of a peer's life, and what follows from what was seen of its end; pure.
-
-`lifecycle` moves a peer from one phase to the next, and its docstring says who may do so.
-"""
-
-from __future__ import annotations
+"""The phases of a peer's life, explained in `lifecycle`, and what follows from them; pure."""
 
 import enum
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from ..core.states import ExitStatus, PeerState
+from ..core.down_reason import ExitStatus, PeerState
 
 
 class Phase(enum.IntEnum):
     """A phase of one life of a peer, in the order in which they come."""
 
-    NEW = enum.auto()
-    STARTING = enum.auto()
-    BOOTING = enum.auto()
-    TIMED_OUT = enum.auto()
-    RUNNING = enum.auto()
-    ENDING = enum.auto()
-    CONCLUDING = enum.auto()
-    DOWN = enum.auto()
-    RELEASED = enum.auto()
+    NEW, STARTING, BOOTING, TIMED_OUT, RUNNING, ENDING, CONCLUDING, DOWN, RELEASED = range(9)
 
 
 #: For each phase, those from which it may be entered.
@@ -40,10 +26,7 @@ SOURCES: dict[Phase, frozenset[Phase]] = {
 
 
 def public_state(phase: Phase, before_end: Phase) -> PeerState:
-    """Return what `Peer.state` says.
-
-    :param before_end: The phase from which ENDING was entered, or NEW before that.
-    """
+    """Return `Peer.state`; `before_end` is the phase before ENDING, or NEW until then."""
     if phase >= Phase.DOWN:
         return PeerState.DOWN
     if Phase.RUNNING in (phase, before_end):
@@ -66,35 +49,10 @@ class Requests:
 
 
 def is_excused(requests: Requests, expected: bool, status: ExitStatus | None) -> bool:
-    """Return whether the peer's end was asked for, so that no test fails or warns for it.
-
-    :param expected: Whether an `expect_death` block waited for it.
-    :param status: How its process ended, if that is known.
-    """
+    """Return whether the peer's end was asked for, or a block of `expect_death` waited for it."""
     if requests.stop or requests.kill or expected:
         return True
-    return status is not None and _died_of(status, requests.signals)
-
-
-def _died_of(status: ExitStatus, signals: Collection[int]) -> bool:
     # A shell that waits for the interpreter exits with 128 + the signal that has ended that.
-    return status.signal in signals or any(status.code == 128 + number for number in signals)
-
-
-class EndStep(enum.Enum):
-    """What is to be done about a peer whose process or link has ended."""
-
-    WAIT = enum.auto()
-    KILL = enum.auto()
-    CONCLUDE = enum.auto()
-
-
-def end_step(process_ended: bool, link_ended: bool, patient: bool) -> EndStep:
-    """Decide what is to be done after a first sign of the end.
-
-    :param link_ended: Also true where there never was a link and there will be none.
-    :param patient: Whether there is still time for the other of both to end by itself.
-    """
-    if process_ended and (link_ended or not patient):
-        return EndStep.CONCLUDE
-    return EndStep.WAIT if patient else EndStep.KILL
+    return status is not None and any(
+        number in (status.signal, (status.code or 0) - 128) for number in requests.signals
+    )

@@ -1,13 +1,12 @@
 """The pytest plugin: its hooks. Those of one subject are imported from its module."""
 
-from __future__ import annotations
-
+import os
 import sys
+from types import ModuleType
 
 import pytest
 
-from . import factory, fixtures, interpreters, settings, warm_up, xdist
-from .conftests import pytest_plugin_registered
+from . import factory, fixtures, interpreters, settings, warm_up
 from .reporting import pytest_terminal_summary
 from .session import left_key, retention_key, running_key
 from .settings import pytest_addoption, pytest_collection_modifyitems
@@ -22,19 +21,38 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "peer(**options): options of the fixture `peer`, defaults of `peer_factory`."
-    )
-    config.addinivalue_line(
-        "markers",
+    for marker in (
+        "peer(**options): options of the fixture `peer`, defaults of `peer_factory`.",
         "in_peer(**options): run the body of the test in a fresh peer with these options.",
-    )
+    ):
+        config.addinivalue_line("markers", marker)
     settings.read(config)
     settings.check_artifacts(config)
     factory.check_hosts(config)
     interpreters.configure(config)
     warm_up.configure(config)
     config.pluginmanager.register(fixtures, "peer-fixtures")
+
+
+def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
+    """Give the conftest before this one a second name, by which peers find it.
+
+    pytest imports conftests of directories that are not packages all as ``conftest``, and removes
+    the one before from ``sys.modules``. See `link.protocol.module_aliases`.
+    """
+    if not _is_conftest(plugin):
+        return
+    loaded = {id(module) for module in list(sys.modules.values())}
+    for other in manager.get_plugins():
+        if isinstance(other, ModuleType) and _is_conftest(other) and id(other) not in loaded:
+            number = 1
+            while (name := f"{other.__name__}@{number}") in sys.modules:
+                number += 1
+            sys.modules[name] = other
+
+
+def _is_conftest(plugin: object) -> bool:
+    return os.path.basename(getattr(plugin, "__file__", None) or "") == "conftest.py"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -44,11 +62,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
-    """Keep the frames of this package out of a traceback that is about to be shown."""
     if call.excinfo is not None:
-        for name, module in list(sys.modules.items()):
-            if name.startswith("pytest_peer."):
-                vars(module).setdefault("__tracebackhide__", True)
+        fixtures.hide_frames()
 
 
 @pytest.hookimpl(trylast=True)  # after the teardown of what an interrupted test has left
@@ -57,4 +72,5 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if retention_key in stash:
         crashes = stash[retention_key].finish()
         stash.setdefault(left_key, []).extend(crashes)
-        xdist.worker_ends(session.config, crashes)
+        if hasattr(session.config, "workeroutput"):  # of an xdist worker: the controller takes them
+            session.config.workeroutput["peer_crashes"] = crashes

@@ -2,17 +2,15 @@
 
 The artifacts of a test's peers are in ``DIR/<test>`` from the start, and are removed if the test
 passes. A peer of a wider scope has its own in ``DIR/<scope>``; each test during which it runs gets
-a link to them, and they are removed with the scope if no such test is kept. Whatever ends this
-process, nothing is lost.
+a link to them. They are removed with the scope if no such test is kept.
 """
-
-from __future__ import annotations
 
 import contextlib
 import os
 import shutil
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,67 +22,36 @@ from . import settings, xdist
 from .session import CrashReport, retention_key, running_key
 
 if TYPE_CHECKING:
-    from ..peers.lifecycle import PeerInstance
+    from ..peers.lifecycle import PeerLife
 
 #: Of a directory's name. File systems allow 255 bytes, some 143, and below it are more names.
 _MOST_CHARACTERS = 100
 
 
+@dataclass
 class TestRun:
     """One run of a test; a rerun is another."""
 
-    def __init__(self, nodeid: str, root: Path | None) -> None:
-        self.nodeid = nodeid
-        self.outcomes: dict[str, str] = {}
-        #: The lives of peers that went down unasked.
-        self.deaths: list[PeerInstance] = []
-        #: Whether its artifacts have been kept or removed.
-        self.over = False
-        #: ``DIR/<test>``, when there is something to put there.
-        self.made: Path | None = None
-        #: Links in that directory, by the artifacts of wider scopes to which they lead.
-        self.links: dict[Path, Path] = {}
-        self._root = root
-        self._lock = threading.RLock()  # peers boot on threads of their own
-
-    def directory(self) -> Path:
-        """Return ``DIR/<test>``, or ``DIR/<test>.2`` for a rerun; make it if necessary."""
-        assert self._root is not None
-        with self._lock:
-            if self.made is None:
-                self.made = new(self._root, directory_name(self.nodeid))
-            return self.made
-
-    def link(self, path: Path) -> None:
-        """Add a link to the artifacts of a peer of a wider scope."""
-        with self._lock:
-            if path not in self.links:
-                target = os.path.relpath(path, self.directory())
-                self.links[path] = new(self.directory(), path.name, lambda p: p.symlink_to(target))
-
-    def crashes(self) -> list[CrashReport]:
-        """Return its deaths, each of them once."""
-        deaths, self.deaths = self.deaths, []
-        crashes: list[CrashReport] = []
-        for life in deaths:
-            path = life.record.artifacts.path
-            shown = str(self.links.get(path, path))
-            reason = str(life.record.reason)
-            crashes.append((self.nodeid, life.options.name, reason, life.process.pid, shown))
-        return crashes
+    nodeid: str
+    outcomes: dict[str, str] = field(default_factory=dict)
+    #: The lives of peers that went down unasked.
+    deaths: list["PeerLife"] = field(default_factory=list)
+    #: Whether its artifacts have been kept or removed.
+    over: bool = False
+    #: ``DIR/<test>``, when there is something to put there.
+    made: Path | None = None
+    #: Links in that directory, by the artifacts of wider scopes to which they lead.
+    links: dict[Path, Path] = field(default_factory=dict)
 
 
 class ArtifactRetention:
-    """Keep or remove the artifacts of the tests of this process, one test after the other.
-
-    :param root: ``--peer-artifacts DIR``.
-    :param mark: see `xdist.mark`.
-    """
+    """Keep or remove the artifacts of the tests of this process, one test after the other."""
 
     def __init__(self, root: Path | None, mark: Path | None) -> None:
-        self._root = root
-        self._mark = mark
-        self._run = TestRun("", None)
+        self._root = root  # ``--peer-artifacts DIR``
+        self._mark = mark  # of an xdist worker
+        self._run = TestRun("")
+        self._lock = threading.RLock()  # peers boot on threads of their own
         #: Links to directories in ``DIR`` from where these would be without it.
         self._local: dict[Path, Path] = {}
         #: Artifacts of wider scopes to which a kept test has a link.
@@ -94,7 +61,7 @@ class ArtifactRetention:
 
     def begin(self, nodeid: str, running: Iterable[Path] = ()) -> None:
         """Begin a test, during which the peers with those artifacts run."""
-        self._run = TestRun(nodeid, self._root)
+        self._run = TestRun(nodeid)
         for path in running:
             self.used(path)
 
@@ -105,7 +72,7 @@ class ArtifactRetention:
         """
         if self._root is None:
             return local
-        directory = new(self._root, scope) if scope else self._directory()
+        directory = new(self._root, scope) if scope else self._of_test(self._run, self._root)
         with contextlib.suppress(OSError):  # the user has made something there
             if local.is_symlink():
                 local.unlink()
@@ -115,23 +82,27 @@ class ArtifactRetention:
         return directory
 
     def used(self, path: Path) -> None:
-        """Add the artifacts of a peer of a wider scope to those of the test that runs.
+        """Add the artifacts of a wider scope's peer to those of the running test; never raises."""
+        run = self._run
+        if self._root is None or run.over:
+            return
+        with contextlib.suppress(OSError), self._lock:
+            directory = self._of_test(run, self._root)
+            if path not in run.links:
+                target = os.path.relpath(path, directory)
+                run.links[path] = new(directory, path.name, lambda p: p.symlink_to(target))
 
-        Never raises: a test does not fail for this.
-        """
-        if self._root is not None and not self._run.over:
-            with contextlib.suppress(OSError):
-                self._directory()
-                self._run.link(path)
+    def _of_test(self, run: TestRun, root: Path) -> Path:
+        """Return ``DIR/<test>``, or ``DIR/<test>.2`` for a rerun; make it if necessary."""
+        with self._lock:
+            if run.made is None:
+                run.made = new(root, directory_name(run.nodeid))
+            if self._mark is not None:
+                with contextlib.suppress(OSError):  # it is there
+                    self._mark.symlink_to(run.made.name)
+            return run.made
 
-    def _directory(self) -> Path:
-        directory = self._run.directory()
-        if self._mark is not None:
-            with contextlib.suppress(OSError):  # it is there
-                self._mark.symlink_to(directory.name)
-        return directory
-
-    def died(self, life: PeerInstance) -> None:
+    def died(self, life: "PeerLife") -> None:
         """Note that a peer went down unasked; may be called twice."""
         if life not in self._run.deaths:
             self._run.deaths.append(life)
@@ -162,18 +133,21 @@ class ArtifactRetention:
         self._kept.update(run.links)
         for directory in self._closed:
             with contextlib.suppress(OSError):  # the user has removed it
-                self._remove_unkept(directory)
+                paths = set(directory.iterdir())
+                for path in [directory] if self._kept.isdisjoint(paths) else paths - self._kept:
+                    self._remove(path)
         self._closed.clear()
         if self._mark is not None:
             with contextlib.suppress(OSError):
                 self._mark.unlink(missing_ok=True)
-        return run.crashes()
-
-    def _remove_unkept(self, directory: Path) -> None:
-        """Remove the artifacts of a wider scope to which no kept test has a link."""
-        paths = set(directory.iterdir())
-        for path in [directory] if self._kept.isdisjoint(paths) else paths - self._kept:
-            self._remove(path)
+        deaths, run.deaths = run.deaths, []
+        crashes: list[CrashReport] = []
+        for life in deaths:
+            path = life.record.artifacts.path
+            shown = str(run.links.get(path, path))
+            reason = str(life.record.reason)
+            crashes.append((run.nodeid, life.options.name, reason, life.process.pid, shown))
+        return crashes
 
     def _remove(self, directory: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)
@@ -194,17 +168,12 @@ def retention(config: pytest.Config) -> ArtifactRetention:
 def is_kept(outcomes: Mapping[str, str], unasked_deaths: int) -> bool:
     """Return whether the artifacts of a test's peers are kept.
 
-    :param outcomes: by phase, pytest's words. That of the teardown is missing only in a test that
-        was interrupted, whose artifacts may show what hung.
-    :param unasked_deaths: the number of peers that went down unasked.
+    :param outcomes: pytest's, by phase. A test without that of the teardown was interrupted: its
+        artifacts may show what hung.
     """
     return unasked_deaths > 0 or "teardown" not in outcomes or "failed" in outcomes.values()
 
 
 def directory_name(nodeid: str) -> str:
-    """Return a name for the directory of a test.
-
-    ``tests/test_a.py::test_b`` becomes ``tests-test_a.py--test_b``. Tests may share a name: their
-    directories are numbered.
-    """
+    """Return ``tests-test_a.py--test_b`` for ``tests/test_a.py::test_b``; tests may share it."""
     return slug(nodeid.replace("::", "--").replace("/", "-"), _MOST_CHARACTERS) or "test"

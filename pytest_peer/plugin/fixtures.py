@@ -1,8 +1,8 @@
 """The fixtures: a peer, and factories of peers for every scope."""
 
-from __future__ import annotations
-
 import os
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from .factory import PeerFactory, words
-from .session import FACTORIES, Scope, running_key
+from .session import FACTORIES, interrupt_key, running_key, scopes_key
 
 if TYPE_CHECKING:
+    from ..peers.lifecycle import PeerLife
     from ..peers.peer import Peer
     from ..peers.supervisor import Supervisor
 
@@ -30,7 +31,7 @@ def _factory(request: pytest.FixtureRequest, _peer_exec: list[str] | None) -> It
         return
     if request.scope == "function":
         tmp_path: Path = request.getfixturevalue("tmp_path")
-        scope = _open(request.config, lambda: tmp_path / "peers")
+        scope = Scope(request.config, lambda: tmp_path / "peers")
     else:
         name = "-".join(filter(None, (request.scope, *words(request.node))))
         scope = _wide(request, name)
@@ -45,7 +46,7 @@ for _name, _scope in FACTORIES.items():
 
 
 @pytest.fixture
-def peer(peer_factory: PeerFactory) -> Peer:
+def peer(peer_factory: PeerFactory) -> "Peer":
     """Start a peer: a fresh Python process, stopped at the end of the test.
 
     The marker ``peer`` gives it options.
@@ -54,44 +55,33 @@ def peer(peer_factory: PeerFactory) -> Peer:
 
 
 @pytest.fixture(scope="session")
-def _lasting_peers(request: pytest.FixtureRequest) -> Iterator[Supervisor]:
+def _lasting_peers(request: pytest.FixtureRequest) -> "Iterator[Supervisor]":
     """Return the supervisor of the peers with ``link=False``."""
     scope = _wide(request, f"lasting-{os.getpid()}")
     yield scope.supervisor
     scope.close()
 
 
-def _open(config: pytest.Config, local: Callable[[], Path], name: str = "") -> Scope:
-    """Open a scope; this imports what a suite without peers does not need."""
-    from ..link import tracebacks
-    from . import runtest
-    from .artifacts import retention
-
-    if config.getoption("showlocals", False):
-        tracebacks.shown_locals = "full" if config.get_verbosity() > 1 else "short"
-    else:
-        tracebacks.shown_locals = ""
-    runtest.expect_peers(config)  # a test may ask for a fixture only as it runs
-    return Scope(config, retention(config), local, name)
+def hide_frames() -> None:
+    """Keep the frames of this package out of the tracebacks that pytest shows."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("pytest_peer."):
+            vars(module).setdefault("__tracebackhide__", True)
 
 
-def _wide(request: pytest.FixtureRequest, name: str) -> Scope:
-    """Open a scope that is wider than a test."""
+def _wide(request: pytest.FixtureRequest, name: str) -> "Scope":
     from ..core.names import slug
 
     base: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
     word = slug(name, 60)
-    return _open(request.config, lambda: base.getbasetemp() / "peers" / word, word)
+    return Scope(request.config, lambda: base.getbasetemp() / "peers" / word, word)
 
 
-def _of_package(request: pytest.FixtureRequest) -> Callable[[], Supervisor]:
-    """Return a function that returns the supervisor for the package of the test that runs.
-
-    To pytest the package of a plugin's fixture is the whole session.
-    """
+def _of_package(request: pytest.FixtureRequest) -> "Callable[[], Supervisor]":
+    # To pytest the package of a plugin's fixture is the whole session.
     opened: dict[pytest.Collector, Scope] = {}
 
-    def supervisor() -> Supervisor:
+    def supervisor() -> "Supervisor":
         item = request.config.stash[running_key]
         package = item.getparent(pytest.Package) or item.session
         if package not in opened:
@@ -100,3 +90,63 @@ def _of_package(request: pytest.FixtureRequest) -> Callable[[], Supervisor]:
         return opened[package].supervisor
 
     return supervisor
+
+
+class Scope:
+    """The peers of one fixture, which end together, and the listener of their supervisor.
+
+    :param local: returns where their artifacts are without ``--peer-artifacts``.
+    :param name: of the directory in ``--peer-artifacts``; empty for that of the test.
+    """
+
+    def __init__(self, config: pytest.Config, local: Callable[[], Path], name: str = "") -> None:
+        # Not at the top: a suite without peers does not pay for it.
+        from ..link import tracebacks
+        from ..peers import supervisor
+        from .artifacts import retention
+        from .runtest import expect_peers
+
+        shown = "full" if config.get_verbosity() > 1 else "short"
+        tracebacks.shown_locals = shown if config.getoption("showlocals", False) else ""
+        expect_peers(config)  # a test may ask for a fixture only as it runs
+        hide_frames()  # a test may look at a traceback itself
+        self._config = config
+        self._local = local
+        self._name = name
+        self._retention = retention(config)
+        self._directory: Path | None = None
+        self._lock = threading.Lock()  # peers boot on threads of their own
+        #: All lives of its peers.
+        self.lives: list[PeerLife] = []
+        self.supervisor: Supervisor = supervisor.Supervisor(self)
+        config.stash.setdefault(scopes_key, []).append(self)
+
+    def directory(self) -> Path:
+        with self._lock:
+            if self._directory is None:
+                self._directory = self._retention.directory(self._local(), self._name)
+            return self._directory
+
+    def test(self) -> str:
+        return self._config.stash[running_key].nodeid
+
+    def prepared(self, life: "PeerLife", path: Path) -> None:
+        self.lives.append(life)
+        if self._name:
+            self._retention.used(path)
+
+    def died(self, life: "PeerLife") -> None:
+        self._retention.died(life)
+        interrupt = self._config.stash.get(interrupt_key, None)
+        if life.options.peer_down == "crash" and interrupt is not None:
+            interrupt()
+
+    def close(self) -> None:
+        """Stop its peers, and warn of those that went down unasked."""
+        try:
+            self.supervisor.close()
+        finally:
+            self._config.stash[scopes_key].remove(self)
+            if self._name and self._directory is not None:
+                self._retention.closed(self._directory)
+        self.supervisor.warn_of_deaths()

@@ -1,7 +1,5 @@
 """The plugin's own hooks, for conftest files and other plugins."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any

@@ -4,8 +4,6 @@ This module is registered when the first such test is found. So its hook comes b
 plugins, one of which might run the body here.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 import itertools
@@ -45,10 +43,6 @@ _OF_THE_ORIGIN = (
     pytest.Pytester,
     pytest.WarningsRecorder,
 )
-_ADVICE = (
-    "let fixtures return plain values, or make other values in the body of the test; "
-    "or leave out the marker, and use the fixture `peer`"
-)
 
 
 def prepare(item: pytest.Item) -> None:
@@ -56,9 +50,8 @@ def prepare(item: pytest.Item) -> None:
     settings.marked(item, MARKER)
     refused = f"{item.nodeid}: {MARKER} marker: "
     if not isinstance(item, pytest.Function):
-        kind = type(item).__name__
-        refused += f"only test functions and methods can run in a peer, not a {kind}"
-        raise pytest.UsageError(refused)
+        refused += "only test functions and methods can run in a peer, not a "
+        raise pytest.UsageError(refused + type(item).__name__)
     if item.cls is not None and issubclass(item.cls, unittest.TestCase):
         refused += "unittest runs the methods of a TestCase itself; a class without that base can "
         raise pytest.UsageError(refused + "run in a peer")
@@ -71,7 +64,6 @@ def prepare(item: pytest.Item) -> None:
 
 @pytest.fixture
 def _in_peer(request: pytest.FixtureRequest, peer_factory: PeerFactory) -> Callable[[], object]:
-    """Return a function that runs the body of the test in a peer."""
     item = request.node
     own = settings.marked(item, MARKER)
     settings.check_marked(own, MARKER)
@@ -81,7 +73,7 @@ def _in_peer(request: pytest.FixtureRequest, peer_factory: PeerFactory) -> Calla
     body.check()
     peer = peer_factory(**own)
     peer.wait_boot(peer.options.call_timeout)  # the factory may not, as the option says
-    interpreter = peer.instance.process.interpreter
+    interpreter = peer.life.process.interpreter
     if interpreter is not None and interpreter.by_value:
         body.check(interpreter.by_value)
     return lambda: body.run(peer)
@@ -123,8 +115,11 @@ class _Body:
                     raise EncodeError(f"{what} is of use only in the process in which pytest runs")
                 encode(part, by_value, what)
             except EncodeError as exc:
-                advice = f"runs in a peer, so its arguments have to be sent there: {_ADVICE}"
-                error = EncodeError(f"{exc}\n{self._test.nodeid} {advice}")
+                error = EncodeError(
+                    f"{exc}\n{self._test.nodeid} runs in a peer, so its arguments have to be sent "
+                    "there: let fixtures return plain values, or make other values in the body of "
+                    "the test; or leave out the marker, and use the fixture `peer`"
+                )
                 raise self._at_the_test(error) from None
 
     def run(self, peer: Peer) -> object:
@@ -138,10 +133,7 @@ class _Body:
             raise self._at_the_test(exc) from exc.__cause__
 
     def _at_the_test(self, exc: PeerError) -> PeerError:
-        """Return the error with a traceback that ends at the test.
-
-        Otherwise the report would show our own code.
-        """
+        """Return the error with a traceback that ends at the test, and not in our own code."""
         if self._code is None:  # the test is not written in Python
             return exc
         filename, first = self._code.co_filename, self._code.co_firstlineno
@@ -157,7 +149,6 @@ class _Body:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
-    """Run the body in its peer, if it has the marker."""
     if pyfuncitem.get_closest_marker(MARKER) is None:
         return None
     if FIXTURE not in pyfuncitem.funcargs:

@@ -1,7 +1,5 @@
 """Several interpreters (``--peer-exec``): each test with peers runs once with each of them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
@@ -24,8 +22,10 @@ def configure(config: pytest.Config) -> None:
 
     @pytest.hookimpl(trylast=True)  # the interpreter's name comes last in the id
     def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-        """Parametrize a test that uses peers and does not choose an interpreter itself."""
-        if not _is_body_repeated(metafunc.definition) and not _are_factories_repeated(metafunc):
+        test = metafunc.definition
+        chosen = {**settings.marked(test), **settings.marked(test, "in_peer")}
+        body = test.get_closest_marker("in_peer") is not None and "exec" not in chosen
+        if not body and not _are_factories_repeated(metafunc):
             return
         if PROGRAM not in metafunc.fixturenames:  # the test gets the fixture of `in_peer` later
             metafunc.fixturenames.append(PROGRAM)
@@ -37,10 +37,7 @@ def configure(config: pytest.Config) -> None:
 
 
 def ids(programs: Sequence[Sequence[str]]) -> list[str]:
-    """Return a word for each program: its file name, or its whole path if others share that name.
-
-    The words of a longer command are joined. pytest numbers words that are still the same.
-    """
+    """Return a word for each program: its file name, or its path if another has that name."""
     short = [_word([word.rpartition("/")[2] or word for word in program]) for program in programs]
     counts = Counter(short)
     return [
@@ -54,11 +51,6 @@ def _word(parts: Sequence[str]) -> str:
 
     words = (slug(part, _MOST_CHARACTERS) for part in parts)
     return slug("-".join(filter(None, words)), _MOST_CHARACTERS) or "program"
-
-
-def _is_body_repeated(test: pytest.Item) -> bool:
-    chosen = {**settings.marked(test), **settings.marked(test, "in_peer")}
-    return test.get_closest_marker("in_peer") is not None and "exec" not in chosen
 
 
 def _are_factories_repeated(metafunc: pytest.Metafunc) -> bool:

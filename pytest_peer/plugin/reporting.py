@@ -1,7 +1,5 @@
 """What a failing test's report shows of its peers, and what the end of a run shows of crashes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -11,41 +9,36 @@ from .session import CrashReport, left_key
 
 if TYPE_CHECKING:
     from ..evidence.output import OutputStream
-    from ..peers.lifecycle import PeerInstance
+    from ..peers.lifecycle import PeerLife
 
 #: What a section quotes of a stream; the log file has all of it.
 SECTION_CHARACTERS = 16 * 1024
 
 
-class Shown:
-    """How much of each stream earlier sections have shown."""
-
-    def __init__(self) -> None:
-        self._sizes: dict[OutputStream, int] = {}
-
-    def start(self, lives: Iterable[PeerInstance]) -> None:
-        """Begin a test: earlier output of the peers of wider scopes is not part of it."""
-        for life in lives:
-            for stream in (life.process.streams.stdout, life.process.streams.stderr):
-                stream.drain()
-                self._sizes[stream] = stream.size
-
-    def sections(self, lives: Iterable[PeerInstance]) -> Iterator[tuple[str, str]]:
-        """Return titles and texts of sections for new output.
-
-        The titles are pytest's own, so ``--show-capture`` applies.
-        """
-        for life in lives:
-            streams = life.process.streams
-            for kind, stream in (("stdout", streams.stdout), ("stderr", streams.stderr)):
-                stream.drain()
-                shown, self._sizes[stream] = self._sizes.get(stream, 0), stream.size
-                if shown < stream.size:
-                    yield f"{kind} [{life.options.name}]", _tail(stream.text_since(shown), stream)
+def streams(lives: "Iterable[PeerLife]") -> "Iterator[tuple[str, OutputStream]]":
+    """Return what the lives have written so far, with titles that ``--show-capture`` knows."""
+    for life in lives:
+        written = life.process.streams
+        for kind, stream in (("stdout", written.stdout), ("stderr", written.stderr)):
+            stream.drain()
+            yield f"{kind} [{life.options.name}]", stream
 
 
-def add_stacks(report: pytest.TestReport, lives: Iterable[PeerInstance]) -> None:
-    """Add a section for the stacks of each peer that runs."""
+def new_output(
+    lives: "Iterable[PeerLife]", shown: "dict[OutputStream, int]"
+) -> Iterator[tuple[str, str]]:
+    """Return titles and texts of sections for what `shown` has not, and note it there."""
+    for title, stream in streams(lives):
+        start, shown[stream] = shown.get(stream, 0), stream.size
+        if start < stream.size:
+            text = stream.text_since(start)
+            more = len(text) - SECTION_CHARACTERS
+            if more > 0:
+                text = f"... {more} characters more in {stream.path}\n{text[-SECTION_CHARACTERS:]}"
+            yield title, text
+
+
+def add_stacks(report: pytest.TestReport, lives: "Iterable[PeerLife]") -> None:
     from ..evidence import stacks
 
     running = [life for life in lives if life.state == "running"]
@@ -56,13 +49,6 @@ def add_stacks(report: pytest.TestReport, lives: Iterable[PeerInstance]) -> None
             more = f"... more in {life.record.artifacts.path / 'stacks.txt'}"
             text = f"{text[:SECTION_CHARACTERS]}\n{more}"
         report.sections.append((f"Captured stacks [{life.options.name}] {report.when}", text))
-
-
-def _tail(text: str, stream: OutputStream) -> str:
-    more = len(text) - SECTION_CHARACTERS
-    if more <= 0:
-        return text
-    return f"... {more} characters more in {stream.path}\n{text[-SECTION_CHARACTERS:]}"
 
 
 def pytest_terminal_summary(

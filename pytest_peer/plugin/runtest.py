@@ -4,20 +4,23 @@ They are registered when the first such test is found: a hundred tests without a
 each of them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import sys
 import threading
 from collections.abc import Generator, Iterator
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ..core.errors import PeerDown
 from . import reporting
-from .session import Scope, interrupt_key, lives, retention_key, scopes_key
+from .session import interrupt_key, lives, retention_key, scopes_key
+
+if TYPE_CHECKING:
+    from ..evidence.output import OutputStream
+    from .fixtures import Scope
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
 _SIGNAL = signal.SIGURG
@@ -25,7 +28,8 @@ _SIGNAL = signal.SIGURG
 #: shows no error without a frame.
 __tracebackhide__ = False
 _hooks = sys.modules[__name__]
-_shown_key = pytest.StashKey[reporting.Shown]()
+#: How much of each stream the sections of the test have shown.
+_shown_key: "pytest.StashKey[dict[OutputStream, int]]" = pytest.StashKey()
 
 
 def expect_peers(config: pytest.Config) -> None:
@@ -38,13 +42,10 @@ def expect_peers(config: pytest.Config) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     config = item.config
     if retention_key in config.stash:
-        running = [life for life in lives(config) if life.state != "down"]
-        config.stash[retention_key].begin(
-            item.nodeid, [life.record.artifacts.path for life in running]
-        )
-    if config.stash.get(scopes_key, ()):
-        shown = item.stash[_shown_key] = reporting.Shown()
-        shown.start(lives(config))
+        running = [life.record.artifacts.path for life in lives(config) if life.state != "down"]
+        config.stash[retention_key].begin(item.nodeid, running)
+    # What the peers of wider scopes wrote before is not part of this test.
+    item.stash[_shown_key] = {each: each.size for _, each in reporting.streams(lives(config))}
     return (yield)
 
 
@@ -75,9 +76,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     every = list(lives(item.config))
-    if every:
-        for title, text in item.stash.setdefault(_shown_key, reporting.Shown()).sections(every):
-            item.add_report_section(call.when, title, text)
+    for title, text in reporting.new_output(every, item.stash.setdefault(_shown_key, {})):
+        item.add_report_section(call.when, title, text)
     if every and call.excinfo is not None:
         states = "\n".join(f"{life!r}\n    {life.record.artifacts.path}" for life in every)
         item.add_report_section(call.when, "peers", states)
@@ -102,8 +102,7 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
     test catches the exception, the test fails when its body ends.
     """
     __tracebackhide__ = True
-    main = threading.main_thread()
-    if threading.current_thread() is not main:
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     scopes: list[Scope] = config.stash[scopes_key]
@@ -118,12 +117,9 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
                 raised.append(exc)
                 raise
 
-    def interrupt() -> None:
-        assert main.ident is not None
-        signal.pthread_kill(main.ident, _SIGNAL)
-
     previous = signal.signal(_SIGNAL, raise_crashes)  # ours, of a test that runs pytest
-    config.stash[interrupt_key] = interrupt
+    ident = threading.get_ident()
+    config.stash[interrupt_key] = lambda: signal.pthread_kill(ident, _SIGNAL)
     try:
         yield
     finally:

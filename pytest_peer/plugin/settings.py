@@ -4,8 +4,6 @@ Precedence: call argument > marker > command line > ini > default. A bad value i
 `pytest.UsageError`, which says where it was written.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,7 +22,6 @@ class Setting(NamedTuple):
 
     @property
     def flag(self) -> str:
-        """The name on the command line."""
         return "--" + self.name.replace("_", "-")
 
 
@@ -72,7 +69,7 @@ def _parse(setting: Setting, text: str) -> Any:
     """Return the value of the option for a text that the user wrote, or raise ``ValueError``."""
     import shlex  # not at the top, nor the others: a suite without settings does not pay for them
 
-    from ..core import addresses, options, timeouts
+    from ..core import clock, options
 
     if setting is EXEC:
         words = shlex.split(text)
@@ -85,14 +82,14 @@ def _parse(setting: Setting, text: str) -> Any:
             raise ValueError("a host is there twice")
         return hosts
     if setting is CONNECTION:
-        return addresses.connection_of_text(text)
+        return options.connection_of_text(text)
     if setting is START_METHOD:
         return options.check("start_method", text)
     if setting is ARTIFACTS:
         if not text.strip():
             raise ValueError("expected a directory")
         return text
-    return None if text.strip().lower() == "none" else timeouts.seconds("limit", float(text))
+    return None if text.strip().lower() == "none" else clock.seconds("limit", float(text))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -107,21 +104,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def read(config: pytest.Config) -> dict[str, Any]:
-    """Return the options of peers that the command line and the ini file set.
-
-    `exec` is one of them only if there is one for all peers; see `programs`.
-    """
+    """Return the options of peers that are set; `exec` only if there is one for all peers."""
     written = {setting.option: _written(config, setting)[1] for setting in SETTINGS}
     return {option: found[0] for option, found in written.items() if option and len(found) == 1}
 
 
 def programs(config: pytest.Config) -> list[list[str]]:
-    """Return all values of ``--peer-exec``, or else of the ini file."""
+    """Return the programs that run the peers, of which there may be several."""
     return _written(config, EXEC)[1]
 
 
 def hosts(config: pytest.Config) -> list[str]:
-    """Return the hosts for peers, if some are given."""
     return next(iter(_written(config, HOSTS)[1]), [])
 
 
@@ -145,10 +138,7 @@ def _written(config: pytest.Config, setting: Setting) -> tuple[str, list[Any]]:
 
 
 def artifacts(config: pytest.Config) -> Path | None:
-    """Return the directory of ``--peer-artifacts``.
-
-    A relative path starts from the directory in which pytest was started.
-    """
+    """Return the directory of ``--peer-artifacts``, relative to where pytest was started."""
     given: dict[str, Any] = getattr(config, "workerinput", {})
     if "peer_artifacts" in given:  # of pytest-xdist's controller
         return Path(given["peer_artifacts"])
@@ -168,7 +158,6 @@ def check_artifacts(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Check the options of all markers."""
     for item in items:
         marked(item)
 
@@ -177,9 +166,9 @@ def marked(node: pytest.Item | pytest.Collector, marker: str = "peer") -> dict[s
     """Return the options that markers give to a node; the closest wins option by option."""
     merged: dict[str, Any] = {}
     for mark in node.iter_markers(marker):
-        from ..core.options import names_of_options
+        from ..core.options import PeerOptions
 
-        known = [*names_of_options(), "link"]
+        known = [*PeerOptions.__slots__, "link"]
         where = f"{node.nodeid}: {marker} marker"
         if mark.args:
             raise pytest.UsageError(f"{where}: takes keyword arguments only, got {mark.args!r}")
@@ -192,10 +181,7 @@ def marked(node: pytest.Item | pytest.Collector, marker: str = "peer") -> dict[s
 
 
 def check_marked(options: dict[str, Any], marker: str = "peer") -> None:
-    """Check the values of a marker's options, when they are used: a ``cwd`` may be made late.
-
-    A ``TypeError`` or ``ValueError`` says that the value came from the marker.
-    """
+    """Check the values of a marker's options, when they are used: a ``cwd`` may be made late."""
     from ..core.options import check
 
     for name, value in options.items():

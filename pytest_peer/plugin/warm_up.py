@@ -1,19 +1,14 @@
 """The start of the fork server while pytest still collects, for the first test that uses a peer."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 
 import pytest
 
-from ..core.monkey_patches import patched_by
-from ..core.start_methods import SPAWN, unsupported
+from ..core.start_methods import SPAWN, patched_by, unsupported
 from ..launch.forkserver import preload
 from . import settings, xdist
 from .session import FACTORIES
-
-_FIXTURES = {"peer", *FACTORIES}
 
 
 def configure(config: pytest.Config) -> None:
@@ -27,20 +22,17 @@ def configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: preload.modules.__setitem__(slice(None), before))
 
 
-# What the following imports, a suite without peers does not pay for.
-
-
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Prepare for a test that has been found: start the fork server if the test will need it."""
     in_peer = item.get_closest_marker("in_peer") is not None
     if in_peer:
-        from .in_peer import prepare
+        from .in_peer import prepare  # not at the top: most suites have no such test
 
         prepare(item)
-    without = _FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) and not in_peer
-    if without or item.config.option.collectonly:
+    used = {"peer", *FACTORIES}.intersection(getattr(item, "fixturenames", ()))
+    if not (used or in_peer) or item.config.option.collectonly:
         return
-    from . import runtest
+    from . import runtest  # nor this: a suite without peers does not pay for it
 
     runtest.expect_peers(item.config)
     xdist.watch_controller(item.config)

@@ -4,8 +4,6 @@ A worker has in ``--peer-artifacts DIR`` a link to the directory of the test tha
 controller finds it when the worker has died.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -19,9 +17,6 @@ from . import settings
 from .session import CrashReport, left_key
 
 _watched_key = pytest.StashKey[int]()
-
-
-# In the controller
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -43,7 +38,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_handlecrashitem(report: Any) -> None:
-    """Add the peers that ran to the report for a worker that died."""
+    """Add, in the controller, the peers that ran to the report for a worker that died."""
     node = report.node
     root = settings.artifacts(node.config)
     if root is None:
@@ -65,9 +60,6 @@ def _mark(root: Path, given: dict[str, Any]) -> Path:
     return root / f".running-{given['testrunuid']}-{given['workerid']}"
 
 
-# In a worker
-
-
 def mark(config: pytest.Config) -> Path | None:
     """Return the path of the link to the directory of the test that runs, in a worker."""
     root = settings.artifacts(config)
@@ -75,19 +67,8 @@ def mark(config: pytest.Config) -> Path | None:
     return _mark(root, given) if root is not None and given is not None else None
 
 
-def worker_ends(config: pytest.Config, crashes: list[CrashReport]) -> None:
-    """Give the controller the crashes that no report carries."""
-    output: dict[str, Any] | None = getattr(config, "workeroutput", None)
-    if crashes and output is not None:
-        output["peer_crashes"] = crashes
-
-
 def watch_controller(config: pytest.Config) -> None:
-    """End all peers with the controller, if this is a worker.
-
-    After the end of the controller the results of a test are lost. But the test goes on, and execnet
-    ends its worker only 5 or 15 seconds later.
-    """
+    """End all peers of a worker with the controller; execnet ends the worker 5 to 15 s later."""
     if not hasattr(config, "workerinput") or _watched_key in config.stash:
         return
     try:
@@ -100,10 +81,15 @@ def watch_controller(config: pytest.Config) -> None:
 
     config.stash[_watched_key] = fd
 
+    def abandon() -> None:
+        from ..peers import supervisor
+
+        supervisor.abandon("the controller of this pytest-xdist worker has ended")
+
     def ended() -> None:
         loop.remove(fd)
         # On a thread: the event loop must not wait for a peer that is just being started.
-        start_thread(_abandon, "pytest-peer-end")
+        start_thread(abandon, "pytest-peer-end")
 
     def stop() -> None:
         loop.remove(fd)
@@ -111,9 +97,3 @@ def watch_controller(config: pytest.Config) -> None:
 
     loop.add(fd, ended)
     config.add_cleanup(stop)
-
-
-def _abandon() -> None:
-    from ..peers import supervisor
-
-    supervisor.abandon("the controller of this pytest-xdist worker has ended")

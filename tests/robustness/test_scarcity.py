@@ -24,12 +24,8 @@ LIMITED = """
 """
 
 
-#: A fork server that starts with this limit sometimes never answers, and so does each later start.
-HANGS = pytest.param(20, marks=pytest.mark.xfail(reason="the server hangs", strict=False))
-
-
 @linux
-@pytest.mark.parametrize("most", [8, 13, *range(15, 20), HANGS, 21])
+@pytest.mark.parametrize("most", [8, 13, *range(15, 22)])
 def test_start_without_free_descriptors_is_an_error_that_passes(run, most):
     said = run(
         LIMITED,

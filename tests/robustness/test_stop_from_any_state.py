@@ -149,3 +149,13 @@ def test_concurrent_stop_kill_and_restart_all_return(peer_factory):
             done.result(4 * LONG)
     peer.stop()
     assert peer.restart().call(int) == 0
+
+
+def test_close_of_a_peer_stuck_in_c_kills_it_after_a_second(peer_factory):
+    peer = peer_factory(shutdown="close")
+    peer.cast(sleep_in_c)
+    peer.stdout.wait_for("waiting")
+    with taking_less_than(AT_ONCE):
+        peer.stop()
+        peer.wait_down(LONG)
+    assert not is_running(peer.pid)

@@ -11,23 +11,21 @@ import time
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
+#: For the parent of descendants whose own has ended, whatever session they are in.
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def begin(parent, lifeline):
     """Begin a session that ends with the template and with the origin, for whichever peer.
 
-    The kernel sends the signal when the parent *thread* ends (prctl(2)). The template has only
-    one, which ends with it.
-
-    :param lifeline: the descriptor of the template.
-    :return: a descriptor of its own for the same.
+    Return a descriptor of its own for what the template has as `lifeline`.
     """
     os.setsid()
+    # At the end of the parent *thread* (prctl(2)). The template has only one.
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before
         os._exit(1)
-    adopt()
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     main_thread: Any = threading.main_thread()
     main_thread._set_native_id()  # only Python 3.13 does it after a fork
     own = os.open("/proc/self/fd/%d" % lifeline, os.O_RDONLY | os.O_CLOEXEC)
@@ -39,16 +37,8 @@ def begin(parent, lifeline):
     return own
 
 
-def adopt():
-    """Become the parent of descendants whose own has ended, whatever session they are in."""
-    prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
 def execute(argv, environ, descriptors, numbers):
-    """Become another program, which gets `descriptors` as these numbers.
-
-    :raises OSError: there is no such program.
-    """
+    """Become another program, which gets `descriptors` as these numbers."""
     # Out of the way of these numbers first, which some of them may have now.
     above = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 1 + max(numbers)) for fd in descriptors]
     for fd, number in zip(above, numbers):
@@ -59,31 +49,21 @@ def execute(argv, environ, descriptors, numbers):
 
 
 def become(request, descriptors):
-    """Set what the origin has now, and the template has not.
-
-    :param descriptors: the new stdin, stdout and stderr.
-    :raises OSError: the directory is gone, or something is not permitted.
-    """
-    for target, fd in enumerate(descriptors):
+    """Set what the origin has now, and the template has not."""
+    for target, fd in enumerate(descriptors):  # stdin, stdout and stderr
         os.dup2(fd, target)
         os.close(fd)
-    changes = request["changes"]
-    _set_environment(request["variables"])
-    _set_signals(changes)
-    if "umask" in changes:
-        os.umask(changes["umask"])
-    if "niceness" in changes:
-        os.setpriority(os.PRIO_PROCESS, 0, changes["niceness"])
-    if "processors" in changes:
-        os.sched_setaffinity(0, changes["processors"])
-    for limit, soft, hard in changes.get("limits", ()):
-        resource.setrlimit(limit, (soft, hard))
-    if "cwd" in changes:
-        os.chdir(changes["cwd"])
-    _reset_caches()
+    for name, value in request["changes"].items():
+        _SETTERS[name](value)
+    # `random` seeds itself again after a fork, numpy does not.
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    # A directory that the template has listed may have other files now.
+    sys.path_importer_cache.clear()
 
 
-def _set_environment(variables):
+def _set_variables(variables):
     for name, value in variables.items():
         if value is None:
             os.environ.pop(name, None)
@@ -96,28 +76,32 @@ def _set_environment(variables):
         tempfile.tempdir = None  # it caches what the variables were
 
 
-def _set_signals(changes):
-    # In the kernel's sets of signals, bit 0 is signal 1.
-    if "ignored" in changes:
-        for number in signal.valid_signals():
-            handler = signal.getsignal(number)
-            if changes["ignored"] >> (number - 1) & 1:
-                signal.signal(number, signal.SIG_IGN)
-            elif handler is signal.SIG_IGN and number not in (signal.SIGPIPE, signal.SIGXFSZ):
-                default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-                signal.signal(number, default)
-    if "blocked" in changes:
-        blocked = {number for number in range(1, 65) if changes["blocked"] >> (number - 1) & 1}
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+def _set_limits(limits):
+    for limit, soft, hard in limits:
+        resource.setrlimit(limit, (soft, hard))
 
 
-def _reset_caches():
-    # `random` seeds itself again after a fork, numpy does not.
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed()
-    # A directory that the template has listed may have other files now.
-    sys.path_importer_cache.clear()
+def _set_ignored(mask):  # in the kernel's sets of signals, bit 0 is signal 1
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        if mask >> (number - 1) & 1:
+            signal.signal(number, signal.SIG_IGN)
+        elif handler is signal.SIG_IGN and number not in (signal.SIGPIPE, signal.SIGXFSZ):
+            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, default)
+
+
+#: For what the origin's module `inheritance` calls settable.
+_SETTERS = {
+    "variables": _set_variables,
+    "cwd": os.chdir,
+    "umask": os.umask,
+    "limits": _set_limits,
+    "ignored": _set_ignored,
+    "blocked": lambda numbers: signal.pthread_sigmask(signal.SIG_SETMASK, numbers),
+    "niceness": lambda value: os.setpriority(os.PRIO_PROCESS, 0, value),
+    "processors": lambda numbers: os.sched_setaffinity(0, numbers),
+}
 
 
 prctl = ctypes.CDLL(None, use_errno=True).prctl

@@ -6,33 +6,22 @@ writing into it (PEP 659), so the fork server runs it until that is done, and it
 pages. A spare runs it once more: that copies all other pages before it is needed.
 """
 
-import gc
 import operator
 import os
 import sys
+from typing import Any
 
 from ...link.protocol import codec, framing, messages
 from .. import assertions, fault_dumps, main, runtime
 from . import child_setup
 
 #: An interpreter specializes code that has run about eight times. All rounds take 3 ms.
-_ROUNDS = 12
+ROUNDS = 12
 
 
-def warm_fork_server():
-    """Run the code of a boot and of a call until the interpreter has specialized it."""
-    for _ in range(_ROUNDS):
-        _boot_and_call()
-
-
-def warm_spare():
+def boot_and_call():
     """Boot and call once, and leave nothing of it."""
-    _boot_and_call()
-    gc.collect()  # now, and not during a call of the user's
-
-
-def _boot_and_call():
-    child_setup.become({"variables": {}, "changes": {}}, ())
+    child_setup.become({"changes": {"variables": {}}}, ())
     fault_dumps.rehearse()
     call = codec.dumps((operator.add, (1, 2), {}))
     received = [
@@ -41,18 +30,9 @@ def _boot_and_call():
         call,
         framing.STOP,
     ]
-    config = {
-        "name": "",
-        "by_value": "",
-        "locals": "",
-        "path": list(sys.path),
-        "replace_path": True,
-        "stubs": None,
-        "own_files": [],
-        "lifeline": -1,
-        "evidence": None,
-        "environment": None,
-    }
+    config: Any = dict.fromkeys(("stubs", "evidence", "environment"))
+    config.update(name="", by_value="", locals="", own_files=[], lifeline=-1)
+    config.update(path=list(sys.path), replace_path=True)
     finders = list(sys.meta_path)
     read_fd, there = os.pipe()
     heard, write_fd = os.pipe()
@@ -63,5 +43,5 @@ def _boot_and_call():
     finally:
         os.close(there)
         os.close(heard)
-        main._agent = runtime.runtime = assertions.ask = None
+        runtime.runtime = assertions.ask = None
         sys.meta_path[:] = finders

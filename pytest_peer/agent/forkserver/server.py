@@ -47,16 +47,17 @@ def serve(reader, fd, config):
         os.set_inheritable(each, False)
     template = Template(socket.socket(fileno=fd), lifeline)
     try:
-        if _threads() > 1:
-            raise RuntimeError(
-                "the interpreter has more than one thread from its start (sitecustomize, or a "
-                ".pth file); use start_method='spawn'"
-            )
-        with _rare_collections():
-            for name in config["preload"]:
-                _preload(name)
-            with contextlib.suppress(Exception):  # it only saves time
-                prewarm.warm_fork_server()
+        _check_threads("sitecustomize or a .pth file", "use start_method='spawn'")
+        # Rare collections, as imports make many lasting objects; what they set is kept.
+        usual, *rest = gc.get_threshold()
+        gc.set_threshold(100 * usual, *rest)
+        for name in config["preload"]:
+            _preload(name)
+        with contextlib.suppress(Exception):  # it only saves time
+            for _ in range(prewarm.ROUNDS):
+                prewarm.boot_and_call()
+        if gc.get_threshold() == (100 * usual, *rest):
+            gc.set_threshold(usual, *rest)
         dispatch.flush()  # else every peer would print again what an import has printed
         gc.collect()
         gc.freeze()  # a collection in a peer does not touch, and so copy, the shared pages
@@ -65,7 +66,6 @@ def serve(reader, fd, config):
         os._exit(1)
     # From now on the end of the origin is noticed, and not the kernel but this ends all peers.
     fcntl.fcntl(lifeline, fcntl.F_SETFL, 0)
-    template.ready()
     try:
         template.loop()
     except Forked as exc:
@@ -86,31 +86,19 @@ def serve(reader, fd, config):
     main.run(os.fdopen(read_fd, "rb"), write_fd, request["config"])
 
 
-@contextlib.contextmanager
-def _rare_collections():
-    """Collect garbage less often, as imports make many lasting objects; keep what they set."""
-    usual, *rest = gc.get_threshold()
-    rare = (100 * usual, *rest)
-    gc.set_threshold(*rare)
-    yield
-    if gc.get_threshold() == rare:
-        gc.set_threshold(usual, *rest)
-
-
 def _preload(name):
     try:
         importlib.import_module(name)
     except BaseException as exc:
         raise RuntimeError("cannot import %s: %s: %s" % (name, type(exc).__name__, exc)) from exc
-    if _threads() > 1:
-        raise RuntimeError(
-            "the import of %s started a thread, and a process with threads cannot be forked; take "
-            "it out of peer_preload, or have it start none (numpy: OPENBLAS_NUM_THREADS=1)" % name
-        )
+    advice = "take it out of peer_preload, or have it start none (numpy: OPENBLAS_NUM_THREADS=1)"
+    _check_threads("the import of %s" % name, advice)
 
 
-def _threads():
-    return len(os.listdir("/proc/self/task"))
+def _check_threads(what, advice):
+    if len(os.listdir("/proc/self/task")) > 1:
+        text = "%s started a thread, and a process with threads cannot be forked; %s"
+        raise RuntimeError(text % (what, advice))
 
 
 class Forked(BaseException):
@@ -126,8 +114,9 @@ class Template:
         self._poll.register(origin, select.EPOLLIN)
         # Usually the connection ends with the origin. Not if C code has forked the origin, which
         # runs none of Python's fork hooks.
-        self._parent = _parent()
-        if self._parent >= 0:
+        self._parent = -1
+        with contextlib.suppress(OSError):  # it is outside this container
+            self._parent = os.pidfd_open(os.getppid())
             self._poll.register(self._parent, select.EPOLLIN)
         self._title = child_setup.Title()
         self._pid = os.getpid()
@@ -148,15 +137,10 @@ class Template:
         except OSError:
             self.end(0)  # the origin is gone
 
-    def ready(self):
+    def loop(self) -> NoReturn:
+        """Serve for ever. `Forked` is raised in a peer."""
         self._subreaper.tolerate_children()  # an import may have started some, for all peers
         self.report("ready")
-
-    def loop(self) -> NoReturn:
-        """Serve for ever.
-
-        :raises Forked: this is a peer now.
-        """
         while True:
             if self._spare is None and self._may_prepare and not self._poll.poll(_PAUSE, 1):
                 self._may_prepare = False
@@ -165,17 +149,18 @@ class Template:
             for fd, _ in self._poll.poll(self._subreaper.tidy()):
                 if fd == self._parent:
                     self.end(0)
-                if fd == self._origin.fileno():
+                elif fd == self._origin.fileno():
                     self._serve()
                 else:
-                    self._ended(fd)
+                    if self._spare is not None and fd == self._spare[1]:
+                        self._spare[0].close()
+                        self._spare = None
+                    self._subreaper.ended(fd)
 
     def _serve(self):
-        """Deal with one request."""
-        received = receive(self._origin)
-        if received is None:
+        data, descriptors = receive(self._origin)
+        if not data:
             self.end(0)
-        data, descriptors = received
         what, number, *rest = marshal.loads(data)
         if what == "reap":
             self._subreaper.release(number)
@@ -192,7 +177,6 @@ class Template:
                 os.close(fd)
 
     def _fork(self, number, data, descriptors):
-        """Make a peer of the spare, or of a new one."""
         if self._spare is None:
             try:
                 self._make_spare()
@@ -202,37 +186,26 @@ class Template:
             connection, fd, pid = self._spare
             self._spare = None
             self._may_prepare = True
-            self._subreaper.name(fd, number)
+            self._subreaper.peers[fd][0] = number
             self.report("forked", number, pid)
             with connection, contextlib.suppress(OSError):  # it has died, which is reported
                 socket.send_fds(connection, [data], descriptors)
 
     def _make_spare(self):
-        """Fork.
-
-        :raises Forked: in the child, when it has got a request.
-        """
+        """Fork. `Forked` is raised in the child, when it has got a request."""
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-        try:
+        with theirs, contextlib.ExitStack() as unless_made:
+            unless_made.enter_context(ours)  # whose end ends the child
             pid = os.fork()
-        except OSError:
-            ours.close()
-            theirs.close()
-            raise
-        if pid == 0:
-            try:
-                ours.close()
-                request = self._wait_for_request(theirs)
-            except BaseException:
-                os._exit(1)  # the code around this is the template's
-            raise Forked(*request)
-        theirs.close()
-        try:
-            fd = self._subreaper.add(pid)
-        except OSError:
-            ours.close()  # which ends it
-            raise
-        self._spare = ours, fd, pid
+            if pid == 0:
+                try:
+                    ours.close()
+                    request = self._wait_for_request(theirs)
+                except BaseException:
+                    os._exit(1)  # the code around this is the template's
+                raise Forked(*request)
+            self._spare = ours, self._subreaper.add(pid), pid
+            unless_made.pop_all()
 
     def _wait_for_request(self, connection):
         # Closed as objects: their finalizers would close the numbers again, which may be those of
@@ -241,30 +214,27 @@ class Template:
         self._origin.close()
         if self._parent >= 0:
             os.close(self._parent)
-        self._subreaper.close_descriptors()
+        for fd in self._subreaper.peers:
+            os.close(fd)
         self._title.set("pytest-peer-spare")
         self.lifeline = child_setup.begin(self._pid, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
-        if not _readable(connection):  # else it is needed at once
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        if not poll.poll(0):  # else it is needed at once
             with contextlib.suppress(Exception):  # it only saves time
-                prewarm.warm_spare()
-        received = receive(connection)
-        if received is None:
+                prewarm.boot_and_call()
+                gc.collect()  # now, and not during a call of the user's
+        data, received = receive(connection)
+        if not data:
             os._exit(0)  # the template has ended
         connection.close()
-        _, (file, *descriptors) = received
-        with os.fdopen(file, "rb") as content:
-            content.seek(0)
-            request = marshal.load(content)
+        file, *descriptors = received
+        request = marshal.loads(os.pread(file, os.fstat(file).st_size, 0))
+        os.close(file)
         self._title.set(request["node"])
         sys.orig_argv[-1] = request["node"]
         return request, descriptors
-
-    def _ended(self, fd):
-        if self._spare is not None and fd == self._spare[1]:
-            self._spare[0].close()
-            self._spare = None
-        self._subreaper.ended(fd)
 
     def end(self, status) -> NoReturn:
         """End with all peers and everything that they have started."""
@@ -272,27 +242,10 @@ class Template:
         os._exit(status)
 
 
-def _parent():
-    """Return a process descriptor of the parent; -1 if it is outside this container."""
-    pid = os.getppid()
-    try:
-        return os.pidfd_open(pid) if pid > 1 else -1
-    except OSError:
-        return -1
-
-
 def receive(connection):
-    """Return a message and the descriptors that came with it; ``None`` at the end."""
-    data, ancillary, _, _ = connection.recvmsg(
-        _MOST_BYTES, socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
-    )
-    descriptors = array.array("i")
-    for _, _, sent in ancillary:
-        descriptors.frombytes(sent)
-    return (data, list(descriptors)) if data else None
-
-
-def _readable(connection):
-    poll = select.poll()
-    poll.register(connection, select.POLLIN)
-    return bool(poll.poll(0))
+    """Return a message, which is empty at the end, and the descriptors that came with it."""
+    room = socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS)
+    # `socket.recv_fds` ignores its flags.
+    data, ancillary, _, _ = connection.recvmsg(_MOST_BYTES, room, socket.MSG_CMSG_CLOEXEC)
+    descriptors = array.array("i", b"".join(sent for _, _, sent in ancillary))
+    return data, list(descriptors)

@@ -6,6 +6,7 @@ that peer, whatever session it is in, and a child of the template that is not kn
 orphan of a peer that has ended.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -34,13 +35,13 @@ class Subreaper:
         self._poll = poll
         self._on_end = on_end
         self._known = set()
-        self._peers = {}  # process descriptor: [number of the request or None, pid]
+        self.peers = {}  # process descriptor: [number of the request or None, pid]
         self._dead = {}  # number of the request: pid
         self._orphans = set()  # all killed
         self._zombies = set()  # to be reaped; a debugger that is attached may have them still
         self._ending = []  # arguments for `on_end`, when there are no orphans
         self._deadline = 0.0  # when `on_end` is called although there are some
-        child_setup.adopt()
+        child_setup.prctl(child_setup.PR_SET_CHILD_SUBREAPER, 1)
 
     def add(self, pid):
         """Watch a new child; return its process descriptor.
@@ -54,22 +55,14 @@ class Subreaper:
             self._zombies.add(pid)
             raise
         self._poll.register(fd, select.EPOLLIN)
-        self._peers[fd] = [None, pid]
+        self.peers[fd] = [None, pid]
         return fd
-
-    def name(self, fd, number):
-        """From now on, a child is the peer of a request."""
-        self._peers[fd][0] = number
 
     def release(self, number):
         """Reap a dead peer: the origin does not need its process id any more."""
         if number in self._dead:
             self._zombies.add(self._dead.pop(number))
             self.tidy()
-
-    def close_descriptors(self):
-        for fd in self._peers:
-            os.close(fd)
 
     def tolerate_children(self):
         """Take the present children for known."""
@@ -78,7 +71,7 @@ class Subreaper:
     def ended(self, fd):
         self._poll.unregister(fd)
         os.close(fd)
-        number, pid = self._peers.pop(fd)
+        number, pid = self.peers.pop(fd)
         if number is None:
             self._zombies.add(pid)
         else:
@@ -96,12 +89,13 @@ class Subreaper:
                 _kill(os.kill, pid)  # then its children are ours
             self._known |= orphans
             self._orphans |= orphans
+        done = not self._orphans  # not after the last: its children are ours from now on
         for pids in (self._orphans, self._zombies):
             for pid in list(pids):
                 if os.waitpid(pid, os.WNOHANG)[0]:
                     pids.discard(pid)
                     self._known.discard(pid)
-        if self._ending and (not self._orphans or time.monotonic() >= self._deadline):
+        if self._ending and (done or time.monotonic() >= self._deadline):
             ending, self._ending = self._ending, []
             for number, status in ending:
                 self._on_end(number, status)
@@ -110,7 +104,7 @@ class Subreaper:
         return _ZOMBIE_SECONDS if self._zombies or self._orphans else None
 
     def end_all(self):
-        for _, pid in self._peers.values():
+        for _, pid in self.peers.values():
             _kill(os.killpg, pid)
         deadline = time.monotonic() + _ORPHAN_SECONDS
         while time.monotonic() < deadline:
@@ -134,7 +128,6 @@ def _status(pid):
 
 
 def _kill(kill, pid):
-    try:
+    # An error: it is another user's by now; or it leads no group yet, and ends by itself.
+    with contextlib.suppress(OSError):
         kill(pid, signal.SIGKILL)
-    except OSError:
-        pass  # another user's by now; or it leads no group yet, and ends by itself

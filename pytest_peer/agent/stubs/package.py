@@ -1,7 +1,4 @@
-"""Stands for each module that defines public names of this package.
-
-Only the names that are imported here work in a peer. The others can be imported, and no more.
-"""
+"""Stands for modules with public names. Those that are not imported here only can be imported."""
 
 from pytest_peer_agent.agent.stubs.placeholder import placeholder
 from pytest_peer_agent.link.protocol.mailbox import Mailbox  # noqa: F401 - to be imported from here

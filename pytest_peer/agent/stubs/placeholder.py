@@ -1,21 +1,15 @@
-"""Names that work only where pytest runs.
-
-A module that mentions them can be imported in a peer; the code that uses one gets an error.
-"""
+"""Names that work only where pytest runs: a module can mention them, and not use them."""
 
 _OPERATIONS = ["call", "contains", "delitem", "enter", "exit", "eq", "ge", "getitem", "gt", "iter"]
 _OPERATIONS += ["le", "len", "lt", "ne", "next", "setitem", "bool", "aenter", "aexit", "await"]
 
 
 class Placeholder(type):
-    """The metaclass of these names.
-
-    In every version of Python a class may be an annotation, a base and an argument of `isinstance`.
-    """
+    """The metaclass of these names: a class may be an annotation, and a base in any Python."""
 
     def __call__(cls, *args, **kwargs):  # noqa: ARG002 - they may be any
         if not cls._instantiable:
-            _refuse_class(cls)
+            _refuse(cls)
         return object.__new__(cls)
 
     def __getattr__(cls, name):
@@ -38,29 +32,25 @@ def placeholder(module, name, why, instantiable=False):
     """Return a class of that name.
 
     :param why: the end of the error message: why it cannot be used.
-    :param instantiable: whether code at the top of a module may call it. Then only the instance
-        cannot be used.
+    :param instantiable: whether code may call it. Then only the instance cannot be used.
     """
     body = {"__module__": module, "__qualname__": name, "_why": why, "_instantiable": instantiable}
     body.update(("__%s__" % operation, _refuse) for operation in _OPERATIONS)
     body["__getattr__"] = _refuse_attribute
     body["__hash__"] = object.__hash__
-    body["__new__"] = _refuse_class  # for unpickling
+    body["__new__"] = _refuse  # for unpickling
     return Placeholder(name.rpartition(".")[2], (), body)
 
 
-def _text(cls):
+def _text(named):
+    cls = named if isinstance(named, type) else type(named)
     return "%s.%s %s" % (cls.__module__, cls.__qualname__, cls._why)
 
 
-def _refuse_class(cls, *args, **kwargs):  # noqa: ARG001 - they may be any
-    raise RuntimeError(_text(cls))
-
-
-def _refuse(self, *args, **kwargs):  # noqa: ARG001 - they may be any
-    raise RuntimeError(_text(type(self)))
+def _refuse(named, *args, **kwargs):  # noqa: ARG001 - they may be any
+    raise RuntimeError(_text(named))
 
 
 def _refuse_attribute(self, name):
     # An AttributeError, as `hasattr`, `copy` and `pprint` expect it.
-    raise AttributeError(name if name.startswith("_") else _text(type(self)))
+    raise AttributeError(name if name.startswith("_") else _text(self))

@@ -6,7 +6,6 @@ they decorate, outcomes become the test's, and `raises` works. All other names a
 
 import importlib
 import re
-from collections import namedtuple
 
 from pytest_peer_agent.agent.stubs.placeholder import placeholder
 
@@ -29,9 +28,6 @@ class _Outcome(BaseException):
 
 
 class Skipped(_Outcome):
-    __module__ = "builtins"
-    __qualname__ = "skip.Exception"
-
     def __init__(self, msg=None, pytrace=True, allow_module_level=False):
         super().__init__(msg, pytrace)
         self.allow_module_level = allow_module_level
@@ -39,19 +35,14 @@ class Skipped(_Outcome):
 
 
 class Failed(_Outcome):
-    __module__ = "builtins"
-    __qualname__ = "fail.Exception"
+    pass
 
 
 class XFailed(Failed):
-    __module__ = "builtins"
-    __qualname__ = "xfail.Exception"
+    pass
 
 
 class Exit(Exception):
-    __module__ = "builtins"
-    __qualname__ = "exit.Exception"
-
     def __init__(self, msg="unknown reason", returncode=None):
         super().__init__(msg)
         self.msg = msg
@@ -74,10 +65,10 @@ def exit(reason="", returncode=None):
     raise Exit(reason, returncode)
 
 
-skip.Exception = Skipped
-fail.Exception = Failed
-xfail.Exception = XFailed
-exit.Exception = Exit
+for _raise, _class in ((skip, Skipped), (fail, Failed), (xfail, XFailed), (exit, Exit)):
+    _raise.Exception = _class
+    _class.__module__ = "builtins"
+    _class.__qualname__ = _raise.__name__ + ".Exception"
 
 
 def importorskip(modname, minversion=None, reason=None, *, exc_type=ImportError):
@@ -93,34 +84,22 @@ def importorskip(modname, minversion=None, reason=None, *, exc_type=ImportError)
 
 
 def _release(version):
-    numbers = re.match(r"[\d.]*\d|", version).group()
-    return [int(number) for number in numbers.split(".") if number]
+    return [int(number) for number in re.match(r"[\d.]*", version).group().split(".") if number]
 
 
-# Decorators
-
-
-class _Mark:
-    """A mark of any name, with any arguments."""
-
-    def __call__(self, *args, **kwargs):
-        return args[0] if len(args) == 1 and callable(args[0]) and not kwargs else self
+def _mark(*args, **kwargs):
+    """Stand for a mark of any name, with any arguments."""
+    return args[0] if len(args) == 1 and callable(args[0]) and not kwargs else _mark
 
 
 class _Marks:
     def __getattr__(self, name):
         if name.startswith("_"):
             raise AttributeError(name)
-        return _Mark()
+        return _mark
 
 
 mark = _Marks()
-
-_Parameters = namedtuple("ParameterSet", "values marks id")
-
-
-def param(*values, marks=(), id=None):
-    return _Parameters(values, marks, id)
 
 
 def fixture(function=None, **options):  # noqa: ARG001 - for pytest only
@@ -130,19 +109,13 @@ def fixture(function=None, **options):  # noqa: ARG001 - for pytest only
 hookimpl = hookspec = fixture
 
 
-def register_assert_rewrite(*names):
-    """Do nothing: only pytest rewrites."""
+class _Raises:
+    """The context manager of `raises`, and its value."""
 
-
-# raises
-
-
-class _ExceptionInfo:
-    def _set(self, exc):
-        self.value = exc
-        self.type = type(exc)
-        self.tb = exc.__traceback__
-        self.typename = type(exc).__name__
+    def __init__(self, expected, match=None, check=None):
+        self._expected = expected
+        self._match = match
+        self._check = check
 
     def match(self, pattern):
         text = "\n".join([str(self.value), *getattr(self.value, "__notes__", ())])
@@ -153,25 +126,17 @@ class _ExceptionInfo:
             )
         return True
 
-
-class _Raises:
-    def __init__(self, expected, match, check):
-        self._expected = expected
-        self._match = match
-        self._check = check
-
     def __enter__(self):
-        self._info = _ExceptionInfo()
-        return self._info
+        return self
 
     def __exit__(self, cls, exc, traceback):
         if cls is None:
             fail("DID NOT RAISE %s" % (self._expected,))
         if not issubclass(cls, self._expected):
             return False
-        self._info._set(exc)
+        vars(self).update(value=exc, type=cls, tb=traceback, typename=cls.__name__)
         if self._match is not None:
-            self._info.match(self._match)
+            self.match(self._match)
         if self._check is not None and not self._check(exc):
             raise AssertionError("%r did not return True on %r" % (self._check, exc))
         return True
@@ -183,24 +148,19 @@ def raises(expected_exception=BaseException, *args, match=None, check=None, **kw
     function, *args = args
     if match is not None:  # an argument of the function
         kwargs["match"] = match
-    with _Raises(expected_exception, None, None) as info:
+    with _Raises(expected_exception) as info:
         function(*args, **kwargs)
     return info
-
-
-# All other names
-
-_EXCEPTIONS = {"Error": Exception, "Warning": UserWarning}
 
 
 def __getattr__(name):
     if name.startswith("_"):
         raise AttributeError("pytest.%s %s" % (name, _WHY))
-    for ending, base in _EXCEPTIONS.items():
-        if name.endswith(ending):
-            value = type(name, (base,), {"__module__": "pytest"})
-            break
+    if name.endswith(("Error", "Warning")):
+        base = Exception if name.endswith("Error") else UserWarning
+        value = type(name, (base,), {"__module__": "pytest"})
     else:
-        # Code at the top of a module makes instances: StashKey[int](), and `approx` as a parameter.
-        value = placeholder("pytest", name, _WHY, name[0].isupper() or name == "approx")
+        # Code at the top of a module makes instances, for example StashKey[int]().
+        called = name[0].isupper() or name in ("approx", "param", "register_assert_rewrite")
+        value = placeholder("pytest", name, _WHY, called)
     return globals().setdefault(name, value)

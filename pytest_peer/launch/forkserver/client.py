@@ -5,8 +5,6 @@ with the origin. When it dies, the peers that it has forked die too, and the nex
 another server. A message is one marshalled tuple on a socket that keeps their boundaries.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import marshal
@@ -21,13 +19,13 @@ from functools import partial
 from typing import Any
 
 from ...core.clock import monotonic, sleep
+from ...core.down_reason import ExitStatus
 from ...core.loop import loop
-from ...core.states import ExitStatus
 from ...core.sync import Event
 from ...core.worker import start_thread, worker
 from .. import bootstrap, lifeline, procfs
-from ..child import STATUS_LOST, pid_of, reap
 from ..command import boot_words
+from ..process import STATUS_LOST, Child, reap
 from .inheritance import Inheritance
 
 #: The last word of its command line. A peer writes its own name over it.
@@ -55,12 +53,10 @@ class ForkError(Exception):
         self.lost = lost
 
 
-class ForkedChild:
-    """A child of the fork server, which does not reap it before we ask for it.
+class ForkedChild(Child):
+    """A child of the fork server, which reaps it when we call `release`.
 
     What it is changes only on the event loop.
-
-    :param release: has the server reap it.
     """
 
     def __init__(self, release: Callable[[], object]) -> None:
@@ -69,17 +65,13 @@ class ForkedChild:
         self._status: ExitStatus | None = None
         self._ended = False
         self._replied = Event()
-        self._reaped = Event()
+        #: Set when the server has reaped it.
+        self.reaped: Event = Event()
         self._refusal = ""
         self.pid: int = -1
-        #: See `Child.status_lost`: the reason is that the server has died.
-        self.status_lost: str = ""
 
     def wait_started(self, deadline: float) -> None:
-        """Wait until there is a process.
-
-        :raises ForkError: there will be none, or not in time; then it is killed when it starts.
-        """
+        """Wait until there is a process. One that comes too late is killed when it starts."""
         if not self._replied.wait(max(0.0, deadline - monotonic())):
             loop.call_soon(self._abandon)
             raise ForkError("the fork server did not answer in time", late=True)
@@ -100,49 +92,34 @@ class ForkedChild:
         if self._ended:
             ended()
 
-    def remember_descendants(self) -> None:
-        """Do nothing: the server finds them after the end too, and kills them."""
-
     def reap(self) -> ExitStatus | None:
         self._release()
         return self._status
 
     def wait_gone(self, seconds: float) -> None:
-        self._reaped.wait(seconds)
+        self.reaped.wait(seconds)
 
     def stopped(self) -> bool:
         status = procfs.of_process(self.pid)
         return status is None or status.stopped
 
-    # Called by the client, when the server reports
-
     def replied(self, pid: int, refusal: str) -> None:
-        """There is a process, or the server says why there is none."""
         self.pid, self._refusal = pid, refusal
         self._replied.set()
         if self._on_end == self._release:
             self._abandon()
 
     def end(self, status: ExitStatus | None, status_lost: str = "") -> None:
-        """The process has ended, or `status_lost` says why its end will never be known."""
         if self._ended:
             return
-        self._ended, self._status, self.status_lost = True, status, status_lost
-        if status_lost:
-            self._reaped.set()  # init does it
+        self._ended, self._status = True, status
+        self.status_lost: str = status_lost
         if self._on_end is not None:
             self._on_end()
 
-    def released(self) -> None:
-        """The server has reaped it."""
-        self._reaped.set()
-
 
 class ForkServer:
-    """A template process and the connection with it.
-
-    :param preload: the modules that it imports.
-    """
+    """A template process that has imported `preload`, and the connection with it."""
 
     def __init__(self, preload: Sequence[str]) -> None:
         #: What the server has, and so a peer for which nothing is changed.
@@ -171,7 +148,8 @@ class ForkServer:
                 pass_fds=[theirs.fileno(), end],
                 start_new_session=True,  # Ctrl-C in the terminal is for the origin
             )
-            self._pid = pid_of(popen)
+            popen.returncode = 0  # `subprocess` shall not wait for it
+            self._pid = popen.pid
             lifeline.tie(end, self._pid)  # until it serves: an import sees no end of the origin
         assert popen.stdin is not None and popen.stdout is not None
         self._input, self._pipe = popen.stdin, popen.stdout
@@ -186,9 +164,9 @@ class ForkServer:
     def _begin(self) -> None:
         """On a thread, because the server may have to read before all of the code fits."""
         try:
-            left = memoryview(bootstrap.loader() + bootstrap.template(self._settings))
-            loop.start()
             with self._input, contextlib.suppress(BrokenPipeError):  # it has ended
+                left = memoryview(bootstrap.loader() + bootstrap.template(self._settings))
+                loop.start()
                 while left:
                     left = left[self._input.write(left) :]
             self._socket.setblocking(False)
@@ -201,10 +179,7 @@ class ForkServer:
             self._bury()
 
     def wait_ready(self, limit: float) -> None:
-        """Wait until it has started, at most `limit` seconds.
-
-        :raises ForkError: it has not, or it has died.
-        """
+        """Wait until it has started, at most `limit` seconds; `ForkError` if it has not."""
         if not self._ready.wait(limit):
             raise ForkError("the fork server is still starting" + self._quoted(), late=True)
         if self.dead:
@@ -294,14 +269,11 @@ class ForkServer:
         if what == "ready":
             self._was_ready = True
             self._ready.set()
-            return
-        if what == "failed":
+        elif what == "failed":  # it ends now
             self.dead = f"the fork server did not start: {rest[0]}"
-            return  # it ends now
-        child = self._children.get(rest[0])
-        if child is None:
-            return
-        if what == "forked":
+        elif (child := self._children.get(rest[0])) is None:
+            pass  # no one waits for it any more
+        elif what == "forked":
             child.replied(rest[1], "")
         elif what == "refused":
             del self._children[rest[0]]
@@ -310,7 +282,7 @@ class ForkServer:
             child.end(ExitStatus.from_returncode(rest[1]))
         else:
             del self._children[rest[0]]
-            child.released()
+            child.reaped.set()
 
     # Its end
 
@@ -325,6 +297,7 @@ class ForkServer:
             children, self._children = list(self._children.values()), {}
             self._socket.close()
         for child in children:
+            child.reaped.set()  # init does it
             loop.call_soon(partial(child.end, None, self.dead))
             loop.call_soon(partial(child.replied, child.pid, self.dead))
 

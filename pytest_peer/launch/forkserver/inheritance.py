@@ -4,8 +4,6 @@ The fork server is started once. What the origin changes in itself afterwards (i
 limit, its umask, an ignored signal) has to reach the peers too.
 """
 
-from __future__ import annotations
-
 import os
 import resource
 import signal
@@ -14,8 +12,9 @@ from typing import Any
 
 from ...core.start_methods import read_at_start
 
-#: ``subprocess`` resets these to their defaults, and every interpreter ignores them again.
-_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+#: ``subprocess`` resets these to their defaults, and every interpreter ignores them again. In the
+#: kernel's sets of signals, bit 0 is signal 1.
+_IGNORED_BY_PYTHON = 1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1
 _LIMITS = sorted({value for name, value in vars(resource).items() if name.startswith("RLIMIT_")})
 _PRIVILEGES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
 _VARIABLES = "variables that are read at start"
@@ -33,7 +32,7 @@ class Inheritance:
     fixed: dict[str, Any]
 
     @classmethod
-    def now(cls) -> Inheritance:
+    def now(cls) -> "Inheritance":
         """Return what a process started now would have."""
         environ = dict(os.environ)
         status = _status()
@@ -41,8 +40,8 @@ class Inheritance:
             "cwd": os.getcwd(),
             "umask": int(status["Umask"], 8),
             "limits": [(limit, *resource.getrlimit(limit)) for limit in _LIMITS],
-            "ignored": _without(int(status["SigIgn"], 16), _IGNORED_BY_PYTHON),
-            "blocked": int(status["SigBlk"], 16),
+            "ignored": int(status["SigIgn"], 16) & ~_IGNORED_BY_PYTHON,
+            "blocked": sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, ()))),
             "niceness": os.getpriority(os.PRIO_PROCESS, 0),
             "processors": list(os.sched_getaffinity(0)),
         }
@@ -52,35 +51,25 @@ class Inheritance:
             "privileges": [status.get(name) for name in _PRIVILEGES],
             "scheduling policy": os.sched_getscheduler(0),
             # A thread may have its own of these, too.
-            "root directory": _identity("/proc/thread-self/root"),
-            "namespaces": [_identity(f"/proc/thread-self/ns/{name}") for name in _NAMESPACES],
+            "root directory": os.stat("/proc/thread-self/root")[1:3],  # its number and device
+            "namespaces": [os.readlink(f"/proc/thread-self/ns/{name}") for name in _NAMESPACES],
         }
         return cls(environ, settable, fixed)
 
-    def obstacle(self, earlier: Inheritance, *, executed: bool = False) -> str:
+    def obstacle(self, earlier: "Inheritance", *, executed: bool = False) -> str:
         """Name what a forked process cannot change for itself and has changed since `earlier`.
 
-        Empty if nothing has.
-
-        :param executed: it becomes another program, which gets its variables when it starts.
+        Empty if nothing has. An `executed` program gets its variables when it starts.
         """
         for name, value in self.fixed.items():
             if value != earlier.fixed[name] and not (executed and name == _VARIABLES):
                 return f"the origin's {name} changed after the fork server had started"
         return ""
 
-    def changes(self, earlier: Inheritance) -> dict[str, Any]:
+    def changes(self, earlier: "Inheritance") -> dict[str, Any]:
         """Return what a process forked from one that had `earlier` has to set."""
-        return {
-            name: value for name, value in self.settable.items() if value != earlier.settable[name]
-        }
-
-
-def variable_changes(old: dict[str, str], new: dict[str, str]) -> dict[str, str | None]:
-    """Return what makes the environment `new` of `old`; ``None`` removes a variable."""
-    changes: dict[str, str | None] = {name: None for name in old if name not in new}
-    changes.update((name, value) for name, value in new.items() if old.get(name) != value)
-    return changes
+        old = earlier.settable
+        return {name: value for name, value in self.settable.items() if value != old[name]}
 
 
 def _status() -> dict[str, str]:
@@ -89,15 +78,3 @@ def _status() -> dict[str, str]:
         text = file.read().decode("utf-8", "replace")
     parts = [line.partition(":\t") for line in text.split("\n")]
     return {name: value for name, _, value in parts}
-
-
-def _without(mask: int, signals: tuple[signal.Signals, ...]) -> int:
-    """Remove signals from a kernel's set, in which bit 0 is signal 1."""
-    for each in signals:
-        mask &= ~(1 << (each - 1))
-    return mask
-
-
-def _identity(path: str) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino

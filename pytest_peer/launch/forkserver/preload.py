@@ -1,6 +1,4 @@
 """Which modules a fork server imports once for all of its peers."""
 
-from __future__ import annotations
-
 #: In the order of import. A change concerns the servers that are started after it.
 modules: list[str] = ["cloudpickle"]

@@ -1,7 +1,5 @@
 """Decide how a peer comes into being, and which fork server is its parent."""
 
-from __future__ import annotations
-
 import atexit
 import errno
 import functools
@@ -16,8 +14,6 @@ from ...core.start_methods import FORKSERVER, SPAWN, unsupported
 from . import preload
 from .client import ForkServer
 from .inheritance import Inheritance
-
-__tracebackhide__ = True
 
 #: Of descriptors, memory and processes there may be more another time.
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import os
 import select
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # importing `typing` would slow down every boot behind a launcher
-    from collections.abc import Iterable
+from _collections_abc import Iterable  # without `collections`, which would slow down every boot
 
 #: From the local end: bytes for the peer's link and stdin. An empty frame ends them.
 LINK, STDIN = b"L", b"I"
@@ -96,12 +93,9 @@ class Writer:
 
 
 def read(fd: int) -> bytes | None:
-    """Return what can be read; ``None`` for nothing yet, empty at the end.
-
-    That is all that is in a pipe: it has room for less.
-    """
+    """Return what can be read; ``None`` for nothing yet, empty at the end."""
     try:
-        return os.read(fd, 1 << 20)
+        return os.read(fd, 1 << 20)  # all that is in a pipe: it has room for less
     except BlockingIOError:
         return None
     except OSError:
@@ -109,10 +103,7 @@ def read(fd: int) -> bytes | None:
 
 
 def wait(readers: Iterable[int], writers: Iterable[Writer], seconds: float | None) -> set[int]:
-    """Wait until something can be read or written; return the descriptors.
-
-    :param readers: negative ones are left out.
-    """
+    """Wait until something can be read or written; return the descriptors. Skip negative ones."""
     poll = select.poll()
     for fd in readers:
         if fd >= 0:

@@ -10,8 +10,6 @@ end answers with a line that has the launcher's process id and the facts about t
 empty line when a SIGSTOP has stopped the peer. The socket's end is the origin's.
 """
 
-from __future__ import annotations
-
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
 import os
 import resource
@@ -19,10 +17,6 @@ import time
 
 from . import frames
 from .frames import Writer, frame, read
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # importing `typing` takes a third of the time that this needs to start
-    from typing import NoReturn
 
 #: As in `link.protocol.messages`: the exit status of a peer that has lost its link.
 LINK_LOST = 113
@@ -47,11 +41,8 @@ if sys.version_info < (3, 8):
 for name, path, source in MODULES:
     module = type(sys)(name)
     module.__file__ = path
-    if path:
-        module.__package__ = name.rpartition(".")[0]
-    else:
-        module.__package__ = name
-        module.__path__ = []
+    module.__package__ = name.rpartition(".")[0] if path else name
+    module.__path__ = []
     sys.modules[name] = module
     exec(compile(source, path, "exec"), module.__dict__)
 reader, writer = module.begin(MAGIC[::-1], CWD, HEARTBEAT)
@@ -63,13 +54,22 @@ exec(link["f"].read(int(link["f"].readline())), link)
 """
 
 
-def main(words: list[str]) -> NoReturn:
-    """Relay until the peer has ended, or its launcher."""
-    _end(Relay(words).run())
+def main(words: list[str]) -> None:
+    """Relay, and end as the peer did: with a status, or by a signal, but without a core file."""
+    status = Relay(words).run()
+    if status < 0:
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        # 0 is enough for a file, but a program that gets the cores is spared only by 1 (core(5)).
+        resource.setrlimit(resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
+        if status not in (-9, -19):
+            _signal.signal(-status, _signal.SIG_DFL)
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [-status])
+        os.kill(os.getpid(), -status)
+    os._exit(status if status >= 0 else 128 - status)
 
 
 class Relay:
-    """The launcher is started when this is made, with the arguments of the program."""
+    """The launcher is started when this is made."""
 
     def __init__(self, words: list[str]) -> None:
         link_in, link_out, self._control = map(int, words[:3])
@@ -95,7 +95,7 @@ class Relay:
         self._to_launcher.add(self._outgoing, loader)
 
     def run(self) -> int:
-        """Relay until the peer has ended, or its launcher; return how to end."""
+        """Relay until the peer has ended, or its launcher; return a status, or minus a signal."""
         while not self._over():
             self._relay()
         if self._exit is not None:
@@ -121,8 +121,12 @@ class Relay:
         if self._incoming in ready:
             self._take()
         for kind, fd in self._inputs.items():
-            if fd in ready:
-                self._give(kind, fd)
+            data = read(fd) if fd in ready else None
+            if data is not None:
+                self._send(kind, data)
+            if data == b"":
+                os.close(fd)
+                self._inputs[kind] = -1
         self._to_launcher.write()
         self._to_origin.write()
 
@@ -157,8 +161,6 @@ class Relay:
         if self._deadline is None:
             self._deadline = time.monotonic() + seconds
 
-    # From the origin
-
     def _pass_signals(self) -> None:
         data = read(self._control)
         if data == b"":  # the origin has ended, and nothing outlives it
@@ -168,18 +170,8 @@ class Relay:
                 os.killpg(0, _signal.SIGKILL)  # there is no peer yet
             self._send(frames.SIGNAL, bytes([byte]))
 
-    def _give(self, kind: bytes, fd: int) -> None:
-        data = read(fd)
-        if data is not None:
-            self._send(kind, data)
-        if data == b"":
-            os.close(fd)
-            self._inputs[kind] = -1
-
     def _send(self, kind: bytes, data: bytes = b"") -> None:
         self._to_launcher.add(self._outgoing, frame(kind, data))
-
-    # From the launcher
 
     def _take(self) -> None:
         data = read(self._incoming)
@@ -243,8 +235,7 @@ class Relay:
 def _remote_end(cwd: str, *, heartbeat: bool) -> tuple[bytes, bytes]:
     """Return the first output of the remote end, and the code for it: a size, a line end, source.
 
-    :param cwd: where the peer starts; empty for where its launcher starts it.
-    :param heartbeat: whether the local end says regularly that it is there.
+    The other arguments are those of `remote.begin`.
     """
     word = os.urandom(12).hex()
     modules = [(_PACKAGE, "", ""), (f"{_PACKAGE}.relay", "", "")]
@@ -256,9 +247,8 @@ def _remote_end(cwd: str, *, heartbeat: bool) -> tuple[bytes, bytes]:
     magic = f"pytest-peer {word}\n".encode()
     # The code has it backwards, so that a launcher which shows its input does not write it.
     values = f"MAGIC={magic[::-1]!r}\nCWD={cwd!r}\nHEARTBEAT={heartbeat}\n"
-    # As `repr` would write it, what is not ASCII becomes escapes: the size does not depend on
-    # an encoding.
-    code = (f"MODULES={modules!r}\n{values}{_LOADER}").encode("ascii", "backslashreplace")
+    # What is not ASCII becomes escapes, so the size does not depend on an encoding.
+    code = f"MODULES={modules!r}\n{values}{_LOADER}".encode("ascii", "backslashreplace")
     return magic, b"%d\n" % len(code) + code
 
 
@@ -269,15 +259,13 @@ def _start(command: list[str]) -> tuple[int, int, int]:
     """
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
+    actions = [(os.POSIX_SPAWN_DUP2, theirs_in, 0), (os.POSIX_SPAWN_DUP2, theirs_out, 1)]
     try:
         pid = os.posix_spawnp(
             command[0],
             command,
             os.environ,
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, theirs_in, 0),
-                (os.POSIX_SPAWN_DUP2, theirs_out, 1),
-            ],
+            file_actions=actions,
             setsigdef=[_signal.SIGPIPE, _signal.SIGXFSZ],  # which Python ignores
         )
     except OSError as exc:
@@ -296,16 +284,3 @@ def _reopened(fd: int) -> int:
         return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:  # no Linux, or no pipe
         return os.dup(fd)
-
-
-def _end(status: int) -> NoReturn:
-    """End as the peer did: with a status, or by a signal if negative, but without a core file."""
-    if status < 0:
-        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
-        # 0 is enough for a file, but a program that gets the cores is spared only by 1 (core(5)).
-        resource.setrlimit(resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
-        if status not in (-9, -19):
-            _signal.signal(-status, _signal.SIG_DFL)
-        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [-status])
-        os.kill(os.getpid(), -status)
-    os._exit(status if status >= 0 else 128 - status)

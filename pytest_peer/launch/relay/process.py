@@ -1,7 +1,5 @@
 """A process that is the local end of a relay: signals for it go to the peer at the remote end."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import dataclasses
@@ -20,27 +18,19 @@ from ..command import Command
 from ..process import Child, Process
 from .frames import GROUP
 
-__tracebackhide__ = True
-
-#: Seconds for the remote end to kill the peer and for the launcher to end. Then what runs here
-#: is killed, which the remote end notices.
+#: Seconds for the remote end to kill the peer. Then what runs here is killed, which it notices.
 _KILL_SECONDS = 2.0
-#: As a package of its own: importing ours would import what this never needs.
-_PROGRAM = "import sys;sys.path.append({path!r});from relay.local import main;main(sys.argv[1:])"
 
 
 def local_end(line: Command, options: PeerOptions, read: int, write: int, control: int) -> Command:
-    """Return the command that makes the local end run `line`.
-
-    :param read: the descriptor from which the peer reads its link.
-    :param write: the descriptor to which it writes.
-    :param control: the descriptor of the control socket.
-    """
-    # Without what the user has installed to run in every interpreter.
-    code = _PROGRAM.format(path=str(Path(__file__).parent.parent))
+    """Return the command that makes the local end run `line`, with these descriptors."""
+    # A package of its own: importing ours would import what this never needs. And without what the
+    # user has installed to run in every interpreter.
+    path = str(Path(__file__).parent.parent)
+    code = f"import sys;sys.path.append({path!r});from relay.local import main;main(sys.argv[1:])"
     start = [sys.executable, "-S", "-E", "-s", "-c", code]
     numbers = map(str, (read, write, control))
-    node = f"{options.name}@{options.host}"  # shown by ``ps``
+    node = f"{options.name}@{options.host}"  # for ``ps``
     heartbeat = "heartbeat" if line.launcher is not None and line.launcher.silent else ""
     argv = [*start, *numbers, options.cwd or "", heartbeat, node, *line.argv]
     return dataclasses.replace(line, argv=argv)
@@ -53,47 +43,36 @@ class ControlSocket:
         self._ours, self._theirs = socket.socketpair()
         self._ours.setblocking(False)
         self._heard = b""
-        self._changed = Event()  # set when the local end has ended
-        #: How many pauses were asked for, and how many were reported.
-        self._pauses = self._paused = 0
+        #: The descriptor for the local end.
+        self.theirs: int = self._theirs.fileno()
+        #: Set when the local end has ended, and woken at each pause.
+        self.changed: Event = Event()
+        #: How many pauses were reported.
+        self.paused: int = 0
         #: What the remote end reports of its peer: pid, cwd, launcher_pid; empty before that.
         self.facts: dict[str, Any] = {}
         #: Whether the pid is one of this machine.
         self.same_machine: bool = False
-        loop.add(self._ours.fileno(), self.listen)
-
-    @property
-    def theirs(self) -> int:
-        """The descriptor for the local end."""
-        return self._theirs.fileno()
 
     def close_theirs(self) -> None:
-        """Close the other end, after the process has inherited it."""
+        """After the process has inherited the other end, close it and begin to listen."""
         self._theirs.close()
+        loop.add(self._ours.fileno(), self.listen)
 
     def close(self) -> None:
-        """Close both ends."""
         if self._ours.fileno() >= 0:
             loop.remove(self._ours.fileno())
         self._ours.close()
         self._theirs.close()
-        self._changed.set()
+        self.changed.set()
 
-    def signal(self, number: int, *, group: bool) -> None:
-        """Send a signal to the peer, or to its group."""
-        self._pauses += group and number == signal.SIGSTOP
+    def send(self, number: int) -> None:
+        """Send a signal to the peer, or with `GROUP` added to the peer's group."""
         with contextlib.suppress(OSError):  # it has ended
-            self._ours.send(bytes([number | GROUP if group else number]))
-
-    def wait_stopped(self, seconds: float) -> bool:
-        """After a SIGSTOP for the group, wait for it; return whether all have stopped in time."""
-        self._changed.wait_for(
-            lambda: self._changed.is_set() or self._paused >= self._pauses, seconds
-        )
-        return self._paused >= self._pauses
+            self._ours.send(bytes([number]))
 
     def listen(self) -> None:
-        """Read what has come until now. For the event loop only."""
+        """Read what has come until now, on the event loop."""
         try:
             data = self._ours.recv(1 << 16)
         except BlockingIOError:
@@ -106,8 +85,8 @@ class ControlSocket:
         for line in lines:
             pid, _, facts = line.partition(b" ")
             if not facts:
-                self._paused += 1
-                self._changed.wake()
+                self.paused += 1
+                self.changed.wake()
                 continue
             self.facts = ast.literal_eval(facts.decode("ascii"))
             self.facts["launcher_pid"] = int(pid)
@@ -120,43 +99,41 @@ class RelayedProcess(Process):
 
     def __init__(self, child: Child, on_exit: Callable[[], object], control: ControlSocket) -> None:
         super().__init__(child, on_exit)
-        self.control: ControlSocket = control
+        self._control = control
+        self._pauses = 0
         self._timer: Timer | None = None
 
     def _ended(self) -> None:
         super()._ended()
         if self._timer is not None:
             loop.cancel(self._timer)
-        self.control.close()
+        self._control.close()
 
     def kill_all(self) -> None:
-        """Have the remote end kill the peer and what it started, and return at once.
-
-        If that takes too long, what runs here is killed.
-        """
+        """Have the remote end kill all, and return at once; later, kill what runs here."""
         if self.exited.is_set():
             return
         self.remember_descendants()
-        self.control.signal(signal.SIGKILL, group=True)
+        self._control.send(signal.SIGKILL | GROUP)
         if self._timer is None:
             self._timer = loop.call_later(_KILL_SECONDS, super().kill_all)
 
     def signal(self, number: int) -> None:
-        """Send a signal to the peer."""
-        self.control.signal(number, group=False)
+        self._control.send(number)
 
     def signal_group(self, number: int) -> None:
         """Send SIGKILL to what runs here, and any other signal to the peer's group."""
         if number == signal.SIGKILL:
             super().signal_group(number)
         else:
-            self.control.signal(number, group=True)
+            self._pauses += number == signal.SIGSTOP
+            self._control.send(number | GROUP)
 
     def wait_stopped(self, seconds: float) -> bool:
-        """After SIGSTOP, wait until the peer has stopped; return whether it has in time."""
-        return self.control.wait_stopped(seconds)
+        changed = self._control.changed
+        changed.wait_for(lambda: changed.is_set() or self._control.paused >= self._pauses, seconds)
+        return self._control.paused >= self._pauses
 
     def disown(self) -> None:
-        """In a forked child, keep the parent's peer from being signalled."""
         super().disown()
-        self.control.close()
+        self._control.close()

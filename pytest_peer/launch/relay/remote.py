@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
 import fcntl
+import io
 import os
 import sys
 import time
+from _collections_abc import Callable  # without `collections`, as in `frames`
 
 from .. import procfs
 from . import frames
 from .frames import Writer, frame, read
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # importing `typing` would slow down every boot
-    from collections.abc import Callable
-    from typing import BinaryIO
 
 #: As in `launch.command`: the link's descriptors in the peer.
 LINK_NUMBERS = (7, 8)
@@ -29,19 +26,16 @@ LINK_NUMBERS = (7, 8)
 _PASSED_ON = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 #: Bytes that wait for the local end, beyond which the peer has to wait.
 _BOUND = 1 << 18
-#: Seconds after the peer's end: for its descendants to be gone, and then for the local end to
-#: have read everything.
-_GONE_SECONDS = 2.0
-_TAKEN_SECONDS = 2.0
+#: Seconds after the peer's end: for its descendants to be gone, and for the local end to read.
+_GONE_SECONDS = _TAKEN_SECONDS = 2.0
 #: Seconds for the peer to stop. It takes microseconds, unless a thread waits in the kernel.
 _STOPPED_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL_SECONDS = 0.002
-_KILL = 9
 
 
-def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[BinaryIO, int]:
+def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[io.BufferedReader, int]:
     """Fork; return the link's reader and writer in the peer. In the relay, this does not return.
 
     :param magic: what the local end waits for. Everything before it is a banner.
@@ -100,7 +94,6 @@ def _pipe() -> tuple[int, int]:
 class Relay:
     """Relays bytes between the connection and the peer.
 
-    :param connection: descriptors for reading and writing.
     :param wake: both ends of a pipe, for signals.
     :param inputs: the descriptors that the peer reads the other ends of, by kind.
     :param outputs: those that it writes to, its link first.
@@ -134,8 +127,7 @@ class Relay:
 
         :param silence: seconds after which a silent local end has ended; ``None`` for no limit.
         """
-        machine = procfs.machine()  # to which the process id belongs
-        facts = {"pid": self._peer.child, "cwd": cwd or os.getcwd(), "machine": machine}
+        facts = {"pid": self._peer.child, "cwd": cwd or os.getcwd(), "machine": procfs.machine()}
         self._send(frames.BORN, repr(facts).encode("ascii", "backslashreplace"))
         heard = time.monotonic()
         while silence is None or time.monotonic() < heard + silence:
@@ -209,9 +201,8 @@ class Relay:
             if not self._out.size and deadline is None:
                 deadline = time.monotonic() + _TAKEN_SECONDS
             ready = frames.wait([self._incoming], [self._out], _TAKEN_SECONDS)
-            if self._outgoing in self._out.lost:
-                break
-            if self._incoming in ready and read(self._incoming) == b"":
+            ended = self._incoming in ready and read(self._incoming) == b""
+            if ended or self._outgoing in self._out.lost:
                 break
         return status if status >= 0 else 128 - status
 
@@ -224,7 +215,12 @@ class RemoteChild:
         self.child: int = -1
         self._reaped = False
         self._parent = os.getpid()
-        self._prctl = _prctl()
+        try:
+            import ctypes
+
+            self._prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
+        except (ImportError, OSError, AttributeError):  # not Linux, or a Python without it
+            self._prctl = lambda *_: -1
         #: Children of the launcher, which has executed this interpreter: not the peer's.
         self._launchers = procfs.children(self._parent)
         # The kernel gives us descendants whose parent has ended. So what a peer has started is
@@ -234,7 +230,7 @@ class RemoteChild:
     def become(self) -> None:
         """In the child, begin a session that ends with the parent."""
         os.setsid()
-        self._prctl(_PR_SET_PDEATHSIG, _KILL)
+        self._prctl(_PR_SET_PDEATHSIG, _signal.SIGKILL)
         if os.getppid() != self._parent:  # it ended before
             os._exit(1)
         self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -267,9 +263,9 @@ class RemoteChild:
     def kill(self, deadline: float = 0.0) -> None:
         """Kill the peer and all that it started; wait until that is gone, or for the deadline."""
         while self.child > 0:
-            _sent(os.killpg, self.child, _KILL)
+            _sent(os.killpg, self.child, _signal.SIGKILL)
             for pid in (self.child, *self._descendants()):
-                _sent(os.kill, pid, _KILL)
+                _sent(os.kill, pid, _signal.SIGKILL)
             self._reaped = True
             try:
                 while os.waitpid(-1, os.WNOHANG)[0]:
@@ -290,13 +286,3 @@ def _sent(kill: Callable[[int, int], object], pid: int, number: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _prctl() -> Callable[..., int]:
-    try:
-        import ctypes
-
-        prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
-        return prctl
-    except (ImportError, OSError, AttributeError):  # not Linux, or a Python without it
-        return lambda *_: -1

@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 import sys
 import types
-from typing import Any, Callable
+from typing import Any
 
 from . import messages, module_aliases, references
-
-__tracebackhide__ = True
 
 #: The newest major version of cloudpickle whose reductions of functions and code are known here.
 _NEWEST = 3
@@ -29,16 +27,8 @@ def cloudpickle_if_installed() -> tuple[Any, str]:
     return cloudpickle, ""
 
 
-def dumps(
-    obj: Any,
-    cloudpickle: Any,
-    buffer_callback: Callable[[Any], object] | None = None,
-    **members: Any,
-) -> bytes:
-    """Pickle `obj`.
-
-    :param members: further members of the pickler's class.
-    """
+def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) -> bytes:
+    """Pickle `obj`, with what belongs to pickle's picklers."""
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
 
     def with_file_name(code: types.CodeType) -> tuple[Any, ...]:
@@ -55,13 +45,16 @@ def dumps(
                 return _with_its_module(obj, reduced)
         return reduced
 
-    # In the class: the C pickler looks there when it is made.
-    members["dispatch_table"] = {
-        **cloudpickle.Pickler.dispatch_table,
-        **references.dispatch_table,
-        types.CodeType: with_file_name,
+    members = {
+        "dispatch_table": {
+            **cloudpickle.Pickler.dispatch_table,
+            **references.dispatch_table,
+            types.CodeType: with_file_name,
+        },
+        "reducer_override": with_its_module,
+        "persistent_id": staticmethod(persistent_id),
     }
-    members["reducer_override"] = with_its_module
+    # In the class: the C pickler looks there when it is made.
     pickler = type("Pickler", (cloudpickle.Pickler,), members)
     buffer = io.BytesIO()
     pickler(buffer, messages.PICKLE, buffer_callback).dump(obj)
@@ -71,10 +64,18 @@ def dumps(
 def _with_its_module(fn: types.FunctionType, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     """Replace copies of the globals by those of the function's module, which the peer has."""
     make, args, (state, slots), *rest = reduced
-    module = _module_of(fn)
-    if module and _uses_names(fn.__code__):
+    name = getattr(fn, "__module__", None)
+    module = sys.modules.get(name) if name and name != "__main__" else None
+    found = getattr(module, "__dict__", None)
+    if found is not fn.__globals__:
+        namesakes = module_aliases.named_like(name)
+        names = [n for n, each in namesakes if getattr(each, "__dict__", None) is fn.__globals__]
+        name = names[0] if names else ""
+    elif not (found.get("__spec__") or found.get("__file__")):
+        name = ""  # the other end cannot import it
+    if name and _uses_names(fn.__code__):
         code, _, *others = args
-        args = (code, _GlobalsOf(module), *others)
+        args = (code, module_aliases.Made(vars, module_aliases.imported(name)), *others)
         # Names of pytest's rewriting, in case the peer's module is not rewritten.
         used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}
         slots = {**slots, "__globals__": used, "_cloudpickle_submodules": []}
@@ -85,28 +86,3 @@ def _uses_names(code: types.CodeType) -> bool:
     """Return whether the code may use globals, which perhaps only the peer's module has."""
     inner = (part for part in code.co_consts if isinstance(part, types.CodeType))
     return bool(code.co_names) or any(map(_uses_names, inner))
-
-
-def _module_of(fn: types.FunctionType) -> str:
-    """Return the module whose globals the function uses, or an empty string.
-
-    It is empty, too, if the other end cannot import the module.
-    """
-    name = getattr(fn, "__module__", None)
-    module = sys.modules.get(name) if name and name != "__main__" else None
-    found = getattr(module, "__dict__", None)
-    if found is not fn.__globals__:
-        return module_aliases.with_globals(fn)
-    if not (found.get("__spec__") or found.get("__file__")):
-        return ""
-    return str(name)
-
-
-class _GlobalsOf:
-    """Stands for the globals of a module in a pickle."""
-
-    def __init__(self, module: str) -> None:
-        self._module = module
-
-    def __reduce__(self) -> Any:
-        return vars, (module_aliases.Imported(self._module),)

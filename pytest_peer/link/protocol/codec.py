@@ -8,6 +8,7 @@ version: others would crash on the code.
 from __future__ import annotations
 
 import io
+import operator
 import pickle
 import sys
 import types
@@ -16,17 +17,14 @@ from typing import Any, Callable, Iterable, Sequence
 from . import by_value, messages, references, refusals
 from .messages import MultipartMessage, Payload, Segment
 
-__tracebackhide__ = True
-
 PROTOCOL = messages.PICKLE
 #: Buffers of this size and more are not copied into a pickle.
 BIG = 1 << 16
 _BUFFERS = frozenset({bytes, bytearray, memoryview})
 _CONTAINERS = frozenset({list, tuple, dict})
-_SEARCHED = _BUFFERS | _CONTAINERS
 #: Modules that are different ones here and at the other end, by name, with the text of the error.
 conflicting_modules: dict[str, tuple[types.ModuleType, str]] = {}
-#: Functions that import a module during unpickling: `module_aliases.Imported`, and cloudpickle's.
+#: Functions that import a module during unpickling: `module_aliases.imported`, and cloudpickle's.
 _IMPORTING = {("importlib", "import_module"), ("cloudpickle.cloudpickle", "subimport")}
 #: Containers with more members are not searched for buffers: it would cost more than it saves.
 _MEMBERS = 64
@@ -40,22 +38,20 @@ class CannotDecode(Exception):
     """The object cannot be rebuilt here; the text says why."""
 
 
-def dumps(obj: Any, refusal: str = "") -> bytes:
+def dumps(obj: Any, refusal: str = "", pickling: _Pickling | None = None) -> bytes:
     """Pickle `obj`.
 
     :param refusal: why code cannot be sent by value; empty if it can.
+    :param pickling: how; by default with all buffers in the pickle.
     :raises CannotEncode: a part of it cannot be pickled.
     """
-    return _dumped(obj, refusal, _Pickling(None))
-
-
-def _dumped(obj: Any, refusal: str, pickling: _Pickling) -> bytes:
+    pickling = pickling or _Pickling(None)
     try:
         data = pickling.dump(obj)
         if b"__main__" not in data:
             return data
     except Exception:
-        pass  # there is another way, or the error names the refused part
+        pass
     cloudpickle, why_not = (None, refusal) if refusal else by_value.cloudpickle_if_installed()
 
     def dump(part: Any) -> bytes:
@@ -82,18 +78,16 @@ def big_buffers(values: Iterable[Any]) -> list[Any]:
     found: list[Any] = []
     for value in values:
         kind = type(value)
-        if kind not in _SEARCHED:
-            continue
-        if kind not in _CONTAINERS:
-            if kind is memoryview or len(value) >= BIG:
-                found.append(value)
-        elif len(value) <= _MEMBERS:
+        members: Iterable[Any] = (value,)
+        if kind in _CONTAINERS and len(value) <= _MEMBERS:
             members = value.values() if kind is dict else value
-            found += [
-                each
-                for each in members
-                if type(each) in _BUFFERS and (type(each) is memoryview or len(each) >= BIG)
-            ]
+        elif kind not in _BUFFERS:
+            continue
+        found += [
+            each
+            for each in members
+            if type(each) in _BUFFERS and (type(each) is memoryview or len(each) >= BIG)
+        ]
     return found
 
 
@@ -105,18 +99,26 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
         numpy's arrays do, are found anyway.
     :raises CannotEncode: a part of it cannot be pickled.
     """
+    if not big:  # fast, for what nearly all calls and results are
+        buffers: list[Any] = []
+        try:
+            data = pickle.dumps(obj, PROTOCOL, buffer_callback=buffers.append)
+            if not buffers and b"__main__" not in data:
+                return data
+        except Exception:
+            pass  # there is another way, or the error names the refused part
     pickling = _Pickling(big)
-    data = _dumped(obj, refusal, pickling)
+    data = dumps(obj, refusal, pickling)
     return MultipartMessage(data, pickling.segments) if pickling.segments else data
 
 
 def loads(payload: Payload) -> Any:
     """Rebuild the object; the inverse of `pack`."""
-    if isinstance(payload, MultipartMessage):
-        return _Unpickler(payload).load()
-    if conflicting_modules:
-        return _Unpickler(MultipartMessage(payload, [])).load()
-    return pickle.loads(payload)
+    if not isinstance(payload, MultipartMessage):
+        if not conflicting_modules:
+            return pickle.loads(payload)
+        payload = MultipartMessage(payload, [])
+    return _Unpickler(payload).load()
 
 
 class _Pickling:
@@ -132,7 +134,6 @@ class _Pickling:
     def __init__(self, big: Sequence[Any] | None) -> None:
         self._inside = big is None
         self._big = {id(each): each for each in big or ()}
-        self._begin()
 
     def _begin(self) -> None:
         self.segments: list[Segment] = []
@@ -153,9 +154,7 @@ class _Pickling:
 
     def dump_by_value(self, obj: Any, cloudpickle: Any) -> bytes:
         self._begin()
-        return by_value.dumps(
-            obj, cloudpickle, self.buffer, persistent_id=staticmethod(self.persistent_id)
-        )
+        return by_value.dumps(obj, cloudpickle, self.buffer, self.persistent_id)
 
     def persistent_id(self, obj: Any) -> Any:
         """Return what to write instead of an object, or ``None``; pickle asks for every object."""
@@ -211,22 +210,12 @@ class _Unpickler(pickle.Unpickler):
         return view.toreadonly() if readonly else view
 
 
-def attribute(obj: Any, path: str) -> Any:
-    """Follow a dotted path."""
-    for name in path.split("."):
-        obj = getattr(obj, name)
-    return obj
-
-
 def resolved(name: str) -> Any:
-    """Return the object that ``"module:qualname"`` names.
-
-    :raises ValueError: `name` is not of that form.
-    """
+    """Return the object that ``"module:qualname"`` names; another form is a ValueError."""
     module, colon, path = name.partition(":")
     if not (module and colon and path):
         raise ValueError("expected 'module:qualname', got %r" % (name,))
-    return attribute(_imported(module), path)
+    return operator.attrgetter(path)(_imported(module))
 
 
 def _imported(module: str) -> types.ModuleType:

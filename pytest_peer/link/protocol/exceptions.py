@@ -3,65 +3,58 @@
 from __future__ import annotations
 
 import builtins
+import operator
 import pickle
 import sys
 import types
-from typing import Any
+from typing import Any, Sequence
 
 from . import refusals
-from .codec import CannotEncode, attribute, dumps
+from .codec import CannotEncode, dumps
 from .frame_info import FrameCollector
-
-__tracebackhide__ = True
 
 _DEPTH = 20
 
 
-class Describer:
+def describe(
+    exc: BaseException, by_value: str, own_files: frozenset[str], locals: str
+) -> dict[str, Any]:
     """Describe an exception, and all that belong to it, as dicts of plain values.
 
-    `pickling.rebuilt` is the inverse. The same exception is the same dict wherever it occurs:
-    nested handlers would otherwise grow without bounds.
+    `pickling.rebuilt` is the inverse. The source of all frames comes along: only this process may
+    have the files. The same exception is the same dict wherever it occurs: nested handlers would
+    otherwise grow without bounds.
 
     :param by_value: why code cannot be sent by value; empty if it can.
     :param own_files: files of this package, whose frames are left out of the tracebacks.
     :param locals: how to show local variables, see `FrameCollector`.
     """
+    frames = FrameCollector(own_files, locals)
+    known: dict[int, dict[str, Any]] = {}
 
-    def __init__(self, by_value: str, own_files: frozenset[str], locals: str = "") -> None:
-        self._by_value = by_value
-        self._own_files = own_files
-        self._frames = FrameCollector(own_files, locals)
-        self._known: dict[int, dict[str, Any]] = {}
-
-    def describe(self, exc: BaseException) -> dict[str, Any]:
-        """Describe `exc`, with the source of all frames: only this process may have the files."""
-        description = self._described(exc)
-        description["sources"] = self._frames.sources
-        return description
-
-    def _described(self, exc: BaseException, depth: int = 0) -> dict[str, Any]:
-        if id(exc) in self._known:
-            return self._known[id(exc)]
-        description = self._known[id(exc)] = {
+    def described(exc: Any, depth: int) -> dict[str, Any]:
+        if id(exc) in known:
+            return known[id(exc)]
+        description = known[id(exc)] = {
             "type": "%s.%s" % (type(exc).__module__, type(exc).__qualname__),
             "repr": refusals.safe_repr(exc),
-            "text": _formatted(exc, self._own_files),
-            "frames": self._frames.traceback(exc.__traceback__),
+            "text": _formatted(exc, own_files),
+            "frames": frames.traceback(exc.__traceback__),
             "notes": [str(note) for note in getattr(exc, "__notes__", ())],
             "suppress": exc.__suppress_context__,
+            **portable(exc, by_value),
         }
-        description.update(portable(exc, self._by_value))
         if depth < _DEPTH:
             for name, other in (("cause", exc.__cause__), ("context", exc.__context__)):
                 if other is not None:
-                    description[name] = self._described(other, depth + 1)
+                    description[name] = described(other, depth + 1)
             if _is_group(exc):
-                members: Any = exc
-                description["members"] = [
-                    self._described(each, depth + 1) for each in members.exceptions
-                ]
+                description["members"] = [described(each, depth + 1) for each in exc.exceptions]
         return description
+
+    description = described(exc, 0)
+    description["sources"] = frames.sources
+    return description
 
 
 def _is_group(exc: BaseException) -> bool:
@@ -98,7 +91,7 @@ def portable(exc: BaseException, by_value: str) -> dict[str, Any]:
     try:
         parts = _parts(exc, reference, by_value)
         parts["disguised"] = disguised
-        copy = from_parts(parts, list(exc.exceptions) if _is_group(exc) else None)  # type: ignore[attr-defined]
+        copy = from_parts(parts, getattr(exc, "exceptions", ()) if _is_group(exc) else ())
         found.append((_differences(copy, exc), parts))
     except Exception:
         pass  # its class cannot travel, or its base refuses to be made from `args`
@@ -116,7 +109,11 @@ def _parts(exc: BaseException, reference: tuple[str, str] | None, by_value: str)
             return None
 
     named = ("reference", reference) if reference else ("by value", dumps(type(exc), by_value))
-    arguments = (exc.message,) if _is_group(exc) else _arguments(exc)  # type: ignore[attr-defined]
+    if _is_group(exc):
+        arguments: Any = (getattr(exc, "message", ""),)
+    else:  # those of its base: ``args`` is not all of them for OSError
+        base: Any = builtin_base(type(exc))
+        arguments = base.__reduce__(exc)[1]
     args = [each("args[%d]" % index, value) for index, value in enumerate(arguments)]
     state = {name: each(name, value) for name, value in _state(exc).items()}
     return {
@@ -130,23 +127,23 @@ def _parts(exc: BaseException, reference: tuple[str, str] | None, by_value: str)
     }
 
 
-def from_parts(parts: dict[str, Any], members: list[BaseException] | None) -> BaseException:
+def from_parts(parts: dict[str, Any], members: Sequence[BaseException]) -> BaseException:
     """Rebuild the exception that `portable` took apart.
 
-    :param members: of a group, else ``None``.
+    :param members: of a group, else none.
     """
     how, given = parts["class"]
     if how == "reference":
         __import__(given[0])
-        cls: Any = attribute(sys.modules[given[0]], given[1])
+        cls: Any = operator.attrgetter(given[1])(sys.modules[given[0]])
     else:
         cls = pickle.loads(given)
     args = [pickle.loads(data) for data in parts["args"]]
     # Without its own __new__ and __init__: they may want other arguments than they gave to the base.
     base: Any = builtin_base(cls)
     exc: BaseException
-    if members is not None:
-        exc = base.__new__(cls, *args, members)
+    if members:
+        exc = base.__new__(cls, *args, list(members))
     else:
         exc = base.__new__(cls, *args)
         base.__init__(exc, *args)
@@ -191,16 +188,8 @@ def _text(exc: BaseException) -> str:
 
 def builtin_base(cls: type) -> type:
     """Return the closest builtin exception class that `cls` is derived from."""
-    bases: list[type] = [
-        base for base in cls.__mro__ if base is getattr(builtins, base.__name__, None)
-    ]
+    bases: list[type] = [b for b in cls.__mro__ if b is getattr(builtins, b.__name__, None)]
     return bases[0]
-
-
-def _arguments(exc: BaseException) -> tuple[Any, ...]:
-    """Return the arguments of its builtin base class; ``args`` is not all of them for OSError."""
-    base: Any = builtin_base(type(exc))
-    return tuple(base.__reduce__(exc)[1])
 
 
 def _state(exc: BaseException) -> dict[str, Any]:
@@ -230,7 +219,7 @@ def _reference(cls: type) -> tuple[str, str] | None:
     others = list(sys.modules) if cls.__module__ == "builtins" else ()
     for module in (cls.__module__, *others):
         try:
-            if module != "__main__" and attribute(sys.modules[module], name) is cls:
+            if module != "__main__" and operator.attrgetter(name)(sys.modules[module]) is cls:
                 return module, name
         except (AttributeError, KeyError):
             pass

@@ -5,11 +5,10 @@ from __future__ import annotations
 import reprlib
 import sys
 from itertools import islice
-from operator import itemgetter
 from types import CodeType, FrameType, TracebackType
 from typing import Any, Callable
 
-__tracebackhide__ = True
+from .refusals import safe_repr
 
 #: The import system, whose frames Python leaves out of tracebacks as well.
 _IMPORTING = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
@@ -78,12 +77,10 @@ class FrameCollector:
             has_some = code.co_nlocals or code.co_cellvars or code.co_freevars
             return None if has_some or code.co_name == "<module>" else {}
         # pytest hides names with @, those of its rewritten assertions.
-        values = {
-            k: v for k, v in sorted(frame.f_locals.items(), key=itemgetter(0)) if k[:1] != "@"
-        }
-        values.pop("__builtins__", None)
+        values = dict(frame.f_locals)
+        names = [name for name in sorted(values) if name[:1] != "@" and name != "__builtins__"]
         texts = {}
-        for name in islice(values, _VARIABLES):
+        for name in names[:_VARIABLES]:
             texts[name] = _safely(self._shown, values[name])[: self._characters] or "..."
             self._characters = max(0, self._characters - len(texts[name]))
         return texts
@@ -111,10 +108,7 @@ class FrameCollector:
 
 
 def _end(lines: list[str], line: int, base: int) -> int:
-    """Return the number after the last line of a block.
-
-    The other lines of the block are indented more, or close a bracket.
-    """
+    """Return the number after a block, whose lines are indented more or close a bracket."""
     last = min(line + _BEHIND, len(lines))
     for number in range(line + 1, last + 1):
         text = lines[number - 1]
@@ -127,15 +121,13 @@ def _indent(text: str) -> int:
     return len(text) - len(text.lstrip())
 
 
-def _place(code: CodeType, instruction: int) -> tuple[int, int, int] | None:
+def _place(code: CodeType, instruction: int) -> tuple[int | None, ...] | None:
     """Return last line, first and last column of an instruction; known since Python 3.11."""
     if sys.version_info < (3, 11) or instruction < 0:
         return None
     places = islice(code.co_positions(), instruction // 2, None)
-    _, end, column, end_column = next(places, (None,) * 4)
-    if end is None or column is None or end_column is None:
-        return None
-    return end, column, end_column
+    _, *place = next(places, (None,) * 4)
+    return None if None in place else tuple(place)
 
 
 def _hidden(frame: FrameType) -> bool:
@@ -170,8 +162,5 @@ def _safely(shown: Callable[[Any], str], value: Any) -> str:
     try:
         return shown(value)
     except Exception as exc:
-        try:
-            why = repr(exc)
-        except Exception:
-            why = type(exc).__name__
-        return "<[%s raised in repr()] %s object at 0x%x>" % (why, type(value).__name__, id(value))
+        text = "<[%s raised in repr()] %s object at 0x%x>"
+        return text % (safe_repr(exc), type(value).__name__, id(value))

@@ -4,7 +4,7 @@ Nearly everything on a link is ``CHANNEL_DATA`` of our one channel with one ``by
 three headers (execnet's frame, execnet's serialisation of the bytes, our item; see `messages`) have
 a fixed size, so they are packed and parsed as one, and a big part is neither joined nor sliced.
 Tests compare this with execnet's own ``Message`` and ``dumps_internal`` (2.1.2, hence ``<3``).
-Execnet parses all other frames.
+The receiver passes on all other frames.
 """
 
 from __future__ import annotations

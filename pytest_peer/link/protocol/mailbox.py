@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Dict, Iterator
 
 from .messages import Payload
 
@@ -47,18 +47,13 @@ class Mailbox:
         return "<Mailbox %r, %d waiting>" % (self.name, self._payloads.qsize())
 
 
-class Mailboxes:
+class Mailboxes(Dict[str, Mailbox]):
     """All mailboxes of one owner; each is created when it is first named."""
 
     def __init__(self, decode: Callable[[Payload], Any]) -> None:
         self._decode = decode
-        self._lock = threading.RLock()
-        self._by_name: dict[str, Mailbox] = {}
 
-    def __getitem__(self, name: str) -> Mailbox:
+    def __missing__(self, name: str) -> Mailbox:
         if not isinstance(name, str):
             raise TypeError("mailbox: expected a name, got %r" % (name,))
-        with self._lock:
-            if name not in self._by_name:
-                self._by_name[name] = Mailbox(name, self._decode)
-            return self._by_name[name]
+        return self.setdefault(name, Mailbox(name, self._decode))

@@ -56,7 +56,8 @@ AS_PICKLEBUFFER = 3  # the same, for the object that pickle builds around it
 LINK_LOST = 113
 
 _NAME = struct.Struct("!H")
-_SEGMENT = struct.Struct("!BQ")
+#: Kind and size of a segment, in a TABLE.
+SEGMENT = struct.Struct("!BQ")
 
 #: Its kind, and the buffer.
 Segment = Tuple[int, Any]
@@ -68,8 +69,8 @@ class MultipartMessage:
     __slots__ = ("data", "segments")
 
     def __init__(self, data: bytes, segments: list[Segment]) -> None:
-        self.data = data
-        self.segments = segments
+        self.data: bytes = data
+        self.segments: list[Segment] = segments
 
     def changeable(self) -> bool:
         """Return whether later code may change the bytes of a segment."""
@@ -84,10 +85,8 @@ def snapshot(payload: Payload) -> Payload:
     """Return the payload with copies of all buffers that later code may change."""
     if not isinstance(payload, MultipartMessage):
         return payload
-    segments = [
-        (kind, buffer if type(buffer) is bytes else bytes(buffer))
-        for kind, buffer in payload.segments
-    ]
+    # `bytes` makes no copy of what is one already.
+    segments = [(kind, bytes(buffer)) for kind, buffer in payload.segments]
     return MultipartMessage(payload.data, segments)
 
 
@@ -115,9 +114,4 @@ def split_mailbox(payload: Payload) -> tuple[str, Payload]:
 
 def table(segments: Sequence[tuple[int, int]]) -> bytes:
     """Encode the kind and size of every segment, for an item TABLE."""
-    return b"".join([_SEGMENT.pack(kind, size) for kind, size in segments])
-
-
-def split_table(part: bytes) -> list[tuple[int, int]]:
-    """Decode the part of an item TABLE; the inverse of `table`."""
-    return [(kind, size) for kind, size in _SEGMENT.iter_unpack(part)]
+    return b"".join([SEGMENT.pack(kind, size) for kind, size in segments])

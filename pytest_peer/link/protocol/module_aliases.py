@@ -12,11 +12,10 @@ import operator
 import os
 import sys
 import types
-from typing import Any, Tuple
+from typing import Any, Callable, Tuple
 
 #: Stands between a module's own name and a number, in a second name.
 MARK = "@"
-
 
 #: Device and inode, which differ for a file of the same name on another machine.
 Place = Tuple[int, int]
@@ -39,30 +38,20 @@ def own_name(name: str) -> str:
 def reference(obj: Any) -> Any:
     """Refer to a function or class of such a module; for a pickler's `reducer_override`."""
     if isinstance(obj, (type, types.FunctionType)):
-        for name, module in _named_like(getattr(obj, "__module__", None)):
+        for name, module in named_like(getattr(obj, "__module__", None)):
             found: Any = module
             for part in obj.__qualname__.split("."):
                 found = getattr(found, part, None)
             if found is obj:
-                return operator.attrgetter(obj.__qualname__), (Imported(name),)
+                return operator.attrgetter(obj.__qualname__), (imported(name),)
     return NotImplemented
 
 
-def with_globals(fn: types.FunctionType) -> str:
-    """Return the second name of the module whose globals the function uses, or an empty string."""
-    for name, module in _named_like(getattr(fn, "__module__", None)):
-        if getattr(module, "__dict__", None) is fn.__globals__:
-            return name
-    return ""
-
-
-def _named_like(name: Any) -> list[tuple[str, types.ModuleType]]:
+def named_like(name: Any) -> list[tuple[str, types.ModuleType]]:
+    """Return the modules, by their second names, whose own name this is."""
     start = "%s%s" % (name, MARK)
-    return [(name, module) for name, module in _loaded() if name.startswith(start)]
-
-
-def _loaded() -> list[tuple[str, types.ModuleType]]:
-    return _second_names(len(sys.modules), next(reversed(sys.modules)))
+    loaded = _second_names(len(sys.modules), next(reversed(sys.modules)))
+    return [(name, module) for name, module in loaded if name.startswith(start)]
 
 
 @functools.lru_cache(maxsize=1)  # asked for every object that is refused
@@ -70,13 +59,18 @@ def _second_names(*_state: object) -> list[tuple[str, types.ModuleType]]:
     return [(name, module) for name, module in list(sys.modules.items()) if MARK in name]
 
 
-class Imported:
-    """Stands for a module in a pickle."""
+class Made:
+    """Stands in a pickle for what a function makes of its argument at the other end."""
 
-    def __init__(self, module: str) -> None:
-        self._module = module
+    def __init__(self, function: Callable[[Any], Any], argument: Any) -> None:
+        self._reduced = function, (argument,)
 
     def __reduce__(self) -> Any:
-        import importlib  # not at the top: few peers need it
+        return self._reduced
 
-        return importlib.import_module, (self._module,)
+
+def imported(module: str) -> Made:
+    """Return what stands for a module in a pickle."""
+    import importlib  # not at the top: few peers need it
+
+    return Made(importlib.import_module, module)

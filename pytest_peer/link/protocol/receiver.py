@@ -18,9 +18,12 @@ from .messages import MultipartMessage, Payload
 READ_SIZE = 1 << 16
 #: Read along with the end of a big part: the bytes behind it and the next header.
 _SPARE = 1 << 12
-#: Memory of this size and more comes from the system.
-_MAPPED = 1 << 16
 _NO_ROOM = memoryview(b"")
+#: What becomes of the room for a segment; a memoryview, where this says nothing.
+_FINISH: dict[int, Any] = {
+    messages.AS_BYTES: io.BytesIO.getvalue,
+    messages.AS_BYTEARRAY: lambda room: room,
+}
 
 
 class FrameReceiver:
@@ -28,7 +31,7 @@ class FrameReceiver:
 
     :param channel: the number of the channel of our items.
     :param on_message: called with kind, id and payload of a message.
-    :param on_frame: called with code, channel and data of a frame that execnet handles.
+    :param on_frame: called with code, channel and data of any other frame.
     :param before: called after each read, before the data is parsed.
     """
 
@@ -64,23 +67,15 @@ class FrameReceiver:
         """Return kind and payload if `data` is the reply with that id and nothing else."""
         if len(data) <= framing.ITEM.size:
             return None
-        code, channel, size, _, _, kind, flag, found = framing.ITEM.unpack_from(data)
-        if (
-            found == ident
-            and flag == messages.WHOLE
-            and kind in messages.REPLY_KINDS
-            and code == framing.CHANNEL_DATA
-            and channel == self._channel
-            and size + framing.FRAME.size == len(data)
-        ):
+        *_, kind, _, _ = framing.ITEM.unpack_from(data)
+        size = len(data) - framing.ITEM.size - len(framing.STOP)
+        head = framing.head(self._channel, kind, messages.WHOLE, ident, size)
+        if kind in messages.REPLY_KINDS and data.startswith(head):
             return kind, data[framing.ITEM.size : -1]
         return None
 
     def take(self) -> None:
-        """Parse `chunks`.
-
-        :raises EOFError: the other end has closed the link.
-        """
+        """Parse `chunks`; raise EOFError if the other end has closed the link."""
         while self.chunks:
             data = self.chunks.popleft()
             if not data:
@@ -135,14 +130,14 @@ class FrameReceiver:
                 *_, kind, flag, ident = framing.ITEM.unpack_from(data, at)
                 start = at + framing.ITEM.size
                 if flag == messages.PART:
-                    room = self._incoming[kind, ident].place(end - 1 - start)
-                    self._expect(room, 1, partial(self._complete, kind, ident))
+                    self._room = self._incoming[kind, ident].place(end - 1 - start)
+                    self._skip, self._then = 1, partial(self._complete, kind, ident)
                     data = self._fill(data[start:])
                     at, size = 0, len(data)
                     continue
             if end > size:
-                whole = memoryview(bytearray(end - at))
-                self._expect(whole, 0, partial(self._parse, whole))
+                self._room = whole = memoryview(bytearray(end - at))
+                self._skip, self._then = 0, partial(self._parse, whole)
                 self._fill(data[at:])
                 return
             if not ours:
@@ -154,9 +149,6 @@ class FrameReceiver:
                 self._on_message(kind, ident, bytes(data[start : end - 1]))
             at = end
         self._tail = data[at:]
-
-    def _expect(self, room: memoryview, skip: int, then: Callable[[], object]) -> None:
-        self._room, self._skip, self._then = room, skip, then
 
     def _fill(self, data: bytes) -> bytes:
         """Copy the beginning of `data` to its room, and return the rest."""
@@ -183,9 +175,12 @@ class Incoming:
     """
 
     def __init__(self, table: bytes) -> None:
-        self._rooms = [
-            (kind, _room(kind, size), size) for kind, size in messages.split_table(table)
-        ]
+        self._rooms: list[tuple[int, Any, int]] = []
+        for kind, size in messages.SEGMENT.iter_unpack(table):
+            # `BytesIO` hands over its bytes without a copy. A bytearray grows piece by piece: zeros
+            # for all of it would delay everything else.
+            room = io.BytesIO(bytes(size)) if kind == messages.AS_BYTES else bytearray()
+            self._rooms.append((kind, room, size))
         self._to_fill = deque(each for each in self._rooms if each[2])
         self._filled = 0  # of the first of them
 
@@ -195,8 +190,8 @@ class Incoming:
         start, end = self._filled, self._filled + size
         if end > whole:
             raise ValueError("a part of %d bytes does not fit into its segment" % size)
-        if kind == messages.AS_BYTEARRAY:
-            room += bytes(size)  # piece by piece: zeros for all of it would delay everything else
+        if kind != messages.AS_BYTES:
+            room += bytes(size)
         self._filled = end
         if end == whole:
             self._to_fill.popleft()
@@ -205,28 +200,9 @@ class Incoming:
         return view[start:end]
 
     def complete(self) -> bool:
-        """Return whether all parts have their place."""
         return not self._to_fill
 
     def payload(self) -> Payload:
-        """Return the message, when it is complete."""
-        made = [(kind, _made(kind, room)) for kind, room, _ in self._rooms]
+        made = [(kind, _FINISH.get(kind, memoryview)(room)) for kind, room, _ in self._rooms]
         data: bytes = made[0][1]
         return MultipartMessage(data, made[1:]) if len(made) > 1 else data
-
-
-def _room(kind: int, size: int) -> Any:
-    """Allocate writable memory, where possible without filling it with zeros at once."""
-    if kind == messages.AS_BYTES:
-        return io.BytesIO(bytes(size))  # hands over its bytes without a copy
-    if kind == messages.AS_BYTEARRAY or size < _MAPPED:
-        return bytearray() if kind == messages.AS_BYTEARRAY else bytearray(size)
-    import mmap  # not at the top: most peers never need it
-
-    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-
-
-def _made(kind: int, room: Any) -> Any:
-    if kind == messages.AS_BYTES:
-        return room.getvalue()
-    return room if kind == messages.AS_BYTEARRAY else memoryview(room)

@@ -36,16 +36,8 @@ def called(fn: Any) -> Any:
     """Return what to send as the function of a call: its place, if it is an object with a state."""
     if callable(fn) and not (_is_plain(fn) or type(fn) in _METHODS or type(fn) is partial):
         place = _place(fn, "", (getattr(fn, "__module__", None),))
-        return fn if place is NotImplemented else _Placed(place)
+        return fn if place is NotImplemented else module_aliases.Made(place[0], *place[1])
     return fn
-
-
-class _Placed:
-    def __init__(self, place: Any) -> None:
-        self._place = place
-
-    def __reduce__(self) -> Any:
-        return self._place
 
 
 def reduce_method(method: Any) -> Any:
@@ -105,7 +97,7 @@ def _place(obj: Any, attribute: str, likely: Iterable[Any]) -> Any:
         held = _importable(name)
         for key, value in list(held.items()):
             if value is obj and key.isidentifier():
-                return operator.attrgetter(key + attribute), (module_aliases.Imported(name),)
+                return operator.attrgetter(key + attribute), (module_aliases.imported(name),)
     return NotImplemented
 
 

@@ -10,7 +10,7 @@ import _thread
 import select
 import threading
 from collections import deque
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from . import framing, messages
 from .messages import MultipartMessage, Payload
@@ -22,71 +22,58 @@ CHUNK = 1 << 20
 SMALL = select.PIPE_BUF - 96
 
 Part = Any  # bytes, or a memoryview of them
+Hook = Optional[Callable[[], object]]
 
 
 class Transmission:
     """A message on its way.
 
-    :param on_copied: called before the last part is sent, when later code may change the buffers.
+    :param on_copy: called before the last part is sent, when later code may change the buffers.
     """
 
     def __init__(
-        self,
-        kind: int,
-        ident: int,
-        payload: Payload,
-        in_order: bool,
-        on_copied: Callable[[], object] | None,
+        self, kind: int, ident: int, payload: Payload, in_order: bool, on_copy: Hook
     ) -> None:
         self.kind = kind
         self.ident = ident
         self.in_order = in_order
-        self.done: bool = False
-        self._on_copied = on_copied
-        self._table = b""
-        self._left: deque[tuple[memoryview, bool]] = deque()
+        self._on_copy = on_copy
+        #: Flag and part of the coming items, and whether later code may change the part.
+        self.left: deque[tuple[int, Part, bool]] = deque()
         if not isinstance(payload, MultipartMessage):
             if len(payload) <= CHUNK:
-                self._whole: Part = payload
+                self.left.append((messages.WHOLE, payload, False))
                 return
             payload = MultipartMessage(payload, [])
-        self._whole = None
         segments = [(messages.AS_BYTES, payload.data), *payload.segments]
-        self._table = messages.table([(kind, len(buffer)) for kind, buffer in segments])
-        self._left.extend(
-            (memoryview(buffer), type(buffer) is not bytes) for _, buffer in segments if len(buffer)
-        )
+        table = messages.table([(kind, len(buffer)) for kind, buffer in segments])
+        self.left.append((messages.TABLE, table, False))
+        for _, buffer in segments:
+            if len(buffer):
+                changeable = type(buffer) is not bytes
+                self.left.append((messages.PART, memoryview(buffer), changeable))
 
     def next_item(self) -> tuple[int, Part]:
-        """Return flag and part of the next item."""
-        if self._whole is not None:
-            self.done = True
-            return messages.WHOLE, self._whole
-        if self._table:
-            table, self._table = self._table, b""
-            return messages.TABLE, table
-        view, changeable = self._left.popleft()
-        part: Part = view[:CHUNK]
+        flag, part, changeable = self.left.popleft()
+        if flag == messages.PART and len(part) > CHUNK:
+            self.left.appendleft((flag, part[CHUNK:], changeable))
+            part = part[:CHUNK]
         if changeable:  # the receiver gets the bytes of now; a copy of this size stays in the cache
             part = bytes(part)
-        if len(view) > CHUNK:
-            self._left.appendleft((view[CHUNK:], changeable))
-        self.done = not self._left
-        if self.done:
+        if not self.left:
             self.release()
-        return messages.PART, part
+        return flag, part
 
     def release(self) -> None:
-        """Call `on_copied`, once."""
-        on_copied, self._on_copied = self._on_copied, None
-        if on_copied is not None:
-            on_copied()
+        on_copy, self._on_copy = self._on_copy, None
+        if on_copy is not None:
+            on_copy()
 
     def snapshot(self) -> None:
         """Copy the rest of the buffers, which may change from now on."""
-        self._left = deque(
-            (memoryview(bytes(view)) if changeable else view, False)
-            for view, changeable in self._left
+        self.left = deque(
+            (flag, memoryview(bytes(part)) if changeable else part, False)
+            for flag, part, changeable in self.left
         )
 
 
@@ -108,17 +95,12 @@ class MessageSender:
         self._over = _thread.allocate_lock()
 
     def enqueue(
-        self,
-        kind: int,
-        ident: int,
-        payload: Payload,
-        in_order: bool = False,
-        on_copied: Callable[[], object] | None = None,
+        self, kind: int, ident: int, payload: Payload, in_order: bool = False, on_copy: Hook = None
     ) -> None:
         """Send a message; may return before it has gone.
 
         :param in_order: do not overtake earlier messages that were sent with this.
-        :param on_copied: called, on any thread, when the buffers of a `MultipartMessage` may change
+        :param on_copy: called, on any thread, when the buffers of a `MultipartMessage` may change
             again, just before its last part is sent.
         :raises OSError: the link is closed.
         """
@@ -133,7 +115,7 @@ class MessageSender:
                     return
                 except BlockingIOError:
                     pass
-            transmission = Transmission(kind, ident, payload, in_order, on_copied)
+            transmission = Transmission(kind, ident, payload, in_order, on_copy)
             if not self._thread_runs:
                 # Before it has something to do. The thread waits for the lock; if its start fails,
                 # or a signal handler raises between these steps, it finds the queue empty or
@@ -184,7 +166,7 @@ class MessageSender:
                     each.release()
                 continue
             with self._lock:
-                if not transmission.done:
+                if transmission.left:
                     self._turns.rotate(-1)
                     continue
                 self._turns.popleft()
@@ -202,11 +184,7 @@ class MessageSender:
                 return False
 
     def _send(self, kind: int, flag: int, ident: int, part: Part) -> None:
-        """Send one item.
-
-        :raises BlockingIOError: it is small, and there is no room for it now.
-        :raises OSError: the link is closed.
-        """
+        """Send one item; raise BlockingIOError if it is small and there is no room for it now."""
         size = len(part)
         head = framing.head(self._channel, kind, flag, ident, size)
         if size <= SMALL:  # written in one piece with its headers

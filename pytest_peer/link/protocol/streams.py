@@ -22,17 +22,15 @@ _WIDE = 1 << 20
 #: after so many, and so often. A stopped program does not matter; a machine that has vanished is
 #: noticed after half a minute.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
-
 #: A reader of a socket notices within this time that its descriptor was closed.
 _READ_SECONDS = 1
 
 Buffer = Union[bytes, memoryview]
 
 
-def stream_over(read_fd: int, write_fd: int, execmodel: Any) -> PipeStream:
-    """Return the stream for such descriptors."""
+def stream_over(read_fd: int, write_fd: int) -> PipeStream:
     kind = SocketStream if stat.S_ISSOCK(os.fstat(write_fd).st_mode) else PipeStream
-    return kind(read_fd, write_fd, execmodel)
+    return kind(read_fd, write_fd)
 
 
 class PipeStream:
@@ -43,8 +41,7 @@ class PipeStream:
     half a message on the link. Only longer data waits for room.
     """
 
-    def __init__(self, read_fd: int, write_fd: int, execmodel: Any) -> None:
-        self.execmodel = execmodel
+    def __init__(self, read_fd: int, write_fd: int) -> None:
         self._read_fd = read_fd
         self._write_fd = write_fd
         # Reentrant: the handler of a signal that interrupts a write may write a whole message too.
@@ -59,41 +56,29 @@ class PipeStream:
         os.set_blocking(self._write_fd, False)
 
     def write(self, data: bytes) -> None:
-        """Write `data`.
-
-        :raises BlockingIOError: it is short, and there is no room for it now.
-        """
+        """Write at most PIPE_BUF bytes; raise BlockingIOError if there is no room for them now."""
         with self._writing:
             if self._closing:
                 raise BrokenPipeError("the link is closed")
-            try:
-                written = os.write(self._write_fd, data)
-            except BlockingIOError:
-                if len(data) <= select.PIPE_BUF:
-                    raise
-                written = 0
-            if written < len(data):
-                self._write_all([memoryview(data)[written:]])
+            self._write_short(data)
+
+    def _write_short(self, data: bytes) -> None:
+        os.write(self._write_fd, data)
 
     def write_parts(self, parts: list[Buffer]) -> None:
         """Write several buffers one after the other, and wait until they are written."""
         with self._writing:
-            if self._closing:
-                raise BrokenPipeError("the link is closed")
-            if not self._widened:
-                self._widen()
+            if not self._widened and not self._closing:
+                # A pipe of 64 KiB makes both sides wait for each other at every turn. Not before it
+                # is needed: the kernel limits how much of it a user has.
+                self._widened = True
+                try:
+                    import fcntl  # not at the top: most peers never need it
+
+                    fcntl.fcntl(self._write_fd, _F_SETPIPE_SZ, _WIDE)
+                except (ImportError, OSError):
+                    pass
             self._write_all(parts)
-
-    def _widen(self) -> None:
-        # A pipe of 64 KiB makes both sides wait for each other at every turn. Not before it is
-        # needed: the kernel limits how much of it a user has.
-        self._widened = True
-        try:
-            import fcntl  # not at the top: most peers never need it
-
-            fcntl.fcntl(self._write_fd, _F_SETPIPE_SZ, _WIDE)
-        except (ImportError, OSError):
-            pass
 
     def _write_all(self, parts: list[Buffer]) -> None:
         while parts:
@@ -160,17 +145,10 @@ class SocketStream(PipeStream):
         # change it again.
         os.set_blocking(self._write_fd, True)
 
-    def write(self, data: bytes) -> None:
-        """Write `data`.
-
-        :raises BlockingIOError: it is short, and there is no room for it now.
-        """
-        with self._writing:
-            if self._closing:
-                raise BrokenPipeError("the link is closed")
-            if len(data) <= select.PIPE_BUF and not self._poll.poll(0):
-                raise BlockingIOError
-            self._write_all([data])
+    def _write_short(self, data: bytes) -> None:
+        if not self._poll.poll(0):
+            raise BlockingIOError
+        self._write_all([data])
 
     def limit_reads(self) -> None:
         """Let a read that waits fail with BlockingIOError once a second, to be repeated.

@@ -8,6 +8,7 @@ import shlex
 import pytest
 
 from pytest_peer.core.launchers import (
+    LAUNCHERS,
     Launcher,
     command_line,
     over_stdio,
@@ -65,8 +66,10 @@ def test_others_have_our_descriptors(line: str) -> None:
     assert stdio_launcher(line.split()) is None
 
 
-def test_more_launchers_can_be_known() -> None:
-    assert stdio_launcher(["mine", "python3"], {"mine": Launcher()}) is not None
+def test_more_launchers_can_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stdio_launcher(["mine", "python3"]) is None
+    monkeypatch.setitem(LAUNCHERS, "mine", Launcher())
+    assert stdio_launcher(["mine", "python3"]) is not None
 
 
 @pytest.mark.parametrize(
@@ -81,6 +84,9 @@ def test_more_launchers_can_be_known() -> None:
         "-J jump host",
         "-- host",
         "-p 22 -- host",
+        "--odd host",
+        "-?q -p 22 host",
+        "-: host",
     ],
 )
 def test_words_behind_the_host_are_quoted(options: str) -> None:
@@ -89,6 +95,11 @@ def test_words_behind_the_host_are_quoted(options: str) -> None:
     assert line[:2] == ["ssh", "-oControlMaster=no"]
     assert line[2 : -len(words)] == options.split()
     assert shlex.split(" ".join(line[-len(words) :])) == words
+
+
+@pytest.mark.parametrize("options", ["-p", "--", "-v --odd"])
+def test_nothing_is_quoted_without_a_host(options: str) -> None:
+    assert quoted(["ssh", *options.split()])[2:] == options.split()
 
 
 def test_other_launchers_take_words_as_they_are() -> None:

@@ -82,8 +82,3 @@ def test_name_of_a_wrong_type_is_refused_and_quoted(name: object) -> None:
     with pytest.raises(TypeError, match="name") as caught:
         names.checked(name)
     assert repr(name) in str(caught.value)
-
-
-def test_short_host_has_no_dot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socket.gethostname", lambda: "box.example.org")
-    assert names.short_host() == "box"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 import pytest
 
 from pytest_peer import start
-from pytest_peer.core import names
 from pytest_peer.core.options import ShutdownPlan, checked
 
 NAN = math.nan
@@ -160,7 +160,7 @@ def test_name_of_many_must_have_room_for_a_number(peer_factory: Any) -> None:
 def test_defaults() -> None:
     options = checked({})
     assert options.exec == (sys.executable,)
-    assert options.host == names.short_host()
+    assert options.host == socket.gethostname().partition(".")[0]
     assert options.args == ()
     assert options.env == {}
     assert options.cwd is None
@@ -172,6 +172,11 @@ def test_defaults() -> None:
 
 def test_default_name_is_a_fresh_one() -> None:
     assert checked({}).name != checked({}).name
+
+
+def test_default_host_has_no_dot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "box.example.org")
+    assert checked({}).host == "box"
 
 
 def test_longnames_means_the_full_host_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Conditions and events that a signal handler may interrupt at any moment."""
+"""Events and locks that a signal handler may interrupt at any moment."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import threading
 import pytest
 from timeouts import LONG
 
-from pytest_peer.core.sync import Condition, Event
+from pytest_peer.core.sync import Event
 
 #: Repeats a step while a timer's handler raises in it; then another thread does the same step.
 INTERRUPTED = """
 import random, signal, sys, threading, time
-from pytest_peer.core.sync import Condition, Event
+from pytest_peer.core.sync import Event
 # if asked: to see that this finds something
 if sys.argv[1] == "threading":
-    from threading import Condition, Event
+    from threading import Event
 
 class Interrupted(Exception):
     pass
@@ -33,7 +33,7 @@ def handler(*_):
         raise Interrupted
 
 signal.signal(signal.SIGALRM, handler)
-condition, event = Condition(), Event()
+lock, event = threading.RLock(), Event()
 
 def step():
     {step}
@@ -64,14 +64,7 @@ while interrupts < 2000 and time.monotonic() < until:
         sys.exit("hangs after %d interrupts" % interrupts)
 """
 STEPS = {
-    "enter and leave": (
-        "with condition: condition.notify_all()",
-        "with condition: condition.notify_all()",
-    ),
-    "wait for a condition": (
-        "with condition: condition.wait(0)",
-        "with condition: condition.notify_all()",
-    ),
+    "enter and leave a lock": ("with lock: event.wake()", "with lock: event.wake()"),
     "wait for an event": ("event.wait(0)", "event.set()"),
 }
 
@@ -107,29 +100,8 @@ def test_wait_for_returns_when_it_is_so() -> None:
 
 @pytest.mark.parametrize("timeout", [0, 0.01])
 def test_wait_ends_after_its_time(timeout: float) -> None:
-    condition = Condition()
-    with condition:
-        assert not condition.wait(timeout)
     assert not Event().wait(timeout)
     assert not Event().wait_for(lambda: False, timeout)
-    assert condition.acquire(blocking=False)
-
-
-def test_condition_is_free_while_a_thread_waits() -> None:
-    condition, waits = Condition(), threading.Event()
-
-    def wait() -> None:
-        with condition:
-            waits.set()
-            condition.wait(LONG)
-
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    assert waits.wait(LONG)
-    with condition:
-        condition.notify_all()
-    thread.join(LONG)
-    assert not thread.is_alive()
 
 
 def test_event_wakes_all() -> None:
@@ -155,10 +127,5 @@ def test_handler_of_a_signal_runs_while_one_waits() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(InterruptedError):
             Event().wait(LONG)
-        condition = Condition()
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
-        with pytest.raises(InterruptedError), condition:
-            condition.wait(LONG)
-        assert condition.acquire(blocking=False)
     finally:
         signal.signal(signal.SIGALRM, before)

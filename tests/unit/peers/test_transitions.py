@@ -1,4 +1,4 @@
-"""The phases of a peer's life, and what follows from the signs of its end."""
+"""The phases of a peer's life, and what follows from them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import signal
 import pytest
 
 from pytest_peer import PeerState
-from pytest_peer.core.states import ExitStatus
+from pytest_peer.core.down_reason import ExitStatus
 from pytest_peer.peers.transitions import (
     SOURCES,
-    EndStep,
     Phase,
     Requests,
-    end_step,
     is_excused,
     public_state,
 )
@@ -41,18 +39,6 @@ def test_every_phase_comes_after_its_sources() -> None:
 )
 def test_state_of_a_phase(phase: Phase, before_end: Phase, state: PeerState) -> None:
     assert public_state(phase, before_end) is state
-
-
-@pytest.mark.parametrize("link_ended", [True, False])
-@pytest.mark.parametrize("patient", [True, False])
-def test_end_of_a_process_waits_for_that_of_the_link(link_ended: bool, patient: bool) -> None:
-    expected = EndStep.WAIT if patient and not link_ended else EndStep.CONCLUDE
-    assert end_step(True, link_ended, patient) is expected
-
-
-@pytest.mark.parametrize(("patient", "step"), [(True, EndStep.WAIT), (False, EndStep.KILL)])
-def test_process_without_a_link_is_killed_after_a_while(patient: bool, step: EndStep) -> None:
-    assert end_step(False, True, patient) is step
 
 
 @pytest.mark.parametrize(

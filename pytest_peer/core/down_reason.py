@@ -1,4 +1,4 @@
-"""The state of a peer, and the reason why it is down."""
+"""Why a peer is down: reason, exit status, the signals of a crash; and its state before that."""
 
 from __future__ import annotations
 
@@ -24,10 +24,7 @@ CRASH_SIGNALS = frozenset(
 
 def signal_name(number: int) -> str:
     """Return ``"SIGTERM"``, or ``"signal 40"`` for a real-time signal without a name."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    return number.name if isinstance(number, signal.Signals) else f"signal {number}"
 
 
 class PeerState(StrEnum):
@@ -92,10 +89,7 @@ def down_reason(
     exit_status: ExitStatus | None,
     status_lost: str = "",
 ) -> DownReason:
-    """Decide why a peer is down, from the facts about its end.
-
-    :param status_lost: why its exit status is unknown; empty if it is not.
-    """
+    """Decide why a peer is down; `status_lost` says why its exit status is unknown, if it is."""
     code = exit_status.code if exit_status else None
     number = exit_status.signal if exit_status else None
     if stopped:

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from pytest_peer import DownReason, PeerState
-from pytest_peer.core.states import ExitStatus, down_reason
+from pytest_peer.core.down_reason import ExitStatus, down_reason
 
 NAMELESS_SIGNAL = 40  # a real-time signal between the named ones
 

@@ -1,0 +1,115 @@
+"""How a restart follows one life of a peer by the next, and deaths that are expected meanwhile."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import PeerDown
+from ..core.options import PeerOptions, checked
+from . import shutdown
+from .lifecycle import KILLED, PeerLife
+from .transitions import Phase
+
+if TYPE_CHECKING:
+    from .peer import Peer
+    from .supervisor import Supervisor
+
+#: Seconds for a death of which a call has learned to be noticed as such; milliseconds mostly.
+_NOTICED = 2.0
+
+
+class ExpectedDeath:
+    """A block that waits for the peer's death, and excuses it."""
+
+    #: The life that has ended in it.
+    life: PeerLife | None = None
+
+
+class Lives:
+    """One at a time; while the next is being started, the one before is still the present one."""
+
+    def __init__(self, owner: "Supervisor", peer: "Peer") -> None:
+        self.owner = owner
+        self.peer = peer
+        #: What can be stopped: the life that had a process last, and those begun after it.
+        self.stoppable: tuple[PeerLife, ...] = ()
+        # The blocks that wait for the peer's death, in whichever life it comes.
+        self._expectations: set[ExpectedDeath] = set()
+        # One for each process: a thread that is not in a forked child may have held the parent's.
+        self._turns: dict[int, threading.RLock] = {}
+
+    @property
+    def present(self) -> PeerLife:
+        """The last life that has or had a process."""
+        for life in reversed(self.stoppable):
+            if life.process.started:
+                return life
+        raise AssertionError("a peer without a process")
+
+    @property
+    def started(self) -> bool:
+        return any(life.process.started for life in self.stoppable)
+
+    def publish(self, life: PeerLife) -> None:
+        """Let a life be stopped and killed from now on; on its boot thread."""
+        present = [each for each in self.stoppable if each.process.started][-1:]
+        begun = [each for each in self.stoppable if each.phase < Phase.DOWN and each not in present]
+        self.stoppable = (*present, *begun, life)
+
+    def ending(self, life: PeerLife) -> bool:
+        """Return whether a block expects the end of a life, which begins; on the event loop."""
+        expectations = tuple(self._expectations)
+        for each in expectations:
+            if not life.requests.stop:  # `restart` stops; a block does not wait for that
+                each.life = life
+        return bool(expectations)
+
+    def renew(self, changes: Mapping[str, Any]) -> PeerLife:
+        """Stop the present life, begin the next with some `changes` of options, and return it.
+
+        Threads take turns to begin a life, but none waits for the boot of another's. If no process
+        can be started, the present life stays.
+        """
+        while True:
+            ended = self.present
+            values = {name: getattr(ended.options, name) for name in PeerOptions.__slots__}
+            options = checked({**values, **changes})  # before anything is stopped
+            shutdown.stop([ended], wait_closed=True)
+            with self._turns.setdefault(os.getpid(), threading.RLock()):
+                if self.present is ended:
+                    life = PeerLife(options, self)
+                    life.start()
+                    return life
+
+    @contextlib.contextmanager
+    def expect_death(self, timeout: float | None) -> Iterator[None]:
+        """Excuse the peer's death in the block; see `Peer.expect_death`."""
+        expectation = ExpectedDeath()
+        stacks = ""
+        try:
+            self._expectations.add(expectation)
+            if (life := self.present).phase >= Phase.ENDING:
+                life.wait_down(KILLED)
+                if expectation.life is None:  # its end had come before the block
+                    raise life.record.down_error()
+            yield
+            # A peer that died in the block and was restarted there has died.
+            if expectation.life is None and not self.present.wait_down(timeout):
+                stacks = self.present.stacks.record("its death was expected")
+        except BaseException as exc:
+            group = exc if isinstance(exc, BaseExceptionGroup) else BaseExceptionGroup("", [exc])
+            if group.subgroup(PeerDown) is not None:
+                self.present.wait_down(_NOTICED)  # a `cast` finds the link closed before that
+            raise
+        finally:
+            self._expectations.discard(expectation)
+        # Looked at again, now that nothing excuses it any more: a death until here was excused.
+        if expectation.life is not None:
+            expectation.life.wait_down(KILLED)  # it has perhaps only begun
+        elif self.present.phase < Phase.DOWN:
+            whom = self.present.record.whom()
+            raise TimeoutError(
+                f"{whom} was expected to die and still runs after {timeout:g} s\n{stacks}"
+            )
