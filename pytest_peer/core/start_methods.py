@@ -7,6 +7,7 @@ has the origin's interpreter and the environment that this one was started with.
 
 import _thread
 import socket
+import sys
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -42,9 +43,9 @@ def patched_by() -> str:
 
     The code that controls peers has to run while tests wait, which greenlets do not.
     """
-    import subprocess  # not at the top: a suite with settings and without peers needs none
-
-    for needed in (_thread.start_new_thread, socket.socket, subprocess.Popen):
+    # Not imported here: a suite with settings and without peers needs none.
+    popen = getattr(sys.modules.get("subprocess"), "Popen", None)
+    for needed in (_thread.start_new_thread, socket.socket, popen):
         library = str(getattr(needed, "__module__", "")).partition(".")[0]
         if library in ("gevent", "eventlet"):
             return library

@@ -54,8 +54,9 @@ class PeerProcess:
         self._evidence = evidence
         starter = self.starter = ProcessStarter(self._options, evidence)
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
-            connection: Connection = Pipes()
-            if (address := self._options.address) is not None:
+            if (address := self._options.address) is None:
+                connection: Connection = Pipes()
+            else:
                 # Not at the top: its imports take milliseconds, and most suites never need it.
                 from ..launch.tcp import Tcp
 
