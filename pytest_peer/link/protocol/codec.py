@@ -102,7 +102,7 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
     if not big:  # fast, for what nearly all calls and results are
         buffers: list[Any] = []
         try:
-            data = pickle.dumps(obj, PROTOCOL, buffer_callback=buffers.append)
+            data = _pickled(obj, buffers.append)
             if not buffers and b"__main__" not in data:
                 return data
         except Exception:
@@ -110,6 +110,17 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
     pickling = _Pickling(big)
     data = dumps(obj, refusal, pickling)
     return MultipartMessage(data, pickling.segments) if pickling.segments else data
+
+
+def _pickled(obj: Any, buffer_callback: Any, **functions: Any) -> bytes:
+    """Pickle `obj`; the pickler calls `functions` for every object."""
+    references.update_dispatch_table()
+    file = io.BytesIO()
+    pickler = _Pickler(file, PROTOCOL, buffer_callback=buffer_callback)
+    for name, function in functions.items():
+        setattr(pickler, name, function)
+    pickler.dump(obj)
+    return file.getvalue()
 
 
 def loads(payload: Payload) -> Any:
@@ -142,15 +153,12 @@ class _Pickling:
 
     def dump(self, obj: Any, override: Callable[[Any], Any] | None = None) -> bytes:
         self._begin()
-        references.update_dispatch_table()
-        buffer = io.BytesIO()
-        pickler: Any = _Pickler(buffer, PROTOCOL, buffer_callback=self.buffer)
-        if override is not None or self._big:  # else fast: nothing is called for every object
-            pickler.persistent_id = self.persistent_id
+        functions: dict[str, Any] = {}
         if override is not None:
-            pickler.reducer_override = override
-        pickler.dump(obj)
-        return buffer.getvalue()
+            functions["reducer_override"] = override
+        if functions or self._big:
+            functions["persistent_id"] = self.persistent_id
+        return _pickled(obj, self.buffer, **functions)
 
     def dump_by_value(self, obj: Any, cloudpickle: Any) -> bytes:
         self._begin()
