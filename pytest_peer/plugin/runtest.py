@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ..core.clock import sleep
 from ..core.errors import PeerDown
+from ..core.worker import start_thread
 from . import reporting
 from .session import interrupt_key, lives, retention_key, scopes_key
 
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
 _SIGNAL = signal.SIGURG
+#: Modules of ours that catch whatever the user's code raises, and so the exception of a crash. They
+#: neither wait nor take long.
+_CATCHING = frozenset({"pytest_peer.link.protocol.codec", "pytest_peer.link.origin_modules"})
+#: Seconds after which a crash is looked at again.
+_AGAIN_SECONDS = 0.01
 #: Of an error in the setup of a peer, the frame of a hook here is all there is to show, and pytest
 #: shows no error without a frame.
 __tracebackhide__ = False
@@ -93,6 +100,12 @@ def pytest_runtest_makereport(
     return made
 
 
+def _is_in(frame: FrameType | None, modules: frozenset[str]) -> bool:
+    while frame is not None and frame.f_globals.get("__name__") not in modules:
+        frame = frame.f_back
+    return frame is not None
+
+
 @contextlib.contextmanager
 def _failing_at_once(config: pytest.Config) -> Iterator[None]:
     """Raise `PeerDown` in the main thread when a peer with ``peer_down="crash"`` crashes.
@@ -108,8 +121,15 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
     scopes: list[Scope] = config.stash[scopes_key]
     raised: list[PeerDown] = []
 
-    def raise_crashes(_: int, __: FrameType | None) -> None:
+    def again() -> None:
+        sleep(_AGAIN_SECONDS)
+        signal.pthread_kill(ident, _SIGNAL)
+
+    def raise_crashes(_: int, frame: FrameType | None) -> None:
         __tracebackhide__ = True
+        if _is_in(frame, _CATCHING):
+            start_thread(again, "pytest-peer-crash")
+            return
         for scope in list(scopes):
             try:
                 scope.supervisor.raise_crashes()

@@ -149,6 +149,33 @@ def test_crash_fails_a_test_that_is_blocked(inner):
     result.stdout.no_fnmatch_line("*Timeout*pytest-timeout*")
 
 
+def test_crash_while_a_call_is_pickled_fails_the_test_at_once(inner):
+    inner.write(
+        """
+        class Argument:
+            def __init__(self, peer): self.peer = peer
+            def __reduce__(self):
+                if self.peer.state == "running":
+                    self.peer.cast(os._exit, 3)
+                    self.peer.wait_down(20)
+                    for _ in range(1000): pass  # here the signal's handler runs
+                return int, ()
+
+        @pytest.mark.timeout(5)
+        @pytest.mark.peer(name="db")
+        def test_it(peer_factory):
+            other = peer_factory(name="other")
+            peer = peer_factory(peer_down="crash")
+            other.submit(time.sleep, 0)
+            other.call(lambda _: time.sleep(600), Argument(peer))
+        """
+    )
+    result = inner.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E*PeerDown*'db'*exited with status 3*"])
+    result.stdout.no_fnmatch_line("*Timeout*pytest-timeout*")
+
+
 @pytest.mark.parametrize("mode", ["stop", "continue", "crash"])
 @pytest.mark.parametrize("end", ["stop()", "kill()", "kill(signal.SIGTERM)", "restart()"])
 def test_end_that_was_asked_for_is_none_of_its_business(peer_factory, mode, end):
