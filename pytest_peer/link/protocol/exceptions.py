@@ -168,8 +168,9 @@ def _differences(copy: Any, exc: BaseException) -> int:
         name not in ours or name not in theirs or not _equal(ours[name], theirs[name])
         for name in {*ours, *theirs}
     )
-    texts = [(_text(each), refusals.safe_repr(each)) for each in (copy, exc)]
-    return count + (texts[0] != texts[1])
+    return count + any(
+        refusals.safe_repr(copy, show) != refusals.safe_repr(exc, show) for show in (str, repr)
+    )
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -177,13 +178,6 @@ def _equal(one: Any, other: Any) -> bool:
         return type(one) is type(other) and bool(one == other)
     except Exception:  # arrays have no truth
         return False
-
-
-def _text(exc: BaseException) -> str:
-    try:
-        return str(exc)
-    except Exception as error:
-        return type(error).__name__
 
 
 def builtin_base(cls: type) -> type:

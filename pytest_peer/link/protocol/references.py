@@ -27,9 +27,12 @@ def reference(obj: Any) -> Any:
     if type(obj) in _METHODS or not isinstance(getattr(obj, "__qualname__", None), str):
         return NotImplemented
     found = module_aliases.reference(obj)
-    if found is NotImplemented and not (_is_plain(obj) and _has_its_name(obj)):
-        found = _place(obj, "", (getattr(obj, "__module__", None),))
-    return found
+    if found is not NotImplemented:
+        return found
+    home: Any = getattr(obj, "__module__", None)
+    if _is_plain(obj) and _leads_to(sys.modules.get(home), obj.__qualname__, obj):
+        return found  # pickle finds it
+    return _place(obj, "", (home,))
 
 
 def called(fn: Any) -> Any:
@@ -43,7 +46,7 @@ def called(fn: Any) -> Any:
 def reduce_method(method: Any) -> Any:
     """Refer to a method of an object that a module holds; for a pickler's `dispatch_table`."""
     owner = getattr(method, "__self__", None)
-    if not isinstance(owner, _CONSTANTS) and _is_attribute(method, owner):
+    if not isinstance(owner, _CONSTANTS) and _leads_to(owner, method.__name__, method):
         likely = type(owner).__module__, getattr(method, "__module__", None)
         found = _place(owner, ".%s" % method.__name__, likely)
         if found is not NotImplemented:
@@ -73,23 +76,15 @@ def update_dispatch_table() -> None:
         dispatch_table.update(own)
 
 
-def _is_attribute(method: Any, owner: Any) -> bool:
-    try:
-        return bool(getattr(owner, method.__name__) == method)
-    except Exception:  # a property of the owner's class may raise anything
-        return False
-
-
 def _is_plain(obj: Any) -> bool:
     return isinstance(obj, type) or type(obj) in (types.FunctionType, types.BuiltinFunctionType)
 
 
-def _has_its_name(obj: Any) -> bool:
-    """Return whether pickle finds the object by its own name."""
-    found: Any = sys.modules.get(getattr(obj, "__module__", None) or "")
-    for part in str(getattr(obj, "__qualname__", "")).split("."):
-        found = getattr(found, part, None)
-    return found is obj
+def _leads_to(start: Any, path: str, obj: Any) -> bool:
+    try:
+        return bool(operator.attrgetter(path)(start) == obj)
+    except Exception:  # a property of a class may raise anything
+        return False
 
 
 def _place(obj: Any, attribute: str, likely: Iterable[Any]) -> Any:

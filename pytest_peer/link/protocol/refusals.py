@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copyreg
+import functools
 import types
 from typing import Any, Callable
 
@@ -45,37 +47,19 @@ def _parts(obj: Any) -> list[tuple[str, Any]]:
     if isinstance(obj, (type, types.ModuleType)):
         return []
     if isinstance(obj, types.FunctionType):
-        return _parts_of_function(obj)
-    names = ["__self__", "func", "args", "keywords"]  # of bound methods and partial objects
-    parts = [(".%s" % name, getattr(obj, name)) for name in names if _has(obj, name)]
-    state = getattr(obj, "__dict__", None)
-    if isinstance(state, dict):
-        parts += [(".%s" % name, value) for name, value in state.items()]
-    slots = [vars(cls).get("__slots__", ()) for cls in type(obj).__mro__]
-    for each in slots:
-        for name in [each] if isinstance(each, str) else each:
-            if _has(obj, name):
-                parts.append((".%s" % name, getattr(obj, name)))
-    return parts
+        import inspect  # not at the top: no boot needs it
 
-
-def _parts_of_function(fn: types.FunctionType) -> list[tuple[str, Any]]:
-    """Return what travels along with a function by value, by the names that the function uses."""
-    parts = [(".__globals__[%r]" % n, fn.__globals__.get(n)) for n in fn.__code__.co_names]
-    for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or ()):
-        try:
-            parts.append((".__closure__[%r]" % name, cell.cell_contents))
-        except ValueError:
-            pass  # the cell is empty
-    others = ("__defaults__", "__kwdefaults__", "__dict__")
-    return parts + [(".%s" % name, getattr(fn, name)) for name in others]
-
-
-def _has(obj: Any, name: str) -> bool:
-    try:
-        return hasattr(obj, name)
-    except Exception:
-        return False
+        found = inspect.getclosurevars(obj)
+        parts = {**found.globals, **found.nonlocals}
+        return [(".%s" % name, value) for name, value in parts.items()]
+    if isinstance(obj, functools.partial):
+        names: Any = ("func", "args", "keywords")
+    elif isinstance(obj, types.MethodType):
+        names = ("__self__",)
+    else:  # copyreg knows the slots of a class and its bases
+        slots: Any = getattr(copyreg, "_slotnames")(type(obj))  # noqa: B009 - not in typeshed
+        names = (*getattr(obj, "__dict__", ()), *slots)
+    return [(".%s" % name, getattr(obj, name)) for name in names if hasattr(obj, name)]
 
 
 def _short_repr(obj: Any) -> str:
@@ -83,9 +67,10 @@ def _short_repr(obj: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def safe_repr(obj: Any) -> str:
+def safe_repr(obj: Any, show: Callable[[Any], str] = repr) -> str:
     """Return ``repr(obj)``, or a replacement where that fails."""
     try:
-        return repr(obj)
+        return show(obj)
     except Exception as exc:
-        return "<%s object, whose repr raised %s>" % (type(obj).__qualname__, type(exc).__name__)
+        text = "<%s object, whose %s raised %s>"
+        return text % (type(obj).__qualname__, show.__name__, type(exc).__name__)
