@@ -45,10 +45,8 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
             if hasattr(type(value), "__await__") or hasattr(type(value), "add_done_callback"):
                 if hasattr(value, "close"):
                     value.close()  # Python would warn that a coroutine was never awaited
-                raise TypeError(
-                    f"{fn!r} returned {value!r}, which has no result yet: `eventually` needs a"
-                    " function that returns the result itself, as `future.result()` does"
-                )
+                text = f"{fn!r} returned {value!r}, which has no result yet: return the result"
+                raise TypeError(text)
             if value or value is None:
                 return value
             if last:

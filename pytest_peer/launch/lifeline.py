@@ -19,10 +19,7 @@ _ends: tuple[int, int] | None = None
 
 @contextlib.contextmanager
 def opened() -> Iterator[int]:
-    """Give a file of its own at the peers' end, for a process that starts in the block.
-
-    It is -1 where that is not possible.
-    """
+    """Give a file of its own at the peers' end, for a process that starts in the block; or -1."""
     global _ends
     fd = -1
     if hasattr(fcntl, "F_SETSIG"):
@@ -39,12 +36,7 @@ def opened() -> Iterator[int]:
 
 
 def tie(fd: int, group: int) -> None:
-    """Have the kernel kill a process group at the end of this process.
-
-    The kernel remembers the group itself, and not its number, which may become another's.
-
-    :param fd: of `opened`; a process of the group has it too.
-    """
+    """Have the kernel kill a process group, not its number, at our end; `fd` is of `opened`."""
     if fd >= 0:
         with contextlib.suppress(ProcessLookupError):  # it has ended
             fcntl.fcntl(fd, fcntl.F_SETOWN, -group)

@@ -74,10 +74,7 @@ def decode(payload: Payload, what: str = "the result") -> Any:
 
 
 def rebuilt(description: dict[str, Any], peer: str) -> BaseException:
-    """Rebuild the exception that a peer described, or an error of ours that stands for it.
-
-    :param peer: its name, for a note that says where the exception was raised.
-    """
+    """Rebuild the exception that the peer of that name described, or what stands for it."""
     files = tracebacks.sources.add(description.get("sources", {}), peer)
     known: dict[int, BaseException] = {}
 

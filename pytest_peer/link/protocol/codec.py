@@ -39,12 +39,7 @@ class CannotDecode(Exception):
 
 
 def dumps(obj: Any, refusal: str = "", pickling: _Pickling | None = None) -> bytes:
-    """Pickle `obj`.
-
-    :param refusal: why code cannot be sent by value; empty if it can.
-    :param pickling: how; by default with all buffers in the pickle.
-    :raises CannotEncode: a part of it cannot be pickled.
-    """
+    """Pickle `obj`, or raise CannotEncode; `refusal` says why code cannot go by value, if so."""
     pickling = pickling or _Pickling(None)
     try:
         data = pickling.dump(obj)

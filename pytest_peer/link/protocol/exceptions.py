@@ -128,10 +128,7 @@ def _parts(exc: BaseException, reference: tuple[str, str] | None, by_value: str)
 
 
 def from_parts(parts: dict[str, Any], members: Sequence[BaseException]) -> BaseException:
-    """Rebuild the exception that `portable` took apart.
-
-    :param members: of a group, else none.
-    """
+    """Rebuild the exception that `portable` took apart; `members` are those of a group."""
     how, given = parts["class"]
     if how == "reference":
         __import__(given[0])

@@ -68,9 +68,8 @@ dispatch_table: dict[type, Any] = {}
 def update_dispatch_table() -> None:
     """Add what `copyreg` and `multiprocessing` have got since the last call."""
     connection: Any = sys.modules.get("multiprocessing.connection")
-    own = dict(_METHODS)
-    if connection is not None:
-        own.update(dict.fromkeys(connection._ConnectionBase.__subclasses__(), _refuse_descriptor))
+    classes = connection._ConnectionBase.__subclasses__() if connection is not None else ()
+    own = {**_METHODS, **dict.fromkeys(classes, _refuse_descriptor)}
     if len(dispatch_table) != len(copyreg.dispatch_table) + len(own):
         dispatch_table.update(copyreg.dispatch_table)
         dispatch_table.update(own)
