@@ -38,7 +38,10 @@ def new(parent: Path, name: str, make: Callable[[Path], object] = Path.mkdir) ->
 
 
 class Artifacts:
-    """A new directory, temporary without `parent`, for the files of one life; may raise OSError."""
+    """A new directory in `parent`, or a temporary one, for the files of one life of a peer.
+
+    :raises OSError: it cannot be made.
+    """
 
     def __init__(self, parent: Path | None, name: str) -> None:
         #: Whether `discard` removes it.
@@ -62,7 +65,10 @@ class Artifacts:
 
 
 def manifest_text(options: PeerOptions, reason: DownReason | None, facts: dict[str, Any]) -> str:
-    """Return a manifest as JSON with a line for each key; its times in `facts` may be 0."""
+    """Return what helps after the death of a peer, as JSON with a line for each key.
+
+    :param facts: more for the manifest; ``started`` and ``ended`` are as ``time.time``, or 0.
+    """
     content = {
         "name": options.name,
         "node": f"{options.name}@{options.host}",

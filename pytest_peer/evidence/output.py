@@ -139,7 +139,10 @@ class OutputStream:
         return _FILE_POLL_SECONDS if left is None else min(_FILE_POLL_SECONDS, left)
 
     def drain(self) -> bool:
-        """Read once, for a peer that never stops writing; return whether more may come."""
+        """Read the bytes that are in the pipe now; return whether more may come.
+
+        Read once: a peer that never stops writing would hold the reader here.
+        """
         with self._lock:
             if self._closed or self._pipe is None:
                 return False

@@ -41,7 +41,11 @@ _turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
 
 
 class Stacks:
-    """Takes stacks. `ask` asks over the link, for so many seconds; may raise TimeoutError."""
+    """Take the stacks of one process of a peer.
+
+    :param ask: asks over the link, for so many seconds; raises TimeoutError or PeerDown.
+    :param local_pid: returns the process id, if the process is on this machine.
+    """
 
     def __init__(self, ask: Callable[[float], str], local_pid: Callable[[], int | None]) -> None:
         self._ask = ask
@@ -95,7 +99,10 @@ class Stacks:
         return text
 
     def before_kill(self, ended: Event) -> str:
-        """Return where a process is that does not boot; without an agent it writes that itself."""
+        """Return where a process is that does not boot, before it is killed.
+
+        A process without our agent writes that to its stderr instead, and sets `ended`.
+        """
         text = self._dump(_BOOT_SECONDS)
         if text:
             self._keep("the time for the boot was over", text)
@@ -141,7 +148,10 @@ def record_all(every: Sequence[Stacks], occasion: str) -> list[str]:
 
 
 def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
-    """Return whether a tool found stacks, and these or why not; no text without a tool."""
+    """Return whether a tool found stacks, and these or why it did not; no text without a tool.
+
+    :param deadline: of ``time.monotonic``.
+    """
     command = _command()
     if command is None:
         return False, ""

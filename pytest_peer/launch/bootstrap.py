@@ -20,7 +20,7 @@ _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
 #: In the order in which they are loaded.
 _PROTOCOL = (
-    "messages streams framing receiver sender mailbox module_aliases references by_value refusals codec "
+    "messages streams framing receiver sender mailbox module_aliases by_value refusals codec "
     "frame_info exceptions"
 )
 _PEER = "runtime reader call_warnings assertions resources imports dispatch fault_dumps main"
@@ -79,7 +79,11 @@ def stubs() -> dict[str, Entry]:
 def agent_config(
     interpreter: Interpreter, name: str, evidence: dict[str, Any] | None, lifeline: int = -1
 ) -> dict[str, Any]:
-    """Return the agent's configuration; `lifeline` is a descriptor not to pass on, or -1."""
+    """Return the configuration of the agent in an interpreter.
+
+    :param evidence: for the agent's module `fault_dumps`.
+    :param lifeline: an inherited descriptor that the peer must not pass on; -1 for none.
+    """
     same = interpreter.same
     packages = "" if same else sysconfig.get_path("purelib")
     # The standard library and site-packages mean nothing to another interpreter.

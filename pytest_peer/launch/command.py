@@ -93,7 +93,10 @@ def environment(options: PeerOptions, environ: Mapping[str, str]) -> dict[str, s
 
 
 def check_program(line: Command) -> None:
-    """Raise ExecNotFound if there is no such program where the execution would look for it."""
+    """Find the program of a command line, as it is found when it is executed.
+
+    :raises ExecNotFound: there is none.
+    """
     program = line.argv[0]
     path = os.path.join(line.cwd or "", program) if os.path.dirname(program) else program
     if shutil.which(path, path=line.env.get("PATH")) is None:

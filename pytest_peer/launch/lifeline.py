@@ -19,7 +19,10 @@ _ends: tuple[int, int] | None = None
 
 @contextlib.contextmanager
 def opened() -> Iterator[int]:
-    """Give a file of its own at the peers' end, for a process that starts in the block; or -1."""
+    """Give a file of its own at the peers' end, for a process that starts in the block.
+
+    It is -1 where that is not possible.
+    """
     global _ends
     fd = -1
     if hasattr(fcntl, "F_SETSIG"):
@@ -36,7 +39,12 @@ def opened() -> Iterator[int]:
 
 
 def tie(fd: int, group: int) -> None:
-    """Have the kernel kill a process group, not its number, at our end; `fd` is of `opened`."""
+    """Have the kernel kill a process group at the end of this process.
+
+    The kernel remembers the group itself, and not its number, which may become another's.
+
+    :param fd: of `opened`; a process of the group has it too.
+    """
     if fd >= 0:
         with contextlib.suppress(ProcessLookupError):  # it has ended
             fcntl.fcntl(fd, fcntl.F_SETOWN, -group)

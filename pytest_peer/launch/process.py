@@ -126,7 +126,13 @@ class SpawnedChild(Child):
 
 
 def reap(pid: int, seconds: float) -> ExitStatus | None:
-    """Reap a child of ours, or raise TimeoutError; ``None`` if something else has reaped it."""
+    """Wait for the end of a child of ours, release it, and return how it ended.
+
+    ``None`` if something else in this process has taken the status: ``os.wait()``, or the kernel
+    where SIGCHLD is ignored.
+
+    :raises TimeoutError: it has not ended within so many seconds.
+    """
     deadline = monotonic() + seconds
     while True:
         try:

@@ -52,7 +52,10 @@ def of_process(pid: int) -> ProcessStatus | None:
 
 
 def stat_fields(pid: int) -> list[bytes]:
-    """Return the fields of ``stat`` from field 3 of proc(5) on; OSError without a process."""
+    """Return the fields of ``stat`` from the state on, which is field 3 in proc(5).
+
+    :raises OSError: there is no such process.
+    """
     with open("/proc/%d/stat" % pid, "rb") as file:
         return file.read().rpartition(b")")[2].split()
 
@@ -74,7 +77,10 @@ def threads_blocking(pid: int, number: int) -> set[str]:
 
 
 def descends(pid: int, ancestor: int) -> bool:
-    """Whether `pid` is `ancestor` or below it; if not, it is another machine's or container's."""
+    """Whether `pid` is `ancestor` or a descendant of it.
+
+    If not, `pid` is a number of another machine or container.
+    """
     for _ in range(64):  # at most a few launchers are in between
         if pid == ancestor:
             return True
@@ -106,7 +112,10 @@ def children(parent: int) -> list[int]:
 
 
 def descendants(ancestor: int, without: list[int] | tuple[()] = ()) -> list[int]:
-    """Return the processes below `ancestor`, parents first, but not `without` and what is below."""
+    """Return the processes below `ancestor`, parents before their children.
+
+    :param without: processes to leave out, with all that is below them.
+    """
     found: list[int] = []
     parents = [ancestor]
     while parents:

@@ -147,7 +147,7 @@ class RpcClient:
             try:
                 send()
             except PeerDown as exc:
-                future.set_exception(exc)
+                future.fail(exc)  # perhaps `end` has done it already
 
     def cast(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Call `fn` in the peer without a reply; waits for the boot."""

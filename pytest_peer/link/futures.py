@@ -6,7 +6,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from types import FrameType
 from typing import Any
 
@@ -247,8 +247,9 @@ class PeerFuture(Future[Any]):
         self.set_result(reply)
 
     def fail(self, error: BaseException) -> None:
-        if self.running() or self.set_running_or_notify_cancel():
-            self.set_exception(error)
+        with contextlib.suppress(RuntimeError, InvalidStateError):  # another thread has settled it
+            if not self.done() and (self.running() or self.set_running_or_notify_cancel()):
+                self.set_exception(error)
 
 
 def results(futures: Sequence[PeerFuture], timeout: float | None) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from ..core import errors
 from ..core.errors import DecodeError, EncodeError, PeerInterrupted, RemoteError
 from . import tracebacks
-from .protocol import codec, exceptions, references
+from .protocol import codec, exceptions
 from .protocol.messages import Payload, snapshot
 
 _PICKLERS = ("pytest_peer", "cloudpickle", "pickle", "copyreg")
@@ -53,11 +53,11 @@ def encode_call(
     """
     try:
         big = codec.big_buffers((*args, *kwargs.values()))
-        return codec.pack((references.called(fn), args, kwargs), by_value, big)
+        return codec.pack((fn, args, kwargs), by_value, big)
     except codec.CannotEncode:
         pass
     # Again, part by part, for the message. Outside of the handler, to leave its exception out.
-    encode(references.called(fn), by_value, "the function")
+    encode(fn, by_value, "the function")
     for index, arg in enumerate(args):
         encode(arg, by_value, f"argument {index}")
     for name, arg in kwargs.items():

@@ -34,7 +34,10 @@ def start_error(name: str, exc: BaseException) -> BaseException:
 
 
 def boot_error(name: str, process: PeerProcess, *, stopped: bool, stacks: str | None) -> BootError:
-    """Return why a process has ended before it was a peer; with `stacks` its time was over."""
+    """Return why a process that was started has ended before it was a peer.
+
+    :param stacks: where it was when its time was over; ``None`` if it ended before that.
+    """
     who, status = f"peer {name!r}", process.exit_status
     facts: dict[str, Any] = {
         "argv": process.starter.argv,

@@ -152,7 +152,10 @@ class PeerLife:
         loop.call_soon(self._heed_requests)
 
     def wait_released(self) -> None:
-        """Wait until the process and all that it started are gone; PeerDown if they stay."""
+        """Wait, after `stop` or `kill`, until the process and all that it started are gone.
+
+        :raises PeerDown: they are not, although they were killed.
+        """
         if loop.runs_here() or worker.runs_here():
             return  # a finalizer on a thread that has to go on for the peer to end
         limit = 0.0 if self.requests.kill else self.options.shutdown_plan.seconds
@@ -300,7 +303,10 @@ class PeerLife:
         self._advance(Phase.RELEASED)
 
     def disown(self, null_fd: int) -> None:
-        """Give the process up, in a forked child, where no thread could release a lock."""
+        """Give the process up, in a forked child: it is the parent's.
+
+        Takes no lock: a thread that is not in the child may have held it.
+        """
         self.client = RpcClient(self.record.whom, self.owner.mailboxes, str)
         self.record.disowned()
         self.client.end(self.record.down_error)

@@ -69,7 +69,11 @@ class Supervisor:
         name: Callable[[], str],
         placed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     ) -> PeerGroup:
-        """Start `count` peers that boot at the same time; if some do not, stop the others."""
+        """Start `count` peers that boot at the same time; if some do not, stop the others.
+
+        :param name: makes up a name.
+        :param placed: returns the options of one peer.
+        """
         is_number = isinstance(count, int) and not isinstance(count, bool)
         if not is_number or count < 0:
             error = ValueError if is_number else TypeError

@@ -44,7 +44,10 @@ class Subreaper:
         child_setup.prctl(child_setup.PR_SET_CHILD_SUBREAPER, 1)
 
     def add(self, pid):
-        """Watch a new child; return its process descriptor; OSError if there are none left."""
+        """Watch a new child; return its process descriptor.
+
+        :raises OSError: there are no more descriptors.
+        """
         self._known.add(pid)
         try:
             fd = os.pidfd_open(pid)

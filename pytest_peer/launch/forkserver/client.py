@@ -41,7 +41,11 @@ _KEPT_BYTES = 1 << 16
 
 
 class ForkError(Exception):
-    """The fork server could not make a peer: `late`, or `lost` with it, and another one may do."""
+    """The fork server could not make a peer; the text says why.
+
+    :param late: it needs more time than there is.
+    :param lost: the server has died, and another one may do it.
+    """
 
     def __init__(self, text: str, *, late: bool = False, lost: bool = False) -> None:
         super().__init__(text)
@@ -50,7 +54,10 @@ class ForkError(Exception):
 
 
 class ForkedChild(Child):
-    """A child of the fork server, which reaps it on `release`; changes only on the event loop."""
+    """A child of the fork server, which reaps it when we call `release`.
+
+    What it is changes only on the event loop.
+    """
 
     def __init__(self, release: Callable[[], object]) -> None:
         self._release = release

@@ -34,7 +34,10 @@ class Choice:
 
 
 def choose(options: PeerOptions) -> Choice:
-    """Decide how a peer comes into being now; ValueError if ``start_method`` asks for too much."""
+    """Decide how a peer with these options comes into being now.
+
+    :raises ValueError: the option ``start_method`` asks for what is not possible.
+    """
     if options.start_method == SPAWN:
         return _program("start_method asks for it")
     asked = options.start_method == FORKSERVER

@@ -7,7 +7,7 @@ import sys
 import types
 from typing import Any
 
-from . import messages, module_aliases, references
+from . import messages, module_aliases
 
 #: The newest major version of cloudpickle whose reductions of functions and code are known here.
 _NEWEST = 3
@@ -38,19 +38,16 @@ def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) 
         return (rebuild, args, *rest)
 
     def with_its_module(pickler: Any, obj: Any) -> Any:
-        reduced = references.reference(obj)
+        reduced = module_aliases.reference(obj)
         if reduced is NotImplemented:
             reduced = cloudpickle.Pickler.reducer_override(pickler, obj)
             if reduced is not NotImplemented and type(obj) is types.FunctionType:
                 return _with_its_module(obj, reduced)
         return reduced
 
+    table = {**cloudpickle.Pickler.dispatch_table, types.CodeType: with_file_name}
     members = {
-        "dispatch_table": {
-            **cloudpickle.Pickler.dispatch_table,
-            **references.dispatch_table,
-            types.CodeType: with_file_name,
-        },
+        "dispatch_table": table,
         "reducer_override": with_its_module,
         "persistent_id": staticmethod(persistent_id),
     }
@@ -73,16 +70,10 @@ def _with_its_module(fn: types.FunctionType, reduced: tuple[Any, ...]) -> tuple[
         name = names[0] if names else ""
     elif not (found.get("__spec__") or found.get("__file__")):
         name = ""  # the other end cannot import it
-    if name and _uses_names(fn.__code__):
+    if name and slots["__globals__"]:
         code, _, *others = args
         args = (code, module_aliases.Made(vars, module_aliases.imported(name)), *others)
         # Names of pytest's rewriting, in case the peer's module is not rewritten.
         used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}
         slots = {**slots, "__globals__": used, "_cloudpickle_submodules": []}
     return (make, args, (state, slots), *rest)
-
-
-def _uses_names(code: types.CodeType) -> bool:
-    """Return whether the code may use globals, which perhaps only the peer's module has."""
-    inner = (part for part in code.co_consts if isinstance(part, types.CodeType))
-    return bool(code.co_names) or any(map(_uses_names, inner))

@@ -14,7 +14,7 @@ import sys
 import types
 from typing import Any, Callable, Iterable, Sequence
 
-from . import by_value, messages, references, refusals
+from . import by_value, messages, module_aliases, refusals
 from .messages import MultipartMessage, Payload, Segment
 
 PROTOCOL = messages.PICKLE
@@ -39,7 +39,12 @@ class CannotDecode(Exception):
 
 
 def dumps(obj: Any, refusal: str = "", pickling: _Pickling | None = None) -> bytes:
-    """Pickle `obj`, or raise CannotEncode; `refusal` says why code cannot go by value, if so."""
+    """Pickle `obj`.
+
+    :param refusal: why code cannot be sent by value; empty if it can.
+    :param pickling: how; by default with all buffers in the pickle.
+    :raises CannotEncode: a part of it cannot be pickled.
+    """
     pickling = pickling or _Pickling(None)
     try:
         data = pickling.dump(obj)
@@ -65,7 +70,7 @@ def _reference_beside_main(obj: Any) -> Any:
     """Refuse code of ``__main__``, which is another module at the other end."""
     if isinstance(obj, (type, types.FunctionType)) and obj.__module__ == "__main__":
         raise pickle.PicklingError("it refers to __main__")
-    return references.reference(obj)
+    return module_aliases.reference(obj)
 
 
 def big_buffers(values: Iterable[Any]) -> list[Any]:
@@ -97,7 +102,7 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
     if not big:  # fast, for what nearly all calls and results are
         buffers: list[Any] = []
         try:
-            data = _pickled(obj, buffers.append)
+            data = pickle.dumps(obj, PROTOCOL, buffer_callback=buffers.append)
             if not buffers and b"__main__" not in data:
                 return data
         except Exception:
@@ -105,17 +110,6 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
     pickling = _Pickling(big)
     data = dumps(obj, refusal, pickling)
     return MultipartMessage(data, pickling.segments) if pickling.segments else data
-
-
-def _pickled(obj: Any, buffer_callback: Any, **functions: Any) -> bytes:
-    """Pickle `obj`; the pickler calls `functions` for every object."""
-    references.update_dispatch_table()
-    file = io.BytesIO()
-    pickler = _Pickler(file, PROTOCOL, buffer_callback=buffer_callback)
-    for name, function in functions.items():
-        setattr(pickler, name, function)
-    pickler.dump(obj)
-    return file.getvalue()
 
 
 def loads(payload: Payload) -> Any:
@@ -148,12 +142,15 @@ class _Pickling:
 
     def dump(self, obj: Any, override: Callable[[Any], Any] | None = None) -> bytes:
         self._begin()
-        functions: dict[str, Any] = {}
+        if override is None and not self._big:
+            return pickle.dumps(obj, PROTOCOL, buffer_callback=self.buffer)
+        buffer = io.BytesIO()
+        pickler: Any = _Pickler(buffer, PROTOCOL, buffer_callback=self.buffer)
+        pickler.persistent_id = self.persistent_id
         if override is not None:
-            functions["reducer_override"] = override
-        if functions or self._big:
-            functions["persistent_id"] = self.persistent_id
-        return _pickled(obj, self.buffer, **functions)
+            pickler.reducer_override = override
+        pickler.dump(obj)
+        return buffer.getvalue()
 
     def dump_by_value(self, obj: Any, cloudpickle: Any) -> bytes:
         self._begin()
@@ -186,9 +183,7 @@ class _Pickling:
 
 
 class _Pickler(pickle.Pickler):
-    """A pickler that can have attributes, and refers to methods of what modules hold."""
-
-    dispatch_table = references.dispatch_table
+    """A pickler that can have attributes."""
 
 
 class _Unpickler(pickle.Unpickler):

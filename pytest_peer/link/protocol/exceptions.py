@@ -10,7 +10,7 @@ import types
 from typing import Any, Sequence
 
 from . import refusals
-from .codec import CannotEncode, dumps
+from .codec import dumps
 from .frame_info import FrameCollector
 
 _DEPTH = 20
@@ -103,10 +103,12 @@ def _parts(exc: BaseException, reference: tuple[str, str] | None, by_value: str)
 
     def each(name: str, value: Any) -> Any:
         try:
-            return dumps(value, by_value)
-        except CannotEncode:
+            data = dumps(value, by_value)
+            pickle.loads(data)
+        except Exception:  # its class may refuse to be pickled or to be rebuilt
             left_out.append(name)
             return None
+        return data
 
     named = ("reference", reference) if reference else ("by value", dumps(type(exc), by_value))
     if _is_group(exc):

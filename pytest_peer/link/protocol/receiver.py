@@ -83,7 +83,11 @@ class FrameReceiver:
             self._feed(data)
 
     def pull(self) -> bool:
-        """Read once, after `take`, and parse; return whether there is probably more."""
+        """Read once, after `take`, and parse; return whether there is probably more.
+
+        :raises EOFError: the other end has closed the link.
+        :raises BlockingIOError: nothing has come, and the descriptor does not block.
+        """
         if not self._room:
             data = os.read(self._fd, READ_SIZE)
             count = len(data)
@@ -165,7 +169,10 @@ class FrameReceiver:
 
 
 class Incoming:
-    """A message of several segments while it comes; `table` is the part of its item TABLE."""
+    """A message of several segments while it comes; the first segment is the pickle.
+
+    :param table: the part of its item TABLE.
+    """
 
     def __init__(self, table: bytes) -> None:
         self._rooms: list[tuple[int, Any, int]] = []

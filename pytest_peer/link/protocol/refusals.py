@@ -14,9 +14,13 @@ _DEPTH = 20
 def locate(obj: Any, refused: BaseException, dump: Callable[[Any], bytes]) -> str:
     """Say which part of `obj` is refused: go down while one of the parts is refused as well."""
     path = ""
-    root = _root(obj) if callable(obj) else ""
+    root = safe_repr(obj, _root) if callable(obj) else ""
     for _ in range(_DEPTH):
-        for step, part in _parts(obj):
+        try:
+            parts = _parts(obj)
+        except Exception:  # an empty cell, a property that raises
+            break
+        for step, part in parts:
             try:
                 dump(part)
             except Exception as exc:

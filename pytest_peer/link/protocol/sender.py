@@ -26,7 +26,10 @@ Hook = Optional[Callable[[], object]]
 
 
 class Transmission:
-    """A message on its way. Before its last part, `on_copy` says that buffers may change again."""
+    """A message on its way.
+
+    :param on_copy: called before the last part is sent, when later code may change the buffers.
+    """
 
     def __init__(
         self, kind: int, ident: int, payload: Payload, in_order: bool, on_copy: Hook

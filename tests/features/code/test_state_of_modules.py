@@ -86,13 +86,3 @@ def modules_of(file: str) -> list[str]:
 def test_restart_begins_anew(peer):
     peer.call(count, "a")
     assert peer.restart().call(count, "a") == 1
-
-
-def test_lambda_sees_a_global_that_only_the_peer_has(peer):
-    def connect():
-        global connection
-        connection = "connected"
-
-    peer.call(connect)
-    assert peer.call(lambda: connection) == "connected"
-    assert "connection" not in globals()
