@@ -197,7 +197,9 @@ class Process:
             if not self._reaped:
                 os.killpg(self.pid, number)
         except PermissionError:
-            pass  # macOS: only zombies are left; or this process has dropped the right to do it
+            if number != signal.SIGKILL:  # this process has dropped the right to do it
+                raise
+            # The end of all is tried often, and on macOS only zombies may be left.
         except ProcessLookupError:
             # A forked process that has not made itself a group yet. Its number is its own until
             # it is reaped, unless its fork server has died.

@@ -73,6 +73,7 @@ class Tcp(Connection):
             connected = _authenticated(self._listener, self._peers_secret.encode(), gone)
         if connected is None:
             raise LinkClosed
+        connected.setblocking(True)  # it has the mode of the listener, or of `setdefaulttimeout`
         self._read = connected.detach()
         self._write = os.dup(self._read)
         os.write(self._write, self._our_secret.encode() + bootstrap.loader())

@@ -54,6 +54,9 @@ class PeerProcess:
         self._evidence = evidence
         starter = self.starter = ProcessStarter(self._options, evidence)
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+            if starter.control is not None:
+                ours.callback(starter.control.close)
+                theirs.callback(starter.control.close_theirs)
             if (address := self._options.address) is None:
                 connection: Connection = Pipes()
             else:
@@ -69,9 +72,6 @@ class PeerProcess:
             ours.callback(streams.close)
             theirs.callback(streams.close_theirs)
             self.start_time = now()
-            if starter.control is not None:
-                ours.callback(starter.control.close)
-                theirs.callback(starter.control.close_theirs)
             child = starter.child(connection, streams.theirs)
             self.interpreter = starter.interpreter
             if starter.control is None:

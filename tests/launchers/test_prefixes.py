@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 
 import psutil
 import pytest
@@ -71,3 +72,21 @@ def test_kill_signals_an_interpreter_outside_the_launchers_group(elsewhere):
     elsewhere.call(signal.signal, signal.SIGUSR1, signal.SIG_IGN)
     elsewhere.kill(signal.SIGUSR1)
     assert elsewhere.call(operator.add, 1, 2) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the relay ends are found below the fork server")
+def test_relay_with_a_heartbeat_is_idle(peer_factory, tmp_path):
+    srun = tmp_path / "srun"  # a launcher that the local end has to give signs of life
+    srun.write_text('#!/bin/sh\nexec "$@"\n')
+    srun.chmod(0o755)
+    peer = peer_factory(exec=[str(srun), sys.executable])
+    assert peer.call(abs, -1) == 1
+
+    def used() -> float:
+        below = psutil.Process().children(recursive=True)
+        return sum(sum(each.cpu_times()[:2]) for each in below)
+
+    began = used()
+    time.sleep(1)  # the time in which it must not be busy
+    assert used() - began < 0.5
+    assert peer.call(abs, -2) == 2

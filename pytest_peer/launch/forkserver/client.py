@@ -204,7 +204,9 @@ class ForkServer:
         child = ForkedChild(partial(self._reap, number))
         # A file, because a message has a longest size.
         with os.fdopen(os.memfd_create("pytest-peer-request"), "wb", buffering=0) as file:
-            file.write(marshal.dumps(request))
+            data = marshal.dumps(request)
+            if file.write(data) < len(data):
+                raise ForkError("the request cannot be written (RLIMIT_FSIZE)")
             sent = [file.fileno(), *descriptors]
             with self._lock:
                 if self.dead:

@@ -11,6 +11,7 @@ empty line when a SIGSTOP has stopped the peer. The socket's end is the origin's
 """
 
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
+import contextlib
 import os
 import resource
 import time
@@ -82,6 +83,7 @@ class Relay:
         self._found = False
         self._exit: int | None = None
         self._launcher_status: int | None = None
+        self._next_alive = 0.0
         self._deadline: float | None = None
         self._wake, woken = os.pipe()
         for fd in (link_in, link_out, self._control):
@@ -143,8 +145,10 @@ class Relay:
         if self._found and self._exit is None and self._to_launcher.size < _BOUND:
             readers += self._inputs.values()
         if self._heartbeat and self._found:
-            seconds = frames.HEARTBEAT_SECONDS
-            if not self._to_launcher.size:
+            seconds = self._next_alive - time.monotonic()
+            if seconds <= 0:
+                seconds = frames.HEARTBEAT_SECONDS
+                self._next_alive = time.monotonic() + seconds
                 self._send(frames.ALIVE)
         if self._deadline is not None and not self._to_origin.size:
             seconds = max(0.0, self._deadline - time.monotonic())
@@ -259,6 +263,9 @@ def _start(command: list[str]) -> tuple[int, int, int]:
     """
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
+    for fd in range(3, 256):  # the lifeline, and what this process has inherited itself
+        with contextlib.suppress(OSError):
+            os.set_inheritable(fd, False)
     actions = [(os.POSIX_SPAWN_DUP2, theirs_in, 0), (os.POSIX_SPAWN_DUP2, theirs_out, 1)]
     try:
         pid = os.posix_spawnp(

@@ -57,7 +57,11 @@ class ControlSocket:
     def close_theirs(self) -> None:
         """After the process has inherited the other end, close it and begin to listen."""
         self._theirs.close()
-        loop.add(self._ours.fileno(), self.listen)
+        loop.call(self._begin)
+
+    def _begin(self) -> None:
+        if self._ours.fileno() >= 0:  # the process may have ended, which closes it
+            loop.add(self._ours.fileno(), self.listen)
 
     def close(self) -> None:
         if self._ours.fileno() >= 0:

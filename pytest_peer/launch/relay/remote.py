@@ -168,8 +168,8 @@ class Relay:
         if kind == frames.SIGNAL:
             number, group = payload[0] & ~frames.GROUP, bool(payload[0] & frames.GROUP)
             self._peer.signal(number, group=group)
-            if group and number == _signal.SIGSTOP:
-                self._peer.wait_stopped(time.monotonic() + _STOPPED_SECONDS)
+            deadline = time.monotonic() + _STOPPED_SECONDS
+            if group and number == _signal.SIGSTOP and self._peer.wait_stopped(deadline):
                 self._send(frames.STOPPED)
         elif kind != frames.ALIVE:
             fd, writer = self._inputs[kind]
@@ -254,11 +254,14 @@ class RemoteChild:
                 return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
             os.waitpid(found.si_pid, os.WNOHANG)
 
-    def wait_stopped(self, deadline: float) -> None:
-        """Wait until SIGSTOP has stopped the peer, or until it has ended."""
+    def wait_stopped(self, deadline: float) -> bool:
+        """Wait until SIGSTOP has stopped the peer, or it has ended; return whether that came."""
         how = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
-        while time.monotonic() < deadline and os.waitid(os.P_PID, self.child, how) is None:
+        while os.waitid(os.P_PID, self.child, how) is None:
+            if time.monotonic() >= deadline:
+                return False
             time.sleep(_POLL_SECONDS)
+        return True
 
     def kill(self, deadline: float = 0.0) -> None:
         """Kill the peer and all that it started; wait until that is gone, or for the deadline."""
