@@ -103,12 +103,12 @@ class Scope:
         # Not at the top: a suite without peers does not pay for it.
         from ..link import tracebacks
         from ..peers import supervisor
+        from . import runtest  # as `warm_up` has it, also after pytester has forgotten modules
         from .artifacts import retention
-        from .runtest import expect_peers
 
         shown = "full" if config.get_verbosity() > 1 else "short"
         tracebacks.shown_locals = shown if config.getoption("showlocals", False) else ""
-        expect_peers(config)  # a test may ask for a fixture only as it runs
+        runtest.expect_peers(config)  # a test may ask for a fixture only as it runs
         hide_frames()  # a test may look at a traceback itself
         self._config = config
         self._local = local

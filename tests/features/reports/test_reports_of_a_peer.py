@@ -209,7 +209,7 @@ def test_exception_with_an_argument_that_cannot_travel(inner):
             "test_inner.py:6: in explode",
             "    raise ValueError(threading.Lock())",
             "E   ValueError: <unlocked _thread.lock object at 0x*>",
-            "E   could not travel: args[0]; there it was ValueError(<unlocked _thread.lock object at 0x*>)",
+            "E   could not travel: args[[]0]; there it was ValueError(<unlocked _thread.lock object at 0x*>)",
             "E   raised in peer 'db' (pid *)",
         ],
         consecutive=True,
