@@ -74,7 +74,9 @@ def test_kill_signals_an_interpreter_outside_the_launchers_group(elsewhere):
     assert elsewhere.call(operator.add, 1, 2) == 3
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the relay ends are found below the fork server")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="the relay ends are found below the fork server"
+)
 def test_relay_with_a_heartbeat_is_idle(peer_factory, tmp_path):
     srun = tmp_path / "srun"  # a launcher that the local end has to give signs of life
     srun.write_text('#!/bin/sh\nexec "$@"\n')
