@@ -232,7 +232,7 @@ def test_call_interrupted_by_pytest_timeout_leaves_a_usable_peer(inner):
         def shared(module_peer_factory):
             return module_peer_factory()
 
-        @pytest.mark.timeout(4, method="signal")
+        @pytest.mark.timeout(4, method="signal", func_only=True)
         def test_hang(shared):
             shared.call(time.sleep, 600)
 
@@ -268,7 +268,7 @@ def test_send_interrupted_by_pytest_timeout_leaves_a_usable_peer(inner):
         def shared(module_peer_factory):
             return module_peer_factory()
 
-        @pytest.mark.timeout(4, method="signal")
+        @pytest.mark.timeout(4, method="signal", func_only=True)
         def test_hang(shared):
             shared.pause()
             shared.call(len, bytes(64 << 20))
