@@ -69,7 +69,7 @@ class BootError(PeerError):
 
 
 class ExecNotFound(BootError):
-    """The program named by ``exec`` does not exist or cannot be run."""
+    """The program named by ``exec`` does not exist, or is not executable."""
 
 
 class BootTimeout(BootError, TimeoutError):

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
 _SIGNAL = signal.SIGURG
-#: Modules of ours that catch whatever the user's code raises, and so the exception of a crash. They
-#: neither wait nor take long.
-_CATCHING = frozenset({"pytest_peer.link.protocol.codec", "pytest_peer.link.origin_modules"})
+#: Functions of `link` that catch whatever the user's code raises, and so the exception of a crash.
+#: They take milliseconds. What unpickles is not here: it may import, and wait, for long.
+_CATCHING = frozenset({"pack", "dumps", "_ordinary", "_package_path"})
 #: Seconds after which a crash is looked at again.
 _AGAIN_SECONDS = 0.01
 #: Of an error in the setup of a peer, the frame of a hook here is all there is to show, and pytest
@@ -100,10 +100,13 @@ def pytest_runtest_makereport(
     return made
 
 
-def _is_in(frame: FrameType | None, modules: frozenset[str]) -> bool:
-    while frame is not None and frame.f_globals.get("__name__") not in modules:
+def _is_caught(frame: FrameType | None) -> bool:
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__"))
+        if module.startswith("pytest_peer.link.") and frame.f_code.co_name in _CATCHING:
+            return True
         frame = frame.f_back
-    return frame is not None
+    return False
 
 
 @contextlib.contextmanager
@@ -127,7 +130,7 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
 
     def raise_crashes(_: int, frame: FrameType | None) -> None:
         __tracebackhide__ = True
-        if _is_in(frame, _CATCHING):
+        if _is_caught(frame):
             start_thread(again, "pytest-peer-crash")
             return
         for scope in list(scopes):

@@ -11,7 +11,6 @@ empty line when a SIGSTOP has stopped the peer. The socket's end is the origin's
 """
 
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
-import contextlib
 import os
 import resource
 import time
@@ -264,8 +263,10 @@ def _start(command: list[str]) -> tuple[int, int, int]:
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
     for fd in range(3, 256):  # the lifeline, and what this process has inherited itself
-        with contextlib.suppress(OSError):
+        try:
             os.set_inheritable(fd, False)
+        except OSError:  # not open; `contextlib` would take a millisecond of every boot
+            pass
     actions = [(os.POSIX_SPAWN_DUP2, theirs_in, 0), (os.POSIX_SPAWN_DUP2, theirs_out, 1)]
     try:
         pid = os.posix_spawnp(

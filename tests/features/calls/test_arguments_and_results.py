@@ -257,3 +257,14 @@ def test_error_shows_no_frame_of_a_pickler(shared: Peer) -> None:
     assert caught.value.__cause__ is not None
     assert caught.value.__cause__.__traceback__ is None
     assert caught.value.__cause__.__context__ is None
+
+
+def test_closure_with_an_unassigned_variable_is_refused(shared: Peer) -> None:
+    lock = threading.Lock()
+
+    def uses_both() -> object:
+        return lock, later
+
+    with pytest.raises(EncodeError, match="the function cannot be pickled"):
+        shared.call(uses_both)
+    later = 1

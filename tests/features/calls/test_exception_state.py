@@ -135,3 +135,18 @@ def test_class_is_kept_when_its_state_cannot_travel(shared: Peer) -> None:
     assert any(
         "could not travel: args[0], state; there it was" in n for n in caught.value.__notes__
     )
+
+
+class Needy(Exception):
+    """pickle takes it, and cannot rebuild it."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def test_class_is_kept_when_an_argument_cannot_be_rebuilt(shared: Peer) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        shared.call(lambda: raises(RuntimeError, Needy("no", 1)))
+    assert type(caught.value) is RuntimeError
+    assert any("could not travel: args[0]" in note for note in caught.value.__notes__)
