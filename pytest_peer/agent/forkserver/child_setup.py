@@ -10,6 +10,8 @@ import threading
 import time
 from typing import Any
 
+from ...launch import procfs
+
 _PR_SET_PDEATHSIG = 1
 #: For the parent of descendants whose own has ended, whatever session they are in.
 PR_SET_CHILD_SUBREAPER = 36
@@ -107,16 +109,9 @@ _SETTERS = {
 prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
-class Title:
-    """The last word of the command line in ``ps``. It is overwritten in place, and cannot grow."""
-
-    def __init__(self):
-        with open("/proc/self/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-        self._end = int(fields[46]) - 1  # arg_end, behind the final NUL (proc(5), fields 48 and 49)
-        with open("/proc/self/cmdline", "rb") as file:
-            self._room = len(file.read()[:-1].rpartition(b"\0")[2])
-
-    def set(self, text):
-        data = text.encode()[: self._room].ljust(self._room)
-        ctypes.memmove(self._end - self._room, data, self._room)
+def title_setter():
+    """Return a function that overwrites the last word of the command line in ``ps``, in place."""
+    end = int(procfs.stat_fields(os.getpid())[46]) - 1  # arg_end, behind the final NUL (proc(5))
+    with open("/proc/self/cmdline", "rb") as file:
+        room = len(file.read()[:-1].rpartition(b"\0")[2])
+    return lambda text: ctypes.memmove(end - room, text.encode()[:room].ljust(room), room)

@@ -23,7 +23,7 @@ import select
 import signal
 import socket
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .. import dispatch, main
 from . import child_setup, prewarm
@@ -118,9 +118,9 @@ class Template:
         with contextlib.suppress(OSError):  # it is outside this container
             self._parent = os.pidfd_open(os.getppid())
             self._poll.register(self._parent, select.EPOLLIN)
-        self._title = child_setup.Title()
+        self._set_title = child_setup.title_setter()
         self._pid = os.getpid()
-        self._spare = None  # (socket, process descriptor, pid)
+        self._spare: Any = None  # (socket, process descriptor, pid)
         # Whether a spare may be made: once for each peer, so that spares which die are not made
         # again and again.
         self._may_prepare = True
@@ -182,14 +182,13 @@ class Template:
                 self._make_spare()
             except OSError as exc:
                 self.report("refused", number, "cannot fork: %s" % exc)
-        if self._spare is not None:
-            connection, fd, pid = self._spare
-            self._spare = None
-            self._may_prepare = True
-            self._subreaper.peers[fd][0] = number
-            self.report("forked", number, pid)
-            with connection, contextlib.suppress(OSError):  # it has died, which is reported
-                socket.send_fds(connection, [data], descriptors)
+                return
+        connection, fd, pid = self._spare
+        self._spare, self._may_prepare = None, True
+        self._subreaper.peers[fd][0] = number
+        self.report("forked", number, pid)
+        with connection, contextlib.suppress(OSError):  # it has died, which is reported
+            socket.send_fds(connection, [data], descriptors)
 
     def _make_spare(self):
         """Fork. `Forked` is raised in the child, when it has got a request."""
@@ -216,7 +215,7 @@ class Template:
             os.close(self._parent)
         for fd in self._subreaper.peers:
             os.close(fd)
-        self._title.set("pytest-peer-spare")
+        self._set_title("pytest-peer-spare")
         self.lifeline = child_setup.begin(self._pid, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
         poll = select.poll()
@@ -232,7 +231,7 @@ class Template:
         file, *descriptors = received
         request = marshal.loads(os.pread(file, os.fstat(file).st_size, 0))
         os.close(file)
-        self._title.set(request["node"])
+        self._set_title(request["node"])
         sys.orig_argv[-1] = request["node"]
         return request, descriptors
 

@@ -35,7 +35,10 @@ class Inheritance:
     def now(cls) -> "Inheritance":
         """Return what a process started now would have."""
         environ = dict(os.environ)
-        status = _status()
+        # What the kernel knows of this thread: also its umask, which os.umask would change.
+        with open("/proc/thread-self/status", "rb", buffering=0) as file:
+            lines = file.read().decode("utf-8", "replace").split("\n")
+        status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
         settable = {
             "cwd": os.getcwd(),
             "umask": int(status["Umask"], 8),
@@ -70,11 +73,3 @@ class Inheritance:
         """Return what a process forked from one that had `earlier` has to set."""
         old = earlier.settable
         return {name: value for name, value in self.settable.items() if value != old[name]}
-
-
-def _status() -> dict[str, str]:
-    """Read what the kernel knows of this thread: also its umask, which os.umask would change."""
-    with open("/proc/thread-self/status", "rb", buffering=0) as file:
-        text = file.read().decode("utf-8", "replace")
-    parts = [line.partition(":\t") for line in text.split("\n")]
-    return {name: value for name, _, value in parts}
