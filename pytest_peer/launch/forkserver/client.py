@@ -133,7 +133,6 @@ class ForkServer:
         self._lock = threading.Lock()  # held only for a moment
         self._ready = Event()
         self._was_ready = False
-        self._reaping = False
         self._output = bytearray()
         self._socket, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         with theirs, lifeline.opened() as end:
@@ -158,7 +157,8 @@ class ForkServer:
         try:
             start_thread(self._begin, "pytest-peer-forkserver")
         except BaseException:  # a signal's handler has raised, and this server stays unknown
-            self.kill()
+            with contextlib.suppress(ProcessLookupError):  # something else has reaped it
+                os.kill(self._pid, signal.SIGKILL)
             raise
 
     def _begin(self) -> None:
@@ -175,7 +175,6 @@ class ForkServer:
         except Exception as exc:  # no more threads or descriptors; then an import is ImportError
             self.dead = f"the fork server cannot be watched: {exc}"
             self._was_ready = True  # nothing is wrong with it, and another one may do
-            self.kill()
             self._bury()
 
     def wait_ready(self, limit: float) -> None:
@@ -204,9 +203,7 @@ class ForkServer:
         child = ForkedChild(partial(self._reap, number))
         # A file, because a message has a longest size.
         with os.fdopen(os.memfd_create("pytest-peer-request"), "wb", buffering=0) as file:
-            data = marshal.dumps(request)
-            if file.write(data) < len(data):
-                raise ForkError("the request cannot be written (RLIMIT_FSIZE)")
+            file.write(marshal.dumps(request))
             sent = [file.fileno(), *descriptors]
             with self._lock:
                 if self.dead:
@@ -289,7 +286,7 @@ class ForkServer:
     # Its end
 
     def _bury(self) -> None:
-        how = self._wait() or STATUS_LOST
+        how = self.close() or STATUS_LOST
         loop.remove(self._pipe.fileno())
         self._read_output()
         self._pipe.close()
@@ -303,29 +300,16 @@ class ForkServer:
             loop.call_soon(partial(child.end, None, self.dead))
             loop.call_soon(partial(child.replied, child.pid, self.dead))
 
-    def _wait(self) -> ExitStatus | None:
-        """Wait for its end, and kill it if that does not come soon; ``None`` if it is unknown."""
-        with self._lock:
-            self._reaping = True
+    def close(self) -> ExitStatus | None:
+        """End it, when it has no peers any more; return how it has ended, if that is known."""
+        with contextlib.suppress(OSError):  # it has ended
+            self._socket.shutdown(socket.SHUT_RDWR)
         for _ in range(2):
             try:
                 return reap(self._pid, _END_SECONDS)
             except TimeoutError:
                 os.kill(self._pid, signal.SIGKILL)
         return None
-
-    def kill(self) -> None:
-        """Kill a server that nothing watches."""
-        with self._lock:
-            if not self._reaping:
-                with contextlib.suppress(ProcessLookupError):  # something else has reaped it
-                    os.kill(self._pid, signal.SIGKILL)
-
-    def close(self) -> None:
-        """End it at the end of the origin, when it has no peers any more."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._wait()
 
     def disown(self) -> None:
         """In a forked child, close the connection: left open, it would keep the server alive."""
