@@ -9,7 +9,7 @@ from ..link.interpreter import Interpreter, parse_hello
 from . import bootstrap
 
 #: How often a boot without news checks whether the process has ended.
-_GONE_POLL_MS = 200
+GONE_POLL_MS = 100
 
 
 class LinkClosed(Exception):
@@ -64,7 +64,7 @@ class Connection:
         poll.register(self._read, select.POLLIN)
         while not line.endswith(b"\n"):
             ended = gone.is_set()
-            ready = poll.poll(_GONE_POLL_MS)
+            ready = poll.poll(GONE_POLL_MS)
             data = os.read(self._read, 4096) if ready else b""
             if not data and (ready or ended):
                 raise LinkClosed

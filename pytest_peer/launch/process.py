@@ -230,12 +230,10 @@ class Process:
     def wait_stopped(self, seconds: float) -> bool:
         """After SIGSTOP, wait until it has stopped; return whether it has in time."""
         deadline = monotonic() + seconds
-        while not self.exited.is_set():
+        while not self.exited.is_set() and monotonic() < deadline:
             status = procfs.of_process(self.interpreter) if self._launched() else None
             if self.child.stopped() and (status is None or status.stopped):
                 return True
-            if monotonic() > deadline:
-                return False
             sleep(_POLL_SECONDS)
         return False
 

@@ -16,12 +16,10 @@ from ..core.errors import BootError
 from ..core.sync import Event
 from ..link.interpreter import Interpreter
 from . import bootstrap
-from .connection import Connection, LinkClosed
+from .connection import GONE_POLL_MS, Connection, LinkClosed
 
 #: So many connections may be open without the secret; the oldest makes room for the next.
 _MOST = 256
-#: How often a boot without news checks whether the process has ended.
-_GONE_POLL_MS = 50
 
 #: Ports that were asked for by number, with the name of the peer that has it: whether two peers on
 #: one port work would depend on how their boots overlap.
@@ -71,8 +69,6 @@ class Tcp(Connection):
     def hello(self, gone: Event) -> Interpreter:
         with self._listener:  # the first valid secret ends the listening
             connected = _authenticated(self._listener, self._peers_secret.encode(), gone)
-        if connected is None:
-            raise LinkClosed
         connected.setblocking(True)  # it has the mode of the listener, or of `setdefaulttimeout`
         self._read = connected.detach()
         self._write = os.dup(self._read)
@@ -80,10 +76,12 @@ class Tcp(Connection):
         return super().hello(gone)
 
 
-def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> "socket.socket | None":
+def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> socket.socket:
     """Return the first connection that sends `secret`, and close all others.
 
-    Reads no more than the secret's length of any. ``None`` when the process has `gone`.
+    Reads no more than the secret's length of any.
+
+    :raises LinkClosed: the process has `gone`.
     """
     candidates: list[socket.socket] = []  # the oldest first
     try:
@@ -92,7 +90,7 @@ def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> "sock
             poll = select.poll()
             for each in (listener, *candidates):
                 poll.register(each, select.POLLIN)
-            ready = dict(poll.poll(_GONE_POLL_MS))
+            ready = dict(poll.poll(GONE_POLL_MS))
             for connected in [each for each in candidates if each.fileno() in ready]:
                 candidates.remove(connected)
                 with contextlib.suppress(OSError):
@@ -110,7 +108,7 @@ def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> "sock
                     # It is ready when there is all of the secret, or its end.
                     connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(secret))
             if ended:
-                return None
+                raise LinkClosed
     finally:
         for connected in candidates:
             connected.close()
