@@ -58,22 +58,18 @@ class Writer:
         self.size: int = 0
         #: Descriptors that are closed, or that nobody reads any more.
         self.lost: set[int] = set()
-        self._waiting: list[tuple[int, bytes]] = []
-
-    @property
-    def next_fd(self) -> int:
-        """The descriptor that is written to next; -1 for none."""
-        return self._waiting[0][0] if self._waiting else -1
+        #: The descriptors with the bytes for them.
+        self.waiting: list[tuple[int, bytes]] = []
 
     def add(self, fd: int, data: bytes = b"") -> None:
         """Add bytes for a descriptor; without any, it is closed when its turn comes."""
-        self._waiting.append((fd, data))
+        self.waiting.append((fd, data))
         self.size += len(data)
 
     def write(self) -> None:
         """Write as much as there is room for. Drop what has no reader."""
-        while self._waiting:
-            fd, data = self._waiting[0]
+        while self.waiting:
+            fd, data = self.waiting[0]
             written = len(data)
             try:
                 if fd not in self.lost:
@@ -84,9 +80,9 @@ class Writer:
                 self.lost.add(fd)
             self.size -= written
             if written < len(data):
-                self._waiting[0] = fd, data[written:]
+                self.waiting[0] = fd, data[written:]
                 return
-            del self._waiting[0]
+            del self.waiting[0]
             if not data and fd not in self.lost:
                 os.close(fd)
                 self.lost.add(fd)
@@ -109,6 +105,6 @@ def wait(readers: Iterable[int], writers: Iterable[Writer], seconds: float | Non
         if fd >= 0:
             poll.register(fd, select.POLLIN)
     for writer in writers:
-        if writer.next_fd >= 0:
-            poll.register(writer.next_fd, select.POLLOUT)
+        if writer.waiting:
+            poll.register(writer.waiting[0][0], select.POLLOUT)
     return {fd for fd, _ in poll.poll(None if seconds is None else 1000 * seconds)}

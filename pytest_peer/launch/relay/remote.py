@@ -267,7 +267,7 @@ class RemoteChild:
         """Kill the peer and all that it started; wait until that is gone, or for the deadline."""
         while self.child > 0:
             _sent(os.killpg, self.child, _signal.SIGKILL)
-            for pid in (self.child, *self._descendants()):
+            for pid in (self.child, *procfs.descendants(self._parent, self._launchers)):
                 _sent(os.kill, pid, _signal.SIGKILL)
             self._reaped = True
             try:
@@ -275,12 +275,10 @@ class RemoteChild:
                     pass
             except ChildProcessError:
                 return
-            if not self._descendants() or time.monotonic() >= deadline:
+            left = procfs.descendants(self._parent, self._launchers)
+            if not left or time.monotonic() >= deadline:
                 return
             time.sleep(_POLL_SECONDS)
-
-    def _descendants(self) -> list[int]:
-        return procfs.descendants(self._parent, self._launchers)
 
 
 def _sent(kill: Callable[[int, int], object], pid: int, number: int) -> bool:
