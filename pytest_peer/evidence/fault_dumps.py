@@ -8,7 +8,7 @@ import os
 import re
 import resource
 import signal
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 
 from ..core.clock import monotonic, sleep
@@ -46,7 +46,7 @@ def dump(pid: int, path: Path, deadline: float) -> str:
     if NUMBER is None:
         return ""
     blocking = procfs.threads_blocking(pid, NUMBER)
-    if not _send(pid, NUMBER):
+    if not send(pid, NUMBER):
         return ""
     _wait_written(pid, NUMBER, blocking, path, deadline)
     with path.open("rb") as file:
@@ -54,19 +54,8 @@ def dump(pid: int, path: Path, deadline: float) -> str:
         return file.read().decode("utf-8", "backslashreplace")
 
 
-def abort(pid: int) -> bool:
-    """Send SIGABRT, without a core, if faulthandler handles it there; return whether it does."""
-
-    def forbid_core() -> None:
-        # A limit of 0 prevents files, but only 1 prevents cores that go to a program (core(5)).
-        _, hard = resource.prlimit(pid, resource.RLIMIT_CORE)
-        resource.prlimit(pid, resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
-
-    return _send(pid, signal.SIGABRT, forbid_core)
-
-
-def _send(pid: int, number: int, prepare: Callable[[], object] = lambda: None) -> bool:
-    """Call `prepare` and send a signal, if the process handles it; return whether it does.
+def send(pid: int, number: int) -> bool:
+    """Send a signal, SIGABRT without a core, if the process handles it; return whether it does.
 
     Without a handler the signal would kill the process. (A process that executes another program
     at this very moment is not protected.)
@@ -79,7 +68,10 @@ def _send(pid: int, number: int, prepare: Callable[[], object] = lambda: None) -
         status = procfs.of_process(pid)
         if status is None or status.stopped or not status.catches(number):
             return False
-        prepare()
+        if number == signal.SIGABRT:
+            # A limit of 0 prevents files, but only 1 prevents cores that go to a program (core(5)).
+            _, hard = resource.prlimit(pid, resource.RLIMIT_CORE)
+            resource.prlimit(pid, resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
         signal.pidfd_send_signal(process, number)
     except OSError:  # it has ended
         return False

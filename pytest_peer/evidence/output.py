@@ -6,6 +6,7 @@ it hands out the reply.
 """
 
 import contextlib
+import math
 import os
 import re
 import select
@@ -110,7 +111,7 @@ class OutputStream:
             shows the last lines.
         """
         limit = seconds("timeout", timeout)
-        deadline = None if limit is None else monotonic() + limit
+        deadline = monotonic() + (math.inf if limit is None else limit)
         regex = re.compile(pattern)
         seen = 0
         while True:
@@ -123,20 +124,16 @@ class OutputStream:
             if match is not None:
                 return match
             seen = end
-            left = None if deadline is None else deadline - monotonic()
-            if closed or (left is not None and left <= 0):
+            left = deadline - monotonic()
+            if closed or left <= 0:
                 why = "the peer is down" if closed else f"not within {limit:g} s"
                 tail = quoted("last output", self.text_since(self.size - 8192))
                 raise TimeoutError(f"{regex.pattern!r} was not written: {why}\n{tail}")
-            self._changed.wait_for(partial(self._differs, end), self._nap(left))
+            pause = left if self._pipe is not None else min(left, _FILE_POLL_SECONDS)
+            self._changed.wait_for(partial(self._differs, end), pause)
 
     def _differs(self, size: int) -> bool:
         return self._closed or self.size != size
-
-    def _nap(self, left: float | None) -> float | None:
-        if self._pipe is not None:
-            return left
-        return _FILE_POLL_SECONDS if left is None else min(_FILE_POLL_SECONDS, left)
 
     def drain(self) -> bool:
         """Read the bytes that are in the pipe now; return whether more may come.

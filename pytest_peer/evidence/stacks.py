@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from ..core.sync import Event
 from ..core.worker import start_thread
 from ..launch import procfs
 from ..launch.bootstrap import own_files
-from .fault_dumps import CRASH, NUMBER, THREADS, abort, dump, readable
+from .fault_dumps import CRASH, NUMBER, THREADS, dump, readable, send
 
 #: Seconds for a reply over the link, the most readable source; it mostly takes milliseconds.
 ASKING_SECONDS = 0.3
@@ -106,7 +107,7 @@ class Stacks:
         text = self._dump(_BOOT_SECONDS)
         if text:
             self._keep("the time for the boot was over", text)
-        elif (pid := self._local_pid()) is not None and abort(pid):
+        elif (pid := self._local_pid()) is not None and send(pid, signal.SIGABRT):
             ended.wait(_BOOT_SECONDS)
         return text
 

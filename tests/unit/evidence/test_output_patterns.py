@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from pytest_peer.core.sync import Event
 from pytest_peer.evidence import output
 from pytest_peer.evidence.output import OutputStream
 
@@ -19,12 +20,13 @@ class Pieces(OutputStream):
         read_fd, self._write_fd = os.pipe()
         super().__init__(os.fdopen(read_fd, "rb"), log)
         self.pieces: list[str] = []
+        self._changed.wait_for = self.next_piece  # type: ignore[method-assign]
 
-    def _nap(self, left: float | None) -> float | None:
+    def next_piece(self, changed: Callable[[], bool], timeout: float | None) -> bool:
         if not self.pieces:
-            return left
+            return Event().wait_for(changed, timeout)
         os.write(self._write_fd, self.pieces.pop(0).encode())
-        return 0
+        return True
 
     def close(self) -> None:
         os.close(self._write_fd)
