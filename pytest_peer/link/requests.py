@@ -5,7 +5,7 @@ import marshal
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib.machinery import (
     EXTENSION_SUFFIXES,
     ModuleSpec,
@@ -43,11 +43,7 @@ class RequestHandler:
         self._lock = threading.RLock()
 
     def send_updates(self, sender: MessageSender) -> None:
-        """Send which modules are new here, before anything that may refer to one.
-
-        :raises EncodeError: this process has no descriptor left to look for them.
-        :raises OSError: the link is closed.
-        """
+        """Send which modules are new here, before anything that may refer to one."""
         try:
             table = self._modules.refresh()
         except OSError as exc:  # the next call searches again
@@ -85,22 +81,21 @@ def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
                 return None
         elif sees or top in sys.stdlib_module_names:
             return None
-    return _entry(file, search, name) if file is None else _source(interpreter, name)
-
-
-def _entry(file: str | None, search: Iterable[str] | None, name: str) -> Entry:
-    directories = None if search is None else list(search)
-    _packages.update(map(os.path.normpath, directories or ()))
-    rewritten = REWRITTEN in vars(sys.modules.get(name, object))
-    return described(file, directories, rewritten, same=False)
+    return _source(interpreter, name)
 
 
 def _source(interpreter: Interpreter, name: str) -> Entry | None:
     """Return the code of a module whose file the peer has not; without source if it is compiled."""
     found = _found(name)
-    if found is None or found.origin is None:
+    if found is None or not (found.origin or found.submodule_search_locations):
         return None
-    entry = _entry(found.origin, found.submodule_search_locations, name)
+    search = found.submodule_search_locations
+    directories = None if search is None else list(search)
+    _packages.update(map(os.path.normpath, directories or ()))
+    rewritten = REWRITTEN in vars(sys.modules.get(name, object))
+    entry = described(found.origin, directories, rewritten, same=False)
+    if found.origin is None:
+        return entry
     if found.origin.endswith(tuple(EXTENSION_SUFFIXES)):
         return entry | {"source": None, "code": b""}
     loader: Any = found.loader
