@@ -34,10 +34,7 @@ def frame(kind: bytes, data: bytes = b"") -> bytes:
 
 
 def parse(data: bytearray) -> tuple[bytes, bytes] | None:
-    """Take the first frame out of `data`, if it is complete; return its kind and its data.
-
-    :raises ValueError: it is no frame: something else writes to the connection too.
-    """
+    """Take the first frame out of `data`, if it is complete; raise ValueError if it is none."""
     if len(data) < _HEAD:
         return None
     kind, end = bytes(data[:1]), _HEAD + int.from_bytes(data[1:_HEAD], "big")

@@ -236,10 +236,7 @@ class Relay:
 
 
 def _remote_end(cwd: str, *, heartbeat: bool) -> tuple[bytes, bytes]:
-    """Return the first output of the remote end, and the code for it: a size, a line end, source.
-
-    The other arguments are those of `remote.begin`.
-    """
+    """Return the remote end's first output, and the code for it: a size, a line end, source."""
     word = os.urandom(12).hex()
     modules = [(_PACKAGE, "", ""), (f"{_PACKAGE}.relay", "", "")]
     for name in _MODULES:
@@ -256,10 +253,7 @@ def _remote_end(cwd: str, *, heartbeat: bool) -> tuple[bytes, bytes]:
 
 
 def _start(command: list[str]) -> tuple[int, int, int]:
-    """Execute a command in this process group.
-
-    :return: its process id, and non-blocking descriptors of its stdout and its stdin.
-    """
+    """Execute a command in our group; return its pid, and our ends of its stdout and stdin."""
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
     for fd in range(3, 256):  # the lifeline, and what this process has inherited itself

@@ -44,7 +44,7 @@ def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[io.BufferedReader, i
     """
     # Above the numbers that the peer uses, and out of the way of what prints here.
     connection = _above(0), _above(1)
-    link_in, link_out, stdin, stdout, stderr, wake = (_pipe() for _ in range(6))
+    link_in, link_out, stdin, stdout, stderr = (_pipe() for _ in range(5))
     theirs = (stdin[0], stdout[1], stderr[1], link_in[0], link_out[1])
     inputs = {frames.LINK: link_in[1], frames.STDIN: stdin[1]}
     outputs = {frames.LINK: link_out[0], frames.STDERR: stderr[0], frames.STDOUT: stdout[0]}
@@ -54,7 +54,7 @@ def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[io.BufferedReader, i
     if child == 0:
         for target, fd in zip((0, 1, 2, *LINK_NUMBERS), theirs):
             os.dup2(fd, target, inheritable=target <= 2)
-        for fd in (*connection, *wake, *theirs, *inputs.values(), *outputs.values()):
+        for fd in (*connection, *theirs, *inputs.values(), *outputs.values()):
             os.close(fd)
         peer.become()
         if cwd:
@@ -71,7 +71,7 @@ def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[io.BufferedReader, i
         for fd in (null, *theirs):
             os.close(fd)
         peer.child = child
-        relay = Relay(connection, wake, peer, inputs, outputs)
+        relay = Relay(connection, peer, inputs, outputs)
         os.write(connection[1], magic)
         os._exit(relay.run(cwd, frames.SILENT_SECONDS if heartbeat else None))
     except BaseException:
@@ -94,7 +94,6 @@ def _pipe() -> tuple[int, int]:
 class Relay:
     """Relays bytes between the connection and the peer.
 
-    :param wake: both ends of a pipe, for signals.
     :param inputs: the descriptors that the peer reads the other ends of, by kind.
     :param outputs: those that it writes to, its link first.
     """
@@ -102,7 +101,6 @@ class Relay:
     def __init__(
         self,
         connection: tuple[int, int],
-        wake: tuple[int, int],
         peer: RemoteChild,
         inputs: dict[bytes, int],
         outputs: dict[bytes, int],
@@ -111,10 +109,10 @@ class Relay:
         self._unparsed = bytearray()
         self._out = Writer()
         self._peer = peer
-        self._wake, woken = wake
+        self._wake, woken = os.pipe()  # for signals
         self._inputs = {kind: (fd, Writer()) for kind, fd in inputs.items()}
         self._outputs = outputs
-        for fd in (*connection, *wake, *inputs.values(), *outputs.values()):
+        for fd in (*connection, self._wake, woken, *inputs.values(), *outputs.values()):
             os.set_blocking(fd, False)
         _signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         _signal.signal(_signal.SIGCHLD, lambda *_: None)
@@ -123,10 +121,7 @@ class Relay:
             _signal.signal(number, lambda number, _: peer.signal(number, group=False))
 
     def run(self, cwd: str, silence: float | None) -> int:
-        """Relay until the peer has ended, or the connection; return this process's exit status.
-
-        :param silence: seconds after which a silent local end has ended; ``None`` for no limit.
-        """
+        """Relay until the peer has ended, or the connection is lost; return our exit status."""
         facts = {"pid": self._peer.child, "cwd": cwd or os.getcwd(), "machine": procfs.machine()}
         self._send(frames.BORN, repr(facts).encode("ascii", "backslashreplace"))
         heard = time.monotonic()
@@ -242,10 +237,7 @@ class RemoteChild:
         _sent(os.kill, self.child, number)  # it may not have made itself a group yet
 
     def exit_status(self) -> int | None:
-        """Return the signal that ended the peer as a negative number, or what it returned.
-
-        ``None`` while it runs. Orphans of the peer are reaped.
-        """
+        """Reap orphans; return the peer's status, or minus its signal; ``None`` while it runs."""
         while True:
             found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if found is None:
