@@ -20,10 +20,8 @@ _encode = json.JSONEncoder(default=repr).encode
 def new(parent: Path, name: str, make: Callable[[Path], object] = Path.mkdir) -> Path:
     """Make ``<parent>/<name>``, or ``<name>.2`` and so on if that exists; return the path.
 
-    No two callers get the same path, in other processes either.
-
-    :param make: makes a directory, or something else that raises FileExistsError.
-    :raises OSError: it cannot be made.
+    No two callers get the same path, in other processes either. `make` makes a directory, or
+    something else that raises FileExistsError; another OSError means that it cannot be made.
     """
     parent.mkdir(parents=True, exist_ok=True)
     number, path = 1, parent / name
@@ -38,10 +36,7 @@ def new(parent: Path, name: str, make: Callable[[Path], object] = Path.mkdir) ->
 
 
 class Artifacts:
-    """A new directory in `parent`, or a temporary one, for the files of one life of a peer.
-
-    :raises OSError: it cannot be made.
-    """
+    """The files of one life of a peer, in a new directory in `parent`, or in a temporary one."""
 
     def __init__(self, parent: Path | None, name: str) -> None:
         #: Whether `discard` removes it.
@@ -65,10 +60,7 @@ class Artifacts:
 
 
 def manifest_text(options: PeerOptions, reason: DownReason | None, facts: dict[str, Any]) -> str:
-    """Return what helps after the death of a peer, as JSON with a line for each key.
-
-    :param facts: more for the manifest; ``started`` and ``ended`` are as ``time.time``, or 0.
-    """
+    """Return a manifest as JSON, a line for each key; `facts` has times as ``time.time``, or 0."""
     content = {
         "name": options.name,
         "node": f"{options.name}@{options.host}",

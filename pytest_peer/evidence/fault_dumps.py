@@ -35,12 +35,9 @@ _CALLERS = ("_run", "_drive")
 
 
 def dump(pid: int, path: Path, deadline: float) -> str:
-    """Make a process write the stacks of its threads, and return them; empty if it cannot.
+    """Make a process write its threads' stacks into `path`; return them, empty if it cannot.
 
-    :param pid: of a process for which `procfs.descends` from one of ours is true.
-    :param path: the file into which the process writes.
-    :param deadline: of ``time.monotonic``.
-    :raises OSError: the file is gone.
+    `procfs.descends` from one of ours must be true of it. An OSError says that the file is gone.
     """
     size = path.stat().st_size
     if NUMBER is None:

@@ -64,11 +64,7 @@ class Stacks:
         }
 
     def take(self, seconds: float = SECONDS) -> str:
-        """Return the stack of every thread.
-
-        :raises TimeoutError: none was found within `seconds`; says in which state the process is.
-        :raises PeerDown: the peer has ended.
-        """
+        """Return all threads' stacks; raise TimeoutError with the process's state, or PeerDown."""
         deadline = monotonic() + seconds
         pid = self._local_pid()
         status = procfs.of_process(pid) if pid is not None else None
@@ -149,10 +145,7 @@ def record_all(every: Sequence[Stacks], occasion: str) -> list[str]:
 
 
 def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
-    """Return whether a tool found stacks, and these or why it did not; no text without a tool.
-
-    :param deadline: of ``time.monotonic``.
-    """
+    """Return whether a tool found stacks, and these or why it did not; no text without a tool."""
     command = _command()
     if command is None:
         return False, ""

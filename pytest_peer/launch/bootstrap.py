@@ -136,9 +136,5 @@ def _sent(file: str) -> Entry:
     path = Path(file)
     search = [str(path.parent)] if path.name == "__init__.py" else None
     # No place: a peer that sees the origin's files takes the stubs all the same.
-    nowhere: dict[str, Any] = {"place": (0, 0), "places": [(0, 0)]}
-    return (
-        described(file, search, False, same=False)
-        | nowhere
-        | {"source": path.read_bytes(), "code": b""}
-    )
+    sent: Entry = {"place": (0, 0), "places": [(0, 0)], "source": path.read_bytes(), "code": b""}
+    return described(file, search, False, same=False) | sent

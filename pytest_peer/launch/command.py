@@ -61,10 +61,8 @@ class Command:
 
 
 def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[str]) -> Command:
-    """Build the command line: ``exec``, ``args``, then our own words, as Erlang's ``peer`` does.
+    """Build the command line: ``exec``, ``args``, then our `words`, as Erlang's ``peer`` does.
 
-    :param environ: the inherited environment.
-    :param words: `boot_words`, `connect_words` or `RELAY_WORDS`.
     :raises TypeError: ``post_process_args`` returned something else than a list of ``str``, or an
         empty one.
     :raises ValueError: it returned a word with a NUL character.
@@ -93,10 +91,7 @@ def environment(options: PeerOptions, environ: Mapping[str, str]) -> dict[str, s
 
 
 def check_program(line: Command) -> None:
-    """Find the program of a command line, as it is found when it is executed.
-
-    :raises ExecNotFound: there is none.
-    """
+    """Raise ExecNotFound if the program is not found, as it is when it is executed."""
     program = line.argv[0]
     path = os.path.join(line.cwd or "", program) if os.path.dirname(program) else program
     if shutil.which(path, path=line.env.get("PATH")) is None:

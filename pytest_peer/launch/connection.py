@@ -52,12 +52,9 @@ class Connection:
         return ends
 
     def hello(self, gone: Event) -> Interpreter:
-        """Wait for the peer's first line.
+        """Wait for the peer's first line; raise LinkClosed if it will never come, or Unusable.
 
-        :param gone: set when the process has ended. Then nothing more comes, although a descendant
-            may hold the pipe.
-        :raises LinkClosed: the line will never come.
-        :raises Unusable: the agent does not run on this Python.
+        When the process is `gone`, nothing more comes, although a descendant may hold the pipe.
         """
         line = b""
         poll = select.poll()

@@ -19,10 +19,7 @@ _ends: tuple[int, int] | None = None
 
 @contextlib.contextmanager
 def opened() -> Iterator[int]:
-    """Give a file of its own at the peers' end, for a process that starts in the block.
-
-    It is -1 where that is not possible.
-    """
+    """Give a process that starts in the block a file of its own at the peers' end; -1 for none."""
     global _ends
     fd = -1
     if hasattr(fcntl, "F_SETSIG"):
@@ -39,11 +36,9 @@ def opened() -> Iterator[int]:
 
 
 def tie(fd: int, group: int) -> None:
-    """Have the kernel kill a process group at the end of this process.
+    """Have the kernel kill a process group, one of which has `fd` too, at the end of this process.
 
-    The kernel remembers the group itself, and not its number, which may become another's.
-
-    :param fd: of `opened`; a process of the group has it too.
+    It remembers the group itself, and not its number, which may become another's.
     """
     if fd >= 0:
         with contextlib.suppress(ProcessLookupError):  # it has ended

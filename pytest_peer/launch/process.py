@@ -55,9 +55,7 @@ class Child(Protocol):
 class SpawnedChild(Child):
     """Our own child, started when this is made: a program, where there is no fork server for it.
 
-    :param standard: the descriptors of its stdin, stdout and stderr.
-    :param keep: further descriptors that it inherits.
-    :raises OSError: it cannot be executed.
+    It gets `standard` as stdin, stdout and stderr, and also inherits `keep`.
     """
 
     def __init__(self, command: Command, standard: Sequence[int], keep: Sequence[int]) -> None:
@@ -126,12 +124,10 @@ class SpawnedChild(Child):
 
 
 def reap(pid: int, seconds: float) -> ExitStatus | None:
-    """Wait for the end of a child of ours, release it, and return how it ended.
+    """Wait for the end of a child, release it, and return how it ended; or raise TimeoutError.
 
     ``None`` if something else in this process has taken the status: ``os.wait()``, or the kernel
     where SIGCHLD is ignored.
-
-    :raises TimeoutError: it has not ended within so many seconds.
     """
     deadline = monotonic() + seconds
     while True:
@@ -149,9 +145,8 @@ def reap(pid: int, seconds: float) -> ExitStatus | None:
 class Process:
     """The process of one peer: the interpreter, or the launcher that has started it.
 
-    Only the event loop sends signals and reaps, so a number never belongs to another process.
-
-    :param on_exit: called once by the event loop, right after `exited` is set.
+    Only the event loop sends signals and reaps, so a number never belongs to another process. It
+    calls `on_exit` once, right after `exited` is set.
     """
 
     def __init__(self, child: Child, on_exit: Callable[[], object]) -> None:
@@ -203,7 +198,7 @@ class Process:
         except ProcessLookupError:
             # A forked process that has not made itself a group yet. Its number is its own until
             # it is reaped, unless its fork server has died.
-            if not self.child.status_lost and not self._reaped:
+            if not self.child.status_lost:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pid, number)
         if self._launched():
@@ -224,7 +219,6 @@ class Process:
     def disown(self) -> None:
         """In a forked child, keep the parent's process from being signalled."""
         self._reaped = True
-        self.exited = Event()
         self.exited.set()
 
     def wait_stopped(self, seconds: float) -> bool:

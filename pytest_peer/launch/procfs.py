@@ -22,10 +22,7 @@ _STATES = {
 
 
 class ProcessStatus:
-    """The content of a file ``status``, of a process or of a thread.
-
-    In sets of signals, bit 0 is signal 1, as in the kernel.
-    """
+    """A file ``status`` of a process or thread; bit 0 of its sets of signals is signal 1."""
 
     def __init__(self, text: str) -> None:
         fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
@@ -52,10 +49,7 @@ def of_process(pid: int) -> ProcessStatus | None:
 
 
 def stat_fields(pid: int) -> list[bytes]:
-    """Return the fields of ``stat`` from the state on, which is field 3 in proc(5).
-
-    :raises OSError: there is no such process.
-    """
+    """Return the fields of ``stat`` from the state on, field 3 in proc(5), or raise OSError."""
     with open("/proc/%d/stat" % pid, "rb") as file:
         return file.read().rpartition(b")")[2].split()
 
@@ -77,18 +71,13 @@ def threads_blocking(pid: int, number: int) -> set[str]:
 
 
 def descends(pid: int, ancestor: int) -> bool:
-    """Whether `pid` is `ancestor` or a descendant of it.
-
-    If not, `pid` is a number of another machine or container.
-    """
-    for _ in range(64):  # at most a few launchers are in between
-        if pid == ancestor:
-            return True
+    """Whether `pid` is `ancestor` or below it; else it is of another machine or container."""
+    while pid != ancestor:
         status = of_process(pid)
         if status is None or status.parent <= 0:
             return False
         pid = status.parent
-    return False
+    return True
 
 
 def children(parent: int) -> list[int]:
@@ -112,10 +101,7 @@ def children(parent: int) -> list[int]:
 
 
 def descendants(ancestor: int, without: list[int] | tuple[()] = ()) -> list[int]:
-    """Return the processes below `ancestor`, parents before their children.
-
-    :param without: processes to leave out, with all that is below them.
-    """
+    """Return the processes below `ancestor`, parents first, without those at or below `without`."""
     found: list[int] = []
     parents = [ancestor]
     while parents:

@@ -21,15 +21,11 @@ from .relay.process import ControlSocket, local_end
 
 
 class ProcessStarter:
-    """Starts one process. Nothing happens before `child`.
-
-    :param evidence: for the agent's module `fault_dumps`.
-    :raises ValueError: the option ``start_method`` asks for what is not possible.
-    """
+    """Start one process by `child`; ValueError: ``start_method`` asks for what is not possible."""
 
     def __init__(self, options: PeerOptions, evidence: dict[str, Any]) -> None:
         self._options = options
-        self._evidence = evidence
+        self._evidence = evidence  # for the agent's module `fault_dumps`
         #: How it is done; another one when a fork server has failed.
         self.choice: Choice = choose(options)
         #: The command line as the user has asked for it.
@@ -46,12 +42,10 @@ class ProcessStarter:
     def child(
         self, connection: Connection, standard: Sequence[int], *, again: bool = False
     ) -> Child:
-        """Make the process.
+        """Make the process, or raise ExecNotFound, or a BootError if a fork server could not.
 
         :param standard: its stdin, stdout and stderr.
         :param again: whether a fork server has failed already.
-        :raises ExecNotFound: there is no such program.
-        :raises BootError: the fork server could not make it.
         """
         server = self.choice.server
         if server is None:

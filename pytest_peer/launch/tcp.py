@@ -27,11 +27,9 @@ _taken: dict[tuple[str, int], str] = {}
 
 
 class Tcp(Connection):
-    """Listen from now on, until the peer has connected.
+    """Listen until the peer has connected, or raise a BootError.
 
     :param where: IP address and port; port 0 is any free one.
-    :param name: the peer's.
-    :raises BootError: the origin cannot listen there.
     """
 
     def __init__(self, where: tuple[str, int], name: str) -> None:
@@ -79,9 +77,7 @@ class Tcp(Connection):
 def _authenticated(listener: socket.socket, secret: bytes, gone: Event) -> socket.socket:
     """Return the first connection that sends `secret`, and close all others.
 
-    Reads no more than the secret's length of any.
-
-    :raises LinkClosed: the process has `gone`.
+    Reads no more than the secret's length of any; LinkClosed means that the process has `gone`.
     """
     candidates: list[socket.socket] = []  # the oldest first
     try:

@@ -134,9 +134,8 @@ class OriginModules:
 def described(
     file: str | None, search: list[str] | None, rewritten: bool, *, first: bool = False, same: bool
 ) -> Entry:
-    """Describe a module for a peer's finder.
+    """Describe a module, or a package with the path `search`, for a peer's finder.
 
-    :param search: the path of a package, ``None`` for a module.
     :param rewritten: whether pytest has rewritten its asserts.
     :param first: whether it comes before modules that the peer finds by itself.
     :param same: whether the peer runs in our environment.

@@ -69,11 +69,7 @@ class Reader:
         self._watch = loop.events_setter()
 
     def wait(self, waiter: ReplyWaiter, ident: int, timeout: float | None) -> Reply:
-        """Wait for the reply with that id; the main thread reads if no other thread does.
-
-        :raises TimeoutError: it did not come in time.
-        :raises PeerError: this thread is the event loop's, which would deliver the reply.
-        """
+        """Wait for the reply, or raise TimeoutError. The main thread reads if no other one does."""
         deadline = math.inf if timeout is None else monotonic() + timeout
         if threading.get_ident() == threading.main_thread().ident:
             try:

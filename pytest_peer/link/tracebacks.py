@@ -78,12 +78,7 @@ class Sources:
         self._files: dict[str, dict[int, str]] = {}
 
     def add(self, sources: Mapping[str, dict[int, str]], peer: str) -> dict[str, str]:
-        """Make these lines available.
-
-        :param sources: lines by their numbers, for each file of the peer.
-        :param peer: its name.
-        :returns: other names for those files whose name means another file here.
-        """
+        """Make lines of a peer's files available; return other names of those that differ here."""
         return {
             name: other
             for name, lines in sources.items()

@@ -18,10 +18,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def begin(parent, lifeline):
-    """Begin a session that ends with the template and with the origin, for whichever peer.
-
-    Return a descriptor of its own for what the template has as `lifeline`.
-    """
+    """Begin a session that ends with template and origin; return a lifeline of its own for it."""
     os.setsid()
     # At the end of the parent *thread* (prctl(2)). The template has only one.
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

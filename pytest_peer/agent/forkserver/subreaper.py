@@ -44,10 +44,7 @@ class Subreaper:
         child_setup.prctl(child_setup.PR_SET_CHILD_SUBREAPER, 1)
 
     def add(self, pid):
-        """Watch a new child; return its process descriptor.
-
-        :raises OSError: there are no more descriptors.
-        """
+        """Watch a new child; return its process descriptor, or raise OSError for want of one."""
         self._known.add(pid)
         try:
             fd = os.pidfd_open(pid)

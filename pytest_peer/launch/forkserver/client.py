@@ -41,11 +41,7 @@ _KEPT_BYTES = 1 << 16
 
 
 class ForkError(Exception):
-    """The fork server could not make a peer; the text says why.
-
-    :param late: it needs more time than there is.
-    :param lost: the server has died, and another one may do it.
-    """
+    """The text says why there is no peer: no time was left (`late`); the server died (`lost`)."""
 
     def __init__(self, text: str, *, late: bool = False, lost: bool = False) -> None:
         super().__init__(text)
@@ -54,10 +50,7 @@ class ForkError(Exception):
 
 
 class ForkedChild(Child):
-    """A child of the fork server, which reaps it when we call `release`.
-
-    What it is changes only on the event loop.
-    """
+    """A child of the fork server, which reaps it at `release`. It changes on the event loop."""
 
     def __init__(self, release: Callable[[], object]) -> None:
         self._release = release
@@ -192,12 +185,10 @@ class ForkServer:
     def fork(
         self, request: dict[str, Any], descriptors: Sequence[int], deadline: float
     ) -> ForkedChild:
-        """Make a peer.
+        """Make a peer before the deadline, or raise ForkError.
 
         :param request: see the agent's module `forkserver.server`.
         :param descriptors: those that the peer gets, beginning with stdin, stdout and stderr.
-        :param deadline: of ``time.monotonic``.
-        :raises ForkError: it was not possible, or not in time.
         """
         number = next(self._numbers)
         child = ForkedChild(partial(self._reap, number))

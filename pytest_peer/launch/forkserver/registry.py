@@ -34,10 +34,7 @@ class Choice:
 
 
 def choose(options: PeerOptions) -> Choice:
-    """Decide how a peer with these options comes into being now.
-
-    :raises ValueError: the option ``start_method`` asks for what is not possible.
-    """
+    """Decide how a peer is to start now; raise ValueError if ``start_method`` forbids that."""
     if options.start_method == SPAWN:
         return _program("start_method asks for it")
     asked = options.start_method == FORKSERVER
