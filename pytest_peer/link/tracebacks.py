@@ -88,13 +88,9 @@ class Sources:
     def _add(self, name: str, lines: dict[int, str], peer: str) -> str:
         if name not in self._files:
             linecache.checkcache(name)
-            here = linecache.getlines(name)
-            if not here:
+            if not linecache.getlines(name):
                 return self._keep(name, lines)
-            if all(
-                number <= len(here) and here[number - 1].rstrip("\n")[:LINE] == text
-                for number, text in lines.items()
-            ):
+            if all(linecache.getline(name, n).rstrip("\n")[:LINE] == lines[n] for n in lines):
                 return name
         elif _agree(self._files[name], lines):
             return self._keep(name, lines)
