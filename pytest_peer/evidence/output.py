@@ -136,14 +136,11 @@ class OutputStream:
         return self._closed or self.size != size
 
     def drain(self) -> bool:
-        """Read the bytes that are in the pipe now; return whether more may come.
-
-        Read once: a peer that never stops writing would hold the reader here.
-        """
+        """Read what is in the pipe now; return whether more may come."""
         with self._lock:
             if self._closed or self._pipe is None:
                 return False
-            try:
+            try:  # once: a peer that never stops writing would hold the reader here
                 data = os.read(self._fd, _MOST_IN_A_PIPE)
             except BlockingIOError:
                 return True
@@ -287,7 +284,6 @@ class StandardStreams:
         return OutputStream(os.fdopen(ours, "rb", buffering=0), log)
 
     def open(self) -> None:
-        """Begin to read."""
         self.stdout.watch()
         self.stderr.watch()
 

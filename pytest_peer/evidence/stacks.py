@@ -42,11 +42,7 @@ _turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
 
 
 class Stacks:
-    """Take the stacks of one process of a peer.
-
-    :param ask: asks over the link, for so many seconds; raises TimeoutError or PeerDown.
-    :param local_pid: returns the process id, if the process is on this machine.
-    """
+    """Take the stacks of a peer's process; `ask` asks over the link, for at most so many seconds."""
 
     def __init__(self, ask: Callable[[float], str], local_pid: Callable[[], int | None]) -> None:
         self._ask = ask

@@ -30,14 +30,11 @@ class _Gateway(Gateway):
 
 
 class Link:
-    """A gateway to a peer.
+    """A gateway to a peer; OSError: that has ended already.
 
-    :param on_message: called with kind, id and payload, by the thread that reads; must neither send
-        nor wait nor raise.
-    :param on_end: called once when the link is closed; the same holds.
-    :param drain: reads the peer's output; called before anything of the link is parsed.
-    :param outputs: the descriptors that `drain` reads.
-    :raises OSError: the peer has ended already.
+    The thread that reads calls `on_message` with kind, id and payload, and `on_end` once when the
+    link is closed; neither may send, wait or raise. Before anything is parsed it calls `drain`, to
+    read the peer's output from the descriptors `outputs`.
     """
 
     def __init__(

@@ -54,11 +54,10 @@ class Interpreter:
     @property
     def by_value(self) -> str:
         """Return why code cannot be sent to it by value; empty if it can."""
-        ours = (sys.implementation.name, sys.version_info[:2])
-        if (self.implementation, self.version[:2]) == ours:
-            return ""
+        here = f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}"
         there = f"{self.implementation} {self.version[0]}.{self.version[1]}"
-        here = f"{ours[0]} {ours[1][0]}.{ours[1][1]}"
+        if there == here:
+            return ""
         return (
             f"code cannot travel by value between {here} and {there}: it would crash the "
             "interpreter. Move it to the top level of an importable module, "

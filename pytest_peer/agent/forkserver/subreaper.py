@@ -26,9 +26,8 @@ _ZOMBIE_SECONDS = 0.1
 class Subreaper:
     """The children of this process. Only this reaps them, so their numbers stay their own.
 
-    :param poll: an epoll object, which watches process descriptors.
-    :param on_end: called with the number of a peer's request and its status, when the peer and
-        all that it has started are gone.
+    `on_end` is called with the number of a peer's request and its status, when the peer and all
+    that it has started are gone.
     """
 
     def __init__(self, poll, on_end):
