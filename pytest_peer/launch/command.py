@@ -35,7 +35,7 @@ LINK_NUMBERS = (7, 8)
 LIFELINE_NUMBER = 6
 CONTROL_NUMBER = 5
 #: With a value of our own, by which the agent knows that the user has not set it.
-FAULTHANDLER = ("PYTHONFAULTHANDLER", "pytest-peer")
+FAULTHANDLER = {"PYTHONFAULTHANDLER": "pytest-peer"}
 
 
 def boot_words(read_fd: int, write_fd: int) -> list[str]:
@@ -79,9 +79,7 @@ def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[st
     if found:  # environment and directory are those of the other end of the launcher
         return Command(launchers.quoted_argv(argv, found), dict(environ), None, found.launcher)
     # For an interpreter that hangs before our code runs. The agent removes it again.
-    known = FAULTHANDLER[0] in options.env or FAULTHANDLER[0] in environ
-    own = {} if known else dict([FAULTHANDLER])
-    return Command(argv, environment(options, environ) | own, options.cwd)
+    return Command(argv, environment(options, {**FAULTHANDLER, **environ}), options.cwd)
 
 
 def environment(options: PeerOptions, environ: Mapping[str, str]) -> dict[str, str]:
