@@ -63,7 +63,7 @@ def send(pid: int, number: int) -> bool:
         return False
     try:
         status = procfs.of_process(pid)
-        if status is None or status.stopped or not status.catches(number):
+        if status is None or status.stopped or not status.caught >> (number - 1) & 1:
             return False
         if number == signal.SIGABRT:
             # A limit of 0 prevents files, but only 1 prevents cores that go to a program (core(5)).

@@ -10,9 +10,9 @@ import os
 
 #: A flag in ``stat``; see include/linux/sched.h.
 _PF_EXITING = 0x4
-_STOPPED = {"T": "it is stopped (SIGSTOP)", "t": "it is stopped by a debugger"}
 _STATES = {
-    **_STOPPED,
+    "T": "it is stopped (SIGSTOP)",
+    "t": "it is stopped by a debugger",
     "R": "it runs",
     "S": "it sleeps",
     "D": "it waits in the kernel, which lets no signal through",
@@ -33,11 +33,7 @@ class ProcessStatus:
         #: Signals that were sent to the process and that no thread has taken yet.
         self.pending: int = int(fields["ShdPnd"], 16)
         #: Whether nothing in it runs before SIGCONT, or before its debugger lets it run.
-        self.stopped: bool = self.state in _STOPPED
-
-    def catches(self, number: int) -> bool:
-        """Whether it has a handler for this signal, and so survives it."""
-        return bool(self.caught >> (number - 1) & 1)
+        self.stopped: bool = self.state in "Tt"
 
     def __str__(self) -> str:
         return _STATES.get(self.state, "its state is " + self.state)
