@@ -39,8 +39,7 @@ class Artifacts:
     """The files of one life of a peer, in a new directory in `parent`, or in a temporary one."""
 
     def __init__(self, parent: Path | None, name: str) -> None:
-        #: Whether `discard` removes it.
-        self.temporary: bool = parent is None
+        self._temporary = parent is None
         if parent is None:
             self.path: Path = Path(tempfile.mkdtemp(prefix=f"pytest-peer-{name}-"))
         else:
@@ -55,7 +54,7 @@ class Artifacts:
         half.replace(self.path / "manifest.json")
 
     def discard(self) -> None:
-        if self.temporary:
+        if self._temporary:
             shutil.rmtree(self.path, ignore_errors=True)
 
 

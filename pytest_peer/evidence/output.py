@@ -243,10 +243,6 @@ class StandardStreams:
     :param detached: whether there is no input, and the process writes to the logs itself.
     """
 
-    stdin: InputStream
-    stdout: OutputStream
-    stderr: OutputStream
-
     def __init__(self, directory: Path, *, detached: bool) -> None:
         #: What the process gets as 0, 1 and 2; not inheritable.
         self.theirs: list[int] = []
@@ -255,11 +251,11 @@ class StandardStreams:
         self._poll = select.poll()
         with contextlib.ExitStack() as made:
             made.callback(self.close_theirs)
-            self.stdin = self._input(detached)
+            self.stdin: InputStream = self._input(detached)
             made.callback(self.stdin.abandon)
-            self.stdout = self._output(directory / "stdout.log", detached)
+            self.stdout: OutputStream = self._output(directory / "stdout.log", detached)
             made.callback(self.stdout.close)
-            self.stderr = self._output(directory / "stderr.log", detached)
+            self.stderr: OutputStream = self._output(directory / "stderr.log", detached)
             made.pop_all()
 
     def _input(self, detached: bool) -> InputStream:

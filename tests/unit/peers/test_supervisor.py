@@ -19,7 +19,7 @@ def dead(number: int) -> Any:
     record = SimpleNamespace(
         reason=SimpleNamespace(kind="exited"),
         whom=lambda: f"peer {number}",
-        artifacts=SimpleNamespace(temporary=True, path="nowhere"),
+        artifacts=SimpleNamespace(path="nowhere"),
     )
     return SimpleNamespace(
         record=record,
