@@ -75,12 +75,11 @@ def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
     file, search = found.origin if found.has_location else None, found.submodule_search_locations
     if file is None and not search:
         return None  # built in, or made at run time
-    if of_environment(file or next(iter(search or ()))):
-        if top in _NEEDED:
-            if interpreter.version < OLDEST_ORIGIN:
-                return None
-        elif sees or top in sys.stdlib_module_names:
-            return None
+    withheld = sees or top in sys.stdlib_module_names
+    if top in _NEEDED:
+        withheld = interpreter.version < OLDEST_ORIGIN
+    if withheld and of_environment(file or next(iter(search or ()))):
+        return None
     return _source(interpreter, name)
 
 
