@@ -53,10 +53,7 @@ class Child(Protocol):
 
 
 class SpawnedChild(Child):
-    """Our own child, started when this is made: a program, where there is no fork server for it.
-
-    It gets `standard` as stdin, stdout and stderr, and also inherits `keep`.
-    """
+    """Our own child, started when this is made: a program, where there is no fork server for it."""
 
     def __init__(self, command: Command, standard: Sequence[int], keep: Sequence[int]) -> None:
         popen = subprocess.Popen(
@@ -117,8 +114,7 @@ class SpawnedChild(Child):
 
     def stopped(self) -> bool:
         try:
-            how = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
-            return os.waitid(os.P_PID, self.pid, how) is not None
+            return os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
         except ChildProcessError:
             return True
 
@@ -209,11 +205,9 @@ class Process:
 
     def _launched(self) -> bool:
         """Whether the interpreter is another process of this machine, below this one."""
-        pid = self.interpreter
-        if pid == self.pid:
-            return False
+        pid, own = self.interpreter, self.pid
         with contextlib.suppress(ProcessLookupError):
-            return os.getsid(pid) == self.pid or procfs.descends(pid, self.pid)
+            return pid != own and (os.getsid(pid) == own or procfs.descends(pid, own))
         return False
 
     def disown(self) -> None:

@@ -112,8 +112,7 @@ class OriginModules:
                 search = _package_path(module)
                 if not search or not self._ordinary(name, None, search):
                     # After installed packages, one of which may have the same name.
-                    same = self._path is not None
-                    found[name] = described(None, search or [], False, same=same)
+                    found[name] = described(None, search or [], False, same=self._path is not None)
         return found
 
     def _ordinary(self, name: str, file: str | None, search: list[str] | None) -> bool:
@@ -136,9 +135,8 @@ def described(
 ) -> Entry:
     """Describe a module, or a package with the path `search`, for a peer's finder.
 
-    :param rewritten: whether pytest has rewritten its asserts.
-    :param first: whether it comes before modules that the peer finds by itself.
-    :param same: whether the peer runs in our environment.
+    `first` says that it comes before modules that the peer finds by itself, `rewritten` that pytest
+    has rewritten its asserts, `same` that the peer runs in our environment.
     """
     return {
         "file": file,

@@ -87,14 +87,14 @@ class Reader:
                     raise
             # In short waits: a signal just before a wait does not end it, and Ctrl-C would come
             # after the call.
-            while not waiter.settled and (left := _left(deadline)):
+            while not waiter.settled and (left := max(0.0, deadline - monotonic())):
                 waiter.pause(min(left, _CHECK_SECONDS))
         elif loop.runs_here():
             raise PeerError(
                 "a finalizer makes a call on the thread that would read the reply; "
                 "use `cast` or `submit`"
             )
-        return waiter.wait(_left(deadline))
+        return waiter.wait(max(0.0, deadline - monotonic()))
 
     def stop(self) -> None:
         """Read no more: the descriptor may be closed then. All waiters must be settled before."""
@@ -140,7 +140,7 @@ class Reader:
             for fd in (self._fd, *self._outputs):
                 poll.register(fd, select.POLLIN)
         try:
-            while not waiter.settled and (left := _left(deadline)):
+            while not waiter.settled and (left := max(0.0, deadline - monotonic())):
                 if found := poll.poll(min(left, _CHECK_SECONDS) * 1000):
                     return found
             return []
@@ -180,10 +180,6 @@ class Reader:
         lock.clear()  # for ever
         loop.remove(self._fd)
         self._on_end()
-
-
-def _left(deadline: float) -> float:
-    return max(0.0, deadline - monotonic())
 
 
 def transfer(source: ReadLock, target: ReadLock) -> bool:

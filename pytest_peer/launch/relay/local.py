@@ -195,8 +195,7 @@ class Relay:
         if data == b"":
             os.close(self._incoming)
             self._incoming = -1
-            if self._launcher_status is None:
-                self._end_within(_LAUNCHER_SECONDS)
+            self._end_within(_LAUNCHER_SECONDS)
 
     def _skip_banner(self, *, ended: bool) -> None:
         """Pass on as output what comes before the magic."""

@@ -43,7 +43,6 @@ class ControlSocket:
         self._ours, self._theirs = socket.socketpair()
         self._ours.setblocking(False)
         self._heard = b""
-        #: The descriptor for the local end.
         self.theirs: int = self._theirs.fileno()
         #: Set when the local end has ended, and woken at each pause.
         self.changed: Event = Event()
@@ -105,12 +104,11 @@ class RelayedProcess(Process):
         super().__init__(child, on_exit)
         self._control = control
         self._pauses = 0
-        self._timer: Timer | None = None
+        self._timers: list[Timer] = []
 
     def _ended(self) -> None:
         super()._ended()
-        if self._timer is not None:
-            loop.cancel(self._timer)
+        loop.cancel(*self._timers)
         self._control.close()
 
     def kill_all(self) -> None:
@@ -119,8 +117,8 @@ class RelayedProcess(Process):
             return
         self.remember_descendants()
         self._control.send(signal.SIGKILL | GROUP)
-        if self._timer is None:
-            self._timer = loop.call_later(_KILL_SECONDS, super().kill_all)
+        if not self._timers:
+            self._timers.append(loop.call_later(_KILL_SECONDS, super().kill_all))
 
     def signal(self, number: int) -> None:
         self._control.send(number)

@@ -92,11 +92,7 @@ def _pipe() -> tuple[int, int]:
 
 
 class Relay:
-    """Relays bytes between the connection and the peer.
-
-    :param inputs: the descriptors that the peer reads the other ends of, by kind.
-    :param outputs: those that it writes to, its link first.
-    """
+    """Relays bytes between connection and peer; `inputs` and `outputs` are our ends, by kind."""
 
     def __init__(
         self,
