@@ -42,7 +42,7 @@ _turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
 
 
 class Stacks:
-    """Take the stacks of a peer's process; `ask` asks over the link, for at most so many seconds."""
+    """Take the stacks of a peer's process; `ask` asks over the link, within so many seconds."""
 
     def __init__(self, ask: Callable[[float], str], local_pid: Callable[[], int | None]) -> None:
         self._ask = ask
@@ -92,10 +92,7 @@ class Stacks:
         return text
 
     def before_kill(self, ended: Event) -> str:
-        """Return where a process is that does not boot, before it is killed.
-
-        A process without our agent writes that to its stderr instead, and sets `ended`.
-        """
+        """Return where a hanging boot is; without our agent it writes that to stderr instead."""
         text = self._dump(_BOOT_SECONDS)
         if text:
             self._keep("the time for the boot was over", text)

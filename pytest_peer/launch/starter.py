@@ -44,8 +44,7 @@ class ProcessStarter:
     ) -> Child:
         """Make the process, or raise ExecNotFound, or a BootError if a fork server could not.
 
-        :param standard: its stdin, stdout and stderr.
-        :param again: whether a fork server has failed already.
+        `standard` is its stdin, stdout and stderr; `again` says that a fork server has failed.
         """
         server = self.choice.server
         if server is None:

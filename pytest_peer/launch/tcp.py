@@ -27,10 +27,7 @@ _taken: dict[tuple[str, int], str] = {}
 
 
 class Tcp(Connection):
-    """Listen until the peer has connected, or raise a BootError.
-
-    :param where: IP address and port; port 0 is any free one.
-    """
+    """Listen at an address and port, 0 for any, until the peer has connected; or a BootError."""
 
     def __init__(self, where: tuple[str, int], name: str) -> None:
         self._where, self._name = where, name

@@ -185,11 +185,7 @@ class ForkServer:
     def fork(
         self, request: dict[str, Any], descriptors: Sequence[int], deadline: float
     ) -> ForkedChild:
-        """Make a peer before the deadline, or raise ForkError.
-
-        :param request: see the agent's module `forkserver.server`.
-        :param descriptors: those that the peer gets, beginning with stdin, stdout and stderr.
-        """
+        """Make a peer in time, or raise ForkError; see the agent's module `forkserver.server`."""
         number = next(self._numbers)
         child = ForkedChild(partial(self._reap, number))
         # A file, because a message has a longest size.

@@ -60,10 +60,7 @@ class Inheritance:
         return cls(environ, settable, fixed)
 
     def obstacle(self, earlier: "Inheritance", *, executed: bool = False) -> str:
-        """Name what a forked process cannot change for itself and has changed since `earlier`.
-
-        Empty if nothing has. An `executed` program gets its variables when it starts.
-        """
+        """Name what a forked, or `executed`, process cannot set and has changed since `earlier`."""
         for name, value in self.fixed.items():
             if value != earlier.fixed[name] and not (executed and name == _VARIABLES):
                 return f"the origin's {name} changed after the fork server had started"
