@@ -6,12 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from importlib.machinery import (
-    EXTENSION_SUFFIXES,
-    ModuleSpec,
-    SourceFileLoader,
-    SourcelessFileLoader,
-)
+from importlib import machinery
 from pathlib import Path
 from typing import Any
 
@@ -95,21 +90,22 @@ def _source(interpreter: Interpreter, name: str) -> Entry | None:
     entry = described(found.origin, directories, rewritten, same=False)
     if found.origin is None:
         return entry
-    if found.origin.endswith(tuple(EXTENSION_SUFFIXES)):
+    if found.origin.endswith(tuple(machinery.EXTENSION_SUFFIXES)):
         return entry | {"source": None, "code": b""}
     loader: Any = found.loader
-    source = None if isinstance(loader, SourcelessFileLoader) else loader.get_data(found.origin)
+    sourceless = isinstance(loader, machinery.SourcelessFileLoader)
+    source = None if sourceless else loader.get_data(found.origin)
     code = b""
-    if interpreter.compiled and isinstance(loader, SourceFileLoader | SourcelessFileLoader):
+    if interpreter.compiled and (sourceless or isinstance(loader, machinery.SourceFileLoader)):
         code = marshal.dumps(loader.get_code(found.name))
     return entry | {"source": source, "code": code}
 
 
-def _found(name: str) -> ModuleSpec | None:
+def _found(name: str) -> machinery.ModuleSpec | None:
     """Find a module's spec without importing anything."""
     if (module := sys.modules.get(name)) is not None:
         spec = getattr(module, "__spec__", None)
-        return spec if isinstance(spec, ModuleSpec) else None
+        return spec if isinstance(spec, machinery.ModuleSpec) else None
     path = None
     if parent := name.rpartition(".")[0]:
         around = _found(parent)
