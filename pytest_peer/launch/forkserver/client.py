@@ -189,8 +189,9 @@ class ForkServer:
         number = next(self._numbers)
         child = ForkedChild(partial(self._reap, number))
         # A file, because a message has a longest size.
-        with os.fdopen(os.memfd_create("pytest-peer-request"), "wb", buffering=0) as file:
-            file.write(marshal.dumps(request))
+        with os.fdopen(os.memfd_create("pytest-peer-request"), "wb") as file:
+            marshal.dump(request, file)
+            file.flush()
             sent = [file.fileno(), *descriptors]
             with self._lock:
                 if self.dead:
