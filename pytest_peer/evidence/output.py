@@ -239,8 +239,7 @@ class InputStream:
 class StandardStreams:
     """The process gets `theirs`; when it is there, `open` and `close_theirs`.
 
-    :param directory: where the output is logged.
-    :param detached: whether there is no input, and the process writes to the logs itself.
+    A `detached` process has no input, and writes to the logs in `directory` itself.
     """
 
     def __init__(self, directory: Path, *, detached: bool) -> None:

@@ -18,7 +18,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def begin(parent, lifeline):
-    """Begin a session that ends with template and origin; return a lifeline of its own for it."""
+    """Begin a session that ends with template and origin; return its own end of the lifeline."""
     os.setsid()
     # At the end of the parent *thread* (prctl(2)). The template has only one.
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
