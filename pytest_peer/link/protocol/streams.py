@@ -50,10 +50,7 @@ class PipeStream:
         self._widened = not sys.platform.startswith("linux")
         self._poll = select.poll()
         self._poll.register(write_fd, select.POLLOUT)
-        self._prepare()
-
-    def _prepare(self) -> None:
-        os.set_blocking(self._write_fd, False)
+        os.set_blocking(write_fd, False)
 
     def write(self, data: bytes) -> None:
         """Write at most PIPE_BUF bytes; raise BlockingIOError if there is no room for them now."""
@@ -131,8 +128,10 @@ class SocketStream(PipeStream):
     poll says that it is writable, at least a third of its buffer is free, many times PIPE_BUF.
     """
 
-    def _prepare(self) -> None:
+    def __init__(self, read_fd: int, write_fd: int) -> None:
         import _socket
+
+        super().__init__(read_fd, write_fd)
 
         with _held(self._write_fd) as sock:
             if sock.family in (_socket.AF_INET, _socket.AF_INET6):
