@@ -29,7 +29,9 @@ class Connection:
     _write: int = -1
 
     def send_loader(self) -> None:
-        """Send what the interpreter reads first, where that is possible before its start."""
+        """Send what the interpreter reads first, if there is a link before its start."""
+        if self._write >= 0:
+            os.write(self._write, bootstrap.loader())  # it fits into an empty pipe
 
     def close_peer_ends(self) -> None:
         """Close the peer's ends after its start, so that its end of file reaches us."""
@@ -85,6 +87,3 @@ class Pipes(Connection):
         self._read, peer_writes = os.pipe()
         peer_reads, self._write = os.pipe()
         self.peer_ends: tuple[int, ...] = (peer_reads, peer_writes)
-
-    def send_loader(self) -> None:
-        os.write(self._write, bootstrap.loader())  # it fits into an empty pipe
