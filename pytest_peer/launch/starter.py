@@ -50,18 +50,16 @@ class ProcessStarter:
         if server is None:
             return self._spawned(connection, standard)
         try:
-            if self.choice.start_method == SPAWN:
-                return self._executed(server, connection, standard)
-            return self._forked(server, connection, standard)
+            make = self._executed if self.choice.start_method == SPAWN else self._forked
+            return make(server, connection, standard)
         except ForkError as exc:
             unusable = server.unusable and self.choice.start_method == SPAWN
             if unusable or (exc.lost and not again):
                 self.choice = choose(self._options)  # with another server, or none
                 return self.child(connection, standard, again=True)
             error = BootTimeout if exc.late else BootError
-            raise error(
-                f"peer {self._options.name!r} did not boot: {exc}", argv=self.argv
-            ) from None
+            text = f"peer {self._options.name!r} did not boot: {exc}"
+            raise error(text, argv=self.argv) from None
 
     def _forked(self, server: ForkServer, connection: Connection, standard: Sequence[int]) -> Child:
         options = self._options

@@ -52,12 +52,11 @@ def choose(options: PeerOptions) -> Choice:
 
 def _program(reason: str) -> Choice:
     """Choose a program. Its parent is a server if possible, which finds what the program leaves."""
-    if unavailable():
-        return Choice(SPAWN, reason)
-    now, server = Inheritance.now(), _any_server()
-    if server.unusable or now.obstacle(server.inheritance, executed=True):
-        return Choice(SPAWN, reason)
-    return Choice(SPAWN, reason, server, now)
+    if not unavailable():
+        now, server = Inheritance.now(), _any_server()
+        if not server.unusable and not now.obstacle(server.inheritance, executed=True):
+            return Choice(SPAWN, reason, server, now)
+    return Choice(SPAWN, reason)
 
 
 @functools.cache
