@@ -20,8 +20,7 @@ _encode = json.JSONEncoder(default=repr).encode
 def new(parent: Path, name: str, make: Callable[[Path], object] = Path.mkdir) -> Path:
     """Make ``<parent>/<name>``, or ``<name>.2`` and so on if that exists; return the path.
 
-    No two callers get the same path, in other processes either. `make` makes a directory, or
-    something else that raises FileExistsError; another OSError means that it cannot be made.
+    No two callers get the same one, in any process. `make` makes it, or raises FileExistsError.
     """
     parent.mkdir(parents=True, exist_ok=True)
     number, path = 1, parent / name

@@ -106,12 +106,11 @@ class Stacks:
         if pid is None or directory is None or not self._dumping.acquire(timeout=max(0.0, seconds)):
             return ""
         try:
-            text = dump(pid, directory / THREADS, deadline)
+            return readable(dump(pid, directory / THREADS, deadline), own_files())
         except OSError:  # the directory has been removed
             return ""
         finally:
             self._dumping.release()
-        return readable(text, own_files())
 
     def _keep(self, occasion: str, text: str) -> None:
         if self._directory is None:

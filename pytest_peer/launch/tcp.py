@@ -32,7 +32,6 @@ class Tcp(Connection):
     def __init__(self, where: tuple[str, int], name: str) -> None:
         self._where, self._name = where, name
         self._peers_secret, self._our_secret = (secrets.token_hex(32) for _ in range(2))
-        #: Both, in the form in which the peer gets them.
         self.secret: str = f"{self._peers_secret} {self._our_secret}"
         family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
         both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()

@@ -51,12 +51,11 @@ class Writer:
     """Bytes that wait to be written to non-blocking descriptors, in the order of their arrival."""
 
     def __init__(self) -> None:
-        #: The bytes that wait.
+        #: How many bytes wait, and the descriptors with the bytes for them.
         self.size: int = 0
+        self.waiting: list[tuple[int, bytes]] = []
         #: Descriptors that are closed, or that nobody reads any more.
         self.lost: set[int] = set()
-        #: The descriptors with the bytes for them.
-        self.waiting: list[tuple[int, bytes]] = []
 
     def add(self, fd: int, data: bytes = b"") -> None:
         """Add bytes for a descriptor; without any, it is closed when its turn comes."""

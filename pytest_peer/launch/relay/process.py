@@ -46,7 +46,6 @@ class ControlSocket:
         self.theirs: int = self._theirs.fileno()
         #: Set when the local end has ended, and woken at each pause.
         self.changed: Event = Event()
-        #: How many pauses were reported.
         self.paused: int = 0
         #: What the remote end reports of its peer: pid, cwd, launcher_pid; empty before that.
         self.facts: dict[str, Any] = {}

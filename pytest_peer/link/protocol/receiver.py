@@ -83,11 +83,7 @@ class FrameReceiver:
             self._feed(data)
 
     def pull(self) -> bool:
-        """Read once, after `take`, and parse; return whether there is probably more.
-
-        :raises EOFError: the other end has closed the link.
-        :raises BlockingIOError: nothing has come, and the descriptor does not block.
-        """
+        """Read once, after `take`, and parse; return whether there is more, or raise EOFError."""
         if not self._room:
             data = os.read(self._fd, READ_SIZE)
             count = len(data)
@@ -169,10 +165,7 @@ class FrameReceiver:
 
 
 class Incoming:
-    """A message of several segments while it comes; the first segment is the pickle.
-
-    :param table: the part of its item TABLE.
-    """
+    """A message of the segments in its item TABLE, while it comes; the first one is the pickle."""
 
     def __init__(self, table: bytes) -> None:
         self._rooms: list[tuple[int, Any, int]] = []
