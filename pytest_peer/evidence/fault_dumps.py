@@ -35,10 +35,7 @@ _CALLERS = ("_run", "_drive")
 
 
 def dump(pid: int, path: Path, deadline: float) -> str:
-    """Make a process write its threads' stacks into `path`; return them, empty if it cannot.
-
-    `procfs.descends` from one of ours must be true of it. An OSError says that the file is gone.
-    """
+    """Make a process of ours, or below one, write its stacks; return them, empty if it cannot."""
     size = path.stat().st_size
     if NUMBER is None:
         return ""

@@ -35,7 +35,7 @@ LINK_NUMBERS = (7, 8)
 LIFELINE_NUMBER = 6
 CONTROL_NUMBER = 5
 #: With a value of our own, by which the agent knows that the user has not set it.
-FAULTHANDLER = {"PYTHONFAULTHANDLER": "pytest-peer"}
+FAULTHANDLER = ("PYTHONFAULTHANDLER", "pytest-peer")
 
 
 def boot_words(read_fd: int, write_fd: int) -> list[str]:
@@ -79,7 +79,7 @@ def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[st
     if found:  # environment and directory are those of the other end of the launcher
         return Command(launchers.quoted_argv(argv, found), dict(environ), None, found.launcher)
     # For an interpreter that hangs before our code runs. The agent removes it again.
-    return Command(argv, environment(options, {**FAULTHANDLER, **environ}), options.cwd)
+    return Command(argv, environment(options, {**dict([FAULTHANDLER]), **environ}), options.cwd)
 
 
 def environment(options: PeerOptions, environ: Mapping[str, str]) -> dict[str, str]:

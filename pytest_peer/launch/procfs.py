@@ -92,8 +92,7 @@ def children(parent: int) -> list[int]:
         return found
     except OSError:  # a thread has just ended, or the kernel has no CONFIG_PROC_CHILDREN
         pids = [int(name) for name in _listed("/proc") if name.isdigit()]
-        statuses = [(pid, of_process(pid)) for pid in pids]
-        return [pid for pid, status in statuses if status and status.parent == parent]
+        return [pid for pid in pids if (status := of_process(pid)) and status.parent == parent]
 
 
 def descendants(ancestor: int, without: list[int] | tuple[()] = ()) -> list[int]:
