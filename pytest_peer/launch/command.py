@@ -61,8 +61,10 @@ class Command:
 
 
 def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[str]) -> Command:
-    """Build the command line: ``exec``, ``args``, then our `words`, as Erlang's ``peer`` does.
+    """Build the command line: ``exec``, ``args``, then our own words, as Erlang's ``peer`` does.
 
+    :param environ: the inherited environment.
+    :param words: `boot_words`, `connect_words` or `RELAY_WORDS`.
     :raises TypeError: ``post_process_args`` returned something else than a list of ``str``, or an
         empty one.
     :raises ValueError: it returned a word with a NUL character.

@@ -54,15 +54,12 @@ class Connection:
         return ends
 
     def hello(self, gone: Event) -> Interpreter:
-        """Wait for the peer's first line; raise LinkClosed if it will never come, or Unusable.
-
-        When the process is `gone`, nothing more comes, although a descendant may hold the pipe.
-        """
+        """Wait for the peer's first line; raise LinkClosed if it will never come, or Unusable."""
         line = b""
         poll = select.poll()
         poll.register(self._read, select.POLLIN)
         while not line.endswith(b"\n"):
-            ended = gone.is_set()
+            ended = gone.is_set()  # nothing more comes then, though a descendant may hold the pipe
             ready = poll.poll(GONE_POLL_MS)
             data = os.read(self._read, 4096) if ready else b""
             if not data and (ready or ended):

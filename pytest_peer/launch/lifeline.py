@@ -36,13 +36,10 @@ def opened() -> Iterator[int]:
 
 
 def tie(fd: int, group: int) -> None:
-    """Have the kernel kill a process group, one of which has `fd` too, at the end of this process.
-
-    It remembers the group itself, and not its number, which may become another's.
-    """
+    """Have the kernel kill a process group at the end of this process; one in it has `fd` too."""
     if fd >= 0:
         with contextlib.suppress(ProcessLookupError):  # it has ended
-            fcntl.fcntl(fd, fcntl.F_SETOWN, -group)
+            fcntl.fcntl(fd, fcntl.F_SETOWN, -group)  # the group itself, whoever gets its number
         fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(fd, fcntl.F_SETFL, os.O_ASYNC)
 
