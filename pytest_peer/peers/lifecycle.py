@@ -41,9 +41,8 @@ from ..launch import procfs
 from ..link.calls import RpcClient
 from ..link.protocol import messages
 from . import transitions
-from .boot_errors import start_error
 from .process import PeerProcess
-from .record import Record
+from .record import Record, start_error
 from .transitions import Phase
 
 if TYPE_CHECKING:
@@ -290,7 +289,6 @@ class PeerLife:
                 booted=self._before_end is Phase.RUNNING,
                 stopped=self.requests.stop,
                 link_lost=self._link_ended and alone,
-                timed_out=self._before_end is Phase.TIMED_OUT,
             )
 
     def _go_down(self) -> None:
