@@ -12,17 +12,14 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from ..core.names import slug
 from ..evidence.artifacts import new
-from . import settings, xdist
+from ..peers.lifecycle import PeerLife
+from . import settings
 from .session import CrashReport, retention_key, running_key
-
-if TYPE_CHECKING:
-    from ..peers.lifecycle import PeerLife
 
 #: Of a directory's name. File systems allow 255 bytes, some 143, and below it are more names.
 _MOST_CHARACTERS = 100
@@ -35,7 +32,7 @@ class TestRun:
     nodeid: str
     outcomes: dict[str, str] = field(default_factory=dict)
     #: The lives of peers that went down unasked.
-    deaths: list["PeerLife"] = field(default_factory=list)
+    deaths: list[PeerLife] = field(default_factory=list)
     #: Whether its artifacts have been kept or removed.
     over: bool = False
     #: ``DIR/<test>``, when there is something to put there.
@@ -102,10 +99,9 @@ class ArtifactRetention:
                     self._mark.symlink_to(run.made.name)
             return run.made
 
-    def died(self, life: "PeerLife") -> None:
-        """Note that a peer went down unasked; may be called twice."""
-        if life not in self._run.deaths:
-            self._run.deaths.append(life)
+    def died(self, life: PeerLife) -> None:
+        """Note that a peer went down unasked."""
+        self._run.deaths.append(life)
 
     def closed(self, directory: Path) -> None:
         """Note that a wider scope has ended, whose peers have their artifacts in `directory`."""
@@ -159,7 +155,8 @@ class ArtifactRetention:
 def retention(config: pytest.Config) -> ArtifactRetention:
     """Return that of this process; the first call is in the first test that uses a peer."""
     if retention_key not in config.stash:
-        created = ArtifactRetention(settings.artifacts(config), xdist.mark(config))
+        mark = getattr(config, "workerinput", {}).get("peer_mark")
+        created = ArtifactRetention(settings.artifacts(config), Path(mark) if mark else None)
         created.begin(config.stash[running_key].nodeid)
         config.stash[retention_key] = created
     return config.stash[retention_key]

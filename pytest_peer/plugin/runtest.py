@@ -10,19 +10,15 @@ import sys
 import threading
 from collections.abc import Generator, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import pytest
 
 from ..core.clock import sleep
 from ..core.errors import PeerDown
 from ..core.worker import start_thread
+from ..evidence.output import OutputStream
 from . import reporting
 from .session import interrupt_key, lives, retention_key, scopes_key
-
-if TYPE_CHECKING:
-    from ..evidence.output import OutputStream
-    from .fixtures import Scope
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
 _SIGNAL = signal.SIGURG
@@ -36,7 +32,7 @@ _AGAIN_SECONDS = 0.01
 __tracebackhide__ = False
 _hooks = sys.modules[__name__]
 #: How much of each stream the sections of the test have shown.
-_shown_key: "pytest.StashKey[dict[OutputStream, int]]" = pytest.StashKey()
+_shown_key: pytest.StashKey[dict[OutputStream, int]] = pytest.StashKey()
 
 
 def expect_peers(config: pytest.Config) -> None:
@@ -121,7 +117,7 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    scopes: list[Scope] = config.stash[scopes_key]
+    scopes = config.stash[scopes_key]
     raised: list[PeerDown] = []
 
     def again() -> None:
