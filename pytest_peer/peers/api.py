@@ -18,7 +18,7 @@ class _Library(Supervisor):
     def down(self, life: PeerLife) -> None:
         super().down(life)
         # After a failed boot the error has all that the peer wrote.
-        if life.process.started and (life.excused or life.record.reason.kind == "boot failed"):
+        if life.process.started and not life.died_unasked:
             life.record.artifacts.discard()
 
 

@@ -100,8 +100,11 @@ class PeerLife:
         return f"<Peer {self.options.name} pid {pid}: {words}>"
 
     @property
-    def excused(self) -> bool:
-        return transitions.is_excused(self.requests, self._expected, self.process.exit_status)
+    def died_unasked(self) -> bool:
+        """Whether it has ended after its boot, and nobody has asked for that."""
+        status = self.process.exit_status
+        excused = transitions.is_excused(self.requests, self._expected, status)
+        return not excused and self.record.reason.kind != "boot failed"
 
     def start(self) -> None:
         """Start the process, or raise why there is none; the boot goes on in the background."""

@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ..core import names
 from ..core.errors import BootError, NameInUse, PeerDownWarning, PeerError
@@ -29,25 +29,10 @@ _lock = threading.Lock()
 _abandoned = ""
 
 
-class LifecycleListener(Protocol):
-    """Observes a supervisor's peers. Called on threads of ours, and may not raise.
-
-    A peer is `prepared` when the directory of its artifacts is there and it is about to be started.
-    It has `died` if nobody asked. `test` returns the test that runs, for the manifest, and
-    `directory` where the artifacts go.
-    """
-
-    def directory(self) -> Path: ...
-    def test(self) -> str: ...
-    def prepared(self, life: PeerLife, path: Path, /) -> object: ...
-    def died(self, life: PeerLife, /) -> object: ...
-
-
 class Supervisor:
     """Starts peers, and stops them together."""
 
-    def __init__(self, listener: LifecycleListener | None = None) -> None:
-        self._listener = listener
+    def __init__(self) -> None:
         self.mailboxes: Mailboxes = Mailboxes(lambda payload: decode(payload, "the message"))
         #: What the peers have been started in; left after them.
         self.resources: contextlib.ExitStack = contextlib.ExitStack()
@@ -139,20 +124,16 @@ class Supervisor:
         self._check_open()
         if _abandoned:
             raise BootError(f"peer {name!r} is not started: {_abandoned}")
-        listener = self._listener
-        if listener is None:
-            return Artifacts(life.options.artifacts, name)
-        artifacts = Artifacts(life.options.artifacts or listener.directory(), name)
-        artifacts.test = listener.test()
-        listener.prepared(life, artifacts.path)
-        return artifacts
+        return Artifacts(life.options.artifacts or self.directory(), name)
+
+    def directory(self) -> Path | None:
+        """Return where artifacts go; ``None`` for a temporary directory."""
+        return None
 
     def down(self, life: PeerLife) -> None:
         """Note that a peer is about to be down, with its reason."""
-        if not life.excused and life.record.reason.kind != "boot failed":
+        if life.died_unasked:
             self._deaths.append(life)
-            if self._listener is not None:
-                self._listener.died(life)
 
     def released(self, life: PeerLife) -> None:
         with _lock:

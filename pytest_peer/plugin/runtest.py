@@ -61,7 +61,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         result = yield
     # Only after a body that passed: the report of a failing one shows its peers anyway.
     for scope in scopes:
-        scope.supervisor.raise_crashes()
+        scope.raise_crashes()
     return result
 
 
@@ -70,7 +70,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     result = yield
     # Of wider scopes; that of the test is closed, which warns too.
     for scope in item.config.stash.get(scopes_key, ()):
-        scope.supervisor.warn_of_deaths()
+        scope.warn_of_deaths()
     return result
 
 
@@ -131,7 +131,7 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
             return
         for scope in list(scopes):
             try:
-                scope.supervisor.raise_crashes()
+                scope.raise_crashes()
             except PeerDown as exc:
                 raised.append(exc)
                 raise

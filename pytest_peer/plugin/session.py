@@ -1,5 +1,6 @@
 """What the plugin knows while a session runs: the test, and the scopes whose peers are open."""
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from ..peers.lifecycle import PeerLife
     from .artifacts import ArtifactRetention
-    from .fixtures import Scope
+    from .scope import Scope
 
 #: A peer that went down unasked: test, name, reason, pid, path of its artifacts. Plain data, which
 #: crosses from an xdist worker.
@@ -35,6 +36,13 @@ retention_key: "pytest.StashKey[ArtifactRetention]" = pytest.StashKey()
 left_key: pytest.StashKey[list[CrashReport]] = pytest.StashKey()
 #: Interrupts the body of the test that runs, because a peer with ``peer_down="crash"`` crashed.
 interrupt_key: pytest.StashKey[Callable[[], None]] = pytest.StashKey()
+
+
+def hide_frames() -> None:
+    """Keep the frames of this package out of the tracebacks that pytest shows."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("pytest_peer."):
+            vars(module).setdefault("__tracebackhide__", True)
 
 
 def lives(config: pytest.Config) -> "Iterator[PeerLife]":
