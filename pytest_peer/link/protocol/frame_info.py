@@ -21,8 +21,6 @@ _LINES = 3000
 LINE = 500
 #: Lines of a function after the line of its frame.
 _BEHIND = 100
-#: Local variables of a frame that travel.
-_VARIABLES = 200
 #: Characters of one variable with ``-vv`` and otherwise, as pytest cuts it, and of all together.
 _FULL = 100_000
 _SHORT = 240
@@ -80,7 +78,7 @@ class FrameCollector:
         values = dict(frame.f_locals)
         names = [name for name in sorted(values) if name[:1] != "@" and name != "__builtins__"]
         texts = {}
-        for name in names[:_VARIABLES]:
+        for name in names:
             texts[name] = _safely(self._shown, values[name])[: self._characters] or "..."
             self._characters = max(0, self._characters - len(texts[name]))
         return texts

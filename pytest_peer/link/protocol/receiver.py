@@ -181,8 +181,6 @@ class Incoming:
         """Return the room for the next part of `size` bytes; release it before the next call."""
         kind, room, whole = self._to_fill[0]
         start, end = self._filled, self._filled + size
-        if end > whole:
-            raise ValueError("a part of %d bytes does not fit into its segment" % size)
         if kind != messages.AS_BYTES:
             room += bytes(size)
         self._filled = end

@@ -46,7 +46,7 @@ class Transmission:
                 return
             payload = MultipartMessage(payload, [])
         segments = [(messages.AS_BYTES, payload.data), *payload.segments]
-        table = messages.table([(kind, len(buffer)) for kind, buffer in segments])
+        table = b"".join(messages.SEGMENT.pack(kind, len(buffer)) for kind, buffer in segments)
         self.left.append((messages.TABLE, table, False))
         for _, buffer in segments:
             if len(buffer):

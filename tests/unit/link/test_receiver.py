@@ -29,7 +29,8 @@ message_lists = st.lists(
 
 def cut(message: Message, rng: random.Random) -> list[bytes]:
     kind, ident, every = message
-    items = [(messages.TABLE, messages.table([(way, len(data)) for way, data in every]))]
+    table = b"".join(messages.SEGMENT.pack(way, len(data)) for way, data in every)
+    items = [(messages.TABLE, table)]
     for _, data in every:
         cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(4)))
         bounds = zip([0, *cuts], [*cuts, len(data)], strict=True)
