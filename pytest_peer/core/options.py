@@ -13,14 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from . import launchers, names
 from .clock import seconds
 from .start_methods import FORKSERVER, SPAWN, read_at_start
-
-if TYPE_CHECKING:
-    from ..peers.peer import Peer
 
 #: ``"halt"``, ``("halt", seconds)``, seconds, ``None`` or ``"close"``.
 Shutdown: TypeAlias = str | tuple[str, float] | float | None
@@ -61,7 +58,7 @@ class PeerOptions:
     cwd: str | None = None
     connection: str | Address = STDIO
     detached: bool = False
-    wait_boot: float | bool | Callable[["Peer"], object] | None = BOOT_SECONDS
+    wait_boot: float | bool | Callable[[Any], object] | None = BOOT_SECONDS  # called with the peer
     shutdown: Shutdown = "halt"
     peer_down: str = "stop"
     call_timeout: float | None = 60.0
@@ -183,7 +180,7 @@ def _env(option: str, value: object) -> dict[str, str | None]:
     return dict(value)
 
 
-def _wait_boot(option: str, value: object) -> float | bool | Callable[["Peer"], object] | None:
+def _wait_boot(option: str, value: object) -> float | bool | Callable[[Any], object] | None:
     if value is True:
         raise TypeError(f"{option}: expected seconds, None, False or a callable, got True")
     if value is False or callable(value):
