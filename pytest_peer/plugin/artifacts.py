@@ -44,10 +44,10 @@ class TestRun:
 class ArtifactRetention:
     """Keep or remove the artifacts of the tests of this process, one test after the other."""
 
-    def __init__(self, root: Path | None, mark: Path | None) -> None:
+    def __init__(self, root: Path | None, mark: Path | None, nodeid: str) -> None:
         self._root = root  # ``--peer-artifacts DIR``
         self._mark = mark  # of an xdist worker
-        self._run = TestRun("")
+        self._run = TestRun(nodeid)
         self._lock = threading.RLock()  # peers boot on threads of their own
         #: Links to directories in ``DIR`` from where these would be without it.
         self._local: dict[Path, Path] = {}
@@ -56,7 +56,7 @@ class ArtifactRetention:
         #: The directories of wider scopes that have ended during this test.
         self._closed: list[Path] = []
 
-    def begin(self, nodeid: str, running: Iterable[Path] = ()) -> None:
+    def begin(self, nodeid: str, running: Iterable[Path]) -> None:
         """Begin a test, during which the peers with those artifacts run."""
         self._run = TestRun(nodeid)
         for path in running:
@@ -156,9 +156,11 @@ def retention(config: pytest.Config) -> ArtifactRetention:
     """Return that of this process; the first call is in the first test that uses a peer."""
     if retention_key not in config.stash:
         mark = getattr(config, "workerinput", {}).get("peer_mark")
-        created = ArtifactRetention(settings.artifacts(config), Path(mark) if mark else None)
-        created.begin(config.stash[running_key].nodeid)
-        config.stash[retention_key] = created
+        config.stash[retention_key] = ArtifactRetention(
+            settings.artifacts(config),
+            Path(mark) if mark else None,
+            config.stash[running_key].nodeid,
+        )
     return config.stash[retention_key]
 
 
