@@ -80,7 +80,6 @@ class Agent:
         """Start to talk to the origin, with the data that has arrived already."""
         # The buffered reader reads no more: this is what it has in its buffer.
         self._receiver.chunks.append(self._reader.read(len(self._reader.peek())))
-        self._stream.limit_reads()
         self._read(self._begin)
 
     def _begin(self):
@@ -97,8 +96,6 @@ class Agent:
     def _read(self, step=None):
         try:
             (step or self._receiver.pull)()
-        except BlockingIOError:
-            pass  # see `limit_reads`
         except (EOFError, OSError) as exc:
             self._link_lost(exc)
 

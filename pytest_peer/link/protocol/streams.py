@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import stat
-import struct
 import sys
 import threading
 from typing import Any, Union
@@ -22,8 +21,6 @@ _WIDE = 1 << 20
 #: after so many, and so often. A stopped program does not matter; a machine that has vanished is
 #: noticed after half a minute.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
-#: A reader of a socket notices within this time that its descriptor was closed.
-_READ_SECONDS = 1
 
 Buffer = Union[bytes, memoryview]
 
@@ -94,9 +91,6 @@ class PipeStream:
             if written:
                 parts[0] = memoryview(parts[0])[written:]
 
-    def limit_reads(self) -> None:
-        """Do nothing: the other end notices when all descriptors of a pipe were closed."""
-
     def wait_writable(self) -> None:
         """Wait for room for PIPE_BUF bytes, until the stream is closed, or for 0.1 s."""
         self._poll.poll(_CLOSING_POLL_MS)
@@ -149,18 +143,6 @@ class SocketStream(PipeStream):
         if not self._poll.poll(0):
             raise BlockingIOError
         self._write_all([data])
-
-    def limit_reads(self) -> None:
-        """Let a read that waits fail with BlockingIOError once a second, to be repeated.
-
-        The kernel keeps a connection open while a thread reads it, although its descriptors were
-        closed. A peer's function that makes a daemon of its process closes them all.
-        """
-        import _socket
-
-        with _held(self._read_fd) as sock:
-            limit = struct.pack("ll", _READ_SECONDS, 0)
-            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, limit)
 
     def close_write(self) -> None:
         import _socket
