@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, final, overload
@@ -294,8 +294,7 @@ class Peer(Executor):
             life.wait_boot(None)
         return self
 
-    @contextlib.contextmanager
-    def expect_death(self, timeout: float | None = 5.0) -> Iterator[Peer]:
+    def expect_death(self, timeout: float | None = 5.0) -> AbstractContextManager[Peer]:
         """Expect the peer to go down in the block: its death counts as asked for.
 
         Gives the peer, whose `down_reason` says afterwards how it died. Calls that the death
@@ -307,9 +306,7 @@ class Peer(Executor):
         :raises TimeoutError: The peer still runs then; with its stacks.
         :raises PeerDown: The peer was down before the block.
         """
-        limit = seconds("timeout", timeout)
-        with self.lives.expect_death(limit):
-            yield self
+        return self.lives.expect_death(seconds("timeout", timeout))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Let pending calls finish, and stop the peer: ``Executor.shutdown``.

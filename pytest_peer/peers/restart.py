@@ -84,7 +84,7 @@ class Lives:
                     return life
 
     @contextlib.contextmanager
-    def expect_death(self, timeout: float | None) -> Iterator[None]:
+    def expect_death(self, timeout: float | None) -> Iterator["Peer"]:
         """Excuse the peer's death in the block; see `Peer.expect_death`."""
         expectation = ExpectedDeath()
         stacks = ""
@@ -94,7 +94,7 @@ class Lives:
                 life.wait_down(KILLED)
                 if expectation.life is None:  # its end had come before the block
                     raise life.record.down_error()
-            yield
+            yield self.peer
             # A peer that died in the block and was restarted there has died.
             if expectation.life is None and not self.present.wait_down(timeout):
                 stacks = self.present.stacks.record("its death was expected")
