@@ -100,8 +100,7 @@ class Agent:
             self._link_lost(exc)
 
     def _forked(self):
-        # A child that kept our ends of the link open would hide our death from the origin, and
-        # the origin's from us.
+        # A child that kept the link open would hide our death from the origin, and its from us.
         null = os.open(os.devnull, os.O_RDWR)
         self._stream.disown(null)
         os.close(null)
@@ -140,8 +139,7 @@ class Agent:
             os._exit(0)  # a forked child, without a link, that has returned from the call
         lost = isinstance(error, (EOFError, ConnectionError, TimeoutError))
         if not lost and error.errno not in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-            # Code in this process has closed the descriptor. The origin lives, ends the other
-            # processes, and knows this status.
+            # Code here has closed it. The origin lives, ends the others, and knows this status.
             os._exit(messages.LINK_LOST)
         if os.getpgrp() == self._pid:
             os.killpg(0, 9)  # SIGKILL; the import of `signal` takes a millisecond of every boot

@@ -12,8 +12,7 @@ from collections import deque
 
 #: Seconds that a call has the main thread before others are taken out of its way.
 _TICK = 0.001
-#: The standby thread sleeps after so many ticks without a call. Waking it costs a call more than
-#: these ticks.
+#: The standby thread sleeps after so many ticks without a call; they cost less than waking it.
 _IDLE_TICKS = 50
 
 
@@ -58,8 +57,7 @@ class LinkReader:
                 if not self._main_reads:
                     # `end` was called, and the standby thread has taken the link and the calls.
                     continue
-                # With the lock held: else the standby thread may find that this takes long, and
-                # take the call too.
+                # With the lock held: else the standby thread may find this slow, and take it too.
                 job = self.arrived.popleft()
                 self.busy = True
                 self._calls += 1

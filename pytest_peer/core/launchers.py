@@ -77,8 +77,7 @@ class OverStdio(tuple[str, ...]):
 def over_stdio(words: Sequence[str], *, shell: bool = False) -> OverStdio:
     """Say, in the option ``exec``, that a launcher carries only stdin, stdout and stderr.
 
-    The control link then shares these. ``ssh``, ``docker`` and other well-known launchers do not
-    need this.
+    The control link then shares these. Launchers such as ``ssh`` and ``docker`` are known anyway.
 
     :param words: the launcher's command, with the interpreter as its last word.
     :param shell: whether a shell at the other end splits the words again. The given words but

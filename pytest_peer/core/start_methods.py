@@ -16,8 +16,7 @@ T = TypeVar("T")
 FORKSERVER = "forkserver"
 SPAWN = "spawn"
 
-#: Variables that have an effect only when an interpreter starts, with its memory allocator, its
-#: locale and its coverage.
+#: Variables with an effect only at a start: of the interpreter, its allocator, locale, coverage.
 _READ_AT_START = (
     *("COVERAGE_PROCESS_", "COV_CORE_", "GLIBC_TUNABLES", "LANG", "LC_"),
     *("LD_", "MALLOC_", "PYTHON"),

@@ -57,8 +57,7 @@ class Event:
             waiter.acquire()
             self._waiters.append(waiter)
             try:
-                # Checked after this thread is in the list: another one makes the predicate true
-                # before it reads the list.
+                # Checked again, in the list: the other thread reads the list after the change.
                 if not predicate() and not waiter.acquire(timeout=left):
                     return predicate()
             finally:

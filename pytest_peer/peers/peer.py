@@ -199,8 +199,7 @@ class Peer(Executor):
     def send(self, mailbox: str, message: object) -> None:
         """Put a message into a mailbox of the peer. Erlang's ``peer:send/3``.
 
-        There ``pytest_peer.here.mailbox(name)`` gets it. While the peer boots, this waits for the
-        boot.
+        There ``pytest_peer.here.mailbox(name)`` gets it. This waits until the peer has booted.
 
         :param mailbox: The mailbox's name.
         :raises PeerDown: The peer has ended.

@@ -21,8 +21,7 @@ from .lifecycle import PeerLife
 from .peer import Peer
 from .transitions import Phase
 
-#: All lives that have or make a process, or have not let go of everything yet. Changed on threads
-#: of ours only.
+#: All lives that have or make a process, or still hold something. Changed on threads of ours only.
 _living: set[PeerLife] = set()
 _lock = threading.Lock()
 #: Why no peer is started any more.

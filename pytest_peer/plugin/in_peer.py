@@ -27,8 +27,7 @@ from . import settings
 from .factory import PeerFactory
 
 MARKER = "in_peer"
-#: The fixture that starts the peer. It is the last one: it knows the values of the others, and its
-#: peer ends before they do.
+#: The fixture that starts the peer. The last: it knows the others' values, and ends before them.
 FIXTURE = "_in_peer"
 #: Types of use only here; some of their values can be pickled.
 _OF_THE_ORIGIN = (

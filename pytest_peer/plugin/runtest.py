@@ -1,7 +1,6 @@
 """Hooks around the phases of a test, for tests that have peers.
 
-They are registered when the first such test is found: a hundred tests without a peer would pay for
-each of them.
+They are registered when the first such test is found: tests without a peer do not pay for them.
 """
 
 import contextlib
@@ -27,8 +26,7 @@ _SIGNAL = signal.SIGURG
 _CATCHING = frozenset({"pack", "dumps", "_ordinary", "_package_path"})
 #: Seconds after which a crash is looked at again.
 _AGAIN_SECONDS = 0.01
-#: Of an error in the setup of a peer, the frame of a hook here is all there is to show, and pytest
-#: shows no error without a frame.
+#: pytest shows no error without a frame. One in a peer's setup may have only that of a hook here.
 __tracebackhide__ = False
 _hooks = sys.modules[__name__]
 #: How much of each stream the sections of the test have shown.

@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from .artifacts import ArtifactRetention
     from .scope import Scope
 
-#: A peer that went down unasked: test, name, reason, pid, path of its artifacts. Plain data, which
-#: crosses from an xdist worker.
+#: Of an unasked death: test, peer, reason, pid, path of artifacts. xdist sends it from a worker.
 CrashReport = tuple[str, str, str, int | None, str]
 
 #: The fixtures that start peers, and their scopes.

@@ -17,8 +17,6 @@ from __future__ import annotations
 import struct
 from typing import Any, Tuple, Union
 
-#: Raised with every change that an older agent would not understand.
-PROTOCOL = 3
 #: The protocol of pickle; Python 3.8 knows it as well.
 PICKLE = 5
 

@@ -47,8 +47,7 @@ class FrameReceiver:
         self.chunks: deque[bytes] = deque()
         self._tail: bytes = b""  # the beginning of a header
         self._incoming: dict[tuple[int, int], Incoming] = {}
-        # Of a frame that has come in part: the room for the rest of it, how many bytes to skip
-        # behind that, and the next step.
+        # Of a frame that has come in part: room for the rest, bytes to skip then, the next step.
         self._room = _NO_ROOM
         self._skip = 0
         self._then: Callable[[], object] | None = None

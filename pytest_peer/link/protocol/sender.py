@@ -82,8 +82,7 @@ class MessageSender:
 
     def __init__(self, stream: PipeStream) -> None:
         self._stream = stream
-        # Reentrant: a signal handler may send while its thread is in here. A small write is atomic,
-        # so it may come in between.
+        # Reentrant: a signal handler may send in between, as a small write is atomic.
         self._lock = threading.RLock()
         self._turns: deque[Transmission] = deque()
         # Messages in order, behind the one that has its turns now.

@@ -17,9 +17,8 @@ _HELD_SECONDS = 1.0
 #: Linux: the capacity of a pipe. Python knows the name since 3.10.
 _F_SETPIPE_SZ = 1031
 _WIDE = 1 << 20
-#: Over TCP the kernel asks a silent machine after so many seconds whether it is still there, again
-#: after so many, and so often. A stopped program does not matter; a machine that has vanished is
-#: noticed after half a minute.
+#: Over TCP the kernel asks a silent machine after so many seconds, at such intervals, so often. A
+#: stopped program does not matter; a machine that has vanished is noticed after half a minute.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
 
 Buffer = Union[bytes, memoryview]
@@ -135,8 +134,7 @@ class SocketStream(PipeStream):
                 for name, value in _KEEPALIVE.items():
                     if hasattr(_socket, name):
                         sock.setsockopt(_socket.IPPROTO_TCP, getattr(_socket, name), value)
-        # `socket.setdefaulttimeout` may have changed it. Who reads shares the open file, and may
-        # change it again.
+        # `socket.setdefaulttimeout` may have changed it; the reader of the file may do it again.
         os.set_blocking(self._write_fd, True)
 
     def _write_short(self, data: bytes) -> None:
