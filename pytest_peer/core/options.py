@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from . import launchers, names
 from .clock import seconds
@@ -35,13 +35,6 @@ Address: TypeAlias = tuple[str, int]
 _CONNECTIONS = "'stdio', a port, or (ip, port)"
 _ADDRESS = re.compile(r"(?:(?:\[(?P<v6>[^\[\]]*)\]|(?P<v4>[^:\[\]]*)):)?(?P<port>[0-9]+)")
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
-
-
-class ShutdownPlan(NamedTuple):
-    """What ``stop()`` does: ``"halt"``, ``"finish"`` or ``"close"``, and when it kills."""
-
-    how: str
-    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,14 +92,15 @@ class PeerOptions:
         return BOOT_SECONDS if callable(self.wait_boot) else self.wait_boot
 
     @property
-    def shutdown_plan(self) -> ShutdownPlan:
+    def shutdown_plan(self) -> tuple[str, float | None]:
+        """What ``stop()`` does, ``"halt"``, ``"finish"`` or ``"close"``, and when it kills."""
         if self.shutdown == "close":
-            return ShutdownPlan("close", CLOSE_SECONDS)
+            return "close", CLOSE_SECONDS
         if self.shutdown == "halt":
-            return ShutdownPlan("halt", HALT_SECONDS)
+            return "halt", HALT_SECONDS
         if isinstance(self.shutdown, tuple):
-            return ShutdownPlan("halt", self.shutdown[1])
-        return ShutdownPlan("finish", cast("float | None", self.shutdown))
+            return self.shutdown
+        return "finish", cast("float | None", self.shutdown)
 
 
 def checked(options: Mapping[str, Any]) -> PeerOptions:

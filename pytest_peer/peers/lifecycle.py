@@ -143,11 +143,11 @@ class PeerLife:
     def stop(self) -> None:
         """Begin to end it as the option ``shutdown`` says; `wait_released` waits."""
         self.requests.stop = True
-        plan = self.options.shutdown_plan
+        how, _ = self.options.shutdown_plan
         if self.phase is Phase.RUNNING and not self.requests.stop_sent:
-            if plan.how != "close":
+            if how != "close":
                 self.process.os_process.remember_descendants()
-                self.client.shut_down(plan.how)
+                self.client.shut_down(how)
             elif self.process.link is not None:
                 self.process.link.stream.close_write()
             self.requests.stop_sent = True  # not before: an interrupt leaves it to the next stop
@@ -160,7 +160,7 @@ class PeerLife:
         """
         if loop.runs_here() or worker.runs_here():
             return  # a finalizer on a thread that has to go on for the peer to end
-        limit = 0.0 if self.requests.kill else self.options.shutdown_plan.seconds
+        limit = 0.0 if self.requests.kill else self.options.shutdown_plan[1]
         limit = None if limit is None else limit + KILLED
         if not self._changed.wait_for(lambda: self.phase is Phase.RELEASED, limit):
             # The kernel waits for something, a debugger holds it, or the fault is ours.
@@ -241,7 +241,7 @@ class PeerLife:
 
     def _heed_requests(self) -> None:
         """Look at all requests: an interrupt may have lost the call for an earlier one."""
-        seconds = self.options.shutdown_plan.seconds
+        _, seconds = self.options.shutdown_plan
         if self.requests.kill or not self.requests.stop_sent or self.phase >= Phase.CONCLUDING:
             self._kill()
         elif seconds is not None:

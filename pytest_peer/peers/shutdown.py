@@ -15,7 +15,7 @@ def stop(lives: Sequence[PeerLife], *, wait_closed: bool = False) -> None:
     try:
         for life in lives:
             life.stop()
-        _wait([life for life in lives if wait_closed or life.options.shutdown_plan.how != "close"])
+        _wait([life for life in lives if wait_closed or life.options.shutdown != "close"])
     except BaseException:
         # Ctrl-C, or a time limit. One that is not gone after its kill was waited for already.
         kill([life for life in lives if not life.requests.kill])
