@@ -23,13 +23,11 @@ _OURS = "pytest_peer"
 
 
 class Modules:
-    """Finds the origin's modules, from its creation on.
+    """Finds the origin's modules, from its creation on, by `Runtime.ask` and in `stubs`.
 
-    :param ask: `Runtime.ask`.
     :param same: whether the environment is the origin's, which then knows no other modules.
     :param sees: whether the origin's environment is on this machine. Then a package that is not
         installed in the peer's is missing on purpose.
-    :param stubs: modules for a peer that does not find them by itself, as in `update`.
     """
 
     def __init__(self, ask, same, sees, stubs):

@@ -19,8 +19,7 @@ _IDLE_TICKS = 50
 class LinkReader:
     """Gives calls to the main thread, which takes them with `next`, or to `run_beside`.
 
-    :param read: waits for data and reads it, and adds every call in it to `arrived`.
-    :param run_beside: runs a call on another thread; returns whether it could.
+    That returns whether it could. `read` waits for data, and adds every call in it to `arrived`.
     """
 
     def __init__(self, read, run_beside):

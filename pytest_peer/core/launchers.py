@@ -57,15 +57,12 @@ _PREFIXES = (
 
 @dataclass(frozen=True, slots=True)
 class FoundLauncher:
-    """A launcher in a command, and the index of its word.
-
-    :param given: the number of words that go to a shell as they are; -1 if not known yet.
-    """
+    """A launcher in a command, and the index of its word."""
 
     name: str
     at: int
     launcher: Launcher = field(repr=False)
-    given: int = -1
+    given: int = -1  # words that go to a shell as they are; -1 if not known yet
 
 
 class OverStdio(tuple[str, ...]):

@@ -89,10 +89,7 @@ class EventLoop:
         self._poke()
 
     def call(self, function: Callable[[], T]) -> T:
-        """Call `function` on the loop's thread; return or raise what it does.
-
-        An interrupt ends the wait, not the call.
-        """
+        """Return or raise what `function` does on the loop; an interrupt ends only the wait."""
         if self.runs_here():
             return function()
         done, outcome = Event(), list[Any]()

@@ -104,10 +104,7 @@ class PeerOptions:
 
 
 def checked(options: Mapping[str, Any]) -> PeerOptions:
-    """Check `options` and fill in the defaults.
-
-    :raises TypeError, ValueError: an unknown option or a wrong value; names option and item.
-    """
+    """Check `options` and fill in the defaults; a TypeError or ValueError names option and item."""
     values = {name: check(name, value) for name, value in options.items()}
     if not values.get("name"):
         values["name"] = names.random_name()

@@ -44,10 +44,7 @@ class Event:
         return self.wait_for(self.is_set, timeout)
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float | None) -> bool:
-        """Wait until a predicate is true; return whether it is.
-
-        :param predicate: the thread that makes it true calls `wake` afterwards.
-        """
+        """Return whether `predicate` is true in time; who makes it true calls `wake` afterwards."""
         deadline = None if timeout is None else monotonic() + timeout
         while not predicate():
             left = -1.0

@@ -154,10 +154,7 @@ class PeerLife:
         loop.call_soon(self._heed_requests)
 
     def wait_released(self) -> None:
-        """Wait, after `stop` or `kill`, until the process and all that it started are gone.
-
-        :raises PeerDown: they are not, although they were killed.
-        """
+        """Wait, after `stop` or `kill`, until process and descendants are gone, or raise PeerDown."""
         if loop.runs_here() or worker.runs_here():
             return  # a finalizer on a thread that has to go on for the peer to end
         limit = 0.0 if self.requests.kill else self.options.shutdown_plan[1]
@@ -304,10 +301,7 @@ class PeerLife:
         self._advance(Phase.RELEASED)
 
     def disown(self, null_fd: int) -> None:
-        """Give the process up, in a forked child: it is the parent's.
-
-        Takes no lock: a thread that is not in the child may have held it.
-        """
+        """Give the process up, in a forked child; takes no lock, which may be held for ever."""
         self.client = RpcClient(self.record.whom, self.owner.mailboxes, str)
         self.record.disowned()
         self.client.end(self.record.down_error)

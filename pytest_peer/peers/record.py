@@ -67,10 +67,7 @@ class Record:
         self.ended = now()
 
     def conclude(self, *, booted: bool, stopped: bool, link_lost: bool) -> None:
-        """After the end of the process, secure its traces, decide why it ended, and write it down.
-
-        :param link_lost: whether its link ended and its process did not.
-        """
+        """Secure the traces of the process that has ended, decide why it has, and write it down."""
         process = self._process.os_process
         self.reason = down_reason(
             stopped=stopped,

@@ -55,8 +55,7 @@ class Supervisor:
     ) -> PeerGroup:
         """Start `count` peers that boot at the same time; if some do not, stop the others.
 
-        :param name: makes up a name.
-        :param placed: returns the options of one peer.
+        `name` makes up names, `placed` completes the options of one peer.
         """
         is_number = isinstance(count, int) and not isinstance(count, bool)
         if not is_number or count < 0:
@@ -157,10 +156,7 @@ class Supervisor:
                     warnings.warn(PeerDownWarning(text), stacklevel=3)
 
     def close(self) -> None:
-        """Stop all peers at the same time, and start no more.
-
-        :raises PeerError: One is not gone although it was killed; several: ``ExceptionGroup``.
-        """
+        """Stop all peers at the same time, and start no more; raises as `shutdown.stop`."""
         self._closed = True
         with self.resources:
             shutdown.stop([each for each in living() if each.owner is self], wait_closed=True)

@@ -63,10 +63,7 @@ class ArtifactRetention:
             self.used(path)
 
     def directory(self, local: Path, scope: str) -> Path:
-        """Return the directory for the artifacts of a scope; with ``DIR``, `local` is a link to it.
-
-        :param scope: the name of a wider scope; empty for that of the test.
-        """
+        """Return that of a wider scope, or of the test; with ``DIR``, `local` is a link to it."""
         if self._root is None:
             return local
         directory = new(self._root, scope) if scope else self._of_test(self._run, self._root)
@@ -165,11 +162,8 @@ def retention(config: pytest.Config) -> ArtifactRetention:
 
 
 def is_kept(outcomes: Mapping[str, str], unasked_deaths: int) -> bool:
-    """Return whether the artifacts of a test's peers are kept.
-
-    :param outcomes: pytest's, by phase. A test without that of the teardown was interrupted: its
-        artifacts may show what hung.
-    """
+    """Return whether the artifacts of a test's peers are kept, by the outcomes of its phases."""
+    # Without that of the teardown it was interrupted: the artifacts may show what hung.
     return unasked_deaths > 0 or "teardown" not in outcomes or "failed" in outcomes.values()
 
 

@@ -100,11 +100,7 @@ class _Body:
         }
 
     def check(self, by_value: str = "") -> None:
-        """Check that all of it can be sent.
-
-        :param by_value: why code cannot be sent by value; empty if it can.
-        :raises EncodeError: a part cannot; names it, and says what to do.
-        """
+        """Raise an EncodeError that says what to do if a part cannot be sent; see `encode`."""
         parts = [("the test function", self._function)]
         parts += [(f"the instance of {type(each).__qualname__}", each) for each in self._instance]
         parts += [(f"the fixture {name!r}", value) for name, value in self._values.items()]

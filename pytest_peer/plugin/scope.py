@@ -15,10 +15,9 @@ from .session import hide_frames, interrupt_key, running_key, scopes_key
 
 
 class Scope(Supervisor):
-    """The supervisor of these peers.
+    """The supervisor of these peers. Their artifacts are in `local`, or below ``--peer-artifacts``.
 
-    :param local: where their artifacts are without ``--peer-artifacts``.
-    :param name: of the directory in ``--peer-artifacts``; empty for that of the test.
+    The `name` of a wider scope is that of its directory there; a test's is empty.
     """
 
     def __init__(self, config: pytest.Config, local: Path, name: str) -> None:

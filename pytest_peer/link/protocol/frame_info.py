@@ -28,9 +28,8 @@ _ALL = 1_000_000
 
 
 class FrameCollector:
-    """Describe the frames of an exception and of all exceptions that belong to it.
+    """Describe the frames of an exception and of its like, but those in our `own_files`.
 
-    :param own_files: files of this package, whose frames are left out.
     :param locals: ``"short"`` or ``"full"`` reprs of local variables; empty for none.
     """
 
