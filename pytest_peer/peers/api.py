@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 from ..link.protocol.mailbox import Mailbox
-from . import shutdown
 from .lifecycle import PeerLife
+from .lives import stop_all
 from .peer import Peer
 from .supervisor import Supervisor, living
 
@@ -73,5 +73,5 @@ _of_thread = threading.local()
 @atexit.register
 def _stop_all() -> None:
     with contextlib.suppress(Exception):  # no caller could catch it
-        shutdown.stop(living())
+        stop_all(living())
     _library.warn_of_deaths()

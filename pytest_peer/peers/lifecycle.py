@@ -46,7 +46,7 @@ from .record import Record, start_error
 from .transitions import Phase
 
 if TYPE_CHECKING:
-    from .restart import Lives
+    from .lives import Lives
     from .supervisor import Supervisor
 
 #: Seconds between the end of a process and that of its link, in either order; milliseconds mostly.
@@ -154,7 +154,7 @@ class PeerLife:
         loop.call_soon(self._heed_requests)
 
     def wait_released(self) -> None:
-        """Wait, after `stop` or `kill`, until process and descendants are gone, or raise PeerDown."""
+        """Wait, after `stop` or `kill`, until process and descendants are gone; PeerDown if not."""
         if loop.runs_here() or worker.runs_here():
             return  # a finalizer on a thread that has to go on for the peer to end
         limit = 0.0 if self.requests.kill else self.options.shutdown_plan[1]

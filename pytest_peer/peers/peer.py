@@ -14,9 +14,8 @@ from ..core.down_reason import DownReason, PeerState
 from ..core.options import PeerOptions
 from ..evidence.output import InputStream, OutputStream
 from ..link.futures import PeerFuture, results
-from . import shutdown
 from .lifecycle import PeerLife
-from .restart import Lives
+from .lives import Lives, kill_all, stop_all
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
@@ -248,7 +247,7 @@ class Peer(Executor):
 
         :raises PeerDown: The process is not gone 20 seconds after it was killed.
         """
-        shutdown.stop(self.lives.stoppable)
+        stop_all(self.lives.stoppable)
 
     def kill(self, signal: int = SIGKILL) -> None:
         """Send a signal to the peer. If it dies of that signal, its death was asked for.
@@ -259,7 +258,7 @@ class Peer(Executor):
         :raises OSError: There is no such signal.
         """
         if signal == SIGKILL:
-            shutdown.kill(self.lives.stoppable)
+            kill_all(self.lives.stoppable)
         else:
             life = self.life
             life.requests.signals.add(signal)

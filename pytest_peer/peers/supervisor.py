@@ -15,9 +15,9 @@ from ..core.start_methods import patched_by
 from ..evidence.artifacts import Artifacts
 from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailboxes
-from . import shutdown
 from .group import PeerGroup
 from .lifecycle import PeerLife
+from .lives import kill_all, stop_all
 from .peer import Peer
 from .transitions import Phase
 
@@ -76,9 +76,7 @@ class Supervisor:
         peers = [Peer(self) for _ in every]
         failures: list[Exception] = []
         with contextlib.ExitStack() as undo:  # also Ctrl-C, or a time limit, while they boot
-            undo.callback(
-                lambda: shutdown.kill([peer.life for peer in peers if peer.lives.started])
-            )
+            undo.callback(lambda: kill_all([peer.life for peer in peers if peer.lives.started]))
             for step in (self._begin, self._wait_boot):
                 for peer, options in zip(peers, every, strict=True):
                     try:
@@ -156,10 +154,10 @@ class Supervisor:
                     warnings.warn(PeerDownWarning(text), stacklevel=3)
 
     def close(self) -> None:
-        """Stop all peers at the same time, and start no more; raises as `shutdown.stop`."""
+        """Stop all peers at the same time, and start no more; raises as `stop_all`."""
         self._closed = True
         with self.resources:
-            shutdown.stop([each for each in living() if each.owner is self], wait_closed=True)
+            stop_all([each for each in living() if each.owner is self], wait_closed=True)
 
 
 def living() -> list[PeerLife]:
@@ -172,7 +170,7 @@ def abandon(why: str) -> None:
     global _abandoned
     _abandoned = why
     with contextlib.suppress(PeerError):  # no caller could catch it
-        shutdown.kill(living())
+        kill_all(living())
 
 
 def _forked() -> None:

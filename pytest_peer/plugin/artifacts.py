@@ -154,9 +154,7 @@ def retention(config: pytest.Config) -> ArtifactRetention:
     if retention_key not in config.stash:
         mark = getattr(config, "workerinput", {}).get("peer_mark")
         config.stash[retention_key] = ArtifactRetention(
-            settings.artifacts(config),
-            Path(mark) if mark else None,
-            config.stash[running_key].nodeid,
+            settings.artifacts(config), mark and Path(mark), config.stash[running_key].nodeid
         )
     return config.stash[retention_key]
 

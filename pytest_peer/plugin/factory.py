@@ -85,10 +85,7 @@ class PeerFactory:
         raise TypeError("a factory of peers cannot be sent to another process")
 
     def _resolved(self, supervisor: Supervisor, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options of the next peer: with its host, and started as a hook wants it.
-
-        The host is the option ``host``, or the next of the setting.
-        """
+        """Return the options of the next peer, with its host or the next, as a hook wants it."""
         from ..core.options import check
 
         resolved = dict(options)

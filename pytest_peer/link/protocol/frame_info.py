@@ -28,7 +28,7 @@ _ALL = 1_000_000
 
 
 class FrameCollector:
-    """Describe the frames of an exception and of its like, but those in our `own_files`.
+    """Describe the frames of an exception and all that belong to it, but those in `own_files`.
 
     :param locals: ``"short"`` or ``"full"`` reprs of local variables; empty for none.
     """
