@@ -29,11 +29,9 @@ class LinkReader:
         self.arrived = deque()  # calls; used only by the thread that reads
         self._handed = queue.SimpleQueue()  # for the main thread, while it does not read
         self._main_reads = True
-        #: Whether the main thread reads no more; set by the thread that reads.
-        self.retired = False
+        self.retired = False  # the main thread reads no more; set by the thread that reads
         self._calls = 0  # that the main thread has begun
-        #: Whether the main thread is in a call.
-        self.busy = False
+        self.busy = False  # the main thread is in a call
         self._started = False
         self._asleep = True
         self._alarm = _thread.allocate_lock()

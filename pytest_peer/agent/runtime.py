@@ -19,8 +19,6 @@ class NoResponse(ImportError):
 
 
 class Runtime:
-    """The state that the parts of the agent share."""
-
     def __init__(self, name, by_value, locals):
         self.name = name
         self.by_value = by_value

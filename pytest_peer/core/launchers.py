@@ -13,22 +13,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """A program that starts another one elsewhere.
+    """A program that starts another one elsewhere."""
 
-    :param verbs: the second word of its command lines that start a program; empty if all do.
-    :param stdin: it needs an option that matches this to pass on its stdin.
-    :param shell: a shell splits its words again. Those behind its first operand are the program.
-    :param arguments: its one-letter options with an argument, to find the first operand.
-    :param extra: words that are put behind its name.
-    :param silent: when killed, it does not close the stdin of the program.
-    """
-
-    verbs: tuple[str, ...] = ()
-    stdin: str = ""
-    shell: bool = False
-    arguments: str = ""
-    extra: tuple[str, ...] = ()
-    silent: bool = False
+    verbs: tuple[str, ...] = ()  # the second words that start a program; empty if all do
+    stdin: str = ""  # it needs an option that matches this to pass on its stdin
+    shell: bool = False  # splits its words again; those behind the first operand are the program
+    arguments: str = ""  # its one-letter options with an argument, to find the first operand
+    extra: tuple[str, ...] = ()  # words that are put behind its name
+    silent: bool = False  # when killed, it does not close the stdin of the program
 
 
 #: By the name of the program.

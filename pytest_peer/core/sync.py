@@ -14,7 +14,7 @@ from .clock import monotonic
 
 
 class Event:
-    """Like `threading.Event` without ``clear``. Each wait has its own lock: a handler may wait too."""
+    """Like `threading.Event` without ``clear``. Each wait has its lock: a handler may wait too."""
 
     def __init__(self) -> None:
         self._is_set = False

@@ -78,15 +78,11 @@ class PeerLife:
         self._changed = Event()
         self._lock, self._writing = threading.RLock(), threading.RLock()  # for threads of ours
         self._timers: list[Timer] = []
-        # Whether the link has ended, or there will be none.
-        self._link_ended = False
+        self._link_ended = False  # or there will be none
         # These change on the event loop only.
-        # Whether the other of process and link still has time to end by itself.
-        self._patient = True
-        # Whether the link has ended alone, so that the process had to be killed.
-        self._link_lost = False
-        # Whether a block of `expect_death` waited for the end.
-        self._expected = False
+        self._patient = True  # the other of process and link still has time to end by itself
+        self._link_lost = False  # it has ended alone, so that the process had to be killed
+        self._expected = False  # a block of `expect_death` waited for the end
 
     @property
     def state(self) -> PeerState:

@@ -40,8 +40,7 @@ class PeerProcess:
         self._options = options
         self._on_exit = on_exit
         self._evidence: dict[str, Any] = {}
-        #: Whether there is a process, or was.
-        self.started: bool = False
+        self.started: bool = False  # there is a process, or was
         self.interpreter: Interpreter | None = None
         self.link: Link | None = None
         #: What is wrong with what answered, if that is why there is no link.

@@ -43,12 +43,10 @@ class Record:
         self._crash_text = ""
         # The file with the core, or why there is none; `None` if it was no crash.
         self._core: str | None = None
-        #: Why it never ran, or never in this process.
-        self.boot_error: BaseException | None = None
+        self.boot_error: BaseException | None = None  # why it never ran, or never in this process
         #: Where the process was when the time for the boot was over; `None` if it ended before.
         self.boot_stacks: str | None = None
-        #: When it ended, as ``time.time``.
-        self.ended: float = 0.0
+        self.ended: float = 0.0  # as ``time.time``
 
     def whom(self) -> str:
         pid = self._process.pid

@@ -53,10 +53,7 @@ class Supervisor:
         name: Callable[[], str],
         placed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     ) -> PeerGroup:
-        """Start `count` peers that boot at the same time; if some do not, stop the others.
-
-        `name` makes up names, `placed` completes the options of one peer.
-        """
+        """Start `count` peers or none; `name` makes up a name, `placed` completes the options."""
         is_number = isinstance(count, int) and not isinstance(count, bool)
         if not is_number or count < 0:
             error = ValueError if is_number else TypeError

@@ -31,12 +31,9 @@ class TestRun:
 
     nodeid: str
     outcomes: dict[str, str] = field(default_factory=dict)
-    #: The lives of peers that went down unasked.
-    deaths: list[PeerLife] = field(default_factory=list)
-    #: Whether its artifacts have been kept or removed.
-    over: bool = False
-    #: ``DIR/<test>``, when there is something to put there.
-    made: Path | None = None
+    deaths: list[PeerLife] = field(default_factory=list)  # that nobody asked for
+    over: bool = False  # its artifacts have been kept or removed
+    made: Path | None = None  # ``DIR/<test>``, when there is something to put there
     #: Links in that directory, by the artifacts of wider scopes to which they lead.
     links: dict[Path, Path] = field(default_factory=dict)
 
@@ -51,10 +48,8 @@ class ArtifactRetention:
         self._lock = threading.RLock()  # peers boot on threads of their own
         #: Links to directories in ``DIR`` from where these would be without it.
         self._local: dict[Path, Path] = {}
-        #: Artifacts of wider scopes to which a kept test has a link.
-        self._kept: set[Path] = set()
-        #: The directories of wider scopes that have ended during this test.
-        self._closed: list[Path] = []
+        self._kept: set[Path] = set()  # of wider scopes, to which a kept test has a link
+        self._closed: list[Path] = []  # those of the wider scopes that ended during this test
 
     def begin(self, nodeid: str, running: Iterable[Path]) -> None:
         """Begin a test, during which the peers with those artifacts run."""

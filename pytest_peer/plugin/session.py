@@ -25,12 +25,9 @@ FACTORIES = {
 #: The fixture on which these depend: the interpreter of one run of a test, if several are given.
 PROGRAM = "_peer_exec"
 
-#: The test that runs.
-running_key: pytest.StashKey[pytest.Item] = pytest.StashKey()
-#: The open scopes, outermost first.
-scopes_key: "pytest.StashKey[list[Scope]]" = pytest.StashKey()
-#: Set by the first test that uses a peer.
-retention_key: "pytest.StashKey[ArtifactRetention]" = pytest.StashKey()
+running_key: pytest.StashKey[pytest.Item] = pytest.StashKey()  # the test that runs
+scopes_key: "pytest.StashKey[list[Scope]]" = pytest.StashKey()  # those open, outermost first
+retention_key: "pytest.StashKey[ArtifactRetention]" = pytest.StashKey()  # from the first peer on
 #: Crashes for the summary that are in no report: of the end of a session, here or in a worker.
 left_key: pytest.StashKey[list[CrashReport]] = pytest.StashKey()
 #: Interrupts the body of the test that runs, because a peer with ``peer_down="crash"`` crashed.
