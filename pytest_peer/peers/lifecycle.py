@@ -27,7 +27,7 @@ of a user's thread, Ctrl-C or a time limit, cannot lose a process, a name or a w
 """
 
 import threading
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from ..core.down_reason import PeerState
@@ -95,9 +95,9 @@ class PeerLife:
             words = f"{self.record.reason} after {seconds:.1f} s"
         return f"<Peer {self.options.name} pid {pid}: {words}>"
 
-    @property
+    @cached_property
     def died_unasked(self) -> bool:
-        """Whether it has ended after its boot, and nobody has asked for that."""
+        """Whether it has ended after its boot, and nobody had asked for that; for all to agree."""
         status = self.process.exit_status
         excused = transitions.is_excused(self.requests, self._expected, status)
         return not excused and self.record.reason.kind != "boot failed"
