@@ -10,8 +10,7 @@ from typing import Any
 from ..link.protocol import codec, messages
 from ..link.protocol.mailbox import Mailboxes
 
-#: The origin needs milliseconds to respond.
-_SECONDS = 60.0
+_SECONDS = 60.0  # the origin needs milliseconds to respond
 
 
 class NoResponse(ImportError):

@@ -22,14 +22,10 @@ from .start_methods import FORKSERVER, SPAWN, read_at_start
 #: ``"halt"``, ``("halt", seconds)``, seconds, ``None`` or ``"close"``.
 Shutdown: TypeAlias = str | tuple[str, float] | float | None
 
-#: Seconds that a peer has to halt before it is killed; Erlang's ``{halt, 5000}``.
-HALT_SECONDS = 5.0
-#: Seconds for a peer to notice that its link was cut, before it is killed.
-CLOSE_SECONDS = 1.0
-#: Erlang's default for `wait_boot`.
-BOOT_SECONDS = 15.0
-#: Pipes, which the peer inherits. Erlang's word, where they are stdin and stdout.
-STDIO = "stdio"
+HALT_SECONDS = 5.0  # that a peer has to halt before it is killed; Erlang's ``{halt, 5000}``
+CLOSE_SECONDS = 1.0  # for a peer to notice that its link was cut, before it is killed
+BOOT_SECONDS = 15.0  # Erlang's default for `wait_boot`
+STDIO = "stdio"  # pipes, which the peer inherits; Erlang's word, where they are stdin and stdout
 #: What a peer connects to by TCP: an IP address, and a port or 0 for any.
 Address: TypeAlias = tuple[str, int]
 _CONNECTIONS = "'stdio', a port, or (ip, port)"

@@ -22,8 +22,7 @@ _NOTICED = 2.0
 class ExpectedDeath:
     """A block that waits for the peer's death, and excuses it."""
 
-    #: The life that has ended in it.
-    life: PeerLife | None = None
+    life: PeerLife | None = None  # that has ended in it
 
 
 class Lives:

@@ -23,8 +23,7 @@ from ..link.gateway import Link
 from ..link.interpreter import Interpreter, Unusable
 from ..link.protocol.messages import Payload
 
-#: Seconds for what was killed with a process to be gone; milliseconds mostly.
-_REST_GONE_SECONDS = 1.0
+_REST_GONE_SECONDS = 1.0  # for what was killed with a process; milliseconds mostly
 
 
 class PeerProcess:

@@ -24,8 +24,7 @@ from .transitions import Phase
 #: All lives that have or make a process, or still hold something. Changed on threads of ours only.
 _living: set[PeerLife] = set()
 _lock = threading.Lock()
-#: Why no peer is started any more.
-_abandoned = ""
+_abandoned = ""  # why no peer is started any more
 
 
 class Supervisor:
@@ -33,10 +32,8 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.mailboxes: Mailboxes = Mailboxes(lambda payload: decode(payload, "the message"))
-        #: What the peers have been started in; left after them.
-        self.resources: contextlib.ExitStack = contextlib.ExitStack()
-        # Those that went down unasked, for a warning or an error.
-        self._deaths: list[PeerLife] = []
+        self.resources: contextlib.ExitStack = contextlib.ExitStack()  # left after the peers
+        self._deaths: list[PeerLife] = []  # that nobody asked for: a warning or an error
         self._closed = False
 
     def start(self, options: Mapping[str, Any]) -> Peer:

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from ..peers.peer import Peer
     from ..peers.supervisor import Supervisor
 
-#: What ``--peer-hosts`` fills in the words of ``--peer-exec``.
-HOST = "{host}"
+HOST = "{host}"  # what ``--peer-hosts`` fills in the words of ``--peer-exec``
 
 
 @final

@@ -24,8 +24,7 @@ _SIGNAL = signal.SIGURG
 #: Functions of `link` that catch whatever the user's code raises, and so the exception of a crash.
 #: They take milliseconds. What unpickles is not here: it may import, and wait, for long.
 _CATCHING = frozenset({"pack", "dumps", "_ordinary", "_package_path"})
-#: Seconds after which a crash is looked at again.
-_AGAIN_SECONDS = 0.01
+_AGAIN_SECONDS = 0.01  # after which a crash is looked at again
 #: pytest shows no error without a frame. One in a peer's setup may have only that of a hook here.
 __tracebackhide__ = False
 _hooks = sys.modules[__name__]

@@ -17,10 +17,8 @@ _FRAMES = 100
 #: Lines of source that travel: of one function, and of all together.
 _OF_FUNCTION = 500
 _LINES = 3000
-#: Longer lines are cut after so many characters.
-LINE = 500
-#: Lines of a function after the line of its frame.
-_BEHIND = 100
+LINE = 500  # characters, after which longer ones are cut
+_BEHIND = 100  # lines of a function after the line of its frame
 #: Characters of one variable with ``-vv`` and otherwise, as pytest cuts it, and of all together.
 _FULL = 100_000
 _SHORT = 240
