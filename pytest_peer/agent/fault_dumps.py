@@ -6,12 +6,8 @@ Where the peer cannot write there, a crash is written to stderr, and the signal 
 
 # The import of `signal` takes a millisecond of every boot.
 import _signal  # type: ignore[import-not-found]
+import faulthandler
 import os
-
-try:
-    import faulthandler
-except ImportError:  # not every Python has it
-    faulthandler = None  # type: ignore[assignment]
 
 #: The signals that faulthandler handles.
 _CRASHES = (_signal.SIGSEGV, _signal.SIGFPE, _signal.SIGABRT, _signal.SIGBUS, _signal.SIGILL)
@@ -23,7 +19,7 @@ def begin(config):
     variable = os.environ.get("PYTHONFAULTHANDLER") == "pytest-peer"
     if variable:
         del os.environ["PYTHONFAULTHANDLER"]
-    if config is None or faulthandler is None:
+    if config is None:
         return
     try:
         if variable and faulthandler.is_enabled():
@@ -37,8 +33,7 @@ def begin(config):
             crash = 2  # the directory is on another machine, or another user's
         faulthandler.enable(file=crash, all_threads=True)
         if config["signal"] is not None:
-            # Not chained: so the signal is blocked in the thread that writes, which shows the
-            # origin that it has not finished.
+            # Not chained: the origin sees by the blocked signal that the thread still writes.
             faulthandler.register(
                 config["signal"], file=_opened(config["threads"]), all_threads=True, chain=False
             )

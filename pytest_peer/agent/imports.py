@@ -23,13 +23,11 @@ _OURS = "pytest_peer"
 
 
 class Modules:
-    """Finds the origin's modules, from its creation on.
+    """Finds the origin's modules, from its creation on, by `Runtime.ask` and in `stubs`.
 
-    :param ask: `Runtime.ask`.
     :param same: whether the environment is the origin's, which then knows no other modules.
     :param sees: whether the origin's environment is on this machine. Then a package that is not
         installed in the peer's is missing on purpose.
-    :param stubs: modules for a peer that does not find them by itself, as in `update`.
     """
 
     def __init__(self, ask, same, sees, stubs):
@@ -48,8 +46,7 @@ class Modules:
         self._table.update(news)
         for name, entry in news.items():
             module: Any = sys.modules.get(name)
-            # Not by `getattr`, which may make a lazy module import something: the thread that reads
-            # must not wait for that.
+            # Not by `getattr`: a lazy module may import then, and this thread must not wait.
             known: Any = getattr(module, "__dict__", {}).get("__file__")
             file = entry["file"]
             other = entry["first"] and known and file and known != file
@@ -64,8 +61,7 @@ class Modules:
         return self._named(name, entry) if entry is not None and entry["first"] else None
 
     def _installed(self):
-        # Not the origin's, whose dependencies are missing here: a directory of its ``sys.path``, or
-        # the current one, may contain it.
+        # Not the origin's, without its dependencies, which ``sys.path`` or this directory may have.
         from importlib.machinery import PathFinder
 
         package = os.path.dirname(self._stubs[_OURS]["file"])

@@ -5,35 +5,15 @@ import atexit
 import errno
 import os
 import sys
-from typing import Any
 
-from ..link.protocol import framing, messages, module_aliases, receiver, sender, streams
+from ..link.protocol import messages, module_aliases, receiver, sender, streams
 from . import assertions, call_warnings, dispatch, fault_dumps, runtime
 from .imports import Modules
-
-#: Execnet's code of the message that asks for a task.
-CHANNEL_EXEC = 3
 
 
 def run(reader, write_fd, config):
     """Become a peer, on the main thread, and return when the interpreter is to end normally."""
-    prepare(reader, write_fd, config).live()
-
-
-def prepare(reader, write_fd, config):
-    """Do all of `run` that does not wait, and return the agent."""
-    for fd in (reader.fileno(), write_fd, config["lifeline"]):
-        try:
-            os.set_inheritable(fd, False)
-        except OSError:
-            pass  # there is no lifeline, or a launcher has closed it
-    fault_dumps.begin(config["evidence"])
-    _set_up_paths(config)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            # So that the last output before a crash is in the pipe and not in a buffer.
-            stream.reconfigure(line_buffering=True)
-    return Agent(reader, write_fd, config)
+    Agent(reader, write_fd, config).live()
 
 
 def _set_up_paths(config):
@@ -55,15 +35,25 @@ def _set_up_paths(config):
 
 
 class Agent:
-    """Connects the link with the dispatcher."""
+    """Sets up the process, and connects the link with the dispatcher."""
 
     def __init__(self, reader, write_fd, config):
         read_fd = reader.fileno()
+        for fd in (read_fd, write_fd, config["lifeline"]):
+            try:
+                os.set_inheritable(fd, False)
+            except OSError:
+                pass  # there is no lifeline, or a launcher has closed it
+        fault_dumps.begin(config["evidence"])
+        _set_up_paths(config)
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                # So that the last output before a crash is in the pipe and not in a buffer.
+                stream.reconfigure(line_buffering=True)
         self._reader = reader
         self._stream = streams.stream_over(read_fd, write_fd)
-        self._receiver = receiver.FrameReceiver(
-            read_fd, framing.FIRST_CHANNEL, self._received, self._frame
-        )
+        self._sender = sender.MessageSender(self._stream)
+        self._receiver = receiver.FrameReceiver(read_fd, self._received)
         self._own_files = frozenset(config["own_files"])
         self._runtime = runtime.runtime = runtime.Runtime(
             config["name"], config["by_value"], config["locals"]
@@ -79,7 +69,6 @@ class Agent:
             config["stubs"] or {},
         )
         call_warnings.install(self._own_files)
-        self._sender: Any = None
         self._pid = os.getpid()
 
     def live(self):
@@ -91,8 +80,12 @@ class Agent:
         """Start to talk to the origin, with the data that has arrived already."""
         # The buffered reader reads no more: this is what it has in its buffer.
         self._receiver.chunks.append(self._reader.read(len(self._reader.peek())))
-        self._stream.limit_reads()
-        self._read(self._receiver.take)
+        self._read(self._begin)
+
+    def _begin(self):
+        self._runtime.enqueue = self._sender.enqueue
+        self._sender.enqueue(messages.READY, 0, b"")
+        self._receiver.take()
 
     def rehearse(self):
         """Run the one call that has come, beside the main loop."""
@@ -100,24 +93,14 @@ class Agent:
         self._dispatcher.run_arrived()
         self._stream.close_write()
 
-    def _frame(self, code, channel, _data):
-        """Take the channel of the only task. Execnet sends nothing else that matters here."""
-        if code == CHANNEL_EXEC:
-            self._sender = sender.MessageSender(self._stream, channel)
-            self._runtime.enqueue = self._sender.enqueue
-            self._sender.enqueue(messages.READY, 0, b"")
-
     def _read(self, step=None):
         try:
             (step or self._receiver.pull)()
-        except BlockingIOError:
-            pass  # see `limit_reads`
         except (EOFError, OSError) as exc:
             self._link_lost(exc)
 
     def _forked(self):
-        # A child that kept our ends of the link open would hide our death from the origin, and
-        # the origin's from us.
+        # A child that kept the link open would hide our death from the origin, and its from us.
         null = os.open(os.devnull, os.O_RDWR)
         self._stream.disown(null)
         os.close(null)
@@ -156,8 +139,7 @@ class Agent:
             os._exit(0)  # a forked child, without a link, that has returned from the call
         lost = isinstance(error, (EOFError, ConnectionError, TimeoutError))
         if not lost and error.errno not in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-            # Code in this process has closed the descriptor. The origin lives, ends the other
-            # processes, and knows this status.
+            # Code here has closed it. The origin lives, ends the others, and knows this status.
             os._exit(messages.LINK_LOST)
         if os.getpgrp() == self._pid:
             os.killpg(0, 9)  # SIGKILL; the import of `signal` takes a millisecond of every boot

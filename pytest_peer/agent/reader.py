@@ -12,16 +12,14 @@ from collections import deque
 
 #: Seconds that a call has the main thread before others are taken out of its way.
 _TICK = 0.001
-#: The standby thread sleeps after so many ticks without a call. Waking it costs a call more than
-#: these ticks.
+#: The standby thread sleeps after so many ticks without a call; they cost less than waking it.
 _IDLE_TICKS = 50
 
 
 class LinkReader:
     """Gives calls to the main thread, which takes them with `next`, or to `run_beside`.
 
-    :param read: waits for data and reads it, and adds every call in it to `arrived`.
-    :param run_beside: runs a call on another thread; returns whether it could.
+    That returns whether it could. `read` waits for data, and adds every call in it to `arrived`.
     """
 
     def __init__(self, read, run_beside):
@@ -31,11 +29,9 @@ class LinkReader:
         self.arrived = deque()  # calls; used only by the thread that reads
         self._handed = queue.SimpleQueue()  # for the main thread, while it does not read
         self._main_reads = True
-        #: Whether the main thread reads no more; set by the thread that reads.
-        self.retired = False
+        self.retired = False  # the main thread reads no more; set by the thread that reads
         self._calls = 0  # that the main thread has begun
-        #: Whether the main thread is in a call.
-        self.busy = False
+        self.busy = False  # the main thread is in a call
         self._started = False
         self._asleep = True
         self._alarm = _thread.allocate_lock()
@@ -58,8 +54,7 @@ class LinkReader:
                 if not self._main_reads:
                     # `end` was called, and the standby thread has taken the link and the calls.
                     continue
-                # With the lock held: else the standby thread may find that this takes long, and
-                # take the call too.
+                # With the lock held: else the standby thread may find this slow, and take it too.
                 job = self.arrived.popleft()
                 self.busy = True
                 self._calls += 1

@@ -5,10 +5,7 @@ import posixpath
 
 
 class Resource:
-    """A file or a directory at the origin; a ``Traversable`` of `importlib`.
-
-    That of a package is its ``ResourceReader`` too, of which newer interpreters use only `files`.
-    """
+    """A file or directory at the origin: a ``Traversable``, in old Pythons a ``ResourceReader``."""
 
     def __init__(self, path, ask):
         self._path = path

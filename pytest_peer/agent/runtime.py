@@ -1,8 +1,8 @@
 """What the parts of the agent share: names, requests to the origin, and what `here` shows."""
 
-import _thread
 import itertools
 import os
+import queue
 import threading
 import types
 from typing import Any
@@ -10,8 +10,7 @@ from typing import Any
 from ..link.protocol import codec, messages
 from ..link.protocol.mailbox import Mailboxes
 
-#: The origin needs milliseconds to respond.
-_SECONDS = 60.0
+_SECONDS = 60.0  # the origin needs milliseconds to respond
 
 
 class NoResponse(ImportError):
@@ -19,8 +18,6 @@ class NoResponse(ImportError):
 
 
 class Runtime:
-    """The state that the parts of the agent share."""
-
     def __init__(self, name, by_value, locals):
         self.name = name
         self.by_value = by_value
@@ -48,31 +45,29 @@ class Runtime:
         if os.getpid() != self._pid or self.enqueue is None:
             text = "a forked child of a peer cannot ask the origin for %s %s"
             raise NoResponse(text % (what, args[0]))
-        over = _thread.allocate_lock()
-        over.acquire()
-        slot: list[Any] = [over, None]  # the response comes into the second place
+        response: Any = queue.SimpleQueue()
         ident = next(self.ids)
-        self._waiting[ident] = slot
+        self._waiting[ident] = response
         try:
             self.enqueue(messages.REQUEST, ident, codec.dumps((what, args), self.by_value))
             on_main = threading.get_ident() == threading.main_thread().ident
             if on_main and not self.reader.hand_over():
                 raise NoResponse("there is no thread that could read the response")
-            if not over.acquire(True, _SECONDS):
-                text = "the origin has not sent %s %s within %d s"
-                raise NoResponse(text % (what, args[0], _SECONDS))
+            payload = response.get(True, _SECONDS)
+        except queue.Empty:
+            text = "the origin has not sent %s %s within %d s"
+            raise NoResponse(text % (what, args[0], _SECONDS)) from None
         except OSError as exc:
             raise NoResponse("the link is gone") from exc
         finally:
             self._waiting.pop(ident, None)
-        return codec.loads(slot[1])
+        return codec.loads(payload)
 
     def responded(self, ident, payload):
         """Take a response; on the thread that reads the link."""
-        slot = self._waiting.get(ident)
-        if slot is not None:
-            slot[1] = payload
-            slot[0].release()
+        response = self._waiting.get(ident)
+        if response is not None:
+            response.put(payload)
 
 
 def public(name, otherwise):

@@ -18,11 +18,7 @@ sleep: partial[None] = partial(time.sleep)
 
 
 def seconds(option: str, value: object) -> float | None:
-    """Check a time limit: seconds, or ``None`` for no limit.
-
-    :raises TypeError: not a number.
-    :raises ValueError: negative or NaN.
-    """
+    """Return a time limit in seconds, ``None`` for none, or raise TypeError or ValueError."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):

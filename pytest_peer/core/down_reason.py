@@ -90,8 +90,7 @@ def down_reason(
     status_lost: str = "",
 ) -> DownReason:
     """Decide why a peer is down; `status_lost` says why its exit status is unknown, if it is."""
-    code = exit_status.code if exit_status else None
-    number = exit_status.signal if exit_status else None
+    status = exit_status or ExitStatus()
     if stopped:
         kind = "stopped"
     elif not booted:
@@ -99,5 +98,5 @@ def down_reason(
     elif link_lost or exit_status is None:
         kind = "link lost"
     else:
-        kind = "signaled" if number is not None else "exited"
-    return DownReason(kind, code, number, status_lost)
+        kind = "signaled" if status.signal is not None else "exited"
+    return DownReason(kind, status.code, status.signal, status_lost)

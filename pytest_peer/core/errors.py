@@ -37,8 +37,7 @@ QUOTED_LINES = 40
 class PeerError(RuntimeError):
     """Base of all errors of this package.
 
-    It is a ``RuntimeError``, because ``concurrent.futures.Executor.submit`` raises one after
-    ``shutdown``.
+    A ``RuntimeError``, which ``concurrent.futures.Executor.submit`` raises after ``shutdown``.
     """
 
 

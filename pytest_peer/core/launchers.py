@@ -13,22 +13,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """A program that starts another one elsewhere.
+    """A program that starts another one elsewhere."""
 
-    :param verbs: the second word of its command lines that start a program; empty if all do.
-    :param stdin: it needs an option that matches this to pass on its stdin.
-    :param shell: a shell splits its words again. Those behind its first operand are the program.
-    :param arguments: its one-letter options with an argument, to find the first operand.
-    :param extra: words that are put behind its name.
-    :param silent: when killed, it does not close the stdin of the program.
-    """
-
-    verbs: tuple[str, ...] = ()
-    stdin: str = ""
-    shell: bool = False
-    arguments: str = ""
-    extra: tuple[str, ...] = ()
-    silent: bool = False
+    verbs: tuple[str, ...] = ()  # the second words that start a program; empty if all do
+    stdin: str = ""  # it needs an option that matches this to pass on its stdin
+    shell: bool = False  # splits its words again; those behind the first operand are the program
+    arguments: str = ""  # its one-letter options with an argument, to find the first operand
+    extra: tuple[str, ...] = ()  # words that are put behind its name
+    silent: bool = False  # when killed, it does not close the stdin of the program
 
 
 #: By the name of the program.
@@ -57,15 +49,12 @@ _PREFIXES = (
 
 @dataclass(frozen=True, slots=True)
 class FoundLauncher:
-    """A launcher in a command, and the index of its word.
-
-    :param given: the number of words that go to a shell as they are; -1 if not known yet.
-    """
+    """A launcher in a command, and the index of its word."""
 
     name: str
     at: int
     launcher: Launcher = field(repr=False)
-    given: int = -1
+    given: int = -1  # words that go to a shell as they are; -1 if not known yet
 
 
 class OverStdio(tuple[str, ...]):
@@ -77,8 +66,7 @@ class OverStdio(tuple[str, ...]):
 def over_stdio(words: Sequence[str], *, shell: bool = False) -> OverStdio:
     """Say, in the option ``exec``, that a launcher carries only stdin, stdout and stderr.
 
-    The control link then shares these. ``ssh``, ``docker`` and other well-known launchers do not
-    need this.
+    The control link then shares these. Launchers such as ``ssh`` and ``docker`` are known anyway.
 
     :param words: the launcher's command, with the interpreter as its last word.
     :param shell: whether a shell at the other end splits the words again. The given words but

@@ -89,10 +89,7 @@ class EventLoop:
         self._poke()
 
     def call(self, function: Callable[[], T]) -> T:
-        """Call `function` on the loop's thread; return or raise what it does.
-
-        An interrupt ends the wait, not the call.
-        """
+        """Return or raise what `function` does on the loop; an interrupt ends only the wait."""
         if self.runs_here():
             return function()
         done, outcome = Event(), list[Any]()
@@ -138,8 +135,7 @@ class EventLoop:
                         made.callback(os.close, fd)
                         os.set_blocking(fd, False)
                     selector.register(wake[0], selectors.EVENT_READ, self._woken)
-                    # `_run` waits for the lock. If an interrupt comes before `_selector` is set, it
-                    # finds another one there and ends.
+                    # `_run` waits for the lock, and ends if `_selector` is not set then.
                     self._thread = start_thread(partial(self._run, selector), "pytest-peer-loop")
                     self._close = made.pop_all().close
                 self._wake, self._selector = wake, selector

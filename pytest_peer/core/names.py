@@ -25,10 +25,9 @@ def random_name(prefix: str = "peer") -> str:
 
 
 def slug(text: str, limit: int) -> str:
-    """Return `text` as a word that is a valid name, readable, and at most `limit` characters long.
+    """Return `text` as a valid name, or empty if no letter or digit is in it.
 
-    Other characters become ``_``. In a longer text a hash replaces the middle, so texts that differ
-    only there get different words. The word is empty if no letter or digit is in `text`.
+    Other characters become ``_``. In a text longer than `limit` a hash of it replaces the middle.
     """
     word = _FOREIGN.sub("_", text).strip("_.-")
     if len(word) <= limit:

@@ -13,38 +13,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from . import launchers, names
 from .clock import seconds
 from .start_methods import FORKSERVER, SPAWN, read_at_start
 
-if TYPE_CHECKING:
-    from ..peers.peer import Peer
-
 #: ``"halt"``, ``("halt", seconds)``, seconds, ``None`` or ``"close"``.
 Shutdown: TypeAlias = str | tuple[str, float] | float | None
 
-#: Seconds that a peer has to halt before it is killed; Erlang's ``{halt, 5000}``.
-HALT_SECONDS = 5.0
-#: Seconds for a peer to notice that its link was cut, before it is killed.
-CLOSE_SECONDS = 1.0
-#: Erlang's default for `wait_boot`.
-BOOT_SECONDS = 15.0
-#: Pipes, which the peer inherits. Erlang's word, where they are stdin and stdout.
-STDIO = "stdio"
+HALT_SECONDS = 5.0  # that a peer has to halt before it is killed; Erlang's ``{halt, 5000}``
+CLOSE_SECONDS = 1.0  # for a peer to notice that its link was cut, before it is killed
+BOOT_SECONDS = 15.0  # Erlang's default for `wait_boot`
+STDIO = "stdio"  # pipes, which the peer inherits; Erlang's word, where they are stdin and stdout
 #: What a peer connects to by TCP: an IP address, and a port or 0 for any.
 Address: TypeAlias = tuple[str, int]
 _CONNECTIONS = "'stdio', a port, or (ip, port)"
 _ADDRESS = re.compile(r"(?:(?:\[(?P<v6>[^\[\]]*)\]|(?P<v4>[^:\[\]]*)):)?(?P<port>[0-9]+)")
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
-
-
-class ShutdownPlan(NamedTuple):
-    """What ``stop()`` does: ``"halt"``, ``"finish"`` or ``"close"``, and when it kills."""
-
-    how: str
-    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +47,7 @@ class PeerOptions:
     cwd: str | None = None
     connection: str | Address = STDIO
     detached: bool = False
-    wait_boot: float | bool | Callable[["Peer"], object] | None = BOOT_SECONDS
+    wait_boot: float | bool | Callable[[Any], object] | None = BOOT_SECONDS  # called with the peer
     shutdown: Shutdown = "halt"
     peer_down: str = "stop"
     call_timeout: float | None = 60.0
@@ -102,21 +88,19 @@ class PeerOptions:
         return BOOT_SECONDS if callable(self.wait_boot) else self.wait_boot
 
     @property
-    def shutdown_plan(self) -> ShutdownPlan:
+    def shutdown_plan(self) -> tuple[str, float | None]:
+        """What ``stop()`` does, ``"halt"``, ``"finish"`` or ``"close"``, and when it kills."""
         if self.shutdown == "close":
-            return ShutdownPlan("close", CLOSE_SECONDS)
+            return "close", CLOSE_SECONDS
         if self.shutdown == "halt":
-            return ShutdownPlan("halt", HALT_SECONDS)
+            return "halt", HALT_SECONDS
         if isinstance(self.shutdown, tuple):
-            return ShutdownPlan("halt", self.shutdown[1])
-        return ShutdownPlan("finish", cast("float | None", self.shutdown))
+            return self.shutdown
+        return "finish", cast("float | None", self.shutdown)
 
 
 def checked(options: Mapping[str, Any]) -> PeerOptions:
-    """Check `options` and fill in the defaults.
-
-    :raises TypeError, ValueError: an unknown option or a wrong value; names option and item.
-    """
+    """Check `options` and fill in the defaults; a TypeError or ValueError names option and item."""
     values = {name: check(name, value) for name, value in options.items()}
     if not values.get("name"):
         values["name"] = names.random_name()
@@ -183,7 +167,7 @@ def _env(option: str, value: object) -> dict[str, str | None]:
     return dict(value)
 
 
-def _wait_boot(option: str, value: object) -> float | bool | Callable[["Peer"], object] | None:
+def _wait_boot(option: str, value: object) -> float | bool | Callable[[Any], object] | None:
     if value is True:
         raise TypeError(f"{option}: expected seconds, None, False or a callable, got True")
     if value is False or callable(value):

@@ -16,8 +16,7 @@ T = TypeVar("T")
 FORKSERVER = "forkserver"
 SPAWN = "spawn"
 
-#: Variables that have an effect only when an interpreter starts, with its memory allocator, its
-#: locale and its coverage.
+#: Variables with an effect only at a start: of the interpreter, its allocator, locale, coverage.
 _READ_AT_START = (
     *("COVERAGE_PROCESS_", "COV_CORE_", "GLIBC_TUNABLES", "LANG", "LC_"),
     *("LD_", "MALLOC_", "PYTHON"),
@@ -39,10 +38,7 @@ def read_at_start(environ: Mapping[str, T]) -> dict[str, T]:
 
 
 def patched_by() -> str:
-    """Return which of gevent and eventlet has replaced something peers need; empty if neither has.
-
-    The code that controls peers has to run while tests wait, which greenlets do not.
-    """
+    """Return which of gevent and eventlet keeps our code from running while tests wait, if any."""
     # Not imported here: a suite with settings and without peers needs none.
     popen = getattr(sys.modules.get("subprocess"), "Popen", None)
     for needed in (_thread.start_new_thread, socket.socket, popen):

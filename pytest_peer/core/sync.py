@@ -14,10 +14,7 @@ from .clock import monotonic
 
 
 class Event:
-    """Like `threading.Event`, without ``clear``.
-
-    Each waiting thread has a lock of its own. So a signal handler that interrupts one may wait too.
-    """
+    """Like `threading.Event` without ``clear``. Each wait has its lock: a handler may wait too."""
 
     def __init__(self) -> None:
         self._is_set = False
@@ -44,10 +41,7 @@ class Event:
         return self.wait_for(self.is_set, timeout)
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float | None) -> bool:
-        """Wait until a predicate is true; return whether it is.
-
-        :param predicate: the thread that makes it true calls `wake` afterwards.
-        """
+        """Return whether `predicate` is true in time; who makes it true calls `wake` afterwards."""
         deadline = None if timeout is None else monotonic() + timeout
         while not predicate():
             left = -1.0
@@ -57,8 +51,7 @@ class Event:
             waiter.acquire()
             self._waiters.append(waiter)
             try:
-                # Checked after this thread is in the list: another one makes the predicate true
-                # before it reads the list.
+                # Checked again, in the list: the other thread reads the list after the change.
                 if not predicate() and not waiter.acquire(timeout=left):
                     return predicate()
             finally:

@@ -53,19 +53,19 @@ class Link:
         io.execmodel = get_execmodel("thread")
         self._gateway = _Gateway(io, XSpec(f"popen//id={name}"))
         try:
-            self._channel = self._gateway.remote_exec("pass")  # the agent only takes its channel
+            # Ours in the agent's eyes too. Kept: a channel that is collected would send its end.
+            self._channel = self._gateway.remote_exec("pass")
         except OSError:  # the caller gets no link that it could close
             self.stream.close_read()
             self.stream.close_write()
             raise
         close_channel = self._gateway._channelfactory._finished_receiving
-        # The agent sends nothing that execnet would have to handle.
-        receiver = FrameReceiver(read_fd, self._channel.id, on_message, lambda *_: None, drain)
+        receiver = FrameReceiver(read_fd, on_message, drain)
         #: Not yet started.
         self.reader: Reader = Reader(
             read_fd, receiver, outputs, lambda: run_all(close_channel, on_end)
         )
-        self.sender: MessageSender = MessageSender(self.stream, self._channel.id)
+        self.sender: MessageSender = MessageSender(self.stream)
 
     def close(self) -> None:
         """Close both descriptors after the end of the peer; may wait a moment for the reader."""

@@ -11,7 +11,7 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
-from .protocol.module_aliases import own_name, place_of
+from .protocol.module_aliases import MARK, place_of
 
 #: A name in the globals of a module whose asserts pytest has rewritten.
 REWRITTEN = "@pytest_ar"
@@ -101,7 +101,7 @@ class OriginModules:
             return None
         same = self._path is not None
         entry = described(file, search, rewritten, first=same or rewritten, same=same)
-        return entry | {"called": own_name(name)}
+        return entry | {"called": name.partition(MARK)[0]}
 
     def _parents(self, name: str, modules: dict[str, ModuleType]) -> dict[str, Entry]:
         """Describe its parents without a file, as pytest makes for modules outside of packages."""

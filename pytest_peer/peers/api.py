@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 from ..link.protocol.mailbox import Mailbox
-from . import shutdown
 from .lifecycle import PeerLife
+from .lives import stop_all
 from .peer import Peer
 from .supervisor import Supervisor, living
 
@@ -18,7 +18,7 @@ class _Library(Supervisor):
     def down(self, life: PeerLife) -> None:
         super().down(life)
         # After a failed boot the error has all that the peer wrote.
-        if life.process.started and (life.excused or life.record.reason.kind == "boot failed"):
+        if life.process.started and not life.died_unasked:
             life.record.artifacts.discard()
 
 
@@ -73,5 +73,5 @@ _of_thread = threading.local()
 @atexit.register
 def _stop_all() -> None:
     with contextlib.suppress(Exception):  # no caller could catch it
-        shutdown.stop(living())
+        stop_all(living())
     _library.warn_of_deaths()

@@ -10,7 +10,7 @@ from ..core.clock import monotonic
 from ..core.errors import CallTimeout
 from ..evidence.stacks import record_all
 from ..link.futures import Outcome, PeerFuture
-from . import shutdown
+from .lives import kill_all, stop_all
 from .peer import Peer
 
 #: Exceptions that are no failures, but what becomes of a test: pytest's and unittest's.
@@ -74,11 +74,11 @@ class PeerGroup(Sequence[Peer]):
 
     def stop(self) -> None:
         """Stop all members; see `Peer.stop`."""
-        shutdown.stop([life for peer in self._peers for life in peer.lives.stoppable])
+        stop_all([life for peer in self._peers for life in peer.lives.stoppable])
 
     def kill(self) -> None:
         """Kill all members with SIGKILL; see `Peer.kill`."""
-        shutdown.kill([life for peer in self._peers for life in peer.lives.stoppable])
+        kill_all([life for peer in self._peers for life in peer.lives.stoppable])
 
     def _values(self, outcomes: Iterable[Outcome]) -> list[Any]:
         outcomes = list(outcomes)

@@ -27,7 +27,7 @@ of a user's thread, Ctrl-C or a time limit, cannot lose a process, a name or a w
 """
 
 import threading
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from ..core.down_reason import PeerState
@@ -41,13 +41,12 @@ from ..launch import procfs
 from ..link.calls import RpcClient
 from ..link.protocol import messages
 from . import transitions
-from .boot_errors import start_error
 from .process import PeerProcess
-from .record import Record
+from .record import Record, start_error
 from .transitions import Phase
 
 if TYPE_CHECKING:
-    from .restart import Lives
+    from .lives import Lives
     from .supervisor import Supervisor
 
 #: Seconds between the end of a process and that of its link, in either order; milliseconds mostly.
@@ -79,15 +78,11 @@ class PeerLife:
         self._changed = Event()
         self._lock, self._writing = threading.RLock(), threading.RLock()  # for threads of ours
         self._timers: list[Timer] = []
-        # Whether the link has ended, or there will be none.
-        self._link_ended = False
+        self._link_ended = False  # or there will be none
         # These change on the event loop only.
-        # Whether the other of process and link still has time to end by itself.
-        self._patient = True
-        # Whether the link has ended alone, so that the process had to be killed.
-        self._link_lost = False
-        # Whether a block of `expect_death` waited for the end.
-        self._expected = False
+        self._patient = True  # the other of process and link still has time to end by itself
+        self._link_lost = False  # it has ended alone, so that the process had to be killed
+        self._expected = False  # a block of `expect_death` waited for the end
 
     @property
     def state(self) -> PeerState:
@@ -100,9 +95,12 @@ class PeerLife:
             words = f"{self.record.reason} after {seconds:.1f} s"
         return f"<Peer {self.options.name} pid {pid}: {words}>"
 
-    @property
-    def excused(self) -> bool:
-        return transitions.is_excused(self.requests, self._expected, self.process.exit_status)
+    @cached_property
+    def died_unasked(self) -> bool:
+        """Whether it has ended after its boot, and nobody had asked for that; for all to agree."""
+        status = self.process.exit_status
+        excused = transitions.is_excused(self.requests, self._expected, status)
+        return not excused and self.record.reason.kind != "boot failed"
 
     def start(self) -> None:
         """Start the process, or raise why there is none; the boot goes on in the background."""
@@ -141,24 +139,21 @@ class PeerLife:
     def stop(self) -> None:
         """Begin to end it as the option ``shutdown`` says; `wait_released` waits."""
         self.requests.stop = True
-        plan = self.options.shutdown_plan
+        how, _ = self.options.shutdown_plan
         if self.phase is Phase.RUNNING and not self.requests.stop_sent:
-            if plan.how != "close":
+            if how != "close":
                 self.process.os_process.remember_descendants()
-                self.client.shut_down(plan.how)
+                self.client.shut_down(how)
             elif self.process.link is not None:
                 self.process.link.stream.close_write()
             self.requests.stop_sent = True  # not before: an interrupt leaves it to the next stop
         loop.call_soon(self._heed_requests)
 
     def wait_released(self) -> None:
-        """Wait, after `stop` or `kill`, until the process and all that it started are gone.
-
-        :raises PeerDown: they are not, although they were killed.
-        """
+        """Wait, after `stop` or `kill`, until process and descendants are gone; PeerDown if not."""
         if loop.runs_here() or worker.runs_here():
             return  # a finalizer on a thread that has to go on for the peer to end
-        limit = 0.0 if self.requests.kill else self.options.shutdown_plan.seconds
+        limit = 0.0 if self.requests.kill else self.options.shutdown_plan[1]
         limit = None if limit is None else limit + KILLED
         if not self._changed.wait_for(lambda: self.phase is Phase.RELEASED, limit):
             # The kernel waits for something, a debugger holds it, or the fault is ours.
@@ -239,7 +234,7 @@ class PeerLife:
 
     def _heed_requests(self) -> None:
         """Look at all requests: an interrupt may have lost the call for an earlier one."""
-        seconds = self.options.shutdown_plan.seconds
+        _, seconds = self.options.shutdown_plan
         if self.requests.kill or not self.requests.stop_sent or self.phase >= Phase.CONCLUDING:
             self._kill()
         elif seconds is not None:
@@ -290,7 +285,6 @@ class PeerLife:
                 booted=self._before_end is Phase.RUNNING,
                 stopped=self.requests.stop,
                 link_lost=self._link_ended and alone,
-                timed_out=self._before_end is Phase.TIMED_OUT,
             )
 
     def _go_down(self) -> None:
@@ -303,10 +297,7 @@ class PeerLife:
         self._advance(Phase.RELEASED)
 
     def disown(self, null_fd: int) -> None:
-        """Give the process up, in a forked child: it is the parent's.
-
-        Takes no lock: a thread that is not in the child may have held it.
-        """
+        """Give the process up, in a forked child; takes no lock, which may be held for ever."""
         self.client = RpcClient(self.record.whom, self.owner.mailboxes, str)
         self.record.disowned()
         self.client.end(self.record.down_error)

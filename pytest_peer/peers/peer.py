@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, final, overload
@@ -14,9 +14,8 @@ from ..core.down_reason import DownReason, PeerState
 from ..core.options import PeerOptions
 from ..evidence.output import InputStream, OutputStream
 from ..link.futures import PeerFuture, results
-from . import shutdown
 from .lifecycle import PeerLife
-from .restart import Lives
+from .lives import Lives, kill_all, stop_all
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
@@ -199,8 +198,7 @@ class Peer(Executor):
     def send(self, mailbox: str, message: object) -> None:
         """Put a message into a mailbox of the peer. Erlang's ``peer:send/3``.
 
-        There ``pytest_peer.here.mailbox(name)`` gets it. While the peer boots, this waits for the
-        boot.
+        There ``pytest_peer.here.mailbox(name)`` gets it. This waits until the peer has booted.
 
         :param mailbox: The mailbox's name.
         :raises PeerDown: The peer has ended.
@@ -249,7 +247,7 @@ class Peer(Executor):
 
         :raises PeerDown: The process is not gone 20 seconds after it was killed.
         """
-        shutdown.stop(self.lives.stoppable)
+        stop_all(self.lives.stoppable)
 
     def kill(self, signal: int = SIGKILL) -> None:
         """Send a signal to the peer. If it dies of that signal, its death was asked for.
@@ -260,7 +258,7 @@ class Peer(Executor):
         :raises OSError: There is no such signal.
         """
         if signal == SIGKILL:
-            shutdown.kill(self.lives.stoppable)
+            kill_all(self.lives.stoppable)
         else:
             life = self.life
             life.requests.signals.add(signal)
@@ -294,8 +292,7 @@ class Peer(Executor):
             life.wait_boot(None)
         return self
 
-    @contextlib.contextmanager
-    def expect_death(self, timeout: float | None = 5.0) -> Iterator[Peer]:
+    def expect_death(self, timeout: float | None = 5.0) -> AbstractContextManager[Peer]:
         """Expect the peer to go down in the block: its death counts as asked for.
 
         Gives the peer, whose `down_reason` says afterwards how it died. Calls that the death
@@ -307,9 +304,7 @@ class Peer(Executor):
         :raises TimeoutError: The peer still runs then; with its stacks.
         :raises PeerDown: The peer was down before the block.
         """
-        limit = seconds("timeout", timeout)
-        with self.lives.expect_death(limit):
-            yield self
+        return self.lives.expect_death(seconds("timeout", timeout))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Let pending calls finish, and stop the peer: ``Executor.shutdown``.

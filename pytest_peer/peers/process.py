@@ -23,8 +23,7 @@ from ..link.gateway import Link
 from ..link.interpreter import Interpreter, Unusable
 from ..link.protocol.messages import Payload
 
-#: Seconds for what was killed with a process to be gone; milliseconds mostly.
-_REST_GONE_SECONDS = 1.0
+_REST_GONE_SECONDS = 1.0  # for what was killed with a process; milliseconds mostly
 
 
 class PeerProcess:
@@ -40,8 +39,7 @@ class PeerProcess:
         self._options = options
         self._on_exit = on_exit
         self._evidence: dict[str, Any] = {}
-        #: Whether there is a process, or was.
-        self.started: bool = False
+        self.started: bool = False  # there is a process, or was
         self.interpreter: Interpreter | None = None
         self.link: Link | None = None
         #: What is wrong with what answered, if that is why there is no link.

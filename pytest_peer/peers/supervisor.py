@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ..core import names
 from ..core.errors import BootError, NameInUse, PeerDownWarning, PeerError
@@ -15,44 +15,25 @@ from ..core.start_methods import patched_by
 from ..evidence.artifacts import Artifacts
 from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailboxes
-from . import shutdown
 from .group import PeerGroup
 from .lifecycle import PeerLife
+from .lives import kill_all, stop_all
 from .peer import Peer
 from .transitions import Phase
 
-#: All lives that have or make a process, or have not let go of everything yet. Changed on threads
-#: of ours only.
+#: All lives that have or make a process, or still hold something. Changed on threads of ours only.
 _living: set[PeerLife] = set()
 _lock = threading.Lock()
-#: Why no peer is started any more.
-_abandoned = ""
-
-
-class LifecycleListener(Protocol):
-    """Observes a supervisor's peers. Called on threads of ours, and may not raise.
-
-    A peer is `prepared` when the directory of its artifacts is there and it is about to be started.
-    It has `died` if nobody asked. `test` returns the test that runs, for the manifest, and
-    `directory` where the artifacts go.
-    """
-
-    def directory(self) -> Path: ...
-    def test(self) -> str: ...
-    def prepared(self, life: PeerLife, path: Path, /) -> object: ...
-    def died(self, life: PeerLife, /) -> object: ...
+_abandoned = ""  # why no peer is started any more
 
 
 class Supervisor:
     """Starts peers, and stops them together."""
 
-    def __init__(self, listener: LifecycleListener | None = None) -> None:
-        self._listener = listener
+    def __init__(self) -> None:
         self.mailboxes: Mailboxes = Mailboxes(lambda payload: decode(payload, "the message"))
-        #: What the peers have been started in; left after them.
-        self.resources: contextlib.ExitStack = contextlib.ExitStack()
-        # Those that went down unasked, for a warning or an error.
-        self._deaths: list[PeerLife] = []
+        self.resources: contextlib.ExitStack = contextlib.ExitStack()  # left after the peers
+        self._deaths: list[PeerLife] = []  # that nobody asked for: a warning or an error
         self._closed = False
 
     def start(self, options: Mapping[str, Any]) -> Peer:
@@ -69,11 +50,7 @@ class Supervisor:
         name: Callable[[], str],
         placed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     ) -> PeerGroup:
-        """Start `count` peers that boot at the same time; if some do not, stop the others.
-
-        :param name: makes up a name.
-        :param placed: returns the options of one peer.
-        """
+        """Start `count` peers or none; `name` makes up a name, `placed` completes the options."""
         is_number = isinstance(count, int) and not isinstance(count, bool)
         if not is_number or count < 0:
             error = ValueError if is_number else TypeError
@@ -93,9 +70,7 @@ class Supervisor:
         peers = [Peer(self) for _ in every]
         failures: list[Exception] = []
         with contextlib.ExitStack() as undo:  # also Ctrl-C, or a time limit, while they boot
-            undo.callback(
-                lambda: shutdown.kill([peer.life for peer in peers if peer.lives.started])
-            )
+            undo.callback(lambda: kill_all([peer.life for peer in peers if peer.lives.started]))
             for step in (self._begin, self._wait_boot):
                 for peer, options in zip(peers, every, strict=True):
                     try:
@@ -139,20 +114,16 @@ class Supervisor:
         self._check_open()
         if _abandoned:
             raise BootError(f"peer {name!r} is not started: {_abandoned}")
-        listener = self._listener
-        if listener is None:
-            return Artifacts(life.options.artifacts, name)
-        artifacts = Artifacts(life.options.artifacts or listener.directory(), name)
-        artifacts.test = listener.test()
-        listener.prepared(life, artifacts.path)
-        return artifacts
+        return Artifacts(life.options.artifacts or self.directory(), name)
+
+    def directory(self) -> Path | None:
+        """Return where artifacts go; ``None`` for a temporary directory."""
+        return None
 
     def down(self, life: PeerLife) -> None:
         """Note that a peer is about to be down, with its reason."""
-        if not life.excused and life.record.reason.kind != "boot failed":
+        if life.died_unasked:
             self._deaths.append(life)
-            if self._listener is not None:
-                self._listener.died(life)
 
     def released(self, life: PeerLife) -> None:
         with _lock:
@@ -177,13 +148,10 @@ class Supervisor:
                     warnings.warn(PeerDownWarning(text), stacklevel=3)
 
     def close(self) -> None:
-        """Stop all peers at the same time, and start no more.
-
-        :raises PeerError: One is not gone although it was killed; several: ``ExceptionGroup``.
-        """
+        """Stop all peers at the same time, and start no more; raises as `stop_all`."""
         self._closed = True
         with self.resources:
-            shutdown.stop([each for each in living() if each.owner is self], wait_closed=True)
+            stop_all([each for each in living() if each.owner is self], wait_closed=True)
 
 
 def living() -> list[PeerLife]:
@@ -196,7 +164,7 @@ def abandon(why: str) -> None:
     global _abandoned
     _abandoned = why
     with contextlib.suppress(PeerError):  # no caller could catch it
-        shutdown.kill(living())
+        kill_all(living())
 
 
 def _forked() -> None:

@@ -38,14 +38,10 @@ def public_state(phase: Phase, before_end: Phase) -> PeerState:
 class Requests:
     """What users have asked of a peer. Any thread sets these; no thread unsets them."""
 
-    #: Whether `Peer.stop` was called.
-    stop: bool = False
-    #: Whether `Peer.kill` was called, or something that must kill the peer.
-    kill: bool = False
-    #: Whether the peer was told to stop, by a message or by the end of its link.
-    stop_sent: bool = False
-    #: The other signals that `Peer.kill` sent.
-    signals: set[int] = field(default_factory=set)
+    stop: bool = False  # by `Peer.stop`
+    kill: bool = False  # by `Peer.kill`, or by something that must kill the peer
+    stop_sent: bool = False  # by a message, or by the end of the link
+    signals: set[int] = field(default_factory=set)  # others that `Peer.kill` has sent
 
 
 def is_excused(requests: Requests, expected: bool, status: ExitStatus | None) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from . import factory, fixtures, interpreters, settings, warm_up
 from .reporting import pytest_terminal_summary
-from .session import left_key, retention_key, running_key
+from .session import hide_frames, left_key, retention_key, running_key
 from .settings import pytest_addoption, pytest_collection_modifyitems
 from .warm_up import pytest_collection_finish, pytest_itemcollected
 from .xdist import pytest_configure_node, pytest_handlecrashitem, pytest_testnodedown
@@ -63,7 +63,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
     if call.excinfo is not None:
-        fixtures.hide_frames()
+        hide_frames()
 
 
 @pytest.hookimpl(trylast=True)  # after the teardown of what an interrupted test has left

@@ -12,17 +12,14 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from ..core.names import slug
 from ..evidence.artifacts import new
-from . import settings, xdist
+from ..peers.lifecycle import PeerLife
+from . import settings
 from .session import CrashReport, retention_key, running_key
-
-if TYPE_CHECKING:
-    from ..peers.lifecycle import PeerLife
 
 #: Of a directory's name. File systems allow 255 bytes, some 143, and below it are more names.
 _MOST_CHARACTERS = 100
@@ -34,12 +31,9 @@ class TestRun:
 
     nodeid: str
     outcomes: dict[str, str] = field(default_factory=dict)
-    #: The lives of peers that went down unasked.
-    deaths: list["PeerLife"] = field(default_factory=list)
-    #: Whether its artifacts have been kept or removed.
-    over: bool = False
-    #: ``DIR/<test>``, when there is something to put there.
-    made: Path | None = None
+    deaths: list[PeerLife] = field(default_factory=list)  # that nobody asked for
+    over: bool = False  # its artifacts have been kept or removed
+    made: Path | None = None  # ``DIR/<test>``, when there is something to put there
     #: Links in that directory, by the artifacts of wider scopes to which they lead.
     links: dict[Path, Path] = field(default_factory=dict)
 
@@ -47,29 +41,24 @@ class TestRun:
 class ArtifactRetention:
     """Keep or remove the artifacts of the tests of this process, one test after the other."""
 
-    def __init__(self, root: Path | None, mark: Path | None) -> None:
+    def __init__(self, root: Path | None, mark: Path | None, nodeid: str) -> None:
         self._root = root  # ``--peer-artifacts DIR``
         self._mark = mark  # of an xdist worker
-        self._run = TestRun("")
+        self._run = TestRun(nodeid)
         self._lock = threading.RLock()  # peers boot on threads of their own
         #: Links to directories in ``DIR`` from where these would be without it.
         self._local: dict[Path, Path] = {}
-        #: Artifacts of wider scopes to which a kept test has a link.
-        self._kept: set[Path] = set()
-        #: The directories of wider scopes that have ended during this test.
-        self._closed: list[Path] = []
+        self._kept: set[Path] = set()  # of wider scopes, to which a kept test has a link
+        self._closed: list[Path] = []  # those of the wider scopes that ended during this test
 
-    def begin(self, nodeid: str, running: Iterable[Path] = ()) -> None:
+    def begin(self, nodeid: str, running: Iterable[Path]) -> None:
         """Begin a test, during which the peers with those artifacts run."""
         self._run = TestRun(nodeid)
         for path in running:
             self.used(path)
 
     def directory(self, local: Path, scope: str) -> Path:
-        """Return the directory for the artifacts of a scope; with ``DIR``, `local` is a link to it.
-
-        :param scope: the name of a wider scope; empty for that of the test.
-        """
+        """Return that of a wider scope, or of the test; with ``DIR``, `local` is a link to it."""
         if self._root is None:
             return local
         directory = new(self._root, scope) if scope else self._of_test(self._run, self._root)
@@ -102,10 +91,9 @@ class ArtifactRetention:
                     self._mark.symlink_to(run.made.name)
             return run.made
 
-    def died(self, life: "PeerLife") -> None:
-        """Note that a peer went down unasked; may be called twice."""
-        if life not in self._run.deaths:
-            self._run.deaths.append(life)
+    def died(self, life: PeerLife) -> None:
+        """Note that a peer went down unasked."""
+        self._run.deaths.append(life)
 
     def closed(self, directory: Path) -> None:
         """Note that a wider scope has ended, whose peers have their artifacts in `directory`."""
@@ -159,18 +147,16 @@ class ArtifactRetention:
 def retention(config: pytest.Config) -> ArtifactRetention:
     """Return that of this process; the first call is in the first test that uses a peer."""
     if retention_key not in config.stash:
-        created = ArtifactRetention(settings.artifacts(config), xdist.mark(config))
-        created.begin(config.stash[running_key].nodeid)
-        config.stash[retention_key] = created
+        mark = getattr(config, "workerinput", {}).get("peer_mark")
+        config.stash[retention_key] = ArtifactRetention(
+            settings.artifacts(config), mark and Path(mark), config.stash[running_key].nodeid
+        )
     return config.stash[retention_key]
 
 
 def is_kept(outcomes: Mapping[str, str], unasked_deaths: int) -> bool:
-    """Return whether the artifacts of a test's peers are kept.
-
-    :param outcomes: pytest's, by phase. A test without that of the teardown was interrupted: its
-        artifacts may show what hung.
-    """
+    """Return whether the artifacts of a test's peers are kept, by the outcomes of its phases."""
+    # Without that of the teardown it was interrupted: the artifacts may show what hung.
     return unasked_deaths > 0 or "teardown" not in outcomes or "failed" in outcomes.values()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from ..peers.peer import Peer
     from ..peers.supervisor import Supervisor
 
-#: What ``--peer-hosts`` fills in the words of ``--peer-exec``.
-HOST = "{host}"
+HOST = "{host}"  # what ``--peer-hosts`` fills in the words of ``--peer-exec``
 
 
 @final
@@ -85,17 +84,26 @@ class PeerFactory:
         raise TypeError("a factory of peers cannot be sent to another process")
 
     def _resolved(self, supervisor: Supervisor, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options of the next peer: with its host, and started as a hook wants it."""
+        """Return the options of the next peer, with its host or the next, as a hook wants it."""
         from ..core.options import check
 
-        hosted = _with_host(options, self._hosts)
-        command = check("exec", hosted.get("exec", sys.executable))
+        resolved = dict(options)
+        command = list(check("exec", options.get("exec", sys.executable)))
+        if _needs_host(command):
+            host = options.get("host") or next(self._hosts, None)
+            if host is None:
+                raise pytest.UsageError(
+                    f"exec: {HOST} needs {settings.HOSTS.flag} to name some, or the option host,"
+                    f" got {options['exec']!r}"
+                )
+            command = [word.replace(HOST, str(host)) for word in command]
+            resolved.update(host=host, exec=command)
         launcher = self._hooks.pytest_peer_launcher(
-            config=self._config, options={**hosted, "exec": list(command)}
+            config=self._config, options={**resolved, "exec": command}
         )
-        if launcher is None:
-            return hosted
-        return {**hosted, "exec": supervisor.resources.enter_context(launcher)}
+        if launcher is not None:
+            resolved["exec"] = supervisor.resources.enter_context(launcher)
+        return resolved
 
     def _merged(self, options: dict[str, Any]) -> tuple[Supervisor, dict[str, Any]]:
         marked = {name: value for name, value in self._marked.items() if name not in options}
@@ -117,22 +125,6 @@ def words(node: Any) -> tuple[str, str]:
     return first, slug(node.name or "", MAX_LENGTH) if node is not module else ""
 
 
-def _with_host(options: Mapping[str, Any], hosts: Iterator[str]) -> dict[str, Any]:
-    """Return the options with the host that ``exec`` needs: the option ``host``, or the next."""
-    program = options.get("exec")
-    command = [program] if isinstance(program, str) else program
-    if not isinstance(command, list | tuple) or not _needs_host(command):
-        return dict(options)
-    host = options.get("host") or next(hosts, None)
-    if host is None:
-        raise pytest.UsageError(
-            f"exec: {HOST} needs {settings.HOSTS.flag} to name some, or the option host,"
-            f" got {program!r}"
-        )
-    filled = [word.replace(HOST, str(host)) if isinstance(word, str) else word for word in command]
-    return {**options, "host": host, "exec": filled}
-
-
 def check_hosts(config: pytest.Config) -> None:
     """Check that ``--peer-hosts`` and ``--peer-exec`` fit together."""
     hosts = settings.hosts(config)
@@ -149,5 +141,5 @@ def check_hosts(config: pytest.Config) -> None:
         )
 
 
-def _needs_host(command: Sequence[Any]) -> bool:
-    return any(isinstance(word, str) and HOST in word for word in command)
+def _needs_host(command: Sequence[str]) -> bool:
+    return any(HOST in word for word in command)

@@ -1,21 +1,17 @@
 """The fixtures: a peer, and factories of peers for every scope."""
 
 import os
-import sys
-import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from .factory import PeerFactory, words
-from .session import FACTORIES, interrupt_key, running_key, scopes_key
+from .session import FACTORIES, running_key
 
 if TYPE_CHECKING:
-    from ..peers.lifecycle import PeerLife
     from ..peers.peer import Peer
-    from ..peers.supervisor import Supervisor
+    from .scope import Scope
 
 
 @pytest.fixture(scope="session")
@@ -29,14 +25,12 @@ def _factory(request: pytest.FixtureRequest, _peer_exec: list[str] | None) -> It
     if request.scope == "package":
         yield PeerFactory(_of_package(request), request, _peer_exec)
         return
-    if request.scope == "function":
-        tmp_path: Path = request.getfixturevalue("tmp_path")
-        scope = Scope(request.config, lambda: tmp_path / "peers")
-    else:
+    name = ""
+    if request.scope != "function":
         name = "-".join(filter(None, (request.scope, *words(request.node))))
-        scope = _wide(request, name)
+    scope = _opened(request, name)
     try:
-        yield PeerFactory(lambda: scope.supervisor, request, _peer_exec)
+        yield PeerFactory(lambda: scope, request, _peer_exec)
     finally:
         scope.close()
 
@@ -55,98 +49,35 @@ def peer(peer_factory: PeerFactory) -> "Peer":
 
 
 @pytest.fixture(scope="session")
-def _lasting_peers(request: pytest.FixtureRequest) -> "Iterator[Supervisor]":
-    """Return the supervisor of the peers with ``link=False``."""
-    scope = _wide(request, f"lasting-{os.getpid()}")
-    yield scope.supervisor
+def _lasting_peers(request: pytest.FixtureRequest) -> "Iterator[Scope]":
+    """Return the scope of the peers with ``link=False``."""
+    scope = _opened(request, f"lasting-{os.getpid()}")
+    yield scope
     scope.close()
 
 
-def hide_frames() -> None:
-    """Keep the frames of this package out of the tracebacks that pytest shows."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("pytest_peer."):
-            vars(module).setdefault("__tracebackhide__", True)
-
-
-def _wide(request: pytest.FixtureRequest, name: str) -> "Scope":
+def _opened(request: pytest.FixtureRequest, name: str) -> "Scope":
+    """Open a wider scope of that name, or with none that of the test."""
     from ..core.names import slug
+    from .scope import Scope  # not at the top: a suite without peers does not pay for it
 
-    base: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+    if not name:
+        return Scope(request.config, request.getfixturevalue("tmp_path") / "peers", "")
     word = slug(name, 60)
-    return Scope(request.config, lambda: base.getbasetemp() / "peers" / word, word)
+    base = request.getfixturevalue("tmp_path_factory").getbasetemp()
+    return Scope(request.config, base / "peers" / word, word)
 
 
-def _of_package(request: pytest.FixtureRequest) -> "Callable[[], Supervisor]":
+def _of_package(request: pytest.FixtureRequest) -> "Callable[[], Scope]":
     # To pytest the package of a plugin's fixture is the whole session.
     opened: dict[pytest.Collector, Scope] = {}
 
-    def supervisor() -> "Supervisor":
+    def scope() -> "Scope":
         item = request.config.stash[running_key]
         package = item.getparent(pytest.Package) or item.session
         if package not in opened:
-            opened[package] = _wide(request, f"package-{package.name}")
+            opened[package] = _opened(request, f"package-{package.name}")
             package.addfinalizer(lambda: opened.pop(package).close())
-        return opened[package].supervisor
+        return opened[package]
 
-    return supervisor
-
-
-class Scope:
-    """The peers of one fixture, which end together, and the listener of their supervisor.
-
-    :param local: returns where their artifacts are without ``--peer-artifacts``.
-    :param name: of the directory in ``--peer-artifacts``; empty for that of the test.
-    """
-
-    def __init__(self, config: pytest.Config, local: Callable[[], Path], name: str = "") -> None:
-        # Not at the top: a suite without peers does not pay for it.
-        from ..link import tracebacks
-        from ..peers import supervisor
-        from . import runtest  # as `warm_up` has it, also after pytester has forgotten modules
-        from .artifacts import retention
-
-        shown = "full" if config.get_verbosity() > 1 else "short"
-        tracebacks.shown_locals = shown if config.getoption("showlocals", False) else ""
-        runtest.expect_peers(config)  # a test may ask for a fixture only as it runs
-        hide_frames()  # a test may look at a traceback itself
-        self._config = config
-        self._local = local
-        self._name = name
-        self._retention = retention(config)
-        self._directory: Path | None = None
-        self._lock = threading.Lock()  # peers boot on threads of their own
-        #: All lives of its peers.
-        self.lives: list[PeerLife] = []
-        self.supervisor: Supervisor = supervisor.Supervisor(self)
-        config.stash.setdefault(scopes_key, []).append(self)
-
-    def directory(self) -> Path:
-        with self._lock:
-            if self._directory is None:
-                self._directory = self._retention.directory(self._local(), self._name)
-            return self._directory
-
-    def test(self) -> str:
-        return self._config.stash[running_key].nodeid
-
-    def prepared(self, life: "PeerLife", path: Path) -> None:
-        self.lives.append(life)
-        if self._name:
-            self._retention.used(path)
-
-    def died(self, life: "PeerLife") -> None:
-        self._retention.died(life)
-        interrupt = self._config.stash.get(interrupt_key, None)
-        if life.options.peer_down == "crash" and interrupt is not None:
-            interrupt()
-
-    def close(self) -> None:
-        """Stop its peers, and warn of those that went down unasked."""
-        try:
-            self.supervisor.close()
-        finally:
-            self._config.stash[scopes_key].remove(self)
-            if self._name and self._directory is not None:
-                self._retention.closed(self._directory)
-        self.supervisor.warn_of_deaths()
+    return scope

@@ -27,8 +27,7 @@ from . import settings
 from .factory import PeerFactory
 
 MARKER = "in_peer"
-#: The fixture that starts the peer. It is the last one: it knows the values of the others, and its
-#: peer ends before they do.
+#: The fixture that starts the peer. The last: it knows the others' values, and ends before them.
 FIXTURE = "_in_peer"
 #: Types of use only here; some of their values can be pickled.
 _OF_THE_ORIGIN = (
@@ -101,11 +100,7 @@ class _Body:
         }
 
     def check(self, by_value: str = "") -> None:
-        """Check that all of it can be sent.
-
-        :param by_value: why code cannot be sent by value; empty if it can.
-        :raises EncodeError: a part cannot; names it, and says what to do.
-        """
+        """Raise an EncodeError that says what to do if a part cannot be sent; see `encode`."""
         parts = [("the test function", self._function)]
         parts += [(f"the instance of {type(each).__qualname__}", each) for each in self._instance]
         parts += [(f"the fixture {name!r}", value) for name, value in self._values.items()]

@@ -10,8 +10,7 @@ import pytest
 from . import settings
 from .session import FACTORIES, PROGRAM
 
-#: An id is shown in one line with the name of the test.
-_MOST_CHARACTERS = 40
+_MOST_CHARACTERS = 40  # of an id, which is shown in one line with the name of the test
 
 
 def configure(config: pytest.Config) -> None:

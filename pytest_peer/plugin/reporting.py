@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from ..evidence.output import OutputStream
     from ..peers.lifecycle import PeerLife
 
-#: What a section quotes of a stream; the log file has all of it.
-SECTION_CHARACTERS = 16 * 1024
+SECTION_CHARACTERS = 16 * 1024  # that a section quotes of a stream; the log file has all of it
 
 
 def streams(lives: "Iterable[PeerLife]") -> "Iterator[tuple[str, OutputStream]]":

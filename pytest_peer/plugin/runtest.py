@@ -1,7 +1,6 @@
 """Hooks around the phases of a test, for tests that have peers.
 
-They are registered when the first such test is found: a hundred tests without a peer would pay for
-each of them.
+They are registered when the first such test is found: tests without a peer do not pay for them.
 """
 
 import contextlib
@@ -10,33 +9,27 @@ import sys
 import threading
 from collections.abc import Generator, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import pytest
 
 from ..core.clock import sleep
 from ..core.errors import PeerDown
 from ..core.worker import start_thread
+from ..evidence.output import OutputStream
 from . import reporting
 from .session import interrupt_key, lives, retention_key, scopes_key
-
-if TYPE_CHECKING:
-    from ..evidence.output import OutputStream
-    from .fixtures import Scope
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
 _SIGNAL = signal.SIGURG
 #: Functions of `link` that catch whatever the user's code raises, and so the exception of a crash.
 #: They take milliseconds. What unpickles is not here: it may import, and wait, for long.
 _CATCHING = frozenset({"pack", "dumps", "_ordinary", "_package_path"})
-#: Seconds after which a crash is looked at again.
-_AGAIN_SECONDS = 0.01
-#: Of an error in the setup of a peer, the frame of a hook here is all there is to show, and pytest
-#: shows no error without a frame.
+_AGAIN_SECONDS = 0.01  # after which a crash is looked at again
+#: pytest shows no error without a frame. One in a peer's setup may have only that of a hook here.
 __tracebackhide__ = False
 _hooks = sys.modules[__name__]
 #: How much of each stream the sections of the test have shown.
-_shown_key: "pytest.StashKey[dict[OutputStream, int]]" = pytest.StashKey()
+_shown_key: pytest.StashKey[dict[OutputStream, int]] = pytest.StashKey()
 
 
 def expect_peers(config: pytest.Config) -> None:
@@ -65,7 +58,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         result = yield
     # Only after a body that passed: the report of a failing one shows its peers anyway.
     for scope in scopes:
-        scope.supervisor.raise_crashes()
+        scope.raise_crashes()
     return result
 
 
@@ -74,7 +67,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     result = yield
     # Of wider scopes; that of the test is closed, which warns too.
     for scope in item.config.stash.get(scopes_key, ()):
-        scope.supervisor.warn_of_deaths()
+        scope.warn_of_deaths()
     return result
 
 
@@ -121,7 +114,7 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    scopes: list[Scope] = config.stash[scopes_key]
+    scopes = config.stash[scopes_key]
     raised: list[PeerDown] = []
 
     def again() -> None:
@@ -135,7 +128,7 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
             return
         for scope in list(scopes):
             try:
-                scope.supervisor.raise_crashes()
+                scope.raise_crashes()
             except PeerDown as exc:
                 raised.append(exc)
                 raise

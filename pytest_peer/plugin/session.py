@@ -1,5 +1,6 @@
 """What the plugin knows while a session runs: the test, and the scopes whose peers are open."""
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -8,10 +9,9 @@ import pytest
 if TYPE_CHECKING:
     from ..peers.lifecycle import PeerLife
     from .artifacts import ArtifactRetention
-    from .fixtures import Scope
+    from .scope import Scope
 
-#: A peer that went down unasked: test, name, reason, pid, path of its artifacts. Plain data, which
-#: crosses from an xdist worker.
+#: Of an unasked death: test, peer, reason, pid, path of artifacts. xdist sends it from a worker.
 CrashReport = tuple[str, str, str, int | None, str]
 
 #: The fixtures that start peers, and their scopes.
@@ -25,16 +25,20 @@ FACTORIES = {
 #: The fixture on which these depend: the interpreter of one run of a test, if several are given.
 PROGRAM = "_peer_exec"
 
-#: The test that runs.
-running_key: pytest.StashKey[pytest.Item] = pytest.StashKey()
-#: The open scopes, outermost first.
-scopes_key: "pytest.StashKey[list[Scope]]" = pytest.StashKey()
-#: Set by the first test that uses a peer.
-retention_key: "pytest.StashKey[ArtifactRetention]" = pytest.StashKey()
+running_key: pytest.StashKey[pytest.Item] = pytest.StashKey()  # the test that runs
+scopes_key: "pytest.StashKey[list[Scope]]" = pytest.StashKey()  # those open, outermost first
+retention_key: "pytest.StashKey[ArtifactRetention]" = pytest.StashKey()  # from the first peer on
 #: Crashes for the summary that are in no report: of the end of a session, here or in a worker.
 left_key: pytest.StashKey[list[CrashReport]] = pytest.StashKey()
 #: Interrupts the body of the test that runs, because a peer with ``peer_down="crash"`` crashed.
 interrupt_key: pytest.StashKey[Callable[[], None]] = pytest.StashKey()
+
+
+def hide_frames() -> None:
+    """Keep the frames of this package out of the tracebacks that pytest shows."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("pytest_peer."):
+            vars(module).setdefault("__tracebackhide__", True)
 
 
 def lives(config: pytest.Config) -> "Iterator[PeerLife]":

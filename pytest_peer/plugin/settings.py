@@ -14,11 +14,10 @@ import pytest
 class Setting(NamedTuple):
     """A setting, and the option of a peer for which it is the default."""
 
-    #: In the ini file; with dashes, on the command line.
-    name: str
-    option: str | None
+    name: str  # in the ini file; with dashes, on the command line
     metavar: str
     help: str
+    option: str | None = None
 
     @property
     def flag(self) -> str:
@@ -27,40 +26,38 @@ class Setting(NamedTuple):
 
 ARTIFACTS = Setting(
     "peer_artifacts",
-    None,
     "DIR",
     "Keep the artifacts of peers of failed tests, and of those in which a peer crashed, in DIR",
 )
 EXEC = Setting(
     "peer_exec",
-    "exec",
     "CMD",
     "Program that runs the peers, with leading arguments; quoted as for a shell. Given several"
     " times (ini: one a line), the tests that use peers run once with each",
+    "exec",
 )
 HOSTS = Setting(
     "peer_hosts",
-    None,
     "HOST,...",
     "Hosts that fill {host} in the program that runs the peers, peer by peer in turn",
 )
 BOOT_TIMEOUT = Setting(
-    "peer_boot_timeout", "wait_boot", "SECONDS", "Limit for the boot of a peer (default: 15)"
+    "peer_boot_timeout", "SECONDS", "Limit for the boot of a peer (default: 15)", "wait_boot"
 )
 CALL_TIMEOUT = Setting(
-    "peer_call_timeout", "call_timeout", "SECONDS", "Limit for a call, or none (default: 60)"
+    "peer_call_timeout", "SECONDS", "Limit for a call, or none (default: 60)", "call_timeout"
 )
 START_METHOD = Setting(
     "peer_start_method",
-    "start_method",
     "METHOD",
     "How peers start: forkserver or spawn (default: the first where it can serve)",
+    "start_method",
 )
 CONNECTION = Setting(
     "peer_connection",
-    "connection",
     "WHERE",
     "Control link of the peers: stdio (default), or TCP: PORT (0: any), IP:PORT or [IPV6]:PORT",
+    "connection",
 )
 SETTINGS = (ARTIFACTS, EXEC, HOSTS, BOOT_TIMEOUT, CALL_TIMEOUT, START_METHOD, CONNECTION)
 

@@ -24,9 +24,11 @@ def pytest_configure_node(node: Any) -> None:
     """Tell a worker where artifacts are kept: for it a relative path may be another one."""
     root = settings.artifacts(node.config)
     if root is not None:
-        node.workerinput["peer_artifacts"] = str(root)
-        mark = _mark(root, node.workerinput)  # which the worker removes, if it can
-        node.config.add_cleanup(partial(mark.unlink, missing_ok=True))
+        given = node.workerinput
+        # The ids of a run and of a worker in it: no other run's mark is ever taken for this one.
+        mark = root / f".running-{given['testrunuid']}-{given['workerid']}"
+        given.update(peer_artifacts=str(root), peer_mark=str(mark))
+        node.config.add_cleanup(partial(mark.unlink, missing_ok=True))  # the worker does, if it can
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -40,12 +42,12 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_handlecrashitem(report: Any) -> None:
     """Add, in the controller, the peers that ran to the report for a worker that died."""
     node = report.node
-    root = settings.artifacts(node.config)
-    if root is None:
+    mark = node.workerinput.get("peer_mark")
+    if mark is None:
         return
     crashes: list[CrashReport] = []
     with contextlib.suppress(OSError):  # no test with peers ran
-        for path in sorted((root / os.readlink(_mark(root, node.workerinput))).iterdir()):
+        for path in sorted(Path(mark).with_name(os.readlink(mark)).iterdir()):
             with contextlib.suppress(OSError, ValueError):  # it was just being started
                 peer = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
                 if peer["state"] != "down":
@@ -53,18 +55,6 @@ def pytest_handlecrashitem(report: Any) -> None:
                     crashes.append((report.nodeid, peer["name"], reason, peer["pid"], str(path)))
     if crashes:
         report.peer_crashes = crashes
-
-
-def _mark(root: Path, given: dict[str, Any]) -> Path:
-    # The ids of a run and of a worker in it: no other run's mark is ever taken for this one.
-    return root / f".running-{given['testrunuid']}-{given['workerid']}"
-
-
-def mark(config: pytest.Config) -> Path | None:
-    """Return the path of the link to the directory of the test that runs, in a worker."""
-    root = settings.artifacts(config)
-    given: dict[str, Any] | None = getattr(config, "workerinput", None)
-    return _mark(root, given) if root is not None and given is not None else None
 
 
 def watch_controller(config: pytest.Config) -> None:
@@ -78,18 +68,15 @@ def watch_controller(config: pytest.Config) -> None:
     # Not at the top: a suite without peers does not pay for it.
     from ..core.loop import loop
     from ..core.worker import start_thread
+    from ..peers import supervisor
 
     config.stash[_watched_key] = fd
-
-    def abandon() -> None:
-        from ..peers import supervisor
-
-        supervisor.abandon("the controller of this pytest-xdist worker has ended")
+    why = "the controller of this pytest-xdist worker has ended"
 
     def ended() -> None:
         loop.remove(fd)
         # On a thread: the event loop must not wait for a peer that is just being started.
-        start_thread(abandon, "pytest-peer-end")
+        start_thread(partial(supervisor.abandon, why), "pytest-peer-end")
 
     def stop() -> None:
         loop.remove(fd)

@@ -25,8 +25,7 @@ def boot_and_call():
     fault_dumps.rehearse()
     call = codec.dumps((operator.add, (1, 2), {}))
     received = [
-        framing.FRAME.pack(main.CHANNEL_EXEC, framing.FIRST_CHANNEL, 0),
-        framing.head(framing.FIRST_CHANNEL, messages.CALL, messages.WHOLE, 1, len(call)),
+        framing.head(messages.CALL, messages.WHOLE, 1, len(call)),
         call,
         framing.STOP,
     ]
@@ -39,7 +38,7 @@ def boot_and_call():
     try:
         os.write(there, b"".join(received))
         with os.fdopen(read_fd, "rb") as reader:
-            main.prepare(reader, write_fd, config).rehearse()
+            main.Agent(reader, write_fd, config).rehearse()
     finally:
         os.close(there)
         os.close(heard)

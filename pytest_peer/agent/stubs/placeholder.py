@@ -29,10 +29,9 @@ class Placeholder(type):
 
 
 def placeholder(module, name, why, instantiable=False):
-    """Return a class of that name.
+    """Return a class of that name; `why` ends the message of its errors.
 
-    :param why: the end of the error message: why it cannot be used.
-    :param instantiable: whether code may call it. Then only the instance cannot be used.
+    If it is `instantiable`, code may call it, and only the instance cannot be used.
     """
     body = {"__module__": module, "__qualname__": name, "_why": why, "_instantiable": instantiable}
     body.update(("__%s__" % operation, _refuse) for operation in _OPERATIONS)

@@ -11,8 +11,7 @@ from pytest_peer_agent.agent.stubs.placeholder import placeholder
 
 _WHY = "cannot be used in this peer: pytest is not installed there"
 
-# Outcomes. They have the module, the qualified names and the attributes of pytest's own, by which
-# the origin finds those.
+# Outcomes. By module, qualified names and attributes, which are pytest's, the origin finds its own.
 
 
 class _Outcome(BaseException):

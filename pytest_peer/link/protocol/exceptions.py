@@ -26,8 +26,7 @@ def describe(
     otherwise grow without bounds.
 
     :param by_value: why code cannot be sent by value; empty if it can.
-    :param own_files: files of this package, whose frames are left out of the tracebacks.
-    :param locals: how to show local variables, see `FrameCollector`.
+    :param own_files: as `locals`, for the `FrameCollector`.
     """
     frames = FrameCollector(own_files, locals)
     known: dict[int, dict[str, Any]] = {}

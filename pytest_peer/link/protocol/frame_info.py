@@ -17,12 +17,8 @@ _FRAMES = 100
 #: Lines of source that travel: of one function, and of all together.
 _OF_FUNCTION = 500
 _LINES = 3000
-#: Longer lines are cut after so many characters.
-LINE = 500
-#: Lines of a function after the line of its frame.
-_BEHIND = 100
-#: Local variables of a frame that travel.
-_VARIABLES = 200
+LINE = 500  # characters, after which longer ones are cut
+_BEHIND = 100  # lines of a function after the line of its frame
 #: Characters of one variable with ``-vv`` and otherwise, as pytest cuts it, and of all together.
 _FULL = 100_000
 _SHORT = 240
@@ -30,9 +26,8 @@ _ALL = 1_000_000
 
 
 class FrameCollector:
-    """Describe the frames of an exception and of all exceptions that belong to it.
+    """Describe the frames of an exception and all that belong to it, but those in `own_files`.
 
-    :param own_files: files of this package, whose frames are left out.
     :param locals: ``"short"`` or ``"full"`` reprs of local variables; empty for none.
     """
 
@@ -80,7 +75,7 @@ class FrameCollector:
         values = dict(frame.f_locals)
         names = [name for name in sorted(values) if name[:1] != "@" and name != "__builtins__"]
         texts = {}
-        for name in names[:_VARIABLES]:
+        for name in names:
             texts[name] = _safely(self._shown, values[name])[: self._characters] or "..."
             self._characters = max(0, self._characters - len(texts[name]))
         return texts

@@ -29,14 +29,12 @@ class Mailbox:
         """
         if timeout is not None and not timeout >= 0:
             raise ValueError("timeout: seconds must not be negative or NaN, got %r" % (timeout,))
+        limit = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
         try:
-            payload = self._payloads.get(
-                timeout=None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
-            )
+            payload = self._payloads.get(timeout=limit)
         except queue.Empty:
-            raise TimeoutError(
-                "no message in mailbox %r within %s s" % (self.name, timeout)
-            ) from None
+            text = "no message in mailbox %r within %s s"
+            raise TimeoutError(text % (self.name, timeout)) from None
         return self._decode(payload)
 
     def __iter__(self) -> Iterator[Any]:

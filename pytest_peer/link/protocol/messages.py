@@ -15,10 +15,8 @@ A reply has the id of its request, so kind and id together identify a message.
 from __future__ import annotations
 
 import struct
-from typing import Any, Sequence, Tuple, Union
+from typing import Any, Tuple, Union
 
-#: Raised with every change that an older agent would not understand.
-PROTOCOL = 3
 #: The protocol of pickle; Python 3.8 knows it as well.
 PICKLE = 5
 
@@ -110,8 +108,3 @@ def split_mailbox(payload: Payload) -> tuple[str, Payload]:
     if isinstance(payload, MultipartMessage):
         return name, MultipartMessage(data[start:], payload.segments)
     return name, data[start:]
-
-
-def table(segments: Sequence[tuple[int, int]]) -> bytes:
-    """Encode the kind and size of every segment, for an item TABLE."""
-    return b"".join([SEGMENT.pack(kind, size) for kind, size in segments])

@@ -30,11 +30,6 @@ def place_of(path: str) -> Place | None:
     return found.st_dev, found.st_ino
 
 
-def own_name(name: str) -> str:
-    """Return the module's own name, given either name."""
-    return name.partition(MARK)[0]
-
-
 def reference(obj: Any) -> Any:
     """Refer to a function or class of such a module; for a pickler's `reducer_override`."""
     if isinstance(obj, (type, types.FunctionType)):

@@ -29,31 +29,25 @@ _FINISH: dict[int, Any] = {
 class FrameReceiver:
     """Receive what comes on a descriptor; one reader at a time.
 
-    :param channel: the number of the channel of our items.
-    :param on_message: called with kind, id and payload of a message.
-    :param on_frame: called with code, channel and data of any other frame.
+    :param on_message: called with kind, id and payload of a message. Other frames of execnet are
+        skipped: those that come, to start and to end our channel, say nothing new.
     :param before: called after each read, before the data is parsed.
     """
 
     def __init__(
         self,
         fd: int,
-        channel: int,
         on_message: Callable[[int, int, Payload], object],
-        on_frame: Callable[[int, int, bytes], object],
         before: Callable[[], object] = lambda: None,
     ) -> None:
         self._fd = fd
         self._on_message = on_message
-        self._on_frame = on_frame
         self._before = before
-        self._channel = channel
         #: Read and not yet parsed, in order; an empty chunk is the end of the file.
         self.chunks: deque[bytes] = deque()
         self._tail: bytes = b""  # the beginning of a header
         self._incoming: dict[tuple[int, int], Incoming] = {}
-        # Of a frame that has come in part: the room for the rest of it, how many bytes to skip
-        # behind that, and the next step.
+        # Of a frame that has come in part: room for the rest, bytes to skip then, the next step.
         self._room = _NO_ROOM
         self._skip = 0
         self._then: Callable[[], object] | None = None
@@ -69,7 +63,7 @@ class FrameReceiver:
             return None
         *_, kind, _, _ = framing.ITEM.unpack_from(data)
         size = len(data) - framing.ITEM.size - len(framing.STOP)
-        head = framing.head(self._channel, kind, messages.WHOLE, ident, size)
+        head = framing.head(kind, messages.WHOLE, ident, size)
         if kind in messages.REPLY_KINDS and data.startswith(head):
             return kind, data[framing.ITEM.size : -1]
         return None
@@ -117,8 +111,8 @@ class FrameReceiver:
             # Our channel carries only bytes objects: the other end is ours as well.
             ours = (
                 code == framing.CHANNEL_DATA
-                and channel == self._channel
-                and length >= framing.SMALLEST
+                and channel == framing.CHANNEL
+                and length >= framing.IN_FRAME
             )
             if ours:
                 if size - at < framing.ITEM.size:
@@ -136,12 +130,10 @@ class FrameReceiver:
                 self._skip, self._then = 0, partial(self._parse, whole)
                 self._fill(data[at:])
                 return
-            if not ours:
-                self._on_frame(code, channel, bytes(data[start:end]))
-            elif flag == messages.TABLE:
+            if ours and flag == messages.TABLE:
                 self._incoming[kind, ident] = Incoming(data[start : end - 1])
                 self._complete(kind, ident)
-            else:
+            elif ours:
                 self._on_message(kind, ident, bytes(data[start : end - 1]))
             at = end
         self._tail = data[at:]
@@ -181,8 +173,6 @@ class Incoming:
         """Return the room for the next part of `size` bytes; release it before the next call."""
         kind, room, whole = self._to_fill[0]
         start, end = self._filled, self._filled + size
-        if end > whole:
-            raise ValueError("a part of %d bytes does not fit into its segment" % size)
         if kind != messages.AS_BYTES:
             room += bytes(size)
         self._filled = end

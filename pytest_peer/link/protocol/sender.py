@@ -46,7 +46,7 @@ class Transmission:
                 return
             payload = MultipartMessage(payload, [])
         segments = [(messages.AS_BYTES, payload.data), *payload.segments]
-        table = messages.table([(kind, len(buffer)) for kind, buffer in segments])
+        table = b"".join(messages.SEGMENT.pack(kind, len(buffer)) for kind, buffer in segments)
         self.left.append((messages.TABLE, table, False))
         for _, buffer in segments:
             if len(buffer):
@@ -78,13 +78,11 @@ class Transmission:
 
 
 class MessageSender:
-    """Send messages over `stream` as items of the channel with that number."""
+    """Send messages over `stream` as items of our channel."""
 
-    def __init__(self, stream: PipeStream, channel: int) -> None:
+    def __init__(self, stream: PipeStream) -> None:
         self._stream = stream
-        self._channel = channel
-        # Reentrant: a signal handler may send while its thread is in here. A small write is atomic,
-        # so it may come in between.
+        # Reentrant: a signal handler may send in between, as a small write is atomic.
         self._lock = threading.RLock()
         self._turns: deque[Transmission] = deque()
         # Messages in order, behind the one that has its turns now.
@@ -186,7 +184,7 @@ class MessageSender:
     def _send(self, kind: int, flag: int, ident: int, part: Part) -> None:
         """Send one item; raise BlockingIOError if it is small and there is no room for it now."""
         size = len(part)
-        head = framing.head(self._channel, kind, flag, ident, size)
+        head = framing.head(kind, flag, ident, size)
         if size <= SMALL:  # written in one piece with its headers
             self._stream.write(head + part + framing.STOP)
         else:

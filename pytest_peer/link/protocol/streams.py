@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import stat
-import struct
 import sys
 import threading
 from typing import Any, Union
@@ -18,12 +17,9 @@ _HELD_SECONDS = 1.0
 #: Linux: the capacity of a pipe. Python knows the name since 3.10.
 _F_SETPIPE_SZ = 1031
 _WIDE = 1 << 20
-#: Over TCP the kernel asks a silent machine after so many seconds whether it is still there, again
-#: after so many, and so often. A stopped program does not matter; a machine that has vanished is
-#: noticed after half a minute.
+#: Over TCP the kernel asks a silent machine after so many seconds, at such intervals, so often. A
+#: stopped program does not matter; a machine that has vanished is noticed after half a minute.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
-#: A reader of a socket notices within this time that its descriptor was closed.
-_READ_SECONDS = 1
 
 Buffer = Union[bytes, memoryview]
 
@@ -91,9 +87,6 @@ class PipeStream:
             if written:
                 parts[0] = memoryview(parts[0])[written:]
 
-    def limit_reads(self) -> None:
-        """Do nothing: the other end notices when all descriptors of a pipe were closed."""
-
     def wait_writable(self) -> None:
         """Wait for room for PIPE_BUF bytes, until the stream is closed, or for 0.1 s."""
         self._poll.poll(_CLOSING_POLL_MS)
@@ -140,26 +133,13 @@ class SocketStream(PipeStream):
                 for name, value in _KEEPALIVE.items():
                     if hasattr(_socket, name):
                         sock.setsockopt(_socket.IPPROTO_TCP, getattr(_socket, name), value)
-        # `socket.setdefaulttimeout` may have changed it. Who reads shares the open file, and may
-        # change it again.
+        # `socket.setdefaulttimeout` may have changed it; the reader of the file may do it again.
         os.set_blocking(self._write_fd, True)
 
     def _write_short(self, data: bytes) -> None:
         if not self._poll.poll(0):
             raise BlockingIOError
         self._write_all([data])
-
-    def limit_reads(self) -> None:
-        """Let a read that waits fail with BlockingIOError once a second, to be repeated.
-
-        The kernel keeps a connection open while a thread reads it, although its descriptors were
-        closed. A peer's function that makes a daemon of its process closes them all.
-        """
-        import _socket
-
-        with _held(self._read_fd) as sock:
-            limit = struct.pack("ll", _READ_SECONDS, 0)
-            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, limit)
 
     def close_write(self) -> None:
         import _socket

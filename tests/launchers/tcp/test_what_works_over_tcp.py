@@ -12,7 +12,6 @@ import pytest
 from kinds_of_connections import CONNECTIONS
 from mailbox_calls import send, take
 from manifests import manifest
-from occupations import wait_forever
 from processes import assert_gone, start_child_and_grandchild
 from timeouts import LONG
 
@@ -34,15 +33,6 @@ def say(text: str) -> None:
 
 def checksum(data: bytes) -> int:
     return sum(data)
-
-
-def close_descriptors() -> None:
-    os.closerange(3, 256)
-
-
-def close_descriptors_and_wait() -> None:
-    close_descriptors()
-    wait_forever()
 
 
 @pytest.mark.parametrize("connection", [name for name in CONNECTIONS if name != "ipv6"])
@@ -191,16 +181,6 @@ def test_death_with_much_unread_is_reported(start):
     os.kill(peer.pid, signal.SIGKILL)
     with pytest.raises(pytest_peer.PeerDown, match="SIGKILL"):
         answer.result(LONG)
-
-
-@pytest.mark.parametrize("loss", [close_descriptors, close_descriptors_and_wait])
-def test_peer_that_closes_its_link_is_dead(start, loss):
-    peer = start(peer_down="continue")
-    pids = [peer.pid, *peer.call(start_child_and_grandchild)]
-    peer.cast(loss)
-    assert peer.wait_down(LONG).kind == "link lost"
-    peer.stop()
-    assert_gone(pids, within=0)
 
 
 def test_forked_child_of_the_peer_does_not_hold_the_link(start):

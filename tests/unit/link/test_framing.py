@@ -19,8 +19,8 @@ kinds = st.integers(min_value=0, max_value=255)
 idents = st.integers(min_value=0, max_value=2**64 - 1)
 
 
-def packed(channel: int, kind: int, flag: int, ident: int, part: bytes) -> bytes:
-    return framing.head(channel, kind, flag, ident, len(part)) + part + framing.STOP
+def packed(kind: int, flag: int, ident: int, part: bytes) -> bytes:
+    return framing.head(kind, flag, ident, len(part)) + part + framing.STOP
 
 
 def of_execnet(code: int, channel: int, data: bytes) -> bytes:
@@ -29,17 +29,17 @@ def of_execnet(code: int, channel: int, data: bytes) -> bytes:
     return stream.getvalue()
 
 
-@given(channels, kinds, kinds, idents, st.binary())
-def test_frame_is_the_one_that_execnet_makes(channel, kind, flag, ident, part) -> None:
+@given(kinds, kinds, idents, st.binary())
+def test_frame_is_the_one_that_execnet_makes(kind, flag, ident, part) -> None:
     item = bytes([kind, flag]) + ident.to_bytes(8, "big") + part
-    made = of_execnet(Message.CHANNEL_DATA, channel, dumps_internal(item))
-    assert packed(channel, kind, flag, ident, part) == made
+    made = of_execnet(Message.CHANNEL_DATA, framing.CHANNEL, dumps_internal(item))
+    assert packed(kind, flag, ident, part) == made
 
 
-@given(channels, kinds, idents, st.binary())
-def test_execnet_reads_the_frame(channel, kind, ident, part) -> None:
-    message = Message.from_io(BytesIO(packed(channel, kind, messages.WHOLE, ident, part)))
-    assert (message.msgcode, message.channelid) == (Message.CHANNEL_DATA, channel)
+@given(kinds, idents, st.binary())
+def test_execnet_reads_the_frame(kind, ident, part) -> None:
+    message = Message.from_io(BytesIO(packed(kind, messages.WHOLE, ident, part)))
+    assert (message.msgcode, message.channelid) == (Message.CHANNEL_DATA, framing.CHANNEL)
     assert loads_internal(message.data)[10:] == part
 
 
@@ -56,13 +56,7 @@ class Reading:
         self.read_fd, self.write_fd = os.pipe()
         os.set_blocking(self.read_fd, False)
         self.messages: list[tuple[int, int, object]] = []
-        self.others: list[tuple[int, int, bytes]] = []
-        self.receiver = FrameReceiver(
-            self.read_fd,
-            framing.FIRST_CHANNEL,
-            lambda *message: self.messages.append(message),
-            lambda *frame: self.others.append(frame),
-        )
+        self.receiver = FrameReceiver(self.read_fd, lambda *message: self.messages.append(message))
 
     def give(self, data: bytes) -> None:
         while data:
@@ -87,7 +81,14 @@ def reading() -> Iterator[Reading]:
 
 
 def whole(kind: int, ident: int, part: bytes) -> bytes:
-    return packed(framing.FIRST_CHANNEL, kind, messages.WHOLE, ident, part)
+    return packed(kind, messages.WHOLE, ident, part)
+
+
+def of_another_channel(kind: int, ident: int, part: bytes) -> bytes:
+    start = framing.FRAME.pack(
+        framing.CHANNEL_DATA, framing.CHANNEL + 2, framing.IN_FRAME + len(part)
+    )
+    return start + whole(kind, ident, part)[framing.FRAME.size :]
 
 
 parts = st.binary(max_size=60)
@@ -97,7 +98,7 @@ others = st.tuples(st.sampled_from([0, 1, 5, 6, 7]), channels, parts)
 
 @settings(deadline=None)
 @given(st.lists(st.one_of(ours, others.map(lambda other: (*other, None)))), st.data())
-def test_however_the_stream_is_cut_every_frame_is_found(sent, data) -> None:
+def test_however_the_stream_is_cut_every_message_is_found(sent, data) -> None:
     reading = Reading()
     try:
         stream = b"".join(
@@ -107,15 +108,13 @@ def test_however_the_stream_is_cut_every_frame_is_found(sent, data) -> None:
         for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
             reading.give(stream[start:end])
         assert reading.messages == [each for each in sent if len(each) == 3]
-        assert reading.others == [each[:3] for each in sent if len(each) == 4]
     finally:
         reading.close()
 
 
-def test_data_of_another_channel_is_execnets(reading) -> None:
-    frame = packed(framing.FIRST_CHANNEL + 2, 1, messages.WHOLE, 1, b"x")
-    reading.give(frame)
-    assert reading.others == [(framing.CHANNEL_DATA, framing.FIRST_CHANNEL + 2, frame[9:])]
+def test_data_of_another_channel_is_skipped(reading) -> None:
+    reading.give(of_another_channel(1, 1, b"x") + whole(1, 2, b"y"))
+    assert reading.messages == [(1, 2, b"y")]
 
 
 def test_end_is_an_error() -> None:
@@ -149,9 +148,9 @@ def test_answer_that_came_alone_is_seen(reading) -> None:
         whole(messages.RESULT, 7, b"value") * 2,
         whole(messages.RESULT, 8, b"value"),
         whole(messages.MESSAGE, 7, b"value"),
-        packed(framing.FIRST_CHANNEL, messages.RESULT, messages.TABLE, 7, b"value"),
-        packed(framing.FIRST_CHANNEL + 2, messages.RESULT, messages.WHOLE, 7, b"value"),
-        of_execnet(5, framing.FIRST_CHANNEL, b"x" * 40),
+        packed(messages.RESULT, messages.TABLE, 7, b"value"),
+        of_another_channel(messages.RESULT, 7, b"value"),
+        of_execnet(5, framing.CHANNEL, b"x" * 40),
     ],
     ids=["nothing", "less", "more", "two", "another", "message", "table", "channel", "execnet's"],
 )

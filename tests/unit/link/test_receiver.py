@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_framing import Reading, packed
 
-from pytest_peer.link.protocol import framing, messages
+from pytest_peer.link.protocol import messages
 from pytest_peer.link.protocol.messages import MultipartMessage
 
 Segments = list[tuple[int, bytes]]
@@ -29,12 +29,13 @@ message_lists = st.lists(
 
 def cut(message: Message, rng: random.Random) -> list[bytes]:
     kind, ident, every = message
-    items = [(messages.TABLE, messages.table([(way, len(data)) for way, data in every]))]
+    table = b"".join(messages.SEGMENT.pack(way, len(data)) for way, data in every)
+    items = [(messages.TABLE, table)]
     for _, data in every:
         cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(4)))
         bounds = zip([0, *cuts], [*cuts, len(data)], strict=True)
         items += [(messages.PART, data[start:end]) for start, end in bounds if end > start]
-    return [packed(framing.FIRST_CHANNEL, kind, flag, ident, part) for flag, part in items]
+    return [packed(kind, flag, ident, part) for flag, part in items]
 
 
 def mixed(streams: list[list[bytes]], rng: random.Random) -> list[bytes]:

@@ -32,7 +32,7 @@ class Line:
         self.entered = threading.Semaphore(0)
         self.failure: Callable[[], OSError] | None = None
         self._incoming: dict[tuple[int, int], Incoming] = {}
-        self.sender = MessageSender(self, framing.FIRST_CHANNEL)  # type: ignore[arg-type]
+        self.sender = MessageSender(self)  # type: ignore[arg-type]
 
     def wait_writable(self) -> None:
         self.open.wait(LONG)

@@ -17,14 +17,13 @@ DEATHS = 2000
 
 def dead(number: int) -> Any:
     record = SimpleNamespace(
-        reason=SimpleNamespace(kind="exited"),
+        reason="exited",
         whom=lambda: f"peer {number}",
         artifacts=SimpleNamespace(path="nowhere"),
     )
     return SimpleNamespace(
         record=record,
-        excused=False,
-        process=SimpleNamespace(started=True),
+        died_unasked=True,
         options=SimpleNamespace(peer_down="stop"),
     )
 

@@ -1,14 +1,13 @@
-"""How a restart follows one life of a peer by the next, and deaths that are expected meanwhile."""
+"""Lives of peers: how a restart follows one by the next, expected deaths, the end of several."""
 
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import PeerDown
+from ..core.errors import PeerDown, PeerError
 from ..core.options import PeerOptions, checked
-from . import shutdown
 from .lifecycle import KILLED, PeerLife
 from .transitions import Phase
 
@@ -23,8 +22,7 @@ _NOTICED = 2.0
 class ExpectedDeath:
     """A block that waits for the peer's death, and excuses it."""
 
-    #: The life that has ended in it.
-    life: PeerLife | None = None
+    life: PeerLife | None = None  # that has ended in it
 
 
 class Lives:
@@ -76,7 +74,7 @@ class Lives:
             ended = self.present
             values = {name: getattr(ended.options, name) for name in PeerOptions.__slots__}
             options = checked({**values, **changes})  # before anything is stopped
-            shutdown.stop([ended], wait_closed=True)
+            stop_all([ended], wait_closed=True)
             with self._turns.setdefault(os.getpid(), threading.RLock()):
                 if self.present is ended:
                     life = PeerLife(options, self)
@@ -84,7 +82,7 @@ class Lives:
                     return life
 
     @contextlib.contextmanager
-    def expect_death(self, timeout: float | None) -> Iterator[None]:
+    def expect_death(self, timeout: float | None) -> Iterator["Peer"]:
         """Excuse the peer's death in the block; see `Peer.expect_death`."""
         expectation = ExpectedDeath()
         stacks = ""
@@ -94,7 +92,7 @@ class Lives:
                 life.wait_down(KILLED)
                 if expectation.life is None:  # its end had come before the block
                     raise life.record.down_error()
-            yield
+            yield self.peer
             # A peer that died in the block and was restarted there has died.
             if expectation.life is None and not self.present.wait_down(timeout):
                 stacks = self.present.stacks.record("its death was expected")
@@ -113,3 +111,39 @@ class Lives:
             raise TimeoutError(
                 f"{whom} was expected to die and still runs after {timeout:g} s\n{stacks}"
             )
+
+
+def stop_all(lives: Sequence[PeerLife], *, wait_closed: bool = False) -> None:
+    """Stop all as their option ``shutdown`` says; an interrupt of the wait kills them.
+
+    :param wait_closed: Whether to wait also for those whose option is ``"close"``.
+    :raises PeerError: One is not gone although it was killed; several: ``ExceptionGroup``.
+    """
+    try:
+        for life in lives:
+            life.stop()
+        _wait([life for life in lives if wait_closed or life.options.shutdown != "close"])
+    except BaseException:
+        # Ctrl-C, or a time limit. One that is not gone after its kill was waited for already.
+        kill_all([life for life in lives if not life.requests.kill])
+        raise
+
+
+def kill_all(lives: Sequence[PeerLife]) -> None:
+    """Kill all, and wait until they are gone; raises as `stop_all`."""
+    for life in lives:
+        life.kill()
+    _wait(lives)
+
+
+def _wait(lives: Sequence[PeerLife]) -> None:
+    failures: list[PeerError] = []
+    for life in lives:
+        try:
+            life.wait_released()
+        except PeerError as exc:  # an exception of a signal handler ends the wait for all
+            failures.append(exc)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise ExceptionGroup("peers are not gone", failures)

@@ -1,0 +1,69 @@
+"""The peers of one fixture, which end together."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from ..evidence.artifacts import Artifacts
+from ..link import tracebacks
+from ..peers.lifecycle import PeerLife
+from ..peers.supervisor import Supervisor
+from . import runtest  # as `warm_up` has it, also after pytester has forgotten modules
+from .artifacts import retention
+from .session import hide_frames, interrupt_key, running_key, scopes_key
+
+
+class Scope(Supervisor):
+    """The supervisor of these peers. Their artifacts are in `local`, or below ``--peer-artifacts``.
+
+    The `name` of a wider scope is that of its directory there; a test's is empty.
+    """
+
+    def __init__(self, config: pytest.Config, local: Path, name: str) -> None:
+        super().__init__()
+        shown = "full" if config.get_verbosity() > 1 else "short"
+        tracebacks.shown_locals = shown if config.getoption("showlocals", False) else ""
+        runtest.expect_peers(config)  # a test may ask for a fixture only as it runs
+        hide_frames()  # a test may look at a traceback itself
+        self._config = config
+        self._local = local
+        self._name = name
+        self._retention = retention(config)
+        self._directory: Path | None = None
+        self._lock = threading.Lock()  # peers boot on threads of their own
+        #: All lives of its peers.
+        self.lives: list[PeerLife] = []
+        config.stash.setdefault(scopes_key, []).append(self)
+
+    def directory(self) -> Path:
+        with self._lock:
+            if self._directory is None:
+                self._directory = self._retention.directory(self._local, self._name)
+            return self._directory
+
+    def admit(self, life: PeerLife) -> Artifacts:
+        artifacts = super().admit(life)
+        artifacts.test = self._config.stash[running_key].nodeid
+        self.lives.append(life)
+        if self._name:
+            self._retention.used(artifacts.path)
+        return artifacts
+
+    def down(self, life: PeerLife) -> None:
+        super().down(life)
+        if life.died_unasked:
+            self._retention.died(life)
+            interrupt = self._config.stash.get(interrupt_key, None)
+            if life.options.peer_down == "crash" and interrupt is not None:
+                interrupt()
+
+    def close(self) -> None:
+        """Stop its peers, and warn of those that went down unasked."""
+        try:
+            super().close()
+        finally:
+            self._config.stash[scopes_key].remove(self)
+            if self._name and self._directory is not None:
+                self._retention.closed(self._directory)
+        self.warn_of_deaths()
