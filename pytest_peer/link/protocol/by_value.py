@@ -47,17 +47,20 @@ def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) 
                 return _with_its_module(obj, reduced, cloudpickle)
         return reduced
 
-    table = reductions.table(cloudpickle.Pickler.dispatch_table)
+    table = reductions.table(
+        cloudpickle.Pickler.dispatch_table, lambda ident: ident in pickler.memo.copy()
+    )
     table[types.CodeType] = with_file_name
     members = {
         "dispatch_table": table,
         "reducer_override": with_its_module,
         "persistent_id": staticmethod(persistent_id),
     }
-    # In the class: the C pickler looks there when it is made.
-    pickler = type("Pickler", (cloudpickle.Pickler,), members)
     buffer = io.BytesIO()
-    pickler(buffer, messages.PICKLE, buffer_callback).dump(obj)
+    # In the class: the C pickler looks there when it is made.
+    kind: Any = type("Pickler", (cloudpickle.Pickler,), members)
+    pickler = kind(buffer, messages.PICKLE, buffer_callback)
+    pickler.dump(obj)
     return buffer.getvalue()
 
 

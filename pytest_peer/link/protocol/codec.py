@@ -183,7 +183,7 @@ class _Pickler(pickle.Pickler):
 def _pickled(obj: Any, buffer_callback: Callable[[Any], Any], **members: Any) -> bytes:
     buffer = io.BytesIO()
     pickler: Any = _Pickler(buffer, PROTOCOL, buffer_callback=buffer_callback)
-    pickler.dispatch_table = reductions.table()
+    pickler.dispatch_table = reductions.table(is_in=lambda ident: ident in pickler.memo.copy())
     for name, member in members.items():
         setattr(pickler, name, member)
     pickler.dump(obj)

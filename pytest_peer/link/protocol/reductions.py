@@ -1,175 +1,148 @@
 """Objects that pickle would copy though they are to travel by reference, or not at all.
 
 A decorated function can have the wrapper's name, and the ``__self__`` of a bound method has none.
-Such an object travels by reference if the module itself put it there. What a test has patched into
-a module does not: the peer's module has the original.
+Such an object travels by reference if a module held it before a test could put it there: what a
+test patches into a module is not in the peer's.
 """
 
 from __future__ import annotations
 
 import copyreg
 import operator
-import os
 import pickle
 import sys
 import types
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Mapping
 
 from . import module_aliases
 
 _METHODS = (types.MethodType, types.BuiltinMethodType, type([].__len__))
-#: Parts of the file names of modules that are not the user's.
-_LIBRARIES = (os.path.dirname(os.__file__), "site-packages", "dist-packages")
-#: How many of the objects that a callable refers to are looked at for the function it wraps.
-_MOST_WRAPPED = 50
+#: Modules, and what they held when they were seen first, by name.
+_seen: dict[str, tuple[types.ModuleType, dict[str, Any]]] = {}
+#: Where these objects are, by their identities: the module and its name for the object.
+_places: dict[int, tuple[str, str]] = {}
 
 
-def table(others: Mapping[type, Any] = copyreg.dispatch_table) -> dict[type, Callable[[Any], Any]]:
-    """Return the dispatch table for a pickler."""
-    reductions: dict[type, Any] = {**others, **dict.fromkeys(_METHODS, _reduced_method)}
+def remember() -> None:
+    """Note what new modules hold; at the origin before each test.
+
+    It evaluates nothing: a module may be lazy, and so may be what it holds.
+    """
+    for name, module in list(sys.modules.items()):
+        known = name in _seen and _seen[name][0] is module
+        if not known and type(module) is types.ModuleType and name != "__main__":
+            _seen[name] = module, dict(vars(module))
+            _places.clear()
+    for name in _seen.keys() - sys.modules.keys():
+        del _seen[name]
+        _places.clear()  # before another object has the identity of one of these
+
+
+def _place(obj: Any) -> module_aliases.Made | None:
+    """Return what stands for an object that a module holds."""
+    if not _seen or next(reversed(sys.modules)) not in _seen:  # something was imported
+        remember()
+    if not _places:
+        for name, (_, held) in list(_seen.items()):
+            if held.get("__spec__") or held.get("__file__"):  # the other end can import it
+                for key, value in held.items():
+                    _places.setdefault(id(value), (name, key))
+    if id(obj) not in _places:
+        return None
+    name, key = _places[id(obj)]
+    return module_aliases.Made(operator.attrgetter(key), module_aliases.imported(name))
+
+
+def reference(obj: Any) -> Any:
+    """Refer to a function, class or decorator; for a pickler's `reducer_override`."""
+    found = module_aliases.reference(obj)
+    if found is not NotImplemented or type(obj) in _METHODS or not callable(obj):
+        return found
+    place = None if _is_found_by_name(obj) else _place(obj)
+    named = issubclass(type(obj), (type, types.FunctionType))
+    if place is None or not (named or _wraps(obj, _places[id(obj)][1])):
+        return NotImplemented
+    return place.__reduce__()
+
+
+def _is_found_by_name(obj: Any) -> bool:
+    if not issubclass(type(obj), (type, types.FunctionType)):
+        return False
+    found: Any = sys.modules.get(obj.__module__)
+    for part in obj.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is obj
+
+
+def _wraps(obj: Any, name: str) -> bool:
+    """Return whether an object has taken the place of the function of that name."""
+    parts = list(getattr(obj, "__dict__", {}).values())
+    if any("__wrapped__" in vars(each) for each in type(obj).__mro__):
+        parts.append(obj.__wrapped__)
+    return any(type(each) is types.FunctionType and each.__name__ == name for each in parts)
+
+
+def table(
+    others: Mapping[type, Any] = copyreg.dispatch_table, is_in: Callable[[int], bool] | None = None
+) -> dict[type, Callable[[Any], Any]]:
+    """Return the dispatch table for a pickler.
+
+    :param is_in: whether the object of an identity is in the pickle already.
+    """
+
+    def method(method: Any) -> Any:
+        return _method(method, is_in) or others.get(type(method), _by_function)(method)
+
+    reductions: dict[type, Any] = {**others, **dict.fromkeys(_METHODS, method)}
     if "multiprocessing.connection" in sys.modules:
         reductions[sys.modules["multiprocessing.connection"].Connection] = _refuse_descriptor
     return reductions
 
 
-def reference(obj: Any) -> Any:
-    """Refer to a callable that a module holds; for a pickler's `reducer_override`."""
-    found = module_aliases.reference(obj)
-    if found is NotImplemented and callable(obj) and type(obj) not in _METHODS:
-        try:
-            return _of_callable(obj)
-        except Exception:  # parts of an object of the user may raise anything
-            pass
-    return found
+def _method(method: Any, is_in: Callable[[int], bool] | None) -> Any:
+    """Refer to a bound method of an object that a module holds, or return ``None``."""
+    owner = method.__self__
+    # What has a hash of its own is equal by value, as a Path is: a copy is as good.
+    hashes: Any = type(owner).__hash__
+    if isinstance(owner, (type, types.ModuleType)) or hashes not in (None, object.__hash__):
+        return None
+    name, place = _attribute(method), _place(owner)
+    if name is None or place is None or (is_in is not None and is_in(id(owner))):
+        return None  # of an object that is sent along
+    return getattr, (place, name)
 
 
-def _reduced_method(method: Any) -> Any:
-    owner, name = method.__self__, method.__name__
-    if owner is not None and not isinstance(owner, (type, types.ModuleType)):
-        try:
-            same = getattr(owner, name) == method
-            if same and (holder := _of_owner(owner)):
-                return getattr, (holder, name)
-        except Exception:  # as above
-            same = False
-        # As `super().run`, whose name leads to another method.
-        if not same and type(method) is types.MethodType:
-            return types.MethodType, (method.__func__, owner)
+def _attribute(method: Any) -> str | None:
+    """Return the name by which an object has a method."""
+    if type(method) is not types.MethodType:
+        return str(method.__name__)
+    for each in type(method.__self__).__mro__:
+        for name, value in vars(each).items():
+            if value is method.__func__ and _leads_to(name, method):
+                return name
+    return None
+
+
+def _leads_to(name: str, method: types.MethodType) -> bool:
+    """Return whether a method is its object's attribute of that name, without asking the object."""
+    owner: Any = method.__self__
+    namespaces = [vars(each) for each in type(owner).__mro__]
+    if isinstance(owner, type):
+        namespaces = [vars(each) for each in owner.__mro__]
+    elif hasattr(owner, "__dict__"):
+        namespaces.insert(0, owner.__dict__)
+    found = next((each[name] for each in namespaces if name in each), None)
+    return getattr(found, "__func__", found) is method.__func__
+
+
+def _by_function(method: Any) -> Any:
+    fn = getattr(method, "__func__", None)
+    # pickle takes the name. With `super().run` or a decorator that leads to another method.
+    if type(fn) is types.FunctionType and not _leads_to(fn.__name__, method):
+        return fn.__get__, (method.__self__,)
     return method.__reduce__()
 
 
 def _refuse_descriptor(_: Any) -> Any:
     # pickle would copy the number of the descriptor, which is another file at the other end.
     raise pickle.PicklingError("it owns a file descriptor, which belongs to this process")
-
-
-def _held(module: str, name: str) -> module_aliases.Made:
-    return module_aliases.Made(operator.attrgetter(name), module_aliases.imported(module))
-
-
-def _of_callable(obj: Any) -> Any:
-    named = obj if isinstance(obj, (type, types.FunctionType)) else type(obj)
-    for name, module in _modules(obj.__module__):
-        if _at(module, getattr(obj, "__qualname__", "")) is obj:
-            return NotImplemented  # pickle finds it
-        for key, value in list(vars(module).items()) if named is obj else ():
-            if value is obj and not _made_by_test(obj, vars(module)):
-                return _held(name, key).__reduce__()
-    # A wrapper of another module: the wrapped function's name leads to it.
-    for fn in _wrapped(obj):
-        for name, module in _modules(fn.__module__):
-            if _at(module, fn.__qualname__) is obj and _uses(module, named.__module__):
-                return _held(name, fn.__qualname__).__reduce__()
-    return NotImplemented
-
-
-def _at(found: Any, name: str) -> Any:
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
-
-
-def _made_by_test(obj: Any, namespace: dict[str, Any]) -> bool:
-    """Return whether the function that has made the object still runs, or is a fixture."""
-    maker = namespace.get(obj.__qualname__.partition(".<locals>")[0])
-    code = getattr(maker, "__code__", None)
-    frame: types.FrameType | None = sys._getframe() if code is not None else None
-    while frame is not None:
-        if frame.f_code is code:
-            return True
-        frame = frame.f_back
-    return type(maker).__name__ == "FixtureFunctionDefinition"
-
-
-def _wrapped(obj: Any) -> Iterator[types.FunctionType]:
-    """Yield the functions that a callable leads to, by ``__wrapped__``, closure or attributes."""
-    found = [obj]
-    for each in found:
-        if each is not obj and type(each) is types.FunctionType:
-            yield each
-        parts = [getattr(each, "__wrapped__", None)]
-        if isinstance(each, types.FunctionType):
-            parts += [_contents(cell) for cell in each.__closure__ or ()]
-        elif each is obj:
-            parts += getattr(each, "__dict__", {}).values()
-        for part in parts:
-            if callable(part) and len(found) < _MOST_WRAPPED:
-                found.append(part)
-
-
-def _contents(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # it is empty
-        return None
-
-
-def _of_owner(owner: Any) -> module_aliases.Made | None:
-    kind: Any = type(owner)
-    # What has a hash of its own is equal by value, as a Path is: a copy is as good.
-    if kind.__hash__ not in (None, object.__hash__):
-        return None
-    names = {each.__module__ for each in kind.__mro__ if each is not object}
-    modules = [(name, sys.modules[name]) for name in names if name in sys.modules]
-    for name, module in modules + _users_modules():
-        for key, value in list(getattr(module, "__dict__", {}).items()):
-            if value is owner and _uses(module, kind.__module__) and name != "__main__":
-                return _held(name, key)
-    return None
-
-
-def _uses(module: types.ModuleType, name: str) -> bool:
-    """Return whether a module has a class, function or module of the package of that name."""
-    package = name.partition(".")[0]
-    origins = ["builtins", module.__name__]
-    for value in list(vars(module).values()):
-        if isinstance(value, types.ModuleType):
-            origins.append(value.__name__)
-        # Not a local function, which may be a spy of a test.
-        elif isinstance(value, (type, types.FunctionType)) and "<locals>" not in value.__qualname__:
-            origins.append(str(value.__module__))
-    return any(origin.partition(".")[0] == package for origin in origins)
-
-
-def _modules(name: Any) -> list[tuple[str, types.ModuleType]]:
-    """Return the modules of a name that the other end can import."""
-    named = [(name, sys.modules[name])] if name in sys.modules and name != "__main__" else []
-    return [
-        (name, module)
-        for name, module in named + module_aliases.named_like(name)
-        if getattr(module, "__spec__", None) or getattr(module, "__file__", None)
-    ]
-
-
-_is_users: dict[str, bool] = {}
-
-
-def _users_modules() -> list[tuple[str, types.ModuleType]]:
-    """Return the modules that are neither the interpreter's nor installed, and `sys`."""
-    modules = list(sys.modules.items())
-    for name, module in modules:
-        if name not in _is_users:
-            file = getattr(module, "__file__", None)
-            own = isinstance(file, str) and not any(part in file for part in _LIBRARIES)
-            _is_users[name] = own or name == "sys"
-    return [(name, module) for name, module in modules if _is_users[name]]

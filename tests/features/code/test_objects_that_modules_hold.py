@@ -10,6 +10,7 @@ import random
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from decorators import counting, guarded
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from timeouts import LONG
 
 from pytest_peer import EncodeError
 
@@ -61,6 +63,38 @@ class Counting:
         return self.calls
 
 
+class WellKnownCounting(Counting):
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        super().__init__(fn)
+        functools.update_wrapper(self, fn)
+
+
+class Machine:
+    """It holds methods of itself."""
+
+    def __init__(self) -> None:
+        self.state = "new"
+        self.handlers = {"tell": self.tell}
+
+    def tell(self) -> str:
+        return self.state
+
+    def run(self) -> str:
+        return self.handlers["tell"]()
+
+    tell_too = lambda self: self.state  # noqa: E731
+
+
+class Lazy:
+    """Says whether something has asked it."""
+
+    asked = False
+
+    def __getattr__(self, name: str) -> Any:
+        type(self).asked = True
+        raise AttributeError(name)
+
+
 def locally_counting(fn: Callable[..., Any]) -> Callable[..., int]:
     calls = 0
 
@@ -80,6 +114,8 @@ def make_class() -> type:
 
 
 shelf = Shelf()
+machine = Machine()
+lazy = Lazy()
 books: list[str] = []
 settings_of = {"colour": "red"}
 label = Label("origin")
@@ -105,6 +141,10 @@ def local_hit() -> None: ...
 
 @Counting
 def instance_hit() -> None: ...
+
+
+@WellKnownCounting
+def well_known_hit() -> None: ...
 
 
 def replace(name: str, value: Any) -> None:
@@ -169,11 +209,43 @@ def test_a_method_whose_name_leads_elsewhere_is_itself(peer, monkeypatch):
     assert peer.call(tall._Shelf__secret, "a") == 1
 
 
+def test_a_method_under_another_name_is_found(peer):
+    peer.call(lambda: machine.__dict__.update(state="of the peer"))
+    assert peer.call(machine.tell_too) == peer.call(machine.tell) == "of the peer"
+
+
+def test_an_object_that_is_sent_along_keeps_its_methods(peer, monkeypatch):
+    monkeypatch.setattr(machine, "state", "changed")
+    assert peer.call(Machine.run, machine) == "changed"
+
+
+def test_a_method_of_a_class_that_is_sent_is_itself(peer):
+    class Base:
+        @classmethod
+        def make(cls) -> str:
+            return "base " + cls.__name__
+
+    class Derived(Base):
+        @classmethod
+        def make(cls) -> str:
+            return "derived"
+
+    made = super(Derived, Derived).make
+    assert peer.call(made) == "base Derived"
+    assert peer.call(Derived.make) == "derived"
+
+
+def test_what_a_module_holds_is_not_asked_for_anything(peer, monkeypatch):
+    monkeypatch.setattr(Lazy, "asked", False)  # pytest has, when it looked for tests
+    peer.call(books.append, "a")
+    assert not lazy.asked
+
+
 # Callables that have another name than the module's.
 
 
 def test_a_decorated_function_has_its_state_in_the_peer(peer):
-    for fn in (hit, local_hit, instance_hit, tick):
+    for fn in (hit, local_hit, instance_hit, well_known_hit, tick):
         first = peer.call(fn)
         assert peer.call(fn) == first + 1
 
@@ -199,23 +271,48 @@ def test_given_in_peer(number):
 # What a test has put there.
 
 
-@pytest.fixture
-def patched(monkeypatch) -> Callable[[str, Any], None]:
-    return functools.partial(monkeypatch.setattr, sys.modules[__name__])
+def fake_made_by_a_helper() -> Callable[..., str]:
+    return lambda *_: "fake"
 
 
-@pytest.fixture
-def fake(patched) -> None:
-    patched("replace", lambda *_: "of the fixture")
+@pytest.fixture(params=["lambda", "spy", "helper"])
+def patched(request, monkeypatch) -> str:
+    """Patch this module, and return what the fake returns."""
+    module, real = sys.modules[__name__], replace
+    if request.param == "spy":
+        monkeypatch.setattr(module, "replace", lambda *args: f"fake {real(*args)}")
+        return "fake None"
+    fake = fake_made_by_a_helper() if request.param == "helper" else lambda *_: "fake"
+    monkeypatch.setattr(module, "replace", fake)
+    return "fake"
 
 
-def test_a_function_patched_in_by_a_test_is_sent(peer, patched):
-    patched("replace", lambda *_: "of the test")
-    assert peer.call(replace, "label", 1) == "of the test"
+def test_what_a_fixture_has_patched_in_is_sent(peer, patched):
+    assert peer.call(replace, "label", 1) == patched
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(peer.call, replace, "label", 1).result(LONG) == patched
 
 
-def test_a_function_patched_in_by_a_fixture_is_sent(peer, fake):
-    assert peer.call(replace, "label", 1) == "of the fixture"
+class TestInAClass:
+    def test_what_a_method_has_patched_in_is_sent(self, peer, monkeypatch):
+        monkeypatch.setattr(sys.modules[__name__], "replace", lambda *_: "fake")
+        assert peer.call(replace, "label", 1) == "fake"
+
+
+def test_an_object_put_in_place_of_another_is_sent(peer, monkeypatch):
+    fake = Machine()
+    del fake.handlers
+    fake.state = "fake"
+    monkeypatch.setattr(sys.modules[__name__], "machine", fake)
+    assert peer.call(machine.tell) == "fake"
+    monkeypatch.setattr(sys.modules[__name__], "settings_of", {"colour": "green"})
+    assert peer.call(settings_of.get, "colour") == "green"
+
+
+def test_an_object_that_a_test_makes_global_is_sent(peer):
+    global made_late
+    made_late = ["a"]
+    assert peer.call(made_late.__len__) == 1
 
 
 def test_a_spy_in_another_module_is_sent(peer, monkeypatch):
@@ -225,11 +322,6 @@ def test_a_spy_in_another_module_is_sent(peer, monkeypatch):
     real = os.path.basename
     monkeypatch.setattr(os.path, "basename", spied)
     assert peer.call(os.path.basename, "/a/b") == "spied b"
-
-
-def test_a_fake_in_another_module_is_sent(peer, monkeypatch):
-    monkeypatch.setattr(random, "_inst", Label("fake"))
-    assert peer.call(random._inst.shout) == "FAKE"
 
 
 # Globals of code by value.
