@@ -16,6 +16,7 @@ from ..core.clock import sleep
 from ..core.errors import PeerDown
 from ..core.worker import start_thread
 from ..evidence.output import OutputStream
+from ..link.protocol import reductions
 from . import reporting
 from .session import interrupt_key, lives, retention_key, scopes_key
 
@@ -41,6 +42,7 @@ def expect_peers(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     config = item.config
+    reductions.remember()
     if retention_key in config.stash:
         running = [life.record.artifacts.path for life in lives(config) if life.state != "down"]
         config.stash[retention_key].begin(item.nodeid, running)

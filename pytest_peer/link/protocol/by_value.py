@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import sys
 import types
 from typing import Any
 
-from . import messages, module_aliases
+from . import messages, module_aliases, reductions
 
 #: The newest major version of cloudpickle whose reductions of functions and code are known here.
 _NEWEST = 3
@@ -34,31 +35,38 @@ def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) 
     def with_file_name(code: types.CodeType) -> tuple[Any, ...]:
         # cloudpickle drops the file name, which tracebacks need to show the source.
         rebuild, args, *rest = reduce_code(code)
-        args = tuple(code.co_filename if part == "<dynamic-code>" else part for part in args)
+        dropped = [isinstance(part, str) and part == "<dynamic-code>" for part in args]
+        args = tuple(code.co_filename if one else part for one, part in zip(dropped, args))
         return (rebuild, args, *rest)
 
     def with_its_module(pickler: Any, obj: Any) -> Any:
-        reduced = module_aliases.reference(obj)
+        reduced = reductions.reference(obj)
         if reduced is NotImplemented:
             reduced = cloudpickle.Pickler.reducer_override(pickler, obj)
             if reduced is not NotImplemented and type(obj) is types.FunctionType:
-                return _with_its_module(obj, reduced)
+                return _with_its_module(obj, reduced, cloudpickle)
         return reduced
 
-    table = {**cloudpickle.Pickler.dispatch_table, types.CodeType: with_file_name}
+    table = reductions.table(
+        cloudpickle.Pickler.dispatch_table, lambda ident: ident in pickler.memo.copy()
+    )
+    table[types.CodeType] = with_file_name
     members = {
         "dispatch_table": table,
         "reducer_override": with_its_module,
         "persistent_id": staticmethod(persistent_id),
     }
-    # In the class: the C pickler looks there when it is made.
-    pickler = type("Pickler", (cloudpickle.Pickler,), members)
     buffer = io.BytesIO()
-    pickler(buffer, messages.PICKLE, buffer_callback).dump(obj)
+    # In the class: the C pickler looks there when it is made.
+    kind: Any = type("Pickler", (cloudpickle.Pickler,), members)
+    pickler = kind(buffer, messages.PICKLE, buffer_callback)
+    pickler.dump(obj)
     return buffer.getvalue()
 
 
-def _with_its_module(fn: types.FunctionType, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+def _with_its_module(
+    fn: types.FunctionType, reduced: tuple[Any, ...], cloudpickle: Any
+) -> tuple[Any, ...]:
     """Replace copies of the globals by those of the function's module, which the peer has."""
     make, args, (state, slots), *rest = reduced
     name = getattr(fn, "__module__", None)
@@ -70,8 +78,10 @@ def _with_its_module(fn: types.FunctionType, reduced: tuple[Any, ...]) -> tuple[
         name = names[0] if names else ""
     elif not (found.get("__spec__") or found.get("__file__")):
         name = ""  # the other end cannot import it
-    if name and slots["__globals__"]:
-        code, _, *others = args
+    code, _, *others = args
+    named = {*cloudpickle.cloudpickle._extract_code_globals(fn.__code__)}
+    # The peer's module can have a global that the one here lacks.
+    if name and (slots["__globals__"] or named.difference(vars(builtins))):
         args = (code, module_aliases.Made(vars, module_aliases.imported(name)), *others)
         # Names of pytest's rewriting, in case the peer's module is not rewritten.
         used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}

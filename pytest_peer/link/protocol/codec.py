@@ -14,7 +14,7 @@ import sys
 import types
 from typing import Any, Callable, Iterable, Sequence
 
-from . import by_value, messages, module_aliases, refusals
+from . import by_value, messages, reductions, refusals
 from .messages import MultipartMessage, Payload, Segment
 
 PROTOCOL = messages.PICKLE
@@ -56,7 +56,7 @@ def dumps(obj: Any, refusal: str = "", pickling: _Pickling | None = None) -> byt
 
     def dump(part: Any) -> bytes:
         if why_not:
-            return pickling.dump(part, _reference_beside_main)
+            return pickling.dump(part, reducer_override=_reference_beside_main)
         return pickling.dump_by_value(part, cloudpickle)
 
     try:
@@ -70,7 +70,7 @@ def _reference_beside_main(obj: Any) -> Any:
     """Refuse code of ``__main__``, which is another module at the other end."""
     if isinstance(obj, (type, types.FunctionType)) and obj.__module__ == "__main__":
         raise pickle.PicklingError("it refers to __main__")
-    return module_aliases.reference(obj)
+    return reductions.reference(obj)
 
 
 def big_buffers(values: Iterable[Any]) -> list[Any]:
@@ -102,7 +102,7 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
     if not big:  # fast, for what nearly all calls and results are
         buffers: list[Any] = []
         try:
-            data = pickle.dumps(obj, PROTOCOL, buffer_callback=buffers.append)
+            data = _pickled(obj, buffers.append)
             if not buffers and b"__main__" not in data:
                 return data
         except Exception:
@@ -140,17 +140,11 @@ class _Pickling:
         # By identity: what the pickle has instead, and the object, to keep its identity in use.
         self._known: dict[int, tuple[Any, Any]] = {}
 
-    def dump(self, obj: Any, override: Callable[[Any], Any] | None = None) -> bytes:
+    def dump(self, obj: Any, **overrides: Callable[[Any], Any]) -> bytes:
         self._begin()
-        if override is None and not self._big:
-            return pickle.dumps(obj, PROTOCOL, buffer_callback=self.buffer)
-        buffer = io.BytesIO()
-        pickler: Any = _Pickler(buffer, PROTOCOL, buffer_callback=self.buffer)
-        pickler.persistent_id = self.persistent_id
-        if override is not None:
-            pickler.reducer_override = override
-        pickler.dump(obj)
-        return buffer.getvalue()
+        if not overrides and not self._big:
+            return _pickled(obj, self.buffer)
+        return _pickled(obj, self.buffer, persistent_id=self.persistent_id, **overrides)
 
     def dump_by_value(self, obj: Any, cloudpickle: Any) -> bytes:
         self._begin()
@@ -184,6 +178,16 @@ class _Pickling:
 
 class _Pickler(pickle.Pickler):
     """A pickler that can have attributes."""
+
+
+def _pickled(obj: Any, buffer_callback: Callable[[Any], Any], **members: Any) -> bytes:
+    buffer = io.BytesIO()
+    pickler: Any = _Pickler(buffer, PROTOCOL, buffer_callback=buffer_callback)
+    pickler.dispatch_table = reductions.table(is_in=lambda ident: ident in pickler.memo.copy())
+    for name, member in members.items():
+        setattr(pickler, name, member)
+    pickler.dump(obj)
+    return buffer.getvalue()
 
 
 class _Unpickler(pickle.Unpickler):

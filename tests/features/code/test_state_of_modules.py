@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
+from timeouts import LONG
 
 counted: list[str] = []
 total = 0
@@ -86,3 +88,14 @@ def modules_of(file: str) -> list[str]:
 def test_restart_begins_anew(peer):
     peer.call(count, "a")
     assert peer.restart().call(count, "a") == 1
+
+
+def test_closures_travel_where_comparing_bytes_is_an_error():
+    program = """
+import pytest_peer
+def add(x):
+    with pytest_peer.start() as peer:
+        return peer.call(lambda y: x + y, 3)
+assert add(5) == 8
+"""
+    subprocess.run([sys.executable, "-bb", "-c", program], check=True, timeout=LONG)
