@@ -7,7 +7,7 @@ from typing import Any
 
 from ..link.protocol.mailbox import Mailbox
 from .lifecycle import PeerLife
-from .lives import stop_all
+from .restart import stop_all
 from .peer import Peer
 from .supervisor import Supervisor, living
 

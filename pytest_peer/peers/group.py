@@ -10,7 +10,7 @@ from ..core.clock import monotonic
 from ..core.errors import CallTimeout
 from ..evidence.stacks import record_all
 from ..link.futures import Outcome, PeerFuture
-from .lives import kill_all, stop_all
+from .restart import kill_all, stop_all
 from .peer import Peer
 
 #: Exceptions that are no failures, but what becomes of a test: pytest's and unittest's.

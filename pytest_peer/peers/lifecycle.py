@@ -41,12 +41,13 @@ from ..launch import procfs
 from ..link.calls import RpcClient
 from ..link.protocol import messages
 from . import transitions
+from .boot_errors import start_error
 from .process import PeerProcess
-from .record import Record, start_error
+from .record import Record
 from .transitions import Phase
 
 if TYPE_CHECKING:
-    from .lives import Lives
+    from .restart import Lives
     from .supervisor import Supervisor
 
 #: Seconds between the end of a process and that of its link, in either order; milliseconds mostly.

@@ -15,7 +15,7 @@ from ..core.options import PeerOptions
 from ..evidence.output import InputStream, OutputStream
 from ..link.futures import PeerFuture, results
 from .lifecycle import PeerLife
-from .lives import Lives, kill_all, stop_all
+from .restart import Lives, kill_all, stop_all
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor

@@ -1,32 +1,17 @@
-"""The record of one life of a peer: why it never ran or is down, its crash, its manifest."""
+"""The record of one life of a peer: why it is down, its crash, its manifest."""
 
 import contextlib
-import errno
 import resource
-from typing import Any
 
 from ..core.clock import now
 from ..core.down_reason import CRASH_SIGNALS, DownReason, PeerState, down_reason
-from ..core.errors import BootError, BootTimeout, HandshakeError, PeerDown
+from ..core.errors import PeerDown
 from ..core.options import PeerOptions
 from ..core.worker import run_all
 from ..evidence import core_dump, fault_dumps
 from ..evidence.artifacts import Artifacts, manifest_text
+from . import boot_errors
 from .process import PeerProcess
-
-#: What the system lacks when it refuses something, by the number of its error.
-_LACKING = {
-    errno.EMFILE: "the origin has no descriptors left; raise RLIMIT_NOFILE (ulimit -n), "
-    "a peer takes 7",
-    errno.ENFILE: "the system has no descriptors left (fs.file-max)",
-    errno.EAGAIN: "no more processes or threads for this user, or in this container "
-    "(ulimit -u, pids.max)",
-    errno.ENOMEM: "no memory left (RLIMIT_AS, or the system's)",
-    errno.ENOSPC: "no room for the peer's artifacts; empty the disk, "
-    "or give the option `artifacts`",
-}
-#: How Python begins to say that there are no more threads, also in a sub-interpreter.
-_THREADLESS = ("can't start new thread", "daemon threads are disabled")
 
 
 class Record:
@@ -53,7 +38,7 @@ class Record:
         return f"peer {self._options.name!r}" + (f" (pid {pid})" if pid is not None else "")
 
     def never_started(self, exc: BaseException) -> None:
-        self.boot_error = start_error(self._options.name, exc)
+        self.boot_error = boot_errors.start_error(self._options.name, exc)
         self.reason = DownReason("boot failed")
         self.ended = now()
         if hasattr(self, "artifacts"):
@@ -81,30 +66,11 @@ class Record:
         )
         self.ended = now()
         if not booted:
-            self.boot_error = self._boot_error(stopped)
+            self.boot_error = boot_errors.boot_error(
+                self._options.name, self._process, stopped=stopped, stacks=self.boot_stacks
+            )
         last = PeerState.RUNNING if booted else PeerState.BOOTING
         self.write(self.manifest(PeerState.DOWN, last))
-
-    def _boot_error(self, stopped: bool) -> BootError:
-        """Return why a process that was started has ended before it was a peer."""
-        process, status = self._process, self._process.exit_status
-        who = f"peer {self._options.name!r}"
-        facts: dict[str, Any] = {
-            "argv": process.starter.argv,
-            "exit_status": status.code if status is not None else None,
-            "output": process.streams.text(),
-        }
-        if process.unusable is not None:
-            return HandshakeError(f"{who} did not boot: {process.unusable}", **facts)
-        if self.boot_stacks is not None:
-            facts["stacks"] = self.boot_stacks or fault_dumps.aborted(facts["output"])
-            return BootTimeout(f"{who} did not boot in time and was killed", **facts)
-        if stopped:
-            return BootError(f"{who} was stopped while it was booting", **facts)
-        how = "never answered"
-        if status is not None:
-            how = f"was {status}" if status.signal is not None else str(status)
-        return BootError(f"{who} did not boot: its process {how}", **facts)
 
     def _secure_crash(self) -> None:
         """Take what the process has left, if it died of a signal that means a fault."""
@@ -143,14 +109,3 @@ class Record:
         error = PeerDown(message, self.reason, output, self._crash_text)
         error.__cause__ = self.boot_error
         return error
-
-
-def start_error(name: str, exc: BaseException) -> BaseException:
-    """Return why there is no process: `exc`, or what it means if the system refuses something."""
-    threadless = isinstance(exc, RuntimeError) and str(exc).startswith(_THREADLESS)
-    if isinstance(exc, BootError) or not (isinstance(exc, OSError) or threadless):
-        return exc
-    refused = str(exc) == _THREADLESS[0]  # else the text has the reason
-    number = errno.EAGAIN if refused else getattr(exc, "errno", None)
-    advice = f"; {_LACKING[number]}" if number in _LACKING else ""
-    return BootError(f"peer {name!r} could not be started: {exc}{advice}")

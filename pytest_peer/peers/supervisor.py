@@ -17,7 +17,7 @@ from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailboxes
 from .group import PeerGroup
 from .lifecycle import PeerLife
-from .lives import kill_all, stop_all
+from .restart import kill_all, stop_all
 from .peer import Peer
 from .transitions import Phase
 

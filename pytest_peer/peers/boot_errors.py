@@ -1,0 +1,57 @@
+"""The text of a `BootError`, `BootTimeout` or `HandshakeError`: why a peer never ran."""
+
+import errno
+from typing import Any
+
+from ..core.errors import BootError, BootTimeout, HandshakeError
+from ..evidence import fault_dumps
+from .process import PeerProcess
+
+#: What the system lacks when it refuses something, by the number of its error.
+_LACKING = {
+    errno.EMFILE: "the origin has no descriptors left; raise RLIMIT_NOFILE (ulimit -n), "
+    "a peer takes 7",
+    errno.ENFILE: "the system has no descriptors left (fs.file-max)",
+    errno.EAGAIN: "no more processes or threads for this user, or in this container "
+    "(ulimit -u, pids.max)",
+    errno.ENOMEM: "no memory left (RLIMIT_AS, or the system's)",
+    errno.ENOSPC: "no room for the peer's artifacts; empty the disk, "
+    "or give the option `artifacts`",
+}
+#: How Python begins to say that there are no more threads, also in a sub-interpreter.
+_THREADLESS = ("can't start new thread", "daemon threads are disabled")
+
+
+def start_error(name: str, exc: BaseException) -> BaseException:
+    """Return why there is no process: `exc`, or what it means if the system refuses something."""
+    threadless = isinstance(exc, RuntimeError) and str(exc).startswith(_THREADLESS)
+    if isinstance(exc, BootError) or not (isinstance(exc, OSError) or threadless):
+        return exc
+    refused = str(exc) == _THREADLESS[0]  # else the text has the reason
+    number = errno.EAGAIN if refused else getattr(exc, "errno", None)
+    advice = f"; {_LACKING[number]}" if number in _LACKING else ""
+    return BootError(f"peer {name!r} could not be started: {exc}{advice}")
+
+
+def boot_error(name: str, process: PeerProcess, *, stopped: bool, stacks: str | None) -> BootError:
+    """Return why a process that was started has ended before it was a peer.
+
+    :param stacks: where it was when its time was over; ``None`` if it ended before that.
+    """
+    who, status = f"peer {name!r}", process.exit_status
+    facts: dict[str, Any] = {
+        "argv": process.starter.argv,
+        "exit_status": status.code if status is not None else None,
+        "output": process.streams.text(),
+    }
+    if process.unusable is not None:
+        return HandshakeError(f"{who} did not boot: {process.unusable}", **facts)
+    if stacks is not None:
+        facts["stacks"] = stacks or fault_dumps.aborted(facts["output"])
+        return BootTimeout(f"{who} did not boot in time and was killed", **facts)
+    if stopped:
+        return BootError(f"{who} was stopped while it was booting", **facts)
+    how = "never answered"
+    if status is not None:
+        how = f"was {status}" if status.signal is not None else str(status)
+    return BootError(f"{who} did not boot: its process {how}", **facts)
