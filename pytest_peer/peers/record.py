@@ -30,6 +30,8 @@ class Record:
         self._core: str | None = None
         #: Why it never ran, or never in this process.
         self.boot_error: BaseException | None = None
+        #: What the option `setup` has raised.
+        self.setup_error: BaseException | None = None
         #: Where the process was when its time for the boot was over.
         self.boot_stacks: str = ""
         #: When it ended, as ``time.time``.
@@ -74,7 +76,7 @@ class Record:
         if not booted:
             stacks = self.boot_stacks if timed_out else None
             self.boot_error = boot_errors.boot_error(
-                self._options.name, self._process, stopped=stopped, stacks=stacks
+                self._options.name, self._process, self.setup_error, stopped=stopped, stacks=stacks
             )
         last = PeerState.RUNNING if booted else PeerState.BOOTING
         self.write(self.manifest(PeerState.DOWN, last))

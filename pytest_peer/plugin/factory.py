@@ -89,6 +89,12 @@ class PeerFactory:
         from ..core.options import check
 
         hosted = _with_host(options, self._hosts)
+        hooked = self._hooks.pytest_peer_setup(config=self._config, options=hosted)
+        # pluggy calls the hooks of the closest conftest first, which builds on the others.
+        hosted["setup"] = (
+            *itertools.chain.from_iterable(check("setup", each) for each in reversed(hooked)),
+            *check("setup", options.get("setup")),
+        )
         command = check("exec", hosted.get("exec", sys.executable))
         launcher = self._hooks.pytest_peer_launcher(
             config=self._config, options={**hosted, "exec": list(command)}
