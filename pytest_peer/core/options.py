@@ -53,6 +53,7 @@ class PeerOptions:
     call_timeout: float | None = 60.0
     artifacts: Path | None = None
     start_method: str | None = None
+    setup: tuple[Callable[[], object], ...] = ()
 
     @property
     def not_forkable(self) -> str:
@@ -175,6 +176,14 @@ def _wait_boot(option: str, value: object) -> float | bool | Callable[[Any], obj
     return seconds(option, value)
 
 
+def _setup(option: str, value: object) -> tuple[Callable[[], object], ...]:
+    callables = tuple(value) if isinstance(value, tuple | list) else (value,)
+    for each in callables:
+        if not callable(each):
+            raise TypeError(f"{option}: expected a callable, or several, got {each!r}")
+    return callables
+
+
 def _shutdown(option: str, value: object) -> Shutdown:
     if isinstance(value, str):
         if value not in ("halt", "close"):
@@ -282,4 +291,5 @@ _CHECKS: dict[str, _Check] = {
     "call_timeout": seconds,
     "artifacts": _or_none(_instance(str | os.PathLike, "a path", Path)),
     "start_method": _or_none(_one_of((FORKSERVER, SPAWN))),
+    "setup": lambda option, value: () if value is None else _setup(option, value),
 }

@@ -110,6 +110,15 @@ class RpcClient:
         finally:
             del exc  # a cycle through this frame would keep the test's local variables alive
 
+    def set_up(self, fn: Function) -> None:
+        """Call `fn` before everything that waits for `open`; raises what it raises."""
+        (kind, reply), warnings = self._ask(
+            messages.CALL, encode_call(fn, (), {}, self._by_value), None
+        )
+        _, exc = outcome(self._whom, kind, reply, warnings)
+        if exc is not None:
+            raise exc
+
     def submit(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PeerFuture:
         """Call `fn` without waiting; an `EncodeError` is the future's exception."""
         future = PeerFuture(self._whom, self._make_timeout_error)

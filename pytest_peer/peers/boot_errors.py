@@ -33,10 +33,17 @@ def start_error(name: str, exc: BaseException) -> BaseException:
     return BootError(f"peer {name!r} could not be started: {exc}{advice}")
 
 
-def boot_error(name: str, process: PeerProcess, *, stopped: bool, stacks: str | None) -> BootError:
+def boot_error(
+    name: str,
+    process: PeerProcess,
+    stopped: bool,
+    stacks: str | None,
+    setup_error: BaseException | None,
+) -> BootError:
     """Return why a process that was started has ended before it was a peer.
 
     :param stacks: where it was when its time was over; ``None`` if it ended before that.
+    :param setup_error: what the option ``setup`` raised.
     """
     who, status = f"peer {name!r}", process.exit_status
     facts: dict[str, Any] = {
@@ -46,6 +53,11 @@ def boot_error(name: str, process: PeerProcess, *, stopped: bool, stacks: str | 
     }
     if process.unusable is not None:
         return HandshakeError(f"{who} did not boot: {process.unusable}", **facts)
+    if setup_error is not None:
+        text = f"{type(setup_error).__name__}: {setup_error}"
+        error = BootError(f"{who} did not boot: its setup raised {text}", **facts)
+        error.__cause__ = setup_error
+        return error
     if stacks is not None:
         facts["stacks"] = stacks or fault_dumps.aborted(facts["output"])
         return BootTimeout(f"{who} did not boot in time and was killed", **facts)

@@ -221,6 +221,15 @@ class PeerLife:
         if self.phase >= Phase.DOWN:
             link.close()  # it may have been too early for `_go_down`
             return
+        for fn in self.options.setup:
+            try:
+                self.client.set_up(fn)
+            except PeerDown:
+                return  # it has ended
+            except BaseException as exc:
+                self.record.setup_error = exc
+                self.kill()
+                return
         self.client.open()
         with self._writing:
             if self.phase is Phase.BOOTING:

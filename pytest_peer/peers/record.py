@@ -29,6 +29,7 @@ class Record:
         # The file with the core, or why there is none; `None` if it was no crash.
         self._core: str | None = None
         self.boot_error: BaseException | None = None  # why it never ran, or never in this process
+        self.setup_error: BaseException | None = None  # what the option ``setup`` has raised
         #: Where the process was when the time for the boot was over; `None` if it ended before.
         self.boot_stacks: str | None = None
         self.ended: float = 0.0  # as ``time.time``
@@ -67,7 +68,7 @@ class Record:
         self.ended = now()
         if not booted:
             self.boot_error = boot_errors.boot_error(
-                self._options.name, self._process, stopped=stopped, stacks=self.boot_stacks
+                self._options.name, self._process, stopped, self.boot_stacks, self.setup_error
             )
         last = PeerState.RUNNING if booted else PeerState.BOOTING
         self.write(self.manifest(PeerState.DOWN, last))

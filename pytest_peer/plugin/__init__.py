@@ -8,6 +8,7 @@ import pytest
 
 from . import factory, fixtures, interpreters, settings, warm_up
 from .reporting import pytest_terminal_summary
+from .seeds import pytest_peer_setup
 from .session import hide_frames, left_key, retention_key, running_key
 from .settings import pytest_addoption, pytest_collection_modifyitems
 from .warm_up import pytest_collection_finish, pytest_itemcollected

@@ -98,6 +98,12 @@ class PeerFactory:
                 )
             command = [word.replace(HOST, str(host)) for word in command]
             resolved.update(host=host, exec=command)
+        hooked = self._hooks.pytest_peer_setup(config=self._config, options=resolved)
+        # pluggy calls the hooks of the closest conftest first, which builds on the others.
+        resolved["setup"] = (
+            *itertools.chain.from_iterable(check("setup", each) for each in reversed(hooked)),
+            *check("setup", options.get("setup")),
+        )
         launcher = self._hooks.pytest_peer_launcher(
             config=self._config, options={**resolved, "exec": command}
         )

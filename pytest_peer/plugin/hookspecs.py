@@ -1,6 +1,6 @@
 """The plugin's own hooks, for conftest files and other plugins."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -22,4 +22,18 @@ def pytest_peer_launcher(
         if the control link has to share stdin and stdout. It is entered before the peer starts, and
         left when all peers of the factory's scope have been stopped. A restarted peer is started by
         the same words. ``None`` for a peer that starts as its options say.
+    """
+
+
+def pytest_peer_setup(
+    config: pytest.Config, options: Mapping[str, Any]
+) -> Callable[[], object] | Sequence[Callable[[], object]] | None:
+    """Return what every peer of the factories runs at its boot, and after a restart.
+
+    It runs before the first call, so before the test's module is imported there, and before the
+    option ``setup``. Those of all plugins and conftests are run, the closest conftest's last.
+
+    :param options: of the peer, as for `pytest_peer_launcher`.
+    :return: a callable or several, which are sent to the peer; what one raises is the cause of a
+        `BootError`.
     """

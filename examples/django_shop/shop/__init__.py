@@ -1,0 +1,1 @@
+"""An application: a shop that sells what it has."""
