@@ -7,8 +7,8 @@ from typing import Any
 
 from ..link.protocol.mailbox import Mailbox
 from .lifecycle import PeerLife
-from .restart import stop_all
 from .peer import Peer
+from .restart import stop_all
 from .supervisor import Supervisor, living
 
 

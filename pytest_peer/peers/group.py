@@ -10,8 +10,8 @@ from ..core.clock import monotonic
 from ..core.errors import CallTimeout
 from ..evidence.stacks import record_all
 from ..link.futures import Outcome, PeerFuture
-from .restart import kill_all, stop_all
 from .peer import Peer
+from .restart import kill_all, stop_all
 
 #: Exceptions that are no failures, but what becomes of a test: pytest's and unittest's.
 _OUTCOMES_OF_TESTS = {

@@ -17,8 +17,8 @@ from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailboxes
 from .group import PeerGroup
 from .lifecycle import PeerLife
-from .restart import kill_all, stop_all
 from .peer import Peer
+from .restart import kill_all, stop_all
 from .transitions import Phase
 
 #: All lives that have or make a process, or still hold something. Changed on threads of ours only.
