@@ -79,7 +79,7 @@ class ProcessStarter:
         removed: dict[str, str | None] = dict.fromkeys(old.keys() - new.keys())
         variables = removed | dict(new.items() - old.items())
         request["changes"] = {"variables": variables, **request["changes"]}
-        request["config"] = bootstrap.agent_config(interpreter, options.name, self._evidence)
+        request["config"] = bootstrap.agent_config(interpreter, options, self._evidence)
         child = server.fork(request, [*standard, *connection.peer_ends], deadline)
         self.interpreter = replace(interpreter, pid=child.pid)
         return child
