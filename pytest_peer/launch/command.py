@@ -1,7 +1,10 @@
 """The command line of a peer that is executed, and the descriptors that it expects."""
 
+import functools
 import os
+import re
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,6 +40,31 @@ CONTROL_NUMBER = 5
 #: With a value of our own, by which the agent knows that the user has not set it.
 FAULTHANDLER = ("PYTHONFAULTHANDLER", "pytest-peer")
 
+#: A word of an interpreter's options: letters, then perhaps one option with an argument.
+_OPTIONS = re.compile(
+    r"-(?=.)([bBdEiIOPqRsStuvx]*)(?:([cmWX]|-check-hash-based-pycs)(.*))?", re.DOTALL
+)
+#: Those about a script and a terminal, which a peer has not.
+_NOT_FOR_PEERS = "iux"
+
+
+@functools.cache
+def interpreter_options() -> list[str]:
+    """Return the options of the origin's command line that its peers have too.
+
+    Not those of variables, as multiprocessing's: then the option ``env`` could not change them.
+    """
+    options: list[str] = []
+    words = iter(sys.orig_argv[1:])
+    while match := _OPTIONS.fullmatch(next(words, "")):
+        letters, last, argument = match.groups()
+        options += [f"-{letter}" for letter in letters if letter not in _NOT_FOR_PEERS]
+        if last in ("c", "m"):
+            break
+        if last:
+            options += [f"-{last}", argument or next(words)]
+    return options
+
 
 def boot_words(read_fd: int, write_fd: int) -> list[str]:
     """Make an interpreter read our code from one descriptor and reply on the other."""
@@ -63,6 +91,8 @@ class Command:
 def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[str]) -> Command:
     """Build the command line: ``exec``, ``args``, then our own words, as Erlang's ``peer`` does.
 
+    Options of the origin's interpreter stand in front of ``args``, if it is the peer's too.
+
     :param environ: the inherited environment.
     :param words: `boot_words`, `connect_words` or `RELAY_WORDS`.
     :raises TypeError: ``post_process_args`` returned something else than a list of ``str``, or an
@@ -73,7 +103,9 @@ def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[st
     found = launchers.stdio_launcher(program)
     if found:
         program = launchers.command_line(program, options.env)
-    argv = [*program, *options.args, *words, f"{options.name}@{options.host}"]
+    # Another interpreter may not know them.
+    ours = interpreter_options() if sys.executable in program and not found else []
+    argv = [*program, *ours, *options.args, *words, f"{options.name}@{options.host}"]
     if options.post_process_args is not None:
         argv = list(command_words("post_process_args", options.post_process_args(list(argv))))
         if not argv:

@@ -24,7 +24,7 @@ from ...core.loop import loop
 from ...core.sync import Event
 from ...core.worker import start_thread, worker
 from .. import bootstrap, lifeline, procfs
-from ..command import boot_words
+from ..command import boot_words, interpreter_options
 from ..process import STATUS_LOST, Child, reap
 from .inheritance import Inheritance
 
@@ -137,8 +137,9 @@ class ForkServer:
         self._output = bytearray()
         self._socket, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         with theirs, lifeline.opened() as end:
+            words = boot_words(0, theirs.fileno())
             #: Its command line without the last word, which a peer replaces by its name.
-            self.argv: list[str] = [sys.executable, *boot_words(0, theirs.fileno())]
+            self.argv: list[str] = [sys.executable, *interpreter_options(), *words]
             popen = subprocess.Popen(
                 [*self.argv, _TITLE],
                 bufsize=0,
@@ -167,10 +168,10 @@ class ForkServer:
             with self._input, contextlib.suppress(BrokenPipeError):  # it has ended
                 left = memoryview(bootstrap.loader() + bootstrap.template(self._settings))
                 loop.start()
+                loop.add(self._pipe.fileno(), self._read_output)  # with -v it writes much
                 while left:
                     left = left[self._input.write(left) :]
             self._socket.setblocking(False)
-            loop.add(self._pipe.fileno(), self._read_output)
             loop.add(self._socket.fileno(), self._readable)
         except Exception as exc:  # no more threads or descriptors; then an import is ImportError
             self.dead = f"the fork server cannot be watched: {exc}"
