@@ -61,7 +61,8 @@ class ProcessStarter:
                 return self._executed(server, connection, standard)
             return self._forked(server, connection, standard)
         except ForkError as exc:
-            unusable = server.unusable and self.choice.start_method == SPAWN
+            default = self._options.start_method is None and not server.bad_preload
+            unusable = server.unusable and (default or self.choice.start_method == SPAWN)
             if unusable or (exc.lost and not again):
                 self.choice = choose(self._options)  # with another server, or none
                 return self.child(connection, standard, again=True)

@@ -27,6 +27,7 @@ from .. import bootstrap, lifeline, procfs
 from ..command import boot_words, interpreter_options
 from ..process import STATUS_LOST, Child, reap
 from .inheritance import Inheritance
+from .preload import OURS
 
 #: The last word of its command line. A peer writes its own name over it.
 _TITLE = "pytest-peer-forkserver".ljust(100)
@@ -128,6 +129,8 @@ class ForkServer:
         self.hello: bytes = b""
         #: Why it is of no use any more; empty while it is.
         self.dead: str = ""
+        #: The module of the user's that could not be imported there.
+        self.bad_preload: str = ""
         self._numbers = itertools.count(1)
         self._children: dict[int, ForkedChild] = {}  # those that are not reaped
         self._lock = threading.Lock()  # held only for a moment
@@ -274,6 +277,7 @@ class ForkServer:
             self._ready.set()
         elif what == "failed":  # it ends now
             self.dead = f"the fork server did not start: {rest[0]}"
+            self.bad_preload = rest[1] if rest[1] not in OURS else ""
         elif (child := self._children.get(rest[0])) is None:
             pass  # no one waits for it any more
         elif what == "forked":
