@@ -17,16 +17,21 @@ from ..core.options import PeerOptions, command_words
 #: first line, and not one for each byte.
 _BOOT = "import os;f=os.fdopen({read},'rb');exec(f.read(int(f.readline())),{{'f':f,'w':{write}}})"
 
-#: The same over a connection that the peer opens. `SECRET`, which its children do not inherit,
+#: The same over a connection that the peer opens. The secret, which its children do not inherit,
 #: has two words: it sends the first, and runs nothing before it has received the second.
 _CONNECT = (
-    "import os,sys,_socket;a,b=os.environ.pop('{secret}').encode().split();"
+    "import os,sys,_socket;a,b={secret}.split();"
     "s=_socket.socket(_socket.{family});s.connect({address});"
     "r,w=os.dup(s.fileno()),os.dup(s.fileno());s.close();os.write(w,a);f=os.fdopen(r,'rb');"
     "f.read(len(b))==b or sys.exit('this is not the origin of this peer');"
     "exec(f.read(int(f.readline())),{{'f':f,'w':w}})"
 )
 SECRET = "PYTEST_PEER_SECRET"
+_FROM_ENVIRON = (
+    f"(os.environ.pop('{SECRET}','').encode() or sys.exit('{SECRET} is missing: "
+    "what is in front of the interpreter has to pass this variable on'))"
+)
+_FROM_STDIN = "open(0,'rb',0,closefd=False).readline()"
 
 #: Make an interpreter read the remote end of a relay, which has nothing but stdin and stdout.
 RELAY_WORDS = ("-c", "f=open(0,'rb',closefd=False);exec(f.read(int(f.readline() or 0)),{})")
@@ -71,10 +76,11 @@ def boot_words(read_fd: int, write_fd: int) -> list[str]:
     return ["-c", _BOOT.format(read=read_fd, write=write_fd)]
 
 
-def connect_words(address: Sequence[object]) -> list[str]:
+def connect_words(address: Sequence[object], *, secret_on_stdin: bool) -> list[str]:
     """Make an interpreter connect to an address of `socket`, and read our code and reply there."""
     family = "AF_INET" if len(address) == 2 else "AF_INET6"
-    return ["-c", _CONNECT.format(secret=SECRET, family=family, address=tuple(address))]
+    secret = _FROM_STDIN if secret_on_stdin else _FROM_ENVIRON
+    return ["-c", _CONNECT.format(secret=secret, family=family, address=tuple(address))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,13 @@ class ProcessStarter:
         self.lifeline: int = -1
         #: Given to the local end of a relay, if a launcher carries only stdin and stdout.
         self.control: ControlSocket | None = None
-        if options.address is None and launchers.stdio_launcher(options.exec) is not None:
+        launched = launchers.stdio_launcher(options.exec) is not None
+        if options.address is None and launched:
             self.control = ControlSocket()
+        #: Whether the secret of a connection is on stdin: such launchers pass on no variables.
+        self.secret_on_stdin: bool = (
+            options.address is not None and launched and not options.detached
+        )
 
     def child(
         self, connection: Connection, standard: Sequence[int], *, again: bool = False
@@ -131,7 +136,7 @@ class ProcessStarter:
         """Return the command line; the numbers are those of the link and of the control socket."""
         options = self._options
         if connection.address is not None:
-            words = command.connect_words(connection.address)
+            words = command.connect_words(connection.address, secret_on_stdin=self.secret_on_stdin)
         elif self.control is not None:
             words = list(command.RELAY_WORDS)
         else:
@@ -139,6 +144,6 @@ class ProcessStarter:
         line = command.command(options, os.environ, words)
         self.argv = line.argv
         command.check_program(line)
-        if connection.address is not None:
+        if connection.address is not None and not self.secret_on_stdin:
             return replace(line, env=line.env | {command.SECRET: connection.secret})
         return line if self.control is None else local_end(line, options, *numbers)

@@ -71,6 +71,8 @@ class PeerProcess:
             streams = self.streams = StandardStreams(directory, detached=self._options.detached)
             ours.callback(streams.close)
             theirs.callback(streams.close_theirs)
+            if starter.secret_on_stdin:
+                streams.stdin.write(f"{connection.secret}\n")
             self.start_time = now()
             child = starter.child(connection, streams.theirs)
             self.interpreter = starter.interpreter
