@@ -41,7 +41,6 @@ def serve(reader, fd, config):
     """Serve until the origin is gone. Returns only in a peer whose interpreter ends normally."""
     sys.path[:] = config["path"]
     reader.close()
-    os.open(os.devnull, os.O_RDONLY)  # stdin, from which all of this has come
     lifeline = config["lifeline"]
     for each in (fd, lifeline):
         os.set_inheritable(each, False)
