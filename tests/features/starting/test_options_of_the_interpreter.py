@@ -58,6 +58,7 @@ def told(*options: str, words: tuple[str, ...] = (), **environ: str):
         "-Xint_max_str_digits=700",
         "-W error::UserWarning -Wignore:x:FutureWarning",
         "-BW error -X pycache_prefix=/nowhere -X no_debug_ranges",
+        "-X warn_default_encoding -W error",
         "--check-hash-based-pycs never -O",
         "-v",
         "-S",
