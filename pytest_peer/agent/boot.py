@@ -15,6 +15,7 @@ hello = {
     "pid": os.getpid(),
     "executable": sys.executable,
     "prefix": sys.prefix,
+    "no_site": sys.flags.no_site,
     "magic": b"",
     "library": getattr(os, "__file__", ""),
     "place": None,

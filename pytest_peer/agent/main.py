@@ -23,7 +23,11 @@ def _set_up_paths(config):
         main.pop(name, None)
     sys.argv[:] = sys.argv[:1]
     if config["replace_path"]:
-        sys.path[:] = config["path"]
+        own = os.environ.get("PYTHONPATH")
+        given = own.split(os.pathsep) if own and own != config["python_path"] else ()
+        named = set(map(os.path.abspath, given))
+        first = [entry for entry in sys.path if entry in named]
+        sys.path[:] = first + [entry for entry in config["path"] if entry not in first]
     else:
         known = set(sys.path)
         # Only a directory that is the origin's, and not another one of the same name.

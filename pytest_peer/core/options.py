@@ -114,7 +114,7 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
             raise ValueError(
                 "cwd: a launcher cannot set it for a peer over TCP; use connection='stdio'"
             )
-        if made.address is None and (why := launchers.refusal(made.exec)):
+        if not made.detached and (why := launchers.refusal(made.exec)):
             raise ValueError(f"exec: {why}")
     elif made.cwd is not None and not os.path.isdir(made.cwd):
         raise ValueError(f"cwd: not a directory: {made.cwd!r}")

@@ -25,7 +25,7 @@ class Crashed:
 def collect(process: Crashed, directory: Path) -> str:
     """Move the core into `directory`; return its path, or why there is none."""
     try:
-        pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip("\n")
+        pattern = os.fsdecode(Path("/proc/sys/kernel/core_pattern").read_bytes()).strip("\n")
     except OSError:
         return "none looked for: this system does not say where it puts them"
     core = _newest(process, pattern) if not pattern.startswith("|") else None

@@ -107,8 +107,8 @@ def crash_text(directory: Path) -> str:
 
 def add_to_crash(directory: Path, line: str) -> None:
     if crash_text(directory):
-        with contextlib.suppress(OSError), (directory / CRASH).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with contextlib.suppress(OSError), (directory / CRASH).open("ab") as file:
+            file.write(f"{line}\n".encode("utf-8", "backslashreplace"))
 
 
 def tidy(directory: Path) -> None:

@@ -54,8 +54,8 @@ class Stacks:
         """Return the settings of the agent's module `fault_dumps`; dumps go into `directory`."""
         self._directory = directory
         return {
-            "crash": str(directory / CRASH),
-            "threads": str(directory / THREADS),
+            "crash": os.fsencode(directory / CRASH),  # for a peer with another locale, too
+            "threads": os.fsencode(directory / THREADS),
             "signal": NUMBER,
         }
 
@@ -118,8 +118,9 @@ class Stacks:
         moment = datetime.now(UTC).isoformat(timespec="milliseconds")
         path = self._directory / "stacks.txt"
         # A full disk, or a removed directory.
-        with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as file:
-            file.write(f"== {moment} {occasion}\n{text}\n\n")
+        with contextlib.suppress(OSError), path.open("ab") as file:
+            written = f"== {moment} {occasion}\n{text}\n\n"
+            file.write(written.encode("utf-8", "backslashreplace"))
 
 
 def record_all(every: Sequence[Stacks], occasion: str) -> list[str]:

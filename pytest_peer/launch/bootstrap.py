@@ -11,6 +11,7 @@ from types import CodeType
 from typing import Any
 
 from .. import _HOMES
+from ..core.options import PeerOptions
 from ..link import tracebacks
 from ..link.interpreter import Interpreter
 from ..link.origin_modules import Entry, described, of_environment
@@ -77,7 +78,10 @@ def stubs() -> dict[str, Entry]:
 
 
 def agent_config(
-    interpreter: Interpreter, name: str, evidence: dict[str, Any] | None, lifeline: int = -1
+    interpreter: Interpreter,
+    options: PeerOptions,
+    evidence: dict[str, Any] | None,
+    lifeline: int = -1,
 ) -> dict[str, Any]:
     """Return the configuration of the agent in an interpreter.
 
@@ -90,11 +94,13 @@ def agent_config(
     entries = () if same else map(os.path.abspath, sys.path)
     portable = [(entry, place_of(entry)) for entry in entries if not of_environment(entry)]
     return {
-        "name": name,
+        "name": options.name,
         "by_value": interpreter.by_value,
         "locals": tracebacks.shown_locals,
         "path": list(interpreter.path) if same else portable,
         "replace_path": same,
+        # The origin's own is in its path already, where tests may have changed it.
+        "python_path": None if "PYTHONPATH" in options.env else os.environ.get("PYTHONPATH"),
         # Where this interpreter's packages are installed.
         "environment": None if same else (packages, place_of(packages)),
         "stubs": None if same else stubs(),

@@ -1,7 +1,10 @@
 """The command line of a peer that is executed, and the descriptors that it expects."""
 
+import functools
 import os
+import re
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,16 +17,21 @@ from ..core.options import PeerOptions, command_words
 #: first line, and not one for each byte.
 _BOOT = "import os;f=os.fdopen({read},'rb');exec(f.read(int(f.readline())),{{'f':f,'w':{write}}})"
 
-#: The same over a connection that the peer opens. `SECRET`, which its children do not inherit,
+#: The same over a connection that the peer opens. The secret, which its children do not inherit,
 #: has two words: it sends the first, and runs nothing before it has received the second.
 _CONNECT = (
-    "import os,sys,_socket;a,b=os.environ.pop('{secret}').encode().split();"
+    "import os,sys,_socket;a,b={secret}.split();"
     "s=_socket.socket(_socket.{family});s.connect({address});"
     "r,w=os.dup(s.fileno()),os.dup(s.fileno());s.close();os.write(w,a);f=os.fdopen(r,'rb');"
     "f.read(len(b))==b or sys.exit('this is not the origin of this peer');"
     "exec(f.read(int(f.readline())),{{'f':f,'w':w}})"
 )
 SECRET = "PYTEST_PEER_SECRET"
+_FROM_ENVIRON = (
+    f"(os.environ.pop('{SECRET}','').encode() or sys.exit('{SECRET} is missing: "
+    "what is in front of the interpreter has to pass this variable on'))"
+)
+_FROM_STDIN = "open(0,'rb',0,closefd=False).readline()"
 
 #: Make an interpreter read the remote end of a relay, which has nothing but stdin and stdout.
 RELAY_WORDS = ("-c", "f=open(0,'rb',closefd=False);exec(f.read(int(f.readline() or 0)),{})")
@@ -37,16 +45,42 @@ CONTROL_NUMBER = 5
 #: With a value of our own, by which the agent knows that the user has not set it.
 FAULTHANDLER = ("PYTHONFAULTHANDLER", "pytest-peer")
 
+#: A word of an interpreter's options: letters, then perhaps one option with an argument.
+_OPTIONS = re.compile(
+    r"-(?=.)([bBdEiIOPqRsStuvx]*)(?:([cmWX]|-check-hash-based-pycs)(.*))?", re.DOTALL
+)
+#: Those about a script and a terminal, which a peer has not.
+_NOT_FOR_PEERS = "iux"
+
+
+@functools.cache
+def interpreter_options() -> list[str]:
+    """Return the options of the origin's command line that its peers have too.
+
+    Not those of variables, as multiprocessing's: then the option ``env`` could not change them.
+    """
+    options: list[str] = []
+    words = iter(sys.orig_argv[1:])
+    while match := _OPTIONS.fullmatch(next(words, "")):
+        letters, last, argument = match.groups()
+        options += [f"-{letter}" for letter in letters if letter not in _NOT_FOR_PEERS]
+        if last in ("c", "m"):
+            break
+        if last:
+            options += [f"-{last}", argument or next(words)]
+    return options
+
 
 def boot_words(read_fd: int, write_fd: int) -> list[str]:
     """Make an interpreter read our code from one descriptor and reply on the other."""
     return ["-c", _BOOT.format(read=read_fd, write=write_fd)]
 
 
-def connect_words(address: Sequence[object]) -> list[str]:
+def connect_words(address: Sequence[object], *, secret_on_stdin: bool) -> list[str]:
     """Make an interpreter connect to an address of `socket`, and read our code and reply there."""
     family = "AF_INET" if len(address) == 2 else "AF_INET6"
-    return ["-c", _CONNECT.format(secret=SECRET, family=family, address=tuple(address))]
+    secret = _FROM_STDIN if secret_on_stdin else _FROM_ENVIRON
+    return ["-c", _CONNECT.format(secret=secret, family=family, address=tuple(address))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +97,8 @@ class Command:
 def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[str]) -> Command:
     """Build the command line: ``exec``, ``args``, then our own words, as Erlang's ``peer`` does.
 
+    Options of the origin's interpreter stand in front of ``args``, if it is the peer's too.
+
     :param environ: the inherited environment.
     :param words: `boot_words`, `connect_words` or `RELAY_WORDS`.
     :raises TypeError: ``post_process_args`` returned something else than a list of ``str``, or an
@@ -73,7 +109,9 @@ def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[st
     found = launchers.stdio_launcher(program)
     if found:
         program = launchers.command_line(program, options.env)
-    argv = [*program, *options.args, *words, f"{options.name}@{options.host}"]
+    # Another interpreter may not know them.
+    ours = interpreter_options() if sys.executable in program and not found else []
+    argv = [*program, *ours, *options.args, *words, f"{options.name}@{options.host}"]
     if options.post_process_args is not None:
         argv = list(command_words("post_process_args", options.post_process_args(list(argv))))
         if not argv:

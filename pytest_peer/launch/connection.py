@@ -67,11 +67,8 @@ class Connection:
             line += data
         return parse_hello(line)
 
-    def send_agent(
-        self, interpreter: Interpreter, name: str, evidence: dict[str, Any] | None, lifeline: int
-    ) -> None:
+    def send_agent(self, interpreter: Interpreter, config: dict[str, Any]) -> None:
         """Send our code and its configuration; may wait until the peer has read it."""
-        config = bootstrap.agent_config(interpreter, name, evidence, lifeline)
         view = memoryview(bootstrap.peer(interpreter.compiled, config))
         while view:
             view = view[os.write(self._write, view) :]

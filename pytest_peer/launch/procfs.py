@@ -87,7 +87,7 @@ def children(parent: int) -> list[int]:
         if os.readlink("/proc/self") != str(os.getpid()):
             return found
         for thread in os.listdir("/proc/%d/task" % parent):
-            with open("/proc/%d/task/%s/children" % (parent, thread)) as file:
+            with open("/proc/%d/task/%s/children" % (parent, thread), "rb") as file:
                 found += map(int, file.read().split())
         return found
     except OSError:  # a thread has just ended, or the kernel has no CONFIG_PROC_CHILDREN
@@ -109,7 +109,7 @@ def descendants(ancestor: int, without: list[int] | tuple[()] = ()) -> list[int]
 def machine() -> tuple[str, int, int] | None:
     """Identify the machine and container in which a process id means the same process."""
     try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             space = os.stat("/proc/self/ns/pid")
             return file.read().strip(), space.st_dev, space.st_ino
     except OSError:

@@ -36,8 +36,13 @@ class ProcessStarter:
         self.lifeline: int = -1
         #: Given to the local end of a relay, if a launcher carries only stdin and stdout.
         self.control: ControlSocket | None = None
-        if options.address is None and launchers.stdio_launcher(options.exec) is not None:
+        launched = launchers.stdio_launcher(options.exec) is not None
+        if options.address is None and launched:
             self.control = ControlSocket()
+        #: Whether the secret of a connection is on stdin: such launchers pass on no variables.
+        self.secret_on_stdin: bool = (
+            options.address is not None and launched and not options.detached
+        )
 
     def child(
         self, connection: Connection, standard: Sequence[int], *, again: bool = False
@@ -53,7 +58,8 @@ class ProcessStarter:
             make = self._executed if self.choice.start_method == SPAWN else self._forked
             return make(server, connection, standard)
         except ForkError as exc:
-            unusable = server.unusable and self.choice.start_method == SPAWN
+            default = self._options.start_method is None and not server.bad_preload
+            unusable = server.unusable and (default or self.choice.start_method == SPAWN)
             if unusable or (exc.lost and not again):
                 self.choice = choose(self._options)  # with another server, or none
                 return self.child(connection, standard, again=True)
@@ -70,7 +76,7 @@ class ProcessStarter:
         removed: dict[str, str | None] = dict.fromkeys(old.keys() - new.keys())
         variables = removed | dict(new.items() - old.items())
         request["changes"] = {"variables": variables, **request["changes"]}
-        request["config"] = bootstrap.agent_config(interpreter, options.name, self._evidence)
+        request["config"] = bootstrap.agent_config(interpreter, options, self._evidence)
         child = server.fork(request, [*standard, *connection.peer_ends], deadline)
         self.interpreter = replace(interpreter, pid=child.pid)
         return child
@@ -121,7 +127,7 @@ class ProcessStarter:
         """Return the command line; the numbers are those of the link and of the control socket."""
         options = self._options
         if connection.address is not None:
-            words = command.connect_words(connection.address)
+            words = command.connect_words(connection.address, secret_on_stdin=self.secret_on_stdin)
         elif self.control is not None:
             words = list(command.RELAY_WORDS)
         else:
@@ -129,6 +135,6 @@ class ProcessStarter:
         line = command.command(options, os.environ, words)
         self.argv = line.argv
         command.check_program(line)
-        if connection.address is not None:
+        if connection.address is not None and not self.secret_on_stdin:
             return replace(line, env=line.env | {command.SECRET: connection.secret})
         return line if self.control is None else local_end(line, options, *numbers)

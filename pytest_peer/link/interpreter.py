@@ -29,6 +29,8 @@ class Interpreter:
     pid: int
     executable: str
     prefix: str
+    #: Whether it has no installed packages (``-S``). Python 3.14 has the prefix all the same.
+    no_site: int
     magic: bytes
     #: A file of its standard library, and the identity of that file.
     library: str
@@ -49,7 +51,8 @@ class Interpreter:
     @property
     def same(self) -> bool:
         """Return whether it runs in our environment, on this machine."""
-        return self.compiled and not self.elsewhere and _here(self.prefix, self.library, self.place)
+        here = self.compiled and self.no_site == sys.flags.no_site and not self.elsewhere
+        return here and _here(self.prefix, self.library, self.place)
 
     @property
     def by_value(self) -> str:

@@ -14,7 +14,7 @@ from ..core.loop import loop
 from ..core.options import PeerOptions
 from ..core.worker import run_all
 from ..evidence.output import StandardStreams
-from ..launch import procfs
+from ..launch import bootstrap, procfs
 from ..launch.connection import Connection, LinkClosed, Pipes
 from ..launch.process import Process
 from ..launch.relay.process import RelayedProcess
@@ -69,6 +69,8 @@ class PeerProcess:
             streams = self.streams = StandardStreams(directory, detached=self._options.detached)
             ours.callback(streams.close)
             theirs.callback(streams.close_theirs)
+            if starter.secret_on_stdin:
+                streams.stdin.write(f"{connection.secret}\n")
             self.start_time = now()
             child = starter.child(connection, streams.theirs)
             self.interpreter = starter.interpreter
@@ -94,9 +96,10 @@ class PeerProcess:
                     loop.call(self.starter.control.listen)
                     self.interpreter = replace(self.interpreter, elsewhere=self.elsewhere)
                 self.os_process.interpreter = self.interpreter.pid
-                self._connection.send_agent(
-                    self.interpreter, self._options.name, self._evidence, self.starter.lifeline
+                config = bootstrap.agent_config(
+                    self.interpreter, self._options, self._evidence, self.starter.lifeline
                 )
+                self._connection.send_agent(self.interpreter, config)
             self.link = Link(
                 *self._connection.hand_over(),
                 self._options.name,

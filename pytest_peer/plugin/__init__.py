@@ -9,7 +9,7 @@ import pytest
 from . import factory, fixtures, interpreters, settings, warm_up
 from .reporting import pytest_terminal_summary
 from .seeds import pytest_peer_setup
-from .session import hide_frames, left_key, retention_key, running_key
+from .session import hide_frames, left_key, retention_key, running_key, spawned_key
 from .settings import pytest_addoption, pytest_collection_modifyitems
 from .warm_up import pytest_collection_finish, pytest_itemcollected
 from .xdist import pytest_configure_node, pytest_handlecrashitem, pytest_testnodedown
@@ -71,7 +71,11 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     stash = session.config.stash
     if retention_key in stash:
+        from ..launch.forkserver import registry
+
         crashes = stash[retention_key].finish()
         stash.setdefault(left_key, []).extend(crashes)
+        stash[spawned_key] = registry.failure()
         if hasattr(session.config, "workeroutput"):  # of an xdist worker: the controller takes them
             session.config.workeroutput["peer_crashes"] = crashes
+            session.config.workeroutput["peer_spawned"] = stash[spawned_key]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .session import CrashReport, left_key
+from .session import CrashReport, left_key, spawned_key
 
 if TYPE_CHECKING:
     from ..evidence.output import OutputStream
@@ -54,6 +54,8 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Show two lines for each crash, below the test in which it happened."""
+    if reason := config.stash.get(spawned_key, ""):
+        terminalreporter.line(f"peers were spawned, not forked: {reason}", yellow=True)
     crashes: list[CrashReport] = []
     for reports in terminalreporter.stats.values():  # which are not only reports
         for report in reports:

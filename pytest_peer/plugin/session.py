@@ -30,6 +30,8 @@ scopes_key: "pytest.StashKey[list[Scope]]" = pytest.StashKey()  # those open, ou
 retention_key: "pytest.StashKey[ArtifactRetention]" = pytest.StashKey()  # from the first peer on
 #: Crashes for the summary that are in no report: of the end of a session, here or in a worker.
 left_key: pytest.StashKey[list[CrashReport]] = pytest.StashKey()
+#: Why the peers of this run, or of a worker, were spawned that would have been forked.
+spawned_key: pytest.StashKey[str] = pytest.StashKey()
 #: Interrupts the body of the test that runs, because a peer with ``peer_down="crash"`` crashed.
 interrupt_key: pytest.StashKey[Callable[[], None]] = pytest.StashKey()
 

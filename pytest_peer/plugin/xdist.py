@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from . import settings
-from .session import CrashReport, left_key
+from .session import CrashReport, left_key, spawned_key
 
 _watched_key = pytest.StashKey[int]()
 
@@ -36,6 +36,8 @@ def pytest_testnodedown(node: Any) -> None:
     """Take the crashes that no report of a worker carries."""
     crashes = getattr(node, "workeroutput", {}).get("peer_crashes", [])
     node.config.stash.setdefault(left_key, []).extend(crashes)
+    if reason := getattr(node, "workeroutput", {}).get("peer_spawned"):
+        node.config.stash[spawned_key] = reason
 
 
 @pytest.hookimpl(optionalhook=True)

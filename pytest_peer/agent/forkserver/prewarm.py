@@ -32,6 +32,7 @@ def boot_and_call():
     config: Any = dict.fromkeys(("stubs", "evidence", "environment"))
     config.update(name="", by_value="", locals="", own_files=[], lifeline=-1)
     config.update(path=list(sys.path), replace_path=True)
+    config["python_path"] = os.environ.get("PYTHONPATH")
     finders = list(sys.meta_path)
     read_fd, there = os.pipe()
     heard, write_fd = os.pipe()

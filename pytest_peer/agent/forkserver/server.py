@@ -41,13 +41,13 @@ def serve(reader, fd, config):
     """Serve until the origin is gone. Returns only in a peer whose interpreter ends normally."""
     sys.path[:] = config["path"]
     reader.close()
-    os.open(os.devnull, os.O_RDONLY)  # stdin, from which all of this has come
     lifeline = config["lifeline"]
     for each in (fd, lifeline):
         os.set_inheritable(each, False)
     template = Template(socket.socket(fileno=fd), lifeline)
+    name = ""
     try:
-        _check_threads("sitecustomize or a .pth file", "use start_method='spawn'")
+        _check_threads("sitecustomize, a .pth file or a debugger")
         # Rare collections, as imports make many lasting objects; what they set is kept.
         usual, *rest = gc.get_threshold()
         gc.set_threshold(100 * usual, *rest)
@@ -62,7 +62,7 @@ def serve(reader, fd, config):
         gc.collect()
         gc.freeze()  # a collection in a peer does not touch, and so copy, the shared pages
     except BaseException as exc:
-        template.report("failed", str(exc)[: _MOST_BYTES // 8])
+        template.report("failed", str(exc)[: _MOST_BYTES // 8], name)
         os._exit(1)
     # From now on the end of the origin is noticed, and not the kernel but this ends all peers.
     fcntl.fcntl(lifeline, fcntl.F_SETFL, 0)
@@ -91,13 +91,13 @@ def _preload(name):
         importlib.import_module(name)
     except BaseException as exc:
         raise RuntimeError("cannot import %s: %s: %s" % (name, type(exc).__name__, exc)) from exc
-    advice = "take it out of peer_preload, or have it start none (numpy: OPENBLAS_NUM_THREADS=1)"
+    advice = "; take it out of peer_preload, or have it start none (numpy: OPENBLAS_NUM_THREADS=1)"
     _check_threads("the import of %s" % name, advice)
 
 
-def _check_threads(what, advice):
+def _check_threads(what, advice=""):
     if len(os.listdir("/proc/self/task")) > 1:
-        text = "%s started a thread, and a process with threads cannot be forked; %s"
+        text = "%s started a thread, and a process with threads cannot be forked%s"
         raise RuntimeError(text % (what, advice))
 
 

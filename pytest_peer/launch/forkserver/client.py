@@ -22,11 +22,12 @@ from ...core.clock import monotonic, sleep
 from ...core.down_reason import ExitStatus
 from ...core.loop import loop
 from ...core.sync import Event
-from ...core.worker import start_thread, worker
+from ...core.worker import worker
 from .. import bootstrap, lifeline, procfs
-from ..command import boot_words
+from ..command import boot_words, interpreter_options
 from ..process import STATUS_LOST, Child, reap
 from .inheritance import Inheritance
+from .preload import OURS
 
 #: The last word of its command line. A peer writes its own name over it.
 _TITLE = "pytest-peer-forkserver".ljust(100)
@@ -121,57 +122,60 @@ class ForkServer:
         self.hello: bytes = b""
         #: Why it is of no use any more; empty while it is.
         self.dead: str = ""
+        #: The module of the user's that could not be imported there.
+        self.bad_preload: str = ""
         self._numbers = itertools.count(1)
         self._children: dict[int, ForkedChild] = {}  # those that are not reaped
         self._lock = threading.Lock()  # held only for a moment
         self._ready = Event()
         self._was_ready = False
+        self._watched = False
         self._output = bytearray()
         self._socket, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-        with theirs, lifeline.opened() as end:
+        # In a file, which it can read while nobody writes.
+        code = os.fdopen(os.memfd_create("pytest-peer-code"), "w+b")
+        with theirs, code, lifeline.opened() as end:
+            settings = {"preload": tuple(preload), "path": list(sys.path), "lifeline": end}
+            code.write(bootstrap.loader() + bootstrap.template(settings))
+            code.seek(0)
+            words = boot_words(code.fileno(), theirs.fileno())
             #: Its command line without the last word, which a peer replaces by its name.
-            self.argv: list[str] = [sys.executable, *boot_words(0, theirs.fileno())]
+            self.argv: list[str] = [sys.executable, *interpreter_options(), *words]
             popen = subprocess.Popen(
                 [*self.argv, _TITLE],
                 bufsize=0,
                 stdin=subprocess.PIPE,  # all three are pipes, as a peer's
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=[theirs.fileno(), end],
+                pass_fds=[code.fileno(), theirs.fileno(), end],
                 start_new_session=True,  # Ctrl-C in the terminal is for the origin
             )
             popen.returncode = 0  # `subprocess` shall not wait for it
             self._pid = popen.pid
             lifeline.tie(end, self._pid)  # until it serves: an import sees no end of the origin
         assert popen.stdin is not None and popen.stdout is not None
-        self._input, self._pipe = popen.stdin, popen.stdout
+        popen.stdin.close()
+        self._pipe = popen.stdout
         os.set_blocking(self._pipe.fileno(), False)
-        self._settings = {"preload": tuple(preload), "path": list(sys.path), "lifeline": end}
-        try:
-            start_thread(self._begin, "pytest-peer-forkserver")
-        except BaseException:  # a signal's handler has raised, and this server stays unknown
-            with contextlib.suppress(ProcessLookupError):  # something else has reaped it
-                os.kill(self._pid, signal.SIGKILL)
-            raise
+        self._socket.setblocking(False)
 
-    def _begin(self) -> None:
-        """On a thread, because the server may have to read before all of the code fits."""
+    def _watch(self) -> None:
+        """Listen to it from now on. That needs threads, which no origin has before its peers."""
+        with self._lock:
+            watched, self._watched = self._watched, True
         try:
-            with self._input, contextlib.suppress(BrokenPipeError):  # it has ended
-                left = memoryview(bootstrap.loader() + bootstrap.template(self._settings))
+            if not watched:
                 loop.start()
-                while left:
-                    left = left[self._input.write(left) :]
-            self._socket.setblocking(False)
-            loop.add(self._pipe.fileno(), self._read_output)
-            loop.add(self._socket.fileno(), self._readable)
-        except Exception as exc:  # no more threads or descriptors; then an import is ImportError
+                loop.add(self._pipe.fileno(), self._read_output)
+                loop.add(self._socket.fileno(), self._readable)
+        except Exception as exc:  # no more threads or descriptors
             self.dead = f"the fork server cannot be watched: {exc}"
             self._was_ready = True  # nothing is wrong with it, and another one may do
             self._bury()
 
     def wait_ready(self, limit: float) -> None:
         """Wait until it has started, at most `limit` seconds; `ForkError` if it has not."""
+        self._watch()
         if not self._ready.wait(limit):
             raise ForkError("the fork server is still starting" + self._quoted(), late=True)
         if self.dead:
@@ -258,6 +262,7 @@ class ForkServer:
             self._ready.set()
         elif what == "failed":  # it ends now
             self.dead = f"the fork server did not start: {rest[0]}"
+            self.bad_preload = rest[1] if rest[1] not in OURS else ""
         elif (child := self._children.get(rest[0])) is None:
             pass  # no one waits for it any more
         elif what == "forked":
@@ -302,5 +307,5 @@ class ForkServer:
     def disown(self) -> None:
         """In a forked child, close the connection: left open, it would keep the server alive."""
         self.dead = "the fork server belongs to the process that this one was forked from"
-        for ours in (self._socket, self._input, self._pipe):
-            ours.close()
+        self._socket.close()
+        self._pipe.close()

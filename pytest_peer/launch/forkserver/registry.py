@@ -42,6 +42,8 @@ def choose(options: PeerOptions) -> Choice:
     if not reason:
         server, now = running(), Inheritance.now()
         reason = now.obstacle(server.inheritance)
+        if server.unusable and not (asked or server.bad_preload):
+            reason = server.dead
         if not reason:
             why = "start_method asks for it" if asked else "the default, and nothing is against it"
             return Choice(FORKSERVER, why, server, now)
@@ -84,19 +86,24 @@ def running() -> ForkServer:
         return _living(tuple(preload.modules))
 
 
+def failure() -> str:
+    """Return why peers are spawned that would be forked otherwise; empty if none are."""
+    server = _servers.get(tuple(preload.modules))
+    return server.dead if server is not None and server.unusable and not server.bad_preload else ""
+
+
 def _any_server() -> ForkServer:
     """Return any that lives, or one without preload, of which a program has no use."""
     with _lock:
         for server in _servers.values():
             if not server.dead:
                 return server
-        failed = _servers.get(())
-        return failed if failed is not None and failed.unusable else _living(())
+        return _living(())
 
 
 def _living(modules: tuple[str, ...]) -> ForkServer:
     server = _servers.get(modules)
-    if server is None or server.dead:
+    if server is None or (server.dead and (server.bad_preload or not server.unusable)):
         server = _servers[modules] = ForkServer(modules)
     return server
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from manifests import manifest
 from processes import assert_gone
+from timeouts import LONGER
 
 import pytest_peer
 
@@ -29,6 +31,22 @@ def test_other_python_stops_by_itself(peer_factory, requires_python, version):
     peer = peer_factory(exec=requires_python(version))
     peer.stop()
     assert peer.down_reason.exit_status == 0
+
+
+def test_same_prefix_without_site_is_another_environment(tmp_path):
+    """As in a virtual environment of Python 3.14; without one, in any version."""
+    base = Path(getattr(sys, "_base_executable", sys.executable))
+    program = f"""
+import sys, sysconfig
+installed = sysconfig.get_path("purelib")
+sys.path += {[entry for entry in sys.path if entry]!r} + [installed]
+import pytest_peer
+for args in ([], ["-S"]):
+    with pytest_peer.start(args=args, artifacts={str(tmp_path)!r}) as peer:
+        print(installed in peer.call("builtins:eval", "__import__('sys').path"))
+"""
+    ended = subprocess.run([base, "-c", program], capture_output=True, text=True, timeout=LONGER)
+    assert (ended.stdout.split(), ended.stderr) == (["True", "False"], "")
 
 
 # Launchers

@@ -29,6 +29,37 @@ def test_it_starts_while_pytest_collects(inner):
     inner.run_apart().assert_outcomes(passed=2)
 
 
+def test_it_takes_no_thread_before_the_first_peer(inner):
+    """Beside one, Python 3.12 warns of a fork."""
+    inner.write(
+        """
+        import psutil
+
+        def test_before():
+            assert len(psutil.Process().children()) == 1
+            assert os.listdir("/proc/self/task") == [str(os.getpid())]
+
+        def test_with(peer):
+            assert peer.call(os.getpid) == peer.pid
+        """
+    )
+    inner.run_apart().assert_outcomes(passed=2)
+
+
+def test_server_that_no_peer_has_used_ends_silently(inner):
+    inner.write(
+        """
+        def test_before():
+            pytest.exit("enough")
+
+        def test_with(peer):
+            pass
+        """
+    )
+    result = inner.pytester.run(sys.executable, "-X", "dev", "-m", "pytest")
+    assert result.stderr.str() == ""
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--collect-only"], ["--peer-start-method=spawn"], [f"--peer-exec={sys.prefix}/bin/python3"]],

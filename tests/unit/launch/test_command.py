@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_peer.core.options import checked
-from pytest_peer.launch.command import Command, boot_words, command
+from pytest_peer.launch.command import Command, boot_words, command, interpreter_options
 
 
 def built(environ: Mapping[str, str] | None = None, **options: Any) -> Command:
@@ -127,3 +128,29 @@ def test_exception_of_post_process_args_is_raised_as_it_is() -> None:
 
     with pytest.raises(LookupError, match="no wrapper"):
         built(post_process_args=fails)
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ("-m pytest -O", ""),
+        ("-Om pytest -B", "-O"),
+        ("-c pass -O", ""),
+        ("-Ic pass", "-I"),
+        ("-OO -B script.py -I", "-O -O -B"),
+        ("-uiqxb script.py", "-q -b"),
+        ("- -O", ""),
+        ("-- -O", ""),
+        ("-O -- -B", "-O"),
+        ("-X dev -Wd -BW error -Xutf8 -m x", "-X dev -W d -B -W error -X utf8"),
+        ("--check-hash-based-pycs never -B -m x", "--check-hash-based-pycs never -B"),
+        ("--http :80 -O", ""),
+        ("-W -m -m pytest", "-W -m"),
+        ("", ""),
+    ],
+)
+def test_options_of_an_interpreter_are_found(
+    monkeypatch: pytest.MonkeyPatch, words: str, options: str
+) -> None:
+    monkeypatch.setattr(sys, "orig_argv", ["python", *words.split()])
+    assert interpreter_options.__wrapped__() == options.split()
