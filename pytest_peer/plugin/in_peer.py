@@ -46,20 +46,26 @@ _OF_THE_ORIGIN = (
 
 
 def prepare(item: pytest.Item) -> None:
-    """Prepare for a test with the marker, or raise ``UsageError`` for one that cannot have it."""
-    settings.marked(item, MARKER)
-    refused = f"{item.nodeid}: {MARKER} marker: "
-    if not isinstance(item, pytest.Function):
-        refused += "only test functions and methods can run in a peer, not a "
-        raise pytest.UsageError(refused + type(item).__name__)
-    if item.cls is not None and issubclass(item.cls, unittest.TestCase):
-        refused += "unittest runs the methods of a TestCase itself; a class without that base can "
-        raise pytest.UsageError(refused + "run in a peer")
+    """Prepare for a test with the marker."""
     plugins = item.config.pluginmanager
     if not plugins.is_registered(sys.modules[__name__]):
         plugins.register(sys.modules[__name__], "peer-in-peer")
-    if FIXTURE not in item.fixturenames:  # a list that the tests of a parametrized function share
+    if isinstance(item, pytest.Function) and FIXTURE not in item.fixturenames:
+        # Not in place: the tests of a parametrized function share the list.
         item.fixturenames = [*item.fixturenames, FIXTURE]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker(MARKER) is None:
+        return
+    if not isinstance(item, pytest.Function):
+        why = f"only test functions and methods can run in a peer, not a {type(item).__name__}"
+    elif item.cls is not None and issubclass(item.cls, unittest.TestCase):
+        why = "unittest runs a TestCase's methods; a class without that base can run in a peer"
+    else:
+        return
+    pytest.fail(f"{item.nodeid}: {MARKER} marker: {why}", pytrace=False)
 
 
 @pytest.fixture
