@@ -18,7 +18,7 @@ from typing import cast
 
 import pytest
 
-from ..core.errors import EncodeError, PeerError
+from ..core.errors import DecodeError, EncodeError, PeerError
 from ..link import tracebacks
 from ..link.pickling import encode
 from ..peers.group import PeerGroup
@@ -79,9 +79,7 @@ def _in_peer(request: pytest.FixtureRequest, peer_factory: PeerFactory) -> Calla
     body.check()
     peer = peer_factory(**own)
     peer.wait_boot(peer.options.call_timeout)  # the factory may not, as the option says
-    interpreter = peer.life.process.interpreter
-    if interpreter is not None and interpreter.by_value:
-        body.check(interpreter.by_value)
+    body.check(peer)
     return lambda: body.run(peer)
 
 
@@ -106,12 +104,13 @@ class _Body:
             if name in test.funcargs and parameter.default is parameter.empty
         }
 
-    def check(self, by_value: str = "") -> None:
-        """Check that all of it can be sent.
+    def check(self, peer: Peer | None = None) -> None:
+        """Check that all of it can be sent, and with a `peer` that its arguments can arrive there.
 
-        :param by_value: why code cannot be sent by value; empty if it can.
         :raises EncodeError: a part cannot; names it, and says what to do.
         """
+        interpreter = peer.life.process.interpreter if peer is not None else None
+        by_value = interpreter.by_value if interpreter is not None else ""
         parts = [("the test function", self._function)]
         parts += [(f"the instance of {type(each).__qualname__}", each) for each in self._instance]
         parts += [(f"the fixture {name!r}", value) for name, value in self._values.items()]
@@ -120,9 +119,12 @@ class _Body:
                 if isinstance(part, _OF_THE_ORIGIN):
                     raise EncodeError(f"{what} is of use only in the process in which pytest runs")
                 encode(part, by_value, what)
-            except EncodeError as exc:
+                if peer is not None and part is not self._function:
+                    peer.call("builtins:id", part)
+            except (EncodeError, DecodeError) as exc:
+                why = str(exc).replace("the call ", f"{what} ", isinstance(exc, DecodeError))
                 error = EncodeError(
-                    f"{exc}\n{self._test.nodeid} runs in a peer, so its arguments have to be sent "
+                    f"{why}\n{self._test.nodeid} runs in a peer, so its arguments have to be sent "
                     "there: let fixtures return plain values, or make other values in the body of "
                     "the test; or leave out the marker, and use the fixture `peer`"
                 )

@@ -439,6 +439,55 @@ def test_doctest_is_refused(inner, marked):
     assert not (inner.path / "notes").exists()
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("def __getattr__(self, name): return self.attributes[name]", "RecursionError: *"),
+        (
+            "def __setstate__(self, state): raise KeyError('no such part')",
+            "KeyError: *no such part*",
+        ),
+        ("def __reduce__(self): return is_in_time, (os.getpid(),)", "LookupError: too late"),
+    ],
+    ids=["recursion", "state", "elsewhere"],
+)
+def test_argument_that_cannot_be_rebuilt_is_refused_in_the_setup(inner, marked, body, words):
+    marked(f"""
+def is_in_time(pid):
+    if pid != os.getpid():
+        raise LookupError("too late")
+
+class Value:
+    def __init__(self): self.part = 1
+    {body}
+
+@pytest.fixture
+def good(): return 1
+
+@pytest.fixture
+def value(): return Value()
+
+def test_fixture(good, value): note("body")
+
+class TestIt:
+    def setup_method(self): self.value = Value()
+    def test_instance(self, good): note("body")
+""")
+    result = inner.run()
+    result.assert_outcomes(errors=2)
+    for what, test in (
+        ("the fixture 'value'", "test_fixture"),
+        ("the instance of TestIt", "TestIt::test_instance"),
+    ):
+        result.stdout.fnmatch_lines(
+            [
+                f"E *EncodeError: {what} cannot be rebuilt in the peer: {words}",
+                f"E *test_inner.py::{test} runs in a peer, so its arguments have to be sent*",
+            ]
+        )
+    assert not (inner.path / "notes").exists()
+
+
 # With other things
 
 
