@@ -8,7 +8,7 @@ import types
 from typing import Any
 
 from ..link.protocol import codec, messages
-from ..link.protocol.mailbox import Mailboxes
+from ..link.protocol.mailbox import Mailbox, Mailboxes
 
 _SECONDS = 60.0  # the origin needs milliseconds to respond
 
@@ -23,7 +23,7 @@ class Runtime:
         self.by_value = by_value
         self.locals = locals
         self.ids = itertools.count(1)
-        self.mailboxes = Mailboxes(_rebuilt)
+        self.mailboxes = Mailboxes(lambda name, boxes: Mailbox(name, _rebuilt, boxes))
         self.origin = types.SimpleNamespace(send=self._send)  # of `here`
         self.enqueue: Any = None  # set when the link is up
         self.reader: Any = None  # the `LinkReader`, which must read while the main thread waits

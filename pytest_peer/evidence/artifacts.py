@@ -1,8 +1,11 @@
 """The directory in which a peer's evidence is kept, and its ``manifest.json``."""
 
+import contextlib
 import dataclasses
+import functools
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -63,6 +66,7 @@ def manifest_text(options: PeerOptions, reason: DownReason | None, facts: dict[s
         "name": options.name,
         "node": f"{options.name}@{options.host}",
         **facts,
+        "versions": _versions(),
         "env": dict(options.env),
         "options": {
             field.name: getattr(options, field.name) for field in dataclasses.fields(options)
@@ -75,6 +79,19 @@ def manifest_text(options: PeerOptions, reason: DownReason | None, facts: dict[s
     }
     lines = [f"  {_encode(key)}: {_encode(value)}" for key, value in content.items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """Return the versions of what controls the peers; what is not installed is left out."""
+    found = {"python": sys.version.partition(" ")[0]}
+    for name in ("pytest-peer", "execnet", "pytest", "cloudpickle"):
+        with contextlib.suppress(Exception):  # also of a test that has replaced something there
+            # Not at the top: pytest has imported it, and otherwise it takes longer than a boot.
+            from importlib import metadata
+
+            found[name] = metadata.version(name)
+    return found
 
 
 def _iso(moment: float) -> str:

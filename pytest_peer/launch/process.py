@@ -170,6 +170,11 @@ class Process:
     def kill_all(self) -> None:
         """Kill the process and what it started, also outside its group, and return at once."""
         self.remember_descendants()
+        below = procfs.descendants(self.pid)
+        if self.interpreter == self.pid and any(map(procfs.is_resource_tracker, below)):
+            with contextlib.suppress(OSError):
+                self.signal(signal.SIGKILL)  # its end has the others killed, the tracker last
+                return
         self.signal_group(signal.SIGKILL)
 
     def remember_descendants(self) -> None:

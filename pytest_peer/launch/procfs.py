@@ -106,6 +106,19 @@ def descendants(ancestor: int, without: list[int] | tuple[()] = ()) -> list[int]
     return found
 
 
+def is_resource_tracker(pid: int) -> bool:
+    """Whether it may be what removes others' shared memory, for multiprocessing or joblib.
+
+    It ends by itself when those who have started it, and share its pipe, have ended.
+    """
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as file:
+            words = file.read()
+            return not words or b"resource_tracker import main" in words  # not yet written, or dead
+    except OSError:
+        return False
+
+
 def machine() -> tuple[str, int, int] | None:
     """Identify the machine and container in which a process id means the same process."""
     try:

@@ -94,6 +94,8 @@ class PeerLife:
         if self.state is PeerState.DOWN:
             seconds = self.record.ended - self.process.start_time
             words = f"{self.record.reason} after {seconds:.1f} s"
+        elif self.process.paused:
+            words = "paused"
         return f"<Peer {self.options.name} pid {pid}: {words}>"
 
     @cached_property
@@ -245,7 +247,8 @@ class PeerLife:
     def _heed_requests(self) -> None:
         """Look at all requests: an interrupt may have lost the call for an earlier one."""
         _, seconds = self.options.shutdown_plan
-        if self.requests.kill or not self.requests.stop_sent or self.phase >= Phase.CONCLUDING:
+        cannot_answer = not self.requests.stop_sent or self.process.paused
+        if self.requests.kill or cannot_answer or self.phase >= Phase.CONCLUDING:
             self._kill()
         elif seconds is not None:
             self._timers.append(loop.call_later(seconds, self.kill))

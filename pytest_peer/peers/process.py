@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 from typing import Any
 
 from ..core.clock import now
@@ -44,6 +45,7 @@ class PeerProcess:
         self.link: Link | None = None
         #: What is wrong with what answered, if that is why there is no link.
         self.unusable: str | None = None
+        self._paused = False
         self.start_time: float = now()
         self.cwd: str = options.cwd or os.getcwd()
 
@@ -166,8 +168,15 @@ class PeerProcess:
             return None
         return pid if procfs.descends(pid, self.os_process.pid) else None
 
+    @property
+    def paused(self) -> bool:
+        """Whether SIGSTOP has stopped it; on another machine, whether that was sent last."""
+        status = procfs.of_process(self.local_pid() or 0)
+        return self._paused if status is None else status.state == "T"
+
     def signal(self, number: int, *, group: bool = False) -> None:
         """Send a signal to the interpreter, or to all in its group."""
         if self.started and not self.os_process.exited.is_set():
+            self._paused = number == SIGSTOP or (self._paused and number != SIGCONT)
             send = self.os_process.signal_group if group else self.os_process.signal
             loop.call(partial(send, number))

@@ -70,16 +70,21 @@ class Lives:
         Threads take turns to begin a life, but none waits for the boot of another's. If no process
         can be started, the present life stays.
         """
-        while True:
-            ended = self.present
-            values = {name: getattr(ended.options, name) for name in PeerOptions.__slots__}
-            options = checked({**values, **changes})  # before anything is stopped
-            stop_all([ended], wait_closed=True)
-            with self._turns.setdefault(os.getpid(), threading.RLock()):
-                if self.present is ended:
-                    life = PeerLife(options, self)
-                    life.start()
-                    return life
+        try:
+            self.owner.restarting.add(threading.get_ident())
+            while True:
+                ended = self.present
+                values = {name: getattr(ended.options, name) for name in PeerOptions.__slots__}
+                options = checked({**values, **changes})  # before anything is stopped
+                stop_all([ended], wait_closed=True)
+                with self._turns.setdefault(os.getpid(), threading.RLock()):
+                    if self.present is ended:
+                        life = PeerLife(options, self)
+                        life.start()
+                        return life
+        finally:
+            self.owner.restarting.discard(threading.get_ident())
+            self.owner.mail.wake()
 
     @contextlib.contextmanager
     def expect_death(self, timeout: float | None) -> Iterator["Peer"]:

@@ -2,19 +2,24 @@
 
 import contextlib
 import os
+import queue
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..core import names
-from ..core.errors import BootError, NameInUse, PeerDownWarning, PeerError
+from ..core.errors import BootError, NameInUse, PeerDown, PeerDownWarning, PeerError
 from ..core.options import PeerOptions, checked
 from ..core.start_methods import patched_by
+from ..core.sync import Event
 from ..evidence.artifacts import Artifacts
 from ..link.pickling import decode
-from ..link.protocol.mailbox import Mailboxes
+from ..link.protocol.mailbox import Mailbox, Mailboxes
+from ..link.protocol.messages import Payload
 from .group import PeerGroup
 from .lifecycle import PeerLife
 from .peer import Peer
@@ -31,7 +36,13 @@ class Supervisor:
     """Starts peers, and stops them together."""
 
     def __init__(self) -> None:
-        self.mailboxes: Mailboxes = Mailboxes(lambda payload: decode(payload, "the message"))
+        self.mailboxes: Mailboxes = Mailboxes(partial(_SharedMailbox, owner=self))
+        #: Woken when a message has come, or perhaps no more can come.
+        self.mail: Event = Event()
+        #: The lives that ended last; the library has ever more of them.
+        self.dead: deque[PeerLife] = deque(maxlen=16)
+        #: The threads that restart a peer, which lives for all that.
+        self.restarting: set[int] = set()
         self.resources: contextlib.ExitStack = contextlib.ExitStack()  # left after the peers
         self._deaths: list[PeerLife] = []  # that nobody asked for: a warning or an error
         self._closed = False
@@ -128,6 +139,12 @@ class Supervisor:
     def released(self, life: PeerLife) -> None:
         with _lock:
             _living.discard(life)
+        self.dead.append(life)
+        self.mail.wake()
+
+    def left(self) -> list[PeerLife]:
+        """Return the lives that are not down; takes no lock."""
+        return [life for life in list(_living) if life.owner is self and life.phase < Phase.DOWN]
 
     def raise_crashes(self) -> None:
         """Raise `PeerDown` for the first peer with ``peer_down="crash"`` that went down unasked."""
@@ -152,6 +169,47 @@ class Supervisor:
         self._closed = True
         with self.resources:
             stop_all([each for each in living() if each.owner is self], wait_closed=True)
+
+
+class _SharedMailbox(Mailbox):
+    """A mailbox whose `get` raises `PeerDown` when no peer is left that could send."""
+
+    def __init__(self, name: str, boxes: Mailboxes, owner: Supervisor) -> None:
+        super().__init__(name, lambda payload: decode(payload, "the message"), boxes)
+        self._owner = owner
+
+    def deliver(self, payload: Payload) -> None:
+        super().deliver(payload)
+        self._owner.mail.wake()
+
+    def __iter__(self) -> Iterator[Any]:
+        with contextlib.suppress(PeerDown):
+            yield from super().__iter__()
+
+    def _take(self, timeout: float | None) -> Payload:
+        owner, taken = self._owner, list[Payload]()
+
+        def settled() -> bool:
+            # Before the look at messages: what they have sent has come then.
+            over = bool(owner.dead) and not owner.left() and not owner.restarting
+            if not taken:
+                with contextlib.suppress(queue.Empty):
+                    taken.append(self._payloads.get_nowait())
+            return over or bool(taken)
+
+        if not owner.mail.wait_for(settled, timeout):
+            raise queue.Empty
+        if taken:
+            return taken[0]
+        # The first that nobody had asked to end is why nothing comes.
+        error = max(owner.dead, key=lambda life: life.died_unasked).record.down_error()
+        error.args = (f"no message in mailbox {self.name!r}{self._hints()}",)
+        raise error
+
+    def _hints(self) -> str:
+        restarted = {life.options.name for life in self._owner.left()}
+        down = [repr(life) for life in self._owner.dead if life.options.name not in restarted]
+        return super()._hints() + (f"; down: {', '.join(down)}" if down else "")
 
 
 def living() -> list[PeerLife]:

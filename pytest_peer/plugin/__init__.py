@@ -10,7 +10,7 @@ from . import factory, fixtures, interpreters, settings, warm_up
 from .reporting import pytest_terminal_summary
 from .seeds import pytest_peer_setup
 from .session import hide_frames, left_key, retention_key, running_key, spawned_key
-from .settings import pytest_addoption, pytest_collection_modifyitems
+from .settings import pytest_addoption
 from .warm_up import pytest_collection_finish, pytest_itemcollected
 from .xdist import pytest_configure_node, pytest_handlecrashitem, pytest_testnodedown
 
@@ -59,6 +59,7 @@ def _is_conftest(plugin: object) -> bool:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     item.config.stash[running_key] = item
+    settings.check_markers(item)
 
 
 @pytest.hookimpl(tryfirst=True)

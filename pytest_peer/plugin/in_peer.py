@@ -18,7 +18,7 @@ from typing import cast
 
 import pytest
 
-from ..core.errors import EncodeError, PeerError
+from ..core.errors import DecodeError, EncodeError, PeerError
 from ..link import tracebacks
 from ..link.pickling import encode
 from ..peers.group import PeerGroup
@@ -45,20 +45,26 @@ _OF_THE_ORIGIN = (
 
 
 def prepare(item: pytest.Item) -> None:
-    """Prepare for a test with the marker, or raise ``UsageError`` for one that cannot have it."""
-    settings.marked(item, MARKER)
-    refused = f"{item.nodeid}: {MARKER} marker: "
-    if not isinstance(item, pytest.Function):
-        refused += "only test functions and methods can run in a peer, not a "
-        raise pytest.UsageError(refused + type(item).__name__)
-    if item.cls is not None and issubclass(item.cls, unittest.TestCase):
-        refused += "unittest runs the methods of a TestCase itself; a class without that base can "
-        raise pytest.UsageError(refused + "run in a peer")
+    """Prepare for a test with the marker."""
     plugins = item.config.pluginmanager
     if not plugins.is_registered(sys.modules[__name__]):
         plugins.register(sys.modules[__name__], "peer-in-peer")
-    if FIXTURE not in item.fixturenames:  # a list that the tests of a parametrized function share
+    if isinstance(item, pytest.Function) and FIXTURE not in item.fixturenames:
+        # Not in place: the tests of a parametrized function share the list.
         item.fixturenames = [*item.fixturenames, FIXTURE]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker(MARKER) is None:
+        return
+    if not isinstance(item, pytest.Function):
+        why = f"only test functions and methods can run in a peer, not a {type(item).__name__}"
+    elif item.cls is not None and issubclass(item.cls, unittest.TestCase):
+        why = "unittest runs a TestCase's methods; a class without that base can run in a peer"
+    else:
+        return
+    pytest.fail(f"{item.nodeid}: {MARKER} marker: {why}", pytrace=False)
 
 
 @pytest.fixture
@@ -72,9 +78,7 @@ def _in_peer(request: pytest.FixtureRequest, peer_factory: PeerFactory) -> Calla
     body.check()
     peer = peer_factory(**own)
     peer.wait_boot(peer.options.call_timeout)  # the factory may not, as the option says
-    interpreter = peer.life.process.interpreter
-    if interpreter is not None and interpreter.by_value:
-        body.check(interpreter.by_value)
+    body.check(peer)
     return lambda: body.run(peer)
 
 
@@ -99,8 +103,13 @@ class _Body:
             if name in test.funcargs and parameter.default is parameter.empty
         }
 
-    def check(self, by_value: str = "") -> None:
-        """Raise an EncodeError that says what to do if a part cannot be sent; see `encode`."""
+    def check(self, peer: Peer | None = None) -> None:
+        """Check that all of it can be sent, and with a `peer` that its arguments can arrive there.
+
+        :raises EncodeError: a part cannot; names it, and says what to do.
+        """
+        interpreter = peer.life.process.interpreter if peer is not None else None
+        by_value = interpreter.by_value if interpreter is not None else ""
         parts = [("the test function", self._function)]
         parts += [(f"the instance of {type(each).__qualname__}", each) for each in self._instance]
         parts += [(f"the fixture {name!r}", value) for name, value in self._values.items()]
@@ -109,9 +118,12 @@ class _Body:
                 if isinstance(part, _OF_THE_ORIGIN):
                     raise EncodeError(f"{what} is of use only in the process in which pytest runs")
                 encode(part, by_value, what)
-            except EncodeError as exc:
+                if peer is not None and part is not self._function:
+                    peer.call("builtins:id", part)
+            except (EncodeError, DecodeError) as exc:
+                why = str(exc).replace("the call ", f"{what} ", isinstance(exc, DecodeError))
                 error = EncodeError(
-                    f"{exc}\n{self._test.nodeid} runs in a peer, so its arguments have to be sent "
+                    f"{why}\n{self._test.nodeid} runs in a peer, so its arguments have to be sent "
                     "there: let fixtures return plain values, or make other values in the body of "
                     "the test; or leave out the marker, and use the fixture `peer`"
                 )

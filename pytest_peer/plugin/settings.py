@@ -5,6 +5,7 @@ Precedence: call argument > marker > command line > ini > default. A bad value i
 """
 
 import os
+from collections import ChainMap
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -154,27 +155,24 @@ def check_artifacts(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{where}: nothing can be written to {str(path)!r}: see {parent}")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        marked(item)
-
-
 def marked(node: pytest.Item | pytest.Collector, marker: str = "peer") -> dict[str, Any]:
     """Return the options that markers give to a node; the closest wins option by option."""
-    merged: dict[str, Any] = {}
-    for mark in node.iter_markers(marker):
+    return dict(ChainMap(*(dict(mark.kwargs) for mark in node.iter_markers(marker))))
+
+
+def check_markers(item: pytest.Item) -> None:
+    """Fail a test, in its setup, one of whose markers says what no marker can say."""
+    for mark in (each for each in item.iter_markers() if each.name in ("peer", "in_peer")):
         from ..core.options import PeerOptions
 
         known = [*PeerOptions.__slots__, "link"]
-        where = f"{node.nodeid}: {marker} marker"
         if mark.args:
-            raise pytest.UsageError(f"{where}: takes keyword arguments only, got {mark.args!r}")
-        for name, value in mark.kwargs.items():
-            if name not in known:
-                words = f"unknown option; known are {', '.join(known)}"
-                raise pytest.UsageError(f"{where}: {name}: {words}")
-            merged.setdefault(name, value)
-    return merged
+            why = f"takes keyword arguments only, got {mark.args!r}"
+        elif unknown := [name for name in mark.kwargs if name not in known]:
+            why = f"{unknown[0]}: unknown option; known are {', '.join(known)}"
+        else:
+            continue
+        pytest.fail(f"{item.nodeid}: {mark.name} marker: {why}", pytrace=False)
 
 
 def check_marked(options: dict[str, Any], marker: str = "peer") -> None:

@@ -36,7 +36,7 @@ class Subreaper:
         self._known = set()
         self.peers = {}  # process descriptor: [number of the request or None, pid]
         self._dead = {}  # number of the request: pid
-        self._orphans = set()  # all killed
+        self._orphans = set()
         self._zombies = set()  # to be reaped; a debugger that is attached may have them still
         self._ending = []  # arguments for `on_end`, when there are no orphans
         self._deadline = 0.0  # when `on_end` is called although there are some
@@ -74,17 +74,19 @@ class Subreaper:
             self._dead[number] = pid
             self._ending.append((number, _status(pid)))
             self._deadline = time.monotonic() + _ORPHAN_SECONDS
-            _kill(os.killpg, pid)
+            below = procfs.descendants(os.getpid(), list(self._known))
+            if not any(map(procfs.is_resource_tracker, below)):
+                _kill(os.killpg, pid)
         self.tidy()
 
     def tidy(self):
         """Kill orphans, reap, report. Return the seconds until the next time; ``None`` for never."""
         if self._ending:
-            orphans = set(procfs.children(os.getpid())) - self._known
-            for pid in orphans:
-                _kill(os.kill, pid)  # then its children are ours
-            self._known |= orphans
-            self._orphans |= orphans
+            self._orphans |= set(procfs.children(os.getpid())) - self._known
+            late = time.monotonic() >= self._deadline
+            for pid in self._orphans:
+                if late or not procfs.is_resource_tracker(pid):  # which ends by itself
+                    _kill(os.kill, pid)  # then its children are ours
         done = not self._orphans  # not after the last: its children are ours from now on
         for pids in (self._orphans, self._zombies):
             for pid in list(pids):

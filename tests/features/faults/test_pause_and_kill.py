@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
+from gates import pass_gate
 from occupations import wait_forever
 from processes import assert_gone, is_running, start_child_and_grandchild
-from timeouts import LONG
+from stopping import taking_less_than
+from timeouts import AT_ONCE, LONG
 
 import pytest_peer
 from pytest_peer import eventually
@@ -26,49 +29,43 @@ def ignore_sigterm() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-@pytest.fixture
-def pausable(peer_factory) -> pytest_peer.Peer:
-    """A peer that may be left paused: its end does not take long."""
-    return peer_factory(shutdown=0.1)
-
-
 # pause and resume
 
 
-def test_paused_peer_does_not_answer(pausable):
-    pausable.pause()
+def test_paused_peer_does_not_answer(peer):
+    peer.pause()
     with pytest.raises(pytest_peer.CallTimeout, match="no stacks"):
-        pausable.call_within(0.1, os.getpid)
+        peer.call_within(0.1, os.getpid)
 
 
-def test_resumed_peer_goes_on(pausable):
-    pausable.pause()
-    answer = pausable.submit(os.getpid)
-    pausable.resume()
-    assert answer.result(LONG) == pausable.pid
+def test_resumed_peer_goes_on(peer):
+    peer.pause()
+    answer = peer.submit(os.getpid)
+    peer.resume()
+    assert answer.result(LONG) == peer.pid
 
 
-def test_resumed_peer_runs_calls_after_one_that_timed_out(pausable):
-    pausable.pause()
+def test_resumed_peer_runs_calls_after_one_that_timed_out(peer):
+    peer.pause()
     with pytest.raises(pytest_peer.CallTimeout):
-        pausable.call_within(0.1, os.getpid)
-    pausable.resume()
-    assert pausable.call(os.getpid) == pausable.pid
+        peer.call_within(0.1, os.getpid)
+    peer.resume()
+    assert peer.call(os.getpid) == peer.pid
 
 
-def test_paused_peer_is_running(pausable):
-    pausable.pause()
-    assert pausable.state == "running"
+def test_paused_peer_is_running(peer):
+    peer.pause()
+    assert peer.state == "running"
 
 
-def test_pause_returns_when_the_peer_has_stopped(pausable):
-    pausable.pause()
-    assert psutil.Process(pausable.pid).status() == psutil.STATUS_STOPPED
+def test_pause_returns_when_the_peer_has_stopped(peer):
+    peer.pause()
+    assert psutil.Process(peer.pid).status() == psutil.STATUS_STOPPED
 
 
-def test_pause_stops_the_descendants_too(pausable):
-    pids = pausable.call(start_child_and_grandchild)
-    pausable.pause()
+def test_pause_stops_the_descendants_too(peer):
+    pids = peer.call(start_child_and_grandchild)
+    peer.pause()
 
     def all_stopped() -> bool:
         return {psutil.Process(pid).status() for pid in pids} == {psutil.STATUS_STOPPED}
@@ -76,11 +73,11 @@ def test_pause_stops_the_descendants_too(pausable):
     eventually(all_stopped)
 
 
-def test_pause_of_a_paused_peer_does_nothing(pausable):
-    pausable.pause()
-    pausable.pause()
-    pausable.resume()
-    assert pausable.call(os.getpid) == pausable.pid
+def test_pause_of_a_paused_peer_does_nothing(peer):
+    peer.pause()
+    peer.pause()
+    peer.resume()
+    assert peer.call(os.getpid) == peer.pid
 
 
 def test_resume_of_a_peer_that_is_not_paused_does_nothing(peer):
@@ -95,10 +92,75 @@ def test_fault_of_a_peer_that_is_down_does_nothing(peer, fault):
     assert peer.down_reason.kind == "stopped"
 
 
-def test_paused_peer_can_be_killed(pausable):
-    pausable.pause()
-    pausable.kill()
-    assert not is_running(pausable.pid)
+def test_paused_peer_can_be_killed(peer):
+    peer.pause()
+    peer.kill()
+    assert not is_running(peer.pid)
+
+
+# The end of a paused peer
+
+
+@pytest.mark.parametrize("shutdown", ["halt", 60.0, None, "close"])
+def test_paused_peer_is_killed_by_stop_at_once(peer_factory, shutdown):
+    peer = peer_factory(shutdown=shutdown)
+    peer.pause()
+    with taking_less_than(AT_ONCE):
+        peer.stop()
+        reason = peer.wait_down(LONG)
+    assert (reason.kind, reason.signal) == ("stopped", signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "launch", [{}, {"start_method": "spawn"}, {"exec": ["env", sys.executable]}]
+)
+def test_peer_that_others_have_paused_is_killed_by_stop_too(peer_factory, launch):
+    peer = peer_factory(shutdown=None, **launch)
+    os.kill(peer.pid, signal.SIGSTOP)
+    eventually(lambda: "paused" in repr(peer))
+    with taking_less_than(AT_ONCE):
+        peer.stop()
+
+
+def test_peer_that_is_paused_while_it_ends_is_killed_by_stop(peer_factory, gate):
+    peer = peer_factory(shutdown=None)
+    peer.cast(pass_gate, gate.path)
+    gate.wait_reached()
+    with ThreadPoolExecutor() as pool:
+        ending = pool.submit(peer.stop)
+        peer.pause()
+        peer.stop()
+        ending.result(LONG)
+
+
+def test_resumed_peer_ends_by_its_front_door(peer):
+    peer.pause()
+    peer.resume()
+    peer.stop()
+    assert peer.down_reason.exit_status == 0
+
+
+def test_paused_peer_says_so_until_it_is_resumed(peer):
+    assert repr(peer).endswith(": running>")
+    peer.pause()
+    assert repr(peer).endswith(": paused>")
+    peer.resume()
+    assert repr(peer).endswith(": running>")
+    peer.pause()
+    peer.stop()
+    assert ": stopped (killed by SIGKILL) after " in repr(peer)
+
+
+def test_report_says_that_a_peer_is_paused(inner):
+    inner.write(
+        """
+        @pytest.mark.peer(name="db", shutdown=None)
+        def test_it(peer):
+            peer.pause()
+            assert False
+        """
+    )
+    inner.run().stdout.fnmatch_lines(["<Peer db pid *: paused>"])
 
 
 # kill

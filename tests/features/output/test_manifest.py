@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+from importlib import metadata
 
 from timeouts import LONG
 
@@ -18,6 +20,17 @@ def test_manifest_says_that_it_runs(peer):
     assert manifest(peer)["state"] == "running"
     assert manifest(peer)["pid"] == peer.pid
     assert manifest(peer)["ended"] is None
+
+
+def test_manifest_has_the_versions_of_what_controls_the_peer(peer):
+    told = manifest(peer)["versions"]
+    packages = ("pytest-peer", "execnet", "pytest", "cloudpickle")
+    assert told == {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in packages},
+    }
+    peer.stop()
+    assert manifest(peer)["versions"] == told
 
 
 def test_manifest_says_that_it_was_stopped(peer):

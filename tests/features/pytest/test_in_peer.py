@@ -391,11 +391,11 @@ class TestClosest:
     ("options", "words"),
     [("colour='red'", "colour: unknown option"), ("'red'", "keyword arguments only*red")],
 )
-def test_bad_marker_is_a_usage_error_that_names_the_test(inner, marked, options, words):
+def test_bad_marker_is_an_error_that_names_the_test(inner, marked, options, words):
     marked("def test(): pass", options)
     result = inner.run()
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"*test_inner.py::test: in_peer marker: *{words}*"])
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"test_inner.py::test: in_peer marker: *{words}*"])
 
 
 def test_bad_value_is_an_error_that_names_the_marker(inner, marked):
@@ -426,16 +426,65 @@ class TestIt(unittest.TestCase):
         mark=place == "module",
     )
     result = inner.run()
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*TestIt::test: in_peer marker: unittest runs*"])
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*TestIt::test: in_peer marker: unittest runs*"])
     assert not (inner.path / "notes").exists()
 
 
 def test_doctest_is_refused(inner, marked):
     marked("def function():\n    '''\n    >>> note('body')\n    '''\n")
     result = inner.run("--doctest-modules")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*in_peer marker: *not a DoctestItem*"])
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*in_peer marker: *not a DoctestItem*"])
+    assert not (inner.path / "notes").exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("def __getattr__(self, name): return self.attributes[name]", "RecursionError: *"),
+        (
+            "def __setstate__(self, state): raise KeyError('no such part')",
+            "KeyError: *no such part*",
+        ),
+        ("def __reduce__(self): return is_in_time, (os.getpid(),)", "LookupError: too late"),
+    ],
+    ids=["recursion", "state", "elsewhere"],
+)
+def test_argument_that_cannot_be_rebuilt_is_refused_in_the_setup(inner, marked, body, words):
+    marked(f"""
+def is_in_time(pid):
+    if pid != os.getpid():
+        raise LookupError("too late")
+
+class Value:
+    def __init__(self): self.part = 1
+    {body}
+
+@pytest.fixture
+def good(): return 1
+
+@pytest.fixture
+def value(): return Value()
+
+def test_fixture(good, value): note("body")
+
+class TestIt:
+    def setup_method(self): self.value = Value()
+    def test_instance(self, good): note("body")
+""")
+    result = inner.run()
+    result.assert_outcomes(errors=2)
+    for what, test in (
+        ("the fixture 'value'", "test_fixture"),
+        ("the instance of TestIt", "TestIt::test_instance"),
+    ):
+        result.stdout.fnmatch_lines(
+            [
+                f"E *EncodeError: {what} cannot be rebuilt in the peer: {words}",
+                f"E *test_inner.py::{test} runs in a peer, so its arguments have to be sent*",
+            ]
+        )
     assert not (inner.path / "notes").exists()
 
 

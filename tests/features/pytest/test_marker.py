@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -67,28 +68,80 @@ def test_closest_marker_wins_option_by_option(inner):
         ("peer('red')", "keyword arguments only*red"),
     ],
 )
-def test_bad_marker_is_an_error_that_names_the_test(inner, marker, words):
+@pytest.mark.parametrize("fixture", ["peer", "peer_factory", "session_peer_factory", "tmp_path"])
+def test_bad_marker_is_an_error_of_its_test(inner, marker, words, fixture):
     inner.write(
         f"""
         @pytest.mark.{marker}
-        def test_marked(peer): pass
+        def test_marked({fixture}): pass
+
+        def test_other(peer): pass
         """
     )
     result = inner.run()
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"*test_inner.py::test_marked*{words}*"])
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines([f"test_inner.py::test_marked: peer marker: *{words}*"])
 
 
-def test_bad_value_of_a_marker_is_an_error_that_names_the_option(inner):
+def test_bad_marker_of_a_module_is_an_error_of_its_tests_only(inner):
+    inner.write("def test_other(peer): pass", "test_other.py")
     inner.write(
         """
-        @pytest.mark.peer(args="-O")
+        pytestmark = pytest.mark.peer(colour="red")
+
+        def test_one(module_peer_factory): module_peer_factory()
+        def test_two(): pass
+        """
+    )
+    inner.run().assert_outcomes(passed=1, errors=2)
+
+
+def test_bad_marker_is_an_error_where_several_interpreters_run_it(inner):
+    inner.write(
+        """
+        @pytest.mark.peer(colour="red")
         def test_marked(peer): pass
+
+        def test_other(peer): pass
+        """
+    )
+    programs = [f"--peer-exec={sys.executable}", f"--peer-exec=env {sys.executable}"]
+    inner.run(*programs).assert_outcomes(passed=2, errors=2)
+
+
+def test_bad_marker_is_an_error_of_its_test_under_xdist(inner):
+    inner.write(
+        """
+        @pytest.mark.in_peer(colour="red")
+        def test_marked(): pass
+
+        def test_other(peer): pass
+        """
+    )
+    inner.run("-n", "1").assert_outcomes(passed=1, errors=1)
+
+
+@pytest.mark.parametrize(
+    ("marker", "words"),
+    [
+        ("args='-O'", "args: expected a list of str, got '-O'"),
+        ("name='a b'", "name: *got 'a b'"),
+        ("link='no'", "link: expected a bool, got 'no'"),
+        ("call_timeout=-1", "call_timeout: seconds must not be negative*"),
+    ],
+)
+def test_bad_value_of_a_marker_is_an_error_of_its_test(inner, marker, words):
+    inner.write(
+        f"""
+        @pytest.mark.peer({marker})
+        def test_marked(peer): pass
+
+        def test_other(peer): pass
         """
     )
     result = inner.run()
-    assert result.ret != 0
-    result.stdout.fnmatch_lines(["*args: expected a list of str, got '-O'*"])
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines([f"E *Error: *{words}"])
 
 
 def test_marker_is_known_to_strict_markers(inner):

@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 from gates import pass_gate
-from occupations import hang_at_exit, pass_gate_and_answer, start_thread_that_waits, wait_forever
+from occupations import (
+    hang_at_exit,
+    hold_the_gil,
+    pass_gate_and_answer,
+    start_thread_that_waits,
+    wait_forever,
+)
 from processes import assert_gone, is_running, start_child_and_grandchild
 from stopping import assert_stopped, taking_less_than
 from timeouts import AT_ONCE, LONG
@@ -165,6 +171,17 @@ def test_close_returns_and_the_peer_dies_by_itself(peer_factory, occupation):
     reason = peer.wait_down(LONG)
     assert reason.kind == "stopped"
     assert not is_running(peer.pid)
+
+
+@pytest.mark.parametrize("launch", [{}, {"exec": ["env", sys.executable]}, {"connection": 0}])
+def test_close_kills_a_peer_that_notices_nothing(peer_factory, launch):
+    peer = peer_factory(shutdown="close", **launch)
+    peer.cast(hold_the_gil)
+    peer.stdout.wait_for("holding")
+    with taking_less_than(AT_ONCE):  # after a second, and not after those of "halt"
+        peer.stop()
+        reason = peer.wait_down(LONG)
+    assert (reason.kind, reason.signal) == ("stopped", signal.SIGKILL)
 
 
 def test_close_takes_the_descendants_along(peer_factory):

@@ -154,30 +154,6 @@ def test_program_of_nothing_but_spaces_is_refused(pytester: pytest.Pytester) -> 
     assert "--peer-exec: expected a program" in refusal(pytester, "--peer-exec=  ")
 
 
-def test_unknown_option_of_a_marker_names_test_and_option(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile("""
-        import pytest
-
-        @pytest.mark.peer(colour="red")
-        def test_it(peer): pass
-    """)
-    message = refusal(pytester)
-    assert "::test_it" in message
-    assert "colour: unknown option" in message
-
-
-def test_positional_argument_of_a_marker_names_test_and_value(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile("""
-        import pytest
-
-        @pytest.mark.peer("-O")
-        def test_it(peer): pass
-    """)
-    message = refusal(pytester)
-    assert "::test_it" in message
-    assert "'-O'" in message
-
-
 def test_bad_value_of_a_marker_says_that_it_came_from_the_marker(
     pytester: pytest.Pytester,
 ) -> None:
