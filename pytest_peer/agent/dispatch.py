@@ -4,6 +4,8 @@ Coroutines run on an event loop, which has a thread. So calls never wait for eac
 that follow each other run on the main thread, as signal handlers and GUI toolkits need it.
 """
 
+import atexit
+import os
 import pickle
 import sys
 import threading
@@ -28,6 +30,7 @@ class Dispatcher:
         self._all_done = threading.Condition(self._lock)
         self._loop: Any = None
         self._tasks = set()
+        self._pid = os.getpid()
 
     def accept(self, job):
         """Add a call; on the thread that reads the link, so it neither waits nor raises."""
@@ -73,6 +76,7 @@ class Dispatcher:
                 if isinstance(fn, str):
                     fn = codec.resolved(fn)
             except BaseException as exc:
+                self._end_if_forked(exc, on_main)
                 # A module may skip its tests when it is imported, by pytest or unittest.
                 if type(exc).__name__ in ("Skipped", "SkipTest"):
                     raise
@@ -81,6 +85,7 @@ class Dispatcher:
             del payload
             assertions.watch()  # the call may have imported pytest
             value = fn(*args, **kwargs)
+            self._end_if_forked(None, on_main)
             del fn, args, kwargs
             if type(value) is types.CoroutineType:
                 self._start_task(kind, ident, value, on_main)
@@ -89,8 +94,28 @@ class Dispatcher:
             data = b"" if kind == messages.CAST else self._packed(value)
             del value
         except BaseException as exc:
+            self._end_if_forked(exc, on_main)
             reply, data = self._described(exc)
         self._reply(kind, ident, reply, data, on_main)
+
+    def _end_if_forked(self, exc, on_main):
+        """End a child that the call has forked, as an interpreter whose program has ended so."""
+        if os.getpid() == self._pid:
+            return
+        if not isinstance(exc, SystemExit):
+            if exc is not None:
+                tb = exc.__traceback__
+                while tb is not None and tb.tb_frame.f_code.co_filename in self._own_files:
+                    tb = tb.tb_next
+                sys.excepthook(type(exc), exc.with_traceback(tb), tb)
+            exc = SystemExit(int(exc is not None))
+        if on_main:
+            raise exc  # to the interpreter
+        status = 0 if exc.code is None else exc.code
+        if not isinstance(status, int):
+            sys.stderr.write("%s\n" % (status,))
+            status = 1
+        end(threading._shutdown, status & 0xFF)  # type: ignore[attr-defined]
 
     def _described(self, exc):
         try:
@@ -172,10 +197,12 @@ class Dispatcher:
             call_warnings.begin(ident)
         try:
             value = await coroutine
+            self._end_if_forked(None, False)
             reply = messages.RESULT
             # A copy, so that the event loop does not wait until it has been sent.
             data = b"" if kind == messages.CAST else messages.snapshot(self._packed(value))
         except BaseException as exc:
+            self._end_if_forked(exc, False)
             reply, data = self._described(exc)
         self._reply(kind, ident, reply, data, False)
 
@@ -187,6 +214,20 @@ def flush():
             stream.flush()
         except Exception:
             pass
+
+
+def end(before, status):
+    """Call `before` and the atexit callbacks, and exit. This does not wait for threads and calls."""
+    try:
+        flush()
+        try:
+            before()
+        except Exception:
+            sys.excepthook(*sys.exc_info())
+        atexit._run_exitfuncs()
+        flush()
+    finally:
+        os._exit(status)
 
 
 def stacks(own_files, main_busy):

@@ -1,7 +1,6 @@
 """The main program of a peer: set up, listen, run calls, end."""
 
 import _thread
-import atexit
 import errno
 import os
 import sys
@@ -121,6 +120,8 @@ class Agent:
         null = os.open(os.devnull, os.O_RDWR)
         self._stream.disown(null)
         os.close(null)
+        # A child that a signal handler has forked may come back to the main loop.
+        self._dispatcher.reader.handed.put(lambda: None)
 
     def _received(self, kind, ident, payload):
         """Handle a message, on the thread that reads; must not wait, send or raise."""
@@ -153,7 +154,7 @@ class Agent:
     def _link_lost(self, error):
         # A peer does not outlive its control link, and neither does anything it started.
         if os.getpid() != self._pid:
-            os._exit(0)  # a forked child, without a link, that has returned from the call
+            raise SystemExit(0)  # a child, forked by a signal handler while no call ran
         lost = isinstance(error, (EOFError, ConnectionError, TimeoutError))
         if not lost and error.errno not in (errno.EHOSTUNREACH, errno.ENETUNREACH):
             # Code in this process has closed the descriptor. The origin lives, ends the other
@@ -184,9 +185,4 @@ _halting = _thread.allocate_lock()
 def _halt():
     """Flush, run the atexit callbacks and exit, without waiting for threads and calls."""
     _halting.acquire()  # never released: a second thread waits for the exit
-    try:
-        dispatch.flush()
-        atexit._run_exitfuncs()
-        dispatch.flush()
-    finally:
-        os._exit(0)
+    dispatch.end(lambda: None, 0)

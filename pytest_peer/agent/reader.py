@@ -29,7 +29,8 @@ class LinkReader:
         self._run_beside = run_beside
         self._lock = _thread.allocate_lock()
         self.arrived = deque()  # calls; used only by the thread that reads
-        self._handed = queue.SimpleQueue()  # for the main thread, while it does not read
+        #: For the main thread, while it does not read.
+        self.handed = queue.SimpleQueue()
         self._main_reads = True
         #: Whether the main thread reads no more; set by the thread that reads.
         self.retired = False
@@ -49,8 +50,8 @@ class LinkReader:
                     self._main_reads = False
                 self._wake()
             # In this order: the standby thread hands out a call before it returns the link.
-            if not self._main_reads or not self._handed.empty():
-                return self._handed.get()
+            if not self._main_reads or not self.handed.empty():
+                return self.handed.get()
             if not self.arrived:
                 self._read()
                 continue
@@ -82,14 +83,14 @@ class LinkReader:
     def free(self):
         """Mark the main thread as idle, before the reply: the next call must find it idle."""
         with self._lock:
-            if self._handed.empty():
+            if self.handed.empty():
                 self.busy = False
 
     def end(self, finish):
         """Give `finish` to the main thread instead of a call; return whether it is idle."""
         with self._lock:
             free, self.busy = not self.busy, True
-            self._handed.put(finish)
+            self.handed.put(finish)
         return free
 
     def _wake(self):
@@ -133,10 +134,10 @@ class LinkReader:
                     if free:
                         self.busy = True
                         self._calls += 1
-                        self._handed.put(job)
+                        self.handed.put(job)
                         self._main_reads = not self.retired
                         if self._main_reads:
                             return
                 if not free and not self._run_beside(job):
-                    self._handed.put(job)  # no more threads: it runs on the main thread later
+                    self.handed.put(job)  # no more threads: it runs on the main thread later
             self._read()
