@@ -5,14 +5,13 @@ default filters. Filters that code in the peer sets come before that. Warnings o
 to stderr, as far as Python shows them by default.
 """
 
-import pickle
 import sys
-import threading
 import warnings
 from contextvars import ContextVar
 from typing import Any
 
 from ..link.protocol import codec, exceptions, frame_info, messages, sender
+from ..link.protocol.unpatched import pickle, threading
 
 #: Different warnings of one call that are sent, and of all other code that are shown.
 _MOST = 1000

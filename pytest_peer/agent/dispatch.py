@@ -5,16 +5,39 @@ that follow each other run on the main thread, as signal handlers and GUI toolki
 """
 
 import atexit
-import os
-import pickle
 import sys
-import threading
 import types
 from typing import Any
 
 from ..link.protocol import codec, exceptions, messages
+from ..link.protocol.unpatched import _thread, os, pickle, threading
 from . import assertions, call_warnings
 from .reader import LinkReader
+
+#: What `threading.Thread` needs of its module, where gevent and tests may replace it.
+_NEEDED = "Condition Event Lock _allocate_lock _start_joinable_thread _start_new_thread get_ident"
+
+
+class _Thread(threading.Thread):
+    """A thread as it was before the code under test patched its class."""
+
+    __init__ = threading.Thread.__init__
+    start = threading.Thread.start
+    run = threading.Thread.run
+
+
+def _is_patched(name):
+    now = getattr(sys.modules["threading"], name, None)
+    debugger = "pydev" in str(getattr(now, "__module__", ""))  # its thread is one all the same
+    return now is not getattr(threading, name, None) and not debugger
+
+
+def _start_thread(name, target, *args):
+    """Start a thread. `threading` does not know it if the code under test has patched that."""
+    if any(map(_is_patched, _NEEDED.split())):
+        _thread.start_new_thread(target, args)
+    else:
+        _Thread(target=target, args=args, name=name, daemon=True).start()
 
 
 class Dispatcher:
@@ -58,9 +81,8 @@ class Dispatcher:
                 self._all_done.wait()
 
     def _run_beside(self, job):
-        name = "peer-call-%d" % job[1]
         try:
-            threading.Thread(target=self._run, args=(job, False), name=name, daemon=True).start()
+            _start_thread("peer-call-%d" % job[1], self._run, job, False)
         except RuntimeError:
             return False
         return True
@@ -184,9 +206,7 @@ class Dispatcher:
             self._running += 1
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(
-                    target=self._loop.run_forever, name="peer-event-loop", daemon=True
-                ).start()
+                _start_thread("peer-event-loop", self._loop.run_forever)
         self._end_call(on_main)  # before the task can reply
         task = asyncio.run_coroutine_threadsafe(self._drive(kind, ident, coroutine), self._loop)
         self._tasks.add(task)  # the loop itself keeps only a weak reference

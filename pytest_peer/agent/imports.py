@@ -5,8 +5,6 @@ modules. The last finds what no other finder has found: a peer uses the packages
 environment before the origin's.
 """
 
-import marshal
-import os
 import sys
 import types
 from _frozen_importlib import ModuleSpec  # the import of `importlib` would cost boot time
@@ -14,6 +12,7 @@ from _frozen_importlib_external import _LoaderBasics, decode_source, spec_from_f
 from typing import Any
 
 from ..link.protocol import codec, module_aliases
+from ..link.protocol.unpatched import marshal, os
 from . import assertions, resources
 
 #: In front of the path of a package that came over the link: no file here is a part of it.

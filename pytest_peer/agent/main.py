@@ -1,12 +1,11 @@
 """The main program of a peer: set up, listen, run calls, end."""
 
-import _thread
 import errno
-import os
 import sys
 from typing import Any
 
 from ..link.protocol import framing, messages, module_aliases, receiver, sender, streams
+from ..link.protocol.unpatched import _thread, os
 from . import assertions, call_warnings, dispatch, fault_dumps, runtime
 from .imports import Modules
 

@@ -6,9 +6,9 @@ the main thread idle. So short calls that arrive together run on the main thread
 other, and none waits for a long one.
 """
 
-import _thread
-import queue
 from collections import deque
+
+from ..link.protocol.unpatched import _thread, queue
 
 #: Seconds that a call has the main thread before others are taken out of its way.
 _TICK = 0.001

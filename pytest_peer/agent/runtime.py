@@ -1,14 +1,12 @@
 """What the parts of the agent share: names, requests to the origin, and what `here` shows."""
 
-import _thread
 import itertools
-import os
-import threading
 import types
 from typing import Any
 
 from ..link.protocol import codec, messages
 from ..link.protocol.mailbox import Mailboxes
+from ..link.protocol.unpatched import _thread, os, threading
 
 #: The origin needs milliseconds to respond.
 _SECONDS = 60.0

@@ -20,8 +20,8 @@ _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
 #: In the order in which they are loaded.
 _PROTOCOL = (
-    "messages streams framing receiver sender mailbox module_aliases by_value refusals codec "
-    "frame_info exceptions"
+    "unpatched messages streams framing receiver sender mailbox module_aliases by_value refusals "
+    "codec frame_info exceptions"
 )
 _PEER = "runtime reader call_warnings assertions resources imports dispatch fault_dumps main"
 _PEER_MODULES = (
