@@ -29,13 +29,16 @@ class Modules:
     :param sees: whether the origin's environment is on this machine. Then a package that is not
         installed in the peer's is missing on purpose.
     :param stubs: modules for a peer that does not find them by itself, as in `update`.
+    :param authkey: the origin's, for `multiprocessing`; ``None`` if that has not imported it.
     """
 
-    def __init__(self, ask, same, sees, stubs):
+    def __init__(self, ask, same, sees, stubs, authkey):
         self._ask = ask
         self._same = same
         self._sees = sees
         self._stubs = stubs
+        self._authkey = authkey
+        self._share_authkey()
         self._table = dict(stubs)
         self._finders: Any = [_finder(self._first), _finder(self._last)]
         sys.meta_path.insert(0, self._finders[0])
@@ -56,7 +59,15 @@ class Modules:
                 text = "the module %s is %s at the origin, but %s here; it was imported before"
                 codec.conflicting_modules[name] = module, text % (name, file, known)
 
+    def _share_authkey(self):
+        process: Any = sys.modules.get("multiprocessing.process")
+        if process is not None and self._authkey is not None:
+            process.current_process().authkey = self._authkey
+            self._authkey = None  # code in the peer may set another
+
     def _first(self, name):
+        if name == "multiprocessing.reduction":  # always imported right after its `process`
+            self._share_authkey()
         if name == _OURS and self._stubs:
             return self._installed()
         entry = self._table.get(name)

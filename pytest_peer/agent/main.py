@@ -75,6 +75,7 @@ class Agent:
             config["replace_path"],
             place is not None and module_aliases.place_of(place[0]) == place[1],
             config["stubs"] or {},
+            config["authkey"],
         )
         call_warnings.install(self._own_files)
         self._sender: Any = None

@@ -88,9 +88,12 @@ def agent_config(
     packages = "" if same else sysconfig.get_path("purelib")
     # The standard library and site-packages mean nothing to another interpreter.
     entries = () if same else map(os.path.abspath, sys.path)
+    process: Any = sys.modules.get("multiprocessing.process")
     portable = [(entry, place_of(entry)) for entry in entries if not of_environment(entry)]
     return {
         "name": name,
+        # As multiprocessing's own children have it.
+        "authkey": process and bytes(process.current_process().authkey),
         "by_value": interpreter.by_value,
         "locals": tracebacks.shown_locals,
         "path": list(interpreter.path) if same else portable,
