@@ -5,10 +5,12 @@ import sys
 from typing import Any
 
 from ..link.protocol import framing, messages, module_aliases, receiver, sender, streams
-from ..link.protocol.unpatched import _thread, os
+from ..link.protocol.unpatched import _thread, os, threading
 from . import assertions, call_warnings, dispatch, fault_dumps, runtime
 from .imports import Modules
 
+#: Pools wait for jobs that run, and a halt does not.
+_POOL_SECONDS = 0.2
 #: Execnet's code of the message that asks for a task.
 CHANNEL_EXEC = 3
 
@@ -185,4 +187,18 @@ _halting = _thread.allocate_lock()
 def _halt():
     """Flush, run the atexit callbacks and exit, without waiting for threads and calls."""
     _halting.acquire()  # never released: a second thread waits for the exit
-    dispatch.end(lambda: None, 0)
+    dispatch.end(_end_pools, 0)
+
+
+def _end_pools():
+    """Tell pools that this is the end, or `multiprocessing` would wait for their processes."""
+    ended = _thread.allocate_lock()
+    ended.acquire()
+
+    def end():
+        for callback in reversed(getattr(threading, "_threading_atexits", ())):
+            callback()
+        ended.release()
+
+    _thread.start_new_thread(end, ())
+    ended.acquire(True, _POOL_SECONDS)
