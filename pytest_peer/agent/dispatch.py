@@ -14,30 +14,20 @@ from ..link.protocol.unpatched import _thread, os, pickle, threading
 from . import assertions, call_warnings
 from .reader import LinkReader
 
-#: What `threading.Thread` needs of its module, where gevent and tests may replace it.
+_start = threading.Thread.start
+#: What that needs of its module, where gevent and tests may replace it.
 _NEEDED = "Condition Event Lock _allocate_lock _start_joinable_thread _start_new_thread get_ident"
-
-
-class _Thread(threading.Thread):
-    """A thread as it was before the code under test patched its class."""
-
-    __init__ = threading.Thread.__init__
-    start = threading.Thread.start
-    run = threading.Thread.run
-
-
-def _is_patched(name):
-    now = getattr(sys.modules["threading"], name, None)
-    debugger = "pydev" in str(getattr(now, "__module__", ""))  # its thread is one all the same
-    return now is not getattr(threading, name, None) and not debugger
 
 
 def _start_thread(name, target, *args):
     """Start a thread. `threading` does not know it if the code under test has patched that."""
-    if any(map(_is_patched, _NEEDED.split())):
-        _thread.start_new_thread(target, args)
+    now, before = vars(sys.modules["threading"]), vars(threading)
+    changed = [now.get(each) for each in _NEEDED.split() if now.get(each) is not before.get(each)]
+    # What debuggers start is a thread all the same.
+    if all("pydev" in str(getattr(each, "__module__", "")) for each in changed):
+        _start(threading.Thread(None, target, name, args, daemon=True))
     else:
-        _Thread(target=target, args=args, name=name, daemon=True).start()
+        _thread.start_new_thread(target, args)
 
 
 class Dispatcher:
@@ -126,9 +116,7 @@ class Dispatcher:
             return
         if not isinstance(exc, SystemExit):
             if exc is not None:
-                tb = exc.__traceback__
-                while tb is not None and tb.tb_frame.f_code.co_filename in self._own_files:
-                    tb = tb.tb_next
+                tb = exc.__traceback__.tb_next  # without this module's frame
                 sys.excepthook(type(exc), exc.with_traceback(tb), tb)
             exc = SystemExit(int(exc is not None))
         if on_main:
@@ -236,18 +224,19 @@ def flush():
             pass
 
 
+def attempt(*steps):
+    """Call all `steps`, in order. What one raises is shown, and does not stop the others."""
+    for step in steps:
+        try:
+            step()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+
+
 def end(before, status):
     """Call `before` and the atexit callbacks, and exit. This does not wait for threads and calls."""
-    try:
-        flush()
-        try:
-            before()
-        except Exception:
-            sys.excepthook(*sys.exc_info())
-        atexit._run_exitfuncs()
-        flush()
-    finally:
-        os._exit(status)
+    attempt(flush, before, atexit._run_exitfuncs, flush)
+    os._exit(status)
 
 
 def stacks(own_files, main_busy):

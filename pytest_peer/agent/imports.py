@@ -19,6 +19,8 @@ from . import assertions, resources
 _ELSEWHERE = "origin:"
 #: What the stubs stand for. A peer may have it installed.
 _OURS = "pytest_peer"
+#: `multiprocessing` imports it right after its module `process`.
+_NEXT_TO_PROCESS = "multiprocessing.reduction"
 
 
 class Modules:
@@ -38,8 +40,8 @@ class Modules:
         self._sees = sees
         self._stubs = stubs
         self._authkey = authkey
-        self._share_authkey()
         self._table = dict(stubs)
+        self._first(_NEXT_TO_PROCESS)  # which may be imported already
         self._finders: Any = [_finder(self._first), _finder(self._last)]
         sys.meta_path.insert(0, self._finders[0])
         sys.meta_path.append(self._finders[1])
@@ -59,15 +61,10 @@ class Modules:
                 text = "the module %s is %s at the origin, but %s here; it was imported before"
                 codec.conflicting_modules[name] = module, text % (name, file, known)
 
-    def _share_authkey(self):
-        process: Any = sys.modules.get("multiprocessing.process")
-        if process is not None and self._authkey is not None:
-            process.current_process().authkey = self._authkey
-            self._authkey = None  # code in the peer may set another
-
     def _first(self, name):
-        if name == "multiprocessing.reduction":  # always imported right after its `process`
-            self._share_authkey()
+        process: Any = name == _NEXT_TO_PROCESS and sys.modules.get("multiprocessing.process")
+        if process and self._authkey:
+            process.current_process().authkey = self._authkey
         if name == _OURS and self._stubs:
             return self._installed()
         entry = self._table.get(name)

@@ -194,11 +194,6 @@ def _end_pools():
     """Tell pools that this is the end, or `multiprocessing` would wait for their processes."""
     ended = _thread.allocate_lock()
     ended.acquire()
-
-    def end():
-        for callback in reversed(getattr(threading, "_threading_atexits", ())):
-            callback()
-        ended.release()
-
-    _thread.start_new_thread(end, ())
+    steps = (*reversed(getattr(threading, "_threading_atexits", ())), ended.release)
+    _thread.start_new_thread(dispatch.attempt, steps)
     ended.acquire(True, _POOL_SECONDS)

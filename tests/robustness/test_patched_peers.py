@@ -58,7 +58,6 @@ TARGETS = {
     "locks": "threading.Condition threading.Event threading.Lock threading.RLock",
     "Thread": "threading.Thread",
     "start": "threading.Thread.start",
-    "run": "threading.Thread.run",
     "threading": "threading._start_new_thread threading._start_joinable_thread threading.get_ident",
     "time": "time.monotonic time.sleep time.time",
 }

@@ -1,9 +1,7 @@
 """Standard modules as they were before the code under test patched them.
 
-A test may replace `os.getpid`, `pickle.dumps` or `threading.Thread` in its process, and gevent
-replaces most of what waits. That is for the code under test; the link goes on. These are copies of
-the modules' names, in objects which are no modules: pyfakefs replaces a module wherever it finds
-it.
+A test may replace `os.getpid` or `threading.Thread` in its process, and gevent most of what waits;
+the link goes on. These copies are no modules: pyfakefs replaces a module wherever it finds it.
 """
 
 from __future__ import annotations
@@ -22,6 +20,4 @@ if TYPE_CHECKING:
 
 __all__ = ["_thread", "marshal", "os", "pickle", "queue", "select", "threading"]
 
-if not TYPE_CHECKING:
-    for _name in __all__:
-        globals()[_name] = SimpleNamespace(**vars(__import__(_name)))
+globals().update({name: SimpleNamespace(**vars(__import__(name))) for name in __all__})
