@@ -21,8 +21,8 @@ _DEFAULT_FILTERS = [
     ("default", None, DeprecationWarning, "__main__", 0),
     *(("ignore", None, category, None, 0) for category in _IGNORED),
 ]
-#: The functions of `dispatch` that run calls.
-RUNNERS = ("_run", "_drive")
+#: The functions of the agent that run calls, and tasks of theirs.
+RUNNERS = ("_run", "_drive", "_run_loop")
 #: Functions without a caller: Python ignores what they raise.
 _FINALIZERS = ("__del__", "_warn_unawaited_coroutine")
 

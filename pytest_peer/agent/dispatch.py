@@ -13,6 +13,7 @@ from ..link.protocol import codec, exceptions, messages
 from ..link.protocol.unpatched import _thread, os, pickle, threading
 from . import assertions, call_warnings
 from .reader import LinkReader
+from .runtime import guarded
 
 _start = threading.Thread.start
 #: What that needs of its module, where gevent and tests may replace it.
@@ -25,7 +26,7 @@ def _start_thread(name, target, *args):
     changed = [now.get(each) for each in _NEEDED.split() if now.get(each) is not before.get(each)]
     # What debuggers start is a thread all the same.
     if all("pydev" in str(getattr(each, "__module__", "")) for each in changed):
-        _start(threading.Thread(None, target, name, args, daemon=True))
+        _start(threading.Thread(None, guarded, name, (target, *args), daemon=True))
     else:
         _thread.start_new_thread(target, args)
 
@@ -194,11 +195,18 @@ class Dispatcher:
             self._running += 1
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                _start_thread("peer-event-loop", self._loop.run_forever)
+                _start_thread("peer-event-loop", self._run_loop)
         self._end_call(on_main)  # before the task can reply
         task = asyncio.run_coroutine_threadsafe(self._drive(kind, ident, coroutine), self._loop)
         self._tasks.add(task)  # the loop itself keeps only a weak reference
         task.add_done_callback(self._tasks.discard)
+
+    def _run_loop(self):
+        while True:  # a task may stop it, or raise SystemExit
+            try:
+                self._loop.run_forever()
+            except SystemExit as exc:
+                self._end_if_forked(exc, False)
 
     async def _drive(self, kind, ident, coroutine):
         if kind == messages.CALL:

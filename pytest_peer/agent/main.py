@@ -86,7 +86,8 @@ class Agent:
     def live(self):
         os.register_at_fork(after_in_child=self._forked)
         self.open()
-        self._dispatcher.main_loop()
+        # Else the interpreter would wait for threads before it ends.
+        runtime.guarded(self._dispatcher.main_loop, passing=(SystemExit, KeyboardInterrupt))
 
     def open(self):
         """Start to talk to the origin, with the data that has arrived already."""

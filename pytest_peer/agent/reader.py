@@ -29,8 +29,7 @@ class LinkReader:
         self._run_beside = run_beside
         self._lock = _thread.allocate_lock()
         self.arrived = deque()  # calls; used only by the thread that reads
-        #: For the main thread, while it does not read.
-        self.handed = queue.SimpleQueue()
+        self.handed = queue.SimpleQueue()  # for the main thread, while it does not read
         self._main_reads = True
         #: Whether the main thread reads no more; set by the thread that reads.
         self.retired = False

@@ -1,6 +1,7 @@
 """What the parts of the agent share: names, requests to the origin, and what `here` shows."""
 
 import itertools
+import sys
 import types
 from typing import Any
 
@@ -73,6 +74,17 @@ class Runtime:
             slot[0].release()
 
 
+def guarded(target, *args, passing=()):
+    """Run a thread of the agent. What it raises ends the peer, which could not go on without."""
+    try:
+        target(*args)
+    except passing:
+        raise
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)
+
+
 def public(name, otherwise):
     """Return our public error of that name, or `otherwise` if this package cannot be imported."""
     try:
@@ -92,3 +104,6 @@ def _rebuilt(payload):
 
 #: Set by `main` before code of the user's runs.
 runtime: Any = None
+
+_start: Any = _thread.start_new_thread
+vars(_thread)["start_new_thread"] = lambda target, args: _start(guarded, (target, *args))

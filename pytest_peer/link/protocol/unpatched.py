@@ -4,8 +4,6 @@ A test may replace `os.getpid` or `threading.Thread` in its process, and gevent 
 the link goes on. These copies are no modules: pyfakefs replaces a module wherever it finds it.
 """
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
