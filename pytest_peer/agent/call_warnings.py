@@ -5,14 +5,13 @@ default filters. Filters that code in the peer sets come before that. Warnings o
 to stderr, as far as Python shows them by default.
 """
 
-import pickle
 import sys
-import threading
 import warnings
 from contextvars import ContextVar
 from typing import Any
 
 from ..link.protocol import codec, exceptions, frame_info, messages, sender
+from ..link.protocol.unpatched import pickle, threading
 
 #: Different warnings of one call that are sent, and of all other code that are shown.
 _MOST = 1000
@@ -22,8 +21,8 @@ _DEFAULT_FILTERS = [
     ("default", None, DeprecationWarning, "__main__", 0),
     *(("ignore", None, category, None, 0) for category in _IGNORED),
 ]
-#: The functions of `dispatch` that run calls.
-RUNNERS = ("_run", "_drive")
+#: The functions of the agent that run calls, and tasks of theirs.
+RUNNERS = ("_run", "_drive", "_run_loop")
 #: Functions without a caller: Python ignores what they raise.
 _FINALIZERS = ("__del__", "_warn_unawaited_coroutine")
 

@@ -4,15 +4,31 @@ Coroutines run on an event loop, which has a thread. So calls never wait for eac
 that follow each other run on the main thread, as signal handlers and GUI toolkits need it.
 """
 
-import pickle
+import atexit
 import sys
-import threading
 import types
 from typing import Any
 
 from ..link.protocol import codec, exceptions, messages
+from ..link.protocol.unpatched import _thread, os, pickle, threading
 from . import assertions, call_warnings
 from .reader import LinkReader
+from .runtime import guarded
+
+_start = threading.Thread.start
+#: What that needs of its module, where gevent and tests may replace it.
+_NEEDED = "Condition Event Lock _allocate_lock _start_joinable_thread _start_new_thread get_ident"
+
+
+def _start_thread(name, target, *args):
+    """Start a thread. `threading` does not know it if the code under test has patched that."""
+    now, before = vars(sys.modules["threading"]), vars(threading)
+    changed = [now.get(each) for each in _NEEDED.split() if now.get(each) is not before.get(each)]
+    # What debuggers start is a thread all the same.
+    if all("pydev" in str(getattr(each, "__module__", "")) for each in changed):
+        _start(threading.Thread(None, guarded, name, (target, *args), daemon=True))
+    else:
+        _thread.start_new_thread(target, args)
 
 
 class Dispatcher:
@@ -28,6 +44,7 @@ class Dispatcher:
         self._all_done = threading.Condition(self._lock)
         self._loop: Any = None
         self._tasks = set()
+        self._pid = os.getpid()
 
     def accept(self, job):
         """Add a call; on the thread that reads the link, so it neither waits nor raises."""
@@ -55,9 +72,8 @@ class Dispatcher:
                 self._all_done.wait()
 
     def _run_beside(self, job):
-        name = "peer-call-%d" % job[1]
         try:
-            threading.Thread(target=self._run, args=(job, False), name=name, daemon=True).start()
+            _start_thread("peer-call-%d" % job[1], self._run, job, False)
         except RuntimeError:
             return False
         return True
@@ -73,6 +89,7 @@ class Dispatcher:
                 if isinstance(fn, str):
                     fn = codec.resolved(fn)
             except BaseException as exc:
+                self._end_if_forked(exc, on_main)
                 # A module may skip its tests when it is imported, by pytest or unittest.
                 if type(exc).__name__ in ("Skipped", "SkipTest"):
                     raise
@@ -81,6 +98,7 @@ class Dispatcher:
             del payload
             assertions.watch()  # the call may have imported pytest
             value = fn(*args, **kwargs)
+            self._end_if_forked(None, on_main)
             del fn, args, kwargs
             if type(value) is types.CoroutineType:
                 self._start_task(kind, ident, value, on_main)
@@ -89,8 +107,26 @@ class Dispatcher:
             data = b"" if kind == messages.CAST else self._packed(value)
             del value
         except BaseException as exc:
+            self._end_if_forked(exc, on_main)
             reply, data = self._described(exc)
         self._reply(kind, ident, reply, data, on_main)
+
+    def _end_if_forked(self, exc, on_main):
+        """End a child that the call has forked, as an interpreter whose program has ended so."""
+        if os.getpid() == self._pid:
+            return
+        if not isinstance(exc, SystemExit):
+            if exc is not None:
+                tb = exc.__traceback__.tb_next  # without this module's frame
+                sys.excepthook(type(exc), exc.with_traceback(tb), tb)
+            exc = SystemExit(int(exc is not None))
+        if on_main:
+            raise exc  # to the interpreter
+        status = 0 if exc.code is None else exc.code
+        if not isinstance(status, int):
+            sys.stderr.write("%s\n" % (status,))
+            status = 1
+        end(threading._shutdown, status & 0xFF)  # type: ignore[attr-defined]
 
     def _described(self, exc):
         try:
@@ -159,23 +195,30 @@ class Dispatcher:
             self._running += 1
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(
-                    target=self._loop.run_forever, name="peer-event-loop", daemon=True
-                ).start()
+                _start_thread("peer-event-loop", self._run_loop)
         self._end_call(on_main)  # before the task can reply
         task = asyncio.run_coroutine_threadsafe(self._drive(kind, ident, coroutine), self._loop)
         self._tasks.add(task)  # the loop itself keeps only a weak reference
         task.add_done_callback(self._tasks.discard)
+
+    def _run_loop(self):
+        while True:  # a task may stop it, or raise SystemExit
+            try:
+                self._loop.run_forever()
+            except SystemExit as exc:
+                self._end_if_forked(exc, False)
 
     async def _drive(self, kind, ident, coroutine):
         if kind == messages.CALL:
             call_warnings.begin(ident)
         try:
             value = await coroutine
+            self._end_if_forked(None, False)
             reply = messages.RESULT
             # A copy, so that the event loop does not wait until it has been sent.
             data = b"" if kind == messages.CAST else messages.snapshot(self._packed(value))
         except BaseException as exc:
+            self._end_if_forked(exc, False)
             reply, data = self._described(exc)
         self._reply(kind, ident, reply, data, False)
 
@@ -187,6 +230,21 @@ def flush():
             stream.flush()
         except Exception:
             pass
+
+
+def attempt(*steps):
+    """Call all `steps`, in order. What one raises is shown, and does not stop the others."""
+    for step in steps:
+        try:
+            step()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+
+
+def end(before, status):
+    """Call `before` and the atexit callbacks, and exit. This does not wait for threads and calls."""
+    attempt(flush, before, atexit._run_exitfuncs, flush)
+    os._exit(status)
 
 
 def stacks(own_files, main_busy):

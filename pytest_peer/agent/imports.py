@@ -5,8 +5,6 @@ modules. The last finds what no other finder has found: a peer uses the packages
 environment before the origin's.
 """
 
-import marshal
-import os
 import sys
 import types
 from _frozen_importlib import ModuleSpec  # the import of `importlib` would cost boot time
@@ -14,12 +12,15 @@ from _frozen_importlib_external import _LoaderBasics, decode_source, spec_from_f
 from typing import Any
 
 from ..link.protocol import codec, module_aliases
+from ..link.protocol.unpatched import marshal, os
 from . import assertions, resources
 
 #: In front of the path of a package that came over the link: no file here is a part of it.
 _ELSEWHERE = "origin:"
 #: What the stubs stand for. A peer may have it installed.
 _OURS = "pytest_peer"
+#: `multiprocessing` imports it right after its module `process`.
+_NEXT_TO_PROCESS = "multiprocessing.reduction"
 
 
 class Modules:
@@ -28,14 +29,17 @@ class Modules:
     :param same: whether the environment is the origin's, which then knows no other modules.
     :param sees: whether the origin's environment is on this machine. Then a package that is not
         installed in the peer's is missing on purpose.
+    :param authkey: the origin's, for `multiprocessing`; ``None`` if that has not imported it.
     """
 
-    def __init__(self, ask, same, sees, stubs):
+    def __init__(self, ask, same, sees, stubs, authkey):
         self._ask = ask
         self._same = same
         self._sees = sees
         self._stubs = stubs
+        self._authkey = authkey
         self._table = dict(stubs)
+        self._first(_NEXT_TO_PROCESS)  # which may be imported already
         self._finders: Any = [_finder(self._first), _finder(self._last)]
         sys.meta_path.insert(0, self._finders[0])
         sys.meta_path.append(self._finders[1])
@@ -55,6 +59,9 @@ class Modules:
                 codec.conflicting_modules[name] = module, text % (name, file, known)
 
     def _first(self, name):
+        process: Any = name == _NEXT_TO_PROCESS and sys.modules.get("multiprocessing.process")
+        if process and self._authkey:
+            process.current_process().authkey = self._authkey
         if name == _OURS and self._stubs:
             return self._installed()
         entry = self._table.get(name)

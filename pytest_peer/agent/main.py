@@ -1,14 +1,14 @@
 """The main program of a peer: set up, listen, run calls, end."""
 
-import _thread
-import atexit
 import errno
-import os
 import sys
 
 from ..link.protocol import messages, module_aliases, receiver, sender, streams
+from ..link.protocol.unpatched import _thread, os, threading
 from . import assertions, call_warnings, dispatch, fault_dumps, runtime
 from .imports import Modules
+
+_POOL_SECONDS = 0.2  # pools wait for jobs that run, and a halt does not
 
 
 def run(reader, write_fd, config):
@@ -71,6 +71,7 @@ class Agent:
             config["replace_path"],
             place is not None and module_aliases.place_of(place[0]) == place[1],
             config["stubs"] or {},
+            config["authkey"],
         )
         call_warnings.install(self._own_files)
         self._pid = os.getpid()
@@ -78,7 +79,8 @@ class Agent:
     def live(self):
         os.register_at_fork(after_in_child=self._forked)
         self.open()
-        self._dispatcher.main_loop()
+        # Else the interpreter would wait for threads before it ends.
+        runtime.guarded(self._dispatcher.main_loop, passing=(SystemExit, KeyboardInterrupt))
 
     def open(self):
         """Start to talk to the origin, with the data that has arrived already."""
@@ -108,6 +110,8 @@ class Agent:
         null = os.open(os.devnull, os.O_RDWR)
         self._stream.disown(null)
         os.close(null)
+        # A child that a signal handler has forked may come back to the main loop.
+        self._dispatcher.reader.handed.put(lambda: None)
 
     def _received(self, kind, ident, payload):
         """Handle a message, on the thread that reads; must not wait, send or raise."""
@@ -140,7 +144,7 @@ class Agent:
     def _link_lost(self, error):
         # A peer does not outlive its control link, and neither does anything it started.
         if os.getpid() != self._pid:
-            os._exit(0)  # a forked child, without a link, that has returned from the call
+            raise SystemExit(0)  # a child, forked by a signal handler while no call ran
         lost = isinstance(error, (EOFError, ConnectionError, TimeoutError))
         if not lost and error.errno not in (errno.EHOSTUNREACH, errno.ENETUNREACH):
             # Code here has closed it. The origin lives, ends the others, and knows this status.
@@ -170,9 +174,13 @@ _halting = _thread.allocate_lock()
 def _halt():
     """Flush, run the atexit callbacks and exit, without waiting for threads and calls."""
     _halting.acquire()  # never released: a second thread waits for the exit
-    try:
-        dispatch.flush()
-        atexit._run_exitfuncs()
-        dispatch.flush()
-    finally:
-        os._exit(0)
+    dispatch.end(_end_pools, 0)
+
+
+def _end_pools():
+    """Tell pools that this is the end, or `multiprocessing` would wait for their processes."""
+    ended = _thread.allocate_lock()
+    ended.acquire()
+    steps = (*reversed(getattr(threading, "_threading_atexits", ())), ended.release)
+    _thread.start_new_thread(dispatch.attempt, steps)
+    ended.acquire(True, _POOL_SECONDS)

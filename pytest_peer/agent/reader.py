@@ -6,9 +6,9 @@ the main thread idle. So short calls that arrive together run on the main thread
 other, and none waits for a long one.
 """
 
-import _thread
-import queue
 from collections import deque
+
+from ..link.protocol.unpatched import _thread, queue
 
 #: Seconds that a call has the main thread before others are taken out of its way.
 _TICK = 0.001
@@ -27,7 +27,7 @@ class LinkReader:
         self._run_beside = run_beside
         self._lock = _thread.allocate_lock()
         self.arrived = deque()  # calls; used only by the thread that reads
-        self._handed = queue.SimpleQueue()  # for the main thread, while it does not read
+        self.handed = queue.SimpleQueue()  # for the main thread, while it does not read
         self._main_reads = True
         self.retired = False  # the main thread reads no more; set by the thread that reads
         self._calls = 0  # that the main thread has begun
@@ -45,8 +45,8 @@ class LinkReader:
                     self._main_reads = False
                 self._wake()
             # In this order: the standby thread hands out a call before it returns the link.
-            if not self._main_reads or not self._handed.empty():
-                return self._handed.get()
+            if not self._main_reads or not self.handed.empty():
+                return self.handed.get()
             if not self.arrived:
                 self._read()
                 continue
@@ -77,14 +77,14 @@ class LinkReader:
     def free(self):
         """Mark the main thread as idle, before the reply: the next call must find it idle."""
         with self._lock:
-            if self._handed.empty():
+            if self.handed.empty():
                 self.busy = False
 
     def end(self, finish):
         """Give `finish` to the main thread instead of a call; return whether it is idle."""
         with self._lock:
             free, self.busy = not self.busy, True
-            self._handed.put(finish)
+            self.handed.put(finish)
         return free
 
     def _wake(self):
@@ -128,10 +128,10 @@ class LinkReader:
                     if free:
                         self.busy = True
                         self._calls += 1
-                        self._handed.put(job)
+                        self.handed.put(job)
                         self._main_reads = not self.retired
                         if self._main_reads:
                             return
                 if not free and not self._run_beside(job):
-                    self._handed.put(job)  # no more threads: it runs on the main thread later
+                    self.handed.put(job)  # no more threads: it runs on the main thread later
             self._read()

@@ -1,14 +1,13 @@
 """What the parts of the agent share: names, requests to the origin, and what `here` shows."""
 
 import itertools
-import os
-import queue
-import threading
+import sys
 import types
 from typing import Any
 
 from ..link.protocol import codec, messages
 from ..link.protocol.mailbox import Mailbox, Mailboxes
+from ..link.protocol.unpatched import _thread, os, queue, threading
 
 _SECONDS = 60.0  # the origin needs milliseconds to respond
 
@@ -70,6 +69,17 @@ class Runtime:
             response.put(payload)
 
 
+def guarded(target, *args, passing=()):
+    """Run a thread of the agent. What it raises ends the peer, which could not go on without."""
+    try:
+        target(*args)
+    except passing:
+        raise
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)
+
+
 def public(name, otherwise):
     """Return our public error of that name, or `otherwise` if this package cannot be imported."""
     try:
@@ -89,3 +99,6 @@ def _rebuilt(payload):
 
 #: Set by `main` before code of the user's runs.
 runtime: Any = None
+
+_start: Any = _thread.start_new_thread
+vars(_thread)["start_new_thread"] = lambda target, args: _start(guarded, (target, *args))

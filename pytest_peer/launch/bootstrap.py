@@ -21,8 +21,8 @@ _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
 #: In the order in which they are loaded.
 _PROTOCOL = (
-    "messages streams framing receiver sender mailbox module_aliases reductions by_value refusals "
-    "codec frame_info exceptions"
+    "unpatched messages streams framing receiver sender mailbox module_aliases reductions by_value "
+    "refusals codec frame_info exceptions"
 )
 _PEER = "runtime reader call_warnings assertions resources imports dispatch fault_dumps main"
 _PEER_MODULES = (
@@ -92,9 +92,12 @@ def agent_config(
     packages = "" if same else sysconfig.get_path("purelib")
     # The standard library and site-packages mean nothing to another interpreter.
     entries = () if same else map(os.path.abspath, sys.path)
+    process: Any = sys.modules.get("multiprocessing.process")
     portable = [(entry, place_of(entry)) for entry in entries if not of_environment(entry)]
     return {
         "name": options.name,
+        # As multiprocessing's own children have it.
+        "authkey": process and bytes(process.current_process().authkey),
         "by_value": interpreter.by_value,
         "locals": tracebacks.shown_locals,
         "path": list(interpreter.path) if same else portable,

@@ -109,7 +109,7 @@ def collecting(*args):
 
 gc.disable()
 Owner()
-with mock.patch("os.read", collecting):
+with mock.patch("pytest_peer.link.protocol.unpatched.os.read", collecting):
     while not finalized:
         peer.submit(operator.add, 1, 2).result(5)
 peer.submit(os._exit, 3)

@@ -29,7 +29,7 @@ def boot_and_call():
         call,
         framing.STOP,
     ]
-    config: Any = dict.fromkeys(("stubs", "evidence", "environment"))
+    config: Any = dict.fromkeys(("stubs", "evidence", "environment", "authkey"))
     config.update(name="", by_value="", locals="", own_files=[], lifeline=-1)
     config.update(path=list(sys.path), replace_path=True)
     config["python_path"] = os.environ.get("PYTHONPATH")

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import io
 import operator
-import pickle
 import sys
 import types
 from typing import Any, Callable, Iterable, Sequence
 
 from . import by_value, messages, reductions, refusals
 from .messages import MultipartMessage, Payload, Segment
+from .unpatched import pickle
 
 PROTOCOL = messages.PICKLE
 #: Buffers of this size and more are not copied into a pickle.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import operator
-import pickle
 import sys
 import types
 from typing import Any, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Sequence
 from . import refusals
 from .codec import dumps
 from .frame_info import FrameCollector
+from .unpatched import pickle
 
 _DEPTH = 20
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from typing import Any, Callable, Dict, Iterator
 
 from .messages import Payload
+from .unpatched import queue, threading
 
 
 class Mailbox:

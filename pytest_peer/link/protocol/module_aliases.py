@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import functools
 import operator
-import os
 import sys
 import types
 from typing import Any, Callable, Tuple
+
+from .unpatched import os
 
 #: Stands between a module's own name and a number, in a second name.
 MARK = "@"

@@ -6,13 +6,13 @@ Big parts are read straight into their place.
 from __future__ import annotations
 
 import io
-import os
 from collections import deque
 from functools import partial
 from typing import Any, Callable
 
 from . import framing, messages
 from .messages import MultipartMessage, Payload
+from .unpatched import os
 
 #: One read of data that is not yet known to be big; a pipe holds as much.
 READ_SIZE = 1 << 16

@@ -6,15 +6,13 @@ sends everything else: big messages in parts, in turns. It ends when the queue i
 
 from __future__ import annotations
 
-import _thread
-import select
-import threading
 from collections import deque
 from typing import Any, Callable, Optional
 
 from . import framing, messages
 from .messages import MultipartMessage, Payload
 from .streams import PipeStream
+from .unpatched import _thread, select, threading
 
 #: One part of a big message; a small message waits for one part at most.
 CHUNK = 1 << 20

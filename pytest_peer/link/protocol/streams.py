@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import select
 import stat
 import sys
-import threading
 from typing import Any, Union
+
+from .unpatched import os, select, threading
 
 #: A blocked writer checks this often whether the stream is being closed.
 _CLOSING_POLL_MS = 100

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import multiprocessing
 import signal
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from occupations import (
     hang_at_exit,
     hold_the_gil,
     pass_gate_and_answer,
+    start_executor_job,
     start_thread_that_waits,
     wait_forever,
 )
@@ -96,6 +98,41 @@ def test_halt_does_not_wait_for_a_thread(peer_factory):
     peer.call(start_thread_that_waits)
     with taking_less_than(AT_ONCE):
         peer.stop()
+    assert peer.down_reason.exit_status == 0
+
+
+pools = []
+
+
+def open_process_pool(method: str) -> int:
+    pools.append(ProcessPoolExecutor(2, multiprocessing.get_context(method)))
+    return pools[-1].submit(abs, -3).result(LONG)
+
+
+def open_multiprocessing_pool(method: str) -> int:
+    pools.append(multiprocessing.get_context(method).Pool(2))
+    return pools[-1].apply(abs, [-3])
+
+
+@pytest.mark.parametrize("shutdown", ["halt", LONG])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("open_pool", [open_process_pool, open_multiprocessing_pool])
+def test_pool_that_is_left_open_does_not_delay_a_stop(peer_factory, open_pool, method, shutdown):
+    peer = peer_factory(shutdown=shutdown)
+    assert peer.call(open_pool, method) == 3
+    with taking_less_than(AT_ONCE):
+        peer.stop()
+    assert peer.down_reason.exit_status == 0
+    assert "Traceback" not in peer.stderr.text
+
+
+def test_halt_does_not_wait_for_a_job_of_a_pool_of_threads(peer_factory, tmp_path):
+    peer = peer_factory()
+    peer.call(start_executor_job)
+    peer.call(note_at_exit, tmp_path / "note")
+    with taking_less_than(AT_ONCE):
+        peer.stop()
+    assert (tmp_path / "note").read_text() == "exited"
     assert peer.down_reason.exit_status == 0
 
 
