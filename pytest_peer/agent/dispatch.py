@@ -10,6 +10,7 @@ import threading
 import types
 from typing import Any
 
+from ..core.locks import Lock
 from ..link.protocol import codec, exceptions, messages
 from . import assertions, call_warnings
 from .reader import LinkReader
@@ -22,7 +23,7 @@ class Dispatcher:
         self._runtime = runtime
         self._own_files = own_files
         self.reader = LinkReader(read, self._run_beside)
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._running = 0
         self._finishing = False
         self._all_done = threading.Condition(self._lock)

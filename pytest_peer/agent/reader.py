@@ -10,6 +10,8 @@ import _thread
 import queue
 from collections import deque
 
+from ..core.locks import Lock
+
 #: Seconds that a call has the main thread before others are taken out of its way.
 _TICK = 0.001
 #: The standby thread sleeps after so many ticks without a call. Waking it costs a call more than
@@ -27,7 +29,7 @@ class LinkReader:
     def __init__(self, read, run_beside):
         self._read = read
         self._run_beside = run_beside
-        self._lock = _thread.allocate_lock()
+        self._lock = Lock()
         self.arrived = deque()  # calls; used only by the thread that reads
         self._handed = queue.SimpleQueue()  # for the main thread, while it does not read
         self._main_reads = True

@@ -1,6 +1,5 @@
 """The outcome of a call, with its warnings: for one caller that waits, and as a future."""
 
-import _thread
 import contextlib
 import sys
 import threading
@@ -12,6 +11,7 @@ from typing import Any
 
 from ..core.clock import monotonic, seconds
 from ..core.errors import CallTimeout
+from ..core.locks import Lock
 from ..core.sync import Event
 from ..core.worker import callbacks
 from . import tracebacks
@@ -135,7 +135,7 @@ class ReplyWaiter:
         return self._reply
 
 
-class _Lock(_thread.RLock):  # type: ignore[misc]  # for the type checker only it is final
+class _Condition(Lock):  # type: ignore[misc]  # for the type checker only it is final
     """A future's condition, for which no thread waits."""
 
     def notify_all(self) -> None:
@@ -157,7 +157,7 @@ class PeerFuture(Future[Any]):
     ) -> None:
         super().__init__()
         # An interrupted `result` leaves the condition of `threading` locked, and the reader hangs.
-        self._condition = _Lock()  # type: ignore[assignment]
+        self._condition = _Condition()  # type: ignore[assignment]
         # Waiting for it holds no lock: a signal handler that interrupts it may wait for the end of
         # the peer, and so for the thread that delivers replies.
         settled = self._settled = Event()
@@ -168,7 +168,7 @@ class PeerFuture(Future[Any]):
         self.warnings: list[Payload] | None = None
         self._whom = whom
         self._make_timeout_error = make_timeout_error
-        self._decoding = threading.RLock()
+        self._decoding = Lock()
         self._outcome: Outcome | None = None
 
     def result(self, timeout: float | None = None) -> Any:

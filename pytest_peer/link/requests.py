@@ -4,7 +4,6 @@ import contextlib
 import marshal
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable
 from importlib.machinery import (
     EXTENSION_SUFFIXES,
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import EncodeError
+from ..core.locks import Lock
 from ..core.worker import Worker
 from .interpreter import OLDEST_ORIGIN, Interpreter
 from .origin_modules import OURS, REWRITTEN, Entry, described, of_environment, origin_modules
@@ -40,7 +40,7 @@ class RequestHandler:
         self._interpreter = interpreter
         self._modules = origin_modules(interpreter.path if interpreter.same else None)
         self._sent: dict[str, Entry] = {}
-        self._lock = threading.RLock()
+        self._lock = Lock()
 
     def send_updates(self, sender: MessageSender) -> None:
         """Send which modules are new here, before anything that may refer to one.

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import threading
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Protocol
 
 from ..core import names
 from ..core.errors import BootError, NameInUse, PeerDownWarning, PeerError
+from ..core.locks import Lock
 from ..core.options import PeerOptions, checked
 from ..core.start_methods import patched_by
 from ..evidence.artifacts import Artifacts
@@ -24,7 +24,7 @@ from .transitions import Phase
 #: All lives that have or make a process, or have not let go of everything yet. Changed on threads
 #: of ours only.
 _living: set[PeerLife] = set()
-_lock = threading.Lock()
+_lock = Lock()
 #: Why no peer is started any more.
 _abandoned = ""
 
@@ -202,7 +202,7 @@ def abandon(why: str) -> None:
 def _forked() -> None:
     """Give up all lives, in a forked child: an open link would keep the parent's peers alive."""
     global _lock
-    _lock = threading.Lock()
+    _lock = Lock()
     null = os.open(os.devnull, os.O_RDWR)
     for life in _living:
         life.disown(null)

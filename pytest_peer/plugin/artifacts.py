@@ -8,7 +8,6 @@ a link to them. They are removed with the scope if no such test is kept.
 import contextlib
 import os
 import shutil
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ..core.locks import Lock
 from ..core.names import slug
 from ..evidence.artifacts import new
 from . import settings, xdist
@@ -51,7 +51,7 @@ class ArtifactRetention:
         self._root = root  # ``--peer-artifacts DIR``
         self._mark = mark  # of an xdist worker
         self._run = TestRun("")
-        self._lock = threading.RLock()  # peers boot on threads of their own
+        self._lock = Lock()  # peers boot on threads of their own
         #: Links to directories in ``DIR`` from where these would be without it.
         self._local: dict[Path, Path] = {}
         #: Artifacts of wider scopes to which a kept test has a link.

@@ -2,13 +2,13 @@
 
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from ..core.locks import Lock
 from .factory import PeerFactory, words
 from .session import FACTORIES, interrupt_key, running_key, scopes_key
 
@@ -115,7 +115,7 @@ class Scope:
         self._name = name
         self._retention = retention(config)
         self._directory: Path | None = None
-        self._lock = threading.Lock()  # peers boot on threads of their own
+        self._lock = Lock()  # peers boot on threads of their own
         #: All lives of its peers.
         self.lives: list[PeerLife] = []
         self.supervisor: Supervisor = supervisor.Supervisor(self)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import _thread
 import select
-import threading
 from collections import deque
 from typing import Any, Callable, Optional
 
+from ...core.locks import Lock
 from . import framing, messages
 from .messages import MultipartMessage, Payload
 from .streams import PipeStream
@@ -85,7 +85,7 @@ class MessageSender:
         self._channel = channel
         # Reentrant: a signal handler may send while its thread is in here. A small write is atomic,
         # so it may come in between.
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._turns: deque[Transmission] = deque()
         # Messages in order, behind the one that has its turns now.
         self._behind: deque[Transmission] = deque()
