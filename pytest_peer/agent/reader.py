@@ -40,8 +40,9 @@ class LinkReader:
         self.busy = False
         self._started = False
         self._asleep = True
-        self._alarm = _thread.allocate_lock()
+        self._alarm, self._runs = _thread.allocate_lock(), _thread.allocate_lock()
         self._alarm.acquire()
+        self._runs.acquire()
 
     def next(self):
         """Wait for a call, or for the argument of `end`; on the main thread."""
@@ -99,6 +100,8 @@ class LinkReader:
             try:
                 _thread.start_new_thread(self._stand_by, ())
                 self._started = True
+                # If it crashes before, faulthandler shows no stacks: only a "freed thread state".
+                self._runs.acquire()
             except RuntimeError:  # no more threads: the next call tries again
                 self._asleep = True
             return
@@ -108,6 +111,7 @@ class LinkReader:
             pass  # it is awake already
 
     def _stand_by(self):
+        self._runs.release()
         idle = 0
         while True:
             seen = self._calls

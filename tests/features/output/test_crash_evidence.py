@@ -62,6 +62,13 @@ def test_error_quotes_them(frail):
     assert "pytest_peer" not in caught.value.crash.partition("core:")[0]  # our own frames
 
 
+def test_crash_in_the_first_call_leaves_its_stack(peer_factory):
+    """The agent has begun a thread for it, at which Python 3.13.15 and newer may stop."""
+    for peer in peer_factory.many(8, name="frail", peer_down="continue"):
+        with pytest.raises(pytest_peer.PeerDown, match="in read_nowhere"):
+            peer.call(read_nowhere)
+
+
 def test_stderr_is_left_to_the_peer(frail):
     with pytest.raises(pytest_peer.PeerDown):
         frail.call(read_nowhere)
