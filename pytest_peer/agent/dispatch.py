@@ -94,6 +94,7 @@ class Dispatcher:
         self._reply(kind, ident, reply, data, on_main)
 
     def _described(self, exc):
+        call_warnings.end()  # what a module without a loader makes Python 3.15 warn of is no news
         try:
             description = exceptions.describe(
                 exc, self._runtime.by_value, self._own_files, self._runtime.locals
