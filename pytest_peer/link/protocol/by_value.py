@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import types
-from typing import Any
+from typing import Any, Callable
 
 from . import messages, module_aliases
 
@@ -40,12 +40,15 @@ def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) 
     def with_its_module(pickler: Any, obj: Any) -> Any:
         reduced = module_aliases.reference(obj)
         if reduced is NotImplemented:
-            reduced = cloudpickle.Pickler.reducer_override(pickler, obj)
+            reduced = _with_annotations(pickler, obj, cloudpickle.Pickler.reducer_override)
             if reduced is not NotImplemented and type(obj) is types.FunctionType:
                 return _with_its_module(obj, reduced)
         return reduced
 
     table = {**cloudpickle.Pickler.dispatch_table, types.CodeType: with_file_name}
+    lib: Any = sys.modules.get("annotationlib")
+    if lib is not None:  # such an object has all globals of its module
+        table[lib.ForwardRef] = lambda ref: (lib.ForwardRef, (ref.__forward_arg__,))
     members = {
         "dispatch_table": table,
         "reducer_override": with_its_module,
@@ -56,6 +59,31 @@ def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) 
     buffer = io.BytesIO()
     pickler(buffer, messages.PICKLE, buffer_callback).dump(obj)
     return buffer.getvalue()
+
+
+def _with_annotations(pickler: Any, obj: Any, reduce: Callable[[Any, Any], Any]) -> Any:
+    """Reduce code with its annotations, which Python 3.14 evaluates when they are asked for.
+
+    They are texts if one of them cannot be evaluated: for a name that only type checkers import.
+    """
+    code = isinstance(obj, (type, types.FunctionType))
+    annotate = getattr(obj, "__annotate__", None) if code else None
+    if annotate is None:
+        return reduce(pickler, obj)
+    try:
+        reduced = reduce(pickler, obj)
+        found = {} if reduced is NotImplemented else obj.__annotations__
+    except Exception:
+        import annotationlib as lib  # type: ignore[import-not-found]
+
+        found = obj.__annotations__ = lib.get_annotations(obj, format=lib.Format.STRING)
+        try:
+            reduced = reduce(pickler, obj)
+        finally:
+            obj.__annotate__ = annotate
+    if found and isinstance(obj, type):
+        reduced[2][0]["__annotations__"] = found
+    return reduced
 
 
 def _with_its_module(fn: types.FunctionType, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
