@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from . import fork_warning  # noqa: F401 - for our threads
 from .locks import Lock
 
 #: Not looked up when a thread is needed: a test may have replaced it, for the code under test.
