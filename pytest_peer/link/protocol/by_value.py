@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import operator
 import sys
 import types
 from typing import Any, Callable
@@ -49,6 +50,8 @@ def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) 
     lib: Any = sys.modules.get("annotationlib")
     if lib is not None:  # such an object has all globals of its module
         table[lib.ForwardRef] = lambda ref: (lib.ForwardRef, (ref.__forward_arg__,))
+    if sys.version_info >= (3, 15):
+        table[types.LazyImportType] = lambda lazy: (operator.itemgetter(0), ([lazy.resolve()],))
     members = {
         "dispatch_table": table,
         "reducer_override": with_its_module,
