@@ -4,8 +4,10 @@ import contextlib
 import sys
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
+from itertools import islice
 from types import FrameType
 from typing import Any
 
@@ -252,15 +254,19 @@ class PeerFuture(Future[Any]):
                 self.set_exception(error)
 
 
-def results(futures: Sequence[PeerFuture], timeout: float | None) -> Iterator[Any]:
+def results(
+    futures: deque[PeerFuture], later: Iterator[PeerFuture], timeout: float | None
+) -> Iterator[Any]:
     """Yield the results in order, as ``Executor.map`` does; the limit is for all together."""
     deadline = None if timeout is None else monotonic() + timeout
     try:
-        for future in futures:
+        while futures:
+            futures.extend(islice(later, 1))
             left = None if deadline is None else max(0.0, deadline - monotonic())
-            value, exc = future.outcome(left, timeout)
+            value, exc = futures[0].outcome(left, timeout)
             if exc is not None:
                 raise exc
+            del futures[0]
             yield value
     finally:
         for future in futures:
