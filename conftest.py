@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes  # noqa: F401 - before the first test: newer versions of libffi keep a file open then
 import gc
 import os
 import shlex

@@ -10,8 +10,9 @@ import warnings
 from contextvars import ContextVar
 from typing import Any
 
+from ..core import fork_warning  # noqa: F401 - it sets a filter
 from ..link.protocol import codec, exceptions, frame_info, messages, sender
-from ..link.protocol.unpatched import pickle, threading
+from ..link.protocol.unpatched import pickle
 
 #: Different warnings of one call that are sent, and of all other code that are shown.
 _MOST = 1000
@@ -73,8 +74,6 @@ def send(runtime, ident):
 
 def _show(message, category, filename, lineno, file=None, line=None):
     try:
-        if _is_of_our_threads(message, category):
-            return
         if file is None:
             call = _call.get()
             if call:
@@ -89,17 +88,6 @@ def _show(message, category, filename, lineno, file=None, line=None):
     except Exception:  # a fault of ours, or a warning whose str() raises
         pass
     _python_shows(message, category, filename, lineno, file, line)
-
-
-def _is_of_our_threads(message, category):
-    # Python 3.12 warns of a fork beside threads. The code under test has not started ours, and
-    # with -W error any test that forks in a peer would fail.
-    if category is not DeprecationWarning or "multi-threaded, use of" not in str(message):
-        return False
-    return all(
-        thread is threading.main_thread() or thread.name.startswith(("peer-call-", "peer-event-"))
-        for thread in threading.enumerate()
-    )
 
 
 def _record(ident, frame, message, category, filename, lineno):

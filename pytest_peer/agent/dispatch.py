@@ -9,6 +9,7 @@ import sys
 import types
 from typing import Any
 
+from ..core.locks import Lock
 from ..link.protocol import codec, exceptions, messages
 from ..link.protocol.unpatched import _thread, os, pickle, threading
 from . import assertions, call_warnings
@@ -38,7 +39,7 @@ class Dispatcher:
         self._runtime = runtime
         self._own_files = own_files
         self.reader = LinkReader(read, self._run_beside)
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._running = 0
         self._finishing = False
         self._all_done = threading.Condition(self._lock)
@@ -129,6 +130,7 @@ class Dispatcher:
         end(threading._shutdown, status & 0xFF)  # type: ignore[attr-defined]
 
     def _described(self, exc):
+        call_warnings.end()  # what a module without a loader makes Python 3.15 warn of is no news
         try:
             description = exceptions.describe(
                 exc, self._runtime.by_value, self._own_files, self._runtime.locals

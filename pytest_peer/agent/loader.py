@@ -18,6 +18,7 @@ def make_package(name):
 for name, filename, code in modules:
     module = type(sys)(name)
     module.__file__ = filename
+    del module.__spec__, module.__loader__  # Python 3.15 warns of a spec that is None
     module.__package__ = name.rpartition(".")[0]
     make_package(module.__package__)
     sys.modules[name] = module

@@ -8,6 +8,7 @@ other, and none waits for a long one.
 
 from collections import deque
 
+from ..core.locks import Lock
 from ..link.protocol.unpatched import _thread, queue
 
 #: Seconds that a call has the main thread before others are taken out of its way.
@@ -25,7 +26,7 @@ class LinkReader:
     def __init__(self, read, run_beside):
         self._read = read
         self._run_beside = run_beside
-        self._lock = _thread.allocate_lock()
+        self._lock = Lock()
         self.arrived = deque()  # calls; used only by the thread that reads
         self.handed = queue.SimpleQueue()  # for the main thread, while it does not read
         self._main_reads = True
@@ -34,8 +35,9 @@ class LinkReader:
         self.busy = False  # the main thread is in a call
         self._started = False
         self._asleep = True
-        self._alarm = _thread.allocate_lock()
+        self._alarm, self._runs = _thread.allocate_lock(), _thread.allocate_lock()
         self._alarm.acquire()
+        self._runs.acquire()
 
     def next(self):
         """Wait for a call, or for the argument of `end`; on the main thread."""
@@ -92,6 +94,8 @@ class LinkReader:
             try:
                 _thread.start_new_thread(self._stand_by, ())
                 self._started = True
+                # If it crashes before, faulthandler shows no stacks: only a "freed thread state".
+                self._runs.acquire()
             except RuntimeError:  # no more threads: the next call tries again
                 self._asleep = True
             return
@@ -101,6 +105,7 @@ class LinkReader:
             pass  # it is awake already
 
     def _stand_by(self):
+        self._runs.release()
         idle = 0
         while True:
             seen = self._calls

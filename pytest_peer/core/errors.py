@@ -23,6 +23,7 @@ the process, of the control link, and of pickling.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Lines of a peer's output in an error message: enough for a traceback, short enough for a report.
 QUOTED_LINES = 40
+#: What Python 3.14 and newer write in a crash below the Python stacks, and longer than these.
+_C_STACK = re.compile(r"^Current thread's C stack trace .*\n(?:  .*\n?)*\n?", re.MULTILINE)
 
 
 class PeerError(RuntimeError):
@@ -161,7 +164,7 @@ class PeerDownWarning(UserWarning):
 
 def quoted(label: str, text: str) -> str:
     """Quote the last lines of `text`, indented below `label`, for an error message."""
-    lines = text.splitlines()
+    lines = _C_STACK.sub("", text).splitlines()
     if not lines:
         return f"  {label}: none"
     left_out = f" (last {QUOTED_LINES} of {len(lines)} lines)" if len(lines) > QUOTED_LINES else ""

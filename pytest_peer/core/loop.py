@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from .clock import monotonic, sleep
+from .locks import Lock
 from .sync import Event
 from .worker import report_unraisable, start_thread, worker
 
@@ -36,7 +37,7 @@ class EventLoop:
 
     def __init__(self) -> None:
         # Held while the callback of a descriptor runs, so that `remove` waits for it.
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._selector: selectors.BaseSelector | None = None
         # A pipe: a byte in it ends the wait of the thread.
         self._wake: tuple[int, int] = (-1, -1)

@@ -2,7 +2,7 @@
 
 A signal handler on the main thread can raise between any two steps of Python code: for Ctrl-C, or
 for a time limit. If it does so while `threading` enters or leaves a condition, a lock stays locked.
-So this package has no conditions. Its locks are those that C code enters and leaves.
+So this package has no conditions. Its locks are those of `core.locks`.
 """
 
 import _thread

@@ -6,6 +6,9 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from . import fork_warning  # noqa: F401 - for our threads
+from .locks import Lock
+
 #: Not looked up when a thread is needed: a test may have replaced it, for the code under test.
 _start = threading.Thread.start
 
@@ -45,7 +48,7 @@ class Worker:
 
     def _reset(self) -> None:
         # Also in a forked child: thread and jobs are the parent's.
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._jobs: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._thread: threading.Thread | None = None
 

@@ -10,7 +10,6 @@ import math
 import os
 import re
 import select
-import threading
 from functools import partial
 from pathlib import Path
 from selectors import EVENT_WRITE
@@ -18,6 +17,7 @@ from typing import IO
 
 from ..core.clock import monotonic, seconds
 from ..core.errors import quoted
+from ..core.locks import Lock
 from ..core.loop import loop
 from ..core.sync import Event
 from ..core.worker import run_all
@@ -49,7 +49,7 @@ class OutputStream:
             self._fd = pipe.fileno()
             os.set_blocking(self._fd, False)
         self._log = log.open("ab+" if pipe is not None else "rb", buffering=0)
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._changed = Event()  # only its `wake` happens
         self._end = b""  # of the stream, when it is closed
         self._closed = False
@@ -158,7 +158,7 @@ class OutputStream:
         """Give up the pipe in a forked child: reading it would take bytes from the parent."""
         if self._pipe is not None:
             os.dup2(null_fd, self._fd, inheritable=False)
-        self._lock = threading.RLock()  # another thread may have had the lock
+        self._lock = Lock()  # another thread may have had the lock
         self._size = self.size
         self._closed = True
 

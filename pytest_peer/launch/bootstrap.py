@@ -26,6 +26,7 @@ _PROTOCOL = (
 )
 _PEER = "runtime reader call_warnings assertions resources imports dispatch fault_dumps main"
 _PEER_MODULES = (
+    *("core.locks", "core.fork_warning"),
     *(f"link.protocol.{name}" for name in _PROTOCOL.split()),
     *(f"agent.{name}" for name in _PEER.split()),
 )

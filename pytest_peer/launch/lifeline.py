@@ -10,10 +10,11 @@ import contextlib
 import fcntl
 import os
 import signal
-import threading
 from collections.abc import Iterator
 
-_lock = threading.Lock()
+from ..core.locks import Lock
+
+_lock = Lock()
 _ends: tuple[int, int] | None = None
 
 
@@ -47,7 +48,7 @@ def tie(fd: int, group: int) -> None:
 def _forked() -> None:
     """In a forked child, close the lifeline: held here, it would not end with the origin."""
     global _lock, _ends
-    _lock = threading.Lock()
+    _lock = Lock()
     for fd in _ends or ():
         os.close(fd)
     _ends = None

@@ -1,17 +1,19 @@
 """The outcome of a call, with its warnings: for one caller that waits, and as a future."""
 
-import _thread
 import contextlib
 import sys
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
+from itertools import islice
 from types import FrameType
 from typing import Any
 
 from ..core.clock import monotonic, seconds
 from ..core.errors import CallTimeout
+from ..core.locks import Lock
 from ..core.sync import Event
 from ..core.worker import callbacks
 from . import tracebacks
@@ -135,7 +137,7 @@ class ReplyWaiter:
         return self._reply
 
 
-class _Lock(_thread.RLock):  # type: ignore[misc]  # for the type checker only it is final
+class _Condition(Lock):  # type: ignore[misc]  # for the type checker only it is final
     """A future's condition, for which no thread waits."""
 
     def notify_all(self) -> None:
@@ -157,7 +159,7 @@ class PeerFuture(Future[Any]):
     ) -> None:
         super().__init__()
         # An interrupted `result` leaves the condition of `threading` locked, and the reader hangs.
-        self._condition = _Lock()  # type: ignore[assignment]
+        self._condition = _Condition()  # type: ignore[assignment]
         # Waiting for it holds no lock: a signal handler that interrupts it may wait for the end of
         # the peer, and so for the thread that delivers replies.
         settled = self._settled = Event()
@@ -168,7 +170,7 @@ class PeerFuture(Future[Any]):
         self.warnings: list[Payload] | None = None
         self._whom = whom
         self._make_timeout_error = make_timeout_error
-        self._decoding = threading.RLock()
+        self._decoding = Lock()
         self._outcome: Outcome | None = None
 
     def result(self, timeout: float | None = None) -> Any:
@@ -252,15 +254,19 @@ class PeerFuture(Future[Any]):
                 self.set_exception(error)
 
 
-def results(futures: Sequence[PeerFuture], timeout: float | None) -> Iterator[Any]:
+def results(
+    futures: deque[PeerFuture], later: Iterator[PeerFuture], timeout: float | None
+) -> Iterator[Any]:
     """Yield the results in order, as ``Executor.map`` does; the limit is for all together."""
     deadline = None if timeout is None else monotonic() + timeout
     try:
-        for future in futures:
+        while futures:
+            futures.extend(islice(later, 1))
             left = None if deadline is None else max(0.0, deadline - monotonic())
-            value, exc = future.outcome(left, timeout)
+            value, exc = futures[0].outcome(left, timeout)
             if exc is not None:
                 raise exc
+            del futures[0]
             yield value
     finally:
         for future in futures:

@@ -5,12 +5,12 @@ import os
 import site
 import sys
 import sysconfig
-import threading
 from collections.abc import Callable
 from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
+from ..core.locks import Lock
 from .protocol.module_aliases import MARK, place_of
 
 #: A name in the globals of a module whose asserts pytest has rewritten.
@@ -39,7 +39,7 @@ def _environment() -> tuple[str, ...]:
 
 
 #: Reentrant: a signal handler or finalizer that interrupts a search may send to a peer.
-_searching = threading.RLock()
+_searching = Lock()
 
 
 class OriginModules:
@@ -165,7 +165,7 @@ origin_modules: Callable[[tuple[str, ...] | None], OriginModules] = functools.lr
 
 def _forked() -> None:
     global _searching
-    _searching = threading.RLock()
+    _searching = Lock()
 
 
 os.register_at_fork(after_in_child=_forked)

@@ -2,7 +2,6 @@
 
 import builtins
 import contextlib
-import pickle
 import traceback
 from collections.abc import Callable
 from types import TracebackType
@@ -127,7 +126,7 @@ def _itself(description: dict[str, Any], members: list[BaseException]) -> BaseEx
             return special
         if "class" in description:
             return exceptions.from_parts(description, members)
-        exc = pickle.loads(description["whole"])
+        exc = codec.loads(description["whole"])
         return exc if isinstance(exc, BaseException) else None
     return None
 

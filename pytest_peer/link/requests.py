@@ -4,13 +4,13 @@ import contextlib
 import marshal
 import os
 import sys
-import threading
 from collections.abc import Callable
 from importlib import machinery
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import EncodeError
+from ..core.locks import Lock
 from ..core.worker import Worker
 from .interpreter import OLDEST_ORIGIN, Interpreter
 from .origin_modules import OURS, REWRITTEN, Entry, described, of_environment, origin_modules
@@ -35,7 +35,7 @@ class RequestHandler:
         self._interpreter = interpreter
         self._modules = origin_modules(interpreter.path if interpreter.same else None)
         self._sent: dict[str, Entry] = {}
-        self._lock = threading.RLock()
+        self._lock = Lock()
 
     def send_updates(self, sender: MessageSender) -> None:
         """Send which modules are new here, before anything that may refer to one."""

@@ -26,12 +26,12 @@ Threads of users change no phase. They set a field of `Requests`, wake the event
 of a user's thread, Ctrl-C or a time limit, cannot lose a process, a name or a waiting thread.
 """
 
-import threading
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from ..core.down_reason import PeerState
 from ..core.errors import BootError, BootTimeout, PeerDown
+from ..core.locks import Lock
 from ..core.loop import Timer, loop
 from ..core.options import PeerOptions
 from ..core.sync import Event
@@ -77,7 +77,7 @@ class PeerLife:
         self._lives = lives
         self._before_end = self.phase
         self._changed = Event()
-        self._lock, self._writing = threading.RLock(), threading.RLock()  # for threads of ours
+        self._lock, self._writing = Lock(), Lock()  # for threads of ours
         self._timers: list[Timer] = []
         self._link_ended = False  # or there will be none
         # These change on the event loop only.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
+from itertools import islice
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, final, overload
@@ -167,13 +169,18 @@ class Peer(Executor):
         *iterables: Iterable[Any],
         timeout: float | None = None,
         chunksize: int = 1,  # noqa: ARG002 - Executor's; there is nothing to be gained by it
+        buffersize: int | None = None,
     ) -> Iterator[Any]:
         """Submit a call for every row of the iterables, and give the results in order.
 
         :param timeout: Seconds for all of them together; ``None`` for no limit.
+        :param buffersize: Calls whose results were not yet asked for; ``None`` for all.
         """
-        futures = [self.submit(fn, *row) for row in zip(*iterables, strict=False)]
-        return results(futures, seconds("timeout", timeout))
+        if buffersize is not None and buffersize < 1:
+            raise ValueError(f"buffersize: expected None or 1 and more, got {buffersize!r}")
+        calls = (self.submit(fn, *row) for row in zip(*iterables, strict=False))
+        first = deque(islice(calls, buffersize))
+        return results(first, calls, seconds("timeout", timeout))
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """Call and await the outcome, for asyncio; see `call`."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import PeerDown, PeerError
+from ..core.locks import Lock
 from ..core.options import PeerOptions, checked
 from .lifecycle import KILLED, PeerLife
 from .transitions import Phase
@@ -77,7 +78,7 @@ class Lives:
                 values = {name: getattr(ended.options, name) for name in PeerOptions.__slots__}
                 options = checked({**values, **changes})  # before anything is stopped
                 stop_all([ended], wait_closed=True)
-                with self._turns.setdefault(os.getpid(), threading.RLock()):
+                with self._turns.setdefault(os.getpid(), Lock()):
                     if self.present is ended:
                         life = PeerLife(options, self)
                         life.start()

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import queue
-import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 from ..core import names
 from ..core.errors import BootError, NameInUse, PeerDown, PeerDownWarning, PeerError
+from ..core.locks import Lock
 from ..core.options import PeerOptions, checked
 from ..core.start_methods import patched_by
 from ..core.sync import Event
@@ -28,7 +28,7 @@ from .transitions import Phase
 
 #: All lives that have or make a process, or still hold something. Changed on threads of ours only.
 _living: set[PeerLife] = set()
-_lock = threading.Lock()
+_lock = Lock()
 _abandoned = ""  # why no peer is started any more
 
 
@@ -228,7 +228,7 @@ def abandon(why: str) -> None:
 def _forked() -> None:
     """Give up all lives, in a forked child: an open link would keep the parent's peers alive."""
     global _lock
-    _lock = threading.Lock()
+    _lock = Lock()
     null = os.open(os.devnull, os.O_RDWR)
     for life in _living:
         life.disown(null)

@@ -8,13 +8,13 @@ a link to them. They are removed with the scope if no such test is kept.
 import contextlib
 import os
 import shutil
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from ..core.locks import Lock
 from ..core.names import slug
 from ..evidence.artifacts import new
 from ..peers.lifecycle import PeerLife
@@ -45,7 +45,7 @@ class ArtifactRetention:
         self._root = root  # ``--peer-artifacts DIR``
         self._mark = mark  # of an xdist worker
         self._run = TestRun(nodeid)
-        self._lock = threading.RLock()  # peers boot on threads of their own
+        self._lock = Lock()  # peers boot on threads of their own
         #: Links to directories in ``DIR`` from where these would be without it.
         self._local: dict[Path, Path] = {}
         self._kept: set[Path] = set()  # of wider scopes, to which a kept test has a link

@@ -1,6 +1,5 @@
 """The peers of one fixture, which end together."""
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ class Scope(Supervisor):
         self._name = name
         self._retention = retention(config)
         self._directory: Path | None = None
-        self._lock = threading.Lock()  # peers boot on threads of their own
+        self._lock = Lock()  # peers boot on threads of their own
         #: All lives of its peers.
         self.lives: list[PeerLife] = []
         config.stash.setdefault(scopes_key, []).append(self)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 #: What costs time to import, and starts threads or exit handlers.
 COSTLY = [
     "execnet",
     "cloudpickle",
-    "asyncio",
+    *(["asyncio"] if sys.version_info < (3, 14) else []),  # newer ones import it with pdb
     "pytest_peer.plugin.artifacts",
     "pytest_peer.plugin.in_peer",
     "pytest_peer.plugin.runtest",

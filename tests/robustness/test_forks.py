@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import psutil
 import pytest
@@ -79,6 +80,53 @@ def test_forked_child_may_start_peers_of_its_own(peer):
 
     assert forked(work) == 42
     assert peer.call(os.getpid) == peer.pid
+
+
+# Python's warning of a fork beside threads
+
+
+def forked_strictly() -> int:
+    """Python 3.15 raises it, and the child has no parent that waits for it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return forked(lambda: sys.exit(42))
+
+
+def forked_beside_a_thread() -> list[str]:
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert forked(lambda: sys.exit(42)) == 42
+    finally:
+        stop.set()
+        thread.join()
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" in os.environ, reason="there is a thread of xdist's")
+def test_fork_beside_our_threads_in_the_origin_is_no_error(peer):
+    peer.call(int)
+    assert forked_strictly() == 42
+
+
+@pytest.mark.parametrize("args", [[], ["-W", "error"]], ids=["", "-Werror"])
+def test_fork_beside_our_threads_in_a_peer_is_no_error(peer_factory, args):
+    peer = peer_factory(args=args)
+    assert [peer.call(forked_strictly) for _ in range(2)] == [42, 42]
+    assert peer.call(forked, exit_with_42) == 42
+
+
+def exit_with_42() -> None:
+    sys.exit(42)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.12 and newer warn of it")
+def test_fork_beside_a_thread_of_the_users_is_warned_of(peer):
+    for texts in (forked_beside_a_thread(), peer.call(forked_beside_a_thread)):
+        assert len(texts) == 1 and "multi-threaded" in texts[0]
 
 
 # A child that a peer has forked

@@ -156,6 +156,21 @@ def test_prewarming_leaves_nothing_in_the_peer(run):
     assert told == ["1"]
 
 
+def test_first_exception_of_a_peer_imports_nothing(run):
+    """An import takes 20 ms, of a test that expects the exception."""
+    told = run(
+        """
+        import operator
+        peer = start()
+        def modules(): return set(sys.modules)
+        before = peer.call(modules)
+        try: peer.call(operator.floordiv, 1, 0)
+        except ZeroDivisionError: print(peer.call(modules) - before)
+        """
+    )
+    assert told == ["set()"]
+
+
 def test_restart_gets_a_new_one_too(run):
     told = run(
         """

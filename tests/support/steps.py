@@ -42,6 +42,8 @@ def at_step(number: int, do: Callable[[], object] = interrupt) -> Iterator[Step]
             return count
         if event == "call" and OURS not in frame.f_code.co_filename:
             return None
+        if frame.f_code.co_name == "__enter__":  # no handler runs between its return and the block
+            return None
         if event == "return" and frame.f_code.co_flags & inspect.CO_GENERATOR:
             return count  # perhaps it yields; a signal's handler does not run then
         left -= 1

@@ -19,11 +19,11 @@ from . import child_setup
 ROUNDS = 12
 
 
-def boot_and_call():
-    """Boot and call once, and leave nothing of it."""
+def boot_and_call(divisor):
+    """Boot and divide once, and leave nothing of it; a failure imports what describes it."""
     child_setup.become({"changes": {"variables": {}}}, ())
     fault_dumps.rehearse()
-    call = codec.dumps((operator.add, (1, 2), {}))
+    call = codec.dumps((operator.floordiv, (1, divisor), {}))
     received = [
         framing.head(messages.CALL, messages.WHOLE, 1, len(call)),
         call,

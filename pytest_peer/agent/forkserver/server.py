@@ -54,8 +54,8 @@ def serve(reader, fd, config):
         for name in config["preload"]:
             _preload(name)
         with contextlib.suppress(Exception):  # it only saves time
-            for _ in range(prewarm.ROUNDS):
-                prewarm.boot_and_call()
+            for number in range(prewarm.ROUNDS):
+                prewarm.boot_and_call(number)
         if gc.get_threshold() == (100 * usual, *rest):
             gc.set_threshold(usual, *rest)
         dispatch.flush()  # else every peer would print again what an import has printed
@@ -222,7 +222,7 @@ class Template:
         poll.register(connection, select.POLLIN)
         if not poll.poll(0):  # else it is needed at once
             with contextlib.suppress(Exception):  # it only saves time
-                prewarm.boot_and_call()
+                prewarm.boot_and_call(1)
                 gc.collect()  # now, and not during a call of the user's
         data, received = receive(connection)
         if not data:

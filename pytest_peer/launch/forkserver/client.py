@@ -13,13 +13,13 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from ...core.clock import monotonic, sleep
 from ...core.down_reason import ExitStatus
+from ...core.locks import Lock
 from ...core.loop import loop
 from ...core.sync import Event
 from ...core.worker import worker
@@ -126,7 +126,7 @@ class ForkServer:
         self.bad_preload: str = ""
         self._numbers = itertools.count(1)
         self._children: dict[int, ForkedChild] = {}  # those that are not reaped
-        self._lock = threading.Lock()  # held only for a moment
+        self._lock = Lock()  # held only for a moment
         self._ready = Event()
         self._was_ready = False
         self._watched = False

@@ -6,9 +6,9 @@ import functools
 import importlib
 import os
 import sys
-import threading
 from dataclasses import dataclass
 
+from ...core.locks import Lock
 from ...core.options import PeerOptions
 from ...core.start_methods import FORKSERVER, SPAWN, unsupported
 from . import preload
@@ -17,7 +17,7 @@ from .inheritance import Inheritance
 
 #: Of descriptors, memory and processes there may be more another time.
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
-_lock = threading.Lock()
+_lock = Lock()
 _servers: dict[tuple[str, ...], ForkServer] = {}
 
 
@@ -116,7 +116,7 @@ def _close_all() -> None:
 
 def _forked() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = Lock()
     for server in _servers.values():
         server.disown()
     _servers.clear()

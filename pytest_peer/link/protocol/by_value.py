@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import builtins
 import io
+import operator
 import sys
 import types
-from typing import Any
+from typing import Any, Callable
 
 from . import messages, module_aliases, reductions
 
@@ -42,7 +43,7 @@ def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) 
     def with_its_module(pickler: Any, obj: Any) -> Any:
         reduced = reductions.reference(obj)
         if reduced is NotImplemented:
-            reduced = cloudpickle.Pickler.reducer_override(pickler, obj)
+            reduced = _with_annotations(pickler, obj, cloudpickle.Pickler.reducer_override)
             if reduced is not NotImplemented and type(obj) is types.FunctionType:
                 return _with_its_module(obj, reduced, cloudpickle)
         return reduced
@@ -51,6 +52,11 @@ def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) 
         cloudpickle.Pickler.dispatch_table, lambda ident: ident in pickler.memo.copy()
     )
     table[types.CodeType] = with_file_name
+    lib: Any = sys.modules.get("annotationlib")
+    if lib is not None:  # such an object has all globals of its module
+        table[lib.ForwardRef] = lambda ref: (lib.ForwardRef, (ref.__forward_arg__,))
+    if sys.version_info >= (3, 15):
+        table[types.LazyImportType] = lambda lazy: (operator.itemgetter(0), ([lazy.resolve()],))
     members = {
         "dispatch_table": table,
         "reducer_override": with_its_module,
@@ -62,6 +68,31 @@ def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) 
     pickler = kind(buffer, messages.PICKLE, buffer_callback)
     pickler.dump(obj)
     return buffer.getvalue()
+
+
+def _with_annotations(pickler: Any, obj: Any, reduce: Callable[[Any, Any], Any]) -> Any:
+    """Reduce code with its annotations, which Python 3.14 evaluates when they are asked for.
+
+    They are texts if one of them cannot be evaluated: for a name that only type checkers import.
+    """
+    code = isinstance(obj, (type, types.FunctionType))
+    annotate = getattr(obj, "__annotate__", None) if code else None
+    if annotate is None:
+        return reduce(pickler, obj)
+    try:
+        reduced = reduce(pickler, obj)
+        found = {} if reduced is NotImplemented else obj.__annotations__
+    except Exception:
+        import annotationlib as lib  # type: ignore[import-not-found]
+
+        found = obj.__annotations__ = lib.get_annotations(obj, format=lib.Format.STRING)
+        try:
+            reduced = reduce(pickler, obj)
+        finally:
+            obj.__annotate__ = annotate
+    if found and isinstance(obj, type):
+        reduced[2][0]["__annotations__"] = found
+    return reduced
 
 
 def _with_its_module(

@@ -26,6 +26,8 @@ _CONTAINERS = frozenset({list, tuple, dict})
 conflicting_modules: dict[str, tuple[types.ModuleType, str]] = {}
 #: Functions that import a module during unpickling: `module_aliases.imported`, and cloudpickle's.
 _IMPORTING = {("importlib", "import_module"), ("cloudpickle.cloudpickle", "subimport")}
+#: The home of paths in a pickle of Python 3.13, which no older one has.
+_LOCAL = "pathlib._local"
 #: Containers with more members are not searched for buffers: it would cost more than it saves.
 _MEMBERS = 64
 
@@ -115,7 +117,7 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
 def loads(payload: Payload) -> Any:
     """Rebuild the object; the inverse of `pack`."""
     if not isinstance(payload, MultipartMessage):
-        if not conflicting_modules:
+        if not conflicting_modules and _LOCAL.encode() not in payload:
             return pickle.loads(payload)
         payload = MultipartMessage(payload, [])
     return _Unpickler(payload).load()
@@ -200,7 +202,7 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) in _IMPORTING:
             return _imported
         _check_for_conflict(module)
-        return super().find_class(module, name)
+        return super().find_class("pathlib" if module == _LOCAL else module, name)
 
     def persistent_load(self, what: Any) -> Any:
         if isinstance(what, int):

@@ -9,7 +9,7 @@ import types
 from typing import Any, Sequence
 
 from . import refusals
-from .codec import dumps
+from .codec import dumps, loads
 from .frame_info import FrameCollector
 from .unpatched import pickle
 
@@ -135,8 +135,8 @@ def from_parts(parts: dict[str, Any], members: Sequence[BaseException]) -> BaseE
         __import__(given[0])
         cls: Any = operator.attrgetter(given[1])(sys.modules[given[0]])
     else:
-        cls = pickle.loads(given)
-    args = [pickle.loads(data) for data in parts["args"]]
+        cls = loads(given)
+    args = [loads(data) for data in parts["args"]]
     # Without its own __new__ and __init__: they may want other arguments than they gave to the base.
     base: Any = builtin_base(cls)
     exc: BaseException
@@ -148,7 +148,7 @@ def from_parts(parts: dict[str, Any], members: Sequence[BaseException]) -> BaseE
     # The base has set most C fields, and None does not always mean that one is empty.
     known = _state(exc)
     for name, data in parts["state"].items():
-        value = pickle.loads(data)
+        value = loads(data)
         if name not in known or not _equal(known[name], value):
             try:
                 object.__setattr__(exc, name, value)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Callable, Optional
 
+from ...core.locks import Lock
 from . import framing, messages
 from .messages import MultipartMessage, Payload
 from .streams import PipeStream
-from .unpatched import _thread, select, threading
+from .unpatched import _thread, select
 
 #: One part of a big message; a small message waits for one part at most.
 CHUNK = 1 << 20
@@ -81,7 +82,7 @@ class MessageSender:
     def __init__(self, stream: PipeStream) -> None:
         self._stream = stream
         # Reentrant: a signal handler may send in between, as a small write is atomic.
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._turns: deque[Transmission] = deque()
         # Messages in order, behind the one that has its turns now.
         self._behind: deque[Transmission] = deque()

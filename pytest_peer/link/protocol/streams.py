@@ -6,7 +6,8 @@ import stat
 import sys
 from typing import Any, Union
 
-from .unpatched import os, select, threading
+from ...core.locks import Lock
+from .unpatched import os, select
 
 #: A blocked writer checks this often whether the stream is being closed.
 _CLOSING_POLL_MS = 100
@@ -40,7 +41,7 @@ class PipeStream:
         self._read_fd = read_fd
         self._write_fd = write_fd
         # Reentrant: the handler of a signal that interrupts a write may write a whole message too.
-        self._writing = threading.RLock()
+        self._writing = Lock()
         self._closing = False
         self._widened = not sys.platform.startswith("linux")
         self._poll = select.poll()

@@ -8,7 +8,9 @@ import itertools
 import math
 import operator
 import os
+import sys
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -196,3 +198,11 @@ def iterator() -> Iterator[int]:
 def test_generator_cannot_be_sent_and_says_so(shared: Peer) -> None:
     with pytest.raises(EncodeError, match="generator"):
         shared.call(iterator)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="Python 3.15 has lazy imports")
+def test_lazy_import_among_copied_globals(shared: Peer) -> None:
+    names: dict[str, Any] = {"__name__": "typed_in"}
+    code = "lazy import json\nlazy from fractions import Fraction\n"
+    exec(code + "def half(): return json.loads('1') * Fraction(1, 2)", names)
+    assert shared.call(names["half"]) == Fraction(1, 2)

@@ -7,6 +7,7 @@ import concurrent.futures
 import operator
 import os
 import threading
+from collections.abc import Iterable, Iterator
 
 import pytest
 from mailbox_calls import take
@@ -42,6 +43,27 @@ def test_map_raises_when_the_failure_is_reached(shared: Peer) -> None:
 def test_map_beyond_the_limit_is_a_timeout_error(peer: Peer, limit: float) -> None:
     with pytest.raises(TimeoutError):
         list(peer.map(take, ["never", "ever"], timeout=limit))
+
+
+def test_map_has_as_many_calls_at_once_as_buffersize_says(shared: Peer) -> None:
+    taken = []
+    results = shared.map(operator.neg, map_noting(taken, range(5)), buffersize=2)
+    assert taken == [0, 1]
+    assert next(results) == 0
+    assert taken == [0, 1, 2]
+    assert list(results) == [-1, -2, -3, -4]
+
+
+def map_noting(taken: list[int], numbers: Iterable[int]) -> Iterator[int]:
+    for number in numbers:
+        taken.append(number)
+        yield number
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_map_refuses_a_buffersize_of_nothing(shared: Peer, size: int) -> None:
+    with pytest.raises(ValueError, match="buffersize"):
+        shared.map(operator.neg, [1], buffersize=size)
 
 
 def test_run_in_executor(shared: Peer) -> None:

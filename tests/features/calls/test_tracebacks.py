@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import traceback
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -119,3 +121,26 @@ def test_endless_recursion_is_a_recursion_error(shared: Peer) -> None:
     frames = remote_frames(caught.value)
     assert frames[0] == frames[-1] == "recurse"
     assert is_usable(shared)
+
+
+def fail_in_a_generated_module() -> None:
+    module = types.ModuleType("generated")
+    exec(compile("def fail(): raise OverflowError", "/no/such/file.py", "exec"), vars(module))
+    module.fail()
+
+
+def log_with_the_stack() -> None:
+    logging.getLogger("noisy").error("failed", stack_info=True)
+
+
+@pytest.mark.filterwarnings("error")
+def test_exception_of_a_generated_module_is_itself(shared: Peer) -> None:
+    """Python 3.15 warns of its missing loader when it is formatted."""
+    with pytest.raises(OverflowError):
+        shared.call(fail_in_a_generated_module)
+
+
+@pytest.mark.parametrize("function", [traceback.format_stack, log_with_the_stack])
+@pytest.mark.filterwarnings("error")
+def test_stack_that_a_call_formats_warns_of_nothing(shared: Peer, function) -> None:
+    shared.call(function)

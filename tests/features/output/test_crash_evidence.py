@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import json
 import os
 import resource
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,27 @@ def test_error_quotes_them(frail):
         frail.call(read_nowhere)
     assert "Segmentation fault" in caught.value.crash
     assert "pytest_peer" not in caught.value.crash.partition("core:")[0]  # our own frames
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="Python 3.14 and newer write it")
+@pytest.mark.parametrize("to_stderr", [False, True])
+def test_stack_of_c_is_in_the_file_and_not_in_the_message(peer_factory, to_stderr):
+    peer = peer_factory(peer_down="continue")
+    if to_stderr:
+        peer.call(faulthandler.enable)
+    with pytest.raises(pytest_peer.PeerDown, match="in read_nowhere") as caught:
+        peer.call(read_nowhere)
+    file = peer.artifacts / ("stderr.log" if to_stderr else "crash.txt")
+    assert "C stack trace" in file.read_text()
+    assert "C stack trace" not in str(caught.value)
+    assert "Binary file" not in str(caught.value)
+
+
+def test_crash_in_the_first_call_leaves_its_stack(peer_factory):
+    """The agent has begun a thread for it, at which Python 3.13.15 and newer may stop."""
+    for peer in peer_factory.many(8, name="frail", peer_down="continue"):
+        with pytest.raises(pytest_peer.PeerDown, match="in read_nowhere"):
+            peer.call(read_nowhere)
 
 
 def test_stderr_is_left_to_the_peer(frail):

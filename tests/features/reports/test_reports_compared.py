@@ -176,6 +176,7 @@ def leveled(lines: list[str]) -> list[str]:
     """Leave out what may differ: the call, process ids, addresses, and our frames."""
     text = "\n".join(lines).replace(THERE, HERE)
     text = OUR_FRAME.sub("", text)
+    text = re.sub(r"(?m)^([ |]*fn\(\)\n)[ |]*[~^]+\n", r"\1", text)  # below the longer call: more
     text = re.sub(r"frames out of \d+", "frames", text)  # not all travel
     text = re.sub(r"0x[0-9a-f]+", "0x0", text)
     return re.sub(r"pid \d+", "pid", text).split("\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from typing import Any, NoReturn, Optional
 
 import pytest
@@ -105,7 +106,9 @@ def skip_for_a_module() -> None:
 
 
 def skip_for_a_version() -> None:
-    pytest.importorskip("json", minversion="100")
+    sys.modules["versioned"] = types.ModuleType("versioned")
+    vars(sys.modules["versioned"])["__version__"] = "2.0"
+    pytest.importorskip("versioned", minversion="100")
 
 
 @pytest.mark.parametrize(

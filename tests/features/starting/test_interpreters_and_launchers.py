@@ -49,6 +49,17 @@ for args in ([], ["-S"]):
     assert (ended.stdout.split(), ended.stderr) == (["True", "False"], "")
 
 
+@pytest.mark.parametrize("version", ["3.8", "3.11", "3.12", "3.13"])
+def test_path_travels_to_another_python_and_back(peer_factory, requires_python, version):
+    peer = peer_factory(exec=requires_python(version))
+    path = Path("/a/b")
+    assert peer.call(os.fspath, path) == "/a/b"
+    assert peer.call("operator:truediv", path, "c") == Path("/a/b/c")
+    with pytest.raises(ValueError, match="PosixPath") as caught:
+        peer.call("builtins:exec", "import pathlib\nraise ValueError(pathlib.Path('PosixPath'))")
+    assert caught.value.args == (Path("PosixPath"),)
+
+
 # Launchers
 
 

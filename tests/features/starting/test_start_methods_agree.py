@@ -71,6 +71,8 @@ def kinds_of_descriptors() -> list[tuple[int, str, int]]:
             target = os.readlink(f"/proc/self/fd/{name}")
         except FileNotFoundError:
             continue  # of the listing itself
+        if os.path.basename(target).startswith("libffi"):
+            continue  # its own, from the import of ctypes on
         number = int(name)
         kind = os.path.basename(target).partition(":")[0]
         found.append((number if number < 3 else 3, kind, os.get_inheritable(number)))

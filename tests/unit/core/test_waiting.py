@@ -16,6 +16,7 @@ from pytest_peer.core.sync import Event
 #: Repeats a step while a timer's handler raises in it; then another thread does the same step.
 INTERRUPTED = """
 import random, signal, sys, threading, time
+from pytest_peer.core.locks import Lock
 from pytest_peer.core.sync import Event
 # if asked: to see that this finds something
 if sys.argv[1] == "threading":
@@ -33,7 +34,7 @@ def handler(*_):
         raise Interrupted
 
 signal.signal(signal.SIGALRM, handler)
-lock, event = threading.RLock(), Event()
+lock, event = Lock(), Event()
 
 def step():
     {step}
@@ -80,6 +81,47 @@ def test_interrupt_at_any_moment_leaves_no_thread_hanging(step: str) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+#: Interrupts that come while all that a thread does is to enter and leave a lock.
+LEAKS = """
+import signal
+from pytest_peer.core.locks import Lock
+from pytest_peer.link.futures import PeerFuture
+
+class Interrupted(Exception):
+    pass
+
+def handler(*_):
+    raise Interrupted
+
+def enter_and_leave(lock):
+    signal.setitimer(signal.ITIMER_REAL, 3e-5)
+    while True:
+        with lock, lock:
+            pass
+
+signal.signal(signal.SIGALRM, handler)
+leaks = 0
+for lock in [Lock(), PeerFuture(str, str)._condition]:
+    for _ in range(10_000):
+        try:
+            enter_and_leave(lock)
+        except Interrupted:
+            pass
+        while lock._is_owned():
+            leaks += 1
+            lock.release()
+print(leaks)
+"""
+
+
+def test_no_interrupt_leaves_a_lock_locked() -> None:
+    """As Python 3.14 does with its own locks."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEAKS], capture_output=True, text=True, timeout=LONG
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
 
 
 def test_wait_for_returns_when_it_is_so() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -22,6 +23,11 @@ def of_main(monkeypatch: pytest.MonkeyPatch) -> type:
     monkeypatch.setattr(OfMain, "__module__", "__main__")
     monkeypatch.setattr(sys.modules["__main__"], "OfMain", OfMain, raising=False)
     return OfMain
+
+
+def test_path_of_python_3_13_is_a_path() -> None:
+    pickled = b"\x80\x05\x8c\x0epathlib._local\x8c\tPosixPath\x93\x8c\x02/a\x85R."
+    assert codec.loads(pickled) == Path("/a")
 
 
 @pytest.mark.parametrize(
