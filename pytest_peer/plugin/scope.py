@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ..core.locks import Lock
 from ..evidence.artifacts import Artifacts
 from ..link import tracebacks
 from ..peers.lifecycle import PeerLife
