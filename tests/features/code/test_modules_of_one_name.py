@@ -120,10 +120,11 @@ def test_test_module_is_never_another_one(tmp_path, environment, requires_python
     assert outcomes(root, "prepend") == {"test_it": "passed"}
 
 
-def test_module_of_a_test_is_the_origins_in_the_same_environment(origin, others, peer_factory):
+def test_a_module_in_the_pythonpath_of_the_peer_is_its_own(origin, others, peer_factory):
     origin.write("twice.py", ONE)
     write(others / "twice.py", OTHER)
-    assert peer_factory(env={"PYTHONPATH": str(others)}).call("twice:value") == 1
+    assert peer_factory().call("twice:value") == 1
+    assert peer_factory(env={"PYTHONPATH": str(others)}).call("twice:value") == 2
 
 
 def test_another_environment_has_its_own_modules(origin, others, peer_factory, requires_python):
