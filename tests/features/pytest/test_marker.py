@@ -96,7 +96,7 @@ def test_bad_marker_of_a_module_is_an_error_of_its_tests_only(inner):
     inner.run().assert_outcomes(passed=1, errors=2)
 
 
-def test_bad_marker_is_an_error_where_several_interpreters_run_it(inner):
+def test_bad_marker_is_an_error_with_several_interpreters(inner):
     inner.write(
         """
         @pytest.mark.peer(colour="red")
