@@ -7,7 +7,8 @@ Where the peer cannot write there, a crash is written to stderr, and the signal 
 # The import of `signal` takes a millisecond of every boot.
 import _signal  # type: ignore[import-not-found]
 import faulthandler
-import os
+
+from ..link.protocol.unpatched import os
 
 #: The signals that faulthandler handles.
 _CRASHES = (_signal.SIGSEGV, _signal.SIGFPE, _signal.SIGABRT, _signal.SIGBUS, _signal.SIGILL)

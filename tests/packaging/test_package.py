@@ -15,10 +15,12 @@ import pytest
 
 import pytest_peer
 from pytest_peer.launch import bootstrap
+from pytest_peer.link.protocol import unpatched
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(pytest_peer.__file__).parent
 AGENT = PACKAGE / "agent"
+PROTOCOL = PACKAGE / "link" / "protocol"
 #: Run in peers under the agent's package, whose relative imports mean the same there.
 OWN = {Path(file) for file in bootstrap.own_files()} & set(PACKAGE.rglob("*.py"))
 #: Imported by peers that have no pytest_peer.
@@ -26,6 +28,9 @@ STUBS = {Path(stub["file"]) for stub in bootstrap.stubs().values()}
 #: What starts a peer behind a launcher.
 RELAY = {PACKAGE / "launch" / "relay" / f"{name}.py" for name in ("remote", "frames")}
 SENT_TO_PEERS = sorted({AGENT / "boot.py"} | OWN | STUBS | RELAY)
+#: Run beside code that may patch modules.
+BESIDE_TESTS = {path for path in OWN - STUBS if path.parent in (AGENT, PROTOCOL)}
+BESIDE_TESTS -= {AGENT / "loader.py", PROTOCOL / "unpatched.py"}
 MOST_LINES = 350
 
 #: Top-level modules of the standard library that Python 3.8 does not have.
@@ -83,6 +88,12 @@ def test_modules_of_the_agent_import_only_what_is_sent(path: Path) -> None:
         if isinstance(node, ast.ImportFrom) and node.level:
             module = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
             assert {module, *(module / alias.name for alias in node.names)} & sent
+
+
+@pytest.mark.parametrize("path", sorted(BESIDE_TESTS), ids=relative)
+def test_the_agent_needs_nothing_that_tests_patch(path: Path) -> None:
+    imported = {module for _, module in absolute_imports(ast.parse(path.read_bytes()))}
+    assert not imported & set(unpatched.__all__)
 
 
 def absolute_imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
