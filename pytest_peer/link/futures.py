@@ -6,7 +6,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from types import FrameType
 from typing import Any
 
@@ -145,8 +145,9 @@ class _Lock(_thread.RLock):  # type: ignore[misc]  # for the type checker only i
 class PeerFuture(Future[Any]):
     """The outcome of a call.
 
-    The thread that asks for it decodes it: unpickling imports modules and runs their code, and the
-    thread that reads the link must not wait for that.
+    The kind of the reply says at once whether the call has failed. The thread that asks for the
+    outcome decodes it: unpickling imports modules and runs their code, and the thread that reads
+    the link must not wait for that.
 
     :param whom: returns the peer's name, for messages.
     :param make_timeout_error: makes the exception for a limit, in seconds, that has passed; may take long.
@@ -155,6 +156,9 @@ class PeerFuture(Future[Any]):
     def __init__(
         self, whom: Callable[[], str], make_timeout_error: Callable[[float], CallTimeout]
     ) -> None:
+        # The reply, still encoded, or the exception of a call without one.
+        self._stored: Reply | BaseException | None = None
+        self._outcome: Outcome | None = None
         super().__init__()
         # An interrupted `result` leaves the condition of `threading` locked, and the reader hangs.
         self._condition = _Lock()  # type: ignore[assignment]
@@ -169,16 +173,23 @@ class PeerFuture(Future[Any]):
         self._whom = whom
         self._make_timeout_error = make_timeout_error
         self._decoding = threading.RLock()
-        self._outcome: Outcome | None = None
 
-    def result(self, timeout: float | None = None) -> Any:
+    def _store(self, reply: Any) -> None:
+        if reply is not None:
+            self._stored = reply
+
+    # From Python 3.15 asyncio reads these fields itself.
+    _result = property(lambda self: self._decoded()[0], _store)
+    _exception = property(lambda self: self._decoded()[1], _store)
+
+    def result(self, timeout: float | None = None, _limit: float | None = None) -> Any:
         """Wait for the outcome and return the value or raise the exception.
 
         :param timeout: seconds, ``None`` for no limit. After a timeout it may be called again.
         :raises CallTimeout: no reply in time; carries the peer's stacks.
         :raises PeerDown: the peer has ended.
         """
-        value, exc = self.outcome(timeout)
+        value, exc = self.outcome(timeout, _limit)
         if exc is None:
             return value
         try:
@@ -219,21 +230,23 @@ class PeerFuture(Future[Any]):
         :param limit: of which `timeout` is the rest, for the text of a `CallTimeout`.
         """
         timeout = seconds("timeout", timeout)
-        if self._outcome is None:
-            if not self._settled.wait(timeout):
-                assert timeout is not None
-                raise self._make_timeout_error(timeout if limit is None else limit)
-            failed = super().exception(0)
-            with self._decoding:
-                if self._outcome is None:
-                    if failed is not None:
-                        self._outcome = None, failed
-                    else:
-                        kind, payload = super().result(0)
-                        self._outcome = outcome(self._whom, kind, payload, self.warnings)
-                    exc = self._outcome[1]
-                    self._remote_traceback = exc.__traceback__ if exc is not None else None
-        return self._outcome
+        if not self._settled.wait(timeout):
+            assert timeout is not None
+            raise self._make_timeout_error(timeout if limit is None else limit)
+        if self.cancelled():
+            raise CancelledError
+        return self._decoded()
+
+    def _decoded(self) -> Outcome:
+        with self._decoding:
+            if self._outcome is None and (stored := self._stored) is not None:
+                if isinstance(stored, BaseException):
+                    self._outcome = None, stored
+                else:
+                    self._outcome = outcome(self._whom, *stored, self.warnings)
+                exc = self._outcome[1]
+                self._remote_traceback = exc.__traceback__ if exc is not None else None
+            return self._outcome or (None, None)
 
     def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
         """Do as ``Future.add_done_callback``, but run a callback that has to wait in a worker."""
@@ -244,7 +257,8 @@ class PeerFuture(Future[Any]):
         super().add_done_callback(fn)
 
     def deliver(self, reply: Reply) -> None:
-        self.set_result(reply)
+        store: Any = self.set_result if reply[0] == messages.RESULT else self.set_exception
+        store(reply)
 
     def fail(self, error: BaseException) -> None:
         with contextlib.suppress(RuntimeError, InvalidStateError):  # another thread has settled it
@@ -255,13 +269,11 @@ class PeerFuture(Future[Any]):
 def results(futures: Sequence[PeerFuture], timeout: float | None) -> Iterator[Any]:
     """Yield the results in order, as ``Executor.map`` does; the limit is for all together."""
     deadline = None if timeout is None else monotonic() + timeout
+    futures = list(reversed(futures))
     try:
-        for future in futures:
+        while futures:  # keeps nothing of a result that it has given
             left = None if deadline is None else max(0.0, deadline - monotonic())
-            value, exc = future.outcome(left, timeout)
-            if exc is not None:
-                raise exc
-            yield value
+            yield futures.pop().result(left, timeout)
     finally:
         for future in futures:
             future.cancel()
