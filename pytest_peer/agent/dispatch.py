@@ -8,11 +8,16 @@ import pickle
 import sys
 import threading
 import types
+from time import monotonic, sleep
 from typing import Any
 
 from ..link.protocol import codec, exceptions, messages
-from . import assertions, call_warnings
+from . import assertions, call_warnings, failures
 from .reader import LinkReader
+
+#: Seconds after the begin of its function in which a call that fails is not cut off by the end.
+_YOUNG = 0.05
+_ENDLESS = float("inf")
 
 
 class Dispatcher:
@@ -28,6 +33,7 @@ class Dispatcher:
         self._all_done = threading.Condition(self._lock)
         self._loop: Any = None
         self._tasks = set()
+        self._young = {}  # until when `wait_begun` waits for a call, by its number
 
     def accept(self, job):
         """Add a call; on the thread that reads the link, so it neither waits nor raises."""
@@ -65,6 +71,7 @@ class Dispatcher:
     def _run(self, job, on_main):
         kind, ident, payload = job
         del job  # arguments live no longer than their call
+        self._young[ident] = _ENDLESS
         if kind == messages.CALL:
             call_warnings.begin(ident)
         try:
@@ -80,6 +87,8 @@ class Dispatcher:
                 raise codec.CannotDecode(text % (type(exc).__name__, exc)) from exc
             del payload
             assertions.watch()  # the call may have imported pytest
+            failures.watch()
+            self._young[ident] = monotonic() + _YOUNG
             value = fn(*args, **kwargs)
             del fn, args, kwargs
             if type(value) is types.CoroutineType:
@@ -89,8 +98,17 @@ class Dispatcher:
             data = b"" if kind == messages.CAST else self._packed(value)
             del value
         except BaseException as exc:
+            self._young[ident] = _ENDLESS
             reply, data = self._described(exc)
         self._reply(kind, ident, reply, data, on_main)
+        del self._young[ident]
+
+    def wait_begun(self):
+        """Wait a moment for calls that have only begun, or have failed: it is to be reported."""
+        for _ in range(1000):
+            if all(until < monotonic() for until in list(self._young.values())):
+                break
+            sleep(0.001)
 
     def _described(self, exc):
         try:
@@ -114,8 +132,11 @@ class Dispatcher:
             call_warnings.send(self._runtime, ident)
         if kind == messages.CAST:
             if reply == messages.EXCEPTION:
+                description = pickle.loads(data)
+                if exceptions.unhandled(description):
+                    failures.report("in a cast", description["text"])
                 try:
-                    sys.stderr.write("exception in a cast:\n%s" % pickle.loads(data)["text"])
+                    sys.stderr.write("exception in a cast:\n%s" % description["text"])
                     sys.stderr.flush()
                 except Exception:  # the user may have replaced or closed it
                     pass
@@ -154,6 +175,7 @@ class Dispatcher:
     def _start_task(self, kind, ident, coroutine, on_main):
         import asyncio
 
+        failures.watch()
         call_warnings.end()
         with self._lock:
             self._running += 1
@@ -176,8 +198,10 @@ class Dispatcher:
             # A copy, so that the event loop does not wait until it has been sent.
             data = b"" if kind == messages.CAST else messages.snapshot(self._packed(value))
         except BaseException as exc:
+            self._young[ident] = _ENDLESS
             reply, data = self._described(exc)
         self._reply(kind, ident, reply, data, False)
+        del self._young[ident]
 
 
 def flush():

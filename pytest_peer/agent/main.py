@@ -8,11 +8,13 @@ import sys
 from typing import Any
 
 from ..link.protocol import framing, messages, module_aliases, receiver, sender, streams
-from . import assertions, call_warnings, dispatch, fault_dumps, runtime
+from . import assertions, call_warnings, dispatch, failures, fault_dumps, runtime
 from .imports import Modules
 
 #: Execnet's code of the message that asks for a task.
 CHANNEL_EXEC = 3
+#: Seconds that reports of failures have at the end; they need milliseconds.
+_SEND_SECONDS = 1.0
 
 
 def run(reader, write_fd, config):
@@ -167,26 +169,29 @@ class Agent:
         if how == b"finish":
             self._dispatcher.reader.retired = True
             _thread.start_new_thread(self._finish, ())
-        elif not self._dispatcher.reader.end(_halt):
+        elif not self._dispatcher.reader.end(self._halt):
             # The main thread is in a call, and this does not wait for calls.
-            _thread.start_new_thread(_halt, ())
+            _thread.start_new_thread(self._halt, ())
 
     def _finish(self):
         self._dispatcher.wait_all_done()
+        failures.report_tasks()
         self._sender.wait_idle(None)
         # The main thread returns, and the interpreter ends normally.
         self._dispatcher.reader.end(lambda: None)
 
+    def _halt(self):
+        """Flush, run the atexit callbacks and exit, without waiting for threads and calls."""
+        _halting.acquire()  # never released: a second thread waits for the exit
+        try:
+            self._dispatcher.wait_begun()
+            dispatch.flush()
+            atexit._run_exitfuncs()
+            dispatch.flush()
+            failures.report_tasks()
+            self._sender.wait_idle(_SEND_SECONDS)
+        finally:
+            os._exit(0)
+
 
 _halting = _thread.allocate_lock()
-
-
-def _halt():
-    """Flush, run the atexit callbacks and exit, without waiting for threads and calls."""
-    _halting.acquire()  # never released: a second thread waits for the exit
-    try:
-        dispatch.flush()
-        atexit._run_exitfuncs()
-        dispatch.flush()
-    finally:
-        os._exit(0)

@@ -23,7 +23,9 @@ _PROTOCOL = (
     "messages streams framing receiver sender mailbox module_aliases by_value refusals codec "
     "frame_info exceptions"
 )
-_PEER = "runtime reader call_warnings assertions resources imports dispatch fault_dumps main"
+_PEER = (
+    "runtime reader call_warnings failures assertions resources imports dispatch fault_dumps main"
+)
 _PEER_MODULES = (
     *(f"link.protocol.{name}" for name in _PROTOCOL.split()),
     *(f"agent.{name}" for name in _PEER.split()),

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -17,8 +18,9 @@ from ..core.worker import callbacks
 from . import tracebacks
 from .origin_modules import OURS
 from .pickling import decode, rebuilt, rebuilt_warning
-from .protocol import messages
+from .protocol import exceptions, messages
 from .protocol.messages import Payload
+from .unhandled import Unhandled
 
 #: A value, or an exception that was raised in the peer.
 Outcome = tuple[Any, BaseException | None]
@@ -153,6 +155,10 @@ class PeerFuture(Future[Any]):
     :param make_timeout_error: makes the exception for a limit, in seconds, that has passed; may take long.
     """
 
+    #: Has its failure until somebody asks.
+    unhandled: Unhandled = Unhandled()
+    _asked = False
+
     def __init__(
         self, whom: Callable[[], str], make_timeout_error: Callable[[float], CallTimeout]
     ) -> None:
@@ -182,14 +188,14 @@ class PeerFuture(Future[Any]):
     _result = property(lambda self: self._decoded()[0], _store)
     _exception = property(lambda self: self._decoded()[1], _store)
 
-    def result(self, timeout: float | None = None, _limit: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> Any:
         """Wait for the outcome and return the value or raise the exception.
 
         :param timeout: seconds, ``None`` for no limit. After a timeout it may be called again.
         :raises CallTimeout: no reply in time; carries the peer's stacks.
         :raises PeerDown: the peer has ended.
         """
-        value, exc = self.outcome(timeout, _limit)
+        value, exc = self.outcome(timeout)
         if exc is None:
             return value
         try:
@@ -200,6 +206,7 @@ class PeerFuture(Future[Any]):
 
     async def aresult(self, timeout: float | None) -> Any:
         """Do the same on an event loop."""
+        self.ask()
         import asyncio  # not at the top: its import takes long
 
         loop = asyncio.get_running_loop()
@@ -222,6 +229,7 @@ class PeerFuture(Future[Any]):
 
     def wait(self, timeout: float | None) -> bool:
         """Wait for the outcome; return whether it came within `timeout` seconds."""
+        self.ask()
         return self._settled.wait(timeout)
 
     def outcome(self, timeout: float | None, limit: float | None = None) -> Outcome:
@@ -230,7 +238,7 @@ class PeerFuture(Future[Any]):
         :param limit: of which `timeout` is the rest, for the text of a `CallTimeout`.
         """
         timeout = seconds("timeout", timeout)
-        if not self._settled.wait(timeout):
+        if not self.wait(timeout):
             assert timeout is not None
             raise self._make_timeout_error(timeout if limit is None else limit)
         if self.cancelled():
@@ -250,14 +258,29 @@ class PeerFuture(Future[Any]):
 
     def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
         """Do as ``Future.add_done_callback``, but run a callback that has to wait in a worker."""
+        self.ask()
         with self._condition:
             if not self.done():
                 super().add_done_callback(lambda future: callbacks.run(lambda: fn(future)))
                 return
         super().add_done_callback(fn)
 
+    def ask(self) -> None:
+        """Note that somebody sees the failure, if there is or will be one."""
+        self._asked = True
+        self.unhandled.forget(self)
+
+    def lost(self, failure: Exception | Payload) -> None:
+        """Note a failure, as the peer has sent it or as an exception of ours."""
+        self.unhandled.add(partial(_text, self._whom, failure), self)
+        if self._asked:
+            self.unhandled.forget(self)
+
     def deliver(self, reply: Reply) -> None:
-        store: Any = self.set_result if reply[0] == messages.RESULT else self.set_exception
+        store: Any = self.set_result
+        if reply[0] != messages.RESULT:
+            self.lost(reply[1])
+            store = self.set_exception
         store(reply)
 
     def fail(self, error: BaseException) -> None:
@@ -273,7 +296,22 @@ def results(futures: Sequence[PeerFuture], timeout: float | None) -> Iterator[An
     try:
         while futures:  # keeps nothing of a result that it has given
             left = None if deadline is None else max(0.0, deadline - monotonic())
-            yield futures.pop().result(left, timeout)
+            yield _value(*futures.pop().outcome(left, timeout))
     finally:
         for future in futures:
+            future.ask()  # a failure before it has been seen, or the rest is not wanted
             future.cancel()
+
+
+def _text(whom: Callable[[], str], failure: Exception | Payload) -> str:
+    if isinstance(failure, Exception):
+        text = f"{type(failure).__name__}: {failure}"
+    else:
+        text = exceptions.unhandled(decode(failure))
+    return text and f"{whom()}: exception of a submitted call that nobody asked for:\n{text}"
+
+
+def _value(value: Any, exc: BaseException | None) -> Any:
+    if exc is not None:
+        raise exc
+    return value

@@ -1,10 +1,11 @@
 """Peers that end together: those of a test, of a scope, of the process."""
 
 import contextlib
+import itertools
 import os
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from ..core.start_methods import patched_by
 from ..evidence.artifacts import Artifacts
 from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailboxes
+from ..link.unhandled import Unhandled
 from . import shutdown
 from .group import PeerGroup
 from .lifecycle import PeerLife
@@ -47,8 +49,10 @@ class Supervisor:
     """Starts peers, and stops them together."""
 
     def __init__(self, listener: LifecycleListener | None = None) -> None:
-        self._listener = listener
+        self.listener = listener
         self.mailboxes: Mailboxes = Mailboxes(lambda payload: decode(payload, "the message"))
+        #: Failures of code in the peers that nobody has seen.
+        self.unhandled: Unhandled = Unhandled()
         #: What the peers have been started in; left after them.
         self.resources: contextlib.ExitStack = contextlib.ExitStack()
         # Those that went down unasked, for a warning or an error.
@@ -139,7 +143,7 @@ class Supervisor:
         self._check_open()
         if _abandoned:
             raise BootError(f"peer {name!r} is not started: {_abandoned}")
-        listener = self._listener
+        listener = self.listener
         if listener is None:
             return Artifacts(life.options.artifacts, name)
         artifacts = Artifacts(life.options.artifacts or listener.directory(), name)
@@ -151,8 +155,8 @@ class Supervisor:
         """Note that a peer is about to be down, with its reason."""
         if not life.excused and life.record.reason.kind != "boot failed":
             self._deaths.append(life)
-            if self._listener is not None:
-                self._listener.died(life)
+            if self.listener is not None:
+                self.listener.died(life)
 
     def released(self, life: PeerLife) -> None:
         with _lock:
@@ -166,15 +170,29 @@ class Supervisor:
                     self._deaths.remove(life)
                 raise life.record.down_error()
 
-    def warn_of_deaths(self) -> None:
-        """Warn of every peer that went down unasked, if its option ``peer_down`` says so."""
+    def warn(self, closed: bool = False) -> None:
+        """Warn of peers that went down unasked, and of failures that nobody has seen.
+
+        :param closed: whether nobody will ask any more for what he could still learn of.
+        """
+        raised: list[Warning] = []
+        for warning in itertools.chain(self._warnings_of_deaths(), self.unhandled.warnings(closed)):
+            try:
+                warnings.warn(warning, stacklevel=3)
+            except Warning as exc:  # the filters make errors of them
+                raised.append(exc)
+        if raised:
+            several = ExceptionGroup("warnings of peers", raised)
+            raise raised[0] if len(raised) == 1 else several
+
+    def _warnings_of_deaths(self) -> Iterator[Warning]:
         with contextlib.suppress(IndexError):
             while True:
                 life = self._deaths.pop(0)
                 if life.options.peer_down != "continue":
                     whom, reason = life.record.whom(), life.record.reason
                     text = f"{whom} went down: {reason}; see {life.record.artifacts.path}"
-                    warnings.warn(PeerDownWarning(text), stacklevel=3)
+                    yield PeerDownWarning(text)
 
     def close(self) -> None:
         """Stop all peers at the same time, and start no more.

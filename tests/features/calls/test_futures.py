@@ -86,6 +86,7 @@ def test_wait_for_the_first_exception_ends_with_it(peer: Peer) -> None:
     done, _ = concurrent.futures.wait([waiting, failing], LONG, concurrent.futures.FIRST_EXCEPTION)
     assert done == {failing}
     assert time.monotonic() - began < SOON
+    assert isinstance(failing.exception(0), OwnError)
 
 
 def test_future_shows_what_it_returned_or_raised(shared: Peer) -> None:
@@ -93,6 +94,7 @@ def test_future_shows_what_it_returned_or_raised(shared: Peer) -> None:
     concurrent.futures.wait(futures, LONG)
     assert "finished returned Account" in repr(futures[0])
     assert "finished raised OwnError" in repr(futures[1])
+    assert isinstance(futures[1].exception(), OwnError)
 
 
 def test_fields_that_newer_asyncio_reads_are_the_outcome(shared: Peer) -> None:
