@@ -18,6 +18,8 @@ from .reader import LinkReader
 #: Seconds after the begin of its function in which a call that fails is not cut off by the end.
 _YOUNG = 0.05
 _ENDLESS = float("inf")
+#: Milliseconds for which the end waits for such calls at most; no clock, which a test may stop.
+_POLLS = 1000
 
 
 class Dispatcher:
@@ -87,7 +89,6 @@ class Dispatcher:
                 raise codec.CannotDecode(text % (type(exc).__name__, exc)) from exc
             del payload
             assertions.watch()  # the call may have imported pytest
-            failures.watch()
             self._young[ident] = monotonic() + _YOUNG
             value = fn(*args, **kwargs)
             del fn, args, kwargs
@@ -105,7 +106,7 @@ class Dispatcher:
 
     def wait_begun(self):
         """Wait a moment for calls that have only begun, or have failed: it is to be reported."""
-        for _ in range(1000):
+        for _ in range(_POLLS):
             if all(until < monotonic() for until in list(self._young.values())):
                 break
             sleep(0.001)
@@ -175,7 +176,6 @@ class Dispatcher:
     def _start_task(self, kind, ident, coroutine, on_main):
         import asyncio
 
-        failures.watch()
         call_warnings.end()
         with self._lock:
             self._running += 1

@@ -14,7 +14,7 @@ from _frozen_importlib_external import _LoaderBasics, decode_source, spec_from_f
 from typing import Any
 
 from ..link.protocol import codec, module_aliases
-from . import assertions, resources
+from . import assertions, failures, resources
 
 #: In front of the path of a package that came over the link: no file here is a part of it.
 _ELSEWHERE = "origin:"
@@ -58,6 +58,8 @@ class Modules:
                 codec.conflicting_modules[name] = module, text % (name, file, known)
 
     def _first(self, name):
+        if name == "asyncio.unix_events":  # the last module that asyncio imports
+            failures.watch()
         if name == _OURS and self._stubs:
             return self._installed()
         entry = self._table.get(name)

@@ -81,6 +81,7 @@ class Agent:
             config["stubs"] or {},
         )
         call_warnings.install(self._own_files)
+        failures.watch()
         self._sender: Any = None
         self._pid = os.getpid()
 

@@ -96,32 +96,25 @@ def _caller() -> FrameType:
 class ReplyWaiter:
     """One caller that waits for one reply; a third of the cost of a future."""
 
-    __slots__ = ("_arrived", "_error", "_reply", "settled", "warnings")
+    __slots__ = ("_arrived", "_reply", "settled", "warnings")
 
     def __init__(self) -> None:
         self._arrived = threading.Lock()
         self._arrived.acquire()
-        self._reply: Reply | None = None
-        self._error: BaseException | None = None
+        self._reply: Reply | BaseException | None = None
         #: Whether `wait` returns at once.
         self.settled: bool = False
         #: Warnings of the call, still encoded.
         self.warnings: list[Payload] | None = None
 
-    def deliver(self, reply: Reply) -> None:
-        """Take the reply, still encoded."""
+    def deliver(self, reply: Reply | BaseException) -> None:
+        """Take the reply, still encoded, or what `wait` raises because none will come."""
         self._reply = reply
-        self._settle()
-
-    def fail(self, error: BaseException) -> None:
-        """Make `wait` raise `error`: no reply will come."""
-        self._error = error
-        self._settle()
-
-    def _settle(self) -> None:
         self.settled = True
         with contextlib.suppress(RuntimeError):  # another thread has done it
             self._arrived.release()
+
+    fail = deliver
 
     def pause(self, timeout: float) -> bool:
         """Wait for the reply; return whether it came in time."""
@@ -131,8 +124,8 @@ class ReplyWaiter:
         """Wait for the reply; raise TimeoutError if it does not come in time."""
         if not self.pause(timeout) and not self.settled:
             raise TimeoutError
-        if self._error is not None:
-            raise self._error
+        if isinstance(self._reply, BaseException):
+            raise self._reply
         assert self._reply is not None
         return self._reply
 

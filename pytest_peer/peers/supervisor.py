@@ -182,8 +182,7 @@ class Supervisor:
             except Warning as exc:  # the filters make errors of them
                 raised.append(exc)
         if raised:
-            several = ExceptionGroup("warnings of peers", raised)
-            raise raised[0] if len(raised) == 1 else several
+            raise ExceptionGroup("warnings of peers", raised) if raised[1:] else raised[0]
 
     def _warnings_of_deaths(self) -> Iterator[Warning]:
         with contextlib.suppress(IndexError):

@@ -60,8 +60,7 @@ def describe(
 def unhandled(description: dict[str, Any]) -> str:
     """Return the text of a failure that nobody has seen; none for an exit or a cancellation."""
     ends = (".SystemExit", ".CancelledError")
-    text: str = description["text"]
-    return "" if description["type"].endswith(ends) else text
+    return "" if description["type"].endswith(ends) else str(description["text"])
 
 
 def _is_group(exc: BaseException) -> bool:

@@ -47,6 +47,22 @@ async def cancel_task():
 
 def run_loop():
     asyncio.run(drop_task())
+
+"""
+
+#: A module that imports asyncio only as it runs.
+LAZY = """
+async def fail():
+    raise LookupError("lost")
+
+def run_loop():
+    import asyncio
+
+    async def drop_task():
+        asyncio.create_task(fail())
+        await asyncio.sleep(0.01)
+
+    asyncio.run(drop_task())
 """
 
 LOST = {
@@ -63,6 +79,7 @@ LOST = {
     "task": "peer.call(drop_task)",
     "task that something refers to": "peer.call(keep_task)",
     "task of a loop of the user's": "peer.call(run_loop)",
+    "task of a loop that a call imports": "peer.call('lazy:run_loop')",
 }
 SEEN = {
     "result": "with pytest.raises(LookupError): peer.submit(wrong).result()",
@@ -90,6 +107,7 @@ def of_peer(line: str) -> str:
 
 @pytest.mark.parametrize("how", LOST)
 def test_failure_that_nobody_saw_is_warned_of(inner, how):
+    inner.pytester.makepyfile(lazy=LAZY)
     inner.write(of_peer(LOST[how]))
     result = inner.run()
     result.assert_outcomes(passed=1, warnings=1)
