@@ -18,8 +18,9 @@ from .reader import LinkReader
 #: Seconds after the begin of its function in which a call that fails is not cut off by the end.
 _YOUNG = 0.05
 _ENDLESS = float("inf")
-#: Milliseconds for which the end waits for such calls at most; no clock, which a test may stop.
-_POLLS = 1000
+_PAUSE = 0.001
+#: Seconds that calls and failures have at the end, for each; they need milliseconds.
+LAST_SECONDS = 1.0
 
 
 class Dispatcher:
@@ -106,10 +107,10 @@ class Dispatcher:
 
     def wait_begun(self):
         """Wait a moment for calls that have only begun, or have failed: it is to be reported."""
-        for _ in range(_POLLS):
+        for _ in range(int(LAST_SECONDS / _PAUSE)):  # by no clock, which a test may have stopped
             if all(until < monotonic() for until in list(self._young.values())):
                 break
-            sleep(0.001)
+            sleep(_PAUSE)
 
     def _described(self, exc):
         try:

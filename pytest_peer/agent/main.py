@@ -13,8 +13,6 @@ from .imports import Modules
 
 #: Execnet's code of the message that asks for a task.
 CHANNEL_EXEC = 3
-#: Seconds that reports of failures have at the end; they need milliseconds.
-_SEND_SECONDS = 1.0
 
 
 def run(reader, write_fd, config):
@@ -190,7 +188,7 @@ class Agent:
             atexit._run_exitfuncs()
             dispatch.flush()
             failures.report_tasks()
-            self._sender.wait_idle(_SEND_SECONDS)
+            self._sender.wait_idle(dispatch.LAST_SECONDS)
         finally:
             os._exit(0)
 

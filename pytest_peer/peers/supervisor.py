@@ -171,10 +171,7 @@ class Supervisor:
                 raise life.record.down_error()
 
     def warn(self, closed: bool = False) -> None:
-        """Warn of peers that went down unasked, and of failures that nobody has seen.
-
-        :param closed: whether nobody will ask any more for what he could still learn of.
-        """
+        """Warn of unasked deaths, and of unseen failures as `Unhandled.warnings` gives them."""
         raised: list[Warning] = []
         for warning in itertools.chain(self._warnings_of_deaths(), self.unhandled.warnings(closed)):
             try:
