@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .core.errors import PeerError as PeerError
     from .core.errors import PeerInterrupted as PeerInterrupted
     from .core.errors import RemoteError as RemoteError
+    from .core.errors import UnhandledPeerException as UnhandledPeerException
     from .core.eventually import eventually as eventually
     from .core.launchers import over_stdio as over_stdio
     from .core.names import random_name as random_name
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
 #: peer that uses only `here`, must not pay for all of them.
 _NAMES = {
     "core.errors": "BootError BootTimeout CallTimeout DecodeError EncodeError ExecNotFound "
-    "HandshakeError NameInUse PeerDown PeerDownWarning PeerError PeerInterrupted RemoteError",
+    "HandshakeError NameInUse PeerDown PeerDownWarning PeerError PeerInterrupted RemoteError "
+    "UnhandledPeerException",
     "core.eventually": "eventually",
     "core.launchers": "over_stdio",
     "core.names": "random_name",

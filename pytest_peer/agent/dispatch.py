@@ -7,12 +7,13 @@ that follow each other run on the main thread, as signal handlers and GUI toolki
 import atexit
 import sys
 import types
+from time import monotonic, sleep
 from typing import Any
 
 from ..core.locks import Lock
 from ..link.protocol import codec, exceptions, messages
 from ..link.protocol.unpatched import _thread, os, pickle, threading
-from . import assertions, call_warnings
+from . import assertions, call_warnings, failures
 from .reader import LinkReader
 from .runtime import guarded
 
@@ -32,6 +33,14 @@ def _start_thread(name, target, *args):
         _thread.start_new_thread(target, args)
 
 
+#: Seconds after the begin of its function in which a call that fails is not cut off by the end.
+_YOUNG = 0.05
+_ENDLESS = float("inf")
+_PAUSE = 0.001
+#: Seconds that calls and failures have at the end, for each; they need milliseconds.
+LAST_SECONDS = 1.0
+
+
 class Dispatcher:
     """Runs calls, and sends their replies; for `read` see `LinkReader`."""
 
@@ -46,6 +55,7 @@ class Dispatcher:
         self._loop: Any = None
         self._tasks = set()
         self._pid = os.getpid()
+        self._young = {}  # until when `wait_begun` waits for a call, by its number
 
     def accept(self, job):
         """Add a call; on the thread that reads the link, so it neither waits nor raises."""
@@ -82,6 +92,7 @@ class Dispatcher:
     def _run(self, job, on_main):
         kind, ident, payload = job
         del job  # arguments live no longer than their call
+        self._young[ident] = _ENDLESS
         if kind == messages.CALL:
             call_warnings.begin(ident)
         try:
@@ -98,6 +109,7 @@ class Dispatcher:
                 raise codec.CannotDecode(text % (type(exc).__name__, exc)) from exc
             del payload
             assertions.watch()  # the call may have imported pytest
+            self._young[ident] = monotonic() + _YOUNG
             value = fn(*args, **kwargs)
             self._end_if_forked(None, on_main)
             del fn, args, kwargs
@@ -109,8 +121,17 @@ class Dispatcher:
             del value
         except BaseException as exc:
             self._end_if_forked(exc, on_main)
+            self._young[ident] = _ENDLESS
             reply, data = self._described(exc)
         self._reply(kind, ident, reply, data, on_main)
+        del self._young[ident]
+
+    def wait_begun(self):
+        """Wait a moment for calls that have only begun, or have failed: it is to be reported."""
+        for _ in range(int(LAST_SECONDS / _PAUSE)):  # by no clock, which a test may have stopped
+            if all(until < monotonic() for until in list(self._young.values())):
+                break
+            sleep(_PAUSE)
 
     def _end_if_forked(self, exc, on_main):
         """End a child that the call has forked, as an interpreter whose program has ended so."""
@@ -152,8 +173,11 @@ class Dispatcher:
             call_warnings.send(self._runtime, ident)
         if kind == messages.CAST:
             if reply == messages.EXCEPTION:
+                description = pickle.loads(data)
+                if exceptions.unhandled(description):
+                    failures.report("in a cast", description["text"])
                 try:
-                    sys.stderr.write("exception in a cast:\n%s" % pickle.loads(data)["text"])
+                    sys.stderr.write("exception in a cast:\n%s" % description["text"])
                     sys.stderr.flush()
                 except Exception:  # the user may have replaced or closed it
                     pass
@@ -221,8 +245,10 @@ class Dispatcher:
             data = b"" if kind == messages.CAST else messages.snapshot(self._packed(value))
         except BaseException as exc:
             self._end_if_forked(exc, False)
+            self._young[ident] = _ENDLESS
             reply, data = self._described(exc)
         self._reply(kind, ident, reply, data, False)
+        del self._young[ident]
 
 
 def flush():
@@ -243,9 +269,9 @@ def attempt(*steps):
             sys.excepthook(*sys.exc_info())
 
 
-def end(before, status):
-    """Call `before` and the atexit callbacks, and exit. This does not wait for threads and calls."""
-    attempt(flush, before, atexit._run_exitfuncs, flush)
+def end(before, status, *after):
+    """Call all these and the atexit callbacks, and exit without a wait for threads and calls."""
+    attempt(flush, before, atexit._run_exitfuncs, flush, *after)
     os._exit(status)
 
 

@@ -5,7 +5,7 @@ import sys
 
 from ..link.protocol import messages, module_aliases, receiver, sender, streams
 from ..link.protocol.unpatched import _thread, os, threading
-from . import assertions, call_warnings, dispatch, fault_dumps, runtime
+from . import assertions, call_warnings, dispatch, failures, fault_dumps, runtime
 from .imports import Modules
 
 _POOL_SECONDS = 0.2  # pools wait for jobs that run, and a halt does not
@@ -74,6 +74,7 @@ class Agent:
             config["authkey"],
         )
         call_warnings.install(self._own_files)
+        failures.watch()
         self._pid = os.getpid()
 
     def live(self):
@@ -157,24 +158,29 @@ class Agent:
         if how == b"finish":
             self._dispatcher.reader.retired = True
             _thread.start_new_thread(self._finish, ())
-        elif not self._dispatcher.reader.end(_halt):
+        elif not self._dispatcher.reader.end(self._halt):
             # The main thread is in a call, and this does not wait for calls.
-            _thread.start_new_thread(_halt, ())
+            _thread.start_new_thread(self._halt, ())
 
     def _finish(self):
         self._dispatcher.wait_all_done()
+        failures.report_tasks()
         self._sender.wait_idle(None)
         # The main thread returns, and the interpreter ends normally.
         self._dispatcher.reader.end(lambda: None)
 
+    def _halt(self):
+        """Flush, run the atexit callbacks and exit, without waiting for threads and calls."""
+        _halting.acquire()  # never released: a second thread waits for the exit
+        self._dispatcher.wait_begun()
+        dispatch.end(_end_pools, 0, self._send_last)
+
+    def _send_last(self):
+        failures.report_tasks()
+        self._sender.wait_idle(dispatch.LAST_SECONDS)
+
 
 _halting = _thread.allocate_lock()
-
-
-def _halt():
-    """Flush, run the atexit callbacks and exit, without waiting for threads and calls."""
-    _halting.acquire()  # never released: a second thread waits for the exit
-    dispatch.end(_end_pools, 0)
 
 
 def _end_pools():

@@ -27,7 +27,7 @@ class Runtime:
         self.enqueue: Any = None  # set when the link is up
         self.reader: Any = None  # the `LinkReader`, which must read while the main thread waits
         self._waiting = {}
-        self._pid = os.getpid()
+        self.pid = os.getpid()
 
     def _send(self, mailbox, message):
         """Put `message` into the origin's mailbox of that name."""
@@ -41,7 +41,7 @@ class Runtime:
 
     def ask(self, what, *args):
         """Return the origin's response or raise `NoResponse`; not on the thread that reads."""
-        if os.getpid() != self._pid or self.enqueue is None:
+        if os.getpid() != self.pid or self.enqueue is None:
             text = "a forked child of a peer cannot ask the origin for %s %s"
             raise NoResponse(text % (what, args[0]))
         response: Any = queue.SimpleQueue()

@@ -16,6 +16,7 @@
      └─ PeerInterrupted
 
     PeerDownWarning (UserWarning)
+    UnhandledPeerException (UserWarning)
 
 A call raises the exception of the called function as itself. The classes above are for failures of
 the process, of the control link, and of pickling.
@@ -160,6 +161,10 @@ class PeerInterrupted(PeerError):
 
 class PeerDownWarning(UserWarning):
     """A peer has ended unexpectedly."""
+
+
+class UnhandledPeerException(UserWarning):
+    """An exception in a peer that nobody has seen, with its traceback."""
 
 
 def quoted(label: str, text: str) -> str:

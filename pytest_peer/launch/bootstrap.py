@@ -24,7 +24,9 @@ _PROTOCOL = (
     "unpatched messages streams framing receiver sender mailbox module_aliases reductions by_value "
     "refusals codec frame_info exceptions"
 )
-_PEER = "runtime reader call_warnings assertions resources imports dispatch fault_dumps main"
+_PEER = (
+    "runtime reader call_warnings failures assertions resources imports dispatch fault_dumps main"
+)
 _PEER_MODULES = (
     *("core.locks", "core.fork_warning"),
     *(f"link.protocol.{name}" for name in _PROTOCOL.split()),

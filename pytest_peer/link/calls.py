@@ -20,6 +20,7 @@ from .protocol import messages
 from .protocol.mailbox import Mailboxes
 from .protocol.messages import MultipartMessage, Payload, snapshot, split_mailbox, with_mailbox
 from .requests import RequestHandler, request_worker
+from .unhandled import Unhandled
 
 
 class RpcClient:
@@ -43,6 +44,8 @@ class RpcClient:
         self._whom = whom
         self._stacks = stacks
         self._mailboxes = mailboxes
+        #: The failures that nobody has seen; a supervisor has them.
+        self.unhandled: Unhandled = Unhandled()
         #: Set when the agent listens, or never will.
         self.ready: Event = Event()
         # Set when everything may be sent, or never will be.
@@ -122,6 +125,7 @@ class RpcClient:
     def submit(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PeerFuture:
         """Call `fn` without waiting; an `EncodeError` is the future's exception."""
         future = PeerFuture(self._whom, self._make_timeout_error)
+        future.unhandled = self.unhandled
         ident = future.ident = self._number()
 
         def send() -> None:
@@ -137,6 +141,7 @@ class RpcClient:
                 if isinstance(exc, PeerDown) or not isinstance(exc, Exception):
                     raise
                 if waits:
+                    future.lost(exc)
                     future.set_exception(exc)
 
         if self._opened.is_set():
@@ -211,6 +216,8 @@ class RpcClient:
         elif kind == messages.MESSAGE:
             name, payload = split_mailbox(payload)
             self._mailboxes[name].deliver(payload)
+        elif kind == messages.FAILURE:
+            self.unhandled.add(lambda: f"{self._whom()}: {str(payload, 'utf-8')}")  # type: ignore[arg-type]
         elif kind == messages.WARNING:
             call = self.pending.get(ident)
             if call is not None:

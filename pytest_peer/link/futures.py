@@ -6,7 +6,8 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from functools import partial
 from itertools import islice
 from types import FrameType
 from typing import Any
@@ -19,8 +20,9 @@ from ..core.worker import callbacks
 from . import tracebacks
 from .origin_modules import OURS
 from .pickling import decode, rebuilt, rebuilt_warning
-from .protocol import messages
+from .protocol import exceptions, messages
 from .protocol.messages import Payload
+from .unhandled import Unhandled
 
 #: A value, or an exception that was raised in the peer.
 Outcome = tuple[Any, BaseException | None]
@@ -96,32 +98,25 @@ def _caller() -> FrameType:
 class ReplyWaiter:
     """One caller that waits for one reply; a third of the cost of a future."""
 
-    __slots__ = ("_arrived", "_error", "_reply", "settled", "warnings")
+    __slots__ = ("_arrived", "_reply", "settled", "warnings")
 
     def __init__(self) -> None:
         self._arrived = threading.Lock()
         self._arrived.acquire()
-        self._reply: Reply | None = None
-        self._error: BaseException | None = None
+        self._reply: Reply | BaseException | None = None
         #: Whether `wait` returns at once.
         self.settled: bool = False
         #: Warnings of the call, still encoded.
         self.warnings: list[Payload] | None = None
 
-    def deliver(self, reply: Reply) -> None:
-        """Take the reply, still encoded."""
+    def deliver(self, reply: Reply | BaseException) -> None:
+        """Take the reply, still encoded, or what `wait` raises because none will come."""
         self._reply = reply
-        self._settle()
-
-    def fail(self, error: BaseException) -> None:
-        """Make `wait` raise `error`: no reply will come."""
-        self._error = error
-        self._settle()
-
-    def _settle(self) -> None:
         self.settled = True
         with contextlib.suppress(RuntimeError):  # another thread has done it
             self._arrived.release()
+
+    fail = deliver
 
     def pause(self, timeout: float) -> bool:
         """Wait for the reply; return whether it came in time."""
@@ -131,8 +126,8 @@ class ReplyWaiter:
         """Wait for the reply; raise TimeoutError if it does not come in time."""
         if not self.pause(timeout) and not self.settled:
             raise TimeoutError
-        if self._error is not None:
-            raise self._error
+        if isinstance(self._reply, BaseException):
+            raise self._reply
         assert self._reply is not None
         return self._reply
 
@@ -147,16 +142,24 @@ class _Condition(Lock):  # type: ignore[misc]  # for the type checker only it is
 class PeerFuture(Future[Any]):
     """The outcome of a call.
 
-    The thread that asks for it decodes it: unpickling imports modules and runs their code, and the
-    thread that reads the link must not wait for that.
+    The kind of the reply says at once whether the call has failed. The thread that asks for the
+    outcome decodes it: unpickling imports modules and runs their code, and the thread that reads
+    the link must not wait for that.
 
     :param whom: returns the peer's name, for messages.
     :param make_timeout_error: makes the exception for a limit, in seconds, that has passed; may take long.
     """
 
+    #: Has its failure until somebody asks.
+    unhandled: Unhandled = Unhandled()
+    _asked = False
+
     def __init__(
         self, whom: Callable[[], str], make_timeout_error: Callable[[float], CallTimeout]
     ) -> None:
+        # The reply, still encoded, or the exception of a call without one.
+        self._stored: Reply | BaseException | None = None
+        self._outcome: Outcome | None = None
         super().__init__()
         # An interrupted `result` leaves the condition of `threading` locked, and the reader hangs.
         self._condition = _Condition()  # type: ignore[assignment]
@@ -171,7 +174,14 @@ class PeerFuture(Future[Any]):
         self._whom = whom
         self._make_timeout_error = make_timeout_error
         self._decoding = Lock()
-        self._outcome: Outcome | None = None
+
+    def _store(self, reply: Any) -> None:
+        if reply is not None:
+            self._stored = reply
+
+    # From Python 3.15 asyncio reads these fields itself.
+    _result = property(lambda self: self._decoded()[0], _store)
+    _exception = property(lambda self: self._decoded()[1], _store)
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the outcome and return the value or raise the exception.
@@ -191,6 +201,7 @@ class PeerFuture(Future[Any]):
 
     async def aresult(self, timeout: float | None) -> Any:
         """Do the same on an event loop."""
+        self.ask()
         import asyncio  # not at the top: its import takes long
 
         loop = asyncio.get_running_loop()
@@ -213,6 +224,7 @@ class PeerFuture(Future[Any]):
 
     def wait(self, timeout: float | None) -> bool:
         """Wait for the outcome; return whether it came within `timeout` seconds."""
+        self.ask()
         return self._settled.wait(timeout)
 
     def outcome(self, timeout: float | None, limit: float | None = None) -> Outcome:
@@ -221,32 +233,50 @@ class PeerFuture(Future[Any]):
         :param limit: of which `timeout` is the rest, for the text of a `CallTimeout`.
         """
         timeout = seconds("timeout", timeout)
-        if self._outcome is None:
-            if not self._settled.wait(timeout):
-                assert timeout is not None
-                raise self._make_timeout_error(timeout if limit is None else limit)
-            failed = super().exception(0)
-            with self._decoding:
-                if self._outcome is None:
-                    if failed is not None:
-                        self._outcome = None, failed
-                    else:
-                        kind, payload = super().result(0)
-                        self._outcome = outcome(self._whom, kind, payload, self.warnings)
-                    exc = self._outcome[1]
-                    self._remote_traceback = exc.__traceback__ if exc is not None else None
-        return self._outcome
+        if not self.wait(timeout):
+            assert timeout is not None
+            raise self._make_timeout_error(timeout if limit is None else limit)
+        if self.cancelled():
+            raise CancelledError
+        return self._decoded()
+
+    def _decoded(self) -> Outcome:
+        with self._decoding:
+            if self._outcome is None and (stored := self._stored) is not None:
+                if isinstance(stored, BaseException):
+                    self._outcome = None, stored
+                else:
+                    self._outcome = outcome(self._whom, *stored, self.warnings)
+                exc = self._outcome[1]
+                self._remote_traceback = exc.__traceback__ if exc is not None else None
+            return self._outcome or (None, None)
 
     def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
         """Do as ``Future.add_done_callback``, but run a callback that has to wait in a worker."""
+        self.ask()
         with self._condition:
             if not self.done():
                 super().add_done_callback(lambda future: callbacks.run(lambda: fn(future)))
                 return
         super().add_done_callback(fn)
 
+    def ask(self) -> None:
+        """Note that somebody sees the failure, if there is or will be one."""
+        self._asked = True
+        self.unhandled.forget(self)
+
+    def lost(self, failure: Exception | Payload) -> None:
+        """Note a failure, as the peer has sent it or as an exception of ours."""
+        self.unhandled.add(partial(_text, self._whom, failure), self)
+        if self._asked:
+            self.unhandled.forget(self)
+
     def deliver(self, reply: Reply) -> None:
-        self.set_result(reply)
+        store: Any = self.set_result
+        if reply[0] != messages.RESULT:
+            self.lost(reply[1])
+            store = self.set_exception
+        store(reply)
 
     def fail(self, error: BaseException) -> None:
         with contextlib.suppress(RuntimeError, InvalidStateError):  # another thread has settled it
@@ -260,14 +290,25 @@ def results(
     """Yield the results in order, as ``Executor.map`` does; the limit is for all together."""
     deadline = None if timeout is None else monotonic() + timeout
     try:
-        while futures:
+        while futures:  # keeps nothing of a result that it has given
             futures.extend(islice(later, 1))
             left = None if deadline is None else max(0.0, deadline - monotonic())
-            value, exc = futures[0].outcome(left, timeout)
-            if exc is not None:
-                raise exc
-            del futures[0]
-            yield value
+            yield _value(*futures.popleft().outcome(left, timeout))
     finally:
         for future in futures:
+            future.ask()  # a failure before it has been seen, or the rest is not wanted
             future.cancel()
+
+
+def _text(whom: Callable[[], str], failure: Exception | Payload) -> str:
+    if isinstance(failure, Exception):
+        text = f"{type(failure).__name__}: {failure}"
+    else:
+        text = exceptions.unhandled(decode(failure))
+    return text and f"{whom()}: exception of a submitted call that nobody asked for:\n{text}"
+
+
+def _value(value: Any, exc: BaseException | None) -> Any:
+    if exc is not None:
+        raise exc
+    return value

@@ -21,6 +21,9 @@ class _Library(Supervisor):
         if life.process.started and not life.died_unasked:
             life.record.artifacts.discard()
 
+    def stopped(self) -> None:
+        self.warn()
+
 
 _library = _Library()
 
@@ -34,7 +37,7 @@ def start(**options: Any) -> Peer:
     :raises BootError: The peer did not boot.
     :raises NameInUse: A peer of that name is alive.
     """
-    _library.warn_of_deaths()
+    _library.warn()
     return _library.start(options)
 
 
@@ -64,7 +67,7 @@ class _Linked(list[Peer]):
     def __del__(self) -> None:
         for peer in self:
             with contextlib.suppress(Exception):  # no caller could catch it
-                peer.stop()
+                stop_all(peer.lives.stoppable)
 
 
 _of_thread = threading.local()
@@ -74,4 +77,4 @@ _of_thread = threading.local()
 def _stop_all() -> None:
     with contextlib.suppress(Exception):  # no caller could catch it
         stop_all(living())
-    _library.warn_of_deaths()
+    _library.warn(closed=True)

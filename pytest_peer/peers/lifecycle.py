@@ -72,6 +72,7 @@ class PeerLife:
         self.client: RpcClient = RpcClient(
             self.record.whom, self.owner.mailboxes, lambda: self.stacks.record("a call timed out")
         )
+        self.client.unhandled = self.owner.unhandled
         self.stacks: Stacks = Stacks(self.client.ask_stacks, self.process.local_pid)
         self.phase: Phase = Phase.NEW
         self._lives = lives

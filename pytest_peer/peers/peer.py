@@ -194,7 +194,8 @@ class Peer(Executor):
     def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
         """Run `fn` in the peer, and wait for no answer. Erlang's ``peer:cast/4``.
 
-        An exception is written to the peer's stderr. While the peer boots, this waits for the boot.
+        An exception is written to the peer's stderr, and is an `UnhandledPeerException`. While the
+        peer boots, this waits for the boot.
 
         :raises PeerDown: The peer has ended.
         :raises EncodeError: The call cannot be sent.
@@ -255,6 +256,7 @@ class Peer(Executor):
         :raises PeerDown: The process is not gone 20 seconds after it was killed.
         """
         stop_all(self.lives.stoppable)
+        self.lives.owner.stopped()
 
     def kill(self, signal: int = SIGKILL) -> None:
         """Send a signal to the peer. If it dies of that signal, its death was asked for.

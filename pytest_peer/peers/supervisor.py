@@ -1,6 +1,7 @@
 """Peers that end together: those of a test, of a scope, of the process."""
 
 import contextlib
+import itertools
 import os
 import queue
 import warnings
@@ -20,6 +21,7 @@ from ..evidence.artifacts import Artifacts
 from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailbox, Mailboxes
 from ..link.protocol.messages import Payload
+from ..link.unhandled import Unhandled
 from .group import PeerGroup
 from .lifecycle import PeerLife
 from .peer import Peer
@@ -43,6 +45,8 @@ class Supervisor:
         self.dead: deque[PeerLife] = deque(maxlen=16)
         #: The threads that restart a peer, which lives for all that.
         self.restarting: set[int] = set()
+        #: Failures of code in the peers that nobody has seen.
+        self.unhandled: Unhandled = Unhandled()
         self.resources: contextlib.ExitStack = contextlib.ExitStack()  # left after the peers
         self._deaths: list[PeerLife] = []  # that nobody asked for: a warning or an error
         self._closed = False
@@ -146,6 +150,9 @@ class Supervisor:
         """Return the lives that are not down; takes no lock."""
         return [life for life in list(_living) if life.owner is self and life.phase < Phase.DOWN]
 
+    def stopped(self) -> None:
+        """Called when a user has stopped a peer."""
+
     def raise_crashes(self) -> None:
         """Raise `PeerDown` for the first peer with ``peer_down="crash"`` that went down unasked."""
         for life in tuple(self._deaths):
@@ -154,15 +161,25 @@ class Supervisor:
                     self._deaths.remove(life)
                 raise life.record.down_error()
 
-    def warn_of_deaths(self) -> None:
-        """Warn of every peer that went down unasked, if its option ``peer_down`` says so."""
+    def warn(self, closed: bool = False) -> None:
+        """Warn of unasked deaths, and of unseen failures as `Unhandled.warnings` gives them."""
+        raised: list[Warning] = []
+        for warning in itertools.chain(self._warnings_of_deaths(), self.unhandled.warnings(closed)):
+            try:
+                warnings.warn(warning, stacklevel=3)
+            except Warning as exc:  # the filters make errors of them
+                raised.append(exc)
+        if raised:
+            raise ExceptionGroup("warnings of peers", raised) if raised[1:] else raised[0]
+
+    def _warnings_of_deaths(self) -> Iterator[Warning]:
         with contextlib.suppress(IndexError):
             while True:
                 life = self._deaths.pop(0)
                 if life.options.peer_down != "continue":
                     whom, reason = life.record.whom(), life.record.reason
                     text = f"{whom} went down: {reason}; see {life.record.artifacts.path}"
-                    warnings.warn(PeerDownWarning(text), stacklevel=3)
+                    yield PeerDownWarning(text)
 
     def close(self) -> None:
         """Stop all peers at the same time, and start no more; raises as `stop_all`."""

@@ -69,7 +69,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     result = yield
     # Of wider scopes; that of the test is closed, which warns too.
     for scope in item.config.stash.get(scopes_key, ()):
-        scope.warn_of_deaths()
+        scope.warn()
     return result
 
 
@@ -83,6 +83,9 @@ def pytest_runtest_makereport(
     if every and call.excinfo is not None:
         states = "\n".join(f"{life!r}\n    {life.record.artifacts.path}" for life in every)
         item.add_report_section(call.when, "peers", states)
+        for scope in item.config.stash[scopes_key]:
+            for text in scope.unhandled.texts():
+                item.add_report_section(call.when, "unhandled exception", text)
     made = yield
     if every and made.failed:  # this is known only now; no peer has been stopped yet
         # A time limit's signal may raise here, but the test has failed already.

@@ -59,11 +59,11 @@ class Scope(Supervisor):
                 interrupt()
 
     def close(self) -> None:
-        """Stop its peers, and warn of those that went down unasked."""
+        """Stop its peers, and warn of what nobody has seen: deaths, and failures in peers."""
         try:
             super().close()
         finally:
             self._config.stash[scopes_key].remove(self)
             if self._name and self._directory is not None:
                 self._retention.closed(self._directory)
-        self.warn_of_deaths()
+        self.warn(closed=True)

@@ -37,7 +37,7 @@ def describe(
         description = known[id(exc)] = {
             "type": "%s.%s" % (type(exc).__module__, type(exc).__qualname__),
             "repr": refusals.safe_repr(exc),
-            "text": _formatted(exc, own_files),
+            "text": formatted(exc, own_files),
             "frames": frames.traceback(exc.__traceback__),
             "notes": [str(note) for note in getattr(exc, "__notes__", ())],
             "suppress": exc.__suppress_context__,
@@ -56,12 +56,19 @@ def describe(
     return description
 
 
+def unhandled(description: dict[str, Any]) -> str:
+    """Return the text of a failure that nobody has seen; none for an exit or a cancellation."""
+    ends = (".SystemExit", ".CancelledError")
+    return "" if description["type"].endswith(ends) else str(description["text"])
+
+
 def _is_group(exc: BaseException) -> bool:
     # By name: a peer may be older than exception groups.
     return any(cls.__name__ == "BaseExceptionGroup" for cls in type(exc).__mro__)
 
 
-def _formatted(exc: BaseException, own_files: frozenset[str]) -> str:
+def formatted(exc: BaseException, own_files: Any = ()) -> str:
+    """Format an exception; its traceback begins where the first frame is not of these files."""
     step = exc.__traceback__
     while step is not None and step.tb_frame.f_code.co_filename in own_files:
         step = step.tb_next

@@ -33,6 +33,7 @@ RESULT = 11  # pickle of the value
 EXCEPTION = 12  # pickle of a description made by `exceptions`
 REQUEST = 13  # pickle of (what, arguments); the origin sends a RESPONSE
 WARNING = 14  # pickle of a warning of the call with that id; before its reply
+FAILURE = 15  # text: an exception that no reply has
 # both ways
 MESSAGE = 20  # for a mailbox; see `with_mailbox`
 

@@ -17,6 +17,9 @@ from pytest_peer import EncodeError, Peer, here
 
 BIG = 5 << 20
 
+#: The tests that let casts fail look at stderr.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest_peer.UnhandledPeerException")
+
 
 class OwnError(Exception):
     pass

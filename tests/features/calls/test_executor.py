@@ -7,6 +7,7 @@ import concurrent.futures
 import operator
 import os
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -18,6 +19,13 @@ from pytest_peer import Peer, PeerDown
 
 class OwnError(Exception):
     """An exception that only this module has."""
+
+
+class Made:
+    """What can be referred to weakly."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 def fail(*args: object) -> None:
@@ -37,6 +45,14 @@ def test_map_raises_when_the_failure_is_reached(shared: Peer) -> None:
     assert next(results) == 1
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def test_map_does_not_keep_what_it_has_given(shared: Peer) -> None:
+    """As the standard library's own tests want it of executors."""
+    for made in shared.map(Made, range(3)):
+        kept = weakref.ref(made)
+        del made
+        assert kept() is None
 
 
 @pytest.mark.parametrize("limit", [0, 0.05])

@@ -8,11 +8,12 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
 
 import pytest
 from mailbox_calls import take
-from timeouts import LONG
+from timeouts import LONG, SOON
 
 from pytest_peer import CallTimeout, EncodeError, Peer
 
@@ -77,6 +78,34 @@ def test_as_completed_yields_in_order_of_completion(shared: Peer) -> None:
     assert futures[next(completed)] == "second"
     shared.send("first", 1)
     assert futures[next(completed)] == "first"
+
+
+def test_wait_for_the_first_exception_ends_with_it(peer: Peer) -> None:
+    waiting, failing = peer.submit(take, "never"), peer.submit(fail, "no")
+    began = time.monotonic()
+    done, _ = concurrent.futures.wait([waiting, failing], LONG, concurrent.futures.FIRST_EXCEPTION)
+    assert done == {failing}
+    assert time.monotonic() - began < SOON
+    assert isinstance(failing.exception(0), OwnError)
+
+
+def test_future_shows_what_it_returned_or_raised(shared: Peer) -> None:
+    futures = [shared.submit(Account, 5), shared.submit(fail, "no")]
+    concurrent.futures.wait(futures, LONG)
+    assert "finished returned Account" in repr(futures[0])
+    assert "finished raised OwnError" in repr(futures[1])
+    assert isinstance(futures[1].exception(), OwnError)
+
+
+def test_fields_that_newer_asyncio_reads_are_the_outcome(shared: Peer) -> None:
+    """From Python 3.15 it does not call `result` and `exception`."""
+    futures = [shared.submit(Account, 5), shared.submit(fail, "no")]
+    concurrent.futures.wait(futures, LONG)
+    value, exc = futures[0]._result, futures[1]._exception  # type: ignore[attr-defined]
+    assert value is futures[0].result()
+    assert exc is futures[1].exception()
+    assert futures[0]._exception is None  # type: ignore[attr-defined]
+    assert futures[1]._result is None  # type: ignore[attr-defined]
 
 
 def test_done_callback_is_called(shared: Peer) -> None:

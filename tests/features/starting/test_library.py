@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import re
 import shutil
@@ -142,3 +143,48 @@ def test_asked_end_is_not_warned_of(end, recwarn):
     getattr(pytest_peer.start(), end)()
     pytest_peer.start().stop()
     assert not recwarn.list
+
+
+# Failures that nobody has seen
+
+
+def wrong() -> None:
+    raise LookupError("lost")
+
+
+def test_stop_warns_of_a_failure_that_nobody_saw():
+    peer = pytest_peer.start()
+    peer.cast(wrong)
+    peer.call(int)
+    with pytest.warns(pytest_peer.UnhandledPeerException, match="LookupError: lost") as caught:
+        peer.stop()
+    (warning,) = caught
+    assert issubclass(warning.category, UserWarning)
+    assert Path(warning.filename).name == Path(__file__).name
+
+
+def test_future_may_be_asked_after_the_end(recwarn):
+    with pytest_peer.start() as peer:
+        future = peer.submit(wrong)
+        concurrent.futures.wait([future])
+    assert isinstance(future.exception(), LookupError)
+    pytest_peer.start().stop()
+    assert not recwarn.list
+
+
+def test_future_that_nobody_can_ask_any_more_is_warned_of():
+    with pytest.warns(pytest_peer.UnhandledPeerException, match="LookupError: lost"):  # noqa: PT031
+        with pytest_peer.start() as peer:
+            concurrent.futures.wait([peer.submit(wrong)])
+        del peer
+
+
+def test_exit_of_the_process_warns_of_a_failure_that_nobody_saw(run):
+    program = """
+def wrong(): raise LookupError("lost")
+peer = start()
+future = peer.submit(wrong)
+while not future.done(): time.sleep(0.01)
+sys.stderr = sys.stdout
+"""
+    assert "LookupError: lost" in run(program)

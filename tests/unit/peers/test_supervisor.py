@@ -36,8 +36,8 @@ def test_no_death_is_lost_that_comes_while_others_are_warned_of() -> None:
         thread = threading.Thread(target=lambda: [supervisor.down(each) for each in deaths])
         thread.start()
         while thread.is_alive():
-            supervisor.warn_of_deaths()
-        supervisor.warn_of_deaths()
+            supervisor.warn()
+        supervisor.warn()
 
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)

@@ -1,0 +1,221 @@
+"""A failure in a peer that nobody has seen is a warning of the test."""
+
+from __future__ import annotations
+
+import pytest
+
+CODE = """
+import asyncio
+
+def wrong(*_):
+    raise LookupError("lost")
+
+async def wrong_later():
+    await asyncio.sleep(0)
+    wrong()
+
+def fail_in_thread(function=wrong):
+    thread = threading.Thread(target=function, name="adder")
+    thread.start()
+    thread.join()
+
+def fail_in_thread_with_own_hook():
+    names = []
+    threading.excepthook = lambda args: names.append(args.exc_type.__name__)
+    fail_in_thread()
+    return names
+
+async def drop_task():
+    asyncio.create_task(wrong_later())
+    await asyncio.sleep(0.01)
+
+async def keep_task():
+    global kept
+    kept = asyncio.create_task(wrong_later())
+    await asyncio.sleep(0.01)
+
+async def await_task():
+    try:
+        await asyncio.create_task(wrong_later())
+    except LookupError:
+        pass
+
+async def cancel_task():
+    task = asyncio.create_task(asyncio.sleep(60))
+    await asyncio.sleep(0)
+    task.cancel()
+
+def run_loop():
+    asyncio.run(drop_task())
+
+"""
+
+#: A module that imports asyncio only as it runs.
+LAZY = """
+async def fail():
+    raise LookupError("lost")
+
+def run_loop():
+    import asyncio
+
+    async def drop_task():
+        asyncio.create_task(fail())
+        await asyncio.sleep(0.01)
+
+    asyncio.run(drop_task())
+"""
+
+LOST = {
+    "submit": "peer.submit(wrong)",
+    "submit of a coroutine function": "peer.submit(wrong_later)",
+    "submit of what cannot be sent": "peer.submit(print, threading.Lock())",
+    "wait for a future": "concurrent.futures.wait([peer.submit(wrong)])",
+    "map that nobody consumes": "peer.map(wrong, [1])",
+    "cast": "peer.cast(wrong)",
+    "cast of a coroutine function": "peer.cast(wrong_later)",
+    "cast of what does not exist": "peer.cast('no_such_module:f')",
+    "thread": "peer.call(fail_in_thread)",
+    "thread with an own hook": "assert peer.call(fail_in_thread_with_own_hook) == ['LookupError']",
+    "task": "peer.call(drop_task)",
+    "task that something refers to": "peer.call(keep_task)",
+    "task of a loop of the user's": "peer.call(run_loop)",
+    "task of a loop that a call imports": "peer.call('lazy:run_loop')",
+}
+SEEN = {
+    "result": "with pytest.raises(LookupError): peer.submit(wrong).result()",
+    "exception": "peer.submit(wrong).exception()",
+    "callback": "peer.submit(wrong).add_done_callback(id)",
+    "limit": "with pytest.raises(TimeoutError): peer.submit(wrong).result(0)",
+    "map": "with pytest.raises(LookupError): list(peer.map(wrong, [1, 2, 3]))",
+    "acall": "with pytest.raises(LookupError): asyncio.run(peer.acall(wrong))",
+    "call": "with pytest.raises(LookupError): peer.call(wrong)",
+    "call that was too late": "with pytest.raises(TimeoutError): peer.call_within(0, wrong)",
+    "group": "with pytest.raises(ExceptionGroup): peer_factory.many(2).call(wrong)",
+    "exit of a thread": "peer.call(fail_in_thread, sys.exit)",
+    "exit of a cast": "peer.cast(sys.exit, 3)",
+    "awaited task": "peer.call(await_task)",
+    "cancelled task": "peer.call(cancel_task)",
+    "call at a stop": "peer.submit(time.sleep, 60)",
+    "call at a kill": "peer.submit(time.sleep, 60); peer.kill()",
+}
+
+
+def of_peer(line: str) -> str:
+    test = f"def test_it(peer, peer_factory):\n    {line}\n    peer.state == 'down' or peer.call(int)\n"
+    return f"{CODE}\nimport concurrent.futures\n\n{test}"
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_failure_that_nobody_saw_is_warned_of(inner, how):
+    inner.pytester.makepyfile(lazy=LAZY)
+    inner.write(of_peer(LOST[how]))
+    result = inner.run()
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.re_match_lines([r"  .*UnhandledPeerException: peer 'test_inner-test_it-.*"])
+
+
+@pytest.mark.parametrize("how", SEEN)
+def test_nothing_to_warn_of(inner, how):
+    inner.write(of_peer(SEEN[how]))
+    inner.run("-W", "error").assert_outcomes(passed=1)
+
+
+def test_warning_has_the_traceback_of_the_peer(inner):
+    inner.write(of_peer("peer.cast(wrong)"))
+    inner.run().stdout.fnmatch_lines(
+        [
+            "test_inner.py::test_it",
+            "*UnhandledPeerException: peer * (pid *): exception in a cast:",
+            "  Traceback (most recent call last):",
+            '    File "*test_inner.py", line *, in wrong',
+            '      raise LookupError("lost")',
+            "  LookupError: lost",
+        ],
+        consecutive=True,
+    )
+
+
+def test_filters_make_an_error_of_it(inner):
+    inner.write(of_peer("peer.cast(wrong)"))
+    result = inner.run("-W", "error::pytest_peer.UnhandledPeerException")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["E *UnhandledPeerException: peer *", "E *LookupError: lost"])
+
+
+def test_filters_ignore_it(inner):
+    filter = '@pytest.mark.filterwarnings("ignore::pytest_peer.UnhandledPeerException")\n'
+    inner.write(of_peer("peer.cast(wrong)").replace("def test_it", f"{filter}def test_it"))
+    inner.run("-W", "error").assert_outcomes(passed=1)
+
+
+def test_several_failures_are_one_error_with_all_of_them(inner):
+    inner.write(of_peer("peer.cast(wrong); peer.call(fail_in_thread)"))
+    result = inner.run("-W", "error")
+    result.assert_outcomes(passed=1, errors=1)
+    texts = ["*exception in a cast:", "*exception that ended thread adder:"]
+    result.stdout.fnmatch_lines_random(texts)
+
+
+def test_report_of_a_failing_test_has_it(inner):
+    inner.write(of_peer("future = peer.submit(wrong); concurrent.futures.wait([future]); assert 0"))
+    result = inner.run()
+    result.assert_outcomes(failed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*Captured unhandled exception call*", "LookupError: lost"])
+
+
+def test_failure_in_a_peer_of_the_module_is_that_of_the_test_that_runs(inner):
+    inner.write(
+        CODE
+        + """
+        def test_one(module_peer_factory):
+            global peer
+            peer = module_peer_factory()
+            peer.call(fail_in_thread)
+
+        def test_two():
+            peer.call(int)
+        """.replace("\n        ", "\n")
+    )
+    result = inner.run("-W", "error")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["ERROR test_inner.py::test_one *"])
+
+
+def test_future_of_a_fixture_may_be_asked_by_a_later_test(inner):
+    inner.write(
+        CODE
+        + """
+        @pytest.fixture(scope="module")
+        def future(module_peer_factory):
+            return module_peer_factory().submit(wrong)
+
+        def test_one(future):
+            while not future.done():
+                time.sleep(0.01)
+
+        def test_two(future):
+            assert future.exception() is not None
+        """.replace("\n        ", "\n")
+    )
+    inner.run("-W", "error").assert_outcomes(passed=2)
+
+
+def test_future_that_no_test_asked_is_warned_of_at_the_end_of_its_scope(inner):
+    inner.write(
+        CODE
+        + """
+        @pytest.fixture(scope="module")
+        def future(module_peer_factory):
+            return module_peer_factory().submit(wrong)
+
+        def test_one(future):
+            while not future.done():
+                time.sleep(0.01)
+
+        def test_two(future):
+            pass
+        """.replace("\n        ", "\n")
+    )
+    result = inner.run("-W", "error")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["ERROR test_inner.py::test_two *"])
