@@ -50,7 +50,7 @@ def watch():
 def _handle(loop, context):
     exc, task = context.get("exception"), context.get("task", context.get("future"))
     if exc is not None and isinstance(task, sys.modules["asyncio.tasks"].Task):
-        report("of a task that nobody awaited", exceptions.formatted(exc))
+        _report_task(exc)
     _python_handles(loop, context)
 
 
@@ -61,4 +61,9 @@ def report_tasks():
 
         for each in gc.get_objects():
             if issubclass(type(each), sys.modules["asyncio.tasks"].Task) and each._log_traceback:
-                report("of a task that nobody awaited", exceptions.formatted(each._exception))
+                _report_task(each._exception)
+
+
+def _report_task(exc):
+    if not isinstance(exc, SystemExit):  # as of threads
+        report("of a task that nobody awaited", exceptions.formatted(exc))
