@@ -1,14 +1,13 @@
 """Reports exceptions that no reply has: of casts, and those that end a thread or a task."""
 
-import os
 import sys
-import threading
 from typing import Any
 
 from ..link.protocol import exceptions, messages
+from ..link.protocol.unpatched import os
 from . import runtime
 
-_threading: Any = threading
+_threading: Any = sys.modules["threading"]  # itself: the user's threads ask it
 _make_invoke = _threading._make_invoke_excepthook
 _python_handles: Any = None
 
