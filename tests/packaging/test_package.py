@@ -38,7 +38,10 @@ LATER_THAN_3_8 = {"_zoneinfo", "annotationlib", "compression", "graphlib", "toml
 #: Of these, what a peer needs is sent along under its own name.
 SENT_ALONG = {"cloudpickle", "pytest_peer", "pytest_peer_agent"}
 #: It is used where it is.
-IF_THERE = {"agent/assertions.py": {"_pytest"}}
+IF_THERE = {
+    "agent/assertions.py": {"_pytest"},
+    "link/protocol/by_value.py": {"annotationlib"},
+}
 IMPORTABLE_IN_PEERS = sys.stdlib_module_names - LATER_THAN_3_8 | SENT_ALONG
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import copyreg
 import operator
-import pickle
 import sys
 import types
 from typing import Any, Callable, Mapping
 
 from . import module_aliases
+from .unpatched import pickle
 
 _METHODS = (types.MethodType, types.BuiltinMethodType, type([].__len__))
 #: Modules, and what they held when they were seen first, by name.

@@ -163,7 +163,7 @@ def test_report_of_a_failing_test_has_it(inner):
     result.stdout.fnmatch_lines(["*Captured unhandled exception call*", "LookupError: lost"])
 
 
-def test_failure_in_a_peer_of_the_module_is_that_of_the_test_that_runs(inner):
+def test_failure_in_a_peer_of_the_module_is_the_running_tests(inner):
     inner.write(
         CODE
         + """
@@ -200,7 +200,7 @@ def test_future_of_a_fixture_may_be_asked_by_a_later_test(inner):
     inner.run("-W", "error").assert_outcomes(passed=2)
 
 
-def test_future_that_no_test_asked_is_warned_of_at_the_end_of_its_scope(inner):
+def test_future_nobody_asked_is_warned_of_at_its_scopes_end(inner):
     inner.write(
         CODE
         + """
