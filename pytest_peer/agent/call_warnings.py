@@ -22,6 +22,9 @@ _DEFAULT_FILTERS = [
     ("default", None, DeprecationWarning, "__main__", 0),
     *(("ignore", None, category, None, 0) for category in _IGNORED),
 ]
+#: What ``-X dev`` and ``-b`` add to `sys.warnoptions`, which are the origin's: no user's filters.
+_IMPLIED = {"default", "default::BytesWarning", "error::BytesWarning"}
+_filtered = not _IMPLIED.issuperset(sys.warnoptions)
 #: The functions of the agent that run calls, and tasks of theirs.
 RUNNERS = ("_run", "_drive", "_run_loop")
 #: Functions without a caller: Python ignores what they raise.
@@ -41,10 +44,11 @@ def install(own_files):
     """Record the warnings of calls from now on; `own_files` are the files of the agent."""
     global _own_files, _python_shows
     _own_files = own_files
-    if not sys.warnoptions:
+    if not _filtered:
         # What is in front of Python's default filters stays in front of this one.
         filters: Any = warnings.filters
-        filters[:] = [each for each in filters if each not in _DEFAULT_FILTERS]
+        all_once = "default", None, Warning, None, 0
+        filters[:] = [each for each in filters if each not in (*_DEFAULT_FILTERS, all_once)]
         warnings.simplefilter("always", append=True)
     if warnings.showwarning is not _show:
         _python_shows = warnings.showwarning
@@ -79,7 +83,7 @@ def _show(message, category, filename, lineno, file=None, line=None):
             if call:
                 _record(call[0], sys._getframe(1), message, category, filename, lineno)
                 return
-            if not sys.warnoptions:
+            if not _filtered:
                 place = (str(message), category, filename, lineno)
                 if issubclass(category, _IGNORED) or place in _shown:
                     return

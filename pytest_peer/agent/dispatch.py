@@ -114,6 +114,7 @@ class Dispatcher:
             self._end_if_forked(None, on_main)
             del fn, args, kwargs
             if type(value) is types.CoroutineType:
+                self._young[ident] = _ENDLESS  # it imports asyncio
                 self._start_task(kind, ident, value, on_main)
                 return
             reply = messages.RESULT
@@ -121,6 +122,8 @@ class Dispatcher:
             del value
         except BaseException as exc:
             self._end_if_forked(exc, on_main)
+            if failures.ending:
+                return
             self._young[ident] = _ENDLESS
             reply, data = self._described(exc)
         self._reply(kind, ident, reply, data, on_main)
@@ -237,6 +240,7 @@ class Dispatcher:
     async def _drive(self, kind, ident, coroutine):
         if kind == messages.CALL:
             call_warnings.begin(ident)
+        self._young[ident] = monotonic() + _YOUNG
         try:
             value = await coroutine
             self._end_if_forked(None, False)
@@ -245,6 +249,8 @@ class Dispatcher:
             data = b"" if kind == messages.CAST else messages.snapshot(self._packed(value))
         except BaseException as exc:
             self._end_if_forked(exc, False)
+            if failures.ending:
+                return
             self._young[ident] = _ENDLESS
             reply, data = self._described(exc)
         self._reply(kind, ident, reply, data, False)

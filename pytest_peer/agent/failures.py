@@ -1,6 +1,7 @@
 """Reports exceptions that no reply has: of casts, and those that end a thread or a task."""
 
 import sys
+from time import sleep
 from typing import Any
 
 from ..link.protocol import exceptions, messages
@@ -9,16 +10,22 @@ from . import runtime
 
 _threading: Any = sys.modules["threading"]  # itself: the user's threads ask it
 _make_invoke = _threading._make_invoke_excepthook
+_python_hook = _threading.excepthook
 _python_handles: Any = None
+_task: Any = None
+#: For tasks that have only begun.
+_TASK_SECONDS = 0.02
+#: Set when the peer is to end: what fails from now on may fail because of that.
+ending = False
 
 
-def report(what, text):
-    """Send the text of an exception: the origin warns of it."""
+def report(what, text, in_background=False):
+    """Send the text of an exception: the origin warns of it; of threads not while it stops peers."""
     peer = runtime.runtime
     if peer is not None and os.getpid() == peer.pid:
         data = ("exception %s:\n%s" % (what, text)).encode("utf-8", "backslashreplace")
         try:
-            peer.enqueue(messages.FAILURE, next(peer.ids), data)
+            peer.enqueue(messages.FAILURE, 0 if in_background else next(peer.ids), data)
         except OSError:
             pass  # the link is gone, and this process with it
 
@@ -28,9 +35,10 @@ def _make_reporting():
 
     def report_and_invoke(thread):
         exc: Any = sys.exc_info()[1]
-        if not isinstance(exc, SystemExit):
-            report("that ended thread %s" % thread.name, exceptions.formatted(exc))
-        invoke(thread)  # calls ``threading.excepthook``, which may be the user's
+        # A hook of the user's has seen it.
+        if _threading.excepthook is _python_hook and not (ending or isinstance(exc, SystemExit)):
+            report("that ended thread %s" % thread.name, exceptions.formatted(exc), True)
+        invoke(thread)
 
     return report_and_invoke
 
@@ -40,29 +48,34 @@ _threading._make_invoke_excepthook = _make_reporting
 
 def watch():
     """Report the tasks that fail from now on, if asyncio has been imported."""
-    global _python_handles
+    global _python_handles, _task
     loop: Any = getattr(sys.modules.get("asyncio.base_events"), "BaseEventLoop", None)
     if loop is not None and _python_handles is None:
         _python_handles, loop.call_exception_handler = loop.call_exception_handler, _handle
+        _task = sys.modules["asyncio.tasks"].Task
 
 
 def _handle(loop, context):
     exc, task = context.get("exception"), context.get("task", context.get("future"))
-    if exc is not None and isinstance(task, sys.modules["asyncio.tasks"].Task):
-        _report_task(exc)
+    if exc is not None and isinstance(task, _task) and loop._exception_handler is None:
+        _report_task(exc, True)
     _python_handles(loop, context)
 
 
 def report_tasks():
     """Report the tasks that have failed and that something still refers to; at the end."""
-    if "asyncio.tasks" in sys.modules:
+    if _task is not None:
         import gc
 
-        for each in gc.get_objects():
-            if issubclass(type(each), sys.modules["asyncio.tasks"].Task) and each._log_traceback:
+        tasks = [each for each in gc.get_objects() if issubclass(type(each), _task)]
+        if not all(each.done() for each in tasks):
+            sleep(_TASK_SECONDS)
+        for each in tasks:
+            if getattr(each, "_log_traceback", False):
                 _report_task(each._exception)
 
 
-def _report_task(exc):
-    if not isinstance(exc, SystemExit):  # as of threads
-        report("of a task that nobody awaited", exceptions.formatted(exc))
+def _report_task(exc, in_background=False):
+    if not (ending or isinstance(exc, SystemExit)):  # as of threads
+        text = exceptions.formatted(exc)
+        report("of a task that nobody awaited", text, in_background)

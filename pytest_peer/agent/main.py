@@ -80,8 +80,13 @@ class Agent:
     def live(self):
         os.register_at_fork(after_in_child=self._forked)
         self.open()
-        # Else the interpreter would wait for threads before it ends.
-        runtime.guarded(self._dispatcher.main_loop, passing=(SystemExit, KeyboardInterrupt))
+        try:
+            self._dispatcher.main_loop()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException:  # of a signal handler; the interpreter would wait for threads
+            sys.excepthook(*sys.exc_info())
+            dispatch.end(lambda: None, 1)
 
     def open(self):
         """Start to talk to the origin, with the data that has arrived already."""
@@ -173,11 +178,9 @@ class Agent:
         """Flush, run the atexit callbacks and exit, without waiting for threads and calls."""
         _halting.acquire()  # never released: a second thread waits for the exit
         self._dispatcher.wait_begun()
-        dispatch.end(_end_pools, 0, self._send_last)
-
-    def _send_last(self):
-        failures.report_tasks()
-        self._sender.wait_idle(dispatch.LAST_SECONDS)
+        dispatch.attempt(failures.report_tasks)
+        failures.ending = True
+        dispatch.end(_end_pools, 0, lambda: self._sender.wait_idle(dispatch.LAST_SECONDS))
 
 
 _halting = _thread.allocate_lock()

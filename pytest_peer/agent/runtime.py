@@ -69,12 +69,10 @@ class Runtime:
             response.put(payload)
 
 
-def guarded(target, *args, passing=()):
+def guarded(target, *args):
     """Run a thread of the agent. What it raises ends the peer, which could not go on without."""
     try:
         target(*args)
-    except passing:
-        raise
     except BaseException:
         sys.excepthook(*sys.exc_info())
         os._exit(1)

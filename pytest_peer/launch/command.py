@@ -31,7 +31,10 @@ _FROM_ENVIRON = (
     f"(os.environ.pop('{SECRET}','').encode() or sys.exit('{SECRET} is missing: "
     "what is in front of the interpreter has to pass this variable on'))"
 )
-_FROM_STDIN = "open(0,'rb',0,closefd=False).readline()"
+_FROM_STDIN = (
+    "(open(0,'rb',0,closefd=False).readline() or sys.exit('stdin is empty: "
+    "what is in front of the interpreter has to pass it on'))"
+)
 
 #: Make an interpreter read the remote end of a relay, which has nothing but stdin and stdout.
 RELAY_WORDS = ("-c", "f=open(0,'rb',closefd=False);exec(f.read(int(f.readline() or 0)),{})")
@@ -66,8 +69,9 @@ def interpreter_options() -> list[str]:
         options += [f"-{letter}" for letter in letters if letter not in _NOT_FOR_PEERS]
         if last in ("c", "m"):
             break
-        if last:
-            options += [f"-{last}", argument or next(words)]
+        argument = last and (argument or next(words))
+        if last and last != "W":  # the filters here decide about the warnings of peers
+            options += [f"-{last}", argument]
     return options
 
 
@@ -111,6 +115,8 @@ def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[st
         program = launchers.command_line(program, options.env)
     # Another interpreter may not know them.
     ours = interpreter_options() if sys.executable in program and not found else []
+    if any(name.startswith("PYTHON") for name in options.env):
+        ours = [each for each in ours if each not in ("-E", "-I")]  # which would ignore them
     argv = [*program, *ours, *options.args, *words, f"{options.name}@{options.host}"]
     if options.post_process_args is not None:
         argv = list(command_words("post_process_args", options.post_process_args(list(argv))))

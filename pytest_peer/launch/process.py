@@ -174,6 +174,8 @@ class Process:
         if self.interpreter == self.pid and any(map(procfs.is_resource_tracker, below)):
             with contextlib.suppress(OSError):
                 self.signal(signal.SIGKILL)  # its end has the others killed, the tracker last
+                for pid in filter(procfs.is_resource_tracker, below):
+                    os.kill(pid, signal.SIGCONT)  # `pause` has stopped it too
                 return
         self.signal_group(signal.SIGKILL)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import wait
@@ -170,8 +171,8 @@ class RpcClient:
         self._enqueue(messages.CAST, self._number(), call, True)
 
     def send(self, mailbox: str, message: object) -> None:
-        """Put `message` into a mailbox of the peer; waits for the boot."""
-        self._wait_open(None)
+        """Put `message` into a mailbox of the peer; waits for the agent, whose `setup` may wait."""
+        self._wait_open(None, self.ready)
         payload = with_mailbox(mailbox, encode(message, self._by_value, "the message"))
         self._enqueue(messages.MESSAGE, self._number(), payload, True)
 
@@ -217,7 +218,10 @@ class RpcClient:
             name, payload = split_mailbox(payload)
             self._mailboxes[name].deliver(payload)
         elif kind == messages.FAILURE:
-            self.unhandled.add(lambda: f"{self._whom()}: {str(payload, 'utf-8')}")  # type: ignore[arg-type]
+            assert isinstance(payload, bytes)
+            text = f"{self._whom()}: {payload.decode()}"
+            if ident or self.unhandled.closing == math.inf:
+                self.unhandled.add(lambda: text)
         elif kind == messages.WARNING:
             call = self.pending.get(ident)
             if call is not None:
@@ -233,13 +237,14 @@ class RpcClient:
             self._opened.wait()
         wait([each for each in list(self.pending.values()) if isinstance(each, PeerFuture)])
 
-    def _wait_open(self, timeout: float | None) -> None:
-        if not self._opened.is_set():
+    def _wait_open(self, timeout: float | None, opened: Event | None = None) -> None:
+        opened = opened or self._opened
+        if not opened.is_set():
             if loop.runs_here():
                 raise PeerError(
                     f"{self._whom()} is booting, and this finalizer must not wait for it"
                 )
-            if not self._opened.wait(timeout):
+            if not opened.wait(timeout):
                 raise TimeoutError
         if self._error is not None:
             raise self._error()

@@ -95,6 +95,10 @@ def _caller() -> FrameType:
     return frame
 
 
+#: Calls of that age that fail while peers are stopped fail because of that.
+_OLD_SECONDS = 0.05
+
+
 class ReplyWaiter:
     """One caller that waits for one reply; a third of the cost of a future."""
 
@@ -171,6 +175,7 @@ class PeerFuture(Future[Any]):
         self.ident: int = 0
         #: Warnings of the call, still encoded; the first thread that asks for the outcome issues them.
         self.warnings: list[Payload] | None = None
+        self._made = monotonic()
         self._whom = whom
         self._make_timeout_error = make_timeout_error
         self._decoding = Lock()
@@ -274,7 +279,8 @@ class PeerFuture(Future[Any]):
     def deliver(self, reply: Reply) -> None:
         store: Any = self.set_result
         if reply[0] != messages.RESULT:
-            self.lost(reply[1])
+            if self.unhandled.closing - self._made < _OLD_SECONDS:
+                self.lost(reply[1])
             store = self.set_exception
         store(reply)
 
@@ -293,7 +299,7 @@ def results(
         while futures:  # keeps nothing of a result that it has given
             futures.extend(islice(later, 1))
             left = None if deadline is None else max(0.0, deadline - monotonic())
-            yield _value(*futures.popleft().outcome(left, timeout))
+            yield _first(futures, left, timeout)
     finally:
         for future in futures:
             future.ask()  # a failure before it has been seen, or the rest is not wanted
@@ -308,7 +314,9 @@ def _text(whom: Callable[[], str], failure: Exception | Payload) -> str:
     return text and f"{whom()}: exception of a submitted call that nobody asked for:\n{text}"
 
 
-def _value(value: Any, exc: BaseException | None) -> Any:
+def _first(futures: deque[PeerFuture], left: float | None, timeout: float | None) -> Any:
+    value, exc = futures[0].outcome(left, timeout)
     if exc is not None:
         raise exc
+    del futures[0]
     return value

@@ -1,5 +1,6 @@
 """Failures in peers that nobody has seen: they become warnings."""
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -14,6 +15,8 @@ class Unhandled:
     def __init__(self) -> None:
         # By what returns the future that somebody may still ask, if there is one; earliest first.
         self._texts: dict[Callable[[], object], Callable[[], str]] = {}
+        #: Since when the peers are being stopped: then code fails because another peer has ended.
+        self.closing: float = math.inf
 
     def add(self, text: Callable[[], str], future: Future[Any] | None = None) -> None:
         """Add a failure, perhaps of a future; `text` may return nothing if it is none after all."""

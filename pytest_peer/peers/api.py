@@ -2,10 +2,13 @@
 
 import atexit
 import contextlib
+import os
 import threading
 from typing import Any
 
+from ..link.protocol import reductions
 from ..link.protocol.mailbox import Mailbox
+from ..link.unhandled import Unhandled
 from .lifecycle import PeerLife
 from .peer import Peer
 from .restart import stop_all
@@ -37,6 +40,7 @@ def start(**options: Any) -> Peer:
     :raises NameInUse: A peer of that name is alive.
     """
     _library.warn()
+    reductions.remember()
     return _library.start(options)
 
 
@@ -70,6 +74,15 @@ class _Linked(list[Peer]):
 
 
 _of_thread = threading.local()
+
+
+def _forget() -> None:
+    """In a forked child, leave the failures of its parent's peers to the parent."""
+    _library._deaths.clear()
+    _library.unhandled = Unhandled()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 @atexit.register

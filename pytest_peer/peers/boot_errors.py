@@ -15,6 +15,7 @@ _LACKING = {
     errno.EAGAIN: "no more processes or threads for this user, or in this container "
     "(ulimit -u, pids.max)",
     errno.ENOMEM: "no memory left (RLIMIT_AS, or the system's)",
+    errno.EFBIG: "no file may be as long as it needs (RLIMIT_FSIZE, ulimit -f)",
     errno.ENOSPC: "no room for the peer's artifacts; empty the disk, "
     "or give the option `artifacts`",
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import names
+from ..core.clock import monotonic
 from ..core.errors import BootError, NameInUse, PeerDown, PeerDownWarning, PeerError
 from ..core.locks import Lock
 from ..core.options import PeerOptions, checked
@@ -183,7 +184,7 @@ class Supervisor:
 
     def close(self) -> None:
         """Stop all peers at the same time, and start no more; raises as `stop_all`."""
-        self._closed = True
+        self._closed, self.unhandled.closing = True, monotonic()
         with self.resources:
             stop_all([each for each in living() if each.owner is self], wait_closed=True)
 
@@ -219,13 +220,13 @@ class _SharedMailbox(Mailbox):
         if taken:
             return taken[0]
         # The first that nobody had asked to end is why nothing comes.
-        error = max(owner.dead, key=lambda life: life.died_unasked).record.down_error()
+        error = max(list(owner.dead), key=lambda life: life.died_unasked).record.down_error()
         error.args = (f"no message in mailbox {self.name!r}{self._hints()}",)
         raise error
 
     def _hints(self) -> str:
         restarted = {life.options.name for life in self._owner.left()}
-        down = [repr(life) for life in self._owner.dead if life.options.name not in restarted]
+        down = [repr(life) for life in list(self._owner.dead) if life.options.name not in restarted]
         return super()._hints() + (f"; down: {', '.join(down)}" if down else "")
 
 

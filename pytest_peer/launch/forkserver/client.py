@@ -294,7 +294,7 @@ class ForkServer:
             loop.call_soon(partial(child.replied, child.pid, self.dead))
 
     def close(self) -> ExitStatus | None:
-        """End it, when it has no peers any more; return how it has ended, if that is known."""
+        """End it; return how it has ended, if that is known."""
         with contextlib.suppress(OSError):  # it has ended
             self._socket.shutdown(socket.SHUT_RDWR)
         for _ in range(2):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import builtins
-import io
 import operator
 import sys
 import types
+from io import BytesIO
 from typing import Any, Callable
 
 from . import messages, module_aliases, reductions
@@ -62,11 +62,14 @@ def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) 
         "reducer_override": with_its_module,
         "persistent_id": staticmethod(persistent_id),
     }
-    buffer = io.BytesIO()
+    buffer = BytesIO()
     # In the class: the C pickler looks there when it is made.
     kind: Any = type("Pickler", (cloudpickle.Pickler,), members)
     pickler = kind(buffer, messages.PICKLE, buffer_callback)
-    pickler.dump(obj)
+    try:
+        pickler.dump(obj)
+    finally:
+        pickler = None  # its table refers to it, and its memo to all that it has pickled
     return buffer.getvalue()
 
 

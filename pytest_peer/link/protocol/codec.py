@@ -7,10 +7,10 @@ version: others would crash on the code.
 
 from __future__ import annotations
 
-import io
-import operator
 import sys
 import types
+from io import BytesIO
+from operator import attrgetter
 from typing import Any, Callable, Iterable, Sequence
 
 from . import by_value, messages, reductions, refusals
@@ -183,12 +183,15 @@ class _Pickler(pickle.Pickler):
 
 
 def _pickled(obj: Any, buffer_callback: Callable[[Any], Any], **members: Any) -> bytes:
-    buffer = io.BytesIO()
+    buffer = BytesIO()
     pickler: Any = _Pickler(buffer, PROTOCOL, buffer_callback=buffer_callback)
     pickler.dispatch_table = reductions.table(is_in=lambda ident: ident in pickler.memo.copy())
     for name, member in members.items():
         setattr(pickler, name, member)
-    pickler.dump(obj)
+    try:
+        pickler.dump(obj)
+    finally:
+        pickler = None  # its table refers to it, and its memo to all that it has pickled
     return buffer.getvalue()
 
 
@@ -196,7 +199,7 @@ class _Unpickler(pickle.Unpickler):
     def __init__(self, message: MultipartMessage) -> None:
         self._segments = message.segments
         buffers = [part for kind, part in message.segments if kind == messages.AS_PICKLEBUFFER]
-        super().__init__(io.BytesIO(message.data), buffers=buffers)
+        super().__init__(BytesIO(message.data), buffers=buffers)
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _IMPORTING:
@@ -219,7 +222,7 @@ def resolved(name: str) -> Any:
     module, colon, path = name.partition(":")
     if not (module and colon and path):
         raise ValueError("expected 'module:qualname', got %r" % (name,))
-    return operator.attrgetter(path)(_imported(module))
+    return attrgetter(path)(_imported(module))
 
 
 def _imported(module: str) -> types.ModuleType:

@@ -8,9 +8,9 @@ for in the wrong module.
 from __future__ import annotations
 
 import functools
-import operator
 import sys
 import types
+from operator import attrgetter
 from typing import Any, Callable, Tuple
 
 from .unpatched import os
@@ -39,7 +39,7 @@ def reference(obj: Any) -> Any:
             for part in obj.__qualname__.split("."):
                 found = getattr(found, part, None)
             if found is obj:
-                return operator.attrgetter(obj.__qualname__), (imported(name),)
+                return attrgetter(obj.__qualname__), (imported(name),)
     return NotImplemented
 
 

@@ -8,49 +8,69 @@ test patches into a module is not in the peer's.
 from __future__ import annotations
 
 import copyreg
-import operator
+import os
 import sys
 import types
+from operator import attrgetter
 from typing import Any, Callable, Mapping
 
 from . import module_aliases
 from .unpatched import pickle
 
 _METHODS = (types.MethodType, types.BuiltinMethodType, type([].__len__))
-#: Modules, and what they held when they were seen first, by name.
-_seen: dict[str, tuple[types.ModuleType, dict[str, Any]]] = {}
-#: Where these objects are, by their identities: the module and its name for the object.
+_LIBRARIES = (os.path.dirname(os.__file__), "site-packages", "dist-packages")
+#: Modules, and what they held before a test could change it, by name. Objects of the user's modules
+#: are kept weakly where that is possible: a test may look whether they are freed.
+_seen: dict[str, tuple[types.ModuleType, dict[str, Any], Any]] = {}
+#: Where objects are, by their identities: the module and its name for the object.
 _places: dict[int, tuple[str, str]] = {}
 
 
 def remember() -> None:
-    """Note what new modules hold; at the origin before each test.
+    """Note what modules hold that are new; at the origin before each test, or start of a peer.
 
     It evaluates nothing: a module may be lazy, and so may be what it holds.
     """
-    for name, module in list(sys.modules.items()):
-        known = name in _seen and _seen[name][0] is module
-        if not known and type(module) is types.ModuleType and name != "__main__":
-            _seen[name] = module, dict(vars(module))
-            _places.clear()
-    for name in _seen.keys() - sys.modules.keys():
+    import weakref  # not at the top: no boot needs it
+
+    global _places
+    loaded = {name: each for name, each in list(sys.modules.items()) if name != "__main__"}
+    for name, module in loaded.items():
+        if type(module) is types.ModuleType and (name not in _seen or _seen[name][0] is not module):
+            held = dict(vars(module))
+            weak: Any = weakref.WeakValueDictionary()
+            file = held.get("__file__")
+            if isinstance(file, str) and not any(part in file for part in _LIBRARIES):
+                for key, value in list(held.items()):
+                    if type(value).__weakrefoffset__:
+                        weak[key] = held.pop(key)
+            _seen[name] = module, held, weak
+            _places = {}
+    for name in _seen.keys() - loaded.keys():
         del _seen[name]
-        _places.clear()  # before another object has the identity of one of these
+        _places = {}
 
 
-def _place(obj: Any) -> module_aliases.Made | None:
-    """Return what stands for an object that a module holds."""
-    if not _seen or next(reversed(sys.modules)) not in _seen:  # something was imported
-        remember()
-    if not _places:
-        for name, (_, held) in list(_seen.items()):
-            if held.get("__spec__") or held.get("__file__"):  # the other end can import it
-                for key, value in held.items():
-                    _places.setdefault(id(value), (name, key))
-    if id(obj) not in _places:
+def _place(obj: Any) -> tuple[str, str] | None:
+    """Return the module that holds an object, and the name for it."""
+    global _places
+    places = _places
+    if not places:
+        places = {}  # another thread sees it whole, or not at all
+        for name, (_, held, weak) in list(_seen.items()):
+            if held.get("__spec__") or weak.get("__spec__") or held.get("__file__"):
+                for key, value in [*held.items(), *weak.items()]:
+                    places.setdefault(id(value), (name, key))
+        _places = places
+    name, key = places.get(id(obj), ("", ""))
+    if name not in _seen:
         return None
-    name, key = _places[id(obj)]
-    return module_aliases.Made(operator.attrgetter(key), module_aliases.imported(name))
+    _, held, weak = _seen[name]  # another object may have had the identity
+    return (name, key) if held.get(key, weak.get(key)) is obj else None
+
+
+def _held(place: tuple[str, str]) -> module_aliases.Made:
+    return module_aliases.Made(attrgetter(place[1]), module_aliases.imported(place[0]))
 
 
 def reference(obj: Any) -> Any:
@@ -60,9 +80,9 @@ def reference(obj: Any) -> Any:
         return found
     place = None if _is_found_by_name(obj) else _place(obj)
     named = issubclass(type(obj), (type, types.FunctionType))
-    if place is None or not (named or _wraps(obj, _places[id(obj)][1])):
+    if place is None or not (named or _wraps(obj, place[1])):
         return NotImplemented
-    return place.__reduce__()
+    return _held(place).__reduce__()
 
 
 def _is_found_by_name(obj: Any) -> bool:
@@ -109,7 +129,7 @@ def _method(method: Any, is_in: Callable[[int], bool] | None) -> Any:
     name, place = _attribute(method), _place(owner)
     if name is None or place is None or (is_in is not None and is_in(id(owner))):
         return None  # of an object that is sent along
-    return getattr, (place, name)
+    return getattr, (_held(place), name)
 
 
 def _attribute(method: Any) -> str | None:

@@ -182,10 +182,6 @@ def test_methods_of_objects_of_the_test_module(peer):
     assert (shelf.books, books, settings_of) == ([], [], {"colour": "red"})
 
 
-def test_a_method_that_a_peer_returns_is_that_of_the_test(peer):
-    assert peer.call(lambda: books.append).__self__ is books
-
-
 def test_methods_of_constants_take_along_their_value(peer):
     peer.call(replace, "label", Label("peer"))
     peer.call(replace, "here", Path("/peer"))
@@ -256,7 +252,6 @@ def test_what_a_decorator_keeps_need_not_travel(peer):
 
 
 def test_a_class_that_a_function_made_is_the_peers(peer):
-    assert peer.call(lambda: Made) is Made
     assert peer.call(lambda cls: cls is Made, Made)
 
 

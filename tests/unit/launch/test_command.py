@@ -142,10 +142,10 @@ def test_exception_of_post_process_args_is_raised_as_it_is() -> None:
         ("- -O", ""),
         ("-- -O", ""),
         ("-O -- -B", "-O"),
-        ("-X dev -Wd -BW error -Xutf8 -m x", "-X dev -W d -B -W error -X utf8"),
+        ("-X dev -Wd -BW error -Xutf8 -m x", "-X dev -B -X utf8"),
         ("--check-hash-based-pycs never -B -m x", "--check-hash-based-pycs never -B"),
         ("--http :80 -O", ""),
-        ("-W -m -m pytest", "-W -m"),
+        ("-W -m -O -m pytest", "-O"),
         ("", ""),
     ],
 )
