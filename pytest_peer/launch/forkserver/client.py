@@ -23,7 +23,7 @@ from ...core.locks import Lock
 from ...core.loop import loop
 from ...core.sync import Event
 from ...core.worker import worker
-from .. import bootstrap, lifeline, procfs
+from .. import bootstrap, lifeline
 from ..command import boot_words, interpreter_options
 from ..process import STATUS_LOST, Child, reap
 from .inheritance import Inheritance
@@ -92,10 +92,6 @@ class ForkedChild(Child):
 
     def wait_gone(self, seconds: float) -> None:
         self.reaped.wait(seconds)
-
-    def stopped(self) -> bool:
-        status = procfs.of_process(self.pid)
-        return status is None or status.stopped
 
     def replied(self, pid: int, refusal: str) -> None:
         self.pid, self._refusal = pid, refusal
