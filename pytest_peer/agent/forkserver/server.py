@@ -12,7 +12,6 @@ Each request and each report is one marshalled tuple on a socket that keeps thei
 a peer is to have comes with a request: a file with a marshalled dictionary, then its descriptors.
 """
 
-import array
 import contextlib
 import fcntl
 import gc
@@ -167,22 +166,18 @@ class Template:
             self.report("reaped", number)
             return
         try:
-            if len(descriptors) == rest[0]:
-                self._fork(number, data, descriptors)
-            else:
-                why = "no descriptors left; raise RLIMIT_NOFILE (ulimit -n)"
-                self.report("refused", number, why)
+            if len(descriptors) != rest[0]:
+                raise OSError("no descriptors left; raise RLIMIT_NOFILE (ulimit -n)")
+            self._fork(number, data, descriptors)
+        except OSError as exc:
+            self.report("refused", number, "cannot fork: %s" % exc)
         finally:  # also in a peer that is forked now, which gets them from the spare's socket
             for fd in descriptors:
                 os.close(fd)
 
     def _fork(self, number, data, descriptors):
         if self._spare is None:
-            try:
-                self._make_spare()
-            except OSError as exc:
-                self.report("refused", number, "cannot fork: %s" % exc)
-                return
+            self._make_spare()
         connection, fd, pid = self._spare
         self._spare, self._may_prepare = None, True
         self._subreaper.peers[fd][0] = number
@@ -243,8 +238,7 @@ class Template:
 
 def receive(connection):
     """Return a message, which is empty at the end, and the descriptors that came with it."""
-    room = socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS)
-    # `socket.recv_fds` ignores its flags.
-    data, ancillary, _, _ = connection.recvmsg(_MOST_BYTES, room, socket.MSG_CMSG_CLOEXEC)
-    descriptors = array.array("i", b"".join(sent for _, _, sent in ancillary))
-    return data, list(descriptors)
+    data, descriptors, _, _ = socket.recv_fds(connection, _MOST_BYTES, _MOST_DESCRIPTORS)
+    for fd in descriptors:
+        os.set_inheritable(fd, False)  # `recv_fds` ignores a flag for it
+    return data, descriptors
