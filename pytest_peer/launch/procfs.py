@@ -40,8 +40,12 @@ class ProcessStatus:
 
 
 def of_process(pid: int) -> ProcessStatus | None:
-    """Return the status of a process; ``None`` if there is none or ``/proc`` does not show it."""
-    return _status("/proc/%d/status" % pid)
+    """Return the status of a process, or of a thread by its number; ``None`` if none is shown."""
+    try:
+        with open("/proc/%d/status" % pid, encoding="utf-8", errors="replace") as file:
+            return ProcessStatus(file.read())
+    except (OSError, KeyError, ValueError):
+        return None
 
 
 def stat_fields(pid: int) -> list[bytes]:
@@ -62,7 +66,7 @@ def ends(pid: int) -> bool:
 def threads_blocking(pid: int, number: int) -> set[str]:
     """Return the threads of a process that block a signal."""
     threads = _listed("/proc/%d/task" % pid)
-    found = ((thread, _status("/proc/%d/task/%s/status" % (pid, thread))) for thread in threads)
+    found = ((thread, of_process(int(thread))) for thread in threads)
     return {thread for thread, status in found if status and status.blocked >> (number - 1) & 1}
 
 
@@ -134,11 +138,3 @@ def _listed(path: str) -> list[str]:
         return os.listdir(path)
     except OSError:
         return []
-
-
-def _status(path: str) -> ProcessStatus | None:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return ProcessStatus(file.read())
-    except (OSError, KeyError, ValueError):
-        return None
