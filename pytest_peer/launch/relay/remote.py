@@ -35,15 +35,15 @@ _PR_SET_CHILD_SUBREAPER = 36
 _POLL_SECONDS = 0.002
 
 
-def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[io.BufferedReader, int]:
-    """Fork; return the link's reader and writer in the peer. In the relay, this does not return.
+def begin(reader: io.BufferedReader, writer: int, config: tuple[bytes, str, bool]) -> None:
+    """Fork. The child runs what comes over its link, as the peer; the parent relays and exits.
 
-    :param magic: what the local end waits for. Everything before it is a banner.
-    :param cwd: where the peer starts; empty for the present directory.
-    :param heartbeat: whether a local end that is silent has ended.
+    `config` has what the local end waits for, backwards: all before it is a banner; the directory
+    in which the peer starts, empty for the present one; and whether a silent local end has ended.
     """
+    magic, cwd, heartbeat = config
     # Above the numbers that the peer uses, and out of the way of what prints here.
-    connection = _above(0), _above(1)
+    connection = _above(reader.fileno()), _above(writer)
     link_in, link_out, stdin, stdout, stderr = (_pipe() for _ in range(5))
     theirs = (stdin[0], stdout[1], stderr[1], link_in[0], link_out[1])
     inputs = {frames.LINK: link_in[1], frames.STDIN: stdin[1]}
@@ -63,7 +63,9 @@ def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[io.BufferedReader, i
             except OSError as exc:
                 os.write(2, ("cannot start in %r: %s\n" % (cwd, exc.strerror)).encode())
                 os._exit(1)
-        return open(LINK_NUMBERS[0], "rb"), LINK_NUMBERS[1]
+        link = os.fdopen(LINK_NUMBERS[0], "rb")
+        exec(link.read(int(link.readline())), {"f": link, "w": LINK_NUMBERS[1]})
+        return
     try:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
@@ -72,7 +74,7 @@ def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[io.BufferedReader, i
             os.close(fd)
         peer.child = child
         relay = Relay(connection, peer, inputs, outputs)
-        os.write(connection[1], magic)
+        os.write(connection[1], magic[::-1])
         os._exit(relay.run(cwd, frames.SILENT_SECONDS if heartbeat else None))
     except BaseException:
         peer.kill()
