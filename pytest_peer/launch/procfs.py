@@ -7,6 +7,7 @@ only the standard library.
 from __future__ import annotations
 
 import os
+from _collections_abc import Collection  # without `collections`, as in `relay.frames`
 
 #: A flag in ``stat``; see include/linux/sched.h.
 _PF_EXITING = 0x4
@@ -99,7 +100,7 @@ def children(parent: int) -> list[int]:
         return [pid for pid in pids if (status := of_process(pid)) and status.parent == parent]
 
 
-def descendants(ancestor: int, without: list[int] | tuple[()] = ()) -> list[int]:
+def descendants(ancestor: int, without: Collection[int] = ()) -> list[int]:
     """Return the processes below `ancestor`, parents first, without those at or below `without`."""
     found: list[int] = []
     parents = [ancestor]

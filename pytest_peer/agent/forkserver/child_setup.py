@@ -11,22 +11,13 @@ import threading
 import time
 from typing import Any
 
-from ...launch import procfs
+from ...launch import procfs, session
 from ...launch.lifeline import tie
-
-_PR_SET_PDEATHSIG = 1
-#: For the parent of descendants whose own has ended, whatever session they are in.
-PR_SET_CHILD_SUBREAPER = 36
 
 
 def begin(parent, lifeline):
     """Begin a session that ends with template and origin; return its own end of the lifeline."""
-    os.setsid()
-    # At the end of the parent *thread* (prctl(2)). The template has only one.
-    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before
-        os._exit(1)
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    session.begin(parent)
     main_thread: Any = threading.main_thread()
     main_thread._set_native_id()  # only Python 3.13 does it after a fork
     own = os.open("/proc/self/fd/%d" % lifeline, os.O_RDONLY | os.O_CLOEXEC)
@@ -95,9 +86,6 @@ _SETTERS = {
     "niceness": lambda value: os.setpriority(os.PRIO_PROCESS, 0, value),
     "processors": lambda numbers: os.sched_setaffinity(0, numbers),
 }
-
-
-prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 def title_setter():

@@ -30,7 +30,7 @@ _LAUNCHER_SECONDS = 0.8
 _OUTPUT_SECONDS = 0.3
 
 #: Below this package, in the order in which they are loaded.
-_MODULES = ("launch.procfs", "launch.relay.frames", "launch.relay.remote")
+_MODULES = ("launch.procfs", "launch.session", "launch.relay.frames", "launch.relay.remote")
 #: The beginning of what the launched interpreter is sent. Interpreters that are too old can run it.
 _CHECK = """\
 import sys

@@ -9,14 +9,12 @@ Python 3.8 and the standard library only.
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
-import fcntl
 import io
 import os
 import sys
 import time
-from _collections_abc import Callable  # without `collections`, as in `frames`
 
-from .. import procfs
+from .. import procfs, session
 from . import frames
 from .frames import Writer, frame, read
 
@@ -30,8 +28,6 @@ _BOUND = 1 << 18
 _GONE_SECONDS = _TAKEN_SECONDS = 2.0
 #: Seconds for the peer to stop. It takes microseconds, unless a thread waits in the kernel.
 _STOPPED_SECONDS = 1.0
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 _POLL_SECONDS = 0.002
 
 
@@ -43,20 +39,23 @@ def begin(reader: io.BufferedReader, writer: int, config: tuple[bytes, str, bool
     """
     magic, cwd, heartbeat = config
     # Above the numbers that the peer uses, and out of the way of what prints here.
-    connection = _above(reader.fileno()), _above(writer)
-    link_in, link_out, stdin, stdout, stderr = (_pipe() for _ in range(5))
+    below = [os.dup(writer) for _ in range(10)]
+    connection = os.dup(reader.fileno()), os.dup(writer)
+    link_in, link_out, stdin, stdout, stderr = (os.pipe() for _ in range(5))
     theirs = (stdin[0], stdout[1], stderr[1], link_in[0], link_out[1])
     inputs = {frames.LINK: link_in[1], frames.STDIN: stdin[1]}
     outputs = {frames.LINK: link_out[0], frames.STDERR: stderr[0], frames.STDOUT: stdout[0]}
+    for fd in below:
+        os.close(fd)
     peer = RemoteChild()
     sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
+    peer.child = os.fork()
+    if peer.child == 0:
         for target, fd in zip((0, 1, 2, *LINK_NUMBERS), theirs):
             os.dup2(fd, target, inheritable=target <= 2)
         for fd in (*connection, *theirs, *inputs.values(), *outputs.values()):
             os.close(fd)
-        peer.become()
+        session.begin(peer.parent)
         if cwd:
             try:
                 os.chdir(cwd)
@@ -72,25 +71,12 @@ def begin(reader: io.BufferedReader, writer: int, config: tuple[bytes, str, bool
         os.dup2(2, 1)
         for fd in (null, *theirs):
             os.close(fd)
-        peer.child = child
         relay = Relay(connection, peer, inputs, outputs)
         os.write(connection[1], magic[::-1])
         os._exit(relay.run(cwd, frames.SILENT_SECONDS if heartbeat else None))
     except BaseException:
         peer.kill()
         raise
-
-
-def _above(fd: int) -> int:
-    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
-
-
-def _pipe() -> tuple[int, int]:
-    ends = os.pipe()
-    above = _above(ends[0]), _above(ends[1])
-    for fd in ends:
-        os.close(fd)
-    return above
 
 
 class Relay:
@@ -201,38 +187,22 @@ class Relay:
 
 
 class RemoteChild:
-    """Made before the fork. The child calls `become`, the parent sets `child`."""
+    """Made before the fork, whose result is `child`."""
 
     def __init__(self) -> None:
         #: The child's process id.
         self.child: int = -1
+        self.parent: int = os.getpid()
         self._reaped = False
-        self._parent = os.getpid()
-        try:
-            import ctypes
-
-            self._prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
-        except (ImportError, OSError, AttributeError):  # not Linux, or a Python without it
-            self._prctl = lambda *_: -1
         #: Children of the launcher, which has executed this interpreter: not the peer's.
-        self._launchers = procfs.children(self._parent)
-        # The kernel gives us descendants whose parent has ended. So what a peer has started is
-        # found, whatever session it is in.
-        self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-    def become(self) -> None:
-        """In the child, begin a session that ends with the parent."""
-        os.setsid()
-        self._prctl(_PR_SET_PDEATHSIG, _signal.SIGKILL)
-        if os.getppid() != self._parent:  # it ended before
-            os._exit(1)
-        self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        self._launchers = procfs.children(self.parent)
+        session.prctl(session.SUBREAPER, 1)
 
     def signal(self, number: int, *, group: bool) -> None:
         """Send a signal to the peer, or to its group."""
-        if self._reaped or (group and _sent(os.killpg, self.child, number)):
+        if self._reaped or (group and session.sent(os.killpg, self.child, number)):
             return
-        _sent(os.kill, self.child, number)  # it may not have made itself a group yet
+        session.sent(os.kill, self.child, number)  # it may not have made itself a group yet
 
     def exit_status(self) -> int | None:
         """Reap orphans; return the peer's status, or minus its signal; ``None`` while it runs."""
@@ -255,25 +225,6 @@ class RemoteChild:
 
     def kill(self, deadline: float = 0.0) -> None:
         """Kill the peer and all that it started; wait until that is gone, or for the deadline."""
-        while self.child > 0:
-            _sent(os.killpg, self.child, _signal.SIGKILL)
-            for pid in (self.child, *procfs.descendants(self._parent, self._launchers)):
-                _sent(os.kill, pid, _signal.SIGKILL)
-            self._reaped = True
-            try:
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-            except ChildProcessError:
-                return
-            left = procfs.descendants(self._parent, self._launchers)
-            if not left or time.monotonic() >= deadline:
-                return
-            time.sleep(_POLL_SECONDS)
-
-
-def _sent(kill: Callable[[int, int], object], pid: int, number: int) -> bool:
-    try:
-        kill(pid, number)
-    except OSError:
-        return False
-    return True
+        self.signal(_signal.SIGKILL, group=True)
+        self._reaped = True
+        session.kill_below(deadline, self._launchers)
