@@ -49,23 +49,29 @@ class Child(Protocol):
         """After `reap`, wait until its number is free and what it has left is gone."""
 
 
+def execute(
+    command: Command, standard: Sequence[int], keep: Sequence[int]
+) -> subprocess.Popen[bytes]:
+    popen = subprocess.Popen(
+        command.argv,
+        stdin=standard[0],
+        stdout=standard[1],
+        stderr=standard[2],
+        env=command.env,
+        cwd=command.cwd,
+        pass_fds=keep,
+        # Ctrl-C in the terminal reaches only the origin, and one signal all descendants.
+        start_new_session=True,
+    )
+    popen.returncode = 0  # `subprocess` shall not wait for it
+    return popen
+
+
 class SpawnedChild(Child):
     """Our own child, started when this is made: a program, where there is no fork server for it."""
 
     def __init__(self, command: Command, standard: Sequence[int], keep: Sequence[int]) -> None:
-        popen = subprocess.Popen(
-            command.argv,
-            stdin=standard[0],
-            stdout=standard[1],
-            stderr=standard[2],
-            env=command.env,
-            cwd=command.cwd,
-            pass_fds=keep,
-            # Ctrl-C in the terminal reaches only the origin, and one signal all descendants.
-            start_new_session=True,
-        )
-        popen.returncode = 0  # `subprocess` shall not wait for it
-        self.pid: int = popen.pid
+        self.pid: int = execute(command, standard, keep).pid
         self._pidfd = -1
         #: Process descriptors, which unlike numbers never come to mean other processes.
         self._descendants: list[int] = []
