@@ -201,21 +201,15 @@ class Relay:
 
     def _received(self, kind: bytes, payload: bytes) -> None:
         if kind == frames.BORN:
-            self._answer(b"%d %s\n" % (self._launcher, payload))
+            self._to_origin.add(self._control, b"%d %s\n" % (self._launcher, payload))
         elif kind == frames.STOPPED:
-            self._answer(b"\n")
+            self._to_origin.add(self._control, b"\n")
         elif kind == frames.EXIT:
             self._exit = int(payload)
             self._to_launcher.add(self._outgoing)
             self._end_within(_LAUNCHER_SECONDS)
         else:
             self._to_origin.add(self._outputs[kind], payload)
-
-    def _answer(self, line: bytes) -> None:
-        try:
-            os.write(self._control, line)
-        except OSError:
-            pass  # the origin has closed it
 
     def _complain(self, text: str) -> None:
         self._to_origin.add(self._outputs[frames.STDERR], f"pytest-peer: {text}\n".encode())
