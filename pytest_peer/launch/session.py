@@ -14,6 +14,8 @@ from _collections_abc import Callable, Collection  # without `collections`, as i
 from . import procfs
 
 PDEATHSIG, SUBREAPER = 1, 36
+#: Seconds for what is killed to be gone. It takes less, unless the kernel waits for a disk.
+GONE_SECONDS = 2.0
 _POLL_SECONDS = 0.002
 
 
@@ -26,8 +28,9 @@ def begin(parent: int) -> None:
     prctl(SUBREAPER, 1)
 
 
-def kill_below(deadline: float, without: Collection[int] = ()) -> None:
+def kill_below(without: Collection[int] = ()) -> None:
     """Kill what is below this process, but for `without`, and wait until it is gone."""
+    deadline = time.monotonic() + GONE_SECONDS
     while below := procfs.descendants(os.getpid(), without):
         for pid in below:
             sent(os.kill, pid, _signal.SIGKILL)  # then its children are ours

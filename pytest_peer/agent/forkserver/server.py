@@ -24,6 +24,7 @@ import socket
 import sys
 from typing import Any, NoReturn
 
+from ...launch import session
 from .. import dispatch, main
 from . import child_setup, prewarm
 from .subreaper import Subreaper
@@ -108,6 +109,7 @@ class Template:
     """The event loop: requests of the origin, ends of peers."""
 
     def __init__(self, origin, lifeline):
+        session.prctl(session.SUBREAPER, 1)
         self._origin = origin
         self._poll = select.epoll()
         self._poll.register(origin, select.EPOLLIN)
@@ -123,7 +125,6 @@ class Template:
         # Whether a spare may be made: once for each peer, so that spares which die are not made
         # again and again.
         self._may_prepare = True
-        self._subreaper = Subreaper(self._poll, lambda *end: self.report("ended", *end))
         #: In a peer: its own descriptor.
         self.lifeline = lifeline
         # The origin may have been started with SIGCHLD ignored. Then the kernel would reap our
@@ -138,7 +139,7 @@ class Template:
 
     def loop(self) -> NoReturn:
         """Serve for ever. `Forked` is raised in a peer."""
-        self._subreaper.tolerate_children()  # an import may have started some, for all peers
+        self._subreaper = Subreaper(self._poll, lambda *end: self.report("ended", *end))
         self.report("ready")
         while True:
             if self._spare is None and self._may_prepare and not self._poll.poll(_PAUSE, 1):
@@ -232,7 +233,7 @@ class Template:
 
     def end(self, status) -> NoReturn:
         """End with all peers and everything that they have started."""
-        self._subreaper.end_all()
+        session.kill_below()
         os._exit(status)
 
 

@@ -1,4 +1,4 @@
-"""Kill what peers leave behind, and everything at the end of the origin.
+"""Kill what peers leave behind.
 
 Every peer is a subreaper (see `launch.session`), and so is the template. So what a living peer has
 started is below that peer, and a child of the template that is not known here is an orphan of a
@@ -12,9 +12,6 @@ import time
 
 from ...launch import procfs, session
 
-#: Seconds after which a peer's end is reported although orphans are left. Killed processes are
-#: gone sooner, unless the kernel waits for a disk.
-_ORPHAN_SECONDS = 2.0
 _POLL_SECONDS = 0.001
 #: Seconds between checks whether a debugger or the kernel has let go what has ended.
 _ZOMBIE_SECONDS = 0.1
@@ -30,14 +27,13 @@ class Subreaper:
     def __init__(self, poll, on_end):
         self._poll = poll
         self._on_end = on_end
-        self._known = set()
+        self._known = set(procfs.children(os.getpid()))  # of imports, for all peers
         self.peers = {}  # process descriptor: [number of the request or None, pid]
         self._dead = {}  # number of the request: pid
         self._orphans = set()
         self._zombies = set()  # to be reaped; a debugger that is attached may have them still
         self._ending = []  # arguments for `on_end`, when there are no orphans
         self._deadline = 0.0  # when `on_end` is called although there are some
-        session.prctl(session.SUBREAPER, 1)
 
     def add(self, pid):
         """Watch a new child; return its process descriptor, or raise OSError for want of one."""
@@ -57,10 +53,6 @@ class Subreaper:
             self._zombies.add(self._dead.pop(number))
             self.tidy()
 
-    def tolerate_children(self):
-        """Take the present children for known."""
-        self._known.update(procfs.children(os.getpid()))
-
     def ended(self, fd):
         self._poll.unregister(fd)
         os.close(fd)
@@ -70,7 +62,7 @@ class Subreaper:
         else:
             self._dead[number] = pid
             self._ending.append((number, _status(pid)))
-            self._deadline = time.monotonic() + _ORPHAN_SECONDS
+            self._deadline = time.monotonic() + session.GONE_SECONDS
             below = procfs.descendants(os.getpid(), list(self._known))
             if not any(map(procfs.is_resource_tracker, below)):
                 session.sent(os.killpg, pid, signal.SIGKILL)
@@ -78,9 +70,9 @@ class Subreaper:
 
     def tidy(self):
         """Kill orphans, reap, report. Return the seconds until the next time; ``None`` for never."""
+        late = time.monotonic() >= self._deadline
         if self._ending:
             self._orphans |= set(procfs.children(os.getpid())) - self._known
-            late = time.monotonic() >= self._deadline
             for pid in self._orphans:
                 if late or not procfs.is_resource_tracker(pid):  # which ends by itself
                     session.sent(os.kill, pid, signal.SIGKILL)  # then its children are ours
@@ -90,18 +82,11 @@ class Subreaper:
                 if os.waitpid(pid, os.WNOHANG)[0]:
                     pids.discard(pid)
                     self._known.discard(pid)
-        if self._ending and (done or time.monotonic() >= self._deadline):
-            ending, self._ending = self._ending, []
-            for number, status in ending:
-                self._on_end(number, status)
+        while self._ending and (done or late):
+            self._on_end(*self._ending.pop(0))
         if self._ending:
             return _POLL_SECONDS
         return _ZOMBIE_SECONDS if self._zombies or self._orphans else None
-
-    def end_all(self):
-        for _, pid in self.peers.values():
-            session.sent(os.killpg, pid, signal.SIGKILL)
-        session.kill_below(time.monotonic() + _ORPHAN_SECONDS)
 
 
 def _status(pid):

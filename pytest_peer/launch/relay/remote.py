@@ -24,8 +24,8 @@ LINK_NUMBERS = (7, 8)
 _PASSED_ON = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 #: Bytes that wait for the local end, beyond which the peer has to wait.
 _BOUND = 1 << 18
-#: Seconds after the peer's end: for its descendants to be gone, and for the local end to read.
-_GONE_SECONDS = _TAKEN_SECONDS = 2.0
+#: Seconds for the local end to read everything after the peer's end.
+_TAKEN_SECONDS = 2.0
 #: Seconds for the peer to stop. It takes microseconds, unless a thread waits in the kernel.
 _STOPPED_SECONDS = 1.0
 _POLL_SECONDS = 0.002
@@ -124,7 +124,7 @@ class Relay:
                 return self._end(status)
             if not self._carry(ready):
                 break
-        self._peer.kill(time.monotonic() + _GONE_SECONDS)
+        self._peer.kill()
         return 1
 
     def _carry(self, ready: set[int]) -> bool:
@@ -169,20 +169,17 @@ class Relay:
 
     def _end(self, status: int) -> int:
         """The peer has ended: kill what it has started, and send what all of them have written."""
-        self._peer.kill(time.monotonic() + _GONE_SECONDS)
+        self._peer.kill()
         self._take()
         self._send(frames.EXIT, b"%d" % status)
         # Some launchers drop what is under way when this process ends, so the local end closes the
         # connection when it has read everything.
-        deadline = None
-        while deadline is None or time.monotonic() < deadline:
+        ended = False
+        while not ended and self._outgoing not in self._out.lost:
             self._out.write()
-            if not self._out.size and deadline is None:
-                deadline = time.monotonic() + _TAKEN_SECONDS
             ready = frames.wait([self._incoming], [self._out], _TAKEN_SECONDS)
-            ended = self._incoming in ready and read(self._incoming) == b""
-            if ended or self._outgoing in self._out.lost:
-                break
+            late = not ready and not self._out.size
+            ended = late or (self._incoming in ready and read(self._incoming) == b"")
         return status if status >= 0 else 128 - status
 
 
@@ -223,8 +220,8 @@ class RemoteChild:
             time.sleep(_POLL_SECONDS)
         return True
 
-    def kill(self, deadline: float = 0.0) -> None:
-        """Kill the peer and all that it started; wait until that is gone, or for the deadline."""
+    def kill(self) -> None:
+        """Kill the peer and all that it started, and wait until that is gone."""
         self.signal(_signal.SIGKILL, group=True)
         self._reaped = True
-        session.kill_below(deadline, self._launchers)
+        session.kill_below(self._launchers)
