@@ -215,10 +215,7 @@ class Process:
         self.exited.set()
 
     def wait_stopped(self, seconds: float) -> bool:
-        """After SIGSTOP, wait until it has stopped; return whether it has in time.
-
-        Where ``/proc`` does not show a process, it is taken for stopped.
-        """
+        """After SIGSTOP, wait until ``/proc`` shows nothing that runs; return whether it does so."""
         deadline = monotonic() + seconds
         while not self.exited.is_set() and monotonic() < deadline:
             pids = (self.pid, self.interpreter) if self._launched() else (self.pid,)

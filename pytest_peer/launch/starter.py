@@ -78,7 +78,7 @@ class ProcessStarter:
             if self.control is None:
                 self.lifeline = command.LIFELINE_NUMBER
             else:
-                inherited[command.CONTROL_NUMBER] = self.control.theirs
+                inherited[command.CONTROL_NUMBER] = self.control.theirs.fileno()
             request |= {"argv": line.argv, "environ": line.env}
             request["numbers"] = [*inherited, command.LIFELINE_NUMBER]
         limit = BOOT_SECONDS if options.boot_limit is None else options.boot_limit
@@ -102,7 +102,7 @@ class ProcessStarter:
         return child
 
     def _spawned(self, connection: Connection, standard: Sequence[int]) -> Child:
-        control = -1 if self.control is None else self.control.theirs
+        control = -1 if self.control is None else self.control.theirs.fileno()
         line = self._line(connection, *connection.peer_ends, control)
         with lifeline.opened() as end:
             self.lifeline = end if control < 0 else -1

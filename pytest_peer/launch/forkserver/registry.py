@@ -83,10 +83,7 @@ def unavailable() -> str:
 
 
 def running(modules: tuple[str, ...] | None = None) -> ForkServer:
-    """Return the server with these modules, or the present preload.
-
-    It is started, without waiting, if it is missing.
-    """
+    """Return the server with `modules`, or the present preload; begin to start it if there is none."""
     modules = tuple(preload.modules) if modules is None else modules
     with _lock:
         server = _servers.get(modules)

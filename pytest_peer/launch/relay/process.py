@@ -40,10 +40,10 @@ class ControlSocket:
     """Both ends of the socket over which the origin controls the local end of a relay."""
 
     def __init__(self) -> None:
-        self._ours, self._theirs = socket.socketpair()
+        self._ours, theirs = socket.socketpair()
+        self.theirs: socket.socket = theirs
         self._ours.setblocking(False)
         self._heard = b""
-        self.theirs: int = self._theirs.fileno()
         #: Set when the local end has ended, and woken when `stopping` changes.
         self.changed: Event = Event()
         #: How many times the remote end has been asked to stop the peer, and has not done it yet.
@@ -56,14 +56,11 @@ class ControlSocket:
     def begin(self) -> None:
         loop.add(self._ours.fileno(), self.listen)
 
-    def close_theirs(self) -> None:
-        self._theirs.close()
-
     def close(self) -> None:
         if self._ours.fileno() >= 0:
             loop.remove(self._ours.fileno())
         self._ours.close()
-        self._theirs.close()
+        self.theirs.close()
         self.changed.set()
 
     def send(self, number: int) -> None:
