@@ -20,7 +20,7 @@ _POLL_SECONDS = 0.002
 
 
 def begin(parent: int) -> None:
-    """In a child that was just forked, begin a session that ends with the parent's thread."""
+    """In a child that was just forked, begin a session that ends with the parent's only thread."""
     os.setsid()
     prctl(PDEATHSIG, _signal.SIGKILL)
     if os.getppid() != parent:  # it ended before
