@@ -27,9 +27,7 @@ class Subreaper:
     def __init__(self, poll, on_end):
         self._poll = poll
         self._on_end = on_end
-        self._known = set(
-            procfs.children(os.getpid())
-        )  # an import may have started some, for all peers
+        self._known = set(procfs.children(os.getpid()))  # imports started these, for all peers
         self.peers = {}  # process descriptor: [number of the request or None, pid]
         self._dead = {}  # number of the request: pid
         self._orphans = set()
