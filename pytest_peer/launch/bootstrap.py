@@ -35,7 +35,7 @@ _PEER_MODULES = (
 _LOADER = "agent.loader"
 _SERVER_MODULES = (
     *_PEER_MODULES,
-    "launch.procfs",
+    *("launch.lifeline", "launch.procfs", "launch.session"),
     *(f"agent.forkserver.{name}" for name in ("child_setup", "subreaper", "prewarm", "server")),
 )
 #: What such a peer gets of this package. Other public names exist and do nothing.

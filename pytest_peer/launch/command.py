@@ -37,7 +37,8 @@ _FROM_STDIN = (
 )
 
 #: Make an interpreter read the remote end of a relay, which has nothing but stdin and stdout.
-RELAY_WORDS = ("-c", "f=open(0,'rb',closefd=False);exec(f.read(int(f.readline() or 0)),{})")
+_READ = "f=open(0,'rb',closefd=False);exec(f.read(int(f.readline() or 0)),{'f':f,'w':1})"
+RELAY_WORDS = ("-c", _READ)
 
 #: The descriptors of a peer that a fork server executes: the link's for reading and writing, the
 #: lifeline's, and the control socket's of a relay. A shell keeps its own from 10 on, and scripts

@@ -4,6 +4,7 @@ The lifeline is a pipe that only the origin can write to, and never does, so it 
 origin. Every peer has a file of its own open at the other end, for which the kernel sends SIGKILL
 to the peer's process group when something happens there (F_SETOWN, F_SETSIG and O_ASYNC in
 fcntl(2)). That works without a thread of the peer, without the GIL, and when the peer is stopped.
+Fork servers are sent this module too, for their children.
 """
 
 import contextlib

@@ -48,27 +48,30 @@ class Child(Protocol):
     def wait_gone(self, seconds: float) -> None:
         """After `reap`, wait until its number is free and what it has left is gone."""
 
-    def stopped(self) -> bool:
-        """Whether SIGSTOP has stopped it; also true when it is gone."""
+
+def execute(
+    command: Command, standard: Sequence[int], keep: Sequence[int]
+) -> "subprocess.Popen[bytes]":  # a string: a test may have replaced it
+    popen = subprocess.Popen(
+        command.argv,
+        stdin=standard[0],
+        stdout=standard[1],
+        stderr=standard[2],
+        env=command.env,
+        cwd=command.cwd,
+        pass_fds=keep,
+        # Ctrl-C in the terminal reaches only the origin, and one signal all descendants.
+        start_new_session=True,
+    )
+    popen.returncode = 0  # `subprocess` shall not wait for it
+    return popen
 
 
 class SpawnedChild(Child):
     """Our own child, started when this is made: a program, where there is no fork server for it."""
 
     def __init__(self, command: Command, standard: Sequence[int], keep: Sequence[int]) -> None:
-        popen = subprocess.Popen(
-            command.argv,
-            stdin=standard[0],
-            stdout=standard[1],
-            stderr=standard[2],
-            env=command.env,
-            cwd=command.cwd,
-            pass_fds=keep,
-            # Ctrl-C in the terminal reaches only the origin, and one signal all descendants.
-            start_new_session=True,
-        )
-        popen.returncode = 0  # `subprocess` shall not wait for it
-        self.pid: int = popen.pid
+        self.pid: int = execute(command, standard, keep).pid
         self._pidfd = -1
         #: Process descriptors, which unlike numbers never come to mean other processes.
         self._descendants: list[int] = []
@@ -112,12 +115,6 @@ class SpawnedChild(Child):
             poll.poll(max(0.0, deadline - monotonic()) * 1000)
             os.close(self._descendants.pop())
 
-    def stopped(self) -> bool:
-        try:
-            return os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
-        except ChildProcessError:
-            return True
-
 
 def reap(pid: int, seconds: float) -> ExitStatus | None:
     """Wait for the end of a child, release it, and return how it ended; or raise TimeoutError.
@@ -150,7 +147,6 @@ class Process:
         #: Set when the process has been reaped.
         self.exited: Event = Event()
         self.exit_status: ExitStatus | None = None
-        self._reaped = False
         self.child: Child = child
         self.pid: int = child.pid
         #: The process id of the interpreter, once it is known.
@@ -162,7 +158,6 @@ class Process:
     def _ended(self) -> None:
         # The group is killed before its leader is reaped: until then the number is its own.
         self.signal_group(signal.SIGKILL)
-        self._reaped = True
         self.exit_status = self.child.reap()
         self.exited.set()
         self._on_exit()
@@ -186,13 +181,13 @@ class Process:
 
     def signal(self, number: int) -> None:
         """Send a signal to the interpreter, also when a launcher is its parent."""
-        if not self._reaped:
+        if not self.exited.is_set():
             os.kill(self.interpreter if self._launched() else self.pid, number)
 
     def signal_group(self, number: int) -> None:
         """Send a signal to the process, the interpreter, and what shares their groups."""
         try:
-            if not self._reaped:
+            if not self.exited.is_set():
                 os.killpg(self.pid, number)
         except PermissionError:
             if number != signal.SIGKILL:  # this process has dropped the right to do it
@@ -219,15 +214,14 @@ class Process:
 
     def disown(self) -> None:
         """In a forked child, keep the parent's process from being signalled."""
-        self._reaped = True
         self.exited.set()
 
     def wait_stopped(self, seconds: float) -> bool:
-        """After SIGSTOP, wait until it has stopped; return whether it has in time."""
+        """After SIGSTOP, wait until ``/proc`` shows nothing that runs; return whether it does so."""
         deadline = monotonic() + seconds
         while not self.exited.is_set() and monotonic() < deadline:
-            status = procfs.of_process(self.interpreter) if self._launched() else None
-            if self.child.stopped() and (status is None or status.stopped):
+            pids = (self.pid, self.interpreter) if self._launched() else (self.pid,)
+            if all(status.stopped for status in map(procfs.of_process, pids) if status):
                 return True
             sleep(_POLL_SECONDS)
         return False

@@ -7,6 +7,7 @@ only the standard library.
 from __future__ import annotations
 
 import os
+from _collections_abc import Collection  # without `collections`, as in `relay.frames`
 
 #: A flag in ``stat``; see include/linux/sched.h.
 _PF_EXITING = 0x4
@@ -40,8 +41,12 @@ class ProcessStatus:
 
 
 def of_process(pid: int) -> ProcessStatus | None:
-    """Return the status of a process; ``None`` if there is none or ``/proc`` does not show it."""
-    return _status("/proc/%d/status" % pid)
+    """Return the status of a process, or of a thread by its number; ``None`` if none is shown."""
+    try:
+        with open("/proc/%d/status" % pid, encoding="utf-8", errors="replace") as file:
+            return ProcessStatus(file.read())
+    except (OSError, KeyError, ValueError):
+        return None
 
 
 def stat_fields(pid: int) -> list[bytes]:
@@ -62,7 +67,7 @@ def ends(pid: int) -> bool:
 def threads_blocking(pid: int, number: int) -> set[str]:
     """Return the threads of a process that block a signal."""
     threads = _listed("/proc/%d/task" % pid)
-    found = ((thread, _status("/proc/%d/task/%s/status" % (pid, thread))) for thread in threads)
+    found = ((thread, of_process(int(thread))) for thread in threads)
     return {thread for thread, status in found if status and status.blocked >> (number - 1) & 1}
 
 
@@ -95,7 +100,7 @@ def children(parent: int) -> list[int]:
         return [pid for pid in pids if (status := of_process(pid)) and status.parent == parent]
 
 
-def descendants(ancestor: int, without: list[int] | tuple[()] = ()) -> list[int]:
+def descendants(ancestor: int, without: Collection[int] = ()) -> list[int]:
     """Return the processes below `ancestor`, parents first, without those at or below `without`."""
     found: list[int] = []
     parents = [ancestor]
@@ -134,11 +139,3 @@ def _listed(path: str) -> list[str]:
         return os.listdir(path)
     except OSError:
         return []
-
-
-def _status(path: str) -> ProcessStatus | None:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return ProcessStatus(file.read())
-    except (OSError, KeyError, ValueError):
-        return None

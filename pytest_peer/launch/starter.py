@@ -14,7 +14,6 @@ from ..link.interpreter import Interpreter, parse_hello
 from . import bootstrap, command, lifeline
 from .connection import Connection
 from .forkserver.client import ForkError, ForkServer
-from .forkserver.inheritance import Inheritance
 from .forkserver.registry import Choice, choose
 from .process import Child, SpawnedChild
 from .relay.process import ControlSocket, local_end
@@ -55,8 +54,7 @@ class ProcessStarter:
         if server is None:
             return self._spawned(connection, standard)
         try:
-            make = self._executed if self.choice.start_method == SPAWN else self._forked
-            return make(server, connection, standard)
+            return self._served(server, connection, standard)
         except ForkError as exc:
             default = self._options.start_method is None and not server.bad_preload
             unusable = server.unusable and (default or self.choice.start_method == SPAWN)
@@ -67,53 +65,44 @@ class ProcessStarter:
             text = f"peer {self._options.name!r} did not boot: {exc}"
             raise error(text, argv=self.argv) from None
 
-    def _forked(self, server: ForkServer, connection: Connection, standard: Sequence[int]) -> Child:
-        options = self._options
-        self.argv = [*server.argv, f"{options.name}@{options.host}"]
-        now, request, deadline = self._request(server, options.cwd)
-        interpreter = parse_hello(server.hello)
-        old, new = server.inheritance.environ, command.environment(options, now.environ)
-        removed: dict[str, str | None] = dict.fromkeys(old.keys() - new.keys())
-        variables = removed | dict(new.items() - old.items())
-        request["changes"] = {"variables": variables, **request["changes"]}
-        request["config"] = bootstrap.agent_config(interpreter, options, self._evidence)
-        child = server.fork(request, [*standard, *connection.peer_ends], deadline)
-        self.interpreter = replace(interpreter, pid=child.pid)
-        return child
-
-    def _executed(
-        self, server: ForkServer, connection: Connection, standard: Sequence[int]
-    ) -> Child:
-        line = self._line(connection, *command.LINK_NUMBERS, command.CONTROL_NUMBER)
-        # TCP has no ends.
-        inherited = dict(zip(command.LINK_NUMBERS, connection.peer_ends, strict=False))
-        if self.control is None:
-            self.lifeline = command.LIFELINE_NUMBER
-        else:
-            inherited[command.CONTROL_NUMBER] = self.control.theirs
-        _, request, deadline = self._request(server, line.cwd)
-        request |= {"argv": line.argv, "environ": line.env}
-        request["numbers"] = [*inherited, command.LIFELINE_NUMBER]
-        child = server.fork(request, [*standard, *inherited.values()], deadline)
-        connection.send_loader()
-        return child
-
-    def _request(
-        self, server: ForkServer, cwd: str | None
-    ) -> tuple[Inheritance, dict[str, Any], float]:
-        """Wait for the server; return what it needs to know, and the end of the time to boot."""
-        now, options = self.choice.inheritance, self._options
+    def _served(self, server: ForkServer, connection: Connection, standard: Sequence[int]) -> Child:
+        options, now = self._options, self.choice.inheritance
         assert now is not None
+        request: dict[str, Any] = {"node": f"{options.name}@{options.host}"}
+        numbers = *command.LINK_NUMBERS, command.CONTROL_NUMBER
+        line = self._line(connection, *numbers) if self.choice.start_method == SPAWN else None
+        inherited = dict(zip(numbers, connection.peer_ends, strict=False))  # TCP has no ends
+        if line is None:
+            self.argv = [*server.argv, request["node"]]
+        else:
+            if self.control is None:
+                self.lifeline = command.LIFELINE_NUMBER
+            else:
+                inherited[command.CONTROL_NUMBER] = self.control.theirs.fileno()
+            request |= {"argv": line.argv, "environ": line.env}
+            request["numbers"] = [*inherited, command.LIFELINE_NUMBER]
         limit = BOOT_SECONDS if options.boot_limit is None else options.boot_limit
         deadline = monotonic() + limit
         server.wait_ready(limit)
+        changes = request["changes"] = {"variables": {}, **now.changes(server.inheritance)}
         # Also if it has the same path as the template's: it may be another directory by now.
-        changes = now.changes(server.inheritance)
+        cwd = options.cwd if line is None else line.cwd
         changes["cwd"] = os.path.join(now.settable["cwd"], cwd or "")
-        return now, {"node": f"{options.name}@{options.host}", "changes": changes}, deadline
+        interpreter = parse_hello(server.hello) if line is None else None
+        if interpreter is not None:
+            old, new = server.inheritance.environ, command.environment(options, now.environ)
+            removed: dict[str, str | None] = dict.fromkeys(old.keys() - new.keys())
+            changes["variables"] = removed | dict(new.items() - old.items())
+            request["config"] = bootstrap.agent_config(interpreter, options, self._evidence)
+        child = server.fork(request, [*standard, *inherited.values()], deadline)
+        if interpreter is None:
+            connection.send_loader()
+        else:
+            self.interpreter = replace(interpreter, pid=child.pid)
+        return child
 
     def _spawned(self, connection: Connection, standard: Sequence[int]) -> Child:
-        control = -1 if self.control is None else self.control.theirs
+        control = -1 if self.control is None else self.control.theirs.fileno()
         line = self._line(connection, *connection.peer_ends, control)
         with lifeline.opened() as end:
             self.lifeline = end if control < 0 else -1

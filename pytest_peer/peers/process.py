@@ -56,7 +56,7 @@ class PeerProcess:
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             if starter.control is not None:
                 ours.callback(starter.control.close)
-                theirs.callback(starter.control.close_theirs)
+                theirs.callback(starter.control.theirs.close)
             if (address := self._options.address) is None:
                 connection: Connection = Pipes()
             else:

@@ -2,6 +2,7 @@
 
 import ctypes
 import fcntl
+import itertools
 import os
 import resource
 import signal
@@ -10,29 +11,18 @@ import threading
 import time
 from typing import Any
 
-from ...launch import procfs
-
-_PR_SET_PDEATHSIG = 1
-#: For the parent of descendants whose own has ended, whatever session they are in.
-PR_SET_CHILD_SUBREAPER = 36
+from ...launch import procfs, session
+from ...launch.lifeline import tie
 
 
 def begin(parent, lifeline):
     """Begin a session that ends with template and origin; return its own end of the lifeline."""
-    os.setsid()
-    # At the end of the parent *thread* (prctl(2)). The template has only one.
-    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before
-        os._exit(1)
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    session.begin(parent)
     main_thread: Any = threading.main_thread()
     main_thread._set_native_id()  # only Python 3.13 does it after a fork
     own = os.open("/proc/self/fd/%d" % lifeline, os.O_RDONLY | os.O_CLOEXEC)
     os.close(lifeline)
-    # See the origin's module `launch.lifeline`.
-    fcntl.fcntl(own, fcntl.F_SETOWN, -os.getpid())
-    fcntl.fcntl(own, fcntl.F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(own, fcntl.F_SETFL, os.O_ASYNC)
+    tie(own, os.getpid())
     return own
 
 
@@ -75,11 +65,6 @@ def _set_variables(variables):
         tempfile.tempdir = None  # it caches what the variables were
 
 
-def _set_limits(limits):
-    for limit, soft, hard in limits:
-        resource.setrlimit(limit, (soft, hard))
-
-
 def _set_ignored(mask):  # in the kernel's sets of signals, bit 0 is signal 1
     for number in signal.valid_signals():
         handler = signal.getsignal(number)
@@ -95,15 +80,12 @@ _SETTERS = {
     "variables": _set_variables,
     "cwd": os.chdir,
     "umask": os.umask,
-    "limits": _set_limits,
+    "limits": lambda limits: list(itertools.starmap(resource.setrlimit, limits)),
     "ignored": _set_ignored,
     "blocked": lambda numbers: signal.pthread_sigmask(signal.SIG_SETMASK, numbers),
     "niceness": lambda value: os.setpriority(os.PRIO_PROCESS, 0, value),
     "processors": lambda numbers: os.sched_setaffinity(0, numbers),
 }
-
-
-prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 def title_setter():

@@ -12,7 +12,6 @@ Each request and each report is one marshalled tuple on a socket that keeps thei
 a peer is to have comes with a request: a file with a marshalled dictionary, then its descriptors.
 """
 
-import array
 import contextlib
 import fcntl
 import gc
@@ -25,6 +24,7 @@ import socket
 import sys
 from typing import Any, NoReturn
 
+from ...launch import session
 from .. import dispatch, main
 from . import child_setup, prewarm
 from .subreaper import Subreaper
@@ -109,6 +109,7 @@ class Template:
     """The event loop: requests of the origin, ends of peers."""
 
     def __init__(self, origin, lifeline):
+        session.prctl(session.SUBREAPER, 1)
         self._origin = origin
         self._poll = select.epoll()
         self._poll.register(origin, select.EPOLLIN)
@@ -124,7 +125,6 @@ class Template:
         # Whether a spare may be made: once for each peer, so that spares which die are not made
         # again and again.
         self._may_prepare = True
-        self._subreaper = Subreaper(self._poll, lambda *end: self.report("ended", *end))
         #: In a peer: its own descriptor.
         self.lifeline = lifeline
         # The origin may have been started with SIGCHLD ignored. Then the kernel would reap our
@@ -139,7 +139,7 @@ class Template:
 
     def loop(self) -> NoReturn:
         """Serve for ever. `Forked` is raised in a peer."""
-        self._subreaper.tolerate_children()  # an import may have started some, for all peers
+        self._subreaper = Subreaper(self._poll, lambda *end: self.report("ended", *end))
         self.report("ready")
         while True:
             if self._spare is None and self._may_prepare and not self._poll.poll(_PAUSE, 1):
@@ -167,22 +167,18 @@ class Template:
             self.report("reaped", number)
             return
         try:
-            if len(descriptors) == rest[0]:
-                self._fork(number, data, descriptors)
-            else:
-                why = "no descriptors left; raise RLIMIT_NOFILE (ulimit -n)"
-                self.report("refused", number, why)
+            if len(descriptors) != rest[0]:
+                raise OSError("no descriptors left; raise RLIMIT_NOFILE (ulimit -n)")
+            self._fork(number, data, descriptors)
+        except OSError as exc:
+            self.report("refused", number, "cannot fork: %s" % exc)
         finally:  # also in a peer that is forked now, which gets them from the spare's socket
             for fd in descriptors:
                 os.close(fd)
 
     def _fork(self, number, data, descriptors):
         if self._spare is None:
-            try:
-                self._make_spare()
-            except OSError as exc:
-                self.report("refused", number, "cannot fork: %s" % exc)
-                return
+            self._make_spare()
         connection, fd, pid = self._spare
         self._spare, self._may_prepare = None, True
         self._subreaper.peers[fd][0] = number
@@ -237,14 +233,13 @@ class Template:
 
     def end(self, status) -> NoReturn:
         """End with all peers and everything that they have started."""
-        self._subreaper.end_all()
+        session.kill_below()
         os._exit(status)
 
 
 def receive(connection):
     """Return a message, which is empty at the end, and the descriptors that came with it."""
-    room = socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS)
-    # `socket.recv_fds` ignores its flags.
-    data, ancillary, _, _ = connection.recvmsg(_MOST_BYTES, room, socket.MSG_CMSG_CLOEXEC)
-    descriptors = array.array("i", b"".join(sent for _, _, sent in ancillary))
-    return data, list(descriptors)
+    data, descriptors, _, _ = socket.recv_fds(connection, _MOST_BYTES, _MOST_DESCRIPTORS)
+    for fd in descriptors:
+        os.set_inheritable(fd, False)  # `recv_fds` ignores a flag for it
+    return data, descriptors

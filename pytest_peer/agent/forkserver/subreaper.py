@@ -1,23 +1,17 @@
-"""Kill what peers leave behind, and everything at the end of the origin.
+"""Kill what peers leave behind.
 
-The kernel gives descendants whose parent has ended to the nearest *subreaper* above them
-(prctl(2)). Every peer is one, and so is the template. So what a living peer has started is below
-that peer, whatever session it is in, and a child of the template that is not known here is an
-orphan of a peer that has ended.
+Every peer is a subreaper (see `launch.session`), and so is the template. So what a living peer has
+started is below that peer, and a child of the template that is not known here is an orphan of a
+peer that has ended.
 """
 
-import contextlib
 import os
 import select
 import signal
 import time
 
-from ...launch import procfs
-from . import child_setup
+from ...launch import procfs, session
 
-#: Seconds after which a peer's end is reported although orphans are left. Killed processes are
-#: gone sooner, unless the kernel waits for a disk.
-_ORPHAN_SECONDS = 2.0
 _POLL_SECONDS = 0.001
 #: Seconds between checks whether a debugger or the kernel has let go what has ended.
 _ZOMBIE_SECONDS = 0.1
@@ -33,14 +27,13 @@ class Subreaper:
     def __init__(self, poll, on_end):
         self._poll = poll
         self._on_end = on_end
-        self._known = set()
+        self._known = set(procfs.children(os.getpid()))  # imports started these, for all peers
         self.peers = {}  # process descriptor: [number of the request or None, pid]
         self._dead = {}  # number of the request: pid
         self._orphans = set()
         self._zombies = set()  # to be reaped; a debugger that is attached may have them still
         self._ending = []  # arguments for `on_end`, when there are no orphans
         self._deadline = 0.0  # when `on_end` is called although there are some
-        child_setup.prctl(child_setup.PR_SET_CHILD_SUBREAPER, 1)
 
     def add(self, pid):
         """Watch a new child; return its process descriptor, or raise OSError for want of one."""
@@ -60,10 +53,6 @@ class Subreaper:
             self._zombies.add(self._dead.pop(number))
             self.tidy()
 
-    def tolerate_children(self):
-        """Take the present children for known."""
-        self._known.update(procfs.children(os.getpid()))
-
     def ended(self, fd):
         self._poll.unregister(fd)
         os.close(fd)
@@ -73,47 +62,31 @@ class Subreaper:
         else:
             self._dead[number] = pid
             self._ending.append((number, _status(pid)))
-            self._deadline = time.monotonic() + _ORPHAN_SECONDS
+            self._deadline = time.monotonic() + session.GONE_SECONDS
             below = procfs.descendants(os.getpid(), list(self._known))
             if not any(map(procfs.is_resource_tracker, below)):
-                _kill(os.killpg, pid)
+                session.sent(os.killpg, pid, signal.SIGKILL)
         self.tidy()
 
     def tidy(self):
         """Kill orphans, reap, report. Return the seconds until the next time; ``None`` for never."""
+        late = time.monotonic() >= self._deadline
         if self._ending:
             self._orphans |= set(procfs.children(os.getpid())) - self._known
-            late = time.monotonic() >= self._deadline
             for pid in self._orphans:
                 if late or not procfs.is_resource_tracker(pid):  # which ends by itself
-                    _kill(os.kill, pid)  # then its children are ours
+                    session.sent(os.kill, pid, signal.SIGKILL)  # then its children are ours
         done = not self._orphans  # not after the last: its children are ours from now on
         for pids in (self._orphans, self._zombies):
             for pid in list(pids):
                 if os.waitpid(pid, os.WNOHANG)[0]:
                     pids.discard(pid)
                     self._known.discard(pid)
-        if self._ending and (done or time.monotonic() >= self._deadline):
-            ending, self._ending = self._ending, []
-            for number, status in ending:
-                self._on_end(number, status)
+        while self._ending and (done or late):
+            self._on_end(*self._ending.pop(0))
         if self._ending:
             return _POLL_SECONDS
         return _ZOMBIE_SECONDS if self._zombies or self._orphans else None
-
-    def end_all(self):
-        for _, pid in self.peers.values():
-            _kill(os.killpg, pid)
-        deadline = time.monotonic() + _ORPHAN_SECONDS
-        while time.monotonic() < deadline:
-            for pid in procfs.children(os.getpid()):
-                _kill(os.kill, pid)  # then its children are ours
-            try:
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-            except ChildProcessError:
-                return
-            time.sleep(_POLL_SECONDS)
 
 
 def _status(pid):
@@ -123,9 +96,3 @@ def _status(pid):
         return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
     # The kernel tells a debugger that is attached first. `exit_code` is the last field of ``stat``.
     return os.waitstatus_to_exitcode(int(procfs.stat_fields(pid)[49]))
-
-
-def _kill(kill, pid):
-    # An error: it is another user's by now; or it leads no group yet, and ends by itself.
-    with contextlib.suppress(OSError):
-        kill(pid, signal.SIGKILL)

@@ -23,9 +23,9 @@ from ...core.locks import Lock
 from ...core.loop import loop
 from ...core.sync import Event
 from ...core.worker import worker
-from .. import bootstrap, lifeline, procfs
-from ..command import boot_words, interpreter_options
-from ..process import STATUS_LOST, Child, reap
+from .. import bootstrap, lifeline
+from ..command import Command, boot_words, interpreter_options
+from ..process import STATUS_LOST, Child, execute, reap
 from .inheritance import Inheritance
 from .preload import OURS
 
@@ -93,10 +93,6 @@ class ForkedChild(Child):
     def wait_gone(self, seconds: float) -> None:
         self.reaped.wait(seconds)
 
-    def stopped(self) -> bool:
-        status = procfs.of_process(self.pid)
-        return status is None or status.stopped
-
     def replied(self, pid: int, refusal: str) -> None:
         self.pid, self._refusal = pid, refusal
         self._replied.set()
@@ -141,16 +137,9 @@ class ForkServer:
             words = boot_words(code.fileno(), theirs.fileno())
             #: Its command line without the last word, which a peer replaces by its name.
             self.argv: list[str] = [sys.executable, *interpreter_options(), *words]
-            popen = subprocess.Popen(
-                [*self.argv, _TITLE],
-                bufsize=0,
-                stdin=subprocess.PIPE,  # all three are pipes, as a peer's
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=[code.fileno(), theirs.fileno(), end],
-                start_new_session=True,  # Ctrl-C in the terminal is for the origin
-            )
-            popen.returncode = 0  # `subprocess` shall not wait for it
+            line = Command([*self.argv, _TITLE], dict(os.environ), None)
+            standard = (subprocess.PIPE, subprocess.PIPE, subprocess.STDOUT)  # pipes, as a peer's
+            popen = execute(line, standard, [code.fileno(), theirs.fileno(), end])
             self._pid = popen.pid
             lifeline.tie(end, self._pid)  # until it serves: an import sees no end of the origin
         assert popen.stdin is not None and popen.stdout is not None

@@ -42,7 +42,7 @@ class Inheritance:
         settable = {
             "cwd": os.getcwd(),
             "umask": int(status["Umask"], 8),
-            "limits": [(limit, *resource.getrlimit(limit)) for limit in _LIMITS],
+            "limits": [(limit, resource.getrlimit(limit)) for limit in _LIMITS],
             "ignored": int(status["SigIgn"], 16) & ~_IGNORED_BY_PYTHON,
             "blocked": sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, ()))),
             "niceness": os.getpriority(os.PRIO_PROCESS, 0),

@@ -55,7 +55,9 @@ def choose(options: PeerOptions) -> Choice:
 def _program(reason: str) -> Choice:
     """Choose a program. Its parent is a server if possible, which finds what the program leaves."""
     if not unavailable():
-        now, server = Inheritance.now(), _any_server()
+        now = Inheritance.now()
+        living = (server for server in list(_servers.values()) if not server.dead)
+        server = next(living, None) or running(())  # of preloaded modules a program has no use
         if not server.unusable and not now.obstacle(server.inheritance, executed=True):
             return Choice(SPAWN, reason, server, now)
     return Choice(SPAWN, reason)
@@ -80,32 +82,20 @@ def unavailable() -> str:
     return ""
 
 
-def running() -> ForkServer:
-    """Return the server with the present preload; start it, without waiting, if it is missing."""
+def running(modules: tuple[str, ...] | None = None) -> ForkServer:
+    """Return the server with `modules`, or the present preload; begin to start it if there is none."""
+    modules = tuple(preload.modules) if modules is None else modules
     with _lock:
-        return _living(tuple(preload.modules))
+        server = _servers.get(modules)
+        if server is None or (server.dead and (server.bad_preload or not server.unusable)):
+            server = _servers[modules] = ForkServer(modules)
+        return server
 
 
 def failure() -> str:
     """Return why peers are spawned that would be forked otherwise; empty if none are."""
     server = _servers.get(tuple(preload.modules))
     return server.dead if server is not None and server.unusable and not server.bad_preload else ""
-
-
-def _any_server() -> ForkServer:
-    """Return any that lives, or one without preload, of which a program has no use."""
-    with _lock:
-        for server in _servers.values():
-            if not server.dead:
-                return server
-        return _living(())
-
-
-def _living(modules: tuple[str, ...]) -> ForkServer:
-    server = _servers.get(modules)
-    if server is None or (server.dead and (server.bad_preload or not server.unusable)):
-        server = _servers[modules] = ForkServer(modules)
-    return server
 
 
 def _close_all() -> None:

@@ -75,10 +75,8 @@ class Writer:
             except OSError:
                 self.lost.add(fd)
             self.size -= written
-            if written < len(data):
-                self.waiting[0] = fd, data[written:]
-                return
-            del self.waiting[0]
+            rest = data[written:]
+            self.waiting[:1] = [(fd, rest)] if rest else []
             if not data and fd not in self.lost:
                 os.close(fd)
                 self.lost.add(fd)

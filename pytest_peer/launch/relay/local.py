@@ -11,6 +11,7 @@ empty line when a SIGSTOP has stopped the peer. The socket's end is the origin's
 """
 
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
+import marshal
 import os
 import resource
 import time
@@ -28,29 +29,15 @@ _LAUNCHER_SECONDS = 0.8
 #: Seconds for output to arrive after the launcher's end, if something still holds its pipe.
 _OUTPUT_SECONDS = 0.3
 
-_PACKAGE = "pytest_peer_launch"
-#: In the order in which they are loaded; below this package's `launch`.
-_MODULES = ("procfs", "relay.frames", "relay.remote")
+#: Below this package, in the order in which they are loaded.
+_MODULES = ("launch.procfs", "launch.session", "launch.relay.frames", "launch.relay.remote")
 #: The beginning of what the launched interpreter is sent. Interpreters that are too old can run it.
-_LOADER = """\
-import os, sys
+_CHECK = """\
+import sys
 if sys.version_info < (3, 8):
     sys.stderr.write("Python %d.%d.%d (%s) is too old: a peer needs 3.8 or newer\\n"
                      % (sys.version_info[:3] + (sys.executable,)))
     sys.exit(1)
-for name, path, source in MODULES:
-    module = type(sys)(name)
-    module.__file__ = path
-    module.__package__ = name.rpartition(".")[0] if path else name
-    module.__path__ = []
-    sys.modules[name] = module
-    exec(compile(source, path, "exec"), module.__dict__)
-reader, writer = module.begin(MAGIC[::-1], CWD, HEARTBEAT)
-for name, _, _ in MODULES:
-    del sys.modules[name]
-link = {"f": reader, "w": writer}
-del reader, module
-exec(link["f"].read(int(link["f"].readline())), link)
 """
 
 
@@ -214,9 +201,9 @@ class Relay:
 
     def _received(self, kind: bytes, payload: bytes) -> None:
         if kind == frames.BORN:
-            self._answer(b"%d %s\n" % (self._launcher, payload))
+            self._to_origin.add(self._control, b"%d %s\n" % (self._launcher, payload))
         elif kind == frames.STOPPED:
-            self._answer(b"\n")
+            self._to_origin.add(self._control, b"\n")
         elif kind == frames.EXIT:
             self._exit = int(payload)
             self._to_launcher.add(self._outgoing)
@@ -224,31 +211,25 @@ class Relay:
         else:
             self._to_origin.add(self._outputs[kind], payload)
 
-    def _answer(self, line: bytes) -> None:
-        try:
-            os.write(self._control, line)
-        except OSError:
-            pass  # the origin has closed it
-
     def _complain(self, text: str) -> None:
         self._to_origin.add(self._outputs[frames.STDERR], f"pytest-peer: {text}\n".encode())
 
 
 def _remote_end(cwd: str, *, heartbeat: bool) -> tuple[bytes, bytes]:
-    """Return the remote end's first output, and the code for it: a size, a line end, source."""
-    word = os.urandom(12).hex()
-    modules = [(_PACKAGE, "", ""), (f"{_PACKAGE}.relay", "", "")]
-    for name in _MODULES:
-        parts = f"{name.replace('.', os.sep)}.py"
-        path = os.path.join(os.path.dirname(os.path.dirname(__file__)), parts)
+    """Return the remote end's first output, and what it is sent: code and data, each by its size."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    sources = []
+    for name in ("agent.loader", *_MODULES):
+        path = os.path.join(root, *name.split(".")) + ".py"
         with open(path, encoding="utf-8") as file:
-            modules.append((f"{_PACKAGE}.{name}", path, file.read()))
-    magic = f"pytest-peer {word}\n".encode()
-    # The code has it backwards, so that a launcher which shows its input does not write it.
-    values = f"MAGIC={magic[::-1]!r}\nCWD={cwd!r}\nHEARTBEAT={heartbeat}\n"
-    # What is not ASCII becomes escapes, so the size does not depend on an encoding.
-    code = f"MODULES={modules!r}\n{values}{_LOADER}".encode("ascii", "backslashreplace")
-    return magic, b"%d\n" % len(code) + code
+            sources.append((f"pytest_peer_agent.{name}", path, file.read()))
+    (_, _, loader), *modules = sources
+    magic = f"pytest-peer {os.urandom(12).hex()}\n".encode()
+    # It gets that backwards, so that a launcher which shows its input does not write it. Every
+    # Python that is new enough reads version 2 of marshal.
+    data = (modules, "launch.relay.remote:begin"), (magic[::-1], cwd, heartbeat)
+    parts = [(_CHECK + loader).encode(), *(marshal.dumps(each, 2) for each in data)]
+    return magic, b"".join(b"%d\n%s" % (len(part), part) for part in parts)
 
 
 def _start(command: list[str]) -> tuple[int, int, int]:

@@ -40,32 +40,27 @@ class ControlSocket:
     """Both ends of the socket over which the origin controls the local end of a relay."""
 
     def __init__(self) -> None:
-        self._ours, self._theirs = socket.socketpair()
+        self._ours, theirs = socket.socketpair()
+        self.theirs: socket.socket = theirs
         self._ours.setblocking(False)
         self._heard = b""
-        self.theirs: int = self._theirs.fileno()
-        #: Set when the local end has ended, and woken at each pause.
+        #: Set when the local end has ended, and woken when `stopping` changes.
         self.changed: Event = Event()
-        self.paused: int = 0
+        #: How many times the remote end has been asked to stop the peer, and has not done it yet.
+        self.stopping: int = 0
         #: What the remote end reports of its peer: pid, cwd, launcher_pid; empty before that.
         self.facts: dict[str, Any] = {}
         #: Whether the pid is one of this machine.
         self.same_machine: bool = False
 
-    def close_theirs(self) -> None:
-        """After the process has inherited the other end, close it and begin to listen."""
-        self._theirs.close()
-        loop.call(self._begin)
-
-    def _begin(self) -> None:
-        if self._ours.fileno() >= 0:  # the process may have ended, which closes it
-            loop.add(self._ours.fileno(), self.listen)
+    def begin(self) -> None:
+        loop.add(self._ours.fileno(), self.listen)
 
     def close(self) -> None:
         if self._ours.fileno() >= 0:
             loop.remove(self._ours.fileno())
         self._ours.close()
-        self._theirs.close()
+        self.theirs.close()
         self.changed.set()
 
     def send(self, number: int) -> None:
@@ -87,7 +82,7 @@ class ControlSocket:
         for line in lines:
             pid, _, facts = line.partition(b" ")
             if not facts:
-                self.paused += 1
+                self.stopping -= 1
                 self.changed.wake()
                 continue
             self.facts = ast.literal_eval(facts.decode("ascii"))
@@ -102,8 +97,8 @@ class RelayedProcess(Process):
     def __init__(self, child: Child, on_exit: Callable[[], object], control: ControlSocket) -> None:
         super().__init__(child, on_exit)
         self._control = control
-        self._pauses = 0
         self._timers: list[Timer] = []
+        control.begin()  # before anything watches the process, whose end closes it
 
     def _ended(self) -> None:
         super()._ended()
@@ -127,13 +122,13 @@ class RelayedProcess(Process):
         if number == signal.SIGKILL:
             super().signal_group(number)
         else:
-            self._pauses += number == signal.SIGSTOP
+            self._control.stopping += number == signal.SIGSTOP
             self._control.send(number | GROUP)
 
     def wait_stopped(self, seconds: float) -> bool:
         changed = self._control.changed
-        changed.wait_for(lambda: changed.is_set() or self._control.paused >= self._pauses, seconds)
-        return self._control.paused >= self._pauses
+        changed.wait_for(lambda: changed.is_set() or self._control.stopping <= 0, seconds)
+        return self._control.stopping <= 0
 
     def disown(self) -> None:
         super().disown()

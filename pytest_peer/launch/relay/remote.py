@@ -9,14 +9,12 @@ Python 3.8 and the standard library only.
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
-import fcntl
 import io
 import os
 import sys
 import time
-from _collections_abc import Callable  # without `collections`, as in `frames`
 
-from .. import procfs
+from .. import procfs, session
 from . import frames
 from .frames import Writer, frame, read
 
@@ -26,69 +24,59 @@ LINK_NUMBERS = (7, 8)
 _PASSED_ON = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 #: Bytes that wait for the local end, beyond which the peer has to wait.
 _BOUND = 1 << 18
-#: Seconds after the peer's end: for its descendants to be gone, and for the local end to read.
-_GONE_SECONDS = _TAKEN_SECONDS = 2.0
+#: Seconds for the local end to read everything after the peer's end.
+_TAKEN_SECONDS = 2.0
 #: Seconds for the peer to stop. It takes microseconds, unless a thread waits in the kernel.
 _STOPPED_SECONDS = 1.0
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 _POLL_SECONDS = 0.002
 
 
-def begin(magic: bytes, cwd: str, heartbeat: bool) -> tuple[io.BufferedReader, int]:
-    """Fork; return the link's reader and writer in the peer. In the relay, this does not return.
+def begin(reader: io.BufferedReader, writer: int, config: tuple[bytes, str, bool]) -> None:
+    """Fork. The child runs what comes over its link, as the peer; the parent relays and exits.
 
-    :param magic: what the local end waits for. Everything before it is a banner.
-    :param cwd: where the peer starts; empty for the present directory.
-    :param heartbeat: whether a local end that is silent has ended.
+    `config` has what the local end waits for, backwards: all before it is a banner; the directory
+    in which the peer starts, empty for the present one; and whether a silent local end has ended.
     """
+    magic, cwd, heartbeat = config
     # Above the numbers that the peer uses, and out of the way of what prints here.
-    connection = _above(0), _above(1)
-    link_in, link_out, stdin, stdout, stderr = (_pipe() for _ in range(5))
+    below = [os.dup(writer) for _ in range(10)]
+    connection = os.dup(reader.fileno()), os.dup(writer)
+    link_in, link_out, stdin, stdout, stderr = (os.pipe() for _ in range(5))
     theirs = (stdin[0], stdout[1], stderr[1], link_in[0], link_out[1])
     inputs = {frames.LINK: link_in[1], frames.STDIN: stdin[1]}
     outputs = {frames.LINK: link_out[0], frames.STDERR: stderr[0], frames.STDOUT: stdout[0]}
+    for fd in below:
+        os.close(fd)
     peer = RemoteChild()
     sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
+    peer.child = os.fork()
+    if peer.child == 0:
         for target, fd in zip((0, 1, 2, *LINK_NUMBERS), theirs):
             os.dup2(fd, target, inheritable=target <= 2)
         for fd in (*connection, *theirs, *inputs.values(), *outputs.values()):
             os.close(fd)
-        peer.become()
+        session.begin(peer.parent)
         if cwd:
             try:
                 os.chdir(cwd)
             except OSError as exc:
                 os.write(2, ("cannot start in %r: %s\n" % (cwd, exc.strerror)).encode())
                 os._exit(1)
-        return open(LINK_NUMBERS[0], "rb"), LINK_NUMBERS[1]
+        link = os.fdopen(LINK_NUMBERS[0], "rb")
+        exec(link.read(int(link.readline())), {"f": link, "w": LINK_NUMBERS[1]})
+        return
     try:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.dup2(2, 1)
         for fd in (null, *theirs):
             os.close(fd)
-        peer.child = child
         relay = Relay(connection, peer, inputs, outputs)
-        os.write(connection[1], magic)
+        os.write(connection[1], magic[::-1])
         os._exit(relay.run(cwd, frames.SILENT_SECONDS if heartbeat else None))
     except BaseException:
         peer.kill()
         raise
-
-
-def _above(fd: int) -> int:
-    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
-
-
-def _pipe() -> tuple[int, int]:
-    ends = os.pipe()
-    above = _above(ends[0]), _above(ends[1])
-    for fd in ends:
-        os.close(fd)
-    return above
 
 
 class Relay:
@@ -136,7 +124,7 @@ class Relay:
                 return self._end(status)
             if not self._carry(ready):
                 break
-        self._peer.kill(time.monotonic() + _GONE_SECONDS)
+        self._peer.kill()
         return 1
 
     def _carry(self, ready: set[int]) -> bool:
@@ -181,56 +169,37 @@ class Relay:
 
     def _end(self, status: int) -> int:
         """The peer has ended: kill what it has started, and send what all of them have written."""
-        self._peer.kill(time.monotonic() + _GONE_SECONDS)
+        self._peer.kill()
         self._take()
         self._send(frames.EXIT, b"%d" % status)
         # Some launchers drop what is under way when this process ends, so the local end closes the
         # connection when it has read everything.
-        deadline = None
-        while deadline is None or time.monotonic() < deadline:
+        ended = False
+        while not ended and self._outgoing not in self._out.lost:
             self._out.write()
-            if not self._out.size and deadline is None:
-                deadline = time.monotonic() + _TAKEN_SECONDS
             ready = frames.wait([self._incoming], [self._out], _TAKEN_SECONDS)
-            ended = self._incoming in ready and read(self._incoming) == b""
-            if ended or self._outgoing in self._out.lost:
-                break
+            late = not ready and not self._out.size
+            ended = late or (self._incoming in ready and read(self._incoming) == b"")
         return status if status >= 0 else 128 - status
 
 
 class RemoteChild:
-    """Made before the fork. The child calls `become`, the parent sets `child`."""
+    """Made before the fork, whose result is `child`."""
 
     def __init__(self) -> None:
         #: The child's process id.
         self.child: int = -1
+        self.parent: int = os.getpid()
         self._reaped = False
-        self._parent = os.getpid()
-        try:
-            import ctypes
-
-            self._prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
-        except (ImportError, OSError, AttributeError):  # not Linux, or a Python without it
-            self._prctl = lambda *_: -1
         #: Children of the launcher, which has executed this interpreter: not the peer's.
-        self._launchers = procfs.children(self._parent)
-        # The kernel gives us descendants whose parent has ended. So what a peer has started is
-        # found, whatever session it is in.
-        self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-    def become(self) -> None:
-        """In the child, begin a session that ends with the parent."""
-        os.setsid()
-        self._prctl(_PR_SET_PDEATHSIG, _signal.SIGKILL)
-        if os.getppid() != self._parent:  # it ended before
-            os._exit(1)
-        self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        self._launchers = procfs.children(self.parent)
+        session.prctl(session.SUBREAPER, 1)
 
     def signal(self, number: int, *, group: bool) -> None:
         """Send a signal to the peer, or to its group."""
-        if self._reaped or (group and _sent(os.killpg, self.child, number)):
+        if self._reaped or (group and session.sent(os.killpg, self.child, number)):
             return
-        _sent(os.kill, self.child, number)  # it may not have made itself a group yet
+        session.sent(os.kill, self.child, number)  # it may not have made itself a group yet
 
     def exit_status(self) -> int | None:
         """Reap orphans; return the peer's status, or minus its signal; ``None`` while it runs."""
@@ -251,27 +220,8 @@ class RemoteChild:
             time.sleep(_POLL_SECONDS)
         return True
 
-    def kill(self, deadline: float = 0.0) -> None:
-        """Kill the peer and all that it started; wait until that is gone, or for the deadline."""
-        while self.child > 0:
-            _sent(os.killpg, self.child, _signal.SIGKILL)
-            for pid in (self.child, *procfs.descendants(self._parent, self._launchers)):
-                _sent(os.kill, pid, _signal.SIGKILL)
-            self._reaped = True
-            try:
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-            except ChildProcessError:
-                return
-            left = procfs.descendants(self._parent, self._launchers)
-            if not left or time.monotonic() >= deadline:
-                return
-            time.sleep(_POLL_SECONDS)
-
-
-def _sent(kill: Callable[[int, int], object], pid: int, number: int) -> bool:
-    try:
-        kill(pid, number)
-    except OSError:
-        return False
-    return True
+    def kill(self) -> None:
+        """Kill the peer and all that it started, and wait until that is gone."""
+        self.signal(_signal.SIGKILL, group=True)
+        self._reaped = True
+        session.kill_below(self._launchers)
