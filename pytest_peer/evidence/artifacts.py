@@ -1,7 +1,6 @@
 """The directory in which a peer's evidence is kept, and its ``manifest.json``."""
 
 import contextlib
-import dataclasses
 import functools
 import json
 import shutil
@@ -68,9 +67,7 @@ def manifest_text(options: PeerOptions, reason: DownReason | None, facts: dict[s
         **facts,
         "versions": _versions(),
         "env": dict(options.env),
-        "options": {
-            field.name: getattr(options, field.name) for field in dataclasses.fields(options)
-        },
+        "options": {name: getattr(options, name) for name in PeerOptions.__slots__},
         "started": _iso(facts["started"]),
         "ended": _iso(facts["ended"]) if facts["ended"] else None,
         "kind": reason.kind if reason else None,
