@@ -25,14 +25,12 @@ def new(parent: Path, name: str, make: Callable[[Path], object] = Path.mkdir) ->
     No two callers get the same one, in any process. `make` makes it, or raises FileExistsError.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    number, path = 1, parent / name
+    number = 0
     while True:
-        try:
+        number += 1
+        path = parent / (f"{name}.{number}" if number > 1 else name)
+        with contextlib.suppress(FileExistsError):
             make(path)
-        except FileExistsError:
-            number += 1
-            path = parent / f"{name}.{number}"
-        else:
             return path
 
 
@@ -41,10 +39,8 @@ class Artifacts:
 
     def __init__(self, parent: Path | None, name: str) -> None:
         self._temporary = parent is None
-        if parent is None:
-            self.path: Path = Path(tempfile.mkdtemp(prefix=f"pytest-peer-{name}-"))
-        else:
-            self.path = new(parent, name)
+        prefix = f"pytest-peer-{name}-"
+        self.path: Path = new(parent, name) if parent else Path(tempfile.mkdtemp(prefix=prefix))
         #: The test that ran when the peer was started.
         self.test: str | None = None
 

@@ -47,7 +47,7 @@ class Stacks:
     def __init__(self, ask: Callable[[float], str], local_pid: Callable[[], int | None]) -> None:
         self._ask = ask
         self._local_pid = local_pid
-        self._directory: Path | None = None
+        self._directory = Path(os.devnull)  # in which there can be no file
         self._dumping = threading.Lock()  # two dumps at once would go into one file
 
     def begin(self, directory: Path) -> dict[str, Any]:
@@ -101,26 +101,22 @@ class Stacks:
         return text
 
     def _dump(self, seconds: float) -> str:
-        pid, directory = self._local_pid(), self._directory
-        deadline = monotonic() + seconds
-        if pid is None or directory is None or not self._dumping.acquire(timeout=max(0.0, seconds)):
+        pid, deadline = self._local_pid(), monotonic() + seconds
+        if pid is None or not self._dumping.acquire(timeout=max(0.0, seconds)):
             return ""
         try:
-            return readable(dump(pid, directory / THREADS, deadline), own_files())
+            return readable(dump(pid, self._directory / THREADS, deadline), own_files())
         except OSError:  # the directory has been removed
             return ""
         finally:
             self._dumping.release()
 
     def _keep(self, occasion: str, text: str) -> None:
-        if self._directory is None:
-            return
         moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-        path = self._directory / "stacks.txt"
+        written = f"== {moment} {occasion}\n{text}\n\n".encode("utf-8", "backslashreplace")
         # A full disk, or a removed directory.
-        with contextlib.suppress(OSError), path.open("ab") as file:
-            written = f"== {moment} {occasion}\n{text}\n\n"
-            file.write(written.encode("utf-8", "backslashreplace"))
+        with contextlib.suppress(OSError), (self._directory / "stacks.txt").open("ab") as file:
+            file.write(written)
 
 
 def record_all(every: Sequence[Stacks], occasion: str) -> list[str]:
