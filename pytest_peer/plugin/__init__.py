@@ -92,5 +92,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         stash.setdefault(left_key, []).extend(crashes)
         stash[spawned_key] = registry.failure()
         if hasattr(session.config, "workeroutput"):  # of an xdist worker: the controller takes them
-            session.config.workeroutput["peer_crashes"] = crashes
-            session.config.workeroutput["peer_spawned"] = stash[spawned_key]
+            session.config.workeroutput["peers"] = crashes, stash[spawned_key]
