@@ -43,10 +43,6 @@ class OutputStream:
 
     def __init__(self, pipe: IO[_Bytes] | None, log: Path) -> None:
         self._pipe = pipe
-        self._fd = -1
-        if pipe is not None:
-            self._fd = pipe.fileno()
-            os.set_blocking(self._fd, False)
         self._log = log.open("ab+" if pipe is not None else "rb", buffering=0)
         self._lock = Lock()
         self._changed = Event()  # only its `wake` happens
@@ -55,9 +51,10 @@ class OutputStream:
         self._size = 0
         #: The file with the whole stream.
         self.path = log
-
-    def watch(self) -> None:
-        if self._pipe is not None:
+        self._fd = -1
+        if pipe is not None:
+            self._fd = pipe.fileno()
+            os.set_blocking(self._fd, False)
             loop.add(self._fd, self._ready)
 
     @property
@@ -235,7 +232,7 @@ class InputStream:
 
 
 class StandardStreams:
-    """The process gets `theirs`; when it is there, `open` and `close_theirs`.
+    """The process gets `theirs`; when it is there, `close_theirs`.
 
     A `detached` process has no input, and writes to the logs in `directory` itself.
     """
@@ -271,10 +268,6 @@ class StandardStreams:
         self.theirs.append(theirs)
         self.descriptors += (ours,)
         return OutputStream(os.fdopen(ours, "rb", buffering=0), log)
-
-    def open(self) -> None:
-        self.stdout.watch()
-        self.stderr.watch()
 
     def close_theirs(self) -> None:
         """Close the process's ends, so that the end of what it writes reaches us."""
