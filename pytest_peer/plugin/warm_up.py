@@ -35,9 +35,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     from . import runtest  # nor this: a suite without peers does not pay for it
 
     runtest.expect_peers(item.config)
-    programs = settings.programs(item.config)
-    serves = not programs or [sys.executable] in programs
-    if serves and settings.read(item.config).get("start_method") != SPAWN:
+    programs = settings.programs(item.config) or [[sys.executable]]
+    if [sys.executable] in programs and settings.read(item.config).get("start_method") != SPAWN:
         from ..launch.forkserver import registry
 
         # No descriptors, memory or threads left: the start of a peer raises the error.
