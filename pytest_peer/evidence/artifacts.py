@@ -1,7 +1,6 @@
 """The directory in which a peer's evidence is kept, and its ``manifest.json``."""
 
 import contextlib
-import dataclasses
 import functools
 import json
 import shutil
@@ -26,14 +25,12 @@ def new(parent: Path, name: str, make: Callable[[Path], object] = Path.mkdir) ->
     No two callers get the same one, in any process. `make` makes it, or raises FileExistsError.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    number, path = 1, parent / name
+    number = 0
     while True:
-        try:
+        number += 1
+        path = parent / (f"{name}.{number}" if number > 1 else name)
+        with contextlib.suppress(FileExistsError):
             make(path)
-        except FileExistsError:
-            number += 1
-            path = parent / f"{name}.{number}"
-        else:
             return path
 
 
@@ -42,10 +39,8 @@ class Artifacts:
 
     def __init__(self, parent: Path | None, name: str) -> None:
         self._temporary = parent is None
-        if parent is None:
-            self.path: Path = Path(tempfile.mkdtemp(prefix=f"pytest-peer-{name}-"))
-        else:
-            self.path = new(parent, name)
+        prefix = f"pytest-peer-{name}-"
+        self.path: Path = new(parent, name) if parent else Path(tempfile.mkdtemp(prefix=prefix))
         #: The test that ran when the peer was started.
         self.test: str | None = None
 
@@ -68,9 +63,7 @@ def manifest_text(options: PeerOptions, reason: DownReason | None, facts: dict[s
         **facts,
         "versions": _versions(),
         "env": dict(options.env),
-        "options": {
-            field.name: getattr(options, field.name) for field in dataclasses.fields(options)
-        },
+        "options": {name: getattr(options, name) for name in PeerOptions.__slots__},
         "started": _iso(facts["started"]),
         "ended": _iso(facts["ended"]) if facts["ended"] else None,
         "kind": reason.kind if reason else None,

@@ -35,16 +35,33 @@ _CALLERS = ("_run", "_drive")
 
 
 def dump(pid: int, path: Path, deadline: float) -> str:
-    """Make a process of ours, or below one, write its stacks; return them, empty if it cannot."""
-    size = path.stat().st_size
+    """Make a process of ours, or below one, write its stacks; return them, empty if it cannot.
+
+    A dump has no end marker. But a thread that runs the handler blocks its signal: the dump is
+    complete when the signal is not pending and no thread blocks it that did not before.
+    """
+    begin = size = path.stat().st_size
     if NUMBER is None:
         return ""
     blocking = procfs.threads_blocking(pid, NUMBER)
     if not send(pid, NUMBER):
         return ""
-    _wait_written(pid, NUMBER, blocking, path, deadline)
+    changed = 0.0
+    while (now := monotonic()) < deadline:
+        status = procfs.of_process(pid)
+        if status is None or status.state in "ZX":
+            break
+        pending = status.pending >> (NUMBER - 1) & 1
+        if not pending and procfs.threads_blocking(pid, NUMBER) <= blocking:
+            break
+        grown = path.stat().st_size
+        if grown != size:
+            size, changed = grown, now
+        elif changed and now - changed > _QUIET:
+            break  # a thread blocks the signal for another reason
+        sleep(_POLL)
     with path.open("rb") as file:
-        file.seek(size)
+        file.seek(begin)
         return file.read().decode("utf-8", "backslashreplace")
 
 
@@ -74,41 +91,17 @@ def send(pid: int, number: int) -> bool:
     return True
 
 
-def _wait_written(pid: int, number: int, blocking: set[str], path: Path, deadline: float) -> None:
-    """Wait until the handler has returned.
-
-    A dump has no end marker. But a thread that runs the handler blocks its signal: the dump is
-    complete when the signal is not pending and no thread blocks it that did not before.
-    """
-    size, changed = path.stat().st_size, 0.0
-    while (now := monotonic()) < deadline:
-        status = procfs.of_process(pid)
-        if status is None or status.state in "ZX":
-            return
-        pending = status.pending >> (number - 1) & 1
-        if not pending and procfs.threads_blocking(pid, number) <= blocking:
-            return
-        grown = path.stat().st_size
-        if grown != size:
-            size, changed = grown, now
-        elif changed and now - changed > _QUIET:
-            return  # a thread blocks the signal for another reason
-        sleep(_POLL)
-
-
-def crash_text(directory: Path) -> str:
-    """Return what faulthandler wrote in a crash; empty if there is nothing."""
+def crash_text(path: Path, more: str) -> str:
+    """Return what faulthandler wrote in a crash, and add a line there; empty if it wrote none."""
     try:
-        text = (directory / CRASH).read_bytes()[-_MOST_BYTES:].decode("utf-8", "backslashreplace")
+        text = path.read_bytes()[-_MOST_BYTES:].decode("utf-8", "backslashreplace")
     except OSError:  # the peer never opened it
         return ""
-    return readable(text, own_files())
-
-
-def add_to_crash(directory: Path, line: str) -> None:
-    if crash_text(directory):
-        with contextlib.suppress(OSError), (directory / CRASH).open("ab") as file:
-            file.write(f"{line}\n".encode("utf-8", "backslashreplace"))
+    if shown := readable(text, own_files()):
+        with contextlib.suppress(OSError), path.open("ab") as file:
+            file.write(f"{more}\n".encode("utf-8", "backslashreplace"))
+        shown += f"\n{more}"
+    return shown
 
 
 def tidy(directory: Path) -> None:
@@ -137,8 +130,7 @@ def _shown(thread: list[str], own_files: Collection[str]) -> str:
     frames = [_FRAME.match(line) for line in thread]
     ours = [frame is not None and frame["file"] in own_files for frame in frames]
     calls = [i for i, frame in enumerate(frames) if ours[i] and frame and frame[2] in _CALLERS]
-    just_started = "  <no Python frame>" in thread
-    if just_started or (any(ours) and not calls):
+    if "  <no Python frame>" in thread or (any(ours) and not calls):  # the first has just started
         return ""
     # The most recent call is first. Below our caller are frames of ours and of the interpreter,
     # above it those that decode a call and send its reply; decoding may import the user's modules.

@@ -9,7 +9,6 @@ import contextlib
 import math
 import os
 import re
-import select
 from functools import partial
 from pathlib import Path
 from selectors import EVENT_WRITE
@@ -44,10 +43,6 @@ class OutputStream:
 
     def __init__(self, pipe: IO[_Bytes] | None, log: Path) -> None:
         self._pipe = pipe
-        self._fd = -1
-        if pipe is not None:
-            self._fd = pipe.fileno()
-            os.set_blocking(self._fd, False)
         self._log = log.open("ab+" if pipe is not None else "rb", buffering=0)
         self._lock = Lock()
         self._changed = Event()  # only its `wake` happens
@@ -56,9 +51,10 @@ class OutputStream:
         self._size = 0
         #: The file with the whole stream.
         self.path = log
-
-    def watch(self) -> None:
-        if self._pipe is not None:
+        self._fd = -1
+        if pipe is not None:
+            self._fd = pipe.fileno()
+            os.set_blocking(self._fd, False)
             loop.add(self._fd, self._ready)
 
     @property
@@ -179,9 +175,10 @@ class OutputStream:
 class InputStream:
     """The peer's stdin. Only the event loop writes to it and closes it."""
 
-    def __init__(self, pipe: IO[bytes], closed: str = "the peer's stdin is closed") -> None:
+    def __init__(self, pipe: IO[bytes], detached: bool) -> None:
         self._pipe = pipe
-        self._closed = closed  # what `write` says after the end
+        none = "a detached peer has no stdin: it reads an end of file there"
+        self._closed = none if detached else "the peer's stdin is closed"  # for `write`
         self._fd = pipe.fileno()
         os.set_blocking(self._fd, False)
         self._waiting = bytearray()
@@ -206,22 +203,20 @@ class InputStream:
     def abandon(self) -> None:
         """Close at once, because the peer is down."""
         self._ending = True
-        if not self._pipe.closed:
-            loop.call(self._drop)
+        loop.call(partial(self._write, drop=True))
 
     def disown(self) -> None:
         """Give up the pipe in a forked child, which has no event loop for it."""
         self._ending = True
         self._pipe.close()
 
-    def _drop(self) -> None:
-        self._waiting.clear()
-        if not self._pipe.closed:
-            self._write()
-
-    def _write(self, more: bytes = b"") -> None:
+    def _write(self, more: bytes = b"", *, drop: bool = False) -> None:
         if self._pipe.closed:  # the number of its descriptor may be another's
+            if drop:
+                return
             raise BrokenPipeError(self._closed)
+        if drop:
+            self._waiting.clear()
         self._waiting += more
         loop.remove(self._fd)
         try:
@@ -237,7 +232,7 @@ class InputStream:
 
 
 class StandardStreams:
-    """The process gets `theirs`; when it is there, `open` and `close_theirs`.
+    """The process gets `theirs`; when it is there, `close_theirs`.
 
     A `detached` process has no input, and writes to the logs in `directory` itself.
     """
@@ -247,7 +242,6 @@ class StandardStreams:
         self.theirs: list[int] = []
         #: Of stdout and stderr, if they are pipes.
         self.descriptors: tuple[int, ...] = ()
-        self._poll = select.poll()
         with contextlib.ExitStack() as made:
             made.callback(self.close_theirs)
             self.stdin: InputStream = self._input(detached)
@@ -258,15 +252,13 @@ class StandardStreams:
             made.pop_all()
 
     def _input(self, detached: bool) -> InputStream:
-        if detached:
-            self.theirs.append(os.open(os.devnull, os.O_RDONLY))
-            pipe = os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb", buffering=0)
-            stdin = InputStream(pipe, "a detached peer has no stdin: it reads an end of file there")
-            stdin.close()
-            return stdin
-        theirs, ours = os.pipe()
+        nothing = (os.open(os.devnull, os.O_RDWR) for _ in range(2))
+        theirs, ours = nothing if detached else os.pipe()
         self.theirs.append(theirs)
-        return InputStream(os.fdopen(ours, "wb", buffering=0))
+        stdin = InputStream(os.fdopen(ours, "wb", buffering=0), detached)
+        if detached:
+            stdin.close()
+        return stdin
 
     def _output(self, log: Path, detached: bool) -> OutputStream:
         if detached:
@@ -275,12 +267,7 @@ class StandardStreams:
         ours, theirs = os.pipe()
         self.theirs.append(theirs)
         self.descriptors += (ours,)
-        self._poll.register(ours, select.POLLIN)
         return OutputStream(os.fdopen(ours, "rb", buffering=0), log)
-
-    def open(self) -> None:
-        self.stdout.watch()
-        self.stderr.watch()
 
     def close_theirs(self) -> None:
         """Close the process's ends, so that the end of what it writes reaches us."""
@@ -289,11 +276,6 @@ class StandardStreams:
 
     def drain(self) -> None:
         """Read what is in the pipes now. For the thread that reads the link, not the main one."""
-        try:
-            if not self._poll.poll(0):  # one system call for both, usually with no result
-                return
-        except OSError:  # RLIMIT_NOFILE is lower than their number
-            pass
         self.stdout.drain()
         self.stderr.drain()
 

@@ -47,7 +47,7 @@ class Stacks:
     def __init__(self, ask: Callable[[float], str], local_pid: Callable[[], int | None]) -> None:
         self._ask = ask
         self._local_pid = local_pid
-        self._directory: Path | None = None
+        self._directory = Path(os.devnull)  # in which there can be no file
         self._dumping = threading.Lock()  # two dumps at once would go into one file
 
     def begin(self, directory: Path) -> dict[str, Any]:
@@ -101,37 +101,33 @@ class Stacks:
         return text
 
     def _dump(self, seconds: float) -> str:
-        pid, directory = self._local_pid(), self._directory
-        deadline = monotonic() + seconds
-        if pid is None or directory is None or not self._dumping.acquire(timeout=max(0.0, seconds)):
+        pid, deadline = self._local_pid(), monotonic() + seconds
+        if pid is None or not self._dumping.acquire(timeout=max(0.0, seconds)):
             return ""
         try:
-            return readable(dump(pid, directory / THREADS, deadline), own_files())
+            return readable(dump(pid, self._directory / THREADS, deadline), own_files())
         except OSError:  # the directory has been removed
             return ""
         finally:
             self._dumping.release()
 
     def _keep(self, occasion: str, text: str) -> None:
-        if self._directory is None:
-            return
         moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-        path = self._directory / "stacks.txt"
+        written = f"== {moment} {occasion}\n{text}\n\n".encode("utf-8", "backslashreplace")
         # A full disk, or a removed directory.
-        with contextlib.suppress(OSError), path.open("ab") as file:
-            written = f"== {moment} {occasion}\n{text}\n\n"
-            file.write(written.encode("utf-8", "backslashreplace"))
+        with contextlib.suppress(OSError), (self._directory / "stacks.txt").open("ab") as file:
+            file.write(written)
 
 
 def record_all(every: Sequence[Stacks], occasion: str) -> list[str]:
     """Return `Stacks.record` of each, all taken at the same time."""
     found = [f"no stacks: not within {_SECONDS_OF_SEVERAL:g} s"] * len(every)
 
-    def take(index: int) -> None:
-        found[index] = every[index].record(occasion, _SECONDS_OF_SEVERAL)
+    def take(index: int, stacks: Stacks) -> None:
+        found[index] = stacks.record(occasion, _SECONDS_OF_SEVERAL)
 
     deadline = monotonic() + _SECONDS_OF_SEVERAL + _LATE_SECONDS
-    tasks = (partial(take, index) for index in range(len(every)))
+    tasks = [partial(take, *each) for each in enumerate(every)]
     for thread in [start_thread(task, "pytest-peer-stacks") for task in tasks]:
         thread.join(max(0.0, deadline - monotonic()))
     return list(found)
@@ -146,7 +142,7 @@ def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
     deadline = min(deadline, monotonic() + _NATIVE_SECONDS)
     if not _turns.acquire(timeout=max(0.0, deadline - monotonic())):
         return False, f"{name}: no time left"
-    limit = max(0.0, deadline - monotonic())
+    why, text, limit = "", "", max(0.0, deadline - monotonic())
     try:
         done = subprocess.run(
             [*command, str(pid)],
@@ -157,23 +153,20 @@ def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
             timeout=limit,
             check=False,
         )
+        text = done.stdout.strip() if done.returncode == 0 else ""
+        why = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
     except subprocess.TimeoutExpired:
-        return False, f"{name}: no answer within {limit:.1f} s"
+        why = f"no answer within {limit:.1f} s"
     except OSError as exc:
-        return False, f"{name}: {exc.strerror or exc}"
+        why = exc.strerror or str(exc)
     finally:
         _turns.release()
-    text = done.stdout.strip()
-    if done.returncode != 0 or not text:
-        why = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
-        return False, f"{name}: {why}"
-    return True, f"{name}:\n{text}"
+    return bool(text), f"{name}:\n{text}" if text else f"{name}: {why}"
 
 
 def _command() -> list[str] | None:
     beside = os.path.dirname(sys.executable)  # of an environment that is not activated
     for program, *arguments in _TOOLS:
-        found = shutil.which(program) or shutil.which(program, path=beside)
-        if found is not None:
+        if found := shutil.which(program) or shutil.which(program, path=beside):
             return [found, *arguments]
     return None

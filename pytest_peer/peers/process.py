@@ -83,7 +83,6 @@ class PeerProcess:
             self.os_process = process
             process.watch()
             ours.callback(partial(loop.call, process.kill_all))
-            streams.open()
             self.started = True
             ours.pop_all()  # all of it is started
 

@@ -84,8 +84,8 @@ class Record:
             limit = resource.getrlimit(resource.RLIMIT_CORE)[0]
             crashed = core_dump.Crashed(process.pid, process.cwd, limit, process.start_time)
             self._core = core_dump.collect(crashed, directory)
-            fault_dumps.add_to_crash(directory, f"core: {self._core}")
-        self._crash_text = fault_dumps.crash_text(directory)
+        crash = directory / fault_dumps.CRASH
+        self._crash_text = fault_dumps.crash_text(crash, f"core: {self._core}")
 
     def manifest(self, state: PeerState, last_state: PeerState | None = None) -> str:
         facts = {

@@ -1,18 +1,22 @@
 """The pytest plugin: its hooks. Those of one subject are imported from its module."""
 
+import functools
 import os
+import random
 import sys
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
 
 from . import factory, fixtures, interpreters, settings, warm_up
 from .reporting import pytest_terminal_summary
-from .seeds import pytest_peer_setup
 from .session import hide_frames, left_key, retention_key, running_key, spawned_key
 from .settings import pytest_addoption
 from .warm_up import pytest_collection_finish, pytest_itemcollected
 from .xdist import pytest_configure_node, pytest_handlecrashitem, pytest_testnodedown
+
+_seeded_key = pytest.StashKey[int]()  # how many peers of a test have a seed
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -56,6 +60,16 @@ def _is_conftest(plugin: object) -> bool:
     return os.path.basename(getattr(plugin, "__file__", None) or "") == "conftest.py"
 
 
+def pytest_peer_setup(config: pytest.Config) -> Callable[[], object] | None:
+    """Where pytest-randomly seeds each test, seed its peers: the same in every run by its seed."""
+    seed = config.getoption("randomly_seed", None)
+    item = config.stash.get(running_key, None)
+    if item is None or seed is None or not config.getoption("randomly_reset_seed", False):
+        return None
+    number = item.stash[_seeded_key] = item.stash.get(_seeded_key, 0) + 1
+    return functools.partial(random.seed, f"{seed} {item.nodeid} {number}")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     item.config.stash[running_key] = item
@@ -78,5 +92,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         stash.setdefault(left_key, []).extend(crashes)
         stash[spawned_key] = registry.failure()
         if hasattr(session.config, "workeroutput"):  # of an xdist worker: the controller takes them
-            session.config.workeroutput["peer_crashes"] = crashes
-            session.config.workeroutput["peer_spawned"] = stash[spawned_key]
+            session.config.workeroutput["peers"] = crashes, stash[spawned_key]

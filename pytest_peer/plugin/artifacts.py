@@ -44,16 +44,17 @@ class ArtifactRetention:
     def __init__(self, root: Path | None, mark: Path | None, nodeid: str) -> None:
         self._root = root  # ``--peer-artifacts DIR``
         self._mark = mark  # of an xdist worker
-        self._run = TestRun(nodeid)
+        self.run: TestRun = TestRun(nodeid)
         self._lock = Lock()  # peers boot on threads of their own
         #: Links to directories in ``DIR`` from where these would be without it.
         self._local: dict[Path, Path] = {}
         self._kept: set[Path] = set()  # of wider scopes, to which a kept test has a link
-        self._closed: list[Path] = []  # those of the wider scopes that ended during this test
+        #: Those of the wider scopes that ended during this test.
+        self.closed: list[Path] = []
 
     def begin(self, nodeid: str, running: Iterable[Path]) -> None:
         """Begin a test, during which the peers with those artifacts run."""
-        self._run = TestRun(nodeid)
+        self.run = TestRun(nodeid)
         for path in running:
             self.used(path)
 
@@ -61,7 +62,7 @@ class ArtifactRetention:
         """Return that of a wider scope, or of the test; with ``DIR``, `local` is a link to it."""
         if self._root is None:
             return local
-        directory = new(self._root, scope) if scope else self._of_test(self._run, self._root)
+        directory = new(self._root, scope) if scope else self._of_test(self.run, self._root)
         with contextlib.suppress(OSError):  # the user has made something there
             if local.is_symlink():
                 local.unlink()
@@ -72,7 +73,7 @@ class ArtifactRetention:
 
     def used(self, path: Path) -> None:
         """Add the artifacts of a wider scope's peer to those of the running test; never raises."""
-        run = self._run
+        run = self.run
         if self._root is None or run.over:
             return
         with contextlib.suppress(OSError), self._lock:
@@ -91,25 +92,16 @@ class ArtifactRetention:
                     self._mark.symlink_to(run.made.name)
             return run.made
 
-    def died(self, life: PeerLife) -> None:
-        """Note that a peer went down unasked."""
-        self._run.deaths.append(life)
-
-    def closed(self, directory: Path) -> None:
-        """Note that a wider scope has ended, whose peers have their artifacts in `directory`."""
-        if self._root is not None:
-            self._closed.append(directory)
-
     def phase_over(self, when: str, outcome: str) -> list[CrashReport]:
         """Note the outcome of a phase of the test; return its crashes when it is over."""
-        outcomes = self._run.outcomes
+        outcomes = self.run.outcomes
         if outcomes.get(when) != "failed":  # of a subtest
             outcomes[when] = outcome
         return self.finish() if when == "teardown" else []
 
     def finish(self) -> list[CrashReport]:
         """End the test, or the session; return the crashes since the last time."""
-        run = self._run
+        run = self.run
         if run.over:  # a peer of a wider scope went down after the last test
             run.over = False
             for life in run.deaths:
@@ -119,12 +111,12 @@ class ArtifactRetention:
             run.made, run.links = None, {}
         run.over = True
         self._kept.update(run.links)
-        for directory in self._closed:
+        for directory in self.closed if self._root is not None else ():
             with contextlib.suppress(OSError):  # the user has removed it
                 paths = set(directory.iterdir())
                 for path in [directory] if self._kept.isdisjoint(paths) else paths - self._kept:
                     self._remove(path)
-        self._closed.clear()
+        self.closed.clear()
         if self._mark is not None:
             with contextlib.suppress(OSError):
                 self._mark.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
@@ -38,7 +38,7 @@ class PeerFactory:
         self._config = request.config
         self._program = {"exec": program} if program is not None else {}
         self._module, self._test = words(node)
-        self._marked = settings.marked(node) if hasattr(node, "iter_markers") else {}
+        self._marked = settings.marked(node)
         self._hooks = node.ihook  # those of the conftests above the test
         # Each factory begins with the first: a test's peers are on the same hosts each time.
         self._hosts = itertools.cycle(settings.hosts(request.config))
@@ -89,7 +89,7 @@ class PeerFactory:
 
         resolved = dict(options)
         command = list(check("exec", options.get("exec", sys.executable)))
-        if _needs_host(command):
+        if HOST in " ".join(command):
             host = options.get("host") or next(self._hosts, None)
             if host is None:
                 raise pytest.UsageError(
@@ -126,7 +126,7 @@ def words(node: Any) -> tuple[str, str]:
     """Return the words for a name: of the module of a test, and of the test; perhaps empty."""
     from ..core.names import MAX_LENGTH, slug
 
-    module = node.getparent(pytest.Module) if hasattr(node, "getparent") else None
+    module = node.getparent(pytest.Module)
     first = slug(module.path.stem, MAX_LENGTH) if module is not None else ""
     return first, slug(node.name or "", MAX_LENGTH) if node is not module else ""
 
@@ -134,7 +134,7 @@ def words(node: Any) -> tuple[str, str]:
 def check_hosts(config: pytest.Config) -> None:
     """Check that ``--peer-hosts`` and ``--peer-exec`` fit together."""
     hosts = settings.hosts(config)
-    hosted = [program for program in settings.programs(config) if _needs_host(program)]
+    hosted = [program for program in settings.programs(config) if HOST in " ".join(program)]
     if hosts and not hosted:
         raise pytest.UsageError(
             f"{settings.HOSTS.flag}: no {HOST} in {settings.EXEC.flag} to put them; "
@@ -145,7 +145,3 @@ def check_hosts(config: pytest.Config) -> None:
             f"{settings.EXEC.flag}: {HOST} needs {settings.HOSTS.flag} to name some,"
             f" got {' '.join(hosted[0])!r}"
         )
-
-
-def _needs_host(command: Sequence[str]) -> bool:
-    return any(HOST in word for word in command)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -25,14 +26,9 @@ def _factory(request: pytest.FixtureRequest, _peer_exec: list[str] | None) -> It
     if request.scope == "package":
         yield PeerFactory(_of_package(request), request, _peer_exec)
         return
-    name = ""
-    if request.scope != "function":
-        name = "-".join(filter(None, (request.scope, *words(request.node))))
-    scope = _opened(request, name)
-    try:
+    name = "-".join(filter(None, (request.scope, *words(request.node))))
+    with closing(_opened(request, name if request.scope != "function" else "")) as scope:
         yield PeerFactory(lambda: scope, request, _peer_exec)
-    finally:
-        scope.close()
 
 
 for _name, _scope in FACTORIES.items():
@@ -51,9 +47,8 @@ def peer(peer_factory: PeerFactory) -> "Peer":
 @pytest.fixture(scope="session")
 def _lasting_peers(request: pytest.FixtureRequest) -> "Iterator[Scope]":
     """Return the scope of the peers with ``link=False``."""
-    scope = _opened(request, f"lasting-{os.getpid()}")
-    yield scope
-    scope.close()
+    with closing(_opened(request, f"lasting-{os.getpid()}")) as scope:
+        yield scope
 
 
 def _opened(request: pytest.FixtureRequest, name: str) -> "Scope":
@@ -61,11 +56,8 @@ def _opened(request: pytest.FixtureRequest, name: str) -> "Scope":
     from ..core.names import slug
     from .scope import Scope  # not at the top: a suite without peers does not pay for it
 
-    if not name:
-        return Scope(request.config, request.getfixturevalue("tmp_path") / "peers", "")
-    word = slug(name, 60)
-    base = request.getfixturevalue("tmp_path_factory").getbasetemp()
-    return Scope(request.config, base / "peers" / word, word)
+    word, base = slug(name, 60), request.getfixturevalue("tmp_path_factory" if name else "tmp_path")
+    return Scope(request.config, (base.getbasetemp() if name else base) / "peers" / word, word)
 
 
 def _of_package(request: pytest.FixtureRequest) -> "Callable[[], Scope]":

@@ -1,6 +1,5 @@
 """Several interpreters (``--peer-exec``): each test with peers runs once with each of them."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -38,9 +37,8 @@ def configure(config: pytest.Config) -> None:
 def ids(programs: Sequence[Sequence[str]]) -> list[str]:
     """Return a word for each program: its file name, or its path if another has that name."""
     short = [_word([word.rpartition("/")[2] or word for word in program]) for program in programs]
-    counts = Counter(short)
     return [
-        word if counts[word] == 1 else _word([part for each in program for part in each.split("/")])
+        word if short.count(word) == 1 else _word("/".join(program).split("/"))
         for word, program in zip(short, programs, strict=True)
     ]
 

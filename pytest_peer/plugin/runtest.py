@@ -17,7 +17,7 @@ from ..core.errors import PeerDown
 from ..core.worker import start_thread
 from ..evidence.output import OutputStream
 from ..link.protocol import reductions
-from . import reporting
+from . import reporting, xdist
 from .session import interrupt_key, lives, retention_key, scopes_key
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
@@ -37,6 +37,7 @@ def expect_peers(config: pytest.Config) -> None:
     """Register these hooks: there are, or will be, tests with peers."""
     if not config.pluginmanager.is_registered(_hooks):
         config.pluginmanager.register(_hooks, "peer-phases")
+        xdist.watch_controller(config)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -53,7 +53,7 @@ class Scope(Supervisor):
     def down(self, life: PeerLife) -> None:
         super().down(life)
         if life.died_unasked:
-            self._retention.died(life)
+            self._retention.run.deaths.append(life)
             interrupt = self._config.stash.get(interrupt_key, None)
             if life.options.peer_down == "crash" and interrupt is not None:
                 interrupt()
@@ -65,5 +65,5 @@ class Scope(Supervisor):
         finally:
             self._config.stash[scopes_key].remove(self)
             if self._name and self._directory is not None:
-                self._retention.closed(self._directory)
+                self._retention.closed.append(self._directory)
         self.warn(closed=True)

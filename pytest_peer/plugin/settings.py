@@ -69,11 +69,10 @@ def _parse(setting: Setting, text: str) -> Any:
 
     from ..core import clock, options
 
+    if not text.strip():
+        raise ValueError(f"expected {setting.metavar}")
     if setting is EXEC:
-        words = shlex.split(text)
-        if not words:
-            raise ValueError("expected a program")
-        return words
+        return shlex.split(text)
     if setting is HOSTS:
         hosts = [options.check("host", host.strip()) for host in text.split(",")]
         if len(set(hosts)) < len(hosts):
@@ -84,8 +83,6 @@ def _parse(setting: Setting, text: str) -> Any:
     if setting is START_METHOD:
         return options.check("start_method", text)
     if setting is ARTIFACTS:
-        if not text.strip():
-            raise ValueError("expected a directory")
         return text
     return None if text.strip().lower() == "none" else clock.seconds("limit", float(text))
 

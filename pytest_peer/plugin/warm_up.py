@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from ..core.start_methods import SPAWN, patched_by, unsupported
+from ..core.start_methods import SPAWN, patched_by
 from ..launch.forkserver import preload
-from . import settings, xdist
+from . import settings
 from .session import FACTORIES
 
 
@@ -35,12 +35,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     from . import runtest  # nor this: a suite without peers does not pay for it
 
     runtest.expect_peers(item.config)
-    xdist.watch_controller(item.config)
-    if unsupported(sys.platform, sys.implementation.name):
-        return
-    programs = settings.programs(item.config)
-    serves = not programs or [sys.executable] in programs
-    if serves and settings.read(item.config).get("start_method") != SPAWN:
+    programs = settings.programs(item.config) or [[sys.executable]]
+    if [sys.executable] in programs and settings.read(item.config).get("start_method") != SPAWN:
         from ..launch.forkserver import registry
 
         # No descriptors, memory or threads left: the start of a peer raises the error.

@@ -16,8 +16,6 @@ import pytest
 from . import settings
 from .session import CrashReport, left_key, spawned_key
 
-_watched_key = pytest.StashKey[int]()
-
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
@@ -34,10 +32,9 @@ def pytest_configure_node(node: Any) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take the crashes that no report of a worker carries."""
-    crashes = getattr(node, "workeroutput", {}).get("peer_crashes", [])
+    crashes, reason = getattr(node, "workeroutput", {}).get("peers", ([], ""))
     node.config.stash.setdefault(left_key, []).extend(crashes)
-    if reason := getattr(node, "workeroutput", {}).get("peer_spawned"):
-        node.config.stash[spawned_key] = reason
+    node.config.stash[spawned_key] = reason or node.config.stash.get(spawned_key, "")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -61,7 +58,7 @@ def pytest_handlecrashitem(report: Any) -> None:
 
 def watch_controller(config: pytest.Config) -> None:
     """End all peers of a worker with the controller; execnet ends the worker 5 to 15 s later."""
-    if not hasattr(config, "workerinput") or _watched_key in config.stash:
+    if not hasattr(config, "workerinput"):
         return
     try:
         fd = os.pidfd_open(os.getppid())
@@ -69,10 +66,9 @@ def watch_controller(config: pytest.Config) -> None:
         return
     # Not at the top: a suite without peers does not pay for it.
     from ..core.loop import loop
-    from ..core.worker import start_thread
+    from ..core.worker import run_all, start_thread
     from ..peers import supervisor
 
-    config.stash[_watched_key] = fd
     why = "the controller of this pytest-xdist worker has ended"
 
     def ended() -> None:
@@ -80,9 +76,5 @@ def watch_controller(config: pytest.Config) -> None:
         # On a thread: the event loop must not wait for a peer that is just being started.
         start_thread(partial(supervisor.abandon, why), "pytest-peer-end")
 
-    def stop() -> None:
-        loop.remove(fd)
-        os.close(fd)
-
     loop.add(fd, ended)
-    config.add_cleanup(stop)
+    config.add_cleanup(partial(run_all, partial(loop.remove, fd), partial(os.close, fd)))

@@ -11,63 +11,38 @@ from pytest_peer_agent.agent.stubs.placeholder import placeholder
 
 _WHY = "cannot be used in this peer: pytest is not installed there"
 
-# Outcomes. By module, qualified names and attributes, which are pytest's, the origin finds its own.
-
 
 class _Outcome(BaseException):
-    def __init__(self, msg=None, pytrace=True):
-        super().__init__(msg)
-        self.msg = msg
-        self.pytrace = pytrace
-
     def __repr__(self):
         return str(self.msg)
 
     __str__ = __repr__
 
 
-class Skipped(_Outcome):
-    def __init__(self, msg=None, pytrace=True, allow_module_level=False):
-        super().__init__(msg, pytrace)
-        self.allow_module_level = allow_module_level
-        self._use_item_location = False
+def _outcome(name, kind, base=_Outcome, **parameters):
+    """Return a function that raises an outcome, the class of which has these `parameters`.
+
+    By its module, qualified name and attributes, which are pytest's, the origin finds its own.
+    """
+
+    def init(self, *args, **kwargs):
+        vars(self).update(parameters, **dict(zip(parameters, args)), **kwargs)
+        self.args = (self.msg,)
+
+    def function(reason="", *args, **kwargs):
+        raise cls(reason, *args, **kwargs)
+
+    function.__name__ = function.__qualname__ = name
+    body = {"__init__": init, "__module__": "builtins", "__qualname__": name + ".Exception"}
+    cls = function.Exception = type(kind, (base,), body)
+    return function
 
 
-class Failed(_Outcome):
-    pass
-
-
-class XFailed(Failed):
-    pass
-
-
-class Exit(Exception):
-    def __init__(self, msg="unknown reason", returncode=None):
-        super().__init__(msg)
-        self.msg = msg
-        self.returncode = returncode
-
-
-def skip(reason="", allow_module_level=False):
-    raise Skipped(reason, allow_module_level=allow_module_level)
-
-
-def fail(reason="", pytrace=True):
-    raise Failed(reason, pytrace)
-
-
-def xfail(reason=""):
-    raise XFailed(reason)
-
-
-def exit(reason="", returncode=None):
-    raise Exit(reason, returncode)
-
-
-for _raise, _class in ((skip, Skipped), (fail, Failed), (xfail, XFailed), (exit, Exit)):
-    _raise.Exception = _class
-    _class.__module__ = "builtins"
-    _class.__qualname__ = _raise.__name__ + ".Exception"
+_PLAIN = {"msg": None, "pytrace": True}
+skip = _outcome("skip", "Skipped", **_PLAIN, allow_module_level=False, _use_item_location=False)
+fail = _outcome("fail", "Failed", **_PLAIN)
+xfail = _outcome("xfail", "XFailed", fail.Exception, **_PLAIN)
+exit = _outcome("exit", "Exit", Exception, msg="unknown reason", returncode=None)
 
 
 def importorskip(modname, minversion=None, reason=None, *, exc_type=ImportError):

@@ -256,7 +256,7 @@ def test_directory_that_cannot_be_made_is_a_usage_error(inner, where):
 def test_empty_directory_is_a_usage_error(inner):
     result = inner.run("--peer-artifacts=")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--peer-artifacts: expected a directory*"])
+    result.stderr.fnmatch_lines(["*--peer-artifacts: expected DIR*"])
 
 
 # The manifest

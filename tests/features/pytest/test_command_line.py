@@ -172,4 +172,4 @@ def test_empty_program_on_the_command_line_is_refused(inner):
     inner.write("def test(peer): pass")
     result = inner.run("--peer-exec=")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--peer-exec: expected a program*"])
+    result.stderr.fnmatch_lines(["*--peer-exec: expected CMD*"])

@@ -151,7 +151,7 @@ def test_bad_value_in_the_ini_file_names_option_and_value(
 
 
 def test_program_of_nothing_but_spaces_is_refused(pytester: pytest.Pytester) -> None:
-    assert "--peer-exec: expected a program" in refusal(pytester, "--peer-exec=  ")
+    assert "--peer-exec: expected CMD" in refusal(pytester, "--peer-exec=  ")
 
 
 def test_bad_value_of_a_marker_says_that_it_came_from_the_marker(
