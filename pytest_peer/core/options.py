@@ -58,14 +58,13 @@ class PeerOptions:
     def not_forkable(self) -> str:
         """Why a fork server cannot start this peer; empty if it can."""
         at_start = sorted(read_at_start(self.env))
+        env = f"env has variables that an interpreter reads at its start: {', '.join(at_start)}"
         reasons = {
             "connection is TCP, and a forked peer gets its link from the fork server": self.address,
             "exec is not the origin's interpreter": self.exec != (sys.executable,),
             "args are read at the start of an interpreter": self.args,
             "post_process_args changes the start of an interpreter": self.post_process_args,
-            f"env has variables that an interpreter reads at its start: {', '.join(at_start)}": (
-                at_start
-            ),
+            env: at_start,
         }
         return next((why for why, given in reasons.items() if given), "")
 
@@ -105,9 +104,7 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
     made = PeerOptions(**values)
     if launchers.stdio_launcher(made.exec) is not None:
         if made.address is not None and made.cwd is not None:
-            raise ValueError(
-                "cwd: a launcher cannot set it for a peer over TCP; use connection='stdio'"
-            )
+            raise ValueError("cwd: a launcher cannot set it over TCP; use connection='stdio'")
         if not made.detached and (why := launchers.refusal(made.exec)):
             raise ValueError(f"exec: {why}")
     elif made.cwd is not None and not os.path.isdir(made.cwd):
@@ -115,9 +112,7 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
     if made.start_method == FORKSERVER and (why := made.not_forkable):
         raise ValueError(f"start_method: the fork server cannot serve: {why}")
     if made.detached and made.address is None:
-        raise ValueError(
-            "detached: a peer on pipes cannot be detached; use connection=0, which is TCP"
-        )
+        raise ValueError("detached: not possible on pipes; use connection=0, which is TCP")
     return made
 
 
