@@ -94,9 +94,7 @@ def stdio_launcher(words: Sequence[str]) -> FoundLauncher | None:
         return FoundLauncher(words[0], 0, Launcher(shell=words.shell), given=len(words) - 1)
     for at, name in _programs(words):
         launcher = LAUNCHERS.get(name)
-        if launcher is not None and (
-            not launcher.verbs or any(word in launcher.verbs for word in words[at + 1 :])
-        ):
+        if launcher is not None and (not launcher.verbs or {*launcher.verbs} & {*words[at + 1 :]}):
             return FoundLauncher(name, at, launcher)
     return None
 
@@ -113,11 +111,10 @@ def without_setsid(words: Sequence[str]) -> Sequence[str]:
         if name in LAUNCHERS:
             break
         if name == "setsid":
-            program = at + 1
-            while words[program] in ("-w", "--wait", "-f", "--fork"):  # how it would fork
-                program += 1
-            if not words[program].startswith("-"):  # another option, with a purpose of its own
-                return [*words[:at], *words[program:]]
+            how_to_fork = ("-w", "--wait", "-f", "--fork")
+            program = list(itertools.dropwhile(how_to_fork.__contains__, words[at + 1 :]))
+            if not program[0].startswith("-"):  # another option, with a purpose of its own
+                return [*words[:at], *program]
     return words
 
 
