@@ -160,10 +160,9 @@ class PeerLife:
         limit = None if limit is None else limit + KILLED
         if not self._changed.wait_for(lambda: self.phase is Phase.RELEASED, limit):
             # The kernel waits for something, a debugger holds it, or the fault is ours.
-            process = self.process.os_process if self.process.started else None
-            state = str((process and procfs.of_process(process.pid)) or "")
+            state = procfs.of_process(self.process.os_process.pid if self.process.started else 0)
             what = f"{self.record.whom()} was killed and is not gone after {KILLED:g} s"
-            raise PeerDown(f"{what}: {state}" if state else what)
+            raise PeerDown(what if state is None else f"{what}: {state}")
 
     def _advance(self, to: Phase) -> bool:
         """Enter a phase if the table allows that now; return whether it did."""

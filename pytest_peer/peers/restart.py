@@ -100,8 +100,7 @@ class Lives:
             if expectation.life is None and not self.present.wait_down(timeout):
                 stacks = self.present.stacks.record("its death was expected")
         except BaseException as exc:
-            group = exc if isinstance(exc, BaseExceptionGroup) else BaseExceptionGroup("", [exc])
-            if group.subgroup(PeerDown) is not None:
+            if BaseExceptionGroup("", [exc]).subgroup(PeerDown) is not None:  # also one in a group
                 self.present.wait_down(_NOTICED)  # a `cast` finds the link closed before that
             raise
         finally:
