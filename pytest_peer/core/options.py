@@ -63,7 +63,7 @@ class PeerOptions:
             "connection is TCP, and a forked peer gets its link from the fork server": self.address,
             "exec is not the origin's interpreter": self.exec != (sys.executable,),
             "args are read at the start of an interpreter": self.args,
-            "post_process_args changes the start of an interpreter": self.post_process_args,
+            "post_process_args changes the start of the program": callable(self.post_process_args),
             env: at_start,
         }
         return next((why for why, given in reasons.items() if given), "")
