@@ -1,6 +1,6 @@
 """The errors and warnings of this package.
 
-A call raises the exception of the called function as itself. The classes above are for failures of
+A call raises the exception of the called function as itself. The classes here are for failures of
 the process, of the control link, and of pickling; ``docs/reference/errors.md`` has their tree.
 """
 
