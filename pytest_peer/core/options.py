@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, cast
 
 from . import launchers, names
 from .clock import seconds
-from .start_methods import FORKSERVER, SPAWN, read_at_start
+from .start_methods import FORKSERVER, read_at_start
 
 #: ``"halt"``, ``("halt", seconds)``, seconds, ``None`` or ``"close"``.
 Shutdown: TypeAlias = str | tuple[str, float] | float | None
@@ -230,10 +230,10 @@ def _or_none(check: _Check) -> _Check:
     return lambda option, value: None if value is None else check(option, value)
 
 
-def _text(pattern: str, expected: str) -> _Check:
+def _text(pattern: str, rule: str) -> _Check:
     def check(option: str, value: object) -> Any:
         if not re.fullmatch(pattern, _instance(str, "a str")(option, value)):
-            raise ValueError(f"{option}: expected {expected}, got {value!r}")
+            raise ValueError(f"{option}: {rule}, got {value!r}")
         return value
 
     return check
@@ -254,9 +254,9 @@ _CHECKS: dict[str, _Check] = {
     "detached": _bool,
     "wait_boot": _wait_boot,
     "shutdown": _shutdown,
-    "peer_down": _text("stop|continue|crash", "one of 'stop', 'continue', 'crash'"),
+    "peer_down": _text("stop|continue|crash", "expected one of 'stop', 'continue', 'crash'"),
     "call_timeout": seconds,
     "artifacts": _or_none(_instance(str | os.PathLike, "a path", Path)),
-    "start_method": _or_none(_text(f"{FORKSERVER}|{SPAWN}", "one of 'forkserver', 'spawn'")),
+    "start_method": _or_none(_text("forkserver|spawn", "expected one of 'forkserver', 'spawn'")),
     "setup": lambda option, value: () if value is None else _setup(option, value),
 }
