@@ -47,10 +47,8 @@ class ExitStatus:
         """Convert from ``subprocess``'s convention, in which a signal is a negative number."""
         if returncode >= 0:
             return cls(code=returncode)
-        try:
-            return cls(signal=signal.Signals(-returncode))
-        except ValueError:  # a real-time signal between the named ones
-            return cls(signal=-returncode)
+        named = -returncode in set(signal.Signals)  # else a real-time one between them
+        return cls(signal=signal.Signals(-returncode) if named else -returncode)
 
     def __str__(self) -> str:
         if self.signal is not None:

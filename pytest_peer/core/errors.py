@@ -1,25 +1,7 @@
 """The errors and warnings of this package.
 
-::
-
-    PeerError (RuntimeError)
-     ├─ BootError (argv, exit_status, output)
-     │   ├─ ExecNotFound
-     │   ├─ BootTimeout (also TimeoutError; stacks)
-     │   └─ HandshakeError
-     ├─ NameInUse
-     ├─ PeerDown (reason, last_output, crash)
-     ├─ CallTimeout (also TimeoutError; stacks)
-     ├─ EncodeError
-     ├─ DecodeError
-     ├─ RemoteError (type_name, original_repr, remote_traceback)
-     └─ PeerInterrupted
-
-    PeerDownWarning (UserWarning)
-    UnhandledPeerException (UserWarning)
-
-A call raises the exception of the called function as itself. The classes above are for failures of
-the process, of the control link, and of pickling.
+A call raises the exception of the called function as itself. The classes here are for failures of
+the process, of the control link, and of pickling; ``docs/reference/errors.md`` has their tree.
 """
 
 from __future__ import annotations

@@ -33,13 +33,13 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
     while True:
         last = limit is not None and monotonic() - started >= limit
         attempts += 1
+        spent = f"after {limit:g} s and {attempts} attempts" if last else ""
         try:
             value = fn()
         except Exception as exc:
             if last:
                 # Not by `add_note`: an old peer has none, but the origin shows the note.
-                note = f"still so after {limit:g} s and {attempts} attempts"
-                exc.__notes__ = [*getattr(exc, "__notes__", ()), note]
+                exc.__notes__ = [*getattr(exc, "__notes__", ()), f"still so {spent}"]
                 raise
         else:
             if hasattr(type(value), "__await__") or hasattr(type(value), "add_done_callback"):
@@ -50,9 +50,7 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
             if value or value is None:
                 return value
             if last:
-                raise AssertionError(
-                    f"{fn!r} still returned {value!r} after {limit:g} s and {attempts} attempts"
-                )
+                raise AssertionError(f"{fn!r} still returned {value!r} {spent}")
         left = pause if limit is None else min(pause, max(0.0, limit - (monotonic() - started)))
         sleep(left)  # any process may make it true, so there is nothing to wait on
         pause = min(pause * 1.5, 0.1)

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,10 @@ class Launcher:
     arguments: str = ""  # its one-letter options with an argument, to find the first operand
     extra: tuple[str, ...] = ()  # words that are put behind its name
     silent: bool = False  # when killed, it does not close the stdin of the program
+    # Of one that was found in a command:
+    name: str = ""
+    at: int = 0  # the index of its word
+    given: int = -1  # words that go to a shell as they are; -1 if not known yet
 
 
 #: By the name of the program.
@@ -45,16 +49,6 @@ _PREFIXES = (
     *("chrt", "env", "ionice", "nice", "nohup", "setsid", "setpriv", "sshpass", "stdbuf"),
     *("strace", "systemd-inhibit", "taskset", "time", "timeout", "unshare"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class FoundLauncher:
-    """A launcher in a command, and the index of its word."""
-
-    name: str
-    at: int
-    launcher: Launcher = field(repr=False)
-    given: int = -1  # words that go to a shell as they are; -1 if not known yet
 
 
 class OverStdio(tuple[str, ...]):
@@ -88,16 +82,14 @@ def _programs(words: Sequence[str]) -> Iterator[tuple[int, str]]:
             return
 
 
-def stdio_launcher(words: Sequence[str]) -> FoundLauncher | None:
+def stdio_launcher(words: Sequence[str]) -> Launcher | None:
     """Find the launcher in the option ``exec``; ``None`` if the program gets our descriptors."""
     if isinstance(words, OverStdio):
-        return FoundLauncher(words[0], 0, Launcher(shell=words.shell), given=len(words) - 1)
+        return Launcher(name=words[0], shell=words.shell, given=len(words) - 1)
     for at, name in _programs(words):
         launcher = LAUNCHERS.get(name)
-        if launcher is not None and (
-            not launcher.verbs or any(word in launcher.verbs for word in words[at + 1 :])
-        ):
-            return FoundLauncher(name, at, launcher)
+        if launcher is not None and (not launcher.verbs or {*launcher.verbs} & {*words[at + 1 :]}):
+            return replace(launcher, name=name, at=at)
     return None
 
 
@@ -113,21 +105,20 @@ def without_setsid(words: Sequence[str]) -> Sequence[str]:
         if name in LAUNCHERS:
             break
         if name == "setsid":
-            program = at + 1
-            while words[program] in ("-w", "--wait", "-f", "--fork"):  # how it would fork
-                program += 1
-            if not words[program].startswith("-"):  # another option, with a purpose of its own
-                return [*words[:at], *words[program:]]
+            how_to_fork = ("-w", "--wait", "-f", "--fork")
+            program = list(itertools.dropwhile(how_to_fork.__contains__, words[at + 1 :]))
+            if not program[0].startswith("-"):  # another option, with a purpose of its own
+                return [*words[:at], *program]
     return words
 
 
 def refusal(words: Sequence[str]) -> str:
     """Say why a peer could not hear its origin through such a command; empty if it can."""
     found = stdio_launcher(words)
-    if found is None or not found.launcher.stdin:
+    if found is None or not found.stdin:
         return ""
     options = itertools.takewhile(lambda word: word != "--", words[found.at + 1 :])
-    if any(re.match(found.launcher.stdin, option) for option in options):
+    if any(re.match(found.stdin, option) for option in options):
         return ""
     return f"{found.name} passes no stdin on to the peer: it needs the option -i"
 
@@ -141,16 +132,16 @@ def command_line(words: Sequence[str], env: Mapping[str, str | None]) -> list[st
     return [*words[:-1], "env", *removed, *added, words[-1]]
 
 
-def quoted_argv(words: Sequence[str], found: FoundLauncher) -> list[str]:
+def quoted_argv(words: Sequence[str], found: Launcher) -> list[str]:
     """Quote a command, so that each of its words is one word at the other end too."""
     end = found.at + 1
-    head, rest = [*words[:end], *found.launcher.extra], words[end:]
-    if not found.launcher.shell:
+    head, rest = [*words[:end], *found.extra], words[end:]
+    if not found.shell:
         return [*head, *rest]
     plain = found.given - end
     if found.given < 0:
         # The first operand, found as getopt(3) does; an option that ssh does not know is no error.
-        letters = found.launcher.arguments
+        letters = found.arguments
         at = 0
         while at < len(rest) and rest[at].startswith("-") and rest[at] not in ("-", "--"):
             argument_follows = re.fullmatch(f"-[^{letters}]*[{letters}]", rest[at])

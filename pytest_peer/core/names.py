@@ -45,7 +45,5 @@ def checked(name: object) -> str:
     if _FOREIGN.search(name) or name in ("", ".", ".."):
         raise ValueError(f"name: only letters, digits and any of '_.-' are allowed, got {name!r}")
     if len(name) > MAX_LENGTH:
-        raise ValueError(
-            f"name: at most {MAX_LENGTH} characters are allowed, got {len(name)}: {name!r}"
-        )
+        raise ValueError(f"name: at most {MAX_LENGTH} characters, got {len(name)}: {name!r}")
     return name

@@ -17,20 +17,19 @@ from typing import Any, TypeAlias, cast
 
 from . import launchers, names
 from .clock import seconds
-from .start_methods import FORKSERVER, SPAWN, read_at_start
+from .start_methods import FORKSERVER, read_at_start
 
 #: ``"halt"``, ``("halt", seconds)``, seconds, ``None`` or ``"close"``.
 Shutdown: TypeAlias = str | tuple[str, float] | float | None
 
-HALT_SECONDS = 5.0  # that a peer has to halt before it is killed; Erlang's ``{halt, 5000}``
-CLOSE_SECONDS = 1.0  # for a peer to notice that its link was cut, before it is killed
+#: After which a peer that has to halt is killed, as Erlang's ``{halt, 5000}``; and one that has
+#: to notice that its link was cut.
+_SHUTDOWN_SECONDS = {"halt": 5.0, "close": 1.0}
 BOOT_SECONDS = 15.0  # Erlang's default for `wait_boot`
 STDIO = "stdio"  # pipes, which the peer inherits; Erlang's word, where they are stdin and stdout
 #: What a peer connects to by TCP: an IP address, and a port or 0 for any.
 Address: TypeAlias = tuple[str, int]
-_CONNECTIONS = "'stdio', a port, or (ip, port)"
-_ADDRESS = re.compile(r"(?:(?:\[(?P<v6>[^\[\]]*)\]|(?P<v4>[^:\[\]]*)):)?(?P<port>[0-9]+)")
-_HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
+_ADDRESS = re.compile(r"(?:(\[[^\[\]]*\]|[^:\[\]]*):)?([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,17 +57,16 @@ class PeerOptions:
     @property
     def not_forkable(self) -> str:
         """Why a fork server cannot start this peer; empty if it can."""
-        if self.address is not None:
-            return "connection is TCP, and a forked peer gets its link from the fork server"
-        if self.exec != (sys.executable,):
-            return "exec is not the origin's interpreter"
-        if self.args:
-            return "args are read at the start of an interpreter"
-        if self.post_process_args is not None:
-            return "post_process_args changes the start of an interpreter"
-        if names := sorted(read_at_start(self.env)):
-            return f"env has variables that an interpreter reads at its start: {', '.join(names)}"
-        return ""
+        at_start = sorted(read_at_start(self.env))
+        env = f"env has variables that an interpreter reads at its start: {', '.join(at_start)}"
+        reasons = {
+            "connection is TCP, and a forked peer gets its link from the fork server": self.address,
+            "exec is not the origin's interpreter": self.exec != (sys.executable,),
+            "args are read at the start of an interpreter": self.args,
+            "post_process_args changes the start of the program": callable(self.post_process_args),
+            env: at_start,
+        }
+        return next((why for why, given in reasons.items() if given), "")
 
     @property
     def address(self) -> Address | None:
@@ -83,21 +81,16 @@ class PeerOptions:
     @property
     def boot_limit(self) -> float | None:
         """After how many seconds an unfinished boot is ended; ``None`` for never."""
-        if self.wait_boot is False:
-            return None
         # A callback must be called one day.
-        return BOOT_SECONDS if callable(self.wait_boot) else self.wait_boot
+        limit = BOOT_SECONDS if callable(self.wait_boot) else self.wait_boot
+        return None if limit is False else limit
 
     @property
     def shutdown_plan(self) -> tuple[str, float | None]:
         """What ``stop()`` does, ``"halt"``, ``"finish"`` or ``"close"``, and when it kills."""
-        if self.shutdown == "close":
-            return "close", CLOSE_SECONDS
-        if self.shutdown == "halt":
-            return "halt", HALT_SECONDS
-        if isinstance(self.shutdown, tuple):
-            return self.shutdown
-        return "finish", cast("float | None", self.shutdown)
+        if isinstance(self.shutdown, str):
+            return self.shutdown, _SHUTDOWN_SECONDS[self.shutdown]
+        return self.shutdown if isinstance(self.shutdown, tuple) else ("finish", self.shutdown)
 
 
 def checked(options: Mapping[str, Any]) -> PeerOptions:
@@ -111,9 +104,7 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
     made = PeerOptions(**values)
     if launchers.stdio_launcher(made.exec) is not None:
         if made.address is not None and made.cwd is not None:
-            raise ValueError(
-                "cwd: a launcher cannot set it for a peer over TCP; use connection='stdio'"
-            )
+            raise ValueError("cwd: a launcher cannot set it over TCP; use connection='stdio'")
         if not made.detached and (why := launchers.refusal(made.exec)):
             raise ValueError(f"exec: {why}")
     elif made.cwd is not None and not os.path.isdir(made.cwd):
@@ -121,9 +112,7 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
     if made.start_method == FORKSERVER and (why := made.not_forkable):
         raise ValueError(f"start_method: the fork server cannot serve: {why}")
     if made.detached and made.address is None:
-        raise ValueError(
-            "detached: a peer on pipes cannot be detached; use connection=0, which is TCP"
-        )
+        raise ValueError("detached: not possible on pipes; use connection=0, which is TCP")
     return made
 
 
@@ -146,9 +135,7 @@ def command_words(option: str, value: object) -> tuple[str, ...]:
 
 
 def _exec(option: str, value: object) -> tuple[str, ...]:
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    words = (value,) if isinstance(value, str) else value
+    words = (value,) if isinstance(value, str | os.PathLike) else value
     if isinstance(words, Sequence) and not isinstance(words, bytes):
         words = [os.fspath(word) if isinstance(word, os.PathLike) else word for word in words]
     program = command_words(option, words)
@@ -171,51 +158,31 @@ def _env(option: str, value: object) -> dict[str, str | None]:
 def _wait_boot(option: str, value: object) -> float | bool | Callable[[Any], object] | None:
     if value is True:
         raise TypeError(f"{option}: expected seconds, None, False or a callable, got True")
-    if value is False or callable(value):
-        return value
-    return seconds(option, value)
+    return value if value is False or callable(value) else seconds(option, value)
 
 
 def _setup(option: str, value: object) -> tuple[Callable[[], object], ...]:
-    callables = tuple(value) if isinstance(value, tuple | list) else (value,)
-    for each in callables:
-        if not callable(each):
-            raise TypeError(f"{option}: expected a callable, or several, got {each!r}")
-    return callables
+    several = value if isinstance(value, tuple | list) else (value,)
+    return tuple(_callable(option, each) for each in several)
 
 
 def _shutdown(option: str, value: object) -> Shutdown:
-    if isinstance(value, str):
-        if value not in ("halt", "close"):
-            raise ValueError(
-                f"{option}: expected 'halt', ('halt', seconds), seconds, None or 'close', "
-                f"got {value!r}"
-            )
-        return value
-    if isinstance(value, tuple | list):
-        if len(value) != 2 or value[0] != "halt":
-            raise ValueError(f"{option}: expected ('halt', seconds), got {value!r}")
-        return ("halt", cast("float", seconds(option, value[1])))
+    match value:
+        case "halt" | "close":
+            return cast("str", value)
+        case ("halt", limit):
+            return "halt", cast("float", seconds(option, limit))
+        case str() | tuple() | list():
+            known = "'halt', ('halt', seconds), seconds, None or 'close'"
+            raise ValueError(f"{option}: expected {known}, got {value!r}")
     return seconds(option, value)
 
 
-def _host(option: str, value: object) -> object:
-    if not _HOST.fullmatch(_instance(str, "a str")(option, value)):
-        raise ValueError(
-            f"{option}: only letters, digits and any of '_.:-' are allowed, got {value!r}"
-        )
-    return value
-
-
 def _connection(option: str, value: object) -> str | Address:
+    if value == STDIO:
+        return STDIO
     ip, port = "127.0.0.1", value  # a bare port, to which no other machine can connect
-    if isinstance(value, str):
-        if value != STDIO:
-            raise ValueError(f"{option}: expected {_CONNECTIONS}, got {value!r}")
-        return value
-    if isinstance(value, tuple | list):
-        if len(value) != 2 or not isinstance(value[0], str):
-            raise TypeError(f"{option}: expected (ip, port), got {value!r}")
+    if isinstance(value, tuple | list) and len(value) == 2 and isinstance(value[0], str):
         ip, port = value
         try:
             known = ipaddress.ip_address(ip)
@@ -227,7 +194,8 @@ def _connection(option: str, value: object) -> str | Address:
             )
         ip = str(known)
     if isinstance(port, bool) or not isinstance(port, int):
-        raise TypeError(f"{option}: expected {_CONNECTIONS}, got {value!r}")
+        error = ValueError if isinstance(value, str) else TypeError
+        raise error(f"{option}: expected 'stdio', a port, or (ip, port), got {value!r}")
     if not 0 <= port <= 65535:
         raise ValueError(f"{option}: a port is a number from 0 (any) to 65535, got {value!r}")
     return ip, port
@@ -240,9 +208,8 @@ def connection_of_text(text: str) -> str | Address:
     match = _ADDRESS.fullmatch(text)
     if match is None:
         raise ValueError("expected 'stdio', PORT, IP:PORT or [IPV6]:PORT")
-    port = int(match["port"])
-    ip = match["v6"] if match["v6"] is not None else match["v4"]
-    return _connection("connection", port if ip is None else (ip, port))
+    ip, port = match[1], int(match[2])
+    return _connection("connection", port if ip is None else (ip.strip("[]"), port))
 
 
 _Check = Callable[[str, Any], Any]
@@ -263,33 +230,33 @@ def _or_none(check: _Check) -> _Check:
     return lambda option, value: None if value is None else check(option, value)
 
 
-def _one_of(allowed: Sequence[str]) -> _Check:
+def _text(pattern: str, rule: str) -> _Check:
     def check(option: str, value: object) -> Any:
-        if _instance(str, "a str")(option, value) not in allowed:
-            raise ValueError(
-                f"{option}: expected one of {', '.join(map(repr, allowed))}, got {value!r}"
-            )
+        if not re.fullmatch(pattern, _instance(str, "a str")(option, value)):
+            raise ValueError(f"{option}: {rule}, got {value!r}")
         return value
 
     return check
 
 
+_bool = _instance(bool, "a bool")
+_callable = _instance(Callable, "a callable")  # type: ignore[arg-type]
 _CHECKS: dict[str, _Check] = {
     "name": lambda _, value: names.checked(value),
-    "host": _host,
-    "longnames": _instance(bool, "a bool"),
+    "host": _text(r"[A-Za-z0-9_.:-]{1,253}", "only letters, digits and any of '_.:-'"),
+    "longnames": _bool,
     "exec": _exec,
     "args": command_words,
-    "post_process_args": _or_none(_instance(Callable, "a callable")),  # type: ignore[arg-type]
+    "post_process_args": _or_none(_callable),
     "env": _env,
     "cwd": _or_none(_instance(str | os.PathLike, "a path", os.fspath)),
     "connection": _connection,
-    "detached": _instance(bool, "a bool"),
+    "detached": _bool,
     "wait_boot": _wait_boot,
     "shutdown": _shutdown,
-    "peer_down": _one_of(("stop", "continue", "crash")),
+    "peer_down": _text("stop|continue|crash", "expected one of 'stop', 'continue', 'crash'"),
     "call_timeout": seconds,
     "artifacts": _or_none(_instance(str | os.PathLike, "a path", Path)),
-    "start_method": _or_none(_one_of((FORKSERVER, SPAWN))),
+    "start_method": _or_none(_text("forkserver|spawn", "expected one of 'forkserver', 'spawn'")),
     "setup": lambda option, value: () if value is None else _setup(option, value),
 }

@@ -9,9 +9,7 @@ import _thread
 import socket
 import sys
 from collections.abc import Mapping
-from typing import TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 FORKSERVER = "forkserver"
 SPAWN = "spawn"
@@ -25,14 +23,11 @@ _READ_AT_START = (
 
 def unsupported(platform: str, implementation: str) -> str:
     """Say why there is no fork server on such a system; empty if there can be one."""
-    if platform != "linux":
-        return f"there is no fork server on {platform}"
-    if implementation != "cpython":
-        return f"there is no fork server for {implementation}"
-    return ""
+    known = (platform, implementation) == ("linux", "cpython")
+    return "" if known else f"there is no fork server for {implementation} on {platform}"
 
 
-def read_at_start(environ: Mapping[str, T]) -> dict[str, T]:
+def read_at_start(environ: Mapping[str, Any]) -> dict[str, Any]:
     """Return the variables of an environment that a process must have from its start."""
     return {name: value for name, value in environ.items() if name.startswith(_READ_AT_START)}
 

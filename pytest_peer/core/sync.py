@@ -32,9 +32,7 @@ class Event:
         while self._waiters:
             try:
                 self._waiters.pop().release()
-            except RecursionError:  # a RuntimeError, and the next attempt would raise it again
-                raise
-            except (IndexError, RuntimeError):
+            except IndexError:
                 pass  # another thread wakes them at the same time
 
     def wait(self, timeout: float | None = None) -> bool:

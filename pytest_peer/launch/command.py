@@ -124,7 +124,7 @@ def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[st
         if not argv:
             raise TypeError("post_process_args: expected a list of str, got an empty one")
     if found:  # environment and directory are those of the other end of the launcher
-        return Command(launchers.quoted_argv(argv, found), dict(environ), None, found.launcher)
+        return Command(launchers.quoted_argv(argv, found), dict(environ), None, found)
     # For an interpreter that hangs before our code runs. The agent removes it again.
     return Command(argv, environment(options, {**dict([FAULTHANDLER]), **environ}), options.cwd)
 

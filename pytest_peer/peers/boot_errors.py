@@ -1,11 +1,14 @@
 """The text of a `BootError`, `BootTimeout` or `HandshakeError`: why a peer never ran."""
 
 import errno
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import BootError, BootTimeout, HandshakeError
 from ..evidence import fault_dumps
 from .process import PeerProcess
+
+if TYPE_CHECKING:
+    from .record import Record
 
 #: What the system lacks when it refuses something, by the number of its error.
 _LACKING = {
@@ -34,18 +37,8 @@ def start_error(name: str, exc: BaseException) -> BaseException:
     return BootError(f"peer {name!r} could not be started: {exc}{advice}")
 
 
-def boot_error(
-    name: str,
-    process: PeerProcess,
-    stopped: bool,
-    stacks: str | None,
-    setup_error: BaseException | None,
-) -> BootError:
-    """Return why a process that was started has ended before it was a peer.
-
-    :param stacks: where it was when its time was over; ``None`` if it ended before that.
-    :param setup_error: what the option ``setup`` raised.
-    """
+def boot_error(name: str, process: PeerProcess, record: "Record") -> BootError:
+    """Return why a process that was started has ended before it was a peer."""
     who, status = f"peer {name!r}", process.exit_status
     facts: dict[str, Any] = {
         "argv": process.starter.argv,
@@ -54,15 +47,15 @@ def boot_error(
     }
     if process.unusable is not None:
         return HandshakeError(f"{who} did not boot: {process.unusable}", **facts)
-    if setup_error is not None:
-        text = f"{type(setup_error).__name__}: {setup_error}"
+    if (cause := record.setup_error) is not None:
+        text = f"{type(cause).__name__}: {cause}"
         error = BootError(f"{who} did not boot: its setup raised {text}", **facts)
-        error.__cause__ = setup_error
+        error.__cause__ = cause
         return error
-    if stacks is not None:
-        facts["stacks"] = stacks or fault_dumps.aborted(facts["output"])
+    if record.boot_stacks is not None:
+        facts["stacks"] = record.boot_stacks or fault_dumps.aborted(facts["output"])
         return BootTimeout(f"{who} did not boot in time and was killed", **facts)
-    if stopped:
+    if record.reason.kind == "stopped":
         return BootError(f"{who} was stopped while it was booting", **facts)
     how = "never answered"
     if status is not None:

@@ -39,9 +39,8 @@ class PeerGroup(Sequence[Peer]):
     @overload
     def __getitem__(self, index: slice) -> PeerGroup: ...
     def __getitem__(self, index: int | slice) -> Peer | PeerGroup:
-        if isinstance(index, slice):
-            return PeerGroup(self._peers[index])
-        return self._peers[index]
+        chosen = self._peers[index]
+        return PeerGroup(chosen) if isinstance(chosen, tuple) else chosen
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -70,7 +69,7 @@ class PeerGroup(Sequence[Peer]):
 
     def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
         """Run `fn` on every member, and wait for no answer; see `Peer.cast`."""
-        self._values(_outcome(partial(peer.cast, fn, *args, **kwargs)) for peer in self._peers)
+        self._values([_outcome(partial(peer.cast, fn, *args, **kwargs)) for peer in self._peers])
 
     def stop(self) -> None:
         """Stop all members; see `Peer.stop`."""
@@ -80,11 +79,9 @@ class PeerGroup(Sequence[Peer]):
         """Kill all members with SIGKILL; see `Peer.kill`."""
         kill_all([life for peer in self._peers for life in peer.lives.stoppable])
 
-    def _values(self, outcomes: Iterable[Outcome]) -> list[Any]:
-        outcomes = list(outcomes)
-        failed = [
-            (exc, peer) for (_, exc), peer in zip(outcomes, self, strict=True) if exc is not None
-        ]
+    def _values(self, outcomes: Sequence[Outcome]) -> list[Any]:
+        every = zip(self._peers, outcomes, strict=True)
+        failed = [(exc, peer) for peer, (_, exc) in every if exc is not None]
         kinds = {(type(exc).__module__, type(exc).__name__) for exc, _ in failed}
         if failed and kinds <= _OUTCOMES_OF_TESTS:
             raise failed[0][0]  # without a note, which would become part of the reason
@@ -100,25 +97,21 @@ class PeerGroup(Sequence[Peer]):
 
     def _call(self, submits: Iterable[Callable[[], PeerFuture]]) -> list[Any]:
         started = monotonic()
-        submitted = [_outcome(submit) for submit in submits]
-        late: list[Peer] = []
-        for peer, (future, failed) in zip(self, submitted, strict=True):
+        outcomes = [_outcome(submit) for submit in submits]
+        late: dict[int, Peer] = {}
+        for index, (peer, (future, failed)) in enumerate(zip(self, outcomes, strict=True)):
             limit = peer.options.call_timeout
             left = None if limit is None else max(0.0, limit - (monotonic() - started))
-            if failed is None and not future.wait(left):
-                late.append(peer)
-        stacks = record_all([peer.life.stacks for peer in late], "a call timed out")
-        found = dict(zip(late, stacks, strict=True))
-
-        def outcome(peer: Peer, future: PeerFuture, failed: BaseException | None) -> Outcome:
-            if peer in found:
-                whom, limit = peer.life.record.whom(), peer.options.call_timeout
-                failed = CallTimeout(f"no answer from {whom} within {limit:g} s", found[peer])
-            return future.outcome(0) if failed is None else (None, failed)
-
-        return self._values(
-            outcome(peer, *future) for peer, future in zip(self, submitted, strict=True)
-        )
+            if failed is None:
+                if future.wait(left):
+                    outcomes[index] = future.outcome(0)
+                else:
+                    late[index] = peer
+        stacks = record_all([peer.life.stacks for peer in late.values()], "a call timed out")
+        for (index, peer), text in zip(late.items(), stacks, strict=True):
+            whom, limit = peer.life.record.whom(), peer.options.call_timeout
+            outcomes[index] = None, CallTimeout(f"no answer from {whom} within {limit:g} s", text)
+        return self._values(outcomes)
 
 
 def _outcome(action: Callable[[], Any]) -> Outcome:

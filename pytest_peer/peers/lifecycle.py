@@ -29,7 +29,7 @@ of a user's thread, Ctrl-C or a time limit, cannot lose a process, a name or a w
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from ..core.down_reason import PeerState
+from ..core.down_reason import PeerState, down_reason
 from ..core.errors import BootError, BootTimeout, PeerDown
 from ..core.locks import Lock
 from ..core.loop import Timer, loop
@@ -161,10 +161,9 @@ class PeerLife:
         limit = None if limit is None else limit + KILLED
         if not self._changed.wait_for(lambda: self.phase is Phase.RELEASED, limit):
             # The kernel waits for something, a debugger holds it, or the fault is ours.
-            process = self.process.os_process if self.process.started else None
-            state = str((process and procfs.of_process(process.pid)) or "")
+            state = procfs.of_process(self.process.os_process.pid if self.process.started else 0)
             what = f"{self.record.whom()} was killed and is not gone after {KILLED:g} s"
-            raise PeerDown(f"{what}: {state}" if state else what)
+            raise PeerDown(what if state is None else f"{what}: {state}")
 
     def _advance(self, to: Phase) -> bool:
         """Enter a phase if the table allows that now; return whether it did."""
@@ -190,7 +189,9 @@ class PeerLife:
             directory = self.record.artifacts.path
             self.process.start(directory, self.stacks.begin(directory))
         except BaseException as exc:
-            self.record.never_started(exc)
+            self.record.end("boot failed", start_error(self.options.name, exc))
+            if hasattr(self.record, "artifacts"):
+                run_all(self.record.artifacts.discard)
             self._go_down()
             return
         self._advance(Phase.BOOTING)
@@ -224,15 +225,14 @@ class PeerLife:
         if self.phase >= Phase.DOWN:
             link.close()  # it may have been too early for `_go_down`
             return
-        for fn in self.options.setup:
-            try:
+        try:
+            for fn in self.options.setup:
                 self.client.set_up(fn)
-            except PeerDown:
-                return  # it has ended
-            except BaseException as exc:
+        except BaseException as exc:
+            if not isinstance(exc, PeerDown):  # else it has ended
                 self.record.setup_error = exc
                 self.kill()
-                return
+            return
         self.client.open()
         with self._writing:
             if self.phase is Phase.BOOTING:
@@ -294,12 +294,16 @@ class PeerLife:
         status = self.process.exit_status
         # A peer exits with LINK_LOST when it has lost its link.
         alone = self._link_lost or status is None or status.code == messages.LINK_LOST
+        booted = self._before_end is Phase.RUNNING
+        reason = down_reason(
+            stopped=self.requests.stop,
+            booted=booted,
+            link_lost=self._link_ended and alone,
+            exit_status=status,
+            status_lost=self.process.os_process.child.status_lost,
+        )
         with self._writing:
-            self.record.conclude(
-                booted=self._before_end is Phase.RUNNING,
-                stopped=self.requests.stop,
-                link_lost=self._link_ended and alone,
-            )
+            self.record.conclude(reason, booted=booted)
 
     def _go_down(self) -> None:
         run_all(partial(self.owner.down, self))
@@ -313,7 +317,7 @@ class PeerLife:
     def disown(self, null_fd: int) -> None:
         """Give the process up, in a forked child; takes no lock, which may be held for ever."""
         self.client = RpcClient(self.record.whom, self.owner.mailboxes, str)
-        self.record.disowned()
+        self.record.end("link lost", PeerDown("this process was forked from the peer's origin"))
         self.client.end(self.record.down_error)
         self.process.disown(null_fd)
         self.phase = Phase.RELEASED

@@ -138,9 +138,7 @@ class Peer(Executor):
         :raises PeerDown: The peer has ended.
         :raises EncodeError: The call or its result cannot be sent.
         """
-        _check_callable(fn)
-        life = self.life
-        return life.client.call(fn, args, kwargs, life.options.call_timeout)
+        return self.call_within(self.options.call_timeout, fn, *args, **kwargs)
 
     def call_within(
         self, timeout: float | None, fn: Callable[..., T] | str, /, *args: Any, **kwargs: Any
@@ -330,7 +328,6 @@ class Peer(Executor):
 
 
 def _check_callable(fn: object) -> None:
-    if not callable(fn) and not isinstance(fn, str):
-        raise TypeError(f"expected a callable or 'module:qualname', got {fn!r}")
-    if isinstance(fn, str) and not all(fn.partition(":")):
-        raise ValueError(f"expected 'module:qualname', got {fn!r}")
+    if not (all(fn.partition(":")) if isinstance(fn, str) else callable(fn)):
+        error = ValueError if isinstance(fn, str) else TypeError
+        raise error(f"expected a callable or 'module:qualname', got {fn!r}")

@@ -2,15 +2,16 @@
 
 import contextlib
 import resource
+from functools import partial
 
 from ..core.clock import now
-from ..core.down_reason import CRASH_SIGNALS, DownReason, PeerState, down_reason
+from ..core.down_reason import CRASH_SIGNALS, DownReason, PeerState
 from ..core.errors import PeerDown
 from ..core.options import PeerOptions
 from ..core.worker import run_all
 from ..evidence import core_dump, fault_dumps
 from ..evidence.artifacts import Artifacts, manifest_text
-from . import boot_errors
+from .boot_errors import boot_error
 from .process import PeerProcess
 
 
@@ -38,45 +39,26 @@ class Record:
         pid = self._process.pid
         return f"peer {self._options.name!r}" + (f" (pid {pid})" if pid is not None else "")
 
-    def never_started(self, exc: BaseException) -> None:
-        self.boot_error = boot_errors.start_error(self._options.name, exc)
-        self.reason = DownReason("boot failed")
-        self.ended = now()
-        if hasattr(self, "artifacts"):
-            run_all(self.artifacts.discard)
+    def end(self, kind: str, error: BaseException) -> None:
+        """Note why it never ran, or never in this process."""
+        self.reason, self.boot_error, self.ended = DownReason(kind), error, now()
 
-    def disowned(self) -> None:
-        self.reason = DownReason("link lost")
-        self.boot_error = PeerDown("this process was forked from the peer's origin")
-        self.ended = now()
-
-    def conclude(self, *, booted: bool, stopped: bool, link_lost: bool) -> None:
-        """Secure the traces of the process that has ended, decide why it has, and write it down."""
-        process = self._process.os_process
-        self.reason = down_reason(
-            stopped=stopped,
-            booted=booted,
-            link_lost=link_lost,
-            exit_status=process.exit_status,
-            status_lost=process.child.status_lost,
-        )
-        run_all(
-            self._process.close,
-            *(() if self.boot_stacks is not None else (self._secure_crash,)),
-            lambda: fault_dumps.tidy(self.artifacts.path),
-        )
+    def conclude(self, reason: DownReason, *, booted: bool) -> None:
+        """Secure the traces of the process that has ended for a reason, and write it down."""
+        self.reason = reason
+        tidy = partial(fault_dumps.tidy, self.artifacts.path)
+        run_all(self._process.close, self._secure_crash, tidy)
         self.ended = now()
         if not booted:
-            self.boot_error = boot_errors.boot_error(
-                self._options.name, self._process, stopped, self.boot_stacks, self.setup_error
-            )
+            self.boot_error = boot_error(self._options.name, self._process, self)
         last = PeerState.RUNNING if booted else PeerState.BOOTING
         self.write(self.manifest(PeerState.DOWN, last))
 
     def _secure_crash(self) -> None:
         """Take what the process has left, if it died of a signal that means a fault."""
         process, directory = self._process, self.artifacts.path
-        if process.pid is None or self.reason.signal not in CRASH_SIGNALS:
+        crashed = self.reason.signal in CRASH_SIGNALS
+        if process.pid is None or not crashed or self.boot_stacks is not None:  # a signal of ours
             return
         if process.elsewhere:
             self._core = "none looked for: the peer was on another machine"

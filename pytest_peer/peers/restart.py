@@ -42,10 +42,7 @@ class Lives:
     @property
     def present(self) -> PeerLife:
         """The last life that has or had a process."""
-        for life in reversed(self.stoppable):
-            if life.process.started:
-                return life
-        raise AssertionError("a peer without a process")
+        return [life for life in self.stoppable if life.process.started][-1]
 
     @property
     def started(self) -> bool:
@@ -53,7 +50,7 @@ class Lives:
 
     def publish(self, life: PeerLife) -> None:
         """Let a life be stopped and killed from now on; on its boot thread."""
-        present = [each for each in self.stoppable if each.process.started][-1:]
+        present = [self.present] if self.started else []
         begun = [each for each in self.stoppable if each.phase < Phase.DOWN and each not in present]
         self.stoppable = (*present, *begun, life)
 
@@ -103,8 +100,7 @@ class Lives:
             if expectation.life is None and not self.present.wait_down(timeout):
                 stacks = self.present.stacks.record("its death was expected")
         except BaseException as exc:
-            group = exc if isinstance(exc, BaseExceptionGroup) else BaseExceptionGroup("", [exc])
-            if group.subgroup(PeerDown) is not None:
+            if BaseExceptionGroup("", [exc]).subgroup(PeerDown) is not None:  # also one in a group
                 self.present.wait_down(_NOTICED)  # a `cast` finds the link closed before that
             raise
         finally:
@@ -149,7 +145,5 @@ def _wait(lives: Sequence[PeerLife]) -> None:
             life.wait_released()
         except PeerError as exc:  # an exception of a signal handler ends the wait for all
             failures.append(exc)
-    if len(failures) == 1:
-        raise failures[0]
     if failures:
-        raise ExceptionGroup("peers are not gone", failures)
+        raise ExceptionGroup("peers are not gone", failures) if failures[1:] else failures[0]

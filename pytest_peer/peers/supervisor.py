@@ -67,12 +67,10 @@ class Supervisor:
         placed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     ) -> PeerGroup:
         """Start `count` peers or none; `name` makes up a name, `placed` completes the options."""
-        is_number = isinstance(count, int) and not isinstance(count, bool)
-        if not is_number or count < 0:
-            error = ValueError if is_number else TypeError
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            error = ValueError if type(count) is int else TypeError
             raise error(f"many: expected a number of peers, got {count!r}")
-        prefix = options.get("name")
-        if prefix is not None:
+        if (prefix := options.get("name")) is not None:
             names.checked(prefix)
         chosen = [f"{prefix}-{index}" if prefix is not None else name() for index in range(count)]
         every = [checked(placed({**options, "name": each})) for each in chosen]
@@ -98,7 +96,6 @@ class Supervisor:
         return peers, failures
 
     def _begin(self, peer: Peer, options: PeerOptions) -> None:
-        self._check_open()
         if library := patched_by():
             raise BootError(
                 f"peer {options.name!r} is not started: {library} has monkey-patched this process, "
@@ -111,23 +108,20 @@ class Supervisor:
         if options.awaits_boot and peer.lives.started:
             peer.wait_boot()
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise RuntimeError("a peer factory cannot start peers after the end of its scope")
-
     # For the lives of its peers, on threads of ours
 
     def admit(self, life: PeerLife) -> Artifacts:
         """Enter a life into the register, and make the directory of its artifacts."""
         name = life.options.name
         with _lock:
-            if any(each.options.name == name and each.phase < Phase.DOWN for each in _living):
+            if any(each.options.name == name and each.phase < Phase.DOWN for each in living()):
                 raise NameInUse(
                     f"a peer named {name!r} is alive already; stop it first, or choose another name"
                 )
             _living.add(life)
         # After it is in: `close` and `abandon` stop what is in after they have forbidden more.
-        self._check_open()
+        if self._closed:
+            raise RuntimeError("a peer factory cannot start peers after the end of its scope")
         if _abandoned:
             raise BootError(f"peer {name!r} is not started: {_abandoned}")
         return Artifacts(life.options.artifacts or self.directory(), name)
@@ -142,14 +136,13 @@ class Supervisor:
             self._deaths.append(life)
 
     def released(self, life: PeerLife) -> None:
-        with _lock:
-            _living.discard(life)
+        _living.discard(life)
         self.dead.append(life)
         self.mail.wake()
 
     def left(self) -> list[PeerLife]:
         """Return the lives that are not down; takes no lock."""
-        return [life for life in list(_living) if life.owner is self and life.phase < Phase.DOWN]
+        return [life for life in living() if life.owner is self and life.phase < Phase.DOWN]
 
     def stopped(self) -> None:
         """Called when a user has stopped a peer."""
@@ -231,8 +224,7 @@ class _SharedMailbox(Mailbox):
 
 
 def living() -> list[PeerLife]:
-    with _lock:
-        return list(_living)
+    return list(_living)
 
 
 def abandon(why: str) -> None:
