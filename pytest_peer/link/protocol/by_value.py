@@ -48,9 +48,7 @@ def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) 
                 return _with_its_module(obj, reduced, cloudpickle)
         return reduced
 
-    table = reductions.table(
-        cloudpickle.Pickler.dispatch_table, lambda ident: ident in pickler.memo.copy()
-    )
+    table = reductions.table(cloudpickle.Pickler.dispatch_table, lambda: pickler.memo)
     table[types.CodeType] = with_file_name
     lib: Any = sys.modules.get("annotationlib")
     if lib is not None:  # such an object has all globals of its module
