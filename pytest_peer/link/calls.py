@@ -15,7 +15,7 @@ from ..core.sync import Event
 from .futures import PeerFuture, Reply, ReplyWaiter, outcome
 from .gateway import Link
 from .interpreter import Interpreter
-from .pickling import Function, decode, encode, encode_call
+from .pickling import Function, encode, encode_call
 from .protocol import messages
 from .protocol.mailbox import Mailboxes
 from .protocol.messages import MultipartMessage, Payload, snapshot, split_mailbox, with_mailbox
@@ -82,16 +82,22 @@ class RpcClient:
                 call.fail(error())
 
     def call(
-        self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None
+        self,
+        fn: Function,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+        in_boot: bool = False,
     ) -> Any:
         """Call `fn` in the peer, wait for the value or raise the exception.
 
         :param timeout: seconds, ``None`` for no limit.
+        :param in_boot: call it before everything that waits for `open`.
         :raises CallTimeout: no reply in time; a late reply is dropped.
         """
         left = timeout
         try:
-            if not self._opened.is_set():
+            if not (in_boot or self._opened.is_set()):
                 begin = monotonic()
                 self._wait_open(timeout)
                 left = None if timeout is None else max(0.0, begin + timeout - monotonic())
@@ -100,8 +106,6 @@ class RpcClient:
         except TimeoutError:
             assert timeout is not None
             raise self._make_timeout_error(timeout) from None
-        if kind == messages.RESULT and warnings is None:
-            return decode(reply)
         result, exc = outcome(self._whom, kind, reply, warnings)
         if exc is None:
             return result
@@ -109,15 +113,6 @@ class RpcClient:
             raise exc
         finally:
             del exc  # a cycle through this frame would keep the test's local variables alive
-
-    def set_up(self, fn: Function) -> None:
-        """Call `fn` before everything that waits for `open`; raises what it raises."""
-        (kind, reply), warnings = self._ask(
-            messages.CALL, encode_call(fn, (), {}, self._by_value), None
-        )
-        _, exc = outcome(self._whom, kind, reply, warnings)
-        if exc is not None:
-            raise exc
 
     def submit(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PeerFuture:
         """Call `fn` without waiting; an `EncodeError` is the future's exception."""
@@ -238,9 +233,8 @@ class RpcClient:
             raise self._error()
 
     def _expect(self, ident: int, call: PeerFuture | ReplyWaiter) -> None:
-        self.pending[ident] = call
+        self.pending[ident] = call  # the callers remove it
         if self._error is not None:
-            self.pending.pop(ident, None)
             raise self._error()
 
     def _enqueue(self, kind: int, ident: int, payload: Payload, in_order: bool = False) -> None:

@@ -225,7 +225,7 @@ class PeerLife:
             return
         for fn in self.options.setup:
             try:
-                self.client.set_up(fn)
+                self.client.call(fn, (), {}, None, in_boot=True)
             except PeerDown:
                 return  # it has ended
             except BaseException as exc:
