@@ -11,9 +11,6 @@ from typing import Any, Callable
 
 from . import messages, module_aliases, reductions
 
-#: The newest major version of cloudpickle whose reductions of functions and code are known here.
-_NEWEST = 3
-
 
 def cloudpickle_if_installed() -> tuple[Any, str]:
     """Return the module, or ``None`` and why it cannot be used."""
@@ -21,11 +18,6 @@ def cloudpickle_if_installed() -> tuple[Any, str]:
         import cloudpickle
     except ImportError:
         return None, "cloudpickle, which could send it by value, is not installed here"
-    version = str(getattr(cloudpickle, "__version__", ""))
-    major = version.partition(".")[0]
-    if not major.isdigit() or int(major) > _NEWEST:
-        text = "code cannot travel by value: cloudpickle %s is here, and pytest-peer needs %d.x"
-        return None, text % (version, _NEWEST)
     return cloudpickle, ""
 
 
@@ -103,8 +95,7 @@ def _with_its_module(
     found = getattr(module, "__dict__", None)
     if found is not fn.__globals__:
         namesakes = module_aliases.named_like(name)
-        names = [n for n, each in namesakes if getattr(each, "__dict__", None) is fn.__globals__]
-        name = names[0] if names else ""
+        name = next((name for name, each in namesakes if vars(each) is fn.__globals__), "")
     elif not (found.get("__spec__") or found.get("__file__")):
         name = ""  # the other end cannot import it
     code, _, *others = args
