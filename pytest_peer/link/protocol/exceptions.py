@@ -104,10 +104,10 @@ def _parts(exc: BaseException, reference: tuple[str, str] | None, by_value: str)
         try:
             data = dumps(value, by_value)
             pickle.loads(data)
+            return data
         except Exception:  # its class may refuse to be pickled or to be rebuilt
             left_out.append(name)
             return None
-        return data
 
     named = ("reference", reference) if reference else ("by value", dumps(type(exc), by_value))
     if _is_group(exc):
@@ -115,14 +115,14 @@ def _parts(exc: BaseException, reference: tuple[str, str] | None, by_value: str)
     else:  # those of its base: ``args`` is not all of them for OSError
         base: Any = builtin_base(type(exc))
         arguments = base.__reduce__(exc)[1]
-    args = [each("args[%d]" % index, value) for index, value in enumerate(arguments)]
+    args = [
+        each("args[%d]" % index, value) or dumps(refusals.safe_repr(value))
+        for index, value in enumerate(arguments)
+    ]
     state = {name: each(name, value) for name, value in _state(exc).items()}
     return {
         "class": named,
-        "args": [
-            dumps(refusals.safe_repr(value)) if data is None else data
-            for value, data in zip(arguments, args)
-        ],
+        "args": args,
         "state": {name: data for name, data in state.items() if data is not None},
         "left_out": left_out,
     }
@@ -136,15 +136,11 @@ def from_parts(parts: dict[str, Any], members: Sequence[BaseException]) -> BaseE
         cls: Any = operator.attrgetter(given[1])(sys.modules[given[0]])
     else:
         cls = loads(given)
-    args = [loads(data) for data in parts["args"]]
+    args = [*map(loads, parts["args"]), *([list(members)] if members else ())]
     # Without its own __new__ and __init__: they may want other arguments than they gave to the base.
     base: Any = builtin_base(cls)
-    exc: BaseException
-    if members:
-        exc = base.__new__(cls, *args, list(members))
-    else:
-        exc = base.__new__(cls, *args)
-        base.__init__(exc, *args)
+    exc: BaseException = base.__new__(cls, *args)
+    base.__init__(exc, *args)
     # The base has set most C fields, and None does not always mean that one is empty.
     known = _state(exc)
     for name, data in parts["state"].items():
