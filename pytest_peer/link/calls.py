@@ -143,15 +143,13 @@ class RpcClient:
         return future
 
     def _send_submitted(self) -> None:
-        while True:
-            try:
+        with contextlib.suppress(IndexError):
+            while True:
                 future, send = self._submitted.popleft()
-            except IndexError:
-                return
-            try:
-                send()
-            except PeerDown as exc:
-                future.fail(exc)  # perhaps `end` has done it already
+                try:
+                    send()
+                except PeerDown as exc:
+                    future.fail(exc)  # perhaps `end` has done it already
 
     def cast(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Call `fn` in the peer without a reply; waits for the boot."""
