@@ -12,15 +12,6 @@ from typing import Any, Callable
 from . import messages, module_aliases, reductions
 
 
-def cloudpickle_if_installed() -> tuple[Any, str]:
-    """Return the module, or ``None`` and why it cannot be used."""
-    try:
-        import cloudpickle
-    except ImportError:
-        return None, "cloudpickle, which could send it by value, is not installed here"
-    return cloudpickle, ""
-
-
 def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) -> bytes:
     """Pickle `obj`, with what belongs to pickle's picklers."""
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]

@@ -55,7 +55,11 @@ def dumps(obj: Any, refusal: str = "", pickling: _Pickling | None = None) -> byt
             return data
     except Exception:
         pass
-    cloudpickle, why_not = (None, refusal) if refusal else by_value.cloudpickle_if_installed()
+    cloudpickle, why_not = None, refusal
+    try:
+        cloudpickle = None if refusal else __import__("cloudpickle")
+    except ImportError:
+        why_not = "cloudpickle, which could send it by value, is not installed here"
 
     def dump(part: Any) -> bytes:
         return pickling.dump(part, cloudpickle, reducer_override=_reference_beside_main)
@@ -82,8 +86,6 @@ def big_buffers(values: Iterable[Any]) -> list[Any]:
         members: Iterable[Any] = (value,)
         if kind in _CONTAINERS and len(value) <= _MEMBERS:
             members = value.values() if kind is dict else value
-        elif kind not in _BUFFERS:
-            continue
         found += [
             each
             for each in members
