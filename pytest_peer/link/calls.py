@@ -103,8 +103,9 @@ class RpcClient:
                 left = None if timeout is None else max(0.0, begin + timeout - monotonic())
             call = encode_call(fn, args, kwargs, self._by_value)
             (kind, reply), warnings = self._ask(messages.CALL, call, left)
-        except TimeoutError:
-            assert timeout is not None
+        except TimeoutError as late:
+            if late.args or timeout is None:  # not ours, but a signal handler's
+                raise
             raise self._make_timeout_error(timeout) from None
         result, exc = outcome(self._whom, kind, reply, warnings)
         if exc is None:
