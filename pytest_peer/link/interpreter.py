@@ -70,14 +70,10 @@ class Interpreter:
         )
 
 
-# The peers of a fork server send the same.
-_parsed = functools.lru_cache(maxsize=16)(ast.literal_eval)
-
-
 def parse_hello(line: bytes) -> Interpreter:
     """Parse the agent's first line; `Unusable` if it is not the agent's, or its Python too old."""
     try:
-        interpreter = Interpreter(**_parsed(line.decode("ascii")))
+        interpreter = Interpreter(**ast.literal_eval(line.decode("ascii")))
     except (ValueError, SyntaxError, TypeError) as exc:
         raise Unusable(f"unexpected first line on the control link: {line!r}") from exc
     if interpreter.version < OLDEST:
