@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import io
 import operator
 import sys
 import types
@@ -12,8 +11,8 @@ from typing import Any, Callable
 from . import messages, module_aliases, reductions
 
 
-def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) -> bytes:
-    """Pickle `obj`, with what belongs to pickle's picklers."""
+def pickler(cloudpickle: Any, file: Any, buffer_callback: Any, persistent_id: Any) -> Any:
+    """Return a pickler, with what belongs to pickle's own."""
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
 
     def with_file_name(code: types.CodeType) -> tuple[Any, ...]:
@@ -31,7 +30,7 @@ def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) 
                 return _with_its_module(obj, reduced, cloudpickle)
         return reduced
 
-    table = reductions.table(cloudpickle.Pickler.dispatch_table, lambda: pickler.memo)
+    table = reductions.table(cloudpickle.Pickler.dispatch_table, lambda: made.memo)
     table[types.CodeType] = with_file_name
     lib: Any = sys.modules.get("annotationlib")
     if lib is not None:  # such an object has all globals of its module
@@ -43,12 +42,10 @@ def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) 
         "reducer_override": with_its_module,
         "persistent_id": staticmethod(persistent_id),
     }
-    buffer = io.BytesIO()
     # In the class: the C pickler looks there when it is made.
     kind: Any = type("Pickler", (cloudpickle.Pickler,), members)
-    pickler = kind(buffer, messages.PICKLE, buffer_callback)
-    pickler.dump(obj)
-    return buffer.getvalue()
+    made = kind(file, messages.PICKLE, buffer_callback)
+    return made
 
 
 def _with_annotations(pickler: Any, obj: Any, reduce: Callable[[Any, Any], Any]) -> Any:

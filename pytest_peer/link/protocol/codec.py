@@ -12,6 +12,7 @@ import io
 import operator
 import sys
 import types
+from functools import partial
 from typing import Any, Callable, Iterable, Sequence
 
 from . import by_value, messages, reductions, refusals
@@ -60,10 +61,7 @@ def dumps(obj: Any, refusal: str = "", pickling: _Pickling | None = None) -> byt
         cloudpickle = None if refusal else __import__("cloudpickle")
     except ImportError:
         why_not = "cloudpickle, which could send it by value, is not installed here"
-
-    def dump(part: Any) -> bytes:
-        return pickling.dump(part, cloudpickle, reducer_override=_reference_beside_main)
-
+    dump = partial(pickling.dump, cloudpickle=cloudpickle, reducer_override=_reference_beside_main)
     try:
         return dump(obj)
     except Exception as exc:
@@ -134,17 +132,18 @@ class _Pickling:
         self.segments: list[Segment] = []
         # By identity: what the pickle has instead, and the object, to keep its identity in use.
         self._known: dict[int, tuple[Any, Any]] = {}
+        file = io.BytesIO()
         if cloudpickle is not None:
-            return by_value.dumps(obj, cloudpickle, self.buffer, self.persistent_id)
-        buffer = io.BytesIO()
-        pickler: Any = _Pickler(buffer, PROTOCOL, buffer_callback=self.buffer)
+            by_value.pickler(cloudpickle, file, self.buffer, self.persistent_id).dump(obj)
+            return file.getvalue()
+        pickler: Any = _Pickler(file, PROTOCOL, buffer_callback=self.buffer)
         pickler.dispatch_table = reductions.table(copyreg.dispatch_table, lambda: pickler.memo)
         if members or self._big:
             members["persistent_id"] = self.persistent_id
         for name, member in members.items():
             setattr(pickler, name, member)
         pickler.dump(obj)
-        return buffer.getvalue()
+        return file.getvalue()
 
     def persistent_id(self, obj: Any) -> Any:
         """Return what to write instead of an object, or ``None``; pickle asks for every object."""

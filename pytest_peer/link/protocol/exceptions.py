@@ -8,7 +8,7 @@ import sys
 import types
 from typing import Any, Sequence
 
-from . import refusals
+from . import module_aliases, refusals
 from .codec import dumps, loads
 from .frame_info import FrameCollector
 from .unpatched import pickle
@@ -202,13 +202,9 @@ def _state(exc: BaseException) -> dict[str, Any]:
 
 def _reference(cls: type) -> tuple[str, str] | None:
     """Return module and name by which `cls` can be imported, or ``None``."""
-    name = cls.__qualname__
     # pytest's outcomes only claim to be builtins.
     others = list(sys.modules) if cls.__module__ == "builtins" else ()
     for module in (cls.__module__, *others):
-        try:
-            if module != "__main__" and operator.attrgetter(name)(sys.modules[module]) is cls:
-                return module, name
-        except (AttributeError, KeyError):
-            pass
+        if module != "__main__" and module_aliases.is_in(sys.modules.get(module), cls):
+            return module, cls.__qualname__
     return None
