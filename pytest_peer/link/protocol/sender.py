@@ -101,12 +101,9 @@ class MessageSender:
             again, just before its last part is sent.
         :raises OSError: the link is closed.
         """
+        small = not isinstance(payload, MultipartMessage) and len(payload) <= SMALL
         with self._lock:
-            if (
-                not self._thread_runs
-                and not isinstance(payload, MultipartMessage)
-                and len(payload) <= SMALL
-            ):
+            if small and not self._thread_runs:
                 try:
                     self._send(kind, messages.WHOLE, ident, payload)
                     return
