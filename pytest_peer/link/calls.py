@@ -223,9 +223,7 @@ class RpcClient:
     def _wait_open(self, timeout: float | None) -> None:
         if not self._opened.is_set():
             if loop.runs_here():
-                raise PeerError(
-                    f"{self._whom()} is booting, and this finalizer must not wait for it"
-                )
+                raise PeerError(f"{self._whom()} is booting; this finalizer must not wait for it")
             if not self._opened.wait(timeout):
                 raise TimeoutError
         if self._error is not None:

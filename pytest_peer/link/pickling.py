@@ -85,10 +85,8 @@ def rebuilt(description: dict[str, Any], peer: str) -> BaseException:
         for note in description.get("notes", ()):
             if note not in getattr(exc, "__notes__", ()):
                 _add_note(exc, note)
-        if left_out := description.get("left_out"):
-            _add_note(
-                exc, f"could not travel: {', '.join(left_out)}; there it was {description['repr']}"
-            )
+        if left_out := ", ".join(description.get("left_out", ())):
+            _add_note(exc, f"could not travel: {left_out}; there it was {description['repr']}")
         for name in ("context", "cause"):
             if name in description:
                 object.__setattr__(exc, f"__{name}__", rebuild(description[name]))
