@@ -61,8 +61,7 @@ def _with_annotations(pickler: Any, obj: Any, reduce: Callable[[Any, Any], Any])
         reduced = reduce(pickler, obj)
         found = {} if reduced is NotImplemented else obj.__annotations__
     except Exception:
-        import annotationlib as lib  # type: ignore[import-not-found]
-
+        lib = __import__("annotationlib")  # Python 3.14 has it
         found = obj.__annotations__ = lib.get_annotations(obj, format=lib.Format.STRING)
         try:
             reduced = reduce(pickler, obj)

@@ -8,12 +8,12 @@ test patches into a module is not in the peer's.
 from __future__ import annotations
 
 import operator
-import pickle
 import sys
 import types
 from typing import Any, Callable, Mapping
 
 from . import module_aliases
+from .unpatched import pickle
 
 _METHODS = (types.MethodType, types.BuiltinMethodType, type([].__len__))
 #: Modules, and what they held when they were seen first, by name.
