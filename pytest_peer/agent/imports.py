@@ -40,7 +40,8 @@ class Modules:
         self._authkey = authkey
         self._table = dict(stubs)
         self._first(_NEXT_TO_PROCESS)  # which may be imported already
-        self._finders: Any = [_finder(self._first), _finder(self._last)]
+        specs = (self._first, self._last)
+        self._finders: Any = [types.SimpleNamespace(find_spec=each) for each in specs]
         sys.meta_path.insert(0, self._finders[0])
         sys.meta_path.append(self._finders[1])
 
@@ -58,7 +59,7 @@ class Modules:
                 text = "the module %s is %s at the origin, but %s here; it was imported before"
                 codec.conflicting_modules[name] = module, text % (name, file, known)
 
-    def _first(self, name):
+    def _first(self, name, path=None, target=None):  # noqa: ARG002
         process: Any = name == _NEXT_TO_PROCESS and sys.modules.get("multiprocessing.process")
         if process and self._authkey:
             process.current_process().authkey = self._authkey
@@ -83,7 +84,7 @@ class Modules:
                 return spec
         return self._last(_OURS)
 
-    def _last(self, name):
+    def _last(self, name, path=None, target=None):  # noqa: ARG002
         entry = self._table.get(name)
         if entry is None and not self._same:
             entry = self._ask("module", name, self._sees)
@@ -127,11 +128,6 @@ class Modules:
         if entry["search"] is not None:
             spec.submodule_search_locations = _places(entry)
         return spec
-
-
-def _finder(spec_of):
-    find_spec = lambda name, path=None, target=None: spec_of(name)  # noqa: ARG005, E731
-    return types.SimpleNamespace(find_spec=find_spec)
 
 
 class _Renaming:

@@ -43,9 +43,7 @@ class LinkReader:
         """Wait for a call, or for the argument of `end`; on the main thread."""
         while True:
             if self.retired and self._main_reads:
-                with self._lock:
-                    self._main_reads = False
-                self._wake()
+                self.hand_over()
             # In this order: the standby thread hands out a call before it returns the link.
             if not self._main_reads or not self.handed.empty():
                 return self.handed.get()

@@ -52,8 +52,7 @@ class Resource:
         return found
 
     def read_text(self, encoding=None, errors=None):
-        with self.open(encoding=encoding, errors=errors) as file:
-            return file.read()
+        return self.open(encoding=encoding, errors=errors).read()
 
     def open(self, mode="r", *args, **kwargs):
         stream = io.BytesIO(self.read_bytes())

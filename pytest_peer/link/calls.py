@@ -16,7 +16,7 @@ from ..core.sync import Event
 from .futures import PeerFuture, Reply, ReplyWaiter, outcome
 from .gateway import Link
 from .interpreter import Interpreter
-from .pickling import Function, decode, encode, encode_call
+from .pickling import Function, encode, encode_call
 from .protocol import messages
 from .protocol.mailbox import Mailboxes
 from .protocol.messages import MultipartMessage, Payload, snapshot, split_mailbox, with_mailbox
@@ -86,26 +86,31 @@ class RpcClient:
                 call.fail(error())
 
     def call(
-        self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None
+        self,
+        fn: Function,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+        in_boot: bool = False,
     ) -> Any:
         """Call `fn` in the peer, wait for the value or raise the exception.
 
         :param timeout: seconds, ``None`` for no limit.
+        :param in_boot: call it before everything that waits for `open`.
         :raises CallTimeout: no reply in time; a late reply is dropped.
         """
         left = timeout
         try:
-            if not self._opened.is_set():
+            if not (in_boot or self._opened.is_set()):
                 begin = monotonic()
                 self._wait_open(timeout)
                 left = None if timeout is None else max(0.0, begin + timeout - monotonic())
             call = encode_call(fn, args, kwargs, self._by_value)
             (kind, reply), warnings = self._ask(messages.CALL, call, left)
-        except TimeoutError:
-            assert timeout is not None
+        except TimeoutError as late:
+            if late.args or timeout is None:  # not ours, but a signal handler's
+                raise
             raise self._make_timeout_error(timeout) from None
-        if kind == messages.RESULT and warnings is None:
-            return decode(reply)
         result, exc = outcome(self._whom, kind, reply, warnings)
         if exc is None:
             return result
@@ -113,15 +118,6 @@ class RpcClient:
             raise exc
         finally:
             del exc  # a cycle through this frame would keep the test's local variables alive
-
-    def set_up(self, fn: Function) -> None:
-        """Call `fn` before everything that waits for `open`; raises what it raises."""
-        (kind, reply), warnings = self._ask(
-            messages.CALL, encode_call(fn, (), {}, self._by_value), None
-        )
-        _, exc = outcome(self._whom, kind, reply, warnings)
-        if exc is not None:
-            raise exc
 
     def submit(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PeerFuture:
         """Call `fn` without waiting; an `EncodeError` is the future's exception."""
@@ -154,15 +150,13 @@ class RpcClient:
         return future
 
     def _send_submitted(self) -> None:
-        while True:
-            try:
+        with contextlib.suppress(IndexError):
+            while True:
                 future, send = self._submitted.popleft()
-            except IndexError:
-                return
-            try:
-                send()
-            except PeerDown as exc:
-                future.fail(exc)  # perhaps `end` has done it already
+                try:
+                    send()
+                except PeerDown as exc:
+                    future.fail(exc)  # perhaps `end` has done it already
 
     def cast(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Call `fn` in the peer without a reply; waits for the boot."""
@@ -241,18 +235,15 @@ class RpcClient:
         opened = opened or self._opened
         if not opened.is_set():
             if loop.runs_here():
-                raise PeerError(
-                    f"{self._whom()} is booting, and this finalizer must not wait for it"
-                )
+                raise PeerError(f"{self._whom()} is booting; this finalizer must not wait for it")
             if not opened.wait(timeout):
                 raise TimeoutError
         if self._error is not None:
             raise self._error()
 
     def _expect(self, ident: int, call: PeerFuture | ReplyWaiter) -> None:
-        self.pending[ident] = call
+        self.pending[ident] = call  # the callers remove it
         if self._error is not None:
-            self.pending.pop(ident, None)
             raise self._error()
 
     def _enqueue(self, kind: int, ident: int, payload: Payload, in_order: bool = False) -> None:

@@ -20,7 +20,7 @@ class Unusable(Exception):
     """The program at the other end is not a usable interpreter; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Interpreter:
     """The peer's description of itself, and the origin's path at that time."""
 
@@ -48,11 +48,13 @@ class Interpreter:
         """Return whether it can read our compiled code."""
         return self.magic == MAGIC_NUMBER
 
-    @property
+    @functools.cached_property
     def same(self) -> bool:
         """Return whether it runs in our environment, on this machine."""
-        here = self.compiled and self.no_site == sys.flags.no_site and not self.elsewhere
-        return here and _here(self.prefix, self.library, self.place)
+        if not self.compiled or self.no_site != sys.flags.no_site or self.elsewhere:
+            return False
+        same_prefix = Path(self.prefix) == Path(sys.prefix)
+        return same_prefix and self.place is not None and self.place == place_of(self.library)
 
     @property
     def by_value(self) -> str:
@@ -68,26 +70,15 @@ class Interpreter:
         )
 
 
-# The peers of a fork server send the same.
-_parsed = functools.lru_cache(maxsize=16)(ast.literal_eval)
-
-
-@functools.lru_cache(maxsize=16)
-def _here(prefix: str, library: str, place: Place | None) -> bool:
-    return Path(prefix) == Path(sys.prefix) and place is not None and place == place_of(library)
-
-
 def parse_hello(line: bytes) -> Interpreter:
     """Parse the agent's first line; `Unusable` if it is not the agent's, or its Python too old."""
     try:
-        interpreter = Interpreter(**_parsed(line.decode("ascii")))
+        interpreter = Interpreter(**ast.literal_eval(line.decode("ascii")))
     except (ValueError, SyntaxError, TypeError) as exc:
         raise Unusable(f"unexpected first line on the control link: {line!r}") from exc
     if interpreter.version < OLDEST:
-        version = ".".join(map(str, interpreter.version))
-        raise Unusable(
-            f"Python {version} ({interpreter.executable}) is too old: a peer needs 3.8 or newer"
-        )
+        name = f"{interpreter} ({interpreter.executable})"
+        raise Unusable(f"{name} is too old: a peer needs Python 3.8 or newer")
     return interpreter
 
 

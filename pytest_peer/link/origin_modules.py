@@ -161,11 +161,5 @@ def _package_path(module: ModuleType) -> list[str] | None:
 origin_modules: Callable[[tuple[str, ...] | None], OriginModules] = functools.lru_cache(8)(
     OriginModules
 )
-
-
-def _forked() -> None:
-    global _searching
-    _searching = Lock()
-
-
-os.register_at_fork(after_in_child=_forked)
+# As `threading` does: another thread may hold it.
+os.register_at_fork(after_in_child=_searching._at_fork_reinit)  # type: ignore[attr-defined]

@@ -46,8 +46,6 @@ def encode_call(
 ) -> Payload:
     """Pickle a call, without copying big buffers: see `snapshot` and `MessageSender.snapshot`.
 
-    :raises TypeError: `fn` is neither callable nor a string.
-    :raises ValueError: a string not of the form ``"module:qualname"``.
     :raises EncodeError: a part of it cannot be sent; names the part.
     """
     try:
@@ -56,11 +54,9 @@ def encode_call(
     except codec.CannotEncode:
         pass
     # Again, part by part, for the message. Outside of the handler, to leave its exception out.
-    encode(fn, by_value, "the function")
-    for index, arg in enumerate(args):
-        encode(arg, by_value, f"argument {index}")
-    for name, arg in kwargs.items():
-        encode(arg, by_value, f"argument {name!r}")
+    names = ["the function", *(f"argument {key!r}" for key in (*range(len(args)), *kwargs))]
+    for name, part in zip(names, (fn, *args, *kwargs.values()), strict=True):
+        encode(part, by_value, name)
     return encode((fn, args, kwargs), by_value, "the call")
 
 
@@ -89,10 +85,8 @@ def rebuilt(description: dict[str, Any], peer: str) -> BaseException:
         for note in description.get("notes", ()):
             if note not in getattr(exc, "__notes__", ()):
                 _add_note(exc, note)
-        if left_out := description.get("left_out"):
-            _add_note(
-                exc, f"could not travel: {', '.join(left_out)}; there it was {description['repr']}"
-            )
+        if left_out := ", ".join(description.get("left_out", ())):
+            _add_note(exc, f"could not travel: {left_out}; there it was {description['repr']}")
         for name in ("context", "cause"):
             if name in description:
                 object.__setattr__(exc, f"__{name}__", rebuild(description[name]))

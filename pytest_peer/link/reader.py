@@ -8,6 +8,7 @@ repeated: take the lock, read, compare, and remove the reply from the queue only
 The event loop's thread, which no handler interrupts, does everything else.
 """
 
+import errno
 import math
 import os
 import select
@@ -144,8 +145,10 @@ class Reader:
                 if found := poll.poll(min(left, _CHECK_SECONDS) * 1000):
                     return found
             return []
-        except OSError:  # RLIMIT_NOFILE is lower than their number; the event loop needs no poll
-            return []
+        except OSError as exc:
+            if exc.errno != errno.EINVAL:  # a signal handler raised it
+                raise
+            return []  # RLIMIT_NOFILE is lower than their number; the event loop needs no poll
         finally:
             self._polls.append(poll)
 

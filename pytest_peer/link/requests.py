@@ -21,8 +21,8 @@ from .protocol.sender import MessageSender
 
 #: What a test module and the agent import, and a peer need not have installed.
 _NEEDED = {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "cloudpickle"}
-#: Directories of packages that peers have asked for.
-_packages: set[str] = set()
+#: Directories of packages that peers have asked for, and what reads their files.
+_packages: dict[str, Callable[[str], bytes]] = {}
 #: Responds to one request after the other. Not the worker of users' callbacks, which may wait for
 #: calls that send requests.
 request_worker: Worker = Worker("pytest-peer-requests")
@@ -85,14 +85,15 @@ def _source(interpreter: Interpreter, name: str) -> Entry | None:
         return None
     search = found.submodule_search_locations
     directories = None if search is None else list(search)
-    _packages.update(map(os.path.normpath, directories or ()))
+    loader: Any = found.loader
+    read = getattr(loader, "get_data", None) or (lambda path: Path(path).read_bytes())
+    _packages.update(dict.fromkeys(map(os.path.normpath, directories or ()), read))
     rewritten = REWRITTEN in vars(sys.modules.get(name, object))
     entry = described(found.origin, directories, rewritten, same=False)
     if found.origin is None:
         return entry
     if found.origin.endswith(tuple(machinery.EXTENSION_SUFFIXES)):
         return entry | {"source": None, "code": b""}
-    loader: Any = found.loader
     sourceless = isinstance(loader, machinery.SourcelessFileLoader)
     source = None if sourceless else loader.get_data(found.origin)
     code = b""
@@ -120,26 +121,19 @@ def _found(name: str) -> machinery.ModuleSpec | None:
 
 
 def _data(_: Interpreter, path: str) -> bytes | None:
-    if not _in_a_package(path):
-        return None
-    if os.path.exists(path):
-        return Path(path).read_bytes()
-    for module in list(sys.modules.values()):
-        loader: Any = getattr(module, "__loader__", None)
-        archive = getattr(loader, "archive", None)
-        if isinstance(archive, str) and path.startswith(os.path.join(archive, "")):
-            return loader.get_data(path)  # type: ignore[no-any-return]
-    return None
+    package = _package_with(path)
+    return _packages[package](path) if package else None
 
 
 def _directory(_: Interpreter, path: str) -> list[str] | None:
-    return sorted(os.listdir(path)) if _in_a_package(path) else None
+    return sorted(os.listdir(path)) if _package_with(path) else None
 
 
-def _in_a_package(path: str) -> bool:
-    """Return whether a file belongs to a package that was sent: peers get no other files."""
+def _package_with(path: str) -> str:
+    """Return the directory of the package that has a file: peers get no other files."""
     path = os.path.join(os.path.normpath(path), "")
-    return any(path.startswith(os.path.join(directory, "")) for directory in list(_packages))
+    found = [each for each in list(_packages) if path.startswith(os.path.join(each, ""))]
+    return max(found, key=len, default="")
 
 
 def _compare(_: Interpreter, op: str, left: object, right: object) -> str | None:

@@ -104,8 +104,7 @@ class Sources:
         text = [_shown(every, number) + "\n" for number in range(1, max(every) + 1)]
         # Without a modification time, so that linecache does not look for the file.
         linecache.cache[name] = (sum(map(len, text)), None, text, name)
-        while len(self._files) > _FILES:
-            oldest = next(iter(self._files))
+        for oldest in list(self._files)[:-_FILES]:
             del self._files[oldest]
             linecache.cache.pop(oldest, None)
         return name

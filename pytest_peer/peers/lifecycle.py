@@ -227,7 +227,7 @@ class PeerLife:
             return
         try:
             for fn in self.options.setup:
-                self.client.set_up(fn)
+                self.client.call(fn, (), {}, None, in_boot=True)
         except BaseException as exc:
             if not isinstance(exc, PeerDown):  # else it has ended
                 self.record.setup_error = exc

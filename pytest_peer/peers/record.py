@@ -64,8 +64,8 @@ class Record:
             self._core = "none looked for: the peer was on another machine"
         else:
             limit = resource.getrlimit(resource.RLIMIT_CORE)[0]
-            crashed = core_dump.Crashed(process.pid, process.cwd, limit, process.start_time)
-            self._core = core_dump.collect(crashed, directory)
+            facts = core_dump.Crashed(process.pid, process.cwd, limit, process.start_time)
+            self._core = core_dump.collect(facts, directory)
         crash = directory / fault_dumps.CRASH
         self._crash_text = fault_dumps.crash_text(crash, f"core: {self._core}")
 

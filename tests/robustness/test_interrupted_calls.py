@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -181,3 +182,20 @@ def test_peer_that_dies_while_a_call_is_interrupted(peer_factory) -> None:
         with pytest.raises(pytest_peer.PeerDown):
             interrupted_times(10**6, lambda number, peer=peer: peer.call(operator.neg, number))
         assert peer.wait_down(LONG).kind == "signaled"
+
+
+@pytest.mark.parametrize("kind", [TimeoutError, OSError])
+def test_call_ends_with_the_exception_of_a_handler(peer: Any, kind: type[Exception]) -> None:
+    def handler(*_: object) -> None:
+        raise kind("the alarm")
+
+    before = signal.signal(NUMBER, handler)
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), NUMBER))
+    timer.start()
+    try:
+        with pytest.raises(kind, match="the alarm"):
+            peer.call_within(LONG, time.sleep, LONG)
+    finally:
+        timer.join()
+        signal.signal(NUMBER, before)
+    assert peer.call(operator.neg, 1) == -1

@@ -6,31 +6,13 @@ import builtins
 import operator
 import sys
 import types
-from io import BytesIO
 from typing import Any, Callable
 
 from . import messages, module_aliases, reductions
 
-#: The newest major version of cloudpickle whose reductions of functions and code are known here.
-_NEWEST = 3
 
-
-def cloudpickle_if_installed() -> tuple[Any, str]:
-    """Return the module, or ``None`` and why it cannot be used."""
-    try:
-        import cloudpickle
-    except ImportError:
-        return None, "cloudpickle, which could send it by value, is not installed here"
-    version = str(getattr(cloudpickle, "__version__", ""))
-    major = version.partition(".")[0]
-    if not major.isdigit() or int(major) > _NEWEST:
-        text = "code cannot travel by value: cloudpickle %s is here, and pytest-peer needs %d.x"
-        return None, text % (version, _NEWEST)
-    return cloudpickle, ""
-
-
-def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) -> bytes:
-    """Pickle `obj`, with what belongs to pickle's picklers."""
+def pickler(cloudpickle: Any, file: Any, buffer_callback: Any, persistent_id: Any) -> Any:
+    """Return a pickler, with what belongs to pickle's own."""
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
 
     def with_file_name(code: types.CodeType) -> tuple[Any, ...]:
@@ -48,9 +30,7 @@ def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) 
                 return _with_its_module(obj, reduced, cloudpickle)
         return reduced
 
-    table = reductions.table(
-        cloudpickle.Pickler.dispatch_table, lambda ident: ident in pickler.memo.copy()
-    )
+    table = reductions.table(cloudpickle.Pickler.dispatch_table, lambda: made.memo)
     table[types.CodeType] = with_file_name
     lib: Any = sys.modules.get("annotationlib")
     if lib is not None:  # such an object has all globals of its module
@@ -62,15 +42,10 @@ def dumps(obj: Any, cloudpickle: Any, buffer_callback: Any, persistent_id: Any) 
         "reducer_override": with_its_module,
         "persistent_id": staticmethod(persistent_id),
     }
-    buffer = BytesIO()
     # In the class: the C pickler looks there when it is made.
     kind: Any = type("Pickler", (cloudpickle.Pickler,), members)
-    pickler = kind(buffer, messages.PICKLE, buffer_callback)
-    try:
-        pickler.dump(obj)
-    finally:
-        pickler = None  # its table refers to it, and its memo to all that it has pickled
-    return buffer.getvalue()
+    made = kind(file, messages.PICKLE, buffer_callback)
+    return made
 
 
 def _with_annotations(pickler: Any, obj: Any, reduce: Callable[[Any, Any], Any]) -> Any:
@@ -86,8 +61,7 @@ def _with_annotations(pickler: Any, obj: Any, reduce: Callable[[Any, Any], Any])
         reduced = reduce(pickler, obj)
         found = {} if reduced is NotImplemented else obj.__annotations__
     except Exception:
-        import annotationlib as lib  # type: ignore[import-not-found]
-
+        lib = __import__("annotationlib")  # Python 3.14 has it
         found = obj.__annotations__ = lib.get_annotations(obj, format=lib.Format.STRING)
         try:
             reduced = reduce(pickler, obj)
@@ -108,8 +82,7 @@ def _with_its_module(
     found = getattr(module, "__dict__", None)
     if found is not fn.__globals__:
         namesakes = module_aliases.named_like(name)
-        names = [n for n, each in namesakes if getattr(each, "__dict__", None) is fn.__globals__]
-        name = names[0] if names else ""
+        name = next((name for name, each in namesakes if vars(each) is fn.__globals__), "")
     elif not (found.get("__spec__") or found.get("__file__")):
         name = ""  # the other end cannot import it
     code, _, *others = args

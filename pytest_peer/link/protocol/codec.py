@@ -7,8 +7,10 @@ version: others would crash on the code.
 
 from __future__ import annotations
 
+import copyreg
 import sys
 import types
+from functools import partial
 from io import BytesIO
 from operator import attrgetter
 from typing import Any, Callable, Iterable, Sequence
@@ -54,13 +56,12 @@ def dumps(obj: Any, refusal: str = "", pickling: _Pickling | None = None) -> byt
             return data
     except Exception:
         pass
-    cloudpickle, why_not = (None, refusal) if refusal else by_value.cloudpickle_if_installed()
-
-    def dump(part: Any) -> bytes:
-        if why_not:
-            return pickling.dump(part, reducer_override=_reference_beside_main)
-        return pickling.dump_by_value(part, cloudpickle)
-
+    cloudpickle, why_not = None, refusal
+    try:
+        cloudpickle = None if refusal else __import__("cloudpickle")
+    except ImportError:
+        why_not = "cloudpickle, which could send it by value, is not installed here"
+    dump = partial(pickling.dump, cloudpickle=cloudpickle, reducer_override=_reference_beside_main)
     try:
         return dump(obj)
     except Exception as exc:
@@ -83,8 +84,6 @@ def big_buffers(values: Iterable[Any]) -> list[Any]:
         members: Iterable[Any] = (value,)
         if kind in _CONTAINERS and len(value) <= _MEMBERS:
             members = value.values() if kind is dict else value
-        elif kind not in _BUFFERS:
-            continue
         found += [
             each
             for each in members
@@ -101,14 +100,6 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
         numpy's arrays do, are found anyway.
     :raises CannotEncode: a part of it cannot be pickled.
     """
-    if not big:  # fast, for what nearly all calls and results are
-        buffers: list[Any] = []
-        try:
-            data = _pickled(obj, buffers.append)
-            if not buffers and b"__main__" not in data:
-                return data
-        except Exception:
-            pass  # there is another way, or the error names the refused part
     pickling = _Pickling(big)
     data = dumps(obj, refusal, pickling)
     return MultipartMessage(data, pickling.segments) if pickling.segments else data
@@ -137,20 +128,26 @@ class _Pickling:
         self._inside = big is None
         self._big = {id(each): each for each in big or ()}
 
-    def _begin(self) -> None:
+    def dump(self, obj: Any, cloudpickle: Any = None, **members: Callable[[Any], Any]) -> bytes:
         self.segments: list[Segment] = []
         # By identity: what the pickle has instead, and the object, to keep its identity in use.
         self._known: dict[int, tuple[Any, Any]] = {}
-
-    def dump(self, obj: Any, **overrides: Callable[[Any], Any]) -> bytes:
-        self._begin()
-        if not overrides and not self._big:
-            return _pickled(obj, self.buffer)
-        return _pickled(obj, self.buffer, persistent_id=self.persistent_id, **overrides)
-
-    def dump_by_value(self, obj: Any, cloudpickle: Any) -> bytes:
-        self._begin()
-        return by_value.dumps(obj, cloudpickle, self.buffer, self.persistent_id)
+        file = BytesIO()
+        if cloudpickle is not None:
+            pickler = by_value.pickler(cloudpickle, file, self.buffer, self.persistent_id)
+        else:
+            pickler = _Pickler(file, PROTOCOL, buffer_callback=self.buffer)
+            pickler.dispatch_table = reductions.table(copyreg.dispatch_table, lambda: pickler.memo)
+            if members or self._big:
+                members["persistent_id"] = self.persistent_id
+            for name, member in members.items():
+                setattr(pickler, name, member)
+        try:
+            pickler.dump(obj)
+        finally:
+            pickler.clear_memo()
+            pickler = None  # its table refers to it
+        return file.getvalue()
 
     def persistent_id(self, obj: Any) -> Any:
         """Return what to write instead of an object, or ``None``; pickle asks for every object."""
@@ -180,19 +177,6 @@ class _Pickling:
 
 class _Pickler(pickle.Pickler):
     """A pickler that can have attributes."""
-
-
-def _pickled(obj: Any, buffer_callback: Callable[[Any], Any], **members: Any) -> bytes:
-    buffer = BytesIO()
-    pickler: Any = _Pickler(buffer, PROTOCOL, buffer_callback=buffer_callback)
-    pickler.dispatch_table = reductions.table(is_in=lambda ident: ident in pickler.memo.copy())
-    for name, member in members.items():
-        setattr(pickler, name, member)
-    try:
-        pickler.dump(obj)
-    finally:
-        pickler = None  # its table refers to it, and its memo to all that it has pickled
-    return buffer.getvalue()
 
 
 class _Unpickler(pickle.Unpickler):

@@ -8,7 +8,7 @@ import sys
 import types
 from typing import Any, Sequence
 
-from . import refusals
+from . import module_aliases, refusals
 from .codec import dumps, loads
 from .frame_info import FrameCollector
 from .unpatched import pickle
@@ -111,10 +111,10 @@ def _parts(exc: BaseException, reference: tuple[str, str] | None, by_value: str)
         try:
             data = dumps(value, by_value)
             pickle.loads(data)
+            return data
         except Exception:  # its class may refuse to be pickled or to be rebuilt
             left_out.append(name)
             return None
-        return data
 
     named = ("reference", reference) if reference else ("by value", dumps(type(exc), by_value))
     if _is_group(exc):
@@ -122,14 +122,14 @@ def _parts(exc: BaseException, reference: tuple[str, str] | None, by_value: str)
     else:  # those of its base: ``args`` is not all of them for OSError
         base: Any = builtin_base(type(exc))
         arguments = base.__reduce__(exc)[1]
-    args = [each("args[%d]" % index, value) for index, value in enumerate(arguments)]
+    args = [
+        each("args[%d]" % index, value) or dumps(refusals.safe_repr(value))
+        for index, value in enumerate(arguments)
+    ]
     state = {name: each(name, value) for name, value in _state(exc).items()}
     return {
         "class": named,
-        "args": [
-            dumps(refusals.safe_repr(value)) if data is None else data
-            for value, data in zip(arguments, args)
-        ],
+        "args": args,
         "state": {name: data for name, data in state.items() if data is not None},
         "left_out": left_out,
     }
@@ -143,15 +143,11 @@ def from_parts(parts: dict[str, Any], members: Sequence[BaseException]) -> BaseE
         cls: Any = operator.attrgetter(given[1])(sys.modules[given[0]])
     else:
         cls = loads(given)
-    args = [loads(data) for data in parts["args"]]
+    args = [*map(loads, parts["args"]), *([list(members)] if members else ())]
     # Without its own __new__ and __init__: they may want other arguments than they gave to the base.
     base: Any = builtin_base(cls)
-    exc: BaseException
-    if members:
-        exc = base.__new__(cls, *args, list(members))
-    else:
-        exc = base.__new__(cls, *args)
-        base.__init__(exc, *args)
+    exc: BaseException = base.__new__(cls, *args)
+    base.__init__(exc, *args)
     # The base has set most C fields, and None does not always mean that one is empty.
     known = _state(exc)
     for name, data in parts["state"].items():
@@ -213,13 +209,9 @@ def _state(exc: BaseException) -> dict[str, Any]:
 
 def _reference(cls: type) -> tuple[str, str] | None:
     """Return module and name by which `cls` can be imported, or ``None``."""
-    name = cls.__qualname__
     # pytest's outcomes only claim to be builtins.
     others = list(sys.modules) if cls.__module__ == "builtins" else ()
     for module in (cls.__module__, *others):
-        try:
-            if module != "__main__" and operator.attrgetter(name)(sys.modules[module]) is cls:
-                return module, name
-        except (AttributeError, KeyError):
-            pass
+        if module != "__main__" and module_aliases.is_in(sys.modules.get(module), cls):
+            return module, cls.__qualname__
     return None

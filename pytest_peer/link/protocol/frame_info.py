@@ -47,8 +47,7 @@ class FrameCollector:
             if file not in self._own_files and file not in _IMPORTING:
                 steps.append(step)
             step = step.tb_next
-        if len(steps) > 2 * _FRAMES:
-            steps = steps[:_FRAMES] + steps[-_FRAMES:]
+        del steps[_FRAMES:-_FRAMES]
         return [self.frame(step.tb_frame, step.tb_lineno, step.tb_lasti) for step in steps]
 
     def frame(self, frame: FrameType, line: int, instruction: int) -> dict[str, Any]:

@@ -35,12 +35,16 @@ def reference(obj: Any) -> Any:
     """Refer to a function or class of such a module; for a pickler's `reducer_override`."""
     if isinstance(obj, (type, types.FunctionType)):
         for name, module in named_like(getattr(obj, "__module__", None)):
-            found: Any = module
-            for part in obj.__qualname__.split("."):
-                found = getattr(found, part, None)
-            if found is obj:
+            if is_in(module, obj):
                 return attrgetter(obj.__qualname__), (imported(name),)
     return NotImplemented
+
+
+def is_in(module: Any, obj: Any) -> bool:
+    """Return whether a module has the function or class by its own name."""
+    for part in obj.__qualname__.split("."):
+        module = getattr(module, part, None)
+    return module is obj
 
 
 def named_like(name: Any) -> list[tuple[str, types.ModuleType]]:

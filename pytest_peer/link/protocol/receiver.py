@@ -19,6 +19,7 @@ READ_SIZE = 1 << 16
 #: Read along with the end of a big part: the bytes behind it and the next header.
 _SPARE = 1 << 12
 _NO_ROOM = memoryview(b"")
+_OURS = (framing.CHANNEL_DATA, framing.CHANNEL)
 #: What becomes of the room for a segment; a memoryview, where this says nothing.
 _FINISH: dict[int, Any] = {
     messages.AS_BYTES: io.BytesIO.getvalue,
@@ -109,11 +110,7 @@ class FrameReceiver:
             start = at + framing.FRAME.size
             end = start + length
             # Our channel carries only bytes objects: the other end is ours as well.
-            ours = (
-                code == framing.CHANNEL_DATA
-                and channel == framing.CHANNEL
-                and length >= framing.IN_FRAME
-            )
+            ours = (code, channel) == _OURS and length >= framing.IN_FRAME
             if ours:
                 if size - at < framing.ITEM.size:
                     break

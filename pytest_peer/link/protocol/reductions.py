@@ -7,7 +7,6 @@ test patches into a module is not in the peer's.
 
 from __future__ import annotations
 
-import copyreg
 import os
 import sys
 import types
@@ -78,20 +77,12 @@ def reference(obj: Any) -> Any:
     found = module_aliases.reference(obj)
     if found is not NotImplemented or type(obj) in _METHODS or not callable(obj):
         return found
-    place = None if _is_found_by_name(obj) else _place(obj)
     named = issubclass(type(obj), (type, types.FunctionType))
+    by_name = named and module_aliases.is_in(sys.modules.get(obj.__module__), obj)
+    place = None if by_name else _place(obj)
     if place is None or not (named or _wraps(obj, place[1])):
         return NotImplemented
     return _held(place).__reduce__()
-
-
-def _is_found_by_name(obj: Any) -> bool:
-    if not issubclass(type(obj), (type, types.FunctionType)):
-        return False
-    found: Any = sys.modules.get(obj.__module__)
-    for part in obj.__qualname__.split("."):
-        found = getattr(found, part, None)
-    return found is obj
 
 
 def _wraps(obj: Any, name: str) -> bool:
@@ -102,16 +93,11 @@ def _wraps(obj: Any, name: str) -> bool:
     return any(type(each) is types.FunctionType and each.__name__ == name for each in parts)
 
 
-def table(
-    others: Mapping[type, Any] = copyreg.dispatch_table, is_in: Callable[[int], bool] | None = None
-) -> dict[type, Callable[[Any], Any]]:
-    """Return the dispatch table for a pickler.
-
-    :param is_in: whether the object of an identity is in the pickle already.
-    """
+def table(others: Mapping[type, Any], memo: Callable[[], Any]) -> dict[type, Callable[[Any], Any]]:
+    """Return the dispatch table for a pickler with that `memo`, over that with the `others`."""
 
     def method(method: Any) -> Any:
-        return _method(method, is_in) or others.get(type(method), _by_function)(method)
+        return _method(method, memo) or others.get(type(method), _by_function)(method)
 
     reductions: dict[type, Any] = {**others, **dict.fromkeys(_METHODS, method)}
     if "multiprocessing.connection" in sys.modules:
@@ -119,7 +105,7 @@ def table(
     return reductions
 
 
-def _method(method: Any, is_in: Callable[[int], bool] | None) -> Any:
+def _method(method: Any, memo: Callable[[], Any]) -> Any:
     """Refer to a bound method of an object that a module holds, or return ``None``."""
     owner = method.__self__
     # What has a hash of its own is equal by value, as a Path is: a copy is as good.
@@ -127,7 +113,7 @@ def _method(method: Any, is_in: Callable[[int], bool] | None) -> Any:
     if isinstance(owner, (type, types.ModuleType)) or hashes not in (None, object.__hash__):
         return None
     name, place = _attribute(method), _place(owner)
-    if name is None or place is None or (is_in is not None and is_in(id(owner))):
+    if name is None or place is None or id(owner) in memo().copy():
         return None  # of an object that is sent along
     return getattr, (_held(place), name)
 
@@ -145,13 +131,9 @@ def _attribute(method: Any) -> str | None:
 
 def _leads_to(name: str, method: types.MethodType) -> bool:
     """Return whether a method is its object's attribute of that name, without asking the object."""
-    owner: Any = method.__self__
-    namespaces = [vars(each) for each in type(owner).__mro__]
-    if isinstance(owner, type):
-        namespaces = [vars(each) for each in owner.__mro__]
-    elif hasattr(owner, "__dict__"):
-        namespaces.insert(0, owner.__dict__)
-    found = next((each[name] for each in namespaces if name in each), None)
+    import inspect  # not at the top: no boot needs it
+
+    found: Any = inspect.getattr_static(method.__self__, name, None)
     return getattr(found, "__func__", found) is method.__func__
 
 

@@ -37,28 +37,25 @@ class Transmission:
         self.ident = ident
         self.in_order = in_order
         self._on_copy = on_copy
-        #: Flag and part of the coming items, and whether later code may change the part.
-        self.left: deque[tuple[int, Part, bool]] = deque()
+        #: Flag and part of the coming items; a PART is a memoryview.
+        self.left: deque[tuple[int, Part]] = deque()
         if not isinstance(payload, MultipartMessage):
             if len(payload) <= CHUNK:
-                self.left.append((messages.WHOLE, payload, False))
+                self.left.append((messages.WHOLE, payload))
                 return
             payload = MultipartMessage(payload, [])
         segments = [(messages.AS_BYTES, payload.data), *payload.segments]
         table = b"".join(messages.SEGMENT.pack(kind, len(buffer)) for kind, buffer in segments)
-        self.left.append((messages.TABLE, table, False))
-        for _, buffer in segments:
-            if len(buffer):
-                changeable = type(buffer) is not bytes
-                self.left.append((messages.PART, memoryview(buffer), changeable))
+        self.left.append((messages.TABLE, table))
+        self.left.extend((messages.PART, memoryview(buf)) for _, buf in segments if len(buf))
 
     def next_item(self) -> tuple[int, Part]:
-        flag, part, changeable = self.left.popleft()
+        flag, part = self.left.popleft()
         if flag == messages.PART and len(part) > CHUNK:
-            self.left.appendleft((flag, part[CHUNK:], changeable))
+            self.left.appendleft((flag, part[CHUNK:]))
             part = part[:CHUNK]
-        if changeable:  # the receiver gets the bytes of now; a copy of this size stays in the cache
-            part = bytes(part)
+        # The receiver gets the bytes of now; a copy of this size stays in the cache.
+        part = _unchangeable(part)
         if not self.left:
             self.release()
         return flag, part
@@ -70,10 +67,13 @@ class Transmission:
 
     def snapshot(self) -> None:
         """Copy the rest of the buffers, which may change from now on."""
-        self.left = deque(
-            (flag, memoryview(bytes(part)) if changeable else part, False)
-            for flag, part, changeable in self.left
-        )
+        self.left = deque((flag, _unchangeable(part)) for flag, part in self.left)
+
+
+def _unchangeable(part: Part) -> Part:
+    """Return the part, as a copy if later code may change it."""
+    known = isinstance(part, bytes) or isinstance(part.obj, bytes)
+    return part if known else memoryview(bytes(part))
 
 
 class MessageSender:
@@ -101,12 +101,9 @@ class MessageSender:
             again, just before its last part is sent.
         :raises OSError: the link is closed.
         """
+        small = not isinstance(payload, MultipartMessage) and len(payload) <= SMALL
         with self._lock:
-            if (
-                not self._thread_runs
-                and not isinstance(payload, MultipartMessage)
-                and len(payload) <= SMALL
-            ):
+            if small and not self._thread_runs:
                 try:
                     self._send(kind, messages.WHOLE, ident, payload)
                     return

@@ -4,18 +4,15 @@ A test may replace `os.getpid` or `threading.Thread` in its process, and gevent 
 the link goes on. These copies are no modules: pyfakefs replaces a module wherever it finds it.
 """
 
+import _thread
+import marshal
+import os
+import pickle
+import queue
+import select
+import threading
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import _thread
-    import marshal
-    import os
-    import pickle
-    import queue
-    import select
-    import threading
 
 __all__ = ["_thread", "marshal", "os", "pickle", "queue", "select", "threading"]
 
-globals().update({name: SimpleNamespace(**vars(__import__(name))) for name in __all__})
+globals().update({name: SimpleNamespace(**vars(globals()[name])) for name in __all__})
