@@ -11,8 +11,6 @@ from typing import Any
 
 
 class _BesideOurs:
-    """Stands in a filter for a pattern of the text."""
-
     @staticmethod
     def match(text: str) -> bool:
         ours = ("MainThread", "pytest-peer-", "peer-call-", "peer-event-")

@@ -71,10 +71,9 @@ class EventLoop:
                     self._selector.unregister(fd)
 
     def events_setter(self) -> Callable[[int, int], object]:
-        """Return a function that changes the events of a descriptor, to 0 for none.
+        """Return a function that changes the events of a descriptor, in one call of C code.
 
-        It is one call of C code, which no signal handler interrupts. Where there is no epoll it
-        changes nothing: the callback is called again and again until somebody has read.
+        Without epoll it changes nothing: the callback is called until somebody has read.
         """
         epoll: Any = getattr(self._selector, "_selector", None)
         # It numbers events as `selectors` does, as far as they are used here.

@@ -68,8 +68,7 @@ def dump(pid: int, path: Path, deadline: float) -> str:
 def send(pid: int, number: int) -> bool:
     """Send a signal, SIGABRT without a core, if the process handles it; return whether it does.
 
-    Without a handler the signal would kill the process. (A process that executes another program
-    at this very moment is not protected.)
+    Without a handler the signal would kill the process.
     """
     try:
         process = os.pidfd_open(pid)  # unlike its number, this stays with the process

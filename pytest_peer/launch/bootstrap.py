@@ -86,11 +86,7 @@ def agent_config(
     evidence: dict[str, Any] | None,
     lifeline: int = -1,
 ) -> dict[str, Any]:
-    """Return the configuration of the agent in an interpreter.
-
-    :param evidence: for the agent's module `fault_dumps`.
-    :param lifeline: an inherited descriptor that the peer must not pass on; -1 for none.
-    """
+    """Return the configuration of the agent, with a descriptor that it must not pass on, or -1."""
     same = interpreter.same
     packages = "" if same else sysconfig.get_path("purelib")
     # The standard library and site-packages mean nothing to another interpreter.

@@ -104,11 +104,8 @@ def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[st
 
     Options of the origin's interpreter stand in front of ``args``, if it is the peer's too.
 
-    :param environ: the inherited environment.
     :param words: `boot_words`, `connect_words` or `RELAY_WORDS`.
-    :raises TypeError: ``post_process_args`` returned something else than a list of ``str``, or an
-        empty one.
-    :raises ValueError: it returned a word with a NUL character.
+    :raises TypeError, ValueError: ``post_process_args`` returned no words that can be executed.
     """
     program = launchers.without_setsid(options.exec)
     found = launchers.stdio_launcher(program)

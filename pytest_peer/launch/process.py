@@ -119,8 +119,7 @@ class SpawnedChild(Child):
 def reap(pid: int, seconds: float) -> ExitStatus | None:
     """Wait for the end of a child, release it, and return how it ended; or raise TimeoutError.
 
-    ``None`` if something else in this process has taken the status: ``os.wait()``, or the kernel
-    where SIGCHLD is ignored.
+    ``None`` if ``os.wait()`` of other code, or the kernel (SIGCHLD ignored), has taken the status.
     """
     deadline = monotonic() + seconds
     while True:

@@ -82,11 +82,7 @@ def descends(pid: int, ancestor: int) -> bool:
 
 
 def children(parent: int) -> list[int]:
-    """Return the children of a process.
-
-    Empty in a namespace of process ids without a ``/proc`` of its own (``unshare --pid`` without
-    ``--mount-proc``), where the numbers are those of other processes.
-    """
+    """Return the children of a process; none where ``/proc`` is of another pid namespace."""
     found: list[int] = []
     try:
         if os.readlink("/proc/self") != str(os.getpid()):

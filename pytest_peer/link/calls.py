@@ -32,11 +32,7 @@ class RpcClient:
     ended; the thread that reports this looks afterwards for calls. So one of them finds the call.
 
     All that sends raises `PeerDown` when the peer has ended, and `EncodeError` for what cannot be
-    sent.
-
-    :param whom: returns the peer's name, for messages.
-    :param mailboxes: for messages of the peer.
-    :param stacks: returns where the peer's threads are, for a call that times out; never raises.
+    sent. `stacks` returns where the peer's threads are, for a call that times out.
     """
 
     def __init__(

@@ -38,11 +38,7 @@ def outcome(
     """Issue the warnings, and return the value or the exception.
 
     A warning that the test's filters turn into an error becomes the outcome, with an exception of
-    the call as its context.
-
-    :param whom: returns the peer's name, for messages.
-    :param kind: of the reply, whose payload this is.
-    :param warned: the warnings of the call, still encoded.
+    the call as its context. `warned` are the warnings of the call, still encoded.
     """
     try:
         error = None if warned is None else _issue(warned, whom())
@@ -148,10 +144,7 @@ class PeerFuture(Future[Any]):
 
     The kind of the reply says at once whether the call has failed. The thread that asks for the
     outcome decodes it: unpickling imports modules and runs their code, and the thread that reads
-    the link must not wait for that.
-
-    :param whom: returns the peer's name, for messages.
-    :param make_timeout_error: makes the exception for a limit, in seconds, that has passed; may take long.
+    the link must not wait for that. `make_timeout_error` makes the exception for a limit.
     """
 
     #: Has its failure until somebody asks.

@@ -19,12 +19,7 @@ Function = Callable[..., Any] | str
 
 
 def encode(obj: object, by_value: str, what: str) -> Payload:
-    """Pickle `obj`; later changes of it do not matter.
-
-    :param by_value: why code cannot be sent by value, see `Interpreter.by_value`.
-    :param what: names the object in the error message.
-    :raises EncodeError: it cannot be sent; names the part.
-    """
+    """Pickle `obj`, whose later changes do not matter, or raise an EncodeError that says `what`."""
     try:
         return snapshot(codec.pack(obj, by_value, codec.big_buffers((obj,))))
     except codec.CannotEncode as exc:

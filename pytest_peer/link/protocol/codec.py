@@ -43,11 +43,9 @@ class CannotDecode(Exception):
 
 
 def dumps(obj: Any, refusal: str = "", pickling: _Pickling | None = None) -> bytes:
-    """Pickle `obj`.
+    """Pickle `obj`, by default with all buffers in the pickle, or raise `CannotEncode`.
 
     :param refusal: why code cannot be sent by value; empty if it can.
-    :param pickling: how; by default with all buffers in the pickle.
-    :raises CannotEncode: a part of it cannot be pickled.
     """
     pickling = pickling or _Pickling(None)
     try:
@@ -93,12 +91,9 @@ def big_buffers(values: Iterable[Any]) -> list[Any]:
 
 
 def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
-    """Pickle `obj` without copying big buffers.
+    """Pickle `obj` as `dumps` does, without copying the `big_buffers`.
 
-    :param refusal: why code cannot be sent by value; empty if it can.
-    :param big: the buffers, see `big_buffers`; those of objects that offer them to pickle, as
-        numpy's arrays do, are found anyway.
-    :raises CannotEncode: a part of it cannot be pickled.
+    Those of objects that offer them to pickle, as numpy's arrays do, are found anyway.
     """
     pickling = _Pickling(big)
     data = dumps(obj, refusal, pickling)

@@ -23,10 +23,7 @@ def describe(
 
     `pickling.rebuilt` is the inverse. The source of all frames comes along: only this process may
     have the files. The same exception is the same dict wherever it occurs: nested handlers would
-    otherwise grow without bounds.
-
-    :param by_value: why code cannot be sent by value; empty if it can.
-    :param own_files: as `locals`, for the `FrameCollector`.
+    otherwise grow without bounds. `own_files` and `locals` are for the `FrameCollector`.
     """
     frames = FrameCollector(own_files, locals)
     known: dict[int, dict[str, Any]] = {}
