@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import wait
@@ -210,7 +209,7 @@ class RpcClient:
         elif kind == messages.FAILURE:
             assert isinstance(payload, bytes)
             text = f"{self._whom()}: {payload.decode()}"
-            if ident or self.unhandled.closing == math.inf:
+            if ident or not self.unhandled.closing:
                 self.unhandled.add(lambda: text)
         elif kind == messages.WARNING:
             call = self.pending.get(ident)

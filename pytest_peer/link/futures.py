@@ -272,7 +272,7 @@ class PeerFuture(Future[Any]):
     def deliver(self, reply: Reply) -> None:
         store: Any = self.set_result
         if reply[0] != messages.RESULT:
-            if self.unhandled.closing - self._made < _OLD_SECONDS:
+            if not self.unhandled.closing > self._made + _OLD_SECONDS:
                 self.lost(reply[1])
             store = self.set_exception
         store(reply)

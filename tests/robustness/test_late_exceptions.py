@@ -4,10 +4,13 @@ they come too late: the peer dies of it, or goes on to answer."""
 from __future__ import annotations
 
 import asyncio
+import atexit
 import ctypes
 import os
+import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,3 +113,19 @@ def test_coroutines_run_although_one_ends_the_loop(peer, end):
     peer.call_within(LONG, end)
     for number in range(10):
         assert peer.call_within(LONG, add_one, number) == number + 1
+
+
+def fail_on_a_signal(note: Path) -> None:
+    def fail(*_: object) -> None:
+        raise LookupError("in a handler")
+
+    atexit.register(note.write_text, "ran")
+    signal.signal(signal.SIGUSR1, fail)
+
+
+def test_handler_that_raises_in_an_idle_peer_ends_it_in_order(peer: Peer, tmp_path: Path) -> None:
+    peer.call(fail_on_a_signal, tmp_path / "note")
+    with peer.expect_death():
+        peer.kill(signal.SIGUSR1)
+        assert peer.wait_down(LONG).exit_status == 1
+    assert (tmp_path / "note").read_text() == "ran"

@@ -59,6 +59,7 @@ TARGETS = {
     "Thread": "threading.Thread",
     "start": "threading.Thread.start",
     "threading": "threading._start_new_thread threading._start_joinable_thread threading.get_ident",
+    "io": "io.BytesIO operator.attrgetter",
     "time": "time.monotonic time.sleep time.time",
 }
 
@@ -75,7 +76,9 @@ def test_peer_works_while_it_is_patched(
     assert peer.down_reason.exit_status == 0
 
 
-@pytest.mark.parametrize("target", ["threading.Thread", "os.read", "time.time"])
+@pytest.mark.parametrize(
+    "target", ["threading.Thread", "os.read", "time.time", "asyncio.tasks.Task"]
+)
 def test_coroutines_run_while_a_peer_is_patched(peer: Peer, target: str) -> None:
     peer.call(patch, target)
     assert peer.call_within(LONG, twice, 2) == 4

@@ -122,3 +122,10 @@ def test_what_is_beside_a_tracker_is_killed(peer: Peer) -> None:
         pids = [peer.pid, *peer.call(start_child_and_grandchild)]
         peer.kill()
         assert_gone(pids, within=0)
+
+
+@pytest.mark.parametrize("end", [Peer.stop, Peer.kill])
+def test_tracker_of_a_paused_peer_has_its_moment(peer: Peer, end: Callable[[Peer], object]) -> None:
+    with removed(peer.call(make_segment)):
+        peer.pause()
+        end(peer)

@@ -9,6 +9,7 @@ import os
 import random
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -352,3 +353,63 @@ def test_what_owns_a_descriptor_does_not_travel(peer, pipe, wrapped):
         peer.call(id, wrapped(pipe[0]))
     with pytest.raises(EncodeError, match="descriptor"):
         peer.call(lambda: multiprocessing.Pipe()[0])
+
+
+# What is kept.
+
+
+class Freed(list[int]):
+    """Can be watched."""
+
+
+watched: weakref.ref[Freed] | None = None
+held_by_the_test: Freed | None = Freed()
+
+
+def watch(values: Freed) -> int:
+    global watched
+    watched = weakref.ref(values)
+    return len(values)
+
+
+def make_freed() -> Freed:
+    global watched
+    made = Freed([1])
+    watched = weakref.ref(made)
+    return made
+
+
+def test_arguments_and_results_live_no_longer_than_their_call(peer):
+    values = Freed([1])
+    alive = weakref.ref(values)
+    assert peer.call(watch, values) == 1
+    del values
+    assert alive() is None
+    assert peer.call(lambda: watched and watched()) is None
+    assert peer.call(make_freed) == [1]
+    peer.call(int)
+    assert peer.call(lambda: watched and watched()) is None
+
+
+def test_what_a_test_drops_from_its_module_is_freed(peer):
+    global held_by_the_test
+    assert held_by_the_test is not None
+    alive = weakref.ref(held_by_the_test)
+    held_by_the_test = None
+    assert alive() is None
+    assert peer.call(lambda: held_by_the_test) == []
+
+
+def make_machine() -> None:
+    global machine
+    machine = Machine()
+    machine.state = "made in the peer"
+
+
+def method_of_the_machine() -> Callable[[], str]:
+    return machine.tell
+
+
+def test_a_method_that_a_peer_returns_takes_its_object_along(peer):
+    peer.call(make_machine)
+    assert peer.call(method_of_the_machine)() == "made in the peer"

@@ -219,3 +219,61 @@ def test_future_nobody_asked_is_warned_of_at_its_scopes_end(inner):
     result = inner.run("-W", "error")
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["ERROR test_inner.py::test_two *"])
+
+
+ENDS = """
+import asyncio, concurrent.futures, socket, threading, time
+
+def thread_with_a_pool():
+    pool = concurrent.futures.ThreadPoolExecutor()
+    threading.Thread(target=submit_for_ever, args=[pool], daemon=True).start()
+
+def submit_for_ever(pool):
+    while True:
+        pool.submit(int).result()
+
+async def task_with_a_pool():
+    global kept
+    kept = asyncio.create_task(use_threads())
+    await asyncio.sleep(0)
+
+async def use_threads():
+    while True:
+        await asyncio.to_thread(int)
+
+def serve():
+    global listener, connections
+    listener, connections = socket.create_server(("127.0.0.1", 0)), []
+    threading.Thread(target=lambda: connections.append(listener.accept()), daemon=True).start()
+    return listener.getsockname()
+
+def read_for_ever(address):
+    connection = socket.create_connection(address)
+    if not connection.recv(1):
+        raise EOFError("the other peer has ended")
+
+def read_on_a_thread(address):
+    threading.Thread(target=read_for_ever, args=[address], daemon=True).start()
+
+def two(peer_factory, use):
+    server, client = peer_factory.many(2)
+    use(client, server.call(serve))
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "peer_factory().call(thread_with_a_pool)",
+        "peer_factory().call(task_with_a_pool)",
+        "peer_factory().submit(submit_for_ever, concurrent.futures.ThreadPoolExecutor)",
+        "two(peer_factory, lambda peer, address: peer.call(read_on_a_thread, address))",
+        "two(peer_factory, lambda peer, address: peer.submit(read_for_ever, address))",
+    ],
+)
+def test_what_fails_because_peers_are_stopped_is_no_failure(inner, how):
+    how = how.replace(", concurrent.futures.ThreadPoolExecutor", "_of_its_own")
+    own = "def submit_for_ever_of_its_own():\n    submit_for_ever(concurrent.futures.ThreadPoolExecutor())\n"
+    inner.write(f"{ENDS}\n{own}\ndef test_it(peer_factory):\n    {how}\n    time.sleep(0.1)\n")
+    inner.run("-W", "error").assert_outcomes(passed=1)

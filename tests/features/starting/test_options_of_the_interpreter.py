@@ -104,3 +104,39 @@ def test_another_interpreter_has_its_own(tmp_path):
 def test_variable_can_be_removed():
     origin, peer, _ = told(words=("env=PYTHONOPTIMIZE",), PYTHONOPTIMIZE="1")
     assert (origin[-1], peer[-1]) == (False, True)
+
+
+@pytest.mark.parametrize("option", ["-I", "-E"])
+def test_variables_of_the_option_env_reach_the_peer_all_the_same(option):
+    program = """
+import pytest_peer
+with pytest_peer.start(env={"PYTHONPATH": "/no/such/directory"}) as peer:
+    assert "/no/such/directory" in peer.call("builtins:eval", "__import__('sys').path")
+"""
+    subprocess.run([sys.executable, option, "-c", program], check=True, timeout=LONGER)
+
+
+WARNED = """
+import pytest, warnings
+
+def warn():
+    warnings.warn("a warning", DeprecationWarning)
+    return 3
+
+@pytest.mark.parametrize("again", [1, 2])
+def test_warns(peer, again):
+    for _ in range(2):
+        with pytest.warns(DeprecationWarning, match="a warning"):
+            assert peer.call(warn) == 3
+
+@pytest.mark.filterwarnings("ignore")
+def test_ignores(peer):
+    assert peer.call(warn) == 3
+"""
+
+
+@pytest.mark.parametrize("option", ["-Xdev", "-bb", "-Werror"])
+def test_filters_of_the_test_rule_warnings_of_peers_all_the_same(pytester, option):
+    pytester.makepyfile(WARNED)
+    words = [sys.executable, option, "-m", "pytest", "-p", "no:cacheprovider"]
+    pytester.run(*words, timeout=LONGER).assert_outcomes(passed=3)

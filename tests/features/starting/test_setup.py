@@ -176,3 +176,13 @@ def pytest_peer_setup(config, options):
     return [inner, also] if config.option else None
 """)
     inner.run().assert_outcomes(passed=2)
+
+
+def wait_for_a_word() -> None:
+    steps.append(here.mailbox("words").get(LONG))
+
+
+def test_the_test_can_send_to_a_peer_in_its_setup(peer_factory):
+    peer = peer_factory(setup=wait_for_a_word, wait_boot=False)
+    peer.send("words", "go")
+    assert peer.call(taken) == ["go"]
