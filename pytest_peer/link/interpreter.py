@@ -77,8 +77,8 @@ def parse_hello(line: bytes) -> Interpreter:
     except (ValueError, SyntaxError, TypeError) as exc:
         raise Unusable(f"unexpected first line on the control link: {line!r}") from exc
     if interpreter.version < OLDEST:
-        name = f"{interpreter} ({interpreter.executable})"
-        raise Unusable(f"{name} is too old: a peer needs Python 3.8 or newer")
+        name = f"Python {'.'.join(map(str, interpreter.version))} ({interpreter.executable})"
+        raise Unusable(f"{name} is too old: a peer needs 3.8 or newer")
     return interpreter
 
 

@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import os
+import sys
 import threading
 from typing import Any
 
@@ -40,7 +41,8 @@ def start(**options: Any) -> Peer:
     :raises NameInUse: A peer of that name is alive.
     """
     _library.warn()
-    reductions.remember()
+    if sys.meta_path is not None:  # else the interpreter ends, and nothing can be imported
+        reductions.remember()
     return _library.start(options)
 
 

@@ -7,14 +7,13 @@ test patches into a module is not in the peer's.
 
 from __future__ import annotations
 
-import os
 import sys
 import types
 from operator import attrgetter
 from typing import Any, Callable, Mapping
 
 from . import module_aliases
-from .unpatched import pickle
+from .unpatched import os, pickle
 
 _METHODS = (types.MethodType, types.BuiltinMethodType, type([].__len__))
 _LIBRARIES = (os.path.dirname(os.__file__), "site-packages", "dist-packages")
