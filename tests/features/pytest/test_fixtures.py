@@ -7,8 +7,7 @@ import re
 
 import pytest
 
-import pytest_peer
-from pytest_peer import here
+from pytest_peer import PeerGroup, here
 
 # peer, peer_factory
 
@@ -45,7 +44,7 @@ def test_factory_refuses_a_link_that_is_no_bool(peer_factory, link):
 
 def test_many_is_a_group_in_order(peer_factory):
     group = peer_factory.many(3)
-    assert isinstance(group, pytest_peer.PeerGroup)
+    assert isinstance(group, PeerGroup)
     assert group.call(os.getpid) == [peer.pid for peer in group]
 
 
