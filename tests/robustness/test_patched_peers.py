@@ -76,9 +76,7 @@ def test_peer_works_while_it_is_patched(
     assert peer.down_reason.exit_status == 0
 
 
-@pytest.mark.parametrize(
-    "target", ["threading.Thread", "os.read", "time.time", "asyncio.tasks.Task"]
-)
+@pytest.mark.parametrize("target", ["threading.Thread", "os.read", "time.time"])
 def test_coroutines_run_while_a_peer_is_patched(peer: Peer, target: str) -> None:
     peer.call(patch, target)
     assert peer.call_within(LONG, twice, 2) == 4
