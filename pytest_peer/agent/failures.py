@@ -13,8 +13,7 @@ _make_invoke = _threading._make_invoke_excepthook
 _python_hook = _threading.excepthook
 _python_handles: Any = None
 _task: Any = None
-#: For tasks that have only begun.
-_TASK_SECONDS = 0.02
+_TASK_SECONDS = 0.02  # for tasks that have only begun
 #: Set when the peer is to end: what fails from now on may fail because of that.
 ending = False
 

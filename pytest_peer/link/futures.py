@@ -91,8 +91,7 @@ def _caller() -> FrameType:
     return frame
 
 
-#: Calls of that age that fail while peers are stopped fail because of that.
-_OLD_SECONDS = 0.05
+_OLD_SECONDS = 0.05  # calls of that age that fail while peers are stopped fail because of that
 
 
 class ReplyWaiter:

@@ -34,6 +34,10 @@ _LOCAL = "pathlib._local"
 _MEMBERS = 64
 
 
+#: What plain pickle writes for objects that `reductions.table` has.
+_REDUCED = (b"getattr", b"multiprocessing.connection")
+
+
 class CannotEncode(Exception):
     """The object cannot be pickled; the text says which part of it, and why."""
 
@@ -110,13 +114,11 @@ def loads(payload: Payload) -> Any:
 
 
 class _Pickling:
-    """Pickle an object and keep buffers outside of the pickle.
+    """Pickle an object and keep the `big` buffers outside of the pickle; none if that is ``None``.
 
     memoryviews are always kept outside, because pickle refuses them. They do not become
     PickleBuffers, though pickle would accept these: the garbage collector of Python 3.11 crashes on
     a PickleBuffer of a memoryview in a reference cycle, as the traceback of a caught exception is.
-
-    :param big: the buffers to keep outside; ``None`` to keep all buffers in the pickle.
     """
 
     def __init__(self, big: Sequence[Any] | None) -> None:
@@ -127,6 +129,11 @@ class _Pickling:
         self.segments: list[Segment] = []
         # By identity: what the pickle has instead, and the object, to keep its identity in use.
         self._known: dict[int, tuple[Any, Any]] = {}
+        if cloudpickle is None and not members and not self._big:
+            data: bytes = pickle.dumps(obj, PROTOCOL, buffer_callback=self.buffer)
+            if not any(each in data for each in _REDUCED):  # fast, for nearly all
+                return data
+            self.segments.clear()
         file = BytesIO()
         if cloudpickle is not None:
             pickler = by_value.pickler(cloudpickle, file, self.buffer, self.persistent_id)
