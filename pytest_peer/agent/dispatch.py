@@ -33,7 +33,7 @@ def _start_thread(name, target, *args):
         _thread.start_new_thread(target, args)
 
 
-#: Seconds after the begin of its function in which a call that fails is not cut off by the end.
+#: Seconds in which a function that fails does not fail because peers are being stopped.
 _YOUNG = 0.05
 _ENDLESS = float("inf")
 _PAUSE = 0.001
@@ -124,8 +124,7 @@ class Dispatcher:
             self._end_if_forked(exc, on_main)
             if failures.ending:
                 return
-            self._young[ident] = _ENDLESS
-            reply, data = self._described(exc)
+            reply, data = self._described(exc, ident)
         self._reply(kind, ident, reply, data, on_main)
         del self._young[ident]
 
@@ -153,7 +152,8 @@ class Dispatcher:
             status = 1
         end(threading._shutdown, status & 0xFF)  # type: ignore[attr-defined]
 
-    def _described(self, exc):
+    def _described(self, exc, ident):
+        brief, self._young[ident] = self._young[ident] > monotonic(), _ENDLESS
         call_warnings.end()  # what a module without a loader makes Python 3.15 warn of is no news
         try:
             description = exceptions.describe(
@@ -167,6 +167,7 @@ class Dispatcher:
             description["special"] = ("EncodeError", text)
         elif isinstance(exc, codec.CannotDecode):
             description["special"] = ("DecodeError", str(exc))
+        description["brief"] = brief
         return messages.EXCEPTION, pickle.dumps(description, codec.PROTOCOL)
 
     def _reply(self, kind, ident, reply, data, on_main):
@@ -178,7 +179,7 @@ class Dispatcher:
             if reply == messages.EXCEPTION:
                 description = pickle.loads(data)
                 if exceptions.unhandled(description):
-                    failures.report("in a cast", description["text"])
+                    failures.report("in a cast", description["text"], not description["brief"])
                 try:
                     sys.stderr.write("exception in a cast:\n%s" % description["text"])
                     sys.stderr.flush()
@@ -251,8 +252,7 @@ class Dispatcher:
             self._end_if_forked(exc, False)
             if failures.ending:
                 return
-            self._young[ident] = _ENDLESS
-            reply, data = self._described(exc)
+            reply, data = self._described(exc, ident)
         self._reply(kind, ident, reply, data, False)
         del self._young[ident]
 

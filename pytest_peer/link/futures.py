@@ -91,9 +91,6 @@ def _caller() -> FrameType:
     return frame
 
 
-_OLD_SECONDS = 0.05  # calls of that age that fail while peers are stopped fail because of that
-
-
 class ReplyWaiter:
     """One caller that waits for one reply; a third of the cost of a future."""
 
@@ -167,7 +164,6 @@ class PeerFuture(Future[Any]):
         self.ident: int = 0
         #: Warnings of the call, still encoded; the first thread that asks for the outcome issues them.
         self.warnings: list[Payload] | None = None
-        self._made = monotonic()
         self._whom = whom
         self._make_timeout_error = make_timeout_error
         self._decoding = Lock()
@@ -271,7 +267,8 @@ class PeerFuture(Future[Any]):
     def deliver(self, reply: Reply) -> None:
         store: Any = self.set_result
         if reply[0] != messages.RESULT:
-            if not self.unhandled.closing > self._made + _OLD_SECONDS:
+            # While peers are stopped, what has run for longer fails because of that.
+            if not self.unhandled.closing or decode(reply[1])["brief"]:
                 self.lost(reply[1])
             store = self.set_exception
         store(reply)

@@ -14,8 +14,8 @@ class Unhandled:
     def __init__(self) -> None:
         # By what returns the future that somebody may still ask, if there is one; earliest first.
         self._texts: dict[Callable[[], object], Callable[[], str]] = {}
-        #: Since when the peers are being stopped, or 0: then code fails because others have ended.
-        self.closing: float = 0.0
+        #: Whether the peers are being stopped: then code fails because others have ended.
+        self.closing: bool = False
 
     def add(self, text: Callable[[], str], future: Future[Any] | None = None) -> None:
         """Add a failure, perhaps of a future; `text` may return nothing if it is none after all."""

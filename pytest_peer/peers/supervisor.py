@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from ..core import names
-from ..core.clock import monotonic
 from ..core.errors import BootError, NameInUse, PeerDown, PeerDownWarning, PeerError
 from ..core.locks import Lock
 from ..core.options import PeerOptions, checked
@@ -177,7 +176,7 @@ class Supervisor:
 
     def close(self) -> None:
         """Stop all peers at the same time, and start no more; raises as `stop_all`."""
-        self._closed, self.unhandled.closing = True, monotonic()
+        self._closed = self.unhandled.closing = True
         with self.resources:
             stop_all([each for each in living() if each.owner is self], wait_closed=True)
 

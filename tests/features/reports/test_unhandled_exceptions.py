@@ -14,6 +14,9 @@ async def wrong_later():
     await asyncio.sleep(0)
     wrong()
 
+async def pause():
+    await asyncio.sleep(0.01)
+
 def fail_in_thread(function=wrong):
     thread = threading.Thread(target=function, name="adder")
     thread.start()
@@ -65,14 +68,17 @@ def run_loop():
     asyncio.run(drop_task())
 """
 
+#: The peer's loop ends this one after a coroutine that it began before.
+AFTER_IT = "peer.call(pause)"
+
 LOST = {
     "submit": "peer.submit(wrong)",
-    "submit of a coroutine function": "peer.submit(wrong_later)",
+    "submit of a coroutine function": f"peer.submit(wrong_later); {AFTER_IT}",
     "submit of what cannot be sent": "peer.submit(print, threading.Lock())",
     "wait for a future": "concurrent.futures.wait([peer.submit(wrong)])",
     "map that nobody consumes": "peer.map(wrong, [1])",
     "cast": "peer.cast(wrong)",
-    "cast of a coroutine function": "peer.cast(wrong_later)",
+    "cast of a coroutine function": f"peer.cast(wrong_later); {AFTER_IT}",
     "cast of what does not exist": "peer.cast('no_such_module:f')",
     "thread": "peer.call(fail_in_thread)",
     "task": "peer.call(drop_task)",
