@@ -5,8 +5,6 @@ into which ``peer.send`` puts messages. ``origin.send(mailbox, message)`` puts o
 the process that started this peer. Outside of a peer all of these raise ``RuntimeError``.
 """
 
-from __future__ import annotations
-
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,7 +31,7 @@ name: str
 origin: Origin
 
 
-def mailbox(name: str) -> Mailbox:
+def mailbox(name: str) -> "Mailbox":
     """Return a mailbox of this peer, into which ``peer.send(name, message)`` puts messages.
 
     It exists from the first message or the first use on.

@@ -81,6 +81,7 @@ class Agent:
         os.register_at_fork(after_in_child=self._forked)
         self.open()
         try:
+            self._dispatcher.reader.start()  # while the origin prepares its first call
             self._dispatcher.main_loop()
         except (SystemExit, KeyboardInterrupt):
             raise
@@ -188,8 +189,9 @@ _halting = _thread.allocate_lock()
 
 def _end_pools():
     """Tell pools that this is the end, or `multiprocessing` would wait for their processes."""
-    ended = _thread.allocate_lock()
-    ended.acquire()
-    steps = (*reversed(getattr(threading, "_threading_atexits", ())), ended.release)
-    _thread.start_new_thread(dispatch.attempt, steps)
-    ended.acquire(True, _POOL_SECONDS)
+    steps = getattr(threading, "_threading_atexits", ())
+    if steps:
+        ended = _thread.allocate_lock()
+        ended.acquire()
+        _thread.start_new_thread(dispatch.attempt, (*reversed(steps), ended.release))
+        ended.acquire(True, _POOL_SECONDS)

@@ -58,7 +58,7 @@ class LinkReader:
                 job = self.arrived.popleft()
                 self.busy = True
                 self._calls += 1
-                asleep, self._asleep = self._asleep, False
+                asleep, self._asleep = self._asleep, not self._started
             if asleep:
                 self._wake()
             return job
@@ -87,16 +87,19 @@ class LinkReader:
             self.handed.put(finish)
         return free
 
+    def start(self):
+        """Start the standby thread, asleep. If there are no more threads, the next call tries."""
+        try:
+            _thread.start_new_thread(self._stand_by, ())
+        except RuntimeError:
+            return
+        self._started = True
+        # If it crashes before, faulthandler shows no stacks: only a "freed thread state".
+        self._runs.acquire()
+
     def _wake(self):
         if not self._started:
-            try:
-                _thread.start_new_thread(self._stand_by, ())
-                self._started = True
-                # If it crashes before, faulthandler shows no stacks: only a "freed thread state".
-                self._runs.acquire()
-            except RuntimeError:  # no more threads: the next call tries again
-                self._asleep = True
-            return
+            self.start()
         try:
             self._alarm.release()
         except RuntimeError:
@@ -104,6 +107,7 @@ class LinkReader:
 
     def _stand_by(self):
         self._runs.release()
+        self._alarm.acquire()
         idle = 0
         while True:
             seen = self._calls

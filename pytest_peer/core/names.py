@@ -34,8 +34,7 @@ def slug(text: str, limit: int) -> str:
         return word
     digest = hashlib.sha256(word.encode()).hexdigest()[:8]
     kept = limit - len(digest) - 2
-    head = (kept + 1) // 2
-    return f"{word[:head]}-{digest}-{word[len(word) - (kept - head) :]}"
+    return f"{word[: (kept + 1) // 2]}-{digest}-{word[len(word) - kept // 2 :]}"
 
 
 def checked(name: object) -> str:

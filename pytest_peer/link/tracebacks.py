@@ -60,12 +60,8 @@ def _code(filename: str, name: str, first: int, line: int, place: Any) -> CodeTy
     """Compile code that raises at this place; `first` is the function's first line."""
     first = min(first, line)
     end, column, end_column = place or (line, -1, -1)
-    where = {
-        "lineno": line - first + 1,
-        "end_lineno": max(end, line) - first + 1,
-        "col_offset": column,
-        "end_col_offset": end_column,
-    }
+    where = {"lineno": line - first + 1, "end_lineno": max(end, line) - first + 1}
+    where |= {"col_offset": column, "end_col_offset": end_column}
     statement = ast.Raise(exc=ast.Name(_STOP, ast.Load(), **where), cause=None, **where)
     code = compile(ast.Module([statement], []), filename, "exec")
     return code.replace(co_name=name, co_firstlineno=first)

@@ -61,9 +61,12 @@ class Subreaper:
             self._zombies.add(pid)
         else:
             self._dead[number] = pid
+            below = procfs.descendants(os.getpid(), self._known)
+            if not below and not self._ending:
+                self._on_end(number, _status(pid))
+                return
             self._ending.append((number, _status(pid)))
             self._deadline = time.monotonic() + session.GONE_SECONDS
-            below = procfs.descendants(os.getpid(), list(self._known))
             if not any(map(procfs.is_resource_tracker, below)):
                 session.sent(os.killpg, pid, signal.SIGKILL)
         self.tidy()

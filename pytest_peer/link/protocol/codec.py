@@ -34,10 +34,6 @@ _LOCAL = "pathlib._local"
 _MEMBERS = 64
 
 
-#: What plain pickle writes for objects that `reductions.table` has.
-_REDUCED = (b"getattr", b"multiprocessing.connection")
-
-
 class CannotEncode(Exception):
     """The object cannot be pickled; the text says which part of it, and why."""
 
@@ -86,11 +82,10 @@ def big_buffers(values: Iterable[Any]) -> list[Any]:
         members: Iterable[Any] = (value,)
         if kind in _CONTAINERS and len(value) <= _MEMBERS:
             members = value.values() if kind is dict else value
-        found += [
-            each
-            for each in members
-            if type(each) in _BUFFERS and (type(each) is memoryview or len(each) >= BIG)
-        ]
+        elif kind not in _BUFFERS:
+            continue
+        buffers = (each for each in members if type(each) in _BUFFERS)
+        found.extend(each for each in buffers if type(each) is memoryview or len(each) >= BIG)
     return found
 
 
@@ -116,14 +111,13 @@ def loads(payload: Payload) -> Any:
 class _Pickling:
     """Pickle an object and keep the `big` buffers outside of the pickle; none if that is ``None``.
 
-    memoryviews are always kept outside, because pickle refuses them. They do not become
-    PickleBuffers, though pickle would accept these: the garbage collector of Python 3.11 crashes on
-    a PickleBuffer of a memoryview in a reference cycle, as the traceback of a caught exception is.
+    memoryviews are always kept outside, because pickle refuses them. They become no PickleBuffers:
+    Python 3.11's garbage collector crashes on one of a memoryview in a cycle, as a traceback is.
     """
 
     def __init__(self, big: Sequence[Any] | None) -> None:
         self._inside = big is None
-        self._big = {id(each): each for each in big or ()}
+        self._big = {id(each): each for each in big} if big else {}
 
     def dump(self, obj: Any, cloudpickle: Any = None, **members: Callable[[Any], Any]) -> bytes:
         self.segments: list[Segment] = []
@@ -131,8 +125,8 @@ class _Pickling:
         self._known: dict[int, tuple[Any, Any]] = {}
         if cloudpickle is None and not members and not self._big:
             data: bytes = pickle.dumps(obj, PROTOCOL, buffer_callback=self.buffer)
-            if not any(each in data for each in _REDUCED):  # fast, for nearly all
-                return data
+            if b"getattr" not in data and b"multiprocessing.connection" not in data:
+                return data  # it has nothing of what `reductions.table` has
             self.segments.clear()
         file = BytesIO()
         if cloudpickle is not None:

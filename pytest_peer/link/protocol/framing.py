@@ -6,8 +6,6 @@ a fixed size, so they are packed and parsed as one, and a big part is neither jo
 Tests compare this with execnet's own ``Message`` and ``dumps_internal`` (2.1.2, hence ``<3``).
 """
 
-from __future__ import annotations
-
 import struct
 
 #: A frame's header: message code, channel, size of the rest.

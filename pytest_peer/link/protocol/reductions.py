@@ -17,9 +17,10 @@ from .unpatched import os, pickle
 
 _METHODS = (types.MethodType, types.BuiltinMethodType, type([].__len__))
 _LIBRARIES = (os.path.dirname(os.__file__), "site-packages", "dist-packages")
-#: Modules, and what they held before a test could change it, by name. Objects of the user's modules
-#: are kept weakly where that is possible: a test may look whether they are freed.
-_seen: dict[str, tuple[types.ModuleType, dict[str, Any], Any]] = {}
+_loaded: dict[str, Any] = {}  # `sys.modules` when that was looked at last
+#: What modules held before a test could change it, by name. Objects of the user's modules are kept
+#: weakly where that is possible: a test may look whether they are freed.
+_seen: dict[str, tuple[dict[str, Any], Any]] = {}
 #: Where objects are, by their identities: the module and its name for the object.
 _places: dict[int, tuple[str, str]] = {}
 
@@ -31,10 +32,14 @@ def remember() -> None:
     """
     import weakref  # not at the top: no boot needs it
 
-    global _places
-    loaded = {name: each for name, each in list(sys.modules.items()) if name != "__main__"}
+    global _places, _loaded
+    loaded = sys.modules.copy()
+    loaded.pop("__main__", None)
+    if loaded == _loaded:
+        return
+    before, _loaded, _places = _loaded, loaded, {}
     for name, module in loaded.items():
-        if type(module) is types.ModuleType and (name not in _seen or _seen[name][0] is not module):
+        if type(module) is types.ModuleType and before.get(name) is not module:
             held = dict(vars(module))
             weak: Any = weakref.WeakValueDictionary()
             file = held.get("__file__")
@@ -42,11 +47,9 @@ def remember() -> None:
                 for key, value in list(held.items()):
                     if type(value).__weakrefoffset__:
                         weak[key] = held.pop(key)
-            _seen[name] = module, held, weak
-            _places = {}
+            _seen[name] = held, weak
     for name in _seen.keys() - loaded.keys():
         del _seen[name]
-        _places = {}
 
 
 def _place(obj: Any) -> tuple[str, str] | None:
@@ -55,7 +58,7 @@ def _place(obj: Any) -> tuple[str, str] | None:
     places = _places
     if not places:
         places = {}  # another thread sees it whole, or not at all
-        for name, (_, held, weak) in list(_seen.items()):
+        for name, (held, weak) in list(_seen.items()):
             if held.get("__spec__") or weak.get("__spec__") or held.get("__file__"):
                 for key, value in [*held.items(), *weak.items()]:
                     places.setdefault(id(value), (name, key))
@@ -63,7 +66,7 @@ def _place(obj: Any) -> tuple[str, str] | None:
     name, key = places.get(id(obj), ("", ""))
     if name not in _seen:
         return None
-    _, held, weak = _seen[name]  # another object may have had the identity
+    held, weak = _seen[name]  # another object may have had the identity
     return (name, key) if held.get(key, weak.get(key)) is obj else None
 
 
