@@ -248,10 +248,16 @@ def test_call_interrupted_by_pytest_timeout_leaves_a_usable_peer(inner):
 def test_boot_that_pytest_timeout_interrupts_leaves_nothing(inner):
     inner.makepyfile(
         """
-        import pytest
+        import os, pathlib, pytest, signal, threading, time
 
-        @pytest.mark.timeout(4, method="signal")
+        def end_the_limit_when_it_boots():
+            while not (os.path.exists("pid") and pathlib.Path("pid").read_text()):
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGALRM)
+
+        @pytest.mark.timeout(60, method="signal")
         def test_hang(peer_factory):
+            threading.Thread(target=end_the_limit_when_it_boots, daemon=True).start()
             peer_factory(exec=["/bin/sh", "-c", "echo $$ >pid; exec sleep 600"])
         """
     )

@@ -18,7 +18,7 @@ from gates import Gate, pass_gate
 from timeouts import LONG
 
 import pytest_peer
-from pytest_peer import Peer, here
+from pytest_peer import Mailbox, Peer, here
 
 
 class LateError(Exception):
@@ -51,9 +51,10 @@ def start_lasting_thread() -> None:
     threading.Thread(target=threading.Event().wait, daemon=False).start()
 
 
-def assert_works_or_dies(peer: Peer, gate: Gate) -> None:
+def assert_works_or_dies(peer: Peer, raised: Mailbox, gate: Gate) -> None:
     died = None
     try:
+        assert raised.get(LONG) == 1
         for _ in range(3):
             assert peer.call_within(LONG, os.getpid) == peer.pid
         held = peer.submit(pass_gate, gate.path)
@@ -62,8 +63,8 @@ def assert_works_or_dies(peer: Peer, gate: Gate) -> None:
         held.result(LONG)
         assert peer.call_within(LONG, add_one, 1) == 2
         assert len(peer.call_within(LONG, bytes, 3_000_000)) == 3_000_000
-    except pytest_peer.PeerDown as exc:
-        died = exc.reason
+    except pytest_peer.PeerDown:
+        died = peer.wait_down(LONG)
     if died is not None:
         assert died.exit_status == 1
         assert "Late" in peer.stderr.text
@@ -90,8 +91,7 @@ def test_peer_works_or_dies(peer_factory, tmp_path, thread, exception, start_met
     first.open()
     on_main.result(LONG)
     second.open()
-    assert peer_factory.mailbox("raised").get(LONG) == 1
-    assert_works_or_dies(peer, third)
+    assert_works_or_dies(peer, peer_factory.mailbox("raised"), third)
     third.close()
 
 
