@@ -59,7 +59,7 @@ def _issue(payloads: Sequence[Payload], peer: str) -> Warning | None:
     for payload in payloads:
         described = decode(payload, "a warning")
         message = rebuilt_warning(described)
-        files = tracebacks.sources.add(described["sources"], peer)
+        files = tracebacks.add_sources(described["sources"], peer)
         filename = files.get(described["file"], described["file"])
         if described["of caller"]:
             frame = _caller()

@@ -65,7 +65,7 @@ def decode(payload: Payload, what: str = "the result") -> Any:
 
 def rebuilt(description: dict[str, Any], peer: str) -> BaseException:
     """Rebuild the exception that the peer of that name described, or what stands for it."""
-    files = tracebacks.sources.add(description.get("sources", {}), peer)
+    files = tracebacks.add_sources(description.get("sources", {}), peer)
     known: dict[int, BaseException] = {}
 
     def rebuild(description: dict[str, Any]) -> BaseException:

@@ -11,14 +11,11 @@ from .protocol.frame_info import LINE
 
 #: Files whose source only a peer has that are kept for reports; the oldest is dropped first.
 _FILES = 200
+_sent: dict[str, dict[int, str]] = {}  # the lines of each file that peers have sent, by number
 #: How to show local variables of peers' frames, see `FrameCollector`; the same for all peers.
 shown_locals: str = ""
-#: Not an identifier, so that it hides no name of the user's.
+#: What the code that stands for a function raises; not an identifier, so that it hides no name of the user's.
 _STOP = "@stop"
-
-
-class _Stop(Exception):
-    """Ends the code that stands for a peer's function, at the same place."""
 
 
 class _Local(str):
@@ -29,7 +26,7 @@ class _Local(str):
 
 
 def build(frames: Sequence[dict[str, Any]], files: Mapping[str, str]) -> TracebackType | None:
-    """Build a traceback from what `FrameCollector` made; `files` is what `Sources.add` returned."""
+    """Build a traceback from what `FrameCollector` made; `files` is what `add_sources` returned."""
     following: TracebackType | None = None
     for frame in reversed(frames):
         step = _step(frame, files.get(frame["file"], frame["file"]))
@@ -39,7 +36,7 @@ def build(frames: Sequence[dict[str, Any]], files: Mapping[str, str]) -> Traceba
 
 def _step(frame: dict[str, Any], filename: str) -> TracebackType:
     code = _code(filename, frame["name"], frame["first"], frame["line"], frame["place"])
-    names = {"__name__": frame["module"], "__file__": filename, _STOP: _Stop()}
+    names = {"__name__": frame["module"], "__file__": filename, _STOP: Exception()}
     if frame["hidden"] or str(frame["module"]).startswith("pytest_peer."):
         names["__tracebackhide__"] = True
     texts = frame["locals"]
@@ -48,7 +45,7 @@ def _step(frame: dict[str, Any], filename: str) -> TracebackType:
     step = None
     try:
         exec(code, names, variables)
-    except _Stop as stopped:
+    except Exception as stopped:
         step = stopped.__traceback__ and stopped.__traceback__.tb_next
         stopped.__traceback__ = None
     assert step is not None
@@ -67,43 +64,39 @@ def _code(filename: str, name: str, first: int, line: int, place: Any) -> CodeTy
     return code.replace(co_name=name, co_firstlineno=first)
 
 
-class Sources:
-    """Lines of source that peers have sent, in ``linecache``, where everything looks for source."""
+def add_sources(sources: Mapping[str, dict[int, str]], peer: str) -> dict[str, str]:
+    """Put lines of a peer's files into linecache; return other names of those that differ here."""
+    return {
+        name: other
+        for name, lines in sources.items()
+        if lines and (other := _add(name, lines, peer)) != name
+    }
 
-    def __init__(self) -> None:
-        self._files: dict[str, dict[int, str]] = {}
 
-    def add(self, sources: Mapping[str, dict[int, str]], peer: str) -> dict[str, str]:
-        """Make lines of a peer's files available; return other names of those that differ here."""
-        return {
-            name: other
-            for name, lines in sources.items()
-            if lines and (other := self._add(name, lines, peer)) != name
-        }
+def _add(name: str, lines: dict[int, str], peer: str) -> str:
+    if name not in _sent:
+        linecache.checkcache(name)
+        if not linecache.getlines(name):
+            return _keep(name, lines)
+        if all(linecache.getline(name, n).rstrip("\n")[:LINE] == lines[n] for n in lines):
+            return name
+    elif _agree(_sent[name], lines):
+        return _keep(name, lines)
+    return _keep(f"{name} ({peer})", lines)
 
-    def _add(self, name: str, lines: dict[int, str], peer: str) -> str:
-        if name not in self._files:
-            linecache.checkcache(name)
-            if not linecache.getlines(name):
-                return self._keep(name, lines)
-            if all(linecache.getline(name, n).rstrip("\n")[:LINE] == lines[n] for n in lines):
-                return name
-        elif _agree(self._files[name], lines):
-            return self._keep(name, lines)
-        return self._keep(f"{name} ({peer})", lines)
 
-    def _keep(self, name: str, lines: dict[int, str]) -> str:
-        before = self._files.pop(name, {})
-        if not _agree(before, lines):
-            before = {}  # the peer's file has changed
-        every = self._files[name] = {**before, **lines}
-        text = [_shown(every, number) + "\n" for number in range(1, max(every) + 1)]
-        # Without a modification time, so that linecache does not look for the file.
-        linecache.cache[name] = (sum(map(len, text)), None, text, name)
-        for oldest in list(self._files)[:-_FILES]:
-            del self._files[oldest]
-            linecache.cache.pop(oldest, None)
-        return name
+def _keep(name: str, lines: dict[int, str]) -> str:
+    before = _sent.pop(name, {})
+    if not _agree(before, lines):
+        before = {}  # the peer's file has changed
+    every = _sent[name] = {**before, **lines}
+    text = [_shown(every, number) + "\n" for number in range(1, max(every) + 1)]
+    # Without a modification time, so that linecache does not look for the file.
+    linecache.cache[name] = (sum(map(len, text)), None, text, name)
+    for oldest in list(_sent)[:-_FILES]:
+        del _sent[oldest]
+        linecache.cache.pop(oldest, None)
+    return name
 
 
 def _shown(lines: dict[int, str], number: int) -> str:
@@ -114,6 +107,3 @@ def _shown(lines: dict[int, str], number: int) -> str:
 
 def _agree(before: dict[int, str], lines: dict[int, str]) -> bool:
     return all(before.get(number, text) == text for number, text in lines.items())
-
-
-sources: Sources = Sources()
