@@ -15,20 +15,7 @@ if TYPE_CHECKING:
     from . import here as here
     from .core.down_reason import DownReason as DownReason
     from .core.down_reason import PeerState as PeerState
-    from .core.errors import BootError as BootError
-    from .core.errors import BootTimeout as BootTimeout
-    from .core.errors import CallTimeout as CallTimeout
-    from .core.errors import DecodeError as DecodeError
-    from .core.errors import EncodeError as EncodeError
-    from .core.errors import ExecNotFound as ExecNotFound
-    from .core.errors import HandshakeError as HandshakeError
-    from .core.errors import NameInUse as NameInUse
-    from .core.errors import PeerDown as PeerDown
-    from .core.errors import PeerDownWarning as PeerDownWarning
-    from .core.errors import PeerError as PeerError
-    from .core.errors import PeerInterrupted as PeerInterrupted
-    from .core.errors import RemoteError as RemoteError
-    from .core.errors import UnhandledPeerException as UnhandledPeerException
+    from .core.errors import *  # noqa: F403 - all that it declares is public
     from .core.eventually import eventually as eventually
     from .core.launchers import over_stdio as over_stdio
     from .core.names import random_name as random_name

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .down_reason import DownReason
 
+__all__ = ["BootError", "BootTimeout", "CallTimeout", "DecodeError", "EncodeError", "ExecNotFound"]
+__all__ += ["HandshakeError", "NameInUse", "PeerDown", "PeerDownWarning", "PeerError"]
+__all__ += ["PeerInterrupted", "RemoteError", "UnhandledPeerException"]
 #: Lines of a peer's output in an error message: enough for a traceback, short enough for a report.
 QUOTED_LINES = 40
 #: What Python 3.14 and newer write in a crash below the Python stacks, and longer than these.
@@ -21,10 +24,7 @@ _C_STACK = re.compile(r"^Current thread's C stack trace .*\n(?:  .*\n?)*\n?", re
 
 
 class PeerError(RuntimeError):
-    """Base of all errors of this package.
-
-    A ``RuntimeError``, which ``concurrent.futures.Executor.submit`` raises after ``shutdown``.
-    """
+    """Base of all errors; a ``RuntimeError``, as ``Executor.submit`` raises after ``shutdown``."""
 
 
 class BootError(PeerError):
@@ -99,10 +99,7 @@ class PeerDown(PeerError):
 
 
 class CallTimeout(PeerError, TimeoutError):
-    """A call has not returned in time.
-
-    The function goes on in the peer. Its late reply is dropped.
-    """
+    """A call has not returned in time. The function goes on, and its late reply is dropped."""
 
     def __init__(self, message: str, stacks: str = "") -> None:
         super().__init__(message)
@@ -158,7 +155,5 @@ def quoted(label: str, text: str) -> str:
     return "\n".join([f"  {label}{left_out}:", *("    " + line for line in lines[-QUOTED_LINES:])])
 
 
-for _public in list(globals().values()):
-    if isinstance(_public, type) and _public.__module__ == __name__:
-        _public.__module__ = "pytest_peer"  # tracebacks and warning filters show the public path
-del _public
+for _name in __all__:
+    globals()[_name].__module__ = "pytest_peer"  # tracebacks and warning filters show this path
