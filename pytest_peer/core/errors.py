@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .down_reason import DownReason
@@ -37,6 +37,7 @@ class BootError(PeerError):
         argv: Sequence[str] = (),
         exit_status: int | None = None,
         output: str = "",
+        stacks: str = "",
     ) -> None:
         super().__init__(message)
         #: The complete command line.
@@ -45,11 +46,14 @@ class BootError(PeerError):
         self.exit_status = exit_status
         #: Its stdout and stderr until then.
         self.output = output
+        #: Of a `BootTimeout`: every thread's Python stack when the time was over, if it is known.
+        self.stacks = stacks
 
     def __str__(self) -> str:
         line = f"  command line: {shlex.join(self.argv)}" if self.argv else ""
         status = f"  exit status: {self.exit_status}" if self.exit_status is not None else ""
-        parts = (str(self.args[0]), line, status, quoted("output", self.output))
+        stacks = "" if self.stacks in self.output else quoted("stacks", self.stacks)
+        parts = (str(self.args[0]), line, status, quoted("output", self.output), stacks)
         return "\n".join(filter(None, parts))
 
 
@@ -59,16 +63,6 @@ class ExecNotFound(BootError):
 
 class BootTimeout(BootError, TimeoutError):
     """The peer did not answer within ``wait_boot`` seconds; its process was killed."""
-
-    def __init__(self, message: str, *, stacks: str = "", **facts: Any) -> None:
-        super().__init__(message, **facts)
-        #: The Python stack of every thread when the time was over; empty if it is not known.
-        self.stacks = stacks
-
-    def __str__(self) -> str:
-        text = super().__str__()
-        shown = not self.stacks or self.stacks in self.output
-        return text if shown else f"{text}\n{quoted('stacks', self.stacks)}"
 
 
 class HandshakeError(BootError):
