@@ -127,7 +127,6 @@ def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[st
 
 
 def environment(options: PeerOptions, environ: Mapping[str, str]) -> dict[str, str]:
-    """Apply the option ``env`` to `environ`."""
     changed = {**environ, **options.env}
     return {name: value for name, value in changed.items() if value is not None}
 

@@ -65,7 +65,6 @@ def ends(pid: int) -> bool:
 
 
 def threads_blocking(pid: int, number: int) -> set[str]:
-    """Return the threads of a process that block a signal."""
     threads = _listed("/proc/%d/task" % pid)
     found = ((thread, of_process(int(thread))) for thread in threads)
     return {thread for thread, status in found if status and status.blocked >> (number - 1) & 1}

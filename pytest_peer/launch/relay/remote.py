@@ -196,7 +196,6 @@ class RemoteChild:
         session.prctl(session.SUBREAPER, 1)
 
     def signal(self, number: int, *, group: bool) -> None:
-        """Send a signal to the peer, or to its group."""
         if self._reaped or (group and session.sent(os.killpg, self.child, number)):
             return
         session.sent(os.kill, self.child, number)  # it may not have made itself a group yet

@@ -1,5 +1,1 @@
-"""The wire protocol, for both sides of the link.
-
-These modules are also sent to the peer as source. They import only each other and the standard
-library of Python 3.8.
-"""
+"""The wire protocol, for both sides of the link: also sent to the peer as source."""
