@@ -80,10 +80,8 @@ def _parse(setting: Setting, text: str) -> Any:
         return hosts
     if setting is CONNECTION:
         return options.connection_of_text(text)
-    if setting is START_METHOD:
-        return options.check("start_method", text)
-    if setting is ARTIFACTS:
-        return text
+    if setting in (START_METHOD, ARTIFACTS):
+        return options.check(setting.name.removeprefix("peer_"), text)
     return None if text.strip().lower() == "none" else clock.seconds("limit", float(text))
 
 

@@ -149,7 +149,7 @@ class FrameReceiver:
         return data[end:]
 
     def _complete(self, kind: int, ident: int) -> None:
-        if self._incoming[kind, ident].complete():
+        if not self._incoming[kind, ident].to_fill:
             self._on_message(kind, ident, self._incoming.pop((kind, ident)).payload())
 
 
@@ -163,24 +163,22 @@ class Incoming:
             # for all of it would delay everything else.
             room = io.BytesIO(bytes(size)) if kind == messages.AS_BYTES else bytearray()
             self._rooms.append((kind, room, size))
-        self._to_fill = deque(each for each in self._rooms if each[2])
+        #: Those that have not come whole.
+        self.to_fill: deque[tuple[int, Any, int]] = deque(each for each in self._rooms if each[2])
         self._filled = 0  # of the first of them
 
     def place(self, size: int) -> memoryview:
         """Return the room for the next part of `size` bytes; release it before the next call."""
-        kind, room, whole = self._to_fill[0]
+        kind, room, whole = self.to_fill[0]
         start, end = self._filled, self._filled + size
         if kind != messages.AS_BYTES:
             room += bytes(size)
         self._filled = end
         if end == whole:
-            self._to_fill.popleft()
+            self.to_fill.popleft()
             self._filled = 0
         view: memoryview = room.getbuffer() if kind == messages.AS_BYTES else memoryview(room)
         return view[start:end]
-
-    def complete(self) -> bool:
-        return not self._to_fill
 
     def payload(self) -> Payload:
         made = [(kind, _FINISH.get(kind, memoryview)(room)) for kind, room, _ in self._rooms]

@@ -62,7 +62,7 @@ class Line:
         incoming = self._incoming[kind, ident]
         with incoming.place(len(part)) as room:
             room[:] = part
-        if incoming.complete():
+        if not incoming.to_fill:
             self.whole.append((kind, ident, incoming.payload()))
 
     def block(self) -> None:
