@@ -47,10 +47,7 @@ def start(**options: Any) -> Peer:
 
 
 def start_link(**options: Any) -> Peer:
-    """Start a peer that ends with the calling thread. Erlang's ``peer:start_link/1``.
-
-    Takes the options of `start`, and raises as it does.
-    """
+    """Start a peer as `start` does; it ends with this thread. Erlang's ``peer:start_link/1``."""
     peer = start(**options)
     if not hasattr(_of_thread, "peers"):
         _of_thread.peers = _Linked()

@@ -274,10 +274,7 @@ class Peer(Executor):
             life.process.signal(signal)
 
     def pause(self) -> None:
-        """Stop the peer and all that it started (SIGSTOP), as if their machine hung.
-
-        `resume` lets them go on.
-        """
+        """Stop it and all that it started (SIGSTOP) until `resume`, as if their machine hung."""
         process = self.life.process
         process.signal(SIGSTOP, group=True)
         process.os_process.wait_stopped(_PAUSE_SECONDS)

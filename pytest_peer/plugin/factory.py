@@ -74,10 +74,7 @@ class PeerFactory:
         return random_name("-".join(filter(None, words)) or "session")
 
     def mailbox(self, name: str) -> Mailbox:
-        """Return the mailbox for messages of this factory's peers.
-
-        They send by ``here.origin.send(name, message)``.
-        """
+        """Return the mailbox into which its peers put by ``here.origin.send(name, message)``."""
         return self._supervisor().mailboxes[name]
 
     def __reduce__(self) -> NoReturn:

@@ -37,10 +37,7 @@ for _name, _scope in FACTORIES.items():
 
 @pytest.fixture
 def peer(peer_factory: PeerFactory) -> "Peer":
-    """Start a peer: a fresh Python process, stopped at the end of the test.
-
-    The marker ``peer`` gives it options.
-    """
+    """Start a fresh Python process, with the options of the marker ``peer``, for this test."""
     return peer_factory()
 
 

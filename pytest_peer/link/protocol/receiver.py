@@ -1,7 +1,4 @@
-"""Read a descriptor, split the bytes into frames, and assemble messages.
-
-Big parts are read straight into their place.
-"""
+"""Read a descriptor and assemble messages from frames; big parts go straight into their place."""
 
 from __future__ import annotations
 
