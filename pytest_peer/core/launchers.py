@@ -1,7 +1,4 @@
-"""Launchers that carry only stdin, stdout and stderr, which the control link then has to share.
-
-Pure functions of the option ``exec``.
-"""
+"""Launchers that carry only stdin, stdout and stderr, which the control link then has to share."""
 
 import itertools
 import os

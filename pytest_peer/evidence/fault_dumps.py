@@ -1,7 +1,4 @@
-"""Stack dumps that faulthandler writes in a peer: on a signal of ours, and on a crash.
-
-Faulthandler needs neither the GIL nor the peer's cooperation.
-"""
+"""Stack dumps by faulthandler, which needs no GIL: on a signal of ours, and on a peer's crash."""
 
 import contextlib
 import os

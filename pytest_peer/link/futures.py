@@ -221,10 +221,7 @@ class PeerFuture(Future[Any]):
         return self._settled.wait(timeout)
 
     def outcome(self, timeout: float | None, limit: float | None = None) -> Outcome:
-        """Wait for the outcome and return it.
-
-        :param limit: of which `timeout` is the rest, for the text of a `CallTimeout`.
-        """
+        """Wait for the outcome and return it; a `CallTimeout` names `limit`, if that is given."""
         timeout = seconds("timeout", timeout)
         if not self.wait(timeout):
             assert timeout is not None

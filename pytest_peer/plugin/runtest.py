@@ -1,7 +1,4 @@
-"""Hooks around the phases of a test, for tests that have peers.
-
-They are registered when the first such test is found: tests without a peer do not pay for them.
-"""
+"""Hooks around the phases of a test, registered for the first with peers: others pay nothing."""
 
 import contextlib
 import signal

@@ -29,10 +29,7 @@ class Placeholder(type):
 
 
 def placeholder(module, name, why, instantiable=False):
-    """Return a class of that name; `why` ends the message of its errors.
-
-    If it is `instantiable`, code may call it, and only the instance cannot be used.
-    """
+    """Return a class of that name, to be called if `instantiable`; `why` ends its errors' text."""
     body = {"__module__": module, "__qualname__": name, "_why": why, "_instantiable": instantiable}
     body.update(("__%s__" % operation, _refuse) for operation in _OPERATIONS)
     body["__getattr__"] = _refuse_attribute
