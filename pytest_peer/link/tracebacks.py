@@ -14,7 +14,7 @@ _FILES = 200
 _sent: dict[str, dict[int, str]] = {}  # the lines of each file that peers have sent, by number
 #: How to show local variables of peers' frames, see `FrameCollector`; the same for all peers.
 shown_locals: str = ""
-#: What the code that stands for a function raises; not an identifier, so that it hides no name of the user's.
+#: What the stand-in of a function raises. No identifier, so that it hides no name of the user's.
 _STOP = "@stop"
 
 
