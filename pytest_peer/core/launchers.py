@@ -18,12 +18,14 @@ class Launcher:
     arguments: str = ""  # its one-letter options with an argument, to find the first operand
     extra: tuple[str, ...] = ()  # words that are put behind its name
     silent: bool = False  # when killed, it does not close the stdin of the program
+    notes_container: bool = False  # it runs new containers, with an option ``--cidfile``
     # Of one that was found in a command:
     name: str = ""
     at: int = 0  # the index of its word
     given: int = -1  # words that go to a shell as they are; -1 if not known yet
 
 
+_ENGINE = Launcher(verbs=("run", "exec"), stdin=r"--(i|interactive|stdin)(=|$)|-(?!-)[^=]*i")
 #: By the name of the program.
 LAUNCHERS: dict[str, Launcher] = {
     "ssh": Launcher(
@@ -32,10 +34,8 @@ LAUNCHERS: dict[str, Launcher] = {
         # Other connections must not share the peer's: they would end with it.
         extra=("-oControlMaster=no",),
     ),
-    **dict.fromkeys(
-        ("docker", "podman", "nerdctl", "kubectl", "oc"),
-        Launcher(verbs=("run", "exec"), stdin=r"--(i|interactive|stdin)(=|$)|-(?!-)[^=]*i"),
-    ),
+    **dict.fromkeys(("docker", "podman", "nerdctl"), replace(_ENGINE, notes_container=True)),
+    **dict.fromkeys(("kubectl", "oc"), _ENGINE),
     "srun": Launcher(silent=True),
     "sudo": Launcher(),
     "doas": Launcher(),

@@ -1,12 +1,15 @@
 """The command line of a peer that is executed, and the descriptors that it expects."""
 
+import contextlib
 import functools
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ..core import launchers
 from ..core.errors import ExecNotFound
@@ -48,6 +51,9 @@ LIFELINE_NUMBER = 6
 CONTROL_NUMBER = 5
 #: With a value of our own, by which the agent knows that the user has not set it.
 FAULTHANDLER = ("PYTHONFAULTHANDLER", "pytest-peer")
+
+#: Seconds for a container engine to kill a container; it takes less than one.
+_ENGINE_SECONDS = 10.0
 
 #: A word of an interpreter's options: letters, then perhaps one option with an argument.
 _OPTIONS = re.compile(
@@ -129,6 +135,35 @@ def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[st
 def environment(options: PeerOptions, environ: Mapping[str, str]) -> dict[str, str]:
     changed = {**environ, **options.env}
     return {name: value for name, value in changed.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container that a command makes. It does not end with the client of its engine."""
+
+    file: Path  # with its id, written by the engine
+    words: list[str]  # that end it, with the id behind them
+
+    def end(self) -> None:
+        """Kill it, also if it was only created, and wait for that."""
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):  # none, or the engine hangs
+            words = [*self.words, self.file.read_text()]
+            subprocess.run(words, check=False, capture_output=True, timeout=_ENGINE_SECONDS)
+
+
+def with_container(line: Command, directory: Path) -> tuple[Command, Container | None]:
+    """Have the engine write into `directory` which container a command makes, if it makes one."""
+    found, words = line.launcher, line.argv
+    if found is None or not found.notes_container or "run" not in words[found.at :]:
+        return line, None
+    verb = words.index("run", found.at)
+    options = words[verb + 1 :]
+    if any(word.startswith("--cidfile") for word in options):
+        return line, None
+    file = directory / "container"
+    end = ["rm", "-f"] if "--rm" in options else ["kill"]
+    line = replace(line, argv=[*words[: verb + 1], f"--cidfile={file}", *options])
+    return line, Container(file, [*words[:verb], *end])
 
 
 def check_program(line: Command) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..core import launchers
@@ -22,13 +23,16 @@ from .relay.process import ControlSocket, local_end
 class ProcessStarter:
     """Start one process by `child`; ValueError: ``start_method`` asks for what is not possible."""
 
-    def __init__(self, options: PeerOptions, evidence: dict[str, Any]) -> None:
+    def __init__(self, options: PeerOptions, evidence: dict[str, Any], directory: Path) -> None:
         self._options = options
+        self._directory = directory
         self._evidence = evidence  # for the agent's module `fault_dumps`
         #: How it is done; another one when a fork server has failed.
         self.choice: Choice = choose(options)
         #: The command line as the user has asked for it.
         self.argv: list[str] = []
+        #: The container that this command line makes, if it is one of a container engine.
+        self.container: command.Container | None = None
         #: Known before its first line, if it is forked.
         self.interpreter: Interpreter | None = None
         #: The number of the descriptor that the peer must not pass on; -1 for none.
@@ -122,6 +126,7 @@ class ProcessStarter:
         else:
             words = command.boot_words(*numbers[:2])
         line = command.command(options, os.environ, words)
+        line, self.container = command.with_container(line, self._directory)
         self.argv = line.argv
         command.check_program(line)
         if connection.address is not None and not self.secret_on_stdin:

@@ -302,6 +302,7 @@ class PeerLife:
             exit_status=status,
             status_lost=self.process.os_process.child.status_lost,
         )
+        self.process.end_container()
         with self._writing:
             self.record.conclude(reason, booted=booted)
 

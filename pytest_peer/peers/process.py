@@ -52,7 +52,7 @@ class PeerProcess:
     def start(self, directory: Path, evidence: dict[str, Any]) -> None:
         """Start the process; `evidence` is the agent's configuration of fault dumps."""
         self._evidence = evidence
-        starter = self.starter = ProcessStarter(self._options, evidence)
+        starter = self.starter = ProcessStarter(self._options, evidence, directory)
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             if starter.control is not None:
                 ours.callback(starter.control.close)
@@ -85,6 +85,11 @@ class PeerProcess:
             ours.callback(partial(loop.call, process.kill_all))
             self.started = True
             ours.pop_all()  # all of it is started
+
+    def end_container(self) -> None:
+        """End a container in which no agent came up. Else it ends when the link does."""
+        if self.interpreter is None and self.started and self.starter.container is not None:
+            self.starter.container.end()
 
     def connect(
         self, on_message: Callable[[int, int, Payload], object], on_end: Callable[[], object]

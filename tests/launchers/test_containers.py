@@ -53,6 +53,13 @@ def test_container_is_gone_with_its_client(dockerd, peer, name):
     assert_removed(dockerd, name)
 
 
+def test_container_that_hangs_ends_with_its_boot(dockerd, peer_factory, name):
+    *words, python = run(dockerd, "--name", name, "--entrypoint", "/bin/sh")
+    with pytest.raises(pytest_peer.BootTimeout):
+        peer_factory(exec=[*words, "-c", "exec sleep 600", python], wait_boot=5)
+    assert not containers(dockerd, name)
+
+
 def test_stopping_the_container_terminates_the_peer(dockerd, peer, name):
     subprocess.run([*dockerd, "stop", "--time", "20", name], check=True, capture_output=True)
     assert peer.wait_down(LONG).signal is signal.SIGTERM
