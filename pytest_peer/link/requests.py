@@ -117,7 +117,8 @@ def _found(name: str) -> machinery.ModuleSpec | None:
         with contextlib.suppress(Exception):
             if (spec := finder.find_spec(name, path)) is not None:
                 return spec
-    return None
+    # `PathFinder` fails for a namespace package in one that is not imported, but not at the top.
+    return machinery.PathFinder.find_spec(name.rpartition(".")[2], path) if path else None
 
 
 def _data(_: Interpreter, path: str) -> bytes | None:

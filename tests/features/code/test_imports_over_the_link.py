@@ -60,6 +60,19 @@ def test_import_in_a_function_that_runs_later(far, origin):
     assert far().call("lazy:first") == 3
 
 
+@pytest.mark.parametrize("version", [None, OTHER_VERSION])
+@pytest.mark.parametrize("module", ["spread.part_two", "spread.deep.part_one"])
+def test_modules_of_namespace_packages_of_several_directories(
+    far, origin, monkeypatch, module, version
+):
+    for place in ("one", "two"):
+        for package in ("spread", "spread/deep"):
+            origin.write(f"{place}/{package}/part_{place}.py", "def name(): return __name__\n")
+        monkeypatch.syspath_prepend(origin.path / place)
+    assert far(version).call(f"{module}:name") == module
+    assert "spread" not in sys.modules
+
+
 def test_modules_that_import_each_other(far, origin):
     origin.write("hen.py", "import egg\ndef origin(): return egg.hen.__name__, egg.__name__\n")
     origin.write("egg.py", "import hen\n")
