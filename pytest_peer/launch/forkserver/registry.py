@@ -54,7 +54,7 @@ def choose(options: PeerOptions) -> Choice:
 
 def _program(reason: str) -> Choice:
     """Choose a program. Its parent is a server if possible, which finds what the program leaves."""
-    if not unavailable():
+    if not unavailable() and not failure():
         now = Inheritance.now()
         living = (server for server in list(_servers.values()) if not server.dead)
         server = next(living, None) or running(())  # of preloaded modules a program has no use

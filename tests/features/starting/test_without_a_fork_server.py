@@ -77,6 +77,13 @@ def test_default_peers_are_spawned_and_a_line_says_why(run, cause):
     assert "died" in line or "started a thread" in line
 
 
+def test_a_fork_server_that_cannot_be_is_not_tried_again(run, monkeypatch, tmp_path):
+    count = "import sys; open(%r, 'a').write(sys.orig_argv[-1].split()[-1] + chr(10))\n"
+    monkeypatch.setitem(CAUSES, "a thread", count % str(tmp_path / "started") + THREAD)
+    run("a thread", TESTS).assert_outcomes(passed=3)
+    assert (tmp_path / "started").read_text().split().count("pytest-peer-forkserver") == 1
+
+
 def test_warnings_as_errors_do_not_change_that(run):
     run("a thread", TESTS, "-W", "error").assert_outcomes(passed=3)
 
