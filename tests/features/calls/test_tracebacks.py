@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pythons import NEWEST
 from timeouts import LONG
 
 from pytest_peer import Peer
@@ -87,7 +88,7 @@ def test_frames_of_a_library(shared: Peer) -> None:
     assert names[-3:] == ["loads", "decode", "raw_decode"]
 
 
-@pytest.mark.parametrize("version", ["3.8", "3.13"])
+@pytest.mark.parametrize("version", ["3.8", NEWEST])
 def test_frames_of_another_python(
     peer_factory: Any, requires_python: Callable[[str], str], version: str
 ) -> None:

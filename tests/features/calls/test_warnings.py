@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from pythons import NEWEST
 from timeouts import LONG
 from unusual_exceptions import made_warning
 
@@ -400,7 +401,7 @@ def test_late_warnings_are_dropped_with_the_answer(shared: Peer) -> None:
     assert texts(caught) == ["asked"]
 
 
-@pytest.mark.parametrize("version", ["3.8", "3.13"])
+@pytest.mark.parametrize("version", ["3.8", NEWEST])
 def test_warning_of_another_python(
     peer_factory: Any, requires_python: Callable[[str], str], version: str
 ) -> None:
@@ -412,10 +413,11 @@ def test_warning_of_another_python(
         peer.call("unusual_exceptions:made_warning", "only_for_an_old_python")
 
 
+@pytest.mark.parametrize("version", [NEWEST])
 def test_fork_beside_our_own_threads_is_nothing_to_warn_of(
-    peer_factory: Any, requires_python: Callable[[str], str]
+    peer_factory: Any, requires_python: Callable[[str], str], version: str
 ) -> None:
-    peer = peer_factory(exec=requires_python("3.13"))
+    peer = peer_factory(exec=requires_python(version))
     code = "import os\npid = os.fork()\npid or os._exit(0)\nos.waitpid(pid, 0)"
     for _ in range(3):
         peer.call("builtins:exec", code)

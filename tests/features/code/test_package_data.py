@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pythons import NEWEST
 
 READER = """
 import importlib.resources
@@ -82,7 +83,7 @@ def package(origin):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.11", "3.12", NEWEST])
 def test_data_of_a_package(far, package, version):
     peer = far(version)
     names = ["__init__.py", "more", "table.bin", "words.txt"]

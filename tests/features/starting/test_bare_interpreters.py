@@ -7,6 +7,7 @@ import types
 from typing import Any, NoReturn, Optional
 
 import pytest
+from pythons import NEWEST
 from timeouts import LONG
 
 import pytest_peer
@@ -40,7 +41,7 @@ class Unwanted(pytest.PytestWarning):
 
 @pytest.fixture(
     scope="module",
-    params=["3.8", "3.9", "3.12", "3.13", pytest.param("-S", id="same without site-packages")],
+    params=["3.8", "3.9", "3.12", NEWEST, pytest.param("-S", id="same without site-packages")],
 )
 def bare(request: pytest.FixtureRequest, module_peer_factory: Any, requires_python: Any) -> Peer:
     version = request.param

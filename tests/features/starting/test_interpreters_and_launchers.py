@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from manifests import manifest
 from processes import assert_gone
+from pythons import NEWEST
 from timeouts import LONGER
 
 import pytest_peer
@@ -18,7 +19,7 @@ import pytest_peer
 # Interpreters
 
 
-@pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.11", "3.12", NEWEST])
 def test_other_python_boots_and_answers(peer_factory, requires_python, version):
     peer = peer_factory(exec=requires_python(version))
     assert peer.python[:2] == tuple(map(int, version.split(".")))
@@ -26,7 +27,7 @@ def test_other_python_boots_and_answers(peer_factory, requires_python, version):
     assert peer.call(os.getpid) == peer.pid
 
 
-@pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.11", "3.12", NEWEST])
 def test_other_python_stops_by_itself(peer_factory, requires_python, version):
     peer = peer_factory(exec=requires_python(version))
     peer.stop()
@@ -49,7 +50,7 @@ for args in ([], ["-S"]):
     assert (ended.stdout.split(), ended.stderr) == (["True", "False"], "")
 
 
-@pytest.mark.parametrize("version", ["3.8", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("version", ["3.8", "3.11", "3.12", NEWEST])
 def test_path_travels_to_another_python_and_back(peer_factory, requires_python, version):
     peer = peer_factory(exec=requires_python(version))
     path = Path("/a/b")

@@ -13,6 +13,7 @@ from kinds_of_connections import CONNECTIONS
 from mailbox_calls import send, take
 from manifests import manifest
 from processes import assert_gone, start_child_and_grandchild
+from pythons import NEWEST
 from timeouts import LONG
 
 import pytest_peer
@@ -210,7 +211,7 @@ def test_stdin(peer_factory):
         peer.call(input)
 
 
-@pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.12", "3.13"])
+@pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.12", NEWEST])
 @pytest.mark.parametrize("connection", ["tcp", "detached"])
 def test_other_pythons(peer_factory, requires_python, version, connection):
     peer = peer_factory(exec=requires_python(version), **CONNECTIONS[connection])
