@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from gates import Gate
@@ -214,6 +215,17 @@ def test_py_spy_shows_the_c_function(stuck: Peer) -> None:
     if "py-spy:\n" not in text:
         pytest.skip(text[text.index("py-spy") :])
     assert "hold_the_gil" in text.partition("py-spy:\n")[2]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="`profiling` is new in Python 3.15")
+def test_without_a_program_the_interpreter_looks(
+    stuck: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", Mock(return_value=None))
+    text = stuck.dump_stacks()
+    if "profiling.sampling:\n" not in text:
+        pytest.skip(text[text.index("profiling.sampling") :])
+    assert "in hold_the_gil" in text.partition("profiling.sampling:\n")[2]
 
 
 # A call that was not answered
