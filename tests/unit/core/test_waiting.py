@@ -9,7 +9,7 @@ import textwrap
 import threading
 
 import pytest
-from timeouts import LONG
+from timeouts import LONG, LONGER
 
 from pytest_peer.core.sync import Event
 
@@ -119,7 +119,7 @@ print(leaks)
 def test_no_interrupt_leaves_a_lock_locked() -> None:
     """As Python 3.14 does with its own locks."""
     done = subprocess.run(
-        [sys.executable, "-c", LEAKS], capture_output=True, text=True, timeout=LONG
+        [sys.executable, "-c", LEAKS], capture_output=True, text=True, timeout=LONGER
     )
     assert (done.stdout, done.stderr) == ("0\n", "")
 
