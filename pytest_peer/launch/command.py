@@ -52,8 +52,8 @@ CONTROL_NUMBER = 5
 #: With a value of our own, by which the agent knows that the user has not set it.
 FAULTHANDLER = ("PYTHONFAULTHANDLER", "pytest-peer")
 
-#: Seconds for a container engine to kill a container; it takes less than one.
-_ENGINE_SECONDS = 10.0
+#: Seconds for a container engine to kill a container; it takes less than one. Other ends wait.
+_ENGINE_SECONDS = 3.0
 
 #: A word of an interpreter's options: letters, then perhaps one option with an argument.
 _OPTIONS = re.compile(
@@ -154,13 +154,14 @@ class Container:
 def with_container(line: Command, directory: Path) -> tuple[Command, Container | None]:
     """Have the engine write into `directory` which container a command makes, if it makes one."""
     found, words = line.launcher, line.argv
-    if found is None or not found.notes_container or "run" not in words[found.at :]:
+    verbs = (*found.verbs, "compose") if found else ()  # whose `run` has no such option
+    verb = next((at for at, word in enumerate(words) if word in verbs), 0)
+    if found is None or not found.notes_container or words[verb] != "run":
         return line, None
-    verb = words.index("run", found.at)
     options = words[verb + 1 :]
     if any(word.startswith("--cidfile") for word in options):
         return line, None
-    file = directory / "container"
+    file = directory.absolute() / "container"
     end = ["rm", "-f"] if "--rm" in options else ["kill"]
     line = replace(line, argv=[*words[: verb + 1], f"--cidfile={file}", *options])
     return line, Container(file, [*words[:verb], *end])

@@ -282,7 +282,8 @@ class PeerLife:
     def _conclude(self) -> None:
         if self._advance(Phase.CONCLUDING):
             loop.cancel(*self._timers)
-            worker.run(lambda: run_all(self._complete_record, self._go_down))
+            steps = self.process.end_container, self._complete_record, self._go_down
+            worker.run(partial(run_all, *steps))
 
     # On the worker
 
@@ -302,7 +303,6 @@ class PeerLife:
             exit_status=status,
             status_lost=self.process.os_process.child.status_lost,
         )
-        self.process.end_container()
         with self._writing:
             self.record.conclude(reason, booted=booted)
 

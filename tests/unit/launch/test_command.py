@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from pytest_peer.core.options import checked
-from pytest_peer.launch.command import Command, boot_words, command, interpreter_options
+from pytest_peer.launch.command import (
+    Command,
+    Container,
+    boot_words,
+    command,
+    interpreter_options,
+    with_container,
+)
 
 
 def built(environ: Mapping[str, str] | None = None, **options: Any) -> Command:
@@ -154,3 +161,38 @@ def test_options_of_an_interpreter_are_found(
 ) -> None:
     monkeypatch.setattr(sys, "orig_argv", ["python", *words.split()])
     assert interpreter_options.__wrapped__() == options.split()
+
+
+CONTAINERS = [
+    ("docker run -i image", ["docker", "run", "--cidfile={}", "-i", "image"], "docker kill"),
+    (
+        "env A=1 podman run -i --rm image",
+        ["env", "A=1", "podman", "run", "--cidfile={}", "-i", "--rm", "image"],
+        "env A=1 podman rm -f",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "line", "end"), CONTAINERS)
+def test_id_of_a_new_container_is_written(
+    tmp_path: Path, words: str, line: list[str], end: str
+) -> None:
+    found, container = with_container(built(exec=[*words.split(), "python3"]), tmp_path)
+    file = tmp_path / "container"
+    assert found.argv[: len(line)] == [word.format(file) for word in line]
+    assert container == Container(file, end.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "docker exec -i name uv run",
+        "docker compose run -i service",
+        "docker run -i --cidfile=mine image",
+        "kubectl run name -i --image=image --",
+        "python3",
+    ],
+)
+def test_no_new_container_is_looked_for(tmp_path: Path, words: str) -> None:
+    line = built(exec=[*words.split(), "python3"])
+    assert with_container(line, tmp_path) == (line, None)
