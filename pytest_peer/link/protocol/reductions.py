@@ -37,9 +37,8 @@ def remember() -> None:
     loaded.pop("__main__", None)
     if loaded == _loaded:
         return
-    before, _loaded, _places = _loaded, loaded, {}
     for name, module in loaded.items():
-        if type(module) is types.ModuleType and before.get(name) is not module:
+        if type(module) is types.ModuleType and _loaded.get(name) is not module:
             held = dict(vars(module))
             weak: Any = weakref.WeakValueDictionary()
             file = held.get("__file__")
@@ -49,7 +48,8 @@ def remember() -> None:
                         weak[key] = held.pop(key)
             _seen[name] = held, weak
     for name in _seen.keys() - loaded.keys():
-        del _seen[name]
+        _seen.pop(name, None)
+    _loaded, _places = loaded, {}  # at the end: an interrupted look is repeated
 
 
 def _place(obj: Any) -> tuple[str, str] | None:
