@@ -138,7 +138,7 @@ def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
     command = _command()
     if command is None:
         return False, ""
-    name = command[2] if command[1] == "-m" else os.path.basename(command[0])
+    name = command[2] if command[1] == "-Pm" else os.path.basename(command[0])
     deadline = min(deadline, monotonic() + _NATIVE_SECONDS)
     if not _turns.acquire(timeout=max(0.0, deadline - monotonic())):
         return False, f"{name}: no time left"
@@ -170,5 +170,5 @@ def _command() -> list[str] | None:
         if found := shutil.which(program) or shutil.which(program, path=beside):
             return [found, *arguments]
     if sys.version_info >= (3, 15):  # not of a peer of another version, and no C frames
-        return [sys.executable, "-m", "profiling.sampling", "dump", "--all-threads", "--native"]
+        return [sys.executable, "-Pm", "profiling.sampling", "dump", "--all-threads", "--native"]
     return None
