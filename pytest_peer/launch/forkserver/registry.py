@@ -54,11 +54,13 @@ def choose(options: PeerOptions) -> Choice:
 
 def _program(reason: str) -> Choice:
     """Choose a program. Its parent is a server if possible, which finds what the program leaves."""
-    if not unavailable() and not failure():
+    if not unavailable():
         now = Inheritance.now()
         living = (server for server in list(_servers.values()) if not server.dead)
-        server = next(living, None) or running(())  # of preloaded modules a program has no use
-        if not server.unusable and not now.obstacle(server.inheritance, executed=True):
+        server = next(living, None)
+        if server is None and not failure():
+            server = running(())  # of preloaded modules a program has no use
+        if server and not server.unusable and not now.obstacle(server.inheritance, executed=True):
             return Choice(SPAWN, reason, server, now)
     return Choice(SPAWN, reason)
 
