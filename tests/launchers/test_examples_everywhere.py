@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 280  # for a run that takes ten to twenty seconds on a quiet machine
 #: What the examples import, all in the dependency group of that name.
 NEEDED = ("filelock", "pysyncobj", "semver", "websockets")
+#: Not elsewhere: they are about pools, servers and debuggers of one machine.
+LOCAL = ("ide_debuggers", "joblib_pools", "task_queues", "web_workers")
 #: Its peers have interpreters of their own on this machine, whatever the launcher is.
 NOT_MIXED = "--ignore=examples/mixed_versions"
 #: The reason for which an example may skip: the origin cannot make these interpreters.
@@ -45,6 +47,7 @@ def examples(tmp_path: Path) -> Callable[..., list[Manifest]]:
     def run(*options: str) -> list[Manifest]:
         base, report, log = tmp_path / "base", tmp_path / "report.xml", tmp_path / "log"
         command = [sys.executable, "-m", "pytest", "examples", "-q", "--durations=5"]
+        command += [f"--ignore=examples/{name}" for name in LOCAL]
         command += [f"--basetemp={base}", f"--junitxml={report}", *options]
         # This run's, and those of a worker of pytest-xdist, are not theirs.
         env = {name: os.environ[name] for name in os.environ if not name.startswith("PYTEST_")}
