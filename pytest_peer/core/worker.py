@@ -1,16 +1,18 @@
 """Threads that run jobs for callers that must not wait; and exceptions that no caller can catch."""
 
+import _thread
 import os
 import sys
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Any
 
 from . import fork_warning  # noqa: F401 - for our threads
 from .locks import Lock
 
 #: Not looked up when a thread is needed: a test may have replaced it, for the code under test.
-_start = threading.Thread.start
+_start = _thread.start_new_thread
 
 
 def report_unraisable(error: BaseException) -> None:
@@ -33,8 +35,15 @@ def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
     if sys.is_finalizing():  # before Python 3.12 `Thread.start` would wait for ever
         raise RuntimeError("can't start new thread: the interpreter is ending")
     thread = threading.Thread(target=target, name=name, daemon=True)
-    _start(thread)
+    # Not by `Thread.start`: if a signal handler interrupts that, the thread may end at once, or a
+    # lock is released that another thread has.
+    _start(_bootstrap, (thread,))
     return thread
+
+
+def _bootstrap(thread: Any) -> None:
+    threading._limbo[thread] = thread  # type: ignore[attr-defined]  # as `Thread.start` does
+    thread._bootstrap()
 
 
 class Worker:

@@ -123,13 +123,18 @@ def record_all(every: Sequence[Stacks], occasion: str) -> list[str]:
     """Return `Stacks.record` of each, all taken at the same time."""
     found = [f"no stacks: not within {_SECONDS_OF_SEVERAL:g} s"] * len(every)
 
-    def take(index: int, stacks: Stacks) -> None:
-        found[index] = stacks.record(occasion, _SECONDS_OF_SEVERAL)
+    left, changed = {*range(len(every))}, Event()
 
-    deadline = monotonic() + _SECONDS_OF_SEVERAL + _LATE_SECONDS
-    tasks = [partial(take, *each) for each in enumerate(every)]
-    for thread in [start_thread(task, "pytest-peer-stacks") for task in tasks]:
-        thread.join(max(0.0, deadline - monotonic()))
+    def take(index: int, stacks: Stacks) -> None:
+        try:
+            found[index] = stacks.record(occasion, _SECONDS_OF_SEVERAL)
+        finally:
+            left.remove(index)
+            changed.wake()
+
+    for each in enumerate(every):
+        start_thread(partial(take, *each), "pytest-peer-stacks")
+    changed.wait_for(lambda: not left, _SECONDS_OF_SEVERAL + _LATE_SECONDS)
     return list(found)
 
 
