@@ -30,16 +30,16 @@ def begin(parent: int) -> None:
 
 def kill_below(without: Collection[int] = ()) -> None:
     """Kill what is below this process, but for `without`, and wait until it is gone."""
-    deadline = time.monotonic() + GONE_SECONDS
-    while below := procfs.descendants(os.getpid(), without):
+    for _ in range(int(GONE_SECONDS / _POLL_SECONDS)):  # by no clock: the machine may stand still
+        below = procfs.descendants(os.getpid(), without)
+        if not below:
+            return
         for pid in below:
             sent(os.kill, pid, _signal.SIGKILL)  # then its children are ours
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         except ChildProcessError:
-            return
-        if time.monotonic() >= deadline:
             return
         time.sleep(_POLL_SECONDS)
 
