@@ -1,12 +1,14 @@
 """The interpreter at the other end: its own description, and what follows from that."""
 
 import ast
+import contextlib
 import functools
 import os
 import sys
 from dataclasses import dataclass, field
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
+from typing import Any
 
 from .protocol.module_aliases import Place, place_of
 
@@ -70,10 +72,22 @@ class Interpreter:
         )
 
 
+def literal(line: bytes) -> Any:
+    """Evaluate a literal, again if another thread has disturbed that.
+
+    Before Python 3.11.8 and 3.12.2, `ast` counts the depth of all threads together (CPython's issue
+    106905).
+    """
+    for _ in range(100):
+        with contextlib.suppress(SystemError):
+            return ast.literal_eval(line.decode("ascii"))
+    return ast.literal_eval(line.decode("ascii"))
+
+
 def parse_hello(line: bytes) -> Interpreter:
     """Parse the agent's first line; `Unusable` if it is not the agent's, or its Python too old."""
     try:
-        interpreter = Interpreter(**ast.literal_eval(line.decode("ascii")))
+        interpreter = Interpreter(**literal(line))
     except (ValueError, SyntaxError, TypeError) as exc:
         raise Unusable(f"unexpected first line on the control link: {line!r}") from exc
     if interpreter.version < OLDEST:

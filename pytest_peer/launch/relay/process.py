@@ -1,6 +1,5 @@
 """A process that is the local end of a relay: signals for it go to the peer at the remote end."""
 
-import ast
 import contextlib
 import dataclasses
 import signal
@@ -13,6 +12,7 @@ from typing import Any
 from ...core.loop import Timer, loop
 from ...core.options import PeerOptions
 from ...core.sync import Event
+from ...link.interpreter import literal
 from .. import procfs
 from ..command import Command
 from ..process import Child, Process
@@ -85,7 +85,7 @@ class ControlSocket:
                 self.stopping -= 1
                 self.changed.wake()
                 continue
-            self.facts = ast.literal_eval(facts.decode("ascii"))
+            self.facts = literal(facts)
             self.facts["launcher_pid"] = int(pid)
             machine = self.facts.pop("machine")
             self.same_machine = machine is not None and machine == procfs.machine()
