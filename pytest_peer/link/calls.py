@@ -180,6 +180,11 @@ class RpcClient:
             self._expect(ident, waiter)
             if self._link is None:
                 raise TimeoutError(f"{self._whom()} is still booting")
+            if self._link.sender.runs_here() or loop.runs_here():
+                raise PeerError(
+                    "a finalizer makes a call on the thread that would send it or read the reply; "
+                    "use `cast` or `submit`"
+                )
             self._enqueue(kind, ident, payload)
             if timeout == 0:
                 raise TimeoutError  # at once, however fast the peer is
