@@ -1,6 +1,7 @@
 """The outcome of a call, with its warnings: for one caller that waits, and as a future."""
 
 import contextlib
+import math
 import sys
 import threading
 import warnings
@@ -193,22 +194,31 @@ class PeerFuture(Future[Any]):
             del exc  # a cycle through this frame would keep the test's local variables alive
 
     async def aresult(self, timeout: float | None) -> Any:
-        """Do the same on an event loop."""
+        """Do the same in a task of asyncio or trio."""
         self.ask()
         import asyncio  # not at the top: its import takes long
 
-        loop = asyncio.get_running_loop()
-        arrived = asyncio.Event()
+        soon: Callable[[Callable[[], object]], object]
+        if trio := _trio():
+            arrived, in_thread = trio.Event(), trio.to_thread.run_sync
+            soon = trio.lowlevel.current_trio_token().run_sync_soon
+        else:
+            arrived, in_thread = asyncio.Event(), asyncio.to_thread
+            soon = asyncio.get_running_loop().call_soon_threadsafe
 
         def wake(_: object) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(arrived.set)
+                soon(arrived.set)
 
         super().add_done_callback(wake)  # it does not wait, so it needs no other thread
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(arrived.wait(), timeout)
+        if trio:
+            with trio.move_on_after(math.inf if timeout is None else timeout):
+                await arrived.wait()
+        else:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(arrived.wait(), timeout)
         if timeout is not None and not self.done():
-            raise await asyncio.to_thread(self._make_timeout_error, timeout)
+            raise await in_thread(self._make_timeout_error, timeout)
         return self.result(0)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
@@ -290,6 +300,15 @@ def results(
         for future in futures:
             future.ask()  # a failure before it has been seen, or the rest is not wanted
             future.cancel()
+
+
+def _trio() -> Any:
+    """Return the module if a task of trio calls this."""
+    trio: Any = sys.modules.get("trio")
+    try:
+        return trio and trio.lowlevel.current_task() and trio
+    except RuntimeError:
+        return None
 
 
 def _text(whom: Callable[[], str], failure: Exception | Payload) -> str:
