@@ -164,7 +164,7 @@ class Process:
     def kill_all(self) -> None:
         """Kill the process and what it started, also outside its group, and return at once."""
         self.remember_descendants()
-        below = procfs.descendants(self.pid)
+        below = self._below()
         if self.interpreter == self.pid and any(map(procfs.is_resource_tracker, below)):
             with contextlib.suppress(OSError):
                 self.signal(signal.SIGKILL)  # its end has the others killed, the tracker last
@@ -172,6 +172,16 @@ class Process:
                     os.kill(pid, signal.SIGCONT)  # `pause` has stopped it too
                 return
         self.signal_group(signal.SIGKILL)
+
+    def _below(self) -> list[int]:
+        """Return its descendants, and with theirs the orphans in its group: its siblings."""
+        found = procfs.descendants(self.pid)
+        status = procfs.of_process(self.pid)
+        for pid in procfs.children(status.parent) if status else ():
+            with contextlib.suppress(ProcessLookupError):
+                if pid != self.pid and os.getpgid(pid) == self.pid:
+                    found += (pid, *procfs.descendants(pid))
+        return found
 
     def remember_descendants(self) -> None:
         """Before an orderly end, note the descendants that could not be found after it."""

@@ -1,7 +1,7 @@
 """Begin a session that ends with its parent, and kill what is below this process; sent as `procfs`.
 
 The kernel gives descendants whose parent has ended to the nearest *subreaper* above them
-(prctl(2)). So what a process has started is found below it, whatever session that is in.
+(prctl(2)). So what descends from a subreaper is found below it, whatever session that is in.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ def begin(parent: int) -> None:
     prctl(PDEATHSIG, _signal.SIGKILL)
     if os.getppid() != parent:  # it ended before
         os._exit(1)
-    prctl(SUBREAPER, 1)
 
 
 def kill_below(without: Collection[int] = ()) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -39,6 +40,19 @@ def flood(size: int) -> None:
     block = b"x" * 99 + b"\n"
     while size > 0:
         size -= os.write(1, block * 1000)
+
+
+def has_a_child() -> bool:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def test_orphan_is_not_a_child_of_the_peer(shared_far):
+    shared_far.call(subprocess.call, ["/bin/sh", "-c", "true &"])
+    assert not shared_far.call(has_a_child)
 
 
 def test_peer_knows_its_own_pid(shared_far):

@@ -110,6 +110,7 @@ class Template:
 
     def __init__(self, origin, lifeline):
         session.prctl(session.SUBREAPER, 1)
+        child_setup.mark()
         self._origin = origin
         self._poll = select.epoll()
         self._poll.register(origin, select.EPOLLIN)
@@ -140,6 +141,12 @@ class Template:
     def loop(self) -> NoReturn:
         """Serve for ever. `Forked` is raised in a peer."""
         self._subreaper = Subreaper(self._poll, lambda *end: self.report("ended", *end))
+        self._wake = os.pipe()
+        for fd in self._wake:
+            os.set_blocking(fd, False)
+        self._poll.register(self._wake[0], select.EPOLLIN)
+        signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
         self.report("ready")
         while True:
             if self._spare is None and self._may_prepare and not self._poll.poll(_PAUSE, 1):
@@ -151,6 +158,9 @@ class Template:
                     self.end(0)
                 elif fd == self._origin.fileno():
                     self._serve()
+                elif fd == self._wake[0]:
+                    os.read(fd, _MOST_BYTES)
+                    self._subreaper.reap_orphans()
                 else:
                     if self._spare is not None and fd == self._spare[1]:
                         self._spare[0].close()
@@ -209,7 +219,8 @@ class Template:
         self._origin.close()
         if self._parent >= 0:
             os.close(self._parent)
-        for fd in self._subreaper.peers:
+        signal.set_wakeup_fd(-1)
+        for fd in (*self._wake, *self._subreaper.peers):
             os.close(fd)
         self._set_title("pytest-peer-spare")
         self.lifeline = child_setup.begin(self._pid, self.lifeline)

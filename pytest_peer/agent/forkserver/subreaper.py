@@ -1,16 +1,20 @@
-"""Kill what peers leave behind.
+"""Reap the orphans of peers, and kill those of dead ones.
 
-Every peer is a subreaper (see `launch.session`), and so is the template. So what a living peer has
-started is below that peer, and a child of the template that is not known here is an orphan of a
-peer that has ended.
+The template is a subreaper (see `launch.session`), and its peers are none: as under any other
+process, an orphan is not theirs. So a child of the template that is not known here is an orphan of
+a peer. Its mark says of which (see `child_setup.mark`): neither a new session, an empty
+environment, nor closed descriptors change it.
 """
 
+import contextlib
 import os
+import resource
 import select
 import signal
 import time
 
 from ...launch import procfs, session
+from .child_setup import MARK
 
 _POLL_SECONDS = 0.001
 #: Seconds between checks whether a debugger or the kernel has let go what has ended.
@@ -30,7 +34,6 @@ class Subreaper:
         self._known = set(procfs.children(os.getpid()))  # imports started these, for all peers
         self.peers = {}  # process descriptor: [number of the request or None, pid]
         self._dead = {}  # number of the request: pid
-        self._orphans = set()
         self._zombies = set()  # to be reaped; a debugger that is attached may have them still
         self._ending = []  # arguments for `on_end`, when there are no orphans
         self._deadline = 0.0  # when `on_end` is called although there are some
@@ -61,7 +64,8 @@ class Subreaper:
             self._zombies.add(pid)
         else:
             self._dead[number] = pid
-            below = procfs.descendants(os.getpid(), self._known)
+            strays = self._strays()
+            below = [each for stray in strays for each in (stray, *procfs.descendants(stray))]
             if not below and not self._ending:
                 self._on_end(number, _status(pid))
                 return
@@ -72,24 +76,46 @@ class Subreaper:
         self.tidy()
 
     def tidy(self):
-        """Kill orphans, reap, report. Return the seconds until the next time; ``None`` for never."""
+        """Kill strays, reap, report. Return the seconds until the next time; ``None`` for never."""
         late = time.monotonic() >= self._deadline
-        if self._ending:
-            self._orphans |= set(procfs.children(os.getpid())) - self._known
-            for pid in self._orphans:
-                if late or not procfs.is_resource_tracker(pid):  # which ends by itself
-                    session.sent(os.kill, pid, signal.SIGKILL)  # then its children are ours
-        done = not self._orphans  # not after the last: its children are ours from now on
-        for pids in (self._orphans, self._zombies):
-            for pid in list(pids):
-                if os.waitpid(pid, os.WNOHANG)[0]:
-                    pids.discard(pid)
-                    self._known.discard(pid)
+        strays = self._strays() if self._ending else []
+        for pid in strays:
+            if late or not procfs.is_resource_tracker(pid):  # which ends by itself
+                session.sent(os.kill, pid, signal.SIGKILL)  # then its children are ours
+        done = not strays  # not after the last: its children are ours from now on
+        for pid in (*strays, *self._zombies):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                self._zombies.discard(pid)
+                self._known.discard(pid)
         while self._ending and (done or late):
             self._on_end(*self._ending.pop(0))
         if self._ending:
             return _POLL_SECONDS
-        return _ZOMBIE_SECONDS if self._zombies or self._orphans else None
+        return _ZOMBIE_SECONDS if self._zombies else None
+
+    def reap_orphans(self):
+        for pid in self._orphans():
+            os.waitpid(pid, os.WNOHANG)
+
+    def _orphans(self):
+        return [pid for pid in procfs.children(os.getpid()) if pid not in self._known]
+
+    def _strays(self):
+        """Return the orphans that no living peer has left."""
+        owners = {pid for number, pid in self.peers.values() if number is not None}
+        if owners and _mark(os.getpid()) != resource.RLIM_INFINITY:
+            # ``su`` and ``sudo`` set all limits anew (pam_limits): it may be of any peer.
+            owners.add(resource.RLIM_INFINITY)
+        return [pid for pid in self._orphans() if _mark(pid) not in owners]
+
+
+def _mark(pid):
+    with contextlib.suppress(OSError):
+        return resource.prlimit(pid, MARK)[0]
+    limits = "/proc/%d/limits" % pid  # slow, but it shows those of other users' processes too
+    with contextlib.suppress(OSError, LookupError, ValueError), open(limits) as file:
+        return int(file.read().partition("Max file locks")[2].split()[0])
+    return resource.RLIM_INFINITY
 
 
 def _status(pid):
