@@ -109,6 +109,7 @@ class Dispatcher:
                 raise codec.CannotDecode(text % (type(exc).__name__, exc)) from exc
             del payload
             assertions.watch()  # the call may have imported pytest
+            failures.watch_plugins()
             self._young[ident] = monotonic() + _YOUNG
             value = fn(*args, **kwargs)
             self._end_if_forked(None, on_main)
@@ -172,6 +173,7 @@ class Dispatcher:
 
     def _reply(self, kind, ident, reply, data, on_main):
         call_warnings.end()
+        attempt(failures.collect)
         flush()
         if call_warnings.recorded:
             call_warnings.send(self._runtime, ident)

@@ -65,6 +65,8 @@ class Modules:
             process.current_process().authkey = self._authkey
         if name == "asyncio.unix_events":  # the last module that asyncio imports
             failures.watch()
+        if name == "pytest_check.context_manager":  # of pytest-check
+            failures.watch_plugins()
         if name == _OURS and self._stubs:
             return self._installed()
         entry = self._table.get(name)

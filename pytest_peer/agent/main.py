@@ -75,6 +75,7 @@ class Agent:
         )
         call_warnings.install(self._own_files)
         failures.watch()
+        failures.settings.update(config["settings"])
         self._pid = os.getpid()
 
     def live(self):
@@ -170,7 +171,7 @@ class Agent:
 
     def _finish(self):
         self._dispatcher.wait_all_done()
-        failures.report_tasks()
+        dispatch.attempt(failures.collect, failures.report_tasks)
         self._sender.wait_idle(None)
         # The main thread returns, and the interpreter ends normally.
         self._dispatcher.reader.end(lambda: None)
@@ -179,7 +180,7 @@ class Agent:
         """Flush, run the atexit callbacks and exit, without waiting for threads and calls."""
         _halting.acquire()  # never released: a second thread waits for the exit
         self._dispatcher.wait_begun()
-        dispatch.attempt(failures.report_tasks)
+        dispatch.attempt(failures.collect, failures.report_tasks)
         failures.ending = True
         dispatch.end(_end_pools, 0, lambda: self._sender.wait_idle(dispatch.LAST_SECONDS))
 

@@ -16,6 +16,7 @@ from ..link import tracebacks
 from ..link.interpreter import Interpreter
 from ..link.origin_modules import Entry, described, of_environment
 from ..link.protocol.module_aliases import place_of
+from ..link.unhandled import settings
 
 _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
@@ -99,6 +100,7 @@ def agent_config(
         "authkey": process and bytes(process.current_process().authkey),
         "by_value": interpreter.by_value,
         "locals": tracebacks.shown_locals,
+        "settings": settings() if same else {},
         "path": list(interpreter.path) if same else portable,
         "replace_path": same,
         # The origin's own is in its path already, where tests may have changed it.

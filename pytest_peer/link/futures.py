@@ -23,7 +23,7 @@ from .origin_modules import OURS
 from .pickling import decode, rebuilt, rebuilt_warning
 from .protocol import exceptions, messages
 from .protocol.messages import Payload
-from .unhandled import Unhandled
+from .unhandled import Unhandled, collected, take
 
 #: A value, or an exception that was raised in the peer.
 Outcome = tuple[Any, BaseException | None]
@@ -42,6 +42,8 @@ def outcome(
     the call as its context. `warned` are the warnings of the call, still encoded.
     """
     try:
+        if collected and threading.current_thread() is threading.main_thread():
+            take()
         error = None if warned is None else _issue(warned, whom())
         if kind == messages.RESULT:
             return (None, error) if error is not None else (decode(payload), None)

@@ -6,7 +6,7 @@ import os
 import queue
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,9 @@ _abandoned = ""  # why no peer is started any more
 class Supervisor:
     """Starts peers, and stops them together."""
 
-    def __init__(self) -> None:
+    def __init__(self, collectors: Callable[[Peer], Iterable[Any]] = lambda _: ()) -> None:
+        #: What a peer runs after each call, for failures that plugins collect there.
+        self.collectors: Callable[[Peer], Iterable[Any]] = collectors
         self.mailboxes: Mailboxes = Mailboxes(partial(_SharedMailbox, owner=self))
         #: Woken when a message has come, or perhaps no more can come.
         self.mail: Event = Event()

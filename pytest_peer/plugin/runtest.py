@@ -13,6 +13,7 @@ from ..core.clock import sleep
 from ..core.errors import PeerDown
 from ..core.worker import start_thread
 from ..evidence.output import OutputStream
+from ..link import unhandled
 from ..link.protocol import reductions
 from . import reporting, xdist
 from .session import interrupt_key, lives, retention_key, scopes_key
@@ -49,7 +50,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     return (yield)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
+@pytest.hookimpl(wrapper=True)  # before pytest-assume looks
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     scopes = item.config.stash.get(scopes_key, ())
     if not scopes:
@@ -59,6 +60,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     # Only after a body that passed: the report of a failing one shows its peers anyway.
     for scope in scopes:
         scope.raise_crashes()
+    if text := unhandled.left():
+        pytest.fail(text, pytrace=False)
     return result
 
 
@@ -68,6 +71,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     # Of wider scopes; that of the test is closed, which warns too.
     for scope in item.config.stash.get(scopes_key, ()):
         scope.warn()
+    if text := unhandled.left():
+        pytest.fail(text, pytrace=False)
     return result
 
 
@@ -144,5 +149,6 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
     finally:
         del config.stash[interrupt_key]
         signal.signal(_SIGNAL, previous)
+        unhandled.take()
     if raised:  # a loop that retries, or an event loop, has caught it
         raise raised[0]

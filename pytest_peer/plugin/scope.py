@@ -21,7 +21,9 @@ class Scope(Supervisor):
     """
 
     def __init__(self, config: pytest.Config, local: Path, name: str) -> None:
-        super().__init__()
+        super().__init__(
+            lambda peer: config.stash[running_key].ihook.pytest_peer_outcome(peer=peer)
+        )
         shown = "full" if config.get_verbosity() > 1 else "short"
         tracebacks.shown_locals = shown if config.getoption("showlocals", False) else ""
         runtest.expect_peers(config)  # a test may ask for a fixture only as it runs
