@@ -82,7 +82,9 @@ class Agent:
         os.register_at_fork(after_in_child=self._forked)
         self.open()
         try:
-            self._dispatcher.reader.start()  # while the origin prepares its first call
+            # While the origin prepares its first call.
+            self._dispatcher.reader.start()
+            self._runtime.listen()
             self._dispatcher.main_loop()
         except (SystemExit, KeyboardInterrupt):
             raise

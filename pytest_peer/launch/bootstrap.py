@@ -22,14 +22,14 @@ _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
 #: In the order in which they are loaded.
 _PROTOCOL = (
-    "unpatched messages streams framing receiver sender mailbox module_aliases reductions by_value "
-    "refusals codec frame_info exceptions"
+    "unpatched messages streams framing receiver sender module_aliases reductions by_value "
+    "refusals codec mailbox frame_info exceptions"
 )
 _PEER = (
     "runtime reader call_warnings failures assertions resources imports dispatch fault_dumps main"
 )
 _PEER_MODULES = (
-    *("core.locks", "core.fork_warning"),
+    *(f"core.{name}" for name in ("locks", "fork_warning", "clock", "sync")),
     *(f"link.protocol.{name}" for name in _PROTOCOL.split()),
     *(f"agent.{name}" for name in _PEER.split()),
 )

@@ -11,6 +11,7 @@ import pytest
 from manifests import manifest
 
 import pytest_peer
+from pytest_peer import here
 
 #: More than pipes, sockets and windows hold.
 BIG = 20_000_000
@@ -184,6 +185,20 @@ def test_paused_peer_does_not_answer_and_goes_on(shared_far):
     answer = shared_far.submit(os.getpid)
     shared_far.resume()
     assert answer.result(20) == shared_far.pid
+
+
+def fork_and_answer() -> int:
+    if (child := os.fork()) == 0:
+        here.origin.send("answers", (here.name, here.mailbox("questions").get(20)))
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+def test_child_of_a_far_peer_takes_and_sends(shared_far, module_peer_factory):
+    shared_far.send("questions", BIG * "x")
+    assert shared_far.call(fork_and_answer) == 0
+    answer = module_peer_factory.mailbox("answers").get(20)
+    assert answer == (shared_far.name, BIG * "x")
 
 
 def test_peer_that_was_sent_more_than_it_can_take_goes_on(shared_far):

@@ -235,9 +235,10 @@ def test_peers_need_no_threads_at_the_origin(peer: Peer, peer_factory) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
-def test_idle_peer_has_two_threads(peer: Peer) -> None:
+def test_idle_peer_has_three_threads(peer: Peer) -> None:
+    """One reads the link, one stands by, and one listens to what the peer has started."""
     peer.call(operator.add, 1, 2)
-    assert len(peer.call(os.listdir, "/proc/self/task")) == 2
+    assert len(peer.call(os.listdir, "/proc/self/task")) == 3
 
 
 def test_call_in_a_finalizer_hangs_nothing(peer: Peer) -> None:
