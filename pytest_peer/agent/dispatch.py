@@ -1,19 +1,19 @@
 """Runs calls on the main thread, and on threads of their own while it is busy.
 
-Coroutines run on an event loop, which has a thread. So calls never wait for each other, and those
-that follow each other run on the main thread, as signal handlers and GUI toolkits need it.
+So calls never wait for each other, and those that follow each other run on the main thread, as
+signal handlers and GUI toolkits need it. An `EventLoop` runs coroutines.
 """
 
 import atexit
 import sys
 import types
 from time import monotonic, sleep
-from typing import Any
 
 from ..core.locks import Lock
 from ..link.protocol import codec, exceptions, messages
 from ..link.protocol.unpatched import _thread, os, pickle, threading
 from . import assertions, call_warnings, failures
+from .coroutines import EventLoop
 from .reader import LinkReader
 from .runtime import guarded
 
@@ -48,18 +48,17 @@ class Dispatcher:
         self._runtime = runtime
         self._own_files = own_files
         self.reader = LinkReader(read, self._run_beside)
-        self._lock = Lock()
+        self.lock = Lock()
         self._running = 0
         self._finishing = False
-        self._all_done = threading.Condition(self._lock)
-        self._loop: Any = None
-        self._tasks = set()
+        self._all_done = threading.Condition(self.lock)
+        self.event_loop = EventLoop(self)
         self._pid = os.getpid()
         self._young = {}  # until when `wait_begun` waits for a call, by its number
 
     def accept(self, job):
         """Add a call; on the thread that reads the link, so it neither waits nor raises."""
-        with self._lock:
+        with self.lock:
             self._running += 1
         self.reader.arrived.append(job)
 
@@ -77,7 +76,7 @@ class Dispatcher:
         self._run(self.reader.arrived.popleft(), True)
 
     def wait_all_done(self):
-        with self._lock:
+        with self.lock:
             self._finishing = True
             while self._running:
                 self._all_done.wait()
@@ -92,6 +91,7 @@ class Dispatcher:
     def _run(self, job, on_main):
         kind, ident, payload = job
         del job  # arguments live no longer than their call
+        coroutine = None
         self._young[ident] = _ENDLESS
         if kind == messages.CALL:
             call_warnings.begin(ident)
@@ -101,7 +101,7 @@ class Dispatcher:
                 if isinstance(fn, str):
                     fn = codec.resolved(fn)
             except BaseException as exc:
-                self._end_if_forked(exc, on_main)
+                self.end_if_forked(exc, on_main)
                 # A module may skip its tests when it is imported, by pytest or unittest.
                 if type(exc).__name__ in ("Skipped", "SkipTest"):
                     raise
@@ -110,24 +110,27 @@ class Dispatcher:
             del payload
             assertions.watch()  # the call may have imported pytest
             failures.watch_plugins()
-            self._young[ident] = monotonic() + _YOUNG
+            self.begun(ident)
             value = fn(*args, **kwargs)
-            self._end_if_forked(None, on_main)
+            self.end_if_forked(None, on_main)
             del fn, args, kwargs
             if type(value) is types.CoroutineType:
-                self._young[ident] = _ENDLESS  # it imports asyncio
-                self._start_task(kind, ident, value, on_main)
-                return
+                self._young[ident] = _ENDLESS
+                self.event_loop.prepare(_start_thread)
+                coroutine = value
             reply = messages.RESULT
-            data = b"" if kind == messages.CAST else self._packed(value)
+            data = b"" if coroutine or kind == messages.CAST else self.packed(value)
             del value
         except BaseException as exc:
-            self._end_if_forked(exc, on_main)
+            self.end_if_forked(exc, on_main)
             if failures.ending:
                 return
-            reply, data = self._described(exc, ident)
-        self._reply(kind, ident, reply, data, on_main)
-        del self._young[ident]
+            reply, data = self.described(exc, ident)
+        else:
+            if coroutine is not None:
+                self.event_loop.run(kind, ident, coroutine, on_main)
+                return
+        self.reply(kind, ident, reply, data, on_main)
 
     def wait_begun(self):
         """Wait a moment for calls that have only begun, or have failed: it is to be reported."""
@@ -136,7 +139,7 @@ class Dispatcher:
                 break
             sleep(_PAUSE)
 
-    def _end_if_forked(self, exc, on_main):
+    def end_if_forked(self, exc, on_main):
         """End a child that the call has forked, as an interpreter whose program has ended so."""
         if os.getpid() == self._pid:
             return
@@ -153,7 +156,7 @@ class Dispatcher:
             status = 1
         end(threading._shutdown, status & 0xFF)  # type: ignore[attr-defined]
 
-    def _described(self, exc, ident):
+    def described(self, exc, ident):
         brief, self._young[ident] = self._young[ident] > monotonic(), _ENDLESS
         call_warnings.end()  # what a module without a loader makes Python 3.15 warn of is no news
         try:
@@ -171,7 +174,8 @@ class Dispatcher:
         description["brief"] = brief
         return messages.EXCEPTION, pickle.dumps(description, codec.PROTOCOL)
 
-    def _reply(self, kind, ident, reply, data, on_main):
+    def reply(self, kind, ident, reply, data, on_main):
+        """Send the reply of a call, which ends with that."""
         call_warnings.end()
         attempt(failures.collect)
         flush()
@@ -188,6 +192,7 @@ class Dispatcher:
                 except Exception:  # the user may have replaced or closed it
                     pass
             self._end_call(on_main)
+            del self._young[ident]
             return
         try:
             if not isinstance(data, messages.MultipartMessage) or not data.changeable():
@@ -207,56 +212,23 @@ class Dispatcher:
             sent.acquire()
         except OSError:
             pass  # the link is gone, and this process with it
+        finally:
+            del self._young[ident]
 
-    def _packed(self, value):
+    def packed(self, value):
         return codec.pack(value, self._runtime.by_value, codec.big_buffers((value,)))
 
     def _end_call(self, on_main):
         if on_main:
             self.reader.free()
-        with self._lock:
+        with self.lock:
             self._running -= 1
             if self._finishing and not self._running:
                 self._all_done.notify_all()
 
-    def _start_task(self, kind, ident, coroutine, on_main):
-        import asyncio
-
-        call_warnings.end()
-        with self._lock:
-            self._running += 1
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                _start_thread("peer-event-loop", self._run_loop)
-        self._end_call(on_main)  # before the task can reply
-        task = asyncio.run_coroutine_threadsafe(self._drive(kind, ident, coroutine), self._loop)
-        self._tasks.add(task)  # the loop itself keeps only a weak reference
-        task.add_done_callback(self._tasks.discard)
-
-    def _run_loop(self):
-        while True:  # a task may stop it, or raise SystemExit
-            try:
-                self._loop.run_forever()
-            except SystemExit as exc:
-                self._end_if_forked(exc, False)
-
-    async def _drive(self, kind, ident, coroutine):
-        if kind == messages.CALL:
-            call_warnings.begin(ident)
+    def begun(self, ident):
+        """Note that the code of the user's has begun."""
         self._young[ident] = monotonic() + _YOUNG
-        try:
-            value = await coroutine
-            self._end_if_forked(None, False)
-            reply = messages.RESULT
-            # A copy, so that the event loop does not wait until it has been sent.
-            data = b"" if kind == messages.CAST else messages.snapshot(self._packed(value))
-        except BaseException as exc:
-            self._end_if_forked(exc, False)
-            if failures.ending:
-                return
-            reply, data = self._described(exc, ident)
-        self._reply(kind, ident, reply, data, False)
-        del self._young[ident]
 
 
 def flush():

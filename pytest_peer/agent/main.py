@@ -176,6 +176,7 @@ class Agent:
         dispatch.attempt(failures.collect, failures.report_tasks)
         self._sender.wait_idle(None)
         # The main thread returns, and the interpreter ends normally.
+        self._dispatcher.event_loop.leave()
         self._dispatcher.reader.end(lambda: None)
 
     def _halt(self):
