@@ -37,6 +37,15 @@ def _start_thread(name, target, *args):
 _YOUNG = 0.05
 _ENDLESS = float("inf")
 _PAUSE = 0.001
+_BUSY = "in a function written in C, called by a call"
+#: Where an event loop is when it runs no code of the user's.
+_OF_LOOPS = ("/asyncio/base_events.py", "/asyncio/events.py", "/selectors.py")
+#: Of what a task may wait in: its frame, and what it waits for.
+_CHAINS = {
+    types.CoroutineType: ("cr_frame", "cr_await"),
+    types.GeneratorType: ("gi_frame", "gi_yieldfrom"),
+    types.AsyncGeneratorType: ("ag_frame", "ag_await"),
+}
 #: Seconds that calls and failures have at the end, for each; they need milliseconds.
 LAST_SECONDS = 1.0
 
@@ -256,13 +265,13 @@ def end(before, status, *after):
 
 
 def stacks(own_files, main_busy):
-    """Format the stack of every thread, without those of the agent."""
+    """Format the stack of every thread and asyncio task, without those of the agent."""
     import traceback  # not at the top: its import is a sixth of the boot
 
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     parts = []
     for ident, frame in sys._current_frames().items():
-        stack = list(traceback.extract_stack(frame))
+        stack, busy = list(traceback.extract_stack(frame)), _BUSY
         ours = [frame.filename in own_files for frame in stack]
         runners = call_warnings.RUNNERS
         calls = [i for i, frame in enumerate(stack) if ours[i] and frame.name in runners]
@@ -270,13 +279,37 @@ def stacks(own_files, main_busy):
             # The agent's own are also the frames that unpickle a call and send its reply. The
             # first may import the user's modules.
             theirs = (i for i in range(calls[-1] + 1, len(stack)) if not ours[i])
+            if stack[calls[-1]].name == "_run_loop":
+                theirs = (i for i in theirs if not stack[i].filename.endswith(_OF_LOOPS))
+                busy = "in the event loop"
             stack = stack[next(theirs, len(stack)) :]
         elif any(ours):
             stack = []  # a thread of the agent that is in no call
         text = "".join(traceback.format_list(stack))
         if not text and ident == threading.main_thread().ident:
-            busy = "in a function written in C, called by a call"
             text = "  %s\n" % (busy if main_busy else "waits for a call")
         if text:
             parts.append("Thread %s:\n%s" % (names.get(ident, ident), text))
+    for task in failures.tasks():
+        # Where a task runs, the stack of its thread shows.
+        if task.get_loop().is_running() and not getattr(task.get_coro(), "cr_running", False):
+            chain = traceback.StackSummary.extract(_frames(task.get_coro()))
+            text = "".join(
+                chain.from_list([f for f in chain if f.filename not in own_files]).format()
+            )
+            if text:
+                parts.append("Task %s:\n%s" % (task.get_name(), text))
     return "\n".join(parts)
+
+
+def _frames(waits):
+    """Yield the frames of a coroutine and of all that it awaits."""
+    import gc
+
+    while waits is not None:
+        if type(waits) in _CHAINS:
+            frame, waits = (getattr(waits, name) for name in _CHAINS[type(waits)])
+            if frame is not None:
+                yield frame, frame.f_lineno
+        else:  # from an `__await__` or an asynchronous generator
+            waits = next((e for e in gc.get_referents(waits) if type(e) in _CHAINS), None)

@@ -17,7 +17,7 @@ from mailbox_calls import report_and_take, take
 from occupations import pass_gate_and_answer
 from timeouts import LONG
 
-from pytest_peer import Peer, PeerInterrupted, here
+from pytest_peer import Peer, PeerInterrupted, eventually, here
 
 kept: Any = None
 
@@ -84,9 +84,8 @@ async def spin() -> None:
 async def clean_up() -> None:
     try:
         await wait()
-    except asyncio.CancelledError:
+    finally:
         here.origin.send("cleaned", None)
-        raise
 
 
 def exit_at(number: int) -> None:
@@ -258,11 +257,10 @@ async def signal_handler_later() -> str:
     return signal_handler()
 
 
-def test_handler_that_exits_ends_the_coroutine(peer: Peer, peer_factory: Any) -> None:
+def test_handler_that_exits_ends_the_coroutine(peer: Peer) -> None:
     peer.call(exit_at, signal.SIGTERM)
     call = peer.submit(wait)
-    peer_factory.mailbox("runs").get(LONG)
-    peer.call(on_main_later)
+    eventually(lambda: "in the event loop" in peer.dump_stacks(), LONG)
     peer.kill(signal.SIGTERM)
     with pytest.raises(SystemExit, match="7"):
         call.result(LONG)
