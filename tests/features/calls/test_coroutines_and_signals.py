@@ -33,7 +33,7 @@ async def on_main_later() -> bool:
 
 async def wait_to_be_told(box: str) -> bool:
     here.origin.send("runs", box)
-    await asyncio.to_thread(take, box)
+    await asyncio.get_running_loop().run_in_executor(None, take, box)
     return on_main()
 
 
@@ -115,7 +115,7 @@ async def fork() -> int:
         sys.exit(4)
     kept.cancel()
     await asyncio.wait([kept])
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return os.WEXITSTATUS(os.waitpid(pid, 0)[1])
 
 
 async def serve_greeting() -> int:
