@@ -110,7 +110,6 @@ async def stop_loop() -> str:
 async def fork() -> int:
     kept = asyncio.ensure_future(asyncio.sleep(LONG))
     pid = os.fork()
-    await asyncio.sleep(0)
     if pid == 0:
         sys.exit(4)
     kept.cancel()
