@@ -12,7 +12,7 @@ from time import monotonic, sleep
 from ..core.locks import Lock
 from ..link.protocol import codec, exceptions, messages
 from ..link.protocol.unpatched import _thread, os, pickle, threading
-from . import assertions, call_warnings, failures
+from . import assertions, call_warnings, failures, soft_assertions
 from .coroutines import EventLoop
 from .reader import LinkReader
 from .runtime import guarded
@@ -118,7 +118,7 @@ class Dispatcher:
                 raise codec.CannotDecode(text % (type(exc).__name__, exc)) from exc
             del payload
             assertions.watch()  # the call may have imported pytest
-            failures.watch_plugins()
+            soft_assertions.watch()
             self.begun(ident)
             value = fn(*args, **kwargs)
             self.end_if_forked(None, on_main)
@@ -186,7 +186,7 @@ class Dispatcher:
     def reply(self, kind, ident, reply, data, on_main):
         """Send the reply of a call, which ends with that."""
         call_warnings.end()
-        attempt(failures.collect)
+        attempt(soft_assertions.collect)
         flush()
         if call_warnings.recorded:
             call_warnings.send(self._runtime, ident)

@@ -1,9 +1,8 @@
-"""Reports failures that no reply has: exceptions, and what plugins have collected for the test."""
+"""Reports exceptions that no reply has: of casts, and those that end a thread or a task."""
 
 import sys
-from functools import partial
 from time import sleep
-from typing import Any, List
+from typing import Any
 
 from ..link.protocol import exceptions, messages
 from ..link.protocol.unpatched import os
@@ -17,10 +16,6 @@ _task: Any = None
 _TASK_SECONDS = 0.02  # for tasks that have only begun
 #: Set when the peer is to end: what fails from now on may fail because of that.
 ending = False
-#: What the hook `pytest_peer_outcome` gave.
-collectors = []
-#: Of pytest-check and pytest-assume at the origin, by module; without those in force here.
-settings = {}
 
 
 def report(what, text, in_background=False):
@@ -90,64 +85,3 @@ def _report_task(exc, in_background=False):
     if not (ending or isinstance(exc, SystemExit)):  # as of threads
         text = exceptions.formatted(exc)
         report("of a task that nobody awaited", text, in_background)
-
-
-class _Sent(List[Any]):
-    """Where a plugin collects failures. The origin has each at once: this peer may die."""
-
-    def append(self, failure):
-        super().append(failure)
-        if isinstance(failure, str):
-            lines = failure.partition("FAILURE: ")[2].rstrip().split("\n")
-            lines = [each for each in lines if "pytest_peer/agent/" not in each]
-            text = "\n".join([*lines, "in peer %r" % runtime.runtime.name])
-            expected = sys._getframe(1).f_locals.get("xfail")  # its reason
-            more = {"xfail": expected} if expected else {}
-            failure = partial(sys.modules["pytest_check.check_log"].log_failure, text, **more)
-        else:
-            failure.tb = None  # it cannot travel
-        _send(failure)
-
-
-#: For each thread and call pytest-check has an instance of a class with this attribute.
-_failures = property(
-    lambda state: vars(state).setdefault("sent", _Sent()),
-    lambda state, _: vars(state).update(sent=_Sent()),
-)
-
-
-def _send(failure):
-    peer = runtime.runtime
-    if isinstance(failure, BaseException):
-        failure = exceptions.formatted(failure)
-    # What a forked child collects is lost without a peer, too.
-    if os.getpid() == peer.pid and not peer.ask("collect", peer.name, failure):
-        # The origin has no such plugin. The text is an argument of what it should call.
-        report("that a plugin collected", str((*getattr(failure, "args", ()), failure)[0]))
-
-
-def watch_plugins():
-    """Let plugins begin anew, and send what they collect: before a call, and at their import."""
-    pytest: Any = sys.modules.get("pytest")
-    if settings and hasattr(pytest, "fail") and settings.pop("pytest_assume.plugin", ()) != ():
-        plugin: Any = __import__("pytest_assume.plugin", fromlist=["assume"])
-        plugin._FAILED_ASSUMPTIONS = _Sent()
-        pytest._hook_assume_fail = pytest._hook_assume_pass = lambda **_: None
-        pytest.assume = plugin.assume
-    log: Any = sys.modules.get("pytest_check.check_log")
-    if hasattr(log, "log_failure"):
-        for name in [each for each in settings if each in sys.modules]:
-            vars(sys.modules[name]).update(settings.pop(name))
-        log.__dict__.get("_CheckState", log).failures = _failures
-        log.clear_failures()
-        log._failures = _Sent()  # of its versions before 3
-
-
-def collect():
-    """Send what the hook's callables return: after a call, and at the end."""
-    for each in collectors:
-        try:
-            for failure in each() or ():
-                _send(failure)
-        except BaseException as exc:
-            _send(exc)

@@ -5,7 +5,7 @@ import sys
 
 from ..link.protocol import messages, module_aliases, receiver, sender, streams
 from ..link.protocol.unpatched import _thread, os, threading
-from . import assertions, call_warnings, dispatch, failures, fault_dumps, runtime
+from . import assertions, call_warnings, dispatch, failures, fault_dumps, runtime, soft_assertions
 from .imports import Modules
 
 _POOL_SECONDS = 0.2  # pools wait for jobs that run, and a halt does not
@@ -75,7 +75,7 @@ class Agent:
         )
         call_warnings.install(self._own_files)
         failures.watch()
-        failures.settings.update(config["settings"])
+        soft_assertions.settings.update(config["settings"])
         self._pid = os.getpid()
 
     def live(self):
@@ -173,7 +173,7 @@ class Agent:
 
     def _finish(self):
         self._dispatcher.wait_all_done()
-        dispatch.attempt(failures.collect, failures.report_tasks)
+        dispatch.attempt(soft_assertions.collect, failures.report_tasks)
         self._sender.wait_idle(None)
         # The main thread returns, and the interpreter ends normally.
         self._dispatcher.event_loop.leave()
@@ -183,7 +183,7 @@ class Agent:
         """Flush, run the atexit callbacks and exit, without waiting for threads and calls."""
         _halting.acquire()  # never released: a second thread waits for the exit
         self._dispatcher.wait_begun()
-        dispatch.attempt(failures.collect, failures.report_tasks)
+        dispatch.attempt(soft_assertions.collect, failures.report_tasks)
         failures.ending = True
         dispatch.end(_end_pools, 0, lambda: self._sender.wait_idle(dispatch.LAST_SECONDS))
 

@@ -16,7 +16,7 @@ from ..link import tracebacks
 from ..link.interpreter import Interpreter
 from ..link.origin_modules import Entry, described, of_environment
 from ..link.protocol.module_aliases import place_of
-from ..link.unhandled import settings
+from ..link.soft_assertions import settings
 
 _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
@@ -26,8 +26,8 @@ _PROTOCOL = (
     "refusals codec mailbox frame_info exceptions"
 )
 _PEER = (
-    "runtime reader call_warnings failures assertions resources imports coroutines dispatch "
-    "fault_dumps main"
+    "runtime reader call_warnings failures soft_assertions assertions resources imports coroutines "
+    "dispatch fault_dumps main"
 )
 _PEER_MODULES = (
     *(f"core.{name}" for name in ("locks", "fork_warning", "clock", "sync")),

@@ -1,7 +1,6 @@
 """The outcome of a call, with its warnings: for one caller that waits, and as a future."""
 
 import contextlib
-import math
 import sys
 import threading
 import warnings
@@ -16,6 +15,7 @@ from typing import Any
 from ..core.clock import monotonic, seconds
 from ..core.errors import CallTimeout
 from ..core.locks import Lock
+from ..core.loop import loop
 from ..core.sync import Event
 from ..core.worker import callbacks
 from . import tracebacks
@@ -23,7 +23,8 @@ from .origin_modules import OURS
 from .pickling import decode, rebuilt, rebuilt_warning
 from .protocol import exceptions, messages
 from .protocol.messages import Payload
-from .unhandled import Unhandled, collected, take
+from .soft_assertions import collected, take
+from .unhandled import Unhandled
 
 #: A value, or an exception that was raised in the peer.
 Outcome = tuple[Any, BaseException | None]
@@ -214,8 +215,12 @@ class PeerFuture(Future[Any]):
 
         super().add_done_callback(wake)  # it does not wait, so it needs no other thread
         if trio:
-            with trio.move_on_after(math.inf if timeout is None else timeout):
+            # Not by trio's clock, which jumps in tests while all of its tasks wait.
+            timers = [] if timeout is None else [loop.call_later(timeout, partial(wake, None))]
+            try:
                 await arrived.wait()
+            finally:
+                loop.cancel(*timers)
         else:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(arrived.wait(), timeout)

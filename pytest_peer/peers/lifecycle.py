@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 OTHER_END_SECONDS = 1.0
 #: Seconds for a killed process to be gone. It takes milliseconds, unless the machine itself hangs.
 KILLED = 20.0
-_COLLECT = "pytest_peer_agent.agent.failures:collectors.append"
+_COLLECT = "pytest_peer_agent.agent.soft_assertions:collectors.append"
 
 
 class PeerLife:

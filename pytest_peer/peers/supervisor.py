@@ -37,9 +37,7 @@ _abandoned = ""  # why no peer is started any more
 class Supervisor:
     """Starts peers, and stops them together."""
 
-    def __init__(self, collectors: Callable[[Peer], Iterable[Any]] = lambda _: ()) -> None:
-        #: What a peer runs after each call, for failures that plugins collect there.
-        self.collectors: Callable[[Peer], Iterable[Any]] = collectors
+    def __init__(self) -> None:
         self.mailboxes: Mailboxes = Mailboxes(partial(_SharedMailbox, owner=self))
         #: Woken when a message has come, or perhaps no more can come.
         self.mail: Event = Event()
@@ -130,6 +128,10 @@ class Supervisor:
     def directory(self) -> Path | None:
         """Return where artifacts go; ``None`` for a temporary directory."""
         return None
+
+    def collectors(self, peer: Peer) -> Iterable[Any]:  # noqa: ARG002
+        """Return what the peer runs after each call, for failures that plugins collect there."""
+        return ()
 
     def down(self, life: PeerLife) -> None:
         """Note that a peer is about to be down, with its reason."""

@@ -13,7 +13,7 @@ from ..core.clock import sleep
 from ..core.errors import PeerDown
 from ..core.worker import start_thread
 from ..evidence.output import OutputStream
-from ..link import unhandled
+from ..link import soft_assertions
 from ..link.protocol import reductions
 from . import reporting, xdist
 from .session import interrupt_key, lives, retention_key, scopes_key
@@ -50,18 +50,19 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     return (yield)
 
 
-@pytest.hookimpl(wrapper=True)  # before pytest-assume looks
+@pytest.hookimpl(wrapper=True)  # within that of pytest-assume, which looks at the end
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     scopes = item.config.stash.get(scopes_key, ())
     if not scopes:
         return (yield)
-    with _failing_at_once(item.config):
-        result = yield
+    try:
+        with _failing_at_once(item.config):
+            result = yield
+    finally:
+        soft_assertions.take(over=True)
     # Only after a body that passed: the report of a failing one shows its peers anyway.
     for scope in scopes:
         scope.raise_crashes()
-    if text := unhandled.left():
-        pytest.fail(text, pytrace=False)
     return result
 
 
@@ -71,8 +72,6 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     # Of wider scopes; that of the test is closed, which warns too.
     for scope in item.config.stash.get(scopes_key, ()):
         scope.warn()
-    if text := unhandled.left():
-        pytest.fail(text, pytrace=False)
     return result
 
 
@@ -81,6 +80,13 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     every = list(lives(item.config))
+    if soft := soft_assertions.left(call.when):
+        exc = call.excinfo and call.excinfo.value
+        if exc is None or type(exc).__name__ in ("Skipped", "SkipTest"):  # of unittest
+            failed = pytest.CallInfo.from_call(lambda: pytest.fail(soft, pytrace=False), call.when)
+            call.excinfo = failed.excinfo
+        else:
+            item.add_report_section(call.when, "soft assertions", soft)
     for title, text in reporting.new_output(every, item.stash.setdefault(_shown_key, {})):
         item.add_report_section(call.when, title, text)
     if every and call.excinfo is not None:
@@ -149,6 +155,5 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
     finally:
         del config.stash[interrupt_key]
         signal.signal(_SIGNAL, previous)
-        unhandled.take()
     if raised:  # a loop that retries, or an event loop, has caught it
         raise raised[0]

@@ -1,6 +1,8 @@
 """The peers of one fixture, which end together."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,6 +10,7 @@ from ..core.locks import Lock
 from ..evidence.artifacts import Artifacts
 from ..link import tracebacks
 from ..peers.lifecycle import PeerLife
+from ..peers.peer import Peer
 from ..peers.supervisor import Supervisor
 from . import runtest  # as `warm_up` has it, also after pytester has forgotten modules
 from .artifacts import retention
@@ -21,9 +24,7 @@ class Scope(Supervisor):
     """
 
     def __init__(self, config: pytest.Config, local: Path, name: str) -> None:
-        super().__init__(
-            lambda peer: config.stash[running_key].ihook.pytest_peer_outcome(peer=peer)
-        )
+        super().__init__()
         shown = "full" if config.get_verbosity() > 1 else "short"
         tracebacks.shown_locals = shown if config.getoption("showlocals", False) else ""
         runtest.expect_peers(config)  # a test may ask for a fixture only as it runs
@@ -51,6 +52,10 @@ class Scope(Supervisor):
         if self._name:
             self._retention.used(artifacts.path)
         return artifacts
+
+    def collectors(self, peer: Peer) -> Iterable[Any]:
+        found: Iterable[Any] = self._config.stash[running_key].ihook.pytest_peer_outcome(peer=peer)
+        return found
 
     def down(self, life: PeerLife) -> None:
         super().down(life)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 COLLECTING = """
-import functools
+import functools, time
 
 failures = []
 
@@ -21,6 +21,12 @@ def given():
 
 def broken():
     raise LookupError("no list")
+
+def slow():
+    found = failures[:]
+    time.sleep(0.2)
+    failures[:] = failures[len(found):]
+    return found
 """
 
 
@@ -62,7 +68,7 @@ def test_good(peer):
     result.stdout.fnmatch_lines(["the body went on"])
 
 
-def test_a_failure_of_another_body_is_not_lost(using):
+def test_another_outcome_of_the_body_loses_no_failure(using):
     result = using(
         "taken",
         """
@@ -73,10 +79,53 @@ def test_skips(peer):
 def test_fails(peer):
     peer.call(soft, "second")
     raise KeyError
+
+@pytest.mark.xfail
+def test_expected(peer):
+    peer.call(soft, "third")
 """,
     )
-    result.assert_outcomes(skipped=1, failed=1, errors=2)
-    result.stdout.fnmatch_lines_random(["first", "second"])
+    result.assert_outcomes(failed=2, xfailed=1)
+    result.stdout.fnmatch_lines_random(["first", "*Captured soft assertions call*", "second"])
+
+
+def test_a_failing_teardown_leaves_none_to_the_next_test(using):
+    result = using(
+        "taken",
+        """
+@pytest.fixture(scope="module")
+def shared(module_peer_factory):
+    return module_peer_factory()
+
+@pytest.fixture
+def failing(shared):
+    yield
+    shared.call(soft, "of the teardown")
+    raise KeyError
+
+def test_first(failing):
+    pass
+
+def test_second(shared):
+    shared.call(os.getpid)
+""",
+    )
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["of the teardown"])
+
+
+def test_calls_that_end_at_once_give_a_failure_once(using):
+    result = using(
+        "slow",
+        """
+def test_call(peer):
+    first = peer.submit(time.sleep, 0.1)
+    peer.call(soft, "once")
+    first.result()
+""",
+    )
+    result.assert_outcomes(failed=1)
+    assert result.stdout.str().count("\nonce\n") == 1
 
 
 def test_callables_are_called_here(using):
