@@ -1,8 +1,9 @@
 """Named queues of messages on either side of the link, and all that `here` shows in a peer.
 
-The processes that a peer has started ask it for their part, each time by a new connection, which no
-fork can share. It listens on a socket that is no file and has its process id in its name. They find
-it among their parents and the leaders of their sessions. The kernel says who is at the other end.
+The processes that a peer has started ask it for their part, each time by a new connection, which a
+forked child closes. It listens on a socket that is no file and has its process id in its name. They
+find it among their parents and the leaders of their sessions, and daemons by the mark that peers
+hand on (see `agent.forkserver.child_setup`). The kernel says who is at the other end.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import _socket
 import functools
 import itertools
+import sys
 import types
 from collections import deque
 from io import FileIO
@@ -25,6 +27,10 @@ from .unpatched import _thread, marshal, os, queue, select
 
 #: Seconds until a peer that had no descriptors or threads left accepts the next connection.
 _PAUSE = 0.05
+#: Only between the same two does code travel by value.
+_PYTHON = (sys.implementation.name, *sys.version_info[:2])
+#: Sockets of this process that are open; a copy in a forked child would hide its end.
+_sockets: set[Any] = set()
 
 
 class Mailbox:
@@ -114,6 +120,7 @@ class Here:
         self.mail: Event = Event()  # of all mailboxes
         self.mailboxes: Any = Mailboxes(lambda name, boxes: _PeerMailbox(name, boxes, self))
         self.origin: Any = types.SimpleNamespace(send=self._send)
+        self._root = pid  # all that it has started is below this process
 
     def _send(self, mailbox: str, message: object) -> None:
         """Put `message` into the origin's mailbox of that name."""
@@ -130,44 +137,50 @@ class Here:
 
     def listen(self) -> None:
         """Serve the processes that the peer starts; not where the system has no such sockets."""
-        listener = _socket.socket(_socket.AF_UNIX)
-        os.register_at_fork(after_in_child=listener.close)
+        if _mark() == self.pid:  # its parent has seen to that, and gets its orphans
+            self._root = os.getppid()
+        runs = _thread.allocate_lock()
+        runs.acquire()
         try:
+            listener = _opened(_socket.AF_UNIX)
             listener.bind(_address(self.pid))
             listener.listen(128)
-            _thread.start_new_thread(self._accept, (listener,))
+            _thread.start_new_thread(self._accept, (listener, runs))
+            runs.acquire()  # a crash before has no stacks, see `LinkReader.start`
         except (OSError, RuntimeError):
-            listener.close()
+            _close_all()
 
-    def _accept(self, listener: Any) -> None:
+    def _accept(self, listener: Any, runs: Any) -> None:
+        runs.release()
         while True:
-            fd = -1
+            sock = None
             try:
-                fd, _ = listener._accept()
-                _thread.start_new_thread(self._serve, (fd,))
+                sock = _opened(fileno=listener._accept()[0])
+                _thread.start_new_thread(self._serve, (sock,))
             except (OSError, RuntimeError):
-                if fd >= 0:
-                    os.close(fd)  # the other end gets an error
+                if sock is not None:
+                    _close(sock)  # the other end gets an error
                 sleep(_PAUSE)
             self.mail.wake()  # who has waited for a message may have ended
 
-    def _serve(self, fd: int) -> None:
-        sock = _socket.socket(fileno=fd)
+    def _serve(self, sock: Any) -> None:
         try:
-            sock.settimeout(None)  # whatever `socket.setdefaulttimeout` says
-            kind, payload = _receive(sock) if self.pid in _lineage(_other_end(sock)) else (0, b"")
+            if self._root not in _lineage(_other_end(sock)):
+                return
+            kind, payload = _receive(sock)
             if kind == messages.MESSAGE:
                 self.enqueue(kind, next(self.ids), payload, True)
                 _send(sock, messages.RESPONSE, b"")
             elif payload:
                 name, timeout = marshal.loads(payload)
                 self.mailboxes[name].hand_over(sock, timeout)
-            elif kind:
-                _send(sock, messages.RESPONSE, marshal.dumps((self.name, self.by_value), 2))
+            else:
+                about = self.name, self.by_value, _PYTHON
+                _send(sock, messages.RESPONSE, marshal.dumps(about, 2))
         except Exception:
             pass  # it has ended, or is of another version; it gets no answer
         finally:
-            sock.close()
+            _close(sock)
 
 
 class _PeerMailbox(Mailbox):
@@ -197,7 +210,7 @@ class _PeerMailbox(Mailbox):
         try:
             for payload in taken:
                 _send(sock, messages.MESSAGE, payload)
-        except OSError:  # it has just ended
+        except Exception:  # it has just ended
             self._payloads.extendleft(taken)
             self._mail.wake()
 
@@ -205,40 +218,75 @@ class _PeerMailbox(Mailbox):
 @functools.lru_cache(maxsize=None)
 def found() -> Here:
     """Return what is here in a process that its peer has not forked."""
-    for pid in _lineage(os.getpid()):
+    # A process outside of this container is number 0: no peer of this one.
+    for pid in filter(None, itertools.chain(_lineage(os.getpid()), (_mark(),))):
         try:
             _, about = _ask(pid, messages.REQUEST, b"")
         except ConnectionRefusedError:
             continue
-        return Here(pid, *marshal.loads(about))
+        name, by_value, python = marshal.loads(about)
+        if python != _PYTHON:
+            by_value = "code cannot travel by value from a Python that is not the peer's"
+        return Here(pid, name, by_value)
     raise RuntimeError("pytest_peer.here works only in a peer, and in what it has started")
 
 
 def _lineage(pid: int) -> Iterator[int]:
     """Yield a process, its parents, and the leaders of their sessions, the nearest first."""
-    while pid > 0:
+    child = gone = 0
+    while pid > 0 and pid != gone:
         try:
             with FileIO("/proc/%d/stat" % pid) as file:  # tests patch `open`
                 _, parent, _, session, *_ = file.readall().rpartition(b")")[2].split()
         except OSError:
-            return
+            pid, child, gone = child, 0, pid  # the child has got another parent then
+            continue
         yield from (pid, int(session))
-        pid = int(parent)
+        pid, child = int(parent), pid
+
+
+def _mark() -> int:
+    """Return the peer of which this process, or its parent, bears the mark; 0 for none."""
+    try:
+        with FileIO("/proc/self/limits") as file:
+            return int(file.readall().partition(b"Max file locks")[2].split()[0])
+    except (OSError, LookupError, ValueError):  # it is "unlimited"
+        return 0
 
 
 def _ask(pid: int, kind: int, payload: Payload) -> tuple[int, Any]:
     """Return the kind and payload of the peer's answer, or raise OSError."""
-    sock = _socket.socket(_socket.AF_UNIX)
+    sock = _opened(_socket.AF_UNIX)
     try:
-        sock.settimeout(None)
         if sock.connect_ex(_address(pid)) or _other_end(sock) != pid:
             raise ConnectionRefusedError("the peer, process %d, is gone or out of reach" % pid)
         _send(sock, kind, payload)
         return _receive(sock)
-    except (EOFError, FileNotFoundError) as exc:  # or there is no Linux
+    except (EOFError, BrokenPipeError, ConnectionResetError, FileNotFoundError) as exc:
+        # The last where there is no Linux.
         raise ConnectionAbortedError("the peer gives this process no answer") from exc
     finally:
-        sock.close()
+        _close(sock)
+
+
+def _opened(*args: Any, **kwargs: Any) -> Any:
+    sock = _socket.socket(*args, **kwargs)
+    _sockets.add(sock)
+    sock.settimeout(None)  # whatever `socket.setdefaulttimeout` says
+    return sock
+
+
+def _close(sock: Any) -> None:
+    _sockets.discard(sock)
+    sock.close()
+
+
+def _close_all() -> None:
+    while _sockets:
+        _sockets.pop().close()
+
+
+os.register_at_fork(after_in_child=_close_all)
 
 
 def _address(pid: int) -> str:

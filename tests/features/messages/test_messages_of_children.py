@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -149,8 +150,30 @@ def test_dead_child_takes_nothing(peer: Peer, peer_factory: Any) -> None:
     assert waiting.result(LONG) == [0, 1, 2]
 
 
-def wait_channel(pid: int) -> str:
+def wait_channel(pid: int | None) -> str:
     return Path(f"/proc/{pid}/wchan").read_text()
+
+
+def fork_beside_a_wait(box: str) -> int:
+    """Fork a process that forks another one while one of its threads waits for a message."""
+    if (pid := os.fork()) == 0:
+        thread = threading.Thread(target=take, args=(box, None), daemon=True)
+        thread.start()
+        eventually(lambda: "unix_stream" in wait_channel(thread.native_id), timeout=LONG)
+        if os.fork() == 0:
+            signal.pause()
+        here.origin.send("waits", os.getpid())
+        signal.pause()
+    return pid
+
+
+def test_dead_child_takes_nothing_although_its_own_lives(peer: Peer, peer_factory: Any) -> None:
+    pid = peer.call(fork_beside_a_wait, "work")
+    peer_factory.mailbox("waits").get(LONG)
+    peer.call(kill_child, pid)
+    peer.send("work", 1)
+    peer.call(time.sleep, 0.1)  # it would go to the dead one by now
+    assert peer.call(take, "work") == 1
 
 
 def test_children_leave_nothing_in_the_peer(peer: Peer, peer_factory: Any) -> None:
