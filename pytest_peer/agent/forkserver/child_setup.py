@@ -14,23 +14,11 @@ from typing import Any
 from ...launch import procfs, session
 from ...launch.lifeline import tie
 
-#: RLIMIT_LOCKS, which no kernel since 2.4.25 obeys, and no module has a name for.
-MARK = 10
-
-
-def mark():
-    """Mark this process, and what descends from it, with its number; return whether it worked."""
-    try:
-        resource.setrlimit(MARK, (os.getpid(), resource.getrlimit(MARK)[1]))
-    except (OSError, ValueError):  # a sandbox forbids it, or a lower hard limit does
-        return False
-    return True
-
 
 def begin(parent, lifeline):
     """Begin a session that ends with template and origin; return its own end of the lifeline."""
     session.begin(parent)
-    if not mark():
+    if not session.mark():
         session.prctl(session.SUBREAPER, 1)  # then no orphan of a living peer needs a mark
     main_thread: Any = threading.main_thread()
     main_thread._set_native_id()  # only Python 3.13 does it after a fork

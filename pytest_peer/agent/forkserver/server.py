@@ -110,7 +110,7 @@ class Template:
 
     def __init__(self, origin, lifeline):
         session.prctl(session.SUBREAPER, 1)
-        child_setup.mark()
+        session.mark()
         self._origin = origin
         self._poll = select.epoll()
         self._poll.register(origin, select.EPOLLIN)

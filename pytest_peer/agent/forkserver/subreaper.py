@@ -2,7 +2,7 @@
 
 The template is a subreaper (see `launch.session`), and its peers are none: as under any other
 process, an orphan is not theirs. So a child of the template that is not known here is an orphan of
-a peer. Its mark says of which (see `child_setup.mark`): neither a new session, an empty
+a peer. Its mark says of which (see `session.mark`): neither a new session, an empty
 environment, nor closed descriptors change it.
 """
 
@@ -14,7 +14,6 @@ import signal
 import time
 
 from ...launch import procfs, session
-from .child_setup import MARK
 
 _POLL_SECONDS = 0.001
 #: Seconds between checks whether a debugger or the kernel has let go what has ended.
@@ -111,7 +110,7 @@ class Subreaper:
 
 def _mark(pid):
     with contextlib.suppress(OSError):
-        return resource.prlimit(pid, MARK)[0]
+        return resource.prlimit(pid, session.MARK)[0]
     limits = "/proc/%d/limits" % pid  # slow, but it shows those of other users' processes too
     with contextlib.suppress(OSError, LookupError, ValueError), open(limits) as file:
         return int(file.read().partition("Max file locks")[2].split()[0])
