@@ -43,6 +43,21 @@ def mark() -> bool:
     return True
 
 
+def mark_of(pid: int) -> int:
+    """Return the mark of a process; -1, which is no limit, for none."""
+    import resource
+
+    try:
+        return resource.prlimit(pid, MARK)[0]
+    except OSError:  # it is another user's
+        pass
+    try:
+        with open("/proc/%d/limits" % pid) as file:  # slow
+            return int(file.read().partition("Max file locks")[2].split()[0])
+    except (OSError, LookupError, ValueError):  # it is "unlimited"
+        return resource.RLIM_INFINITY
+
+
 def kill_below(without: Collection[int] = ()) -> None:
     """Kill what is below this process, but for `without`, and wait until it is gone."""
     for _ in range(int(GONE_SECONDS / _POLL_SECONDS)):  # by no clock: the machine may stand still

@@ -20,9 +20,15 @@ CHUNK = 1 << 20
 SMALL = select.PIPE_BUF - 96
 #: How long others let the thread begin, and do not look again.
 _START_SECONDS = 0.001
+#: Between two looks whether everything has gone.
+_POLL_SECONDS = 0.001
 
 Part = Any  # bytes, or a memoryview of them
 Hook = Optional[Callable[[], object]]
+
+
+class WouldWait(Exception):
+    """A signal handler or finalizer has interrupted the thread that would have to send."""
 
 
 class Transmission:
@@ -67,7 +73,10 @@ class Transmission:
                 break
         self._offset += len(part)
         if self._offset >= len(whole):
+            self._parts[self._next] = messages.WHOLE, b""
             self._next, self._offset = self._next + 1, 0
+        # No view is left when others hear of it: a bytearray that has one cannot be resized.
+        del entry, whole
         if not self.left:
             self.release()
         return flag, part
@@ -106,18 +115,27 @@ class MessageSender:
         self._running = _thread.allocate_lock()
         self._thread = 0
 
-    def runs_here(self) -> bool:
-        return self._thread == _thread.get_ident() and self._running.locked()
+    def _interrupted(self) -> bool:
+        """Whether this is a signal handler or finalizer, in a thread that is just sending."""
+        return self._thread == _thread.get_ident() or self._stream.held_here()
 
     def enqueue(
-        self, kind: int, ident: int, payload: Payload, in_order: bool = False, on_copy: Hook = None
+        self,
+        kind: int,
+        ident: int,
+        payload: Payload,
+        in_order: bool = False,
+        on_copy: Hook = None,
+        awaited: bool = False,
     ) -> None:
         """Send a message; may return before it has gone.
 
         :param in_order: do not overtake earlier messages that were sent with this.
         :param on_copy: called, on any thread, when the buffers of a `MultipartMessage` may change
             again, just before its last part is sent.
+        :param awaited: the caller waits until it has gone.
         :raises OSError: the link is closed.
+        :raises WouldWait: it would wait for itself.
         """
         small = not isinstance(payload, MultipartMessage) and len(payload) <= SMALL
         if small and not self._busy():
@@ -126,6 +144,8 @@ class MessageSender:
                 return
             except BlockingIOError:
                 pass
+        if awaited and self._interrupted():
+            raise WouldWait
         transmission = Transmission(kind, ident, payload, in_order, on_copy)
         try:
             self._arrived.append(transmission)
@@ -150,17 +170,18 @@ class MessageSender:
 
     def snapshot(self, kind: int, ident: int) -> None:
         """Copy the buffers of that message that were not yet sent: they may change from now on."""
-        for each in [*self._arrived, *self._taken]:
+        for each in [*self._arrived.copy(), *self._taken.copy()]:
             if (each.kind, each.ident) == (kind, ident):
                 each.snapshot()
 
     def wait_idle(self, seconds: float | None) -> bool:
         """Wait until everything has gone; return whether it has within so many seconds."""
-        while self._busy():
-            if not self._running.acquire(True, -1 if seconds is None else seconds):
-                return False
-            self._running.release()
-            select.select((), (), (), _START_SECONDS)
+        while self._busy():  # not by the lock: who held it would keep others from a start
+            if seconds is not None:
+                if seconds <= 0:
+                    return False
+                seconds -= _POLL_SECONDS
+            select.select((), (), (), _POLL_SECONDS)
         return True
 
     def _run(self, begun: _thread.LockType) -> None:
@@ -170,7 +191,12 @@ class MessageSender:
                 self._thread = own
                 if begun.locked():
                     begun.release()
-                self._send_arrived()
+                try:
+                    self._send_arrived()
+                finally:
+                    self._thread = 0  # the next thread of the user's may get our number
+        if begun.locked():  # another thread has sent it
+            begun.release()
 
     def _send_arrived(self) -> None:
         turns: deque[Transmission] = deque()
