@@ -6,12 +6,14 @@ is in a call. A task stays on its thread, as what it has opened may belong to th
 """
 
 import _signal  # type: ignore[import-not-found]
+from functools import partial
 from time import sleep
 from typing import Any
 
 from ..link.protocol import messages
 from ..link.protocol.unpatched import _thread, queue
 from . import call_warnings, failures
+from .runtime import guarded
 
 #: Seconds that the thread leaves the loop to the next call. To change threads takes longer.
 _TICK = 0.001
@@ -46,12 +48,11 @@ class EventLoop:
     def run(self, kind, ident, coroutine, on_main):
         """Run it here, until no task lives, or have the thread run it."""
         mine = on_main and self._runs.acquire(False)
-        if on_main and not mine:
+        if on_main and not (mine or self._tasks):  # else it would wait for a task that blocks
             self._loop.call_soon_threadsafe(self._park)
             mine = self._answers.get()
         if mine:
             self._begin(kind, ident, coroutine)
-            del coroutine
             self._run_on_main()
         else:
             if on_main:
@@ -65,13 +66,14 @@ class EventLoop:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _live(self, loop):
+        self._loop = loop  # a signal handler may have raised in `prepare` before that
         while True:
             with self._runs:
                 times = self._times
             sleep(_TICK)
             if self._times == times and self._runs.acquire(False):
                 while not self._parked:
-                    self._run_loop(loop)
+                    self._run_loop()
                     self._reply()
                 self._parked = False
                 self._answers.put(True)  # with the lock
@@ -85,19 +87,27 @@ class EventLoop:
 
     def _run_on_main(self):
         self._times += 1
+        before, wakes = -1, getattr(self._loop, "_csock", None)  # of asyncio's own loops
+        if wakes is not None:  # else a signal that comes just before it waits has no effect
+            before = _signal.set_wakeup_fd(wakes.fileno())
         # As `asyncio.run` does: an exception between its own steps would make it lose a task.
-        ours = _signal.getsignal(_signal.SIGINT) == _signal.default_int_handler
-        if ours:
+        if _signal.getsignal(_signal.SIGINT) == _signal.default_int_handler:
             _signal.signal(_signal.SIGINT, self._interrupted)
-        self._run_loop(self._loop)
+        self._run_loop()
         while self._has_tasks() and not self._leaving:
             self._reply()
-            self._run_loop(self._loop)
-        if ours and _signal.getsignal(_signal.SIGINT) == self._interrupted:
-            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+            self._run_loop()
+        self.leave_sigint()
+        if before != -1:
+            _signal.set_wakeup_fd(before)
         self._calls.reader.free()  # before the reply, see `LinkReader`
         self._reply()
         self._runs.release()
+
+    def leave_sigint(self):
+        """Give SIGINT back to Python; also in a forked child."""
+        if _signal.getsignal(_signal.SIGINT) == self._interrupted:
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
 
     def _has_tasks(self):
         for task in self._asyncio.all_tasks(self._loop):
@@ -109,9 +119,9 @@ class EventLoop:
     def _stop(self, *_):
         self._loop.stop()
 
-    def _run_loop(self, loop):
+    def _run_loop(self):
         try:
-            loop.run_forever()
+            self._loop.run_forever()
         except BaseException as exc:
             self._calls.end_if_forked(exc, False)
             import traceback
@@ -141,12 +151,20 @@ class EventLoop:
         oldest.cancel()
 
     def _begin(self, kind, ident, coroutine):
-        self._loop.create_task(self._drive(kind, ident, coroutine))
+        task = self._loop.create_task(self._drive(kind, ident, coroutine))
+        task.add_done_callback(partial(guarded, self._ended, kind, ident, coroutine))
+
+    def _ended(self, kind, ident, coroutine, task):
+        try:
+            task.result()  # what has left `_drive` ends the peer: there is no reply
+        except self._asyncio.CancelledError as exc:  # before it began
+            coroutine.close()
+            self._replies.append((kind, ident, *self._calls.described(exc, ident)))
+            self._loop.stop()
 
     async def _drive(self, kind, ident, coroutine):
         task = self._asyncio.current_task()
         interrupt: Any = None
-        reply: Any = None
         self._tasks[task] = None
         if kind == messages.CALL:
             call_warnings.begin(ident)
@@ -164,12 +182,14 @@ class EventLoop:
             self._calls.end_if_forked(exc, False)
             if interrupt is not None and isinstance(exc, self._asyncio.CancelledError):
                 exc = interrupt.with_traceback(exc.__traceback__)
-            if not failures.ending:
-                reply = self._calls.described(exc, ident)
+            if failures.ending:
+                return
+            reply = self._calls.described(exc, ident)
         call_warnings.end()
-        if reply is not None:
-            self._replies.append((kind, ident, *reply))
-            self._loop.stop()
+        self._replies.append((kind, ident, *reply))
+        if len(self._asyncio.all_tasks()) > 1:
+            self._reply()  # the others may block the loop before it stops
+        self._loop.stop()
 
     def _reply(self):
         while self._replies:

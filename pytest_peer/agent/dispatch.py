@@ -123,12 +123,14 @@ class Dispatcher:
             value = fn(*args, **kwargs)
             self.end_if_forked(None, on_main)
             del fn, args, kwargs
+            reply, data = messages.RESULT, b""
             if type(value) is types.CoroutineType:
                 self._young[ident] = _ENDLESS
                 self.event_loop.prepare(_start_thread)
+                self.begun(ident)  # the loop may be blocked
                 coroutine = value
-            reply = messages.RESULT
-            data = b"" if coroutine or kind == messages.CAST else self.packed(value)
+            elif kind != messages.CAST:
+                data = self.packed(value)
             del value
         except BaseException as exc:
             self.end_if_forked(exc, on_main)
@@ -291,12 +293,12 @@ def stacks(own_files, main_busy):
         if text:
             parts.append("Thread %s:\n%s" % (names.get(ident, ident), text))
     for task in failures.tasks():
+        # `get_coro` of one that is just being made would crash Python before 3.13.
+        loop, coroutine = task._loop, getattr(task, "_coro", None)
         # Where a task runs, the stack of its thread shows.
-        if task.get_loop().is_running() and not getattr(task.get_coro(), "cr_running", False):
-            chain = traceback.StackSummary.extract(_frames(task.get_coro()))
-            text = "".join(
-                chain.from_list([f for f in chain if f.filename not in own_files]).format()
-            )
+        if loop and loop.is_running() and not getattr(coroutine, "cr_running", False):
+            chain = traceback.StackSummary.extract(_frames(coroutine))
+            text = "".join(traceback.format_list(f for f in chain if f.filename not in own_files))
             if text:
                 parts.append("Task %s:\n%s" % (task.get_name(), text))
     return "\n".join(parts)
@@ -306,7 +308,9 @@ def _frames(waits):
     """Yield the frames of a coroutine and of all that it awaits."""
     import gc
 
-    while waits is not None:
+    seen = set()  # what is awaited may refer to what awaits it
+    while waits is not None and id(waits) not in seen:
+        seen.add(id(waits))
         if type(waits) in _CHAINS:
             frame, waits = (getattr(waits, name) for name in _CHAINS[type(waits)])
             if frame is not None:

@@ -120,6 +120,7 @@ class Agent:
         null = os.open(os.devnull, os.O_RDWR)
         self._stream.disown(null)
         os.close(null)
+        self._dispatcher.event_loop.leave_sigint()
         # A child that a signal handler has forked may come back to the main loop.
         self._dispatcher.reader.handed.put(lambda: None)
 
