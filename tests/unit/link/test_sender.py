@@ -225,7 +225,7 @@ def test_interrupt_while_the_thread_starts_leaves_no_second_one(
     assert len(set(line.threads)) == 1
 
 
-def test_message_of_a_finalizer_during_a_send_has_gone_before_it_ends(line: Line) -> None:
+def test_message_of_a_finalizer_in_a_send_goes_before_its_end(line: Line) -> None:
     gone = threading.Event()
 
     class Collecting(bytes):
