@@ -5,7 +5,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -40,6 +40,7 @@ class Child(Protocol):
 
     def remember_descendants(self) -> None:
         """Prepare `reap` to kill descendants outside its group, while these can be found."""
+        return  # a fork server finds them after the end too
 
     def reap(self) -> ExitStatus | None:
         """Release the ended process, kill what it has left, and return how it ended."""
@@ -66,37 +67,14 @@ def execute(
     return popen
 
 
-class Descendants:
-    """What a process has started, by descriptors: unlike numbers, these never mean other ones."""
-
-    def __init__(self) -> None:
-        self._descriptors: list[int] = []
-
-    def remember(self, pids: Iterable[int]) -> None:
-        for pid in pids:
-            with contextlib.suppress(AttributeError, OSError):  # gone already, or no Linux
-                self._descriptors.append(os.pidfd_open(pid))
-
-    def kill(self) -> None:
-        for fd in self._descriptors:
-            with contextlib.suppress(OSError):  # gone, or another user's
-                signal.pidfd_send_signal(fd, signal.SIGKILL)
-
-    def wait_gone(self, deadline: float) -> None:
-        while self._descriptors:
-            poll = select.poll()
-            poll.register(self._descriptors[-1], select.POLLIN)
-            poll.poll(max(0.0, deadline - monotonic()) * 1000)
-            os.close(self._descriptors.pop())
-
-
 class SpawnedChild(Child):
     """Our own child, started when this is made: a program, where there is no fork server for it."""
 
     def __init__(self, command: Command, standard: Sequence[int], keep: Sequence[int]) -> None:
         self.pid: int = execute(command, standard, keep).pid
         self._pidfd = -1
-        self._descendants = Descendants()
+        #: Process descriptors, which unlike numbers never come to mean other processes.
+        self._descendants: list[int] = []
 
     def watch(self, ended: Callable[[], object]) -> None:
         try:
@@ -112,10 +90,14 @@ class SpawnedChild(Child):
         loop.call_soon(ended)
 
     def remember_descendants(self) -> None:  # after its end, they are children of init
-        self._descendants.remember(procfs.descendants(self.pid))
+        for pid in procfs.descendants(self.pid):
+            with contextlib.suppress(AttributeError, OSError):  # gone already, or no Linux
+                self._descendants.append(os.pidfd_open(pid))
 
     def reap(self) -> ExitStatus | None:
-        self._descendants.kill()
+        for fd in self._descendants:
+            with contextlib.suppress(OSError):  # gone, or another user's
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
         if self._pidfd >= 0:
             loop.remove(self._pidfd)
             os.close(self._pidfd)
@@ -126,7 +108,12 @@ class SpawnedChild(Child):
         return status
 
     def wait_gone(self, seconds: float) -> None:
-        self._descendants.wait_gone(monotonic() + seconds)
+        deadline = monotonic() + seconds
+        while self._descendants:
+            poll = select.poll()
+            poll.register(self._descendants[-1], select.POLLIN)
+            poll.poll(max(0.0, deadline - monotonic()) * 1000)
+            os.close(self._descendants.pop())
 
 
 def reap(pid: int, seconds: float) -> ExitStatus | None:
@@ -177,7 +164,7 @@ class Process:
     def kill_all(self) -> None:
         """Kill the process and what it started, also outside its group, and return at once."""
         self.remember_descendants()
-        below = self._below()
+        below = procfs.descendants(self.pid)
         if self.interpreter == self.pid and any(map(procfs.is_resource_tracker, below)):
             with contextlib.suppress(OSError):
                 self.signal(signal.SIGKILL)  # its end has the others killed, the tracker last
@@ -185,16 +172,6 @@ class Process:
                     os.kill(pid, signal.SIGCONT)  # `pause` has stopped it too
                 return
         self.signal_group(signal.SIGKILL)
-
-    def _below(self) -> list[int]:
-        """Return its descendants, and with theirs the orphans in its group: its siblings."""
-        found = procfs.descendants(self.pid)
-        status = procfs.of_process(self.pid)
-        for pid in procfs.children(status.parent) if status else ():
-            with contextlib.suppress(ProcessLookupError):
-                if pid != self.pid and os.getpgid(pid) == self.pid:
-                    found += (pid, *procfs.descendants(pid))
-        return found
 
     def remember_descendants(self) -> None:
         """Before an orderly end, note the descendants that could not be found after it."""
