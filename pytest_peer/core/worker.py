@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextvars import Context
 from queue import SimpleQueue
 from typing import Any
 
@@ -35,6 +36,7 @@ def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
     if sys.is_finalizing():  # before Python 3.12 `Thread.start` would wait for ever
         raise RuntimeError("can't start new thread: the interpreter is ending")
     thread = threading.Thread(target=target, name=name, daemon=True)
+    thread._context = Context()  # type: ignore[attr-defined]  # Python 3.14 runs it in one
     # Not by `Thread.start`: if a signal handler interrupts that, the thread may end at once, or a
     # lock is released that another thread has.
     _start(_bootstrap, (thread,))
