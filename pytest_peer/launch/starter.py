@@ -29,7 +29,7 @@ class ProcessStarter:
         self._evidence = evidence  # for the agent's module `fault_dumps`
         #: How it is done; another one when a fork server has failed.
         self.choice: Choice = choose(options)
-        #: The command line as the user has asked for it.
+        #: The command line, without what a relay puts in front.
         self.argv: list[str] = []
         #: The container that this command line makes, if it is one of a container engine.
         self.container: command.Container | None = None
