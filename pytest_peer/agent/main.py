@@ -5,7 +5,7 @@ import sys
 
 from ..link.protocol import messages, module_aliases, receiver, sender, streams
 from ..link.protocol.unpatched import _thread, os, threading
-from . import assertions, call_warnings, dispatch, failures, fault_dumps, runtime
+from . import assertions, call_warnings, dispatch, failures, fault_dumps, runtime, soft_assertions
 from .imports import Modules
 
 _POOL_SECONDS = 0.2  # pools wait for jobs that run, and a halt does not
@@ -75,13 +75,16 @@ class Agent:
         )
         call_warnings.install(self._own_files)
         failures.watch()
+        soft_assertions.settings.update(config["settings"])
         self._pid = os.getpid()
 
     def live(self):
         os.register_at_fork(after_in_child=self._forked)
         self.open()
         try:
-            self._dispatcher.reader.start()  # while the origin prepares its first call
+            # While the origin prepares its first call.
+            self._dispatcher.reader.start()
+            self._runtime.listen()
             self._dispatcher.main_loop()
         except (SystemExit, KeyboardInterrupt):
             raise
@@ -117,6 +120,7 @@ class Agent:
         null = os.open(os.devnull, os.O_RDWR)
         self._stream.disown(null)
         os.close(null)
+        self._dispatcher.event_loop.leave_sigint()
         # A child that a signal handler has forked may come back to the main loop.
         self._dispatcher.reader.handed.put(lambda: None)
 
@@ -170,16 +174,17 @@ class Agent:
 
     def _finish(self):
         self._dispatcher.wait_all_done()
-        failures.report_tasks()
+        dispatch.attempt(soft_assertions.collect, failures.report_tasks)
         self._sender.wait_idle(None)
         # The main thread returns, and the interpreter ends normally.
+        self._dispatcher.event_loop.leave()
         self._dispatcher.reader.end(lambda: None)
 
     def _halt(self):
         """Flush, run the atexit callbacks and exit, without waiting for threads and calls."""
         _halting.acquire()  # never released: a second thread waits for the exit
         self._dispatcher.wait_begun()
-        dispatch.attempt(failures.report_tasks)
+        dispatch.attempt(soft_assertions.collect, failures.report_tasks)
         failures.ending = True
         dispatch.end(_end_pools, 0, lambda: self._sender.wait_idle(dispatch.LAST_SECONDS))
 

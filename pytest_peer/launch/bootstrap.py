@@ -16,19 +16,21 @@ from ..link import tracebacks
 from ..link.interpreter import Interpreter
 from ..link.origin_modules import Entry, described, of_environment
 from ..link.protocol.module_aliases import place_of
+from ..link.soft_assertions import settings
 
 _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
 #: In the order in which they are loaded.
 _PROTOCOL = (
-    "unpatched messages streams framing receiver sender mailbox module_aliases reductions by_value "
-    "refusals codec frame_info exceptions"
+    "unpatched messages streams framing receiver sender module_aliases reductions by_value "
+    "refusals codec mailbox frame_info exceptions"
 )
 _PEER = (
-    "runtime reader call_warnings failures assertions resources imports dispatch fault_dumps main"
+    "runtime reader call_warnings failures soft_assertions assertions resources imports coroutines "
+    "dispatch fault_dumps main"
 )
 _PEER_MODULES = (
-    *("core.locks", "core.fork_warning"),
+    *(f"core.{name}" for name in ("locks", "fork_warning", "clock", "sync")),
     *(f"link.protocol.{name}" for name in _PROTOCOL.split()),
     *(f"agent.{name}" for name in _PEER.split()),
 )
@@ -99,6 +101,7 @@ def agent_config(
         "authkey": process and bytes(process.current_process().authkey),
         "by_value": interpreter.by_value,
         "locals": tracebacks.shown_locals,
+        "settings": settings() if same else {},
         "path": list(interpreter.path) if same else portable,
         "replace_path": same,
         # The origin's own is in its path already, where tests may have changed it.

@@ -1,19 +1,22 @@
 """Begin a session that ends with its parent, and kill what is below this process; sent as `procfs`.
 
 The kernel gives descendants whose parent has ended to the nearest *subreaper* above them
-(prctl(2)). So what a process has started is found below it, whatever session that is in.
+(prctl(2)). So what descends from a subreaper is found below it, whatever session that is in.
 """
 
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
 import os
+import sys
 import time
 from _collections_abc import Callable, Collection  # without `collections`, as in `relay.frames`
 
 from . import procfs
 
 PDEATHSIG, SUBREAPER = 1, 36
+#: RLIMIT_LOCKS, which no kernel since 2.4.25 obeys, and no module has a name for.
+MARK = 10
 #: Seconds for what is killed to be gone. It takes less, unless the kernel waits for a disk.
 GONE_SECONDS = 2.0
 _POLL_SECONDS = 0.002
@@ -25,7 +28,34 @@ def begin(parent: int) -> None:
     prctl(PDEATHSIG, _signal.SIGKILL)
     if os.getppid() != parent:  # it ended before
         os._exit(1)
-    prctl(SUBREAPER, 1)
+
+
+def mark() -> bool:
+    """Mark this process, and what descends from it, with its number; return whether it worked."""
+    if not sys.platform.startswith("linux"):
+        return False  # that number is another limit's
+    try:
+        import resource  # not at the top: the relay itself does not need it
+
+        resource.setrlimit(MARK, (os.getpid(), resource.getrlimit(MARK)[1]))
+    except (ImportError, OSError, ValueError):  # a sandbox forbids it, or a lower hard limit does
+        return False
+    return True
+
+
+def mark_of(pid: int) -> int:
+    """Return the mark of a process; -1, which is no limit, for none."""
+    import resource
+
+    try:
+        return resource.prlimit(pid, MARK)[0]
+    except OSError:  # it is another user's
+        pass
+    try:
+        with open("/proc/%d/limits" % pid) as file:  # slow
+            return int(file.read().partition("Max file locks")[2].split()[0])
+    except (OSError, LookupError, ValueError):  # it is "unlimited"
+        return resource.RLIM_INFINITY
 
 
 def kill_below(without: Collection[int] = ()) -> None:

@@ -19,8 +19,14 @@ from .pickling import Function, encode, encode_call
 from .protocol import messages
 from .protocol.mailbox import Mailboxes
 from .protocol.messages import MultipartMessage, Payload, snapshot, split_mailbox, with_mailbox
+from .protocol.sender import WouldWait
 from .requests import RequestHandler, request_worker
 from .unhandled import Unhandled
+
+_INTERRUPTED = (
+    "a finalizer or signal handler makes a call on the thread that would send it or read the reply; "
+    "use `cast` or `submit`"
+)
 
 
 class RpcClient:
@@ -180,7 +186,12 @@ class RpcClient:
             self._expect(ident, waiter)
             if self._link is None:
                 raise TimeoutError(f"{self._whom()} is still booting")
-            self._enqueue(kind, ident, payload)
+            if loop.runs_here():
+                raise PeerError(_INTERRUPTED)
+            try:
+                self._enqueue(kind, ident, payload, awaited=True)
+            except WouldWait:
+                raise PeerError(_INTERRUPTED) from None
             if timeout == 0:
                 raise TimeoutError  # at once, however fast the peer is
             return self._link.reader.wait(waiter, ident, timeout), waiter.warnings
@@ -241,14 +252,23 @@ class RpcClient:
         if self._error is not None:
             raise self._error()
 
-    def _enqueue(self, kind: int, ident: int, payload: Payload, in_order: bool = False) -> None:
+    def _enqueue(
+        self,
+        kind: int,
+        ident: int,
+        payload: Payload,
+        in_order: bool = False,
+        awaited: bool = False,
+    ) -> None:
         assert self._link is not None
         sender = self._link.sender
         try:
             if kind in (messages.CALL, messages.CAST, messages.MESSAGE):  # may refer to modules
                 self._request_handler.send_updates(sender)
-            sender.enqueue(kind, ident, payload, in_order)
-        except OSError:
+            sender.enqueue(kind, ident, payload, in_order, awaited=awaited)
+        except OSError as exc:
+            if isinstance(exc, TimeoutError) and exc.errno is None:
+                raise  # a signal handler's
             # The link is closed. A thread is about to notice that, and lets a pending call fail.
             if self._error is not None:
                 raise self._error() from None

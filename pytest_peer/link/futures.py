@@ -15,6 +15,7 @@ from typing import Any
 from ..core.clock import monotonic, seconds
 from ..core.errors import CallTimeout
 from ..core.locks import Lock
+from ..core.loop import loop
 from ..core.sync import Event
 from ..core.worker import callbacks
 from . import tracebacks
@@ -22,6 +23,7 @@ from .origin_modules import OURS
 from .pickling import decode, rebuilt, rebuilt_warning
 from .protocol import exceptions, messages
 from .protocol.messages import Payload
+from .soft_assertions import collected, take
 from .unhandled import Unhandled
 
 #: A value, or an exception that was raised in the peer.
@@ -41,6 +43,8 @@ def outcome(
     the call as its context. `warned` are the warnings of the call, still encoded.
     """
     try:
+        if collected and threading.current_thread() is threading.main_thread():
+            take()
         error = None if warned is None else _issue(warned, whom())
         if kind == messages.RESULT:
             return (None, error) if error is not None else (decode(payload), None)
@@ -193,22 +197,35 @@ class PeerFuture(Future[Any]):
             del exc  # a cycle through this frame would keep the test's local variables alive
 
     async def aresult(self, timeout: float | None) -> Any:
-        """Do the same on an event loop."""
+        """Do the same in a task of asyncio or trio."""
         self.ask()
         import asyncio  # not at the top: its import takes long
 
-        loop = asyncio.get_running_loop()
-        arrived = asyncio.Event()
+        soon: Callable[[Callable[[], object]], object]
+        if trio := _trio():
+            arrived, in_thread = trio.Event(), trio.to_thread.run_sync
+            soon = trio.lowlevel.current_trio_token().run_sync_soon
+        else:
+            arrived, in_thread = asyncio.Event(), asyncio.to_thread
+            soon = asyncio.get_running_loop().call_soon_threadsafe
 
         def wake(_: object) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(arrived.set)
+                soon(arrived.set)
 
         super().add_done_callback(wake)  # it does not wait, so it needs no other thread
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(arrived.wait(), timeout)
+        if trio:
+            # Not by trio's clock, which jumps in tests while all of its tasks wait.
+            timers = [] if timeout is None else [loop.call_later(timeout, partial(wake, None))]
+            try:
+                await arrived.wait()
+            finally:
+                loop.cancel(*timers)
+        else:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(arrived.wait(), timeout)
         if timeout is not None and not self.done():
-            raise await asyncio.to_thread(self._make_timeout_error, timeout)
+            raise await in_thread(self._make_timeout_error, timeout)
         return self.result(0)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
@@ -290,6 +307,15 @@ def results(
         for future in futures:
             future.ask()  # a failure before it has been seen, or the rest is not wanted
             future.cancel()
+
+
+def _trio() -> Any:
+    """Return the module if a task of trio calls this."""
+    trio: Any = sys.modules.get("trio")
+    try:
+        return trio and trio.lowlevel.current_task() and trio
+    except RuntimeError:
+        return None
 
 
 def _text(whom: Callable[[], str], failure: Exception | Payload) -> str:

@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 from selectors import EVENT_READ
 
 from ..core.clock import monotonic, sleep
-from ..core.errors import PeerError
 from ..core.loop import loop
 from ..core.worker import report_unraisable
 from .futures import Reply, ReplyWaiter
@@ -90,11 +89,6 @@ class Reader:
             # after the call.
             while not waiter.settled and (left := max(0.0, deadline - monotonic())):
                 waiter.pause(min(left, _CHECK_SECONDS))
-        elif loop.runs_here():
-            raise PeerError(
-                "a finalizer makes a call on the thread that would read the reply; "
-                "use `cast` or `submit`"
-            )
         return waiter.wait(max(0.0, deadline - monotonic()))
 
     def stop(self) -> None:

@@ -18,6 +18,7 @@ from .pickling import decode, encode
 from .protocol import messages
 from .protocol.messages import Payload
 from .protocol.sender import MessageSender
+from .soft_assertions import collect
 
 #: What a test module and the agent import, and a peer need not have installed.
 _NEEDED = {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "cloudpickle"}
@@ -150,4 +151,5 @@ _RESPONDERS: dict[str, Callable[..., Any]] = {
     "data": _data,
     "directory": _directory,
     "compare": _compare,
+    "collect": collect,
 }

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 OTHER_END_SECONDS = 1.0
 #: Seconds for a killed process to be gone. It takes milliseconds, unless the machine itself hangs.
 KILLED = 20.0
+_COLLECT = "pytest_peer_agent.agent.soft_assertions:collectors.append"
 
 
 class PeerLife:
@@ -228,6 +229,8 @@ class PeerLife:
         try:
             for fn in self.options.setup:
                 self.client.call(fn, (), {}, None, in_boot=True)
+            for fn in self.owner.collectors(self._lives.peer):
+                self.client.call(_COLLECT, (fn,), {}, None, in_boot=True)
         except BaseException as exc:
             if not isinstance(exc, PeerDown):  # else it has ended
                 self.record.setup_error = exc

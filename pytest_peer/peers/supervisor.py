@@ -6,7 +6,7 @@ import os
 import queue
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,10 @@ class Supervisor:
         """Return where artifacts go; ``None`` for a temporary directory."""
         return None
 
+    def collectors(self, peer: Peer) -> Iterable[Any]:  # noqa: ARG002
+        """Return what the peer runs after each call, for failures that plugins collect there."""
+        return ()
+
     def down(self, life: PeerLife) -> None:
         """Note that a peer is about to be down, with its reason."""
         if life.died_unasked:
@@ -185,12 +189,8 @@ class _SharedMailbox(Mailbox):
     """A mailbox whose `get` raises `PeerDown` when no peer is left that could send."""
 
     def __init__(self, name: str, boxes: Mailboxes, owner: Supervisor) -> None:
-        super().__init__(name, lambda payload: decode(payload, "the message"), boxes)
+        super().__init__(name, lambda payload: decode(payload, "the message"), boxes, owner.mail)
         self._owner = owner
-
-    def deliver(self, payload: Payload) -> None:
-        super().deliver(payload)
-        self._owner.mail.wake()
 
     def __iter__(self) -> Iterator[Any]:
         with contextlib.suppress(PeerDown):
@@ -202,13 +202,10 @@ class _SharedMailbox(Mailbox):
         def settled() -> bool:
             # Before the look at messages: what they have sent has come then.
             over = bool(owner.dead) and not owner.left() and not owner.restarting
-            if not taken:
-                with contextlib.suppress(queue.Empty):
-                    taken.append(self._payloads.get_nowait())
-            return over or bool(taken)
+            return self._pop(taken) or over
 
         if not owner.mail.wait_for(settled, timeout):
-            raise queue.Empty
+            raise queue.Empty(self._hints())
         if taken:
             return taken[0]
         # The first that nobody had asked to end is why nothing comes.

@@ -110,6 +110,7 @@ class Template:
 
     def __init__(self, origin, lifeline):
         session.prctl(session.SUBREAPER, 1)
+        self._marked = session.mark()
         self._origin = origin
         self._poll = select.epoll()
         self._poll.register(origin, select.EPOLLIN)
@@ -139,7 +140,16 @@ class Template:
 
     def loop(self) -> NoReturn:
         """Serve for ever. `Forked` is raised in a peer."""
-        self._subreaper = Subreaper(self._poll, lambda *end: self.report("ended", *end))
+        on_end = lambda *end: self.report("ended", *end)  # noqa: E731
+        self._subreaper = Subreaper(self._poll, on_end, self._marked)
+        self._wake = os.pipe()
+        for fd in self._wake:
+            os.set_blocking(fd, False)
+        self._poll.register(self._wake[0], select.EPOLLIN)
+        signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        # The origin may have been started with it blocked, too.
+        self._blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         self.report("ready")
         while True:
             if self._spare is None and self._may_prepare and not self._poll.poll(_PAUSE, 1):
@@ -151,6 +161,9 @@ class Template:
                     self.end(0)
                 elif fd == self._origin.fileno():
                     self._serve()
+                elif fd == self._wake[0]:
+                    os.read(fd, _MOST_BYTES)
+                    self._subreaper.reap_orphans()
                 else:
                     if self._spare is not None and fd == self._spare[1]:
                         self._spare[0].close()
@@ -181,7 +194,7 @@ class Template:
             self._make_spare()
         connection, fd, pid = self._spare
         self._spare, self._may_prepare = None, True
-        self._subreaper.peers[fd][0] = number
+        self._subreaper.begin(fd, number)
         self.report("forked", number, pid)
         with connection, contextlib.suppress(OSError):  # it has died, which is reported
             socket.send_fds(connection, [data], descriptors)
@@ -209,11 +222,13 @@ class Template:
         self._origin.close()
         if self._parent >= 0:
             os.close(self._parent)
-        for fd in self._subreaper.peers:
+        signal.set_wakeup_fd(-1)
+        for fd in (*self._wake, *self._subreaper.peers):
             os.close(fd)
         self._set_title("pytest-peer-spare")
         self.lifeline = child_setup.begin(self._pid, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
         poll = select.poll()
         poll.register(connection, select.POLLIN)
         if not poll.poll(0):  # else it is needed at once

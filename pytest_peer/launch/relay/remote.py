@@ -56,6 +56,7 @@ def begin(reader: io.BufferedReader, writer: int, config: tuple[bytes, str, bool
         for fd in (*connection, *theirs, *inputs.values(), *outputs.values()):
             os.close(fd)
         session.begin(peer.parent)
+        session.mark()  # for its daemons: `here` finds their peer
         if cwd:
             try:
                 os.chdir(cwd)
