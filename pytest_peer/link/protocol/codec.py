@@ -10,6 +10,7 @@ from __future__ import annotations
 import copyreg
 import sys
 import types
+from _frozen_importlib import _module_locks  # type: ignore[attr-defined]
 from functools import partial
 from io import BytesIO
 from operator import attrgetter
@@ -102,7 +103,8 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
 def loads(payload: Payload) -> Any:
     """Rebuild the object; the inverse of `pack`."""
     if not isinstance(payload, MultipartMessage):
-        if not conflicting_modules and _LOCAL.encode() not in payload:
+        importing = conflicting_modules or _module_locks  # has those that are not yet complete
+        if not importing and _LOCAL.encode() not in payload:
             return pickle.loads(payload)
         payload = MultipartMessage(payload, [])
     return _Unpickler(payload).load()
@@ -184,7 +186,7 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _IMPORTING:
             return _imported
-        _check_for_conflict(module)
+        _prepare_import(module)
         return super().find_class("pathlib" if module == _LOCAL else module, name)
 
     def persistent_load(self, what: Any) -> Any:
@@ -206,12 +208,20 @@ def resolved(name: str) -> Any:
 
 
 def _imported(module: str) -> types.ModuleType:
-    _check_for_conflict(module)
+    _prepare_import(module)
     __import__(module)  # without importing `importlib`
     return sys.modules[module]
 
 
-def _check_for_conflict(name: str) -> None:
+def _prepare_import(name: str) -> None:
+    """Refuse a conflicting module, and wait for packages that another thread imports."""
+    # Python locks a module before it looks at its package, whose import may need the module. Then
+    # one of the threads gets the other's, half imported: for `asyncio.sleep` of `asyncio.tasks`.
+    dot = name.find(".")
+    while dot > 0:
+        if name[:dot] in sys.modules:
+            __import__(name[:dot])
+        dot = name.find(".", dot + 1)
     if name in conflicting_modules:
         module, text = conflicting_modules[name]
         if sys.modules.get(name) is module:
