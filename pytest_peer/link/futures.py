@@ -314,7 +314,7 @@ def _trio() -> Any:
     trio: Any = sys.modules.get("trio")
     try:
         return trio and trio.lowlevel.current_task() and trio
-    except RuntimeError:
+    except (AttributeError, RuntimeError):  # it is being imported, or runs no task
         return None
 
 
