@@ -62,6 +62,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         why = f"only test functions and methods can run in a peer, not a {type(item).__name__}"
     elif item.cls is not None and issubclass(item.cls, unittest.TestCase):
         why = "unittest runs a TestCase's methods; a class without that base can run in a peer"
+    elif any(mark.kwargs.get("run") for mark in item.iter_markers("trio")):  # of pytest-trio
+        why = "in a peer trio.run runs the test, so the marker trio may not name another with run="
     else:
         return
     pytest.fail(f"{item.nodeid}: {MARKER} marker: {why}", pytrace=False)
