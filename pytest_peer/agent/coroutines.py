@@ -32,6 +32,9 @@ class EventLoop:
         self._answers = queue.SimpleQueue()  # whether the main thread may
         self._parked = self._leaving = False
         self._tasks = {}  # of calls, the oldest first, and what is to interrupt each
+        self._by_number = {}
+        #: Numbers of calls. That of one whose reply was on its way stays.
+        self.cancelled = set()
         self._replies = []
 
     def prepare(self, start_thread):
@@ -58,6 +61,12 @@ class EventLoop:
             if on_main:
                 self._calls.reader.free()
             self._loop.call_soon_threadsafe(self._begin, kind, ident, coroutine)
+
+    def cancel(self, ident):
+        """Cancel the coroutine of a call, if it has or will have one; on the thread that reads."""
+        self.cancelled.add(ident)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._cancel, ident)
 
     def leave(self):
         """Let the main thread go, whatever tasks live: the calls have ended."""
@@ -153,8 +162,16 @@ class EventLoop:
     def _begin(self, kind, ident, coroutine):
         task = self._loop.create_task(self._drive(kind, ident, coroutine))
         task.add_done_callback(partial(guarded, self._ended, kind, ident, coroutine))
+        self._by_number[ident] = task
+        if ident in self.cancelled:
+            task.cancel()
+
+    def _cancel(self, ident):
+        if ident in self._by_number:
+            self._by_number[ident].cancel()
 
     def _ended(self, kind, ident, coroutine, task):
+        del self._by_number[ident]
         try:
             task.result()  # what has left `_drive` ends the peer: there is no reply
         except self._asyncio.CancelledError as exc:  # before it began

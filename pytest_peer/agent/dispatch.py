@@ -187,6 +187,7 @@ class Dispatcher:
 
     def reply(self, kind, ident, reply, data, on_main):
         """Send the reply of a call, which ends with that."""
+        self.event_loop.cancelled.discard(ident)
         call_warnings.end()
         attempt(soft_assertions.collect)
         flush()

@@ -135,6 +135,8 @@ class Agent:
             self._runtime.responded(ident, payload)
         elif kind == messages.MODULES:
             self._modules.update(payload)
+        elif kind == messages.CANCEL:
+            self._dispatcher.event_loop.cancel(ident)
         elif kind == messages.STACKS:
             # On another thread, because it imports: a finder holds the import lock while it waits
             # for a reply that this thread has to read.

@@ -12,7 +12,7 @@ from ..core.clock import monotonic
 from ..core.errors import CallTimeout, PeerDown, PeerError
 from ..core.loop import loop
 from ..core.sync import Event
-from .futures import PeerFuture, Reply, ReplyWaiter, outcome
+from .futures import PeerFuture, Reply, outcome
 from .gateway import Link
 from .interpreter import Interpreter
 from .pickling import Function, encode, encode_call
@@ -20,6 +20,7 @@ from .protocol import messages
 from .protocol.mailbox import Mailboxes
 from .protocol.messages import MultipartMessage, Payload, snapshot, split_mailbox, with_mailbox
 from .protocol.sender import WouldWait
+from .reader import ReplyWaiter
 from .requests import RequestHandler, request_worker
 from .unhandled import Unhandled
 
@@ -125,6 +126,7 @@ class RpcClient:
         future = PeerFuture(self._whom, self._make_timeout_error)
         future.unhandled = self.unhandled
         ident = future.ident = self._number()
+        future.cancel_in_peer = partial(self._cancel, ident)
 
         def send() -> None:
             if not future.set_running_or_notify_cancel():
@@ -149,6 +151,10 @@ class RpcClient:
             if self._opened.is_set():
                 self._send_submitted()
         return future
+
+    def _cancel(self, ident: int) -> None:
+        with contextlib.suppress(PeerDown):
+            self._enqueue(messages.CANCEL, ident, b"")
 
     def _send_submitted(self) -> None:
         with contextlib.suppress(IndexError):

@@ -1,4 +1,4 @@
-"""The outcome of a call, with its warnings: for one caller that waits, and as a future."""
+"""The outcome of a call, with its warnings; and as a future."""
 
 import contextlib
 import sys
@@ -95,43 +95,6 @@ def _caller() -> FrameType:
     return frame
 
 
-class ReplyWaiter:
-    """One caller that waits for one reply; a third of the cost of a future."""
-
-    __slots__ = ("_arrived", "_reply", "settled", "warnings")
-
-    def __init__(self) -> None:
-        self._arrived = threading.Lock()
-        self._arrived.acquire()
-        self._reply: Reply | BaseException | None = None
-        #: Whether `wait` returns at once.
-        self.settled: bool = False
-        #: Warnings of the call, still encoded.
-        self.warnings: list[Payload] | None = None
-
-    def deliver(self, reply: Reply | BaseException) -> None:
-        """Take the reply, still encoded, or what `wait` raises because none will come."""
-        self._reply = reply
-        self.settled = True
-        with contextlib.suppress(RuntimeError):  # another thread has done it
-            self._arrived.release()
-
-    fail = deliver
-
-    def pause(self, timeout: float) -> bool:
-        """Wait for the reply; return whether it came in time."""
-        return self.settled or self._arrived.acquire(timeout=min(timeout, threading.TIMEOUT_MAX))
-
-    def wait(self, timeout: float) -> Reply:
-        """Wait for the reply; raise TimeoutError if it does not come in time."""
-        if not self.pause(timeout) and not self.settled:
-            raise TimeoutError
-        if isinstance(self._reply, BaseException):
-            raise self._reply
-        assert self._reply is not None
-        return self._reply
-
-
 class _Condition(Lock):  # type: ignore[misc]  # for the type checker only it is final
     """A future's condition, for which no thread waits."""
 
@@ -149,7 +112,9 @@ class PeerFuture(Future[Any]):
 
     #: Has its failure until somebody asks.
     unhandled: Unhandled = Unhandled()
-    _asked = False
+    #: Lets the peer cancel its coroutine.
+    cancel_in_peer: Callable[[], object]
+    _asked = _cancelling = False
 
     def __init__(
         self, whom: Callable[[], str], make_timeout_error: Callable[[float], CallTimeout]
@@ -232,6 +197,18 @@ class PeerFuture(Future[Any]):
         """Wait for the outcome and return the exception, if it is one; limits as for `result`."""
         return self.outcome(timeout)[1]
 
+    def cancel(self) -> bool:
+        """Cancel a call that was not sent; or a coroutine in the peer, which may take its time.
+
+        :returns: Whether it is cancelled now. `cancelled` says so when a coroutine has ended.
+        """
+        if super().cancel():
+            return True
+        if not self.done():
+            self._cancelling = True
+            self.cancel_in_peer()
+        return False
+
     def wait(self, timeout: float | None) -> bool:
         """Wait for the outcome; return whether it came within `timeout` seconds."""
         self.ask()
@@ -244,7 +221,7 @@ class PeerFuture(Future[Any]):
             assert timeout is not None
             raise self._make_timeout_error(timeout if limit is None else limit)
         if self.cancelled():
-            raise CancelledError
+            raise CancelledError from self._decoded()[1]  # where the coroutine was
         return self._decoded()
 
     def _decoded(self) -> Outcome:
@@ -279,13 +256,20 @@ class PeerFuture(Future[Any]):
             self.unhandled.forget(self)
 
     def deliver(self, reply: Reply) -> None:
-        store: Any = self.set_result
+        settle: Any = self.set_result
         if reply[0] != messages.RESULT:
+            settle = self.set_exception
+            if self._cancelling and exceptions.cancelled(decode(reply[1])):
+                settle = self._end_cancelled
             # While peers are stopped, what has run for longer fails because of that.
-            if not self.unhandled.closing or decode(reply[1])["brief"]:
+            elif not self.unhandled.closing or decode(reply[1])["brief"]:
                 self.lost(reply[1])
-            store = self.set_exception
-        store(reply)
+        settle(reply)
+
+    def _end_cancelled(self, reply: Reply) -> None:
+        self._stored, self._state = reply, "PENDING"  # else it could not be cancelled
+        super().cancel()
+        self.set_running_or_notify_cancel()
 
     def fail(self, error: BaseException) -> None:
         with contextlib.suppress(RuntimeError, InvalidStateError):  # another thread has settled it

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import operator
 import sys
+from typing import Any
 
 import pytest
 from inner_pytest import load_only
+from timeouts import LONG
 
-from pytest_peer import Peer
+from pytest_peer import Peer, here
 
 trio = pytest.importorskip("trio")
 pytest.importorskip("anyio")
@@ -48,6 +51,30 @@ def test_acall_has_its_time_limit_in_a_task_of_trio(inner: pytest.Pytester) -> N
         """
     )
     inner.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_cancelled_acall_in_a_task_of_trio_cancels_the_coroutine(
+    peer: Peer, peer_factory: Any
+) -> None:
+    testing = pytest.importorskip("trio.testing")
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.acall, tell_of_cancellation)
+            await testing.wait_all_tasks_blocked()
+            peer_factory.mailbox("runs").get(LONG)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    peer_factory.mailbox("cancelled").get(LONG)
+
+
+async def tell_of_cancellation() -> None:
+    here.origin.send("runs", None)
+    try:
+        await asyncio.sleep(LONG)
+    finally:
+        here.origin.send("cancelled", None)
 
 
 def test_acall_lets_other_tasks_of_trio_run(peer: Peer) -> None:
