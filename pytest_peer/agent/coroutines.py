@@ -6,12 +6,13 @@ is in a call. A task stays on its thread, as what it has opened may belong to th
 """
 
 import _signal  # type: ignore[import-not-found]
+import sys
 from functools import partial
 from time import sleep
 from typing import Any
 
 from ..link.protocol import messages
-from ..link.protocol.unpatched import _thread, queue
+from ..link.protocol.unpatched import _thread, queue, select
 from . import call_warnings, failures
 from .runtime import guarded
 
@@ -27,6 +28,7 @@ class EventLoop:
         self._calls = calls
         self._asyncio: Any = None
         self._loop: Any = None
+        self._moves = False  # between the threads
         self._runs = _thread.allocate_lock()  # held for the thread that runs it
         self._times = 0  # that the main thread did
         self._answers = queue.SimpleQueue()  # whether the main thread may
@@ -44,14 +46,21 @@ class EventLoop:
         call_warnings.end()
         with self._calls.lock:
             if self._loop is None:
-                self._asyncio, loop = asyncio, asyncio.new_event_loop()
+                self._asyncio = asyncio
+                # What gevent puts into `select` belongs to the thread that makes a loop with it.
+                self._moves = vars(sys.modules["select"]).get("poll") is select.poll
+                loop = asyncio.new_event_loop() if self._moves else None
                 start_thread("peer-event-loop", self._live, loop)
-                self._loop = loop
+                if self._moves:
+                    self._loop = loop
+                while self._loop is None:
+                    sleep(_TICK)
 
     def run(self, kind, ident, coroutine, on_main):
         """Run it here, until no task lives, or have the thread run it."""
-        mine = on_main and self._runs.acquire(False)
-        if on_main and not (mine or self._tasks):  # else it would wait for a task that blocks
+        may = on_main and self._moves
+        mine = may and self._runs.acquire(False)
+        if may and not (mine or self._tasks):  # else it would wait for a task that blocks
             self._loop.call_soon_threadsafe(self._park)
             mine = self._answers.get()
         if mine:
@@ -75,7 +84,8 @@ class EventLoop:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _live(self, loop):
-        self._loop = loop  # a signal handler may have raised in `prepare` before that
+        # A signal handler may have raised in `prepare` before that.
+        self._loop = loop or self._asyncio.new_event_loop()
         while True:
             with self._runs:
                 times = self._times
