@@ -12,7 +12,7 @@ from time import monotonic, sleep
 from ..core.locks import Lock
 from ..link.protocol import codec, exceptions, messages
 from ..link.protocol.unpatched import _thread, os, pickle, threading
-from . import assertions, call_warnings, failures, soft_assertions
+from . import assertions, call_warnings, failures, homes, soft_assertions
 from .coroutines import EventLoop
 from .reader import LinkReader
 from .runtime import guarded
@@ -112,10 +112,11 @@ class Dispatcher:
             except BaseException as exc:
                 self.end_if_forked(exc, on_main)
                 # A module may skip its tests when it is imported, by pytest or unittest.
-                if type(exc).__name__ in ("Skipped", "SkipTest"):
+                if type(exc).__name__ in homes.SKIPS:
                     raise
-                text = "the call cannot be rebuilt in the peer: %s: %s"
-                raise codec.CannotDecode(text % (type(exc).__name__, exc)) from exc
+                text = "the call cannot be rebuilt in the peer: %s: %s%s"
+                why = type(exc).__name__, exc, homes.advice(exc)
+                raise codec.CannotDecode(text % why) from exc
             del payload
             assertions.watch()  # the call may have imported pytest
             soft_assertions.watch()
@@ -177,6 +178,8 @@ class Dispatcher:
         except BaseException as failed:
             text = "%s, and describing it failed: %r" % (type(exc).__qualname__, failed)
             description = {"type": type(exc).__qualname__, "repr": text, "text": text, "frames": []}
+        else:
+            description["notes"] += homes.notes(exc)
         if isinstance(exc, codec.CannotEncode):
             text = str(exc) if str(exc).startswith("the ") else "the result %s" % exc
             description["special"] = ("EncodeError", text)

@@ -3,9 +3,18 @@
 import errno
 import sys
 
-from ..link.protocol import messages, module_aliases, receiver, sender, streams
+from ..link.protocol import codec, messages, module_aliases, receiver, sender, streams
 from ..link.protocol.unpatched import _thread, os, threading
-from . import assertions, call_warnings, dispatch, failures, fault_dumps, runtime, soft_assertions
+from . import (
+    assertions,
+    call_warnings,
+    dispatch,
+    failures,
+    fault_dumps,
+    homes,
+    runtime,
+    soft_assertions,
+)
 from .imports import Modules
 
 _POOL_SECONDS = 0.2  # pools wait for jobs that run, and a halt does not
@@ -64,7 +73,8 @@ class Agent:
         )
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
         self._runtime.reader = self._dispatcher.reader
-        assertions.ask = self._runtime.ask
+        assertions.ask = homes.ask = self._runtime.ask
+        codec.find_home = homes.find
         place = config["environment"]
         self._modules = Modules(
             self._runtime.ask,

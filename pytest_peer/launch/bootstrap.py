@@ -26,8 +26,8 @@ _PROTOCOL = (
     "refusals codec mailbox frame_info exceptions"
 )
 _PEER = (
-    "runtime reader call_warnings failures soft_assertions assertions resources imports coroutines "
-    "dispatch fault_dumps main"
+    "runtime reader call_warnings failures soft_assertions assertions resources imports homes "
+    "coroutines dispatch fault_dumps main"
 )
 _PEER_MODULES = (
     *(f"core.{name}" for name in ("locks", "fork_warning", "clock", "sync")),

@@ -27,6 +27,10 @@ _BUFFERS = frozenset({bytes, bytearray, memoryview})
 _CONTAINERS = frozenset({list, tuple, dict})
 #: Modules that are different ones here and at the other end, by name, with the text of the error.
 conflicting_modules: dict[str, tuple[types.ModuleType, str]] = {}
+#: What stands here for a module of the other end, by the name that the other end has for it.
+stand_ins: dict[str, types.ModuleType] = {}
+#: In peers: finds the home of code by value by its name and those of the globals that are needed.
+find_home: Callable[[str, Iterable[str]], types.ModuleType] | None = None
 #: Functions that import a module during unpickling: `module_aliases.imported`, and cloudpickle's.
 _IMPORTING = {("importlib", "import_module"), ("cloudpickle.cloudpickle", "subimport")}
 #: The home of paths in a pickle of Python 3.13, which no older one has.
@@ -55,6 +59,15 @@ def dumps(obj: Any, refusal: str = "", pickling: _Pickling | None = None) -> byt
             return data
     except Exception:
         pass
+    return _dumps_code(obj, refusal, pickling)
+
+
+def dumps_globals(found: dict[str, Any], home: by_value.Home) -> bytes:
+    """Pickle globals of a module that the other end cannot import, or raise `CannotEncode`."""
+    return _dumps_code(found, "", _Pickling(None, home))
+
+
+def _dumps_code(obj: Any, refusal: str, pickling: _Pickling) -> bytes:
     cloudpickle, why_not = None, refusal
     try:
         cloudpickle = None if refusal else __import__("cloudpickle")
@@ -103,9 +116,14 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
 def loads(payload: Payload) -> Any:
     """Rebuild the object; the inverse of `pack`."""
     if not isinstance(payload, MultipartMessage):
-        importing = conflicting_modules or _module_locks  # has those that are not yet complete
-        if not importing and _LOCAL.encode() not in payload:
-            return pickle.loads(payload)
+        importing = _module_locks  # has those that are not yet complete
+        careful = importing or conflicting_modules or stand_ins
+        if not careful and _LOCAL.encode() not in payload:
+            try:
+                return pickle.loads(payload)
+            except Exception:
+                if find_home is None or b"import_module" not in payload:
+                    raise
         payload = MultipartMessage(payload, [])
     return _Unpickler(payload).load()
 
@@ -117,7 +135,8 @@ class _Pickling:
     Python 3.11's garbage collector crashes on one of a memoryview in a cycle, as a traceback is.
     """
 
-    def __init__(self, big: Sequence[Any] | None) -> None:
+    def __init__(self, big: Sequence[Any] | None, home: by_value.Home | None = None) -> None:
+        self._home = home
         self._inside = big is None
         self._big = {id(each): each for each in big} if big else {}
 
@@ -132,7 +151,8 @@ class _Pickling:
             self.segments.clear()
         file = BytesIO()
         if cloudpickle is not None:
-            pickler = by_value.pickler(cloudpickle, file, self.buffer, self.persistent_id)
+            out = file, self.buffer, self.persistent_id
+            pickler = by_value.pickler(cloudpickle, *out, self._home)
         else:
             pickler = _Pickler(file, PROTOCOL, buffer_callback=self.buffer)
             pickler.dispatch_table = reductions.table(copyreg.dispatch_table, lambda: pickler.memo)
@@ -207,8 +227,12 @@ def resolved(name: str) -> Any:
     return attrgetter(path)(_imported(module))
 
 
-def _imported(module: str) -> types.ModuleType:
+def _imported(module: str, needed: Iterable[str] | None = None) -> types.ModuleType:
+    if module in stand_ins:
+        return stand_ins[module]
     _prepare_import(module)
+    if needed is not None and find_home is not None:
+        return find_home(module, needed)
     __import__(module)  # without importing `importlib`
     return sys.modules[module]
 
