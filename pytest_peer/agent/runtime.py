@@ -5,9 +5,11 @@ from typing import Any
 
 from ..link.protocol import codec, messages
 from ..link.protocol.mailbox import Here
+from ..link.protocol.sender import WouldWait
 from ..link.protocol.unpatched import _thread, os, queue, threading
 
 _SECONDS = 60.0  # the origin needs milliseconds to respond
+_FINALIZER = "a finalizer asks for %s %s on the thread that would send that or read the response"
 
 
 class NoResponse(ImportError):
@@ -22,15 +24,18 @@ class Runtime(Here):
         self._waiting = {}
 
     def ask(self, what, *args):
-        """Return the origin's response or raise `NoResponse`; not on the thread that reads."""
+        """Return the origin's response or raise `NoResponse`."""
         if os.getpid() != self.pid or self.enqueue is None:
             text = "a forked child of a peer cannot ask the origin for %s %s"
             raise NoResponse(text % (what, args[0]))
+        if self.reader.stands_by_here():
+            raise NoResponse(_FINALIZER % (what, args[0]))
         response: Any = queue.SimpleQueue()
         ident = next(self.ids)
         self._waiting[ident] = response
         try:
-            self.enqueue(messages.REQUEST, ident, codec.dumps((what, args), self.by_value))
+            request = codec.dumps((what, args), self.by_value)
+            self.enqueue(messages.REQUEST, ident, request, awaited=True)
             on_main = threading.get_ident() == threading.main_thread().ident
             if on_main and not self.reader.hand_over():
                 raise NoResponse("there is no thread that could read the response")
@@ -38,6 +43,8 @@ class Runtime(Here):
         except queue.Empty:
             text = "the origin has not sent %s %s within %d s"
             raise NoResponse(text % (what, args[0], _SECONDS)) from None
+        except WouldWait:
+            raise NoResponse(_FINALIZER % (what, args[0])) from None
         except OSError as exc:
             raise NoResponse("the link is gone") from exc
         finally:

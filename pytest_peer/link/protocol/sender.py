@@ -155,7 +155,8 @@ class MessageSender:
                 _thread.start_new_thread(self._run, (begun,))
                 begun.acquire(True, _START_SECONDS)  # or the next message starts another one
         except BaseException:  # no more threads, or a signal handler has raised
-            self._remove(transmission)
+            if self._remove(transmission):
+                transmission.release()
             raise
 
     def _remove(self, transmission: Transmission) -> bool:

@@ -202,6 +202,16 @@ def test_message_whose_thread_was_not_started_is_never_sent(
     assert line.unblock() == [2, 3, 4]
 
 
+def test_message_whose_thread_was_not_started_lets_its_buffers_go(line: Line) -> None:
+    released = mock.Mock()
+    with (
+        mock.patch.object(sender._thread, "start_new_thread", side_effect=RuntimeError),
+        pytest.raises(RuntimeError),
+    ):
+        line.sender.enqueue(messages.CALL, 1, BIG, on_copy=released)
+    released.assert_called_once_with()
+
+
 def test_interrupt_while_the_thread_starts_leaves_no_second_one(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
