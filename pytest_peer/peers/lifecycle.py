@@ -316,6 +316,7 @@ class PeerLife:
         if self.process.link is not None:
             run_all(self.process.link.close)
         run_all(partial(self.owner.released, self))
+        loop.leave()
         self._advance(Phase.RELEASED)
 
     def disown(self, null_fd: int) -> None:

@@ -32,7 +32,7 @@ def run(tmp_path):
     def run(body: str) -> list[str]:
         program = tmp_path / "program.py"
         program.write_text(
-            "import os, pytest_peer, signal, sys, time, warnings, psutil\n"
+            "import os, pytest_peer, signal, sys, threading, time, warnings, psutil\n"
             "warnings.simplefilter('ignore', pytest_peer.PeerDownWarning)\n"
             "def start(**options):\n"
             "    return pytest_peer.start(**{'start_method': 'forkserver', **options})\n"
@@ -76,6 +76,19 @@ def test_next_peer_gets_a_new_one(run):
         """
     )
     assert told == ["True True"]
+
+
+def test_one_that_dies_while_there_is_no_peer_is_replaced(run):
+    told = run(
+        """
+        with start() as peer:
+            server = peer.call(os.getppid)
+        pytest_peer.eventually(lambda: threading.active_count() == 1, 20)
+        os.kill(server, signal.SIGKILL)
+        print(start().call(os.getppid) != server, os.path.exists(f"/proc/{server}"))
+        """
+    )
+    assert told == ["True False"]
 
 
 def test_one_that_is_too_slow_for_a_peer_goes_on_for_the_others(run):

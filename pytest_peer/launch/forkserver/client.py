@@ -158,15 +158,14 @@ class ForkServer:
         self._socket.setblocking(False)
 
     def _watch(self) -> None:
-        """Listen to it from now on. That needs threads, which no origin has before its peers."""
+        """Listen to it from now on, while there are peers: only then does the event loop run."""
         with self._lock:
             watched, self._watched = self._watched, True
         try:
             if not watched:
-                loop.start()
                 loop.add(self._pipe.fileno(), self._read_output)
                 loop.add(self._socket.fileno(), self._readable)
-        except Exception as exc:  # no more threads or descriptors
+        except Exception as exc:  # no more descriptors
             self.dead = f"the fork server cannot be watched: {exc}"
             self._was_ready = True  # nothing is wrong with it, and another one may do
             self._bury()
@@ -174,7 +173,12 @@ class ForkServer:
     def wait_ready(self, limit: float) -> None:
         """Wait until it has started, at most `limit` seconds; `ForkError` if it has not."""
         self._watch()
-        if not self._ready.wait(limit):
+        try:
+            loop.start()
+            ready = self._ready.wait(limit)
+        finally:
+            loop.leave()
+        if not ready:
             raise ForkError("the fork server is still starting" + self._quoted(), late=True)
         if self.dead:
             raise ForkError(self.dead, lost=self._was_ready)
