@@ -308,6 +308,13 @@ def stacks(own_files, main_busy):
     return "\n".join(parts)
 
 
+def debugger():
+    """Return the name of a debugger that may have stopped threads; it stops no process."""
+    # Of debugpy and PyCharm. It may be the module `__main__`, so what it has imported is looked at.
+    pydevd = sys.modules.get("_pydevd_bundle.pydevd_constants")
+    return "pydevd" if pydevd is not None and pydevd.get_global_debugger() else ""
+
+
 def _frames(waits):
     """Yield the frames of a coroutine and of all that it awaits."""
     import gc

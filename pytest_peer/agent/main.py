@@ -151,14 +151,17 @@ class Agent:
             # On another thread, because it imports: a finder holds the import lock while it waits
             # for a reply that this thread has to read.
             try:
-                _thread.start_new_thread(self._send_stacks, (ident,))
+                _thread.start_new_thread(self._send_stacks, (ident, payload))
             except RuntimeError:
                 pass  # no more threads: the origin gets no reply, and sends the signal
         elif kind == messages.SHUTDOWN:
             self._shut_down(payload)
 
-    def _send_stacks(self, ident):
-        text = dispatch.stacks(self._own_files, self._dispatcher.reader.busy)
+    def _send_stacks(self, ident, what):
+        if what:
+            text = dispatch.debugger()
+        else:
+            text = dispatch.stacks(self._own_files, self._dispatcher.reader.busy)
         try:
             self._sender.enqueue(messages.STACKS, ident, text.encode("utf-8", "backslashreplace"))
         except OSError:

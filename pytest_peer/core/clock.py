@@ -10,7 +10,11 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable, Iterator
 from functools import partial
+
+#: Between two looks whether a debugger still holds a peer, for which a limit has passed.
+_HELD_SECONDS = 0.5
 
 monotonic: partial[float] = partial(time.monotonic)
 now: partial[float] = partial(time.time)
@@ -27,3 +31,17 @@ def seconds(option: str, value: object) -> float | None:
         raise ValueError(f"{option}: seconds must not be negative or NaN, got {value!r}")
     # The interpreter cannot wait longer: three hundred years are as good as no limit.
     return None if value > threading.TIMEOUT_MAX else float(value)
+
+
+def periods(limit: float | None, held: Callable[[], bool]) -> Iterator[float | None]:
+    """Yield for how long to wait, and to wait on, until `limit` has passed.
+
+    If it passes while a debugger holds the peer, it begins anew when that is over: nobody knows for
+    how long the peer had been held before.
+    """
+    yield limit
+    while limit and held():
+        yield _HELD_SECONDS
+        while held():
+            yield _HELD_SECONDS
+        yield limit

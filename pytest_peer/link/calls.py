@@ -8,7 +8,7 @@ from concurrent.futures import wait
 from functools import partial
 from typing import Any
 
-from ..core.clock import monotonic
+from ..core.clock import monotonic, periods
 from ..core.errors import CallTimeout, PeerDown, PeerError
 from ..core.loop import loop
 from ..core.sync import Event
@@ -38,14 +38,20 @@ class RpcClient:
     ended; the thread that reports this looks afterwards for calls. So one of them finds the call.
 
     All that sends raises `PeerDown` when the peer has ended, and `EncodeError` for what cannot be
-    sent. `stacks` returns where the peer's threads are, for a call that times out.
+    sent. When a call times out, `held` tells whether a debugger holds the peer, so that it goes on,
+    and `stacks` where the peer's threads are.
     """
 
     def __init__(
-        self, whom: Callable[[], str], mailboxes: Mailboxes, stacks: Callable[[], str]
+        self,
+        whom: Callable[[], str],
+        mailboxes: Mailboxes,
+        stacks: Callable[[], str],
+        held: Callable[[], bool],
     ) -> None:
         self._whom = whom
         self._stacks = stacks
+        self._held = held
         self._mailboxes = mailboxes
         #: The failures that nobody has seen; a supervisor has them.
         self.unhandled: Unhandled = Unhandled()
@@ -123,7 +129,7 @@ class RpcClient:
 
     def submit(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PeerFuture:
         """Call `fn` without waiting; an `EncodeError` is the future's exception."""
-        future = PeerFuture(self._whom, self._make_timeout_error)
+        future = PeerFuture(self._whom, self._make_timeout_error, self._held)
         future.unhandled = self.unhandled
         ident = future.ident = self._number()
         future.cancel_in_peer = partial(self._cancel, ident)
@@ -183,6 +189,11 @@ class RpcClient:
         assert isinstance(text, bytes)
         return text.decode("utf-8", "backslashreplace")
 
+    def ask_debugger(self, seconds: float) -> bool:
+        """Return whether a debugger of Python code is attached to it; raises as `ask_stacks`."""
+        (_, name), _ = self._ask(messages.STACKS, b"debugger", seconds)
+        return bool(name)
+
     def _ask(
         self, kind: int, payload: Payload, timeout: float | None
     ) -> tuple[Reply, list[Payload] | None]:
@@ -200,7 +211,13 @@ class RpcClient:
                 raise PeerError(_INTERRUPTED) from None
             if timeout == 0:
                 raise TimeoutError  # at once, however fast the peer is
-            return self._link.reader.wait(waiter, ident, timeout), waiter.warnings
+            for limit in periods(timeout, self._held) if kind == messages.CALL else (timeout,):
+                try:
+                    return self._link.reader.wait(waiter, ident, limit), waiter.warnings
+                except TimeoutError as late:
+                    if late.args:  # not ours, but a signal handler's
+                        raise
+            raise TimeoutError
         finally:
             self.pending.pop(ident, None)
             if isinstance(payload, MultipartMessage) and self._link is not None:
@@ -248,7 +265,7 @@ class RpcClient:
         if not opened.is_set():
             if loop.runs_here():
                 raise PeerError(f"{self._whom()} is booting; this finalizer must not wait for it")
-            if not opened.wait(timeout):
+            if not any(map(opened.wait, periods(timeout, self._held))):
                 raise TimeoutError
         if self._error is not None:
             raise self._error()

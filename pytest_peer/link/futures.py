@@ -12,7 +12,7 @@ from itertools import islice
 from types import FrameType
 from typing import Any
 
-from ..core.clock import monotonic, seconds
+from ..core.clock import monotonic, periods, seconds
 from ..core.errors import CallTimeout
 from ..core.locks import Lock
 from ..core.loop import loop
@@ -107,7 +107,8 @@ class PeerFuture(Future[Any]):
 
     The kind of the reply says at once whether the call has failed. The thread that asks for the
     outcome decodes it: unpickling imports modules and runs their code, and the thread that reads
-    the link must not wait for that. `make_timeout_error` makes the exception for a limit.
+    the link must not wait for that. `make_timeout_error` makes the exception for a limit; it does
+    not pass while `held`.
     """
 
     #: Has its failure until somebody asks.
@@ -117,7 +118,10 @@ class PeerFuture(Future[Any]):
     _asked = _cancelling = False
 
     def __init__(
-        self, whom: Callable[[], str], make_timeout_error: Callable[[float], CallTimeout]
+        self,
+        whom: Callable[[], str],
+        make_timeout_error: Callable[[float], CallTimeout],
+        held: Callable[[], bool],
     ) -> None:
         # The reply, still encoded, or the exception of a call without one.
         self._stored: Reply | BaseException | None = None
@@ -135,6 +139,7 @@ class PeerFuture(Future[Any]):
         self.warnings: list[Payload] | None = None
         self._whom = whom
         self._make_timeout_error = make_timeout_error
+        self._held = held
         self._decoding = Lock()
 
     def _store(self, reply: Any) -> None:
@@ -168,30 +173,38 @@ class PeerFuture(Future[Any]):
 
         soon: Callable[[Callable[[], object]], object]
         if trio := _trio():
-            arrived, in_thread = trio.Event(), trio.to_thread.run_sync
+            event, in_thread = trio.Event, trio.to_thread.run_sync
             soon = trio.lowlevel.current_trio_token().run_sync_soon
         else:
-            arrived, in_thread = asyncio.Event(), asyncio.to_thread
+            event, in_thread = asyncio.Event, asyncio.to_thread
             soon = asyncio.get_running_loop().call_soon_threadsafe
+
+        arrived: Any = event()
 
         def wake(_: object) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 soon(arrived.set)
 
         super().add_done_callback(wake)  # it does not wait, so it needs no other thread
-        if trio:
-            # Not by trio's clock, which jumps in tests while all of its tasks wait.
-            timers = [] if timeout is None else [loop.call_later(timeout, partial(wake, None))]
-            try:
-                await arrived.wait()
-            finally:
-                loop.cancel(*timers)
-        else:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(arrived.wait(), timeout)
-        if timeout is not None and not self.done():
-            raise await in_thread(self._make_timeout_error, timeout)
-        return self.result(0)
+        limits = periods(timeout, self._held)
+        limit = next(limits)
+        while True:
+            if trio:
+                # Not by trio's clock, which jumps in tests while all of its tasks wait.
+                timers = [] if limit is None else [loop.call_later(limit, partial(wake, None))]
+                try:
+                    await arrived.wait()
+                finally:
+                    loop.cancel(*timers)
+            else:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(arrived.wait(), limit)
+            if self.done():
+                return self.result(0)
+            arrived = event()
+            limit = await in_thread(next, limits, 0)
+            if limit == 0:
+                raise await in_thread(self._make_timeout_error, timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the outcome and return the exception, if it is one; limits as for `result`."""
@@ -212,7 +225,7 @@ class PeerFuture(Future[Any]):
     def wait(self, timeout: float | None) -> bool:
         """Wait for the outcome; return whether it came within `timeout` seconds."""
         self.ask()
-        return self._settled.wait(timeout)
+        return any(map(self._settled.wait, periods(timeout, self._held)))
 
     def outcome(self, timeout: float | None, limit: float | None = None) -> Outcome:
         """Wait for the outcome and return it; a `CallTimeout` names `limit`, if that is given."""

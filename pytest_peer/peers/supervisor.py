@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import names
+from ..core.clock import periods
 from ..core.errors import BootError, NameInUse, PeerDown, PeerDownWarning, PeerError
 from ..core.locks import Lock
 from ..core.options import PeerOptions, checked
@@ -147,6 +148,10 @@ class Supervisor:
         """Return the lives that are not down; takes no lock."""
         return [life for life in living() if life.owner is self and life.phase < Phase.DOWN]
 
+    def held(self) -> bool:
+        """Return whether a debugger holds one of its peers."""
+        return any(life.held() for life in self.left())
+
     def stopped(self) -> None:
         """Called when a user has stopped a peer."""
 
@@ -204,7 +209,8 @@ class _SharedMailbox(Mailbox):
             over = bool(owner.dead) and not owner.left() and not owner.restarting
             return self._pop(taken) or over
 
-        if not owner.mail.wait_for(settled, timeout):
+        wait = partial(owner.mail.wait_for, settled)
+        if not any(map(wait, periods(timeout, owner.held))):
             raise queue.Empty(self._hints())
         if taken:
             return taken[0]
