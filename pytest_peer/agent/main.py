@@ -201,17 +201,23 @@ class Agent:
         self._dispatcher.wait_begun()
         dispatch.attempt(soft_assertions.collect, failures.report_tasks)
         failures.ending = True
-        dispatch.end(_end_pools, 0, lambda: self._sender.wait_idle(dispatch.LAST_SECONDS))
+        dispatch.end(_end_work, 0, lambda: self._sender.wait_idle(dispatch.LAST_SECONDS))
 
 
 _halting = _thread.allocate_lock()
 
 
-def _end_pools():
-    """Tell pools that this is the end, or `multiprocessing` would wait for their processes."""
+def _end_work():
+    """Tell pools that this is the end, and let `multiprocessing` wait for no process.
+
+    Its ``atexit`` terminates those that are daemons, when managers have ended.
+    """
     steps = getattr(threading, "_threading_atexits", ())
     if steps:
         ended = _thread.allocate_lock()
         ended.acquire()
         _thread.start_new_thread(dispatch.attempt, (*reversed(steps), ended.release))
         ended.acquire(True, _POOL_SECONDS)
+    process = sys.modules.get("multiprocessing.process")
+    for child in process.active_children() if process else ():
+        child._config["daemon"] = True
