@@ -9,13 +9,11 @@ import sys
 from typing import Any
 
 import pytest
+import trio
 from inner_pytest import load_only
 from timeouts import LONG
 
 from pytest_peer import Peer, here
-
-trio = pytest.importorskip("trio")
-pytest.importorskip("anyio")
 
 
 @pytest.fixture
