@@ -21,7 +21,7 @@ class Home:
         self.name = name
         #: The name of what stands for it.
         self.there: str = name + module_aliases.STAND_IN
-        self.known = frozenset(known)
+        self.known: frozenset[str] = frozenset(known)
 
     def reference(self, obj: Any) -> Any:
         """Refer to what is known, and to objects that are not of the module."""
