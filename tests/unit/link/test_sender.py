@@ -202,7 +202,7 @@ def test_message_whose_thread_was_not_started_is_never_sent(
     assert line.unblock() == [2, 3, 4]
 
 
-def test_message_whose_thread_was_not_started_lets_its_buffers_go(line: Line) -> None:
+def test_message_without_a_thread_lets_its_buffers_go(line: Line) -> None:
     released = mock.Mock()
     with (
         mock.patch.object(sender._thread, "start_new_thread", side_effect=RuntimeError),
