@@ -86,6 +86,7 @@ class Agent:
         call_warnings.install(self._own_files)
         failures.watch()
         soft_assertions.settings.update(config["settings"])
+        self._parent_reaps = config["parent_reaps"]
         self._pid = os.getpid()
 
     def live(self):
@@ -94,7 +95,7 @@ class Agent:
         try:
             # While the origin prepares its first call.
             self._dispatcher.reader.start()
-            self._runtime.listen()
+            self._runtime.listen(self._parent_reaps)
             self._dispatcher.main_loop()
         except (SystemExit, KeyboardInterrupt):
             raise

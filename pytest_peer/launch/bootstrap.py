@@ -38,7 +38,7 @@ _LOADER = "agent.loader"
 _SERVER_MODULES = (
     *_PEER_MODULES,
     *("launch.lifeline", "launch.procfs", "launch.session"),
-    *(f"agent.forkserver.{name}" for name in ("child_setup", "subreaper", "prewarm", "server")),
+    *(f"agent.forkserver.{name}" for name in ("child_setup", "reaper", "prewarm", "server")),
 )
 #: What such a peer gets of this package. Other public names exist and do nothing.
 _SERVED = (
@@ -87,8 +87,14 @@ def agent_config(
     options: PeerOptions,
     evidence: dict[str, Any] | None,
     lifeline: int = -1,
+    *,
+    parent_reaps: bool = True,
 ) -> dict[str, Any]:
-    """Return the configuration of the agent, with a descriptor that it must not pass on, or -1."""
+    """Return the configuration of the agent.
+
+    :param lifeline: a descriptor that it must not pass on; -1 for none.
+    :param parent_reaps: whether the parent of the interpreter gets all its orphans, and no others.
+    """
     same = interpreter.same
     packages = "" if same else sysconfig.get_path("purelib")
     # The standard library and site-packages mean nothing to another interpreter.
@@ -111,6 +117,7 @@ def agent_config(
         "stubs": None if same else stubs(),
         "own_files": own_files(),
         "lifeline": lifeline,
+        "parent_reaps": parent_reaps,
         "evidence": evidence,
     }
 

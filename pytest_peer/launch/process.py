@@ -34,6 +34,8 @@ class Child(Protocol):
     pid: int
     #: Why nothing is known of its exit status after its end; empty otherwise.
     status_lost: str = ""
+    #: Whether its parent kills at its end all that it has started, resource trackers last.
+    has_reaper: bool = False
 
     def watch(self, ended: Callable[[], object]) -> None:
         """Call `ended` once, when it has ended. Its number stays its own until `reap`."""
@@ -176,25 +178,12 @@ class Process:
 
     def kill_all(self) -> None:
         """Kill the process and what it started, also outside its group, and return at once."""
-        self.remember_descendants()
-        below = self._below()
-        if self.interpreter == self.pid and any(map(procfs.is_resource_tracker, below)):
+        if not self.child.has_reaper:
+            self.remember_descendants()
+            self.signal_group(signal.SIGKILL)
+        elif not self.exited.is_set():
             with contextlib.suppress(OSError):
-                self.signal(signal.SIGKILL)  # its end has the others killed, the tracker last
-                for pid in filter(procfs.is_resource_tracker, below):
-                    os.kill(pid, signal.SIGCONT)  # `pause` has stopped it too
-                return
-        self.signal_group(signal.SIGKILL)
-
-    def _below(self) -> list[int]:
-        """Return its descendants, and with theirs the orphans in its group: its siblings."""
-        found = procfs.descendants(self.pid)
-        status = procfs.of_process(self.pid)
-        for pid in procfs.children(status.parent) if status else ():
-            with contextlib.suppress(ProcessLookupError):
-                if pid != self.pid and os.getpgid(pid) == self.pid:
-                    found += (pid, *procfs.descendants(pid))
-        return found
+                os.kill(self.pid, signal.SIGKILL)
 
     def remember_descendants(self) -> None:
         """Before an orderly end, note the descendants that could not be found after it."""

@@ -29,6 +29,7 @@ class ProcessStatus:
         fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
         self.state: str = fields["State"].split()[0]
         self.parent: int = int(fields["PPid"])
+        self.tracer: int = int(fields["TracerPid"])
         self.caught: int = int(fields["SigCgt"], 16)
         self.blocked: int = int(fields["SigBlk"], 16)
         #: Signals that were sent to the process and that no thread has taken yet.

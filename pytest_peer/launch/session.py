@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
 import os
-import sys
 import time
 from _collections_abc import Callable, Collection  # without `collections`, as in `relay.frames`
 
 from . import procfs
 
 PDEATHSIG, SUBREAPER = 1, 36
-#: RLIMIT_LOCKS, which no kernel since 2.4.25 obeys, and no module has a name for.
-MARK = 10
 #: Seconds for what is killed to be gone. It takes less, unless the kernel waits for a disk.
-GONE_SECONDS = 2.0
+_GONE_SECONDS = 2.0
 _POLL_SECONDS = 0.002
 
 
@@ -30,47 +27,34 @@ def begin(parent: int) -> None:
         os._exit(1)
 
 
-def mark() -> bool:
-    """Mark this process, and what descends from it, with its number; return whether it worked."""
-    if not sys.platform.startswith("linux"):
-        return False  # that number is another limit's
-    try:
-        import resource  # not at the top: the relay itself does not need it
-
-        resource.setrlimit(MARK, (os.getpid(), resource.getrlimit(MARK)[1]))
-    except (ImportError, OSError, ValueError):  # a sandbox forbids it, or a lower hard limit does
-        return False
-    return True
+def reap_orphans(child: int) -> os.waitid_result | None:
+    """Reap what has ended, but for `child`; return how that has ended, ``None`` while it runs."""
+    while True:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if found is None or found.si_pid == child:
+            return found
+        os.waitpid(found.si_pid, os.WNOHANG)
 
 
-def mark_of(pid: int) -> int:
-    """Return the mark of a process; -1, which is no limit, for none."""
-    import resource
+def kill_below(without: Collection[int] = (), zombie: int = 0) -> None:
+    """Kill what is below this process, but for `without`, and wait until it is gone.
 
-    try:
-        return resource.prlimit(pid, MARK)[0]
-    except OSError:  # it is another user's
-        pass
-    try:
-        with open("/proc/%d/limits" % pid) as file:  # slow
-            return int(file.read().partition("Max file locks")[2].split()[0])
-    except (OSError, LookupError, ValueError):  # it is "unlimited"
-        return resource.RLIM_INFINITY
-
-
-def kill_below(without: Collection[int] = ()) -> None:
-    """Kill what is below this process, but for `without`, and wait until it is gone."""
-    for _ in range(int(GONE_SECONDS / _POLL_SECONDS)):  # by no clock: the machine may stand still
+    Resource trackers have this time to end by themselves. `zombie` is not reaped.
+    """
+    for left in reversed(range(int(_GONE_SECONDS / _POLL_SECONDS))):  # the machine may stand still
         below = procfs.descendants(os.getpid(), without)
+        if zombie in below and (status := procfs.of_process(zombie)) and status.state == "Z":
+            below.remove(zombie)
         if not below:
             return
         for pid in below:
-            sent(os.kill, pid, _signal.SIGKILL)  # then its children are ours
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return
+            tracker = left and procfs.is_resource_tracker(pid)
+            sent(os.kill, pid, _signal.SIGCONT if tracker else _signal.SIGKILL)
+            try:
+                if pid != zombie:
+                    os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                pass  # it is when its parent has ended
         time.sleep(_POLL_SECONDS)
 
 
@@ -85,9 +69,16 @@ def sent(kill: Callable[[int, int], object], pid: int, number: int) -> bool:
 
 def prctl(option: int, value: int) -> None:
     """Set an attribute of this process, such as `SUBREAPER`, where there are such."""
+    global _prctl
     try:
-        import ctypes
+        if _prctl is None:
+            import ctypes
 
-        ctypes.CDLL(None).prctl(option, value)
+            _prctl = ctypes.CDLL(None).prctl
     except (ImportError, OSError, AttributeError):  # not Linux, or a Python without it
-        pass
+        return
+    _prctl(option, value)
+
+
+#: Kept, because a fork server's children would write to many pages to make it.
+_prctl: Callable[[int, int], object] | None = None

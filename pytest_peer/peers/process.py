@@ -105,9 +105,15 @@ class PeerProcess:
                 if self.starter.control is not None:
                     loop.call(self.starter.control.listen)
                     self.interpreter = replace(self.interpreter, elsewhere=self.elsewhere)
-                self.os_process.interpreter = self.interpreter.pid
+                process = self.os_process
+                process.interpreter = self.interpreter.pid
+                direct = process.child.has_reaper and process.pid == process.interpreter
                 config = bootstrap.agent_config(
-                    self.interpreter, self._options, self._evidence, self.starter.lifeline
+                    self.interpreter,
+                    self._options,
+                    self._evidence,
+                    self.starter.lifeline,
+                    parent_reaps=direct or self.starter.control is not None,
                 )
                 self._connection.send_agent(self.interpreter, config)
             self.link = Link(

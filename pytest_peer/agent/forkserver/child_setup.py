@@ -16,10 +16,8 @@ from ...launch.lifeline import tie
 
 
 def begin(parent, lifeline):
-    """Begin a session that ends with template and origin; return its own end of the lifeline."""
+    """Begin a session that ends with reaper and origin; return its own end of the lifeline."""
     session.begin(parent)
-    if not session.mark():
-        session.prctl(session.SUBREAPER, 1)  # then no orphan of a living peer needs a mark
     main_thread: Any = threading.main_thread()
     main_thread._set_native_id()  # only Python 3.13 does it after a fork
     own = os.open("/proc/self/fd/%d" % lifeline, os.O_RDONLY | os.O_CLOEXEC)

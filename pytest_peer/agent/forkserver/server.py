@@ -1,8 +1,8 @@
 """The fork server itself: it has started and imported everything, and forks a peer on request.
 
-It has one thread and never runs code of the tests. It is the parent of all peers, also of those
-that execute another program and share nothing with it. When one ends, the server kills what that
-has started, reports to the origin, and keeps the zombie until the origin does not need its
+It has one thread and never runs code of the tests. All peers are below it, also those that execute
+another program and share nothing with it; between them and it is a `reaper` for each. When one has
+ended, the server reports to the origin, and keeps the zombie until the origin does not need its
 process id any more. When the origin is gone, it kills everything and ends.
 
 Forking and writing to a thousand pages for the first time takes longer than the rest of a boot,
@@ -13,6 +13,7 @@ a peer is to have comes with a request: a file with a marshalled dictionary, the
 """
 
 import contextlib
+import errno
 import fcntl
 import gc
 import importlib
@@ -26,8 +27,7 @@ from typing import Any, NoReturn
 
 from ...launch import session
 from .. import dispatch, main
-from . import child_setup, prewarm
-from .subreaper import Subreaper
+from . import child_setup, prewarm, reaper
 
 #: Of one request: a file, three standard streams, the link's two, a control socket.
 _MOST_DESCRIPTORS = 7
@@ -110,7 +110,6 @@ class Template:
 
     def __init__(self, origin, lifeline):
         session.prctl(session.SUBREAPER, 1)
-        self._marked = session.mark()
         self._origin = origin
         self._poll = select.epoll()
         self._poll.register(origin, select.EPOLLIN)
@@ -141,7 +140,9 @@ class Template:
     def loop(self) -> NoReturn:
         """Serve for ever. `Forked` is raised in a peer."""
         on_end = lambda *end: self.report("ended", *end)  # noqa: E731
-        self._subreaper = Subreaper(self._poll, on_end, self._marked)
+        self._mould = self._make_mould()
+        self._poll.register(self._mould, select.EPOLLIN)
+        self._family = reaper.Family(self._poll, on_end)
         self._wake = os.pipe()
         for fd in self._wake:
             os.set_blocking(fd, False)
@@ -149,26 +150,27 @@ class Template:
         signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         # The origin may have been started with it blocked, too.
-        self._blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         self.report("ready")
         while True:
             if self._spare is None and self._may_prepare and not self._poll.poll(_PAUSE, 1):
                 self._may_prepare = False
                 with contextlib.suppress(OSError):
                     self._make_spare()  # with no processes left, the next request says so
-            for fd, _ in self._poll.poll(self._subreaper.tidy()):
+            for fd, _ in self._poll.poll(self._family.tidy()):
                 if fd == self._parent:
                     self.end(0)
+                elif fd == self._mould.fileno():  # it has ended, and so all peers end
+                    self.end(1)
                 elif fd == self._origin.fileno():
                     self._serve()
                 elif fd == self._wake[0]:
                     os.read(fd, _MOST_BYTES)
-                    self._subreaper.reap_orphans()
                 else:
                     if self._spare is not None and fd == self._spare[1]:
                         self._spare[0].close()
                         self._spare = None
-                    self._subreaper.ended(fd)
+                    self._family.ended(fd)
 
     def _serve(self):
         data, descriptors = receive(self._origin)
@@ -176,7 +178,7 @@ class Template:
             self.end(0)
         what, number, *rest = marshal.loads(data)
         if what == "reap":
-            self._subreaper.release(number)
+            self._family.release(number)
             self.report("reaped", number)
             return
         try:
@@ -194,41 +196,46 @@ class Template:
             self._make_spare()
         connection, fd, pid = self._spare
         self._spare, self._may_prepare = None, True
-        self._subreaper.begin(fd, number)
+        self._family.peers[fd][0] = number
         self.report("forked", number, pid)
         with connection, contextlib.suppress(OSError):  # it has died, which is reported
             socket.send_fds(connection, [data], descriptors)
 
     def _make_spare(self):
-        """Fork. `Forked` is raised in the child, when it has got a request."""
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-        with theirs, contextlib.ExitStack() as unless_made:
-            unless_made.enter_context(ours)  # whose end ends the child
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    ours.close()
-                    request = self._wait_for_request(theirs)
-                except BaseException:
-                    os._exit(1)  # the code around this is the template's
-                raise Forked(*request)
-            self._spare = ours, self._subreaper.add(pid), pid
+        with contextlib.ExitStack() as unless_made:
+            unless_made.enter_context(ours)  # whose end ends the spare, and so the reaper
+            with theirs:
+                socket.send_fds(self._mould, [b"f"], [theirs.fileno()])
+            parent, pid = map(int, ours.recv(_MOST_BYTES).split() or (0, -errno.ECHILD))
+            if pid < 0:  # the last: somebody has killed the reaper
+                raise OSError(-pid, os.strerror(-pid))
+            self._spare = ours, self._family.add(parent, pid), pid
             unless_made.pop_all()
 
-    def _wait_for_request(self, connection):
-        # Closed as objects: their finalizers would close the numbers again, which may be those of
-        # other files then.
-        self._poll.close()
-        self._origin.close()
-        if self._parent >= 0:
-            os.close(self._parent)
-        signal.set_wakeup_fd(-1)
-        for fd in (*self._wake, *self._subreaper.peers):
-            os.close(fd)
+    def _make_mould(self):
+        """Fork it, and return a socket for it. `Forked` is raised in all peers."""
+        ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        if os.fork() == 0:
+            try:
+                # As objects: their finalizers would close the numbers again, which may be those of
+                # other files then.
+                for each in (ours, self._poll, self._origin):
+                    each.close()
+                if self._parent >= 0:
+                    os.close(self._parent)
+                request = self._wait_for_request(*reaper.cast(self._pid, theirs, self._set_title))
+            except BaseException:
+                os._exit(1)  # the code around this is the server's
+            raise Forked(*request)
+        theirs.close()
+        return ours
+
+    def _wait_for_request(self, connection, parent, blocked):
         self._set_title("pytest-peer-spare")
-        self.lifeline = child_setup.begin(self._pid, self.lifeline)
+        self.lifeline = child_setup.begin(parent, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         poll = select.poll()
         poll.register(connection, select.POLLIN)
         if not poll.poll(0):  # else it is needed at once

@@ -23,9 +23,9 @@ from ...core.locks import Lock
 from ...core.loop import loop
 from ...core.sync import Event
 from ...core.worker import worker
-from .. import bootstrap, lifeline, procfs, session
+from .. import bootstrap, lifeline
 from ..command import Command, boot_words, interpreter_options
-from ..process import STATUS_LOST, Child, Descendants, execute, reap
+from ..process import STATUS_LOST, Child, execute, reap
 from .inheritance import Inheritance
 from .preload import OURS
 
@@ -51,7 +51,9 @@ class ForkError(Exception):
 
 
 class ForkedChild(Child):
-    """A child of the fork server, which reaps it at `release`. It changes on the event loop."""
+    """A child of a reaper, and then the fork server's. It changes on the event loop."""
+
+    has_reaper = True
 
     def __init__(self, release: Callable[[], object]) -> None:
         self._release = release
@@ -63,7 +65,6 @@ class ForkedChild(Child):
         self.reaped: Event = Event()
         self._refusal = ""
         self.pid: int = -1
-        self._descendants = Descendants()
 
     def wait_started(self, deadline: float) -> None:
         """Wait until there is a process. One that comes too late is killed when it starts."""
@@ -88,19 +89,14 @@ class ForkedChild(Child):
             ended()
 
     def remember_descendants(self) -> None:
-        # The server finds them after the end too, but for those of ``su``, which lose the mark.
-        mark, below = session.mark_of(self.pid), procfs.descendants(self.pid)
-        self._descendants.remember(pid for pid in below if session.mark_of(pid) != mark)
+        return  # its reaper finds them
 
     def reap(self) -> ExitStatus | None:
-        self._descendants.kill()
         self._release()
         return self._status
 
     def wait_gone(self, seconds: float) -> None:
-        deadline = monotonic() + seconds
         self.reaped.wait(seconds)
-        self._descendants.wait_gone(deadline)
 
     def replied(self, pid: int, refusal: str) -> None:
         self.pid, self._refusal = pid, refusal

@@ -1,9 +1,9 @@
 """Named queues of messages on either side of the link, and all that `here` shows in a peer.
 
 The processes that a peer has started ask it for their part, each time by a new connection, which a
-forked child closes. It listens on a socket that is no file and has its process id in its name. They
-find it among their parents and the leaders of their sessions, and daemons by the mark that peers
-hand on (see `agent.forkserver.child_setup`). The kernel says who is at the other end.
+forked child closes. It listens on a socket that is no file. In the name is its process id, or its
+parent's if that gets its orphans (see `agent.forkserver.reaper`): they find it among their parents
+and the leaders of their sessions. The kernel says who is at the other end.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Here:
         self.mail: Event = Event()  # of all mailboxes
         self.mailboxes: Any = Mailboxes(lambda name, boxes: _PeerMailbox(name, boxes, self))
         self.origin: Any = types.SimpleNamespace(send=self._send)
-        self._root = pid  # all that it has started is below this process
+        self.root: int = pid  # all that it has started is below this process
 
     def _send(self, mailbox: str, message: object) -> None:
         """Put `message` into the origin's mailbox of that name."""
@@ -133,17 +133,20 @@ class Here:
         if os.getpid() == self.pid:
             self.enqueue(messages.MESSAGE, next(self.ids), data, True)
         else:
-            _ask(self.pid, messages.MESSAGE, data)
+            _ask(self.root, messages.MESSAGE, data)
 
-    def listen(self) -> None:
-        """Serve the processes that the peer starts; not where the system has no such sockets."""
-        if _mark() == self.pid:  # its parent has seen to that, and gets its orphans
-            self._root = os.getppid()
+    def listen(self, parent_reaps: bool) -> None:
+        """Serve the processes that the peer starts; not where the system has no such sockets.
+
+        `parent_reaps` says whether its parent gets their orphans.
+        """
+        if parent_reaps:
+            self.root = os.getppid()
         runs = _thread.allocate_lock()
         runs.acquire()
         try:
             listener = _opened(_socket.AF_UNIX)
-            listener.bind(_address(self.pid))
+            listener.bind(_address(self.root))
             listener.listen(128)
             _thread.start_new_thread(self._accept, (listener, runs))
             runs.acquire()  # a crash before has no stacks, see `LinkReader.start`
@@ -165,7 +168,7 @@ class Here:
 
     def _serve(self, sock: Any) -> None:
         try:
-            if self._root not in _lineage(_other_end(sock)):
+            if self.root not in _lineage(_other_end(sock)):
                 return
             kind, payload = _receive(sock)
             if kind == messages.MESSAGE:
@@ -186,19 +189,19 @@ class Here:
 class _PeerMailbox(Mailbox):
     def __init__(self, name: str, boxes: Mailboxes, here: Here) -> None:
         super().__init__(name, _rebuilt, boxes, here.mail)
-        self._pid = here.pid
+        self._here = here
 
     def _take(self, timeout: float | None) -> Any:
-        if os.getpid() == self._pid:
+        if os.getpid() == self._here.pid:
             return super()._take(timeout)
         wanted = marshal.dumps((self.name, timeout and float(timeout)), 2)
-        kind, payload = _ask(self._pid, messages.REQUEST, wanted)
+        kind, payload = _ask(self._here.root, messages.REQUEST, wanted)
         if kind == messages.RESPONSE:
             raise queue.Empty(marshal.loads(payload))
         return payload
 
     def __repr__(self) -> str:
-        return super().__repr__() if os.getpid() == self._pid else "<Mailbox %r>" % self.name
+        return super().__repr__() if os.getpid() == self._here.pid else "<Mailbox %r>" % self.name
 
     def hand_over(self, sock: Any, timeout: float | None) -> None:
         """Send the oldest message to a process while it waits, or why there is none."""
@@ -219,7 +222,7 @@ class _PeerMailbox(Mailbox):
 def found() -> Here:
     """Return what is here in a process that its peer has not forked."""
     # A process outside of this container is number 0: no peer of this one.
-    for pid in filter(None, itertools.chain(_lineage(os.getpid()), (_mark(),))):
+    for pid in filter(None, _lineage(os.getpid())):
         try:
             _, about = _ask(pid, messages.REQUEST, b"")
         except ConnectionRefusedError:
@@ -245,20 +248,11 @@ def _lineage(pid: int) -> Iterator[int]:
         pid, child = int(parent), pid
 
 
-def _mark() -> int:
-    """Return the peer of which this process, or its parent, bears the mark; 0 for none."""
-    try:
-        with FileIO("/proc/self/limits") as file:
-            return int(file.readall().partition(b"Max file locks")[2].split()[0])
-    except (OSError, LookupError, ValueError):  # it is "unlimited"
-        return 0
-
-
 def _ask(pid: int, kind: int, payload: Payload) -> tuple[int, Any]:
     """Return the kind and payload of the peer's answer, or raise OSError."""
     sock = _opened(_socket.AF_UNIX)
     try:
-        if sock.connect_ex(_address(pid)) or _other_end(sock) != pid:
+        if sock.connect_ex(_address(pid)) or pid not in _lineage(_other_end(sock)):
             raise ConnectionRefusedError("the peer, process %d, is gone or out of reach" % pid)
         _send(sock, kind, payload)
         return _receive(sock)

@@ -50,9 +50,12 @@ def test_child_takes_from_the_test_and_answers(peer: Peer, peer_factory: Any, wa
 
 
 @pytest.mark.parametrize("start_method", ["spawn", "forkserver"])
-def test_child_sends_whatever_started_its_peer(peer_factory: Any, start_method: str) -> None:
+@pytest.mark.parametrize("way", [children.executed, children.daemonized])
+def test_child_sends_whatever_started_its_peer(
+    peer_factory: Any, start_method: str, way: Way
+) -> None:
     peer = peer_factory(start_method=start_method)
-    peer.call(children.executed, children.send_name, "names")
+    peer.call(way, children.send_name, "names")
     assert peer_factory.mailbox("names").get(LONG) == peer.name
 
 
@@ -237,7 +240,8 @@ def test_child_sends_where_open_is_patched(peer: Peer, peer_factory: Any) -> Non
 
 def test_stranger_gets_no_answer(peer: Peer) -> None:
     names = [line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()]
-    (name,) = {name for name in names if name.endswith(f"-{peer.pid}") and name[0] == "@"}
+    own = f"-{peer.call(os.getppid)}"
+    (name,) = {name for name in names if name.endswith(own) and name[0] == "@"}
     with socket.socket(socket.AF_UNIX) as stranger:
         stranger.connect("\0" + name[1:])
         stranger.settimeout(LONG)
