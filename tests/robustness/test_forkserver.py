@@ -67,12 +67,12 @@ def test_running_peers_go_down_with_it_and_say_why(run):
     assert_gone([int(told[-1])])
 
 
-@pytest.mark.parametrize("killed", ["server", "mould"])
+@pytest.mark.parametrize("killed", ["server", "zygote"])
 def test_next_peer_gets_a_new_one(run, killed):
     told = run(
         f"""
         first = start()
-        mould, server = psutil.Process(first.pid).parents()[1:3]
+        zygote, server = psutil.Process(first.pid).parents()[1:3]
         {killed}.kill()
         first.wait_down(10)
         with start() as second:
@@ -127,8 +127,8 @@ def test_spare_that_is_killed_is_no_loss(run, killed):
     told = run(
         f"""
         first = start()
-        used, mould = psutil.Process(first.pid).parents()[:2]
-        others = lambda: [each for each in mould.children() if each != used and each.children()]
+        used, zygote = psutil.Process(first.pid).parents()[:2]
+        others = lambda: [each for each in zygote.children() if each != used and each.children()]
         (reaper,) = pytest_peer.eventually(others)
         (spare,) = reaper.children()
         {killed}.kill()

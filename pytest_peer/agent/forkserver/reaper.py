@@ -7,7 +7,7 @@ the server's then, and so is everything below a reaper that was killed, after wh
 the peer.
 
 What a process writes after a fork is memory that its child holds alone from then on. So reapers are
-forked by the *mould*, a child of the server which does nothing else.
+forked by the *zygote*, a child of the server which does nothing else.
 """
 
 import _signal  # type: ignore[import-not-found]  # makes no enumerations, and so fewer pages
@@ -20,7 +20,7 @@ from typing import Any
 
 from ...launch import procfs, session
 
-#: What wakes a reaper: the end of a child; that of the mould, or the server, for a traced peer.
+#: What wakes a reaper: the end of a child; that of the zygote, or the server, for a traced peer.
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
 #: Seconds between looks at a reaper of whose end a debugger keeps the server from knowing.
 _POLL_SECONDS = 0.01
@@ -28,10 +28,10 @@ _POLL_SECONDS = 0.01
 _c: Any = ctypes.PyDLL(None, use_errno=True)
 
 
-def cast(server: int, mould: Any, set_title: Any) -> Any:
-    """In a child of the server's, be the mould. Returns in peers only.
+def fork_reapers(server: int, zygote: Any, set_title: Any) -> Any:
+    """In a child of the server's, be the zygote. Returns in peers only.
 
-    For each socket that comes over `mould`, fork a reaper, which forks a peer and tells the socket
+    For each socket that comes over `zygote`, fork a reaper, which forks a peer and tells the socket
     its own pid and that of the peer, or minus the error number for which there is none. Return that
     socket, the pid of the reaper, and the signals that are blocked.
     """
@@ -41,10 +41,10 @@ def cast(server: int, mould: Any, set_title: Any) -> Any:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps reapers
     own = os.getpid()
     while True:
-        _, (fd,), _, _ = socket.recv_fds(mould, 1, 1)
+        _, (fd,), _, _ = socket.recv_fds(zygote, 1, 1)
         connection = socket.socket(fileno=fd)
         if _fork(connection) == 0:
-            mould.close()
+            zygote.close()
             return connection, *_begin(own, connection, most)
         connection.close()
 
@@ -57,13 +57,13 @@ def _fork(connection: Any) -> int:
     return pid
 
 
-def _begin(mould: int, connection: Any, most: int) -> tuple[int, set[int]]:
+def _begin(zygote: int, connection: Any, most: int) -> tuple[int, set[int]]:
     """Become a reaper. Returns in its peer only."""
     _signal.signal(signal.SIGCHLD, _signal.SIG_DFL)
     blocked = _signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     session.prctl(session.PDEATHSIG, signal.SIGTERM)
     own = os.getpid()
-    if os.getppid() != mould:  # it ended before
+    if os.getppid() != zygote:  # it ended before
         os._exit(1)
     session.prctl(session.SUBREAPER, 1)
     peer = _fork(connection)
@@ -83,7 +83,7 @@ def _begin(mould: int, connection: Any, most: int) -> tuple[int, set[int]]:
     os._exit(0)
 
 
-class Family:
+class Children:
     """What is below the server. Only this reaps peers, so their numbers stay their own.
 
     `on_end` is called with the number of a peer's request and its status, when the peer and all

@@ -140,9 +140,9 @@ class Template:
     def loop(self) -> NoReturn:
         """Serve for ever. `Forked` is raised in a peer."""
         on_end = lambda *end: self.report("ended", *end)  # noqa: E731
-        self._mould = self._make_mould()
-        self._poll.register(self._mould, select.EPOLLIN)
-        self._family = reaper.Family(self._poll, on_end)
+        self._zygote = self._make_zygote()
+        self._poll.register(self._zygote, select.EPOLLIN)
+        self._children = reaper.Children(self._poll, on_end)
         self._wake = os.pipe()
         for fd in self._wake:
             os.set_blocking(fd, False)
@@ -157,10 +157,10 @@ class Template:
                 self._may_prepare = False
                 with contextlib.suppress(OSError):
                     self._make_spare()  # with no processes left, the next request says so
-            for fd, _ in self._poll.poll(self._family.tidy()):
+            for fd, _ in self._poll.poll(self._children.tidy()):
                 if fd == self._parent:
                     self.end(0)
-                elif fd == self._mould.fileno():  # it has ended, and so all peers end
+                elif fd == self._zygote.fileno():  # it has ended, and so all peers end
                     self.end(1)
                 elif fd == self._origin.fileno():
                     self._serve()
@@ -170,7 +170,7 @@ class Template:
                     if self._spare is not None and fd == self._spare[1]:
                         self._spare[0].close()
                         self._spare = None
-                    self._family.ended(fd)
+                    self._children.ended(fd)
 
     def _serve(self):
         data, descriptors = receive(self._origin)
@@ -178,7 +178,7 @@ class Template:
             self.end(0)
         what, number, *rest = marshal.loads(data)
         if what == "reap":
-            self._family.release(number)
+            self._children.release(number)
             self.report("reaped", number)
             return
         try:
@@ -196,7 +196,7 @@ class Template:
             self._make_spare()
         connection, fd, pid = self._spare
         self._spare, self._may_prepare = None, True
-        self._family.peers[fd][0] = number
+        self._children.peers[fd][0] = number
         self.report("forked", number, pid)
         with connection, contextlib.suppress(OSError):  # it has died, which is reported
             socket.send_fds(connection, [data], descriptors)
@@ -206,14 +206,14 @@ class Template:
         with contextlib.ExitStack() as unless_made:
             unless_made.enter_context(ours)  # whose end ends the spare, and so the reaper
             with theirs:
-                socket.send_fds(self._mould, [b"f"], [theirs.fileno()])
+                socket.send_fds(self._zygote, [b"f"], [theirs.fileno()])
             parent, pid = map(int, ours.recv(_MOST_BYTES).split() or (0, -errno.ECHILD))
             if pid < 0:  # the last: somebody has killed the reaper
                 raise OSError(-pid, os.strerror(-pid))
-            self._spare = ours, self._family.add(parent, pid), pid
+            self._spare = ours, self._children.add(parent, pid), pid
             unless_made.pop_all()
 
-    def _make_mould(self):
+    def _make_zygote(self):
         """Fork it, and return a socket for it. `Forked` is raised in all peers."""
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         if os.fork() == 0:
@@ -224,7 +224,9 @@ class Template:
                     each.close()
                 if self._parent >= 0:
                     os.close(self._parent)
-                request = self._wait_for_request(*reaper.cast(self._pid, theirs, self._set_title))
+                request = self._wait_for_request(
+                    *reaper.fork_reapers(self._pid, theirs, self._set_title)
+                )
             except BaseException:
                 os._exit(1)  # the code around this is the server's
             raise Forked(*request)
