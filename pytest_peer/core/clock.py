@@ -33,15 +33,29 @@ def seconds(option: str, value: object) -> float | None:
     return None if value > threading.TIMEOUT_MAX else float(value)
 
 
-def periods(limit: float | None, held: Callable[[], bool]) -> Iterator[float | None]:
-    """Yield for how long to wait, and to wait on, until `limit` has passed.
+class Periods:
+    """How long to wait, and to wait on, until `limit` has passed.
 
     If it passes while a debugger holds the peer, it begins anew when that is over: nobody knows for
-    how long the peer had been held before.
+    how long the peer had been held before. No generator, as its end would swallow an interrupt.
     """
-    yield limit
-    while limit and held():
-        yield _HELD_SECONDS
-        while held():
-            yield _HELD_SECONDS
-        yield limit
+
+    def __init__(self, limit: float | None, held: Callable[[], bool]) -> None:
+        self._limit = limit
+        self._held = held
+        self._begun = self._was_held = False
+
+    def __iter__(self) -> Iterator[float | None]:
+        return self
+
+    def __next__(self) -> float | None:
+        if not self._begun:
+            self._begun = True
+            return self._limit
+        if self._limit and self._held():
+            self._was_held = True
+            return _HELD_SECONDS
+        if self._was_held:
+            self._was_held = False
+            return self._limit
+        raise StopIteration

@@ -15,7 +15,7 @@ from pathlib import Path
 from selectors import EVENT_WRITE
 from typing import IO
 
-from ..core.clock import monotonic, periods, seconds
+from ..core.clock import Periods, monotonic, seconds
 from ..core.errors import quoted
 from ..core.locks import Lock
 from ..core.loop import loop
@@ -110,7 +110,7 @@ class OutputStream:
             shows the last lines.
         """
         limit = seconds("timeout", timeout)
-        limits = periods(limit, self._held)
+        limits = Periods(limit, self._held)
         next(limits)
         deadline = monotonic() + (math.inf if limit is None else limit)
         regex = re.compile(pattern)

@@ -8,7 +8,7 @@ from concurrent.futures import wait
 from functools import partial
 from typing import Any
 
-from ..core.clock import monotonic, periods
+from ..core.clock import Periods, monotonic
 from ..core.errors import CallTimeout, PeerDown, PeerError
 from ..core.loop import loop
 from ..core.sync import Event
@@ -211,7 +211,7 @@ class RpcClient:
                 raise PeerError(_INTERRUPTED) from None
             if timeout == 0:
                 raise TimeoutError  # at once, however fast the peer is
-            for limit in periods(timeout, self._held) if kind == messages.CALL else (timeout,):
+            for limit in Periods(timeout, self._held) if kind == messages.CALL else (timeout,):
                 try:
                     return self._link.reader.wait(waiter, ident, limit), waiter.warnings
                 except TimeoutError as late:
@@ -265,7 +265,7 @@ class RpcClient:
         if not opened.is_set():
             if loop.runs_here():
                 raise PeerError(f"{self._whom()} is booting; this finalizer must not wait for it")
-            if not any(map(opened.wait, periods(timeout, self._held))):
+            if not any(map(opened.wait, Periods(timeout, self._held))):
                 raise TimeoutError
         if self._error is not None:
             raise self._error()

@@ -12,7 +12,7 @@ from itertools import islice
 from types import FrameType
 from typing import Any
 
-from ..core.clock import monotonic, periods, seconds
+from ..core.clock import Periods, monotonic, seconds
 from ..core.errors import CallTimeout
 from ..core.locks import Lock
 from ..core.loop import loop
@@ -186,7 +186,7 @@ class PeerFuture(Future[Any]):
                 soon(arrived.set)
 
         super().add_done_callback(wake)  # it does not wait, so it needs no other thread
-        limits = periods(timeout, self._held)
+        limits = Periods(timeout, self._held)
         limit = next(limits)
         while True:
             if trio:
@@ -225,7 +225,7 @@ class PeerFuture(Future[Any]):
     def wait(self, timeout: float | None) -> bool:
         """Wait for the outcome; return whether it came within `timeout` seconds."""
         self.ask()
-        return any(map(self._settled.wait, periods(timeout, self._held)))
+        return any(map(self._settled.wait, Periods(timeout, self._held)))
 
     def outcome(self, timeout: float | None, limit: float | None = None) -> Outcome:
         """Wait for the outcome and return it; a `CallTimeout` names `limit`, if that is given."""

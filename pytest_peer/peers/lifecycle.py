@@ -30,7 +30,7 @@ from collections.abc import Callable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from ..core.clock import periods
+from ..core.clock import Periods
 from ..core.down_reason import PeerState, down_reason
 from ..core.errors import BootError, BootTimeout, PeerDown
 from ..core.locks import Lock
@@ -151,7 +151,7 @@ class PeerLife:
 
     def _wait(self, reached: Callable[[], bool], timeout: float | None) -> bool:
         wait = partial(self._changed.wait_for, reached)
-        return any(map(wait, periods(timeout, self.held)))
+        return any(map(wait, Periods(timeout, self.held)))
 
     def kill(self) -> None:
         """Have it killed with all that it started, and return at once; `wait_released` waits."""
@@ -227,7 +227,7 @@ class PeerLife:
             wait_boot(self._lives.peer)
 
     def _connect(self) -> None:
-        self._boot_limits = periods(self.options.boot_limit, self.held)
+        self._boot_limits = Periods(self.options.boot_limit, self.held)
         self._limit_boot()
         link = self.process.connect(self.client.received, self._end_link)
         if link is None:
@@ -304,7 +304,7 @@ class PeerLife:
     # On the worker
 
     def _limit_boot(self) -> None:
-        """Give the boot the first part of its limit, or the next, or end it; see `periods`."""
+        """Give the boot the first part of its limit, or the next, or end it; see `Periods`."""
         if self.phase is not Phase.BOOTING or (limit := next(self._boot_limits, -1.0)) is None:
             return
         if limit >= 0:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import names
-from ..core.clock import periods
+from ..core.clock import Periods
 from ..core.errors import BootError, NameInUse, PeerDown, PeerDownWarning, PeerError
 from ..core.locks import Lock
 from ..core.options import PeerOptions, checked
@@ -210,7 +210,7 @@ class _SharedMailbox(Mailbox):
             return self._pop(taken) or over
 
         wait = partial(owner.mail.wait_for, settled)
-        if not any(map(wait, periods(timeout, owner.held))):
+        if not any(map(wait, Periods(timeout, owner.held))):
             raise queue.Empty(self._hints())
         if taken:
             return taken[0]
