@@ -100,13 +100,14 @@ class EventLoop:
         Takes no lock: any thread may post, from the middle of anything and from a signal handler.
         An interrupt leaves `callback` posted or not; the next post wakes the loop for it.
         """
-        if self._thread is not None:
-            self._soon.append(callback)
+        self._soon.append(callback)  # first: a thread that ends looks for it last
+        if self._thread is not None or not self._taken_back(callback):
             self._poke()
 
     def call(self, function: Callable[[], T]) -> T:
         """Return or raise what `function` does on the loop; an interrupt ends only the wait."""
-        if self.runs_here():
+        # A signal handler may call this in the middle of `start`, and the loop needs the lock.
+        if self.runs_here() or self._lock._is_owned():  # type: ignore[attr-defined]
             return function()
         done, outcome = Event(), list[Any]()
 
@@ -117,15 +118,21 @@ class EventLoop:
                 outcome.extend((None, exc))
             done.set()
 
-        with self._lock:  # so that no thread begins or ends
-            if self._thread is None:
-                return function()
-            self.call_soon(run)
+        self._soon.append(run)
+        if self._thread is None and self._taken_back(run):
+            return function()
+        self._poke()
         done.wait()
         value, error = outcome
         if error is not None:
             raise error
         return value  # type: ignore[no-any-return]
+
+    def _taken_back(self, callback: Callback) -> bool:
+        with contextlib.suppress(ValueError):  # the thread has it
+            self._soon.remove(callback)
+            return True
+        return False
 
     def call_later(self, seconds: float, callback: Callback) -> Timer:
         """Call `callback` once, `seconds` from now. What is returned is for `cancel`."""
@@ -176,6 +183,8 @@ class EventLoop:
                 return False
             if not (self._users or self._soon or self._timers):
                 self._thread = None
+                if self._soon:  # by one who had not seen that
+                    self._thread = threading.current_thread()
             return self._thread is not None
 
     def _run_timers(self) -> float | None:
