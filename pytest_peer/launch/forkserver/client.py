@@ -195,17 +195,24 @@ class ForkServer:
             marshal.dump(request, file)
             file.flush()
             sent = [file.fileno(), *descriptors]
+            loop.start()  # until it is reaped, which nobody may wait for
             with self._lock:
-                if self.dead:
-                    raise ForkError(self.dead, lost=True)
                 self._children[number] = child
+                dead = self.dead
+            if dead:
+                self._forget(number)
+                raise ForkError(dead, lost=True)
             while not self._sent(("fork", number, len(sent)), sent):
                 if monotonic() > deadline:
-                    self._children.pop(number, None)
+                    self._forget(number)
                     raise ForkError("the fork server does not read", late=True)
                 sleep(_AGAIN_SECONDS)
         child.wait_started(deadline)
         return child
+
+    def _forget(self, number: int) -> None:
+        if self._children.pop(number, None) is not None:
+            loop.leave()
 
     def _reap(self, number: int) -> None:
         """On the event loop, have the server reap a child that has ended."""
@@ -266,12 +273,12 @@ class ForkServer:
         elif what == "forked":
             child.replied(rest[1], "")
         elif what == "refused":
-            del self._children[rest[0]]
+            self._forget(rest[0])
             child.replied(-1, f"the fork server: {rest[1]}")
         elif what == "ended":
             child.end(ExitStatus.from_returncode(rest[1]))
         else:
-            del self._children[rest[0]]
+            self._forget(rest[0])
             child.reaped.set()
 
     # Its end
@@ -284,12 +291,13 @@ class ForkServer:
         with self._lock:
             self.dead = (self.dead or f"the fork server died ({how})") + self._quoted()
             self._ready.set()
-            children, self._children = list(self._children.values()), {}
+            children = dict(self._children)
             self._socket.close()
-        for child in children:
+        for number, child in children.items():
             child.reaped.set()  # init does it
             loop.call_soon(partial(child.end, None, self.dead))
             loop.call_soon(partial(child.replied, child.pid, self.dead))
+            self._forget(number)
 
     def close(self) -> ExitStatus | None:
         """End it; return how it has ended, if that is known."""
