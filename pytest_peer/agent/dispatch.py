@@ -312,7 +312,9 @@ def debugger():
     """Return the name of a debugger that may have stopped threads; it stops no process."""
     # Of debugpy and PyCharm. It may be the module `__main__`, so what it has imported is looked at.
     pydevd = sys.modules.get("_pydevd_bundle.pydevd_constants")
-    return "pydevd" if pydevd is not None and pydevd.get_global_debugger() else ""
+    # Without the function while it is being imported; what is raised here would end the peer.
+    get = getattr(pydevd, "get_global_debugger", None)
+    return "pydevd" if get is not None and get() else ""
 
 
 def _frames(waits):

@@ -103,7 +103,9 @@ class Stacks:
         try:
             return self._ask_debugger(ASKING_SECONDS)
         except TimeoutError:
-            return _SUSPENDED in self._dump(_SIGNAL_SECONDS)
+            # Nobody else gets the signal, which may end what a thread waits for in C.
+            debugged = pid is not None and procfs.mentions(pid, b"pydev")
+            return debugged and _SUSPENDED in self._dump(_SIGNAL_SECONDS)
         except PeerError:
             return False
 

@@ -120,6 +120,18 @@ def is_resource_tracker(pid: int) -> bool:
         return False
 
 
+def mentions(pid: int, word: bytes) -> bool:
+    """Whether a word is in the command line of a process, or in names of files it has mapped."""
+    for name in ("cmdline", "maps"):
+        try:
+            with open("/proc/%d/%s" % (pid, name), "rb") as file:
+                if word in file.read():
+                    return True
+        except OSError:
+            pass
+    return False
+
+
 def machine() -> tuple[str, int, int] | None:
     """Identify the machine and container in which a process id means the same process."""
     try:

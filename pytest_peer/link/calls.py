@@ -112,7 +112,10 @@ class RpcClient:
             if not (in_boot or self._opened.is_set()):
                 begin = monotonic()
                 self._wait_open(timeout)
-                left = None if timeout is None else max(0.0, begin + timeout - monotonic())
+                if timeout:
+                    left = begin + timeout - monotonic()
+                    if left <= 0:  # a debugger has held the boot: the limit begins anew
+                        left = timeout
             call = encode_call(fn, args, kwargs, self._by_value)
             (kind, reply), warnings = self._ask(messages.CALL, call, left)
         except TimeoutError as late:

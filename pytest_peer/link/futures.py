@@ -298,8 +298,12 @@ def results(
     try:
         while futures:  # keeps nothing of a result that it has given
             futures.extend(islice(later, 1))
-            left = None if deadline is None else max(0.0, deadline - monotonic())
-            yield _first(futures, left, timeout)
+            begun = monotonic()
+            left = None if deadline is None else max(0.0, deadline - begun)
+            value = [_first(futures, left, timeout)]
+            if timeout and left and monotonic() - begun > left:  # a debugger: it begins anew
+                deadline = monotonic() + timeout
+            yield value.pop()
     finally:
         for future in futures:
             future.ask()  # a failure before it has been seen, or the rest is not wanted

@@ -19,6 +19,7 @@ from pytest_peer import CallTimeout, Peer, here
 
 #: Seconds: the limit of what waits, and how long the debugger holds the peer.
 LIMIT, HELD = 2.0, 3.0
+SHORT = 0.1
 #: Seconds for a boot, of which the setup takes more.
 BOOT_LIMIT = 5.0
 
@@ -105,6 +106,44 @@ def test_limit_passes_when_the_debugger_has_left(peer: Peer) -> None:
     with pytest.raises(CallTimeout):
         peer.call_within(LIMIT, wait_to_go)
     assert time.monotonic() - began > HELD
+
+
+def test_limit_of_a_call_begins_anew_after_a_debugged_boot(peer_factory: Any) -> None:
+    set_up = functools.partial(exec, f"{ATTACH}\nimport time\ntime.sleep({HELD})")
+    peer = peer_factory(setup=set_up, wait_boot=False)
+    assert peer.call_within(LIMIT, int) == 0
+
+
+def test_limit_of_several_calls_begins_anew_after_a_debugger(peer_factory: Any) -> None:
+    group = peer_factory.many(2, call_timeout=LIMIT)
+    group[0].call(exec, ATTACH)
+    group[1].call(exec, ATTACH)
+    assert group.map(time.sleep, [HELD, HELD + 1.0]) == [None, None]
+    sleeps = [HELD, HELD + 1.0]
+    assert list(group[0].map(time.sleep, sleeps, timeout=LIMIT)) == [None, None]
+
+
+def test_peer_that_imports_a_debugger_outlives_a_limit(peer: Peer) -> None:
+    name = "_pydevd_bundle.pydevd_constants"
+    peer.call(exec, f"import sys\nsys.modules[{name!r}] = type(sys)({name!r})")
+    with pytest.raises(CallTimeout):
+        peer.call_within(SHORT, wait_to_go)
+    assert peer.call(int) == 0
+
+
+def sleep_in_c() -> int:
+    """Sleep in a function that holds the GIL and that a signal ends; return -1 if one did."""
+    import ctypes
+
+    return int(ctypes.PyDLL(None).usleep(900_000))
+
+
+def test_wait_sends_no_signal_to_a_peer_without_a_debugger(peer: Peer) -> None:
+    peer.call(go.is_set)
+    slept = peer.submit(sleep_in_c)
+    with pytest.raises(TimeoutError):
+        peer.stdout.wait_for("never", SHORT)
+    assert slept.result(LONG) == 0
 
 
 def test_boot_has_time_while_its_setup_is_debugged(peer_factory: Any) -> None:
