@@ -314,7 +314,22 @@ def debugger():
     pydevd = sys.modules.get("_pydevd_bundle.pydevd_constants")
     # Without the function while it is being imported; what is raised here would end the peer.
     get = getattr(pydevd, "get_global_debugger", None)
-    return "pydevd" if get is not None and get() else ""
+    found = get() if get is not None else None
+    if found is None:
+        return ""
+    # After `debugpy.listen` nobody need come. PyCharm's has no such method.
+    here = getattr(found, "is_attached", bool)() or not hasattr(found, "is_attached")
+    return "pydevd" if here or _waits_for_debugger() else ""
+
+
+def _waits_for_debugger():
+    for top in sys._current_frames().values():
+        frame: Any = top
+        while frame is not None:
+            if frame.f_code.co_name in ("wait_for_client", "_wait_for_attach"):
+                return True
+            frame = frame.f_back
+    return False
 
 
 def _frames(waits):

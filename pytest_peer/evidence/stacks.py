@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..core.clock import monotonic
-from ..core.errors import PeerDown, PeerError
+from ..core.clock import monotonic, sleep
+from ..core.errors import PeerDown, PeerError, StillBooting
 from ..core.sync import Event
 from ..core.worker import start_thread
 from ..launch import procfs
@@ -39,6 +39,8 @@ _SUSPENDED = " in _do_wait_suspend\n"
 _TOOLS = (("py-spy", "dump", "--native", "--pid"), ("pystack", "remote", "--native-all"))
 #: Seconds for one of them. It reads the symbols of many libraries, which may take two.
 _NATIVE_SECONDS = 5.0
+#: Seconds between two looks at a process that is stopped: strace stops it for less.
+_STRACE_SECONDS = 0.01
 #: The tools keep a processor busy; too many at once would all be late.
 _turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
 
@@ -99,10 +101,14 @@ class Stacks:
         pid = self._local_pid()
         status = procfs.of_process(pid) if pid is not None else None
         if status is not None and status.stopped:
-            return status.state == "t"
+            sleep(_STRACE_SECONDS)
+            status = procfs.of_process(pid or 0)
+            return status is not None and status.state == "t"
         try:
             return self._ask_debugger(ASKING_SECONDS)
-        except TimeoutError:
+        except TimeoutError as exc:
+            if exc.args and not isinstance(exc, StillBooting):  # a signal handler's
+                raise
             # Nobody else gets the signal, which may end what a thread waits for in C.
             debugged = pid is not None and procfs.mentions(pid, b"pydev")
             return debugged and _SUSPENDED in self._dump(_SIGNAL_SECONDS)

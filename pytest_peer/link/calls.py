@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..core.clock import Periods, monotonic
-from ..core.errors import CallTimeout, PeerDown, PeerError
+from ..core.errors import CallTimeout, PeerDown, PeerError, StillBooting
 from ..core.loop import loop
 from ..core.sync import Event
 from .futures import PeerFuture, Reply, outcome
@@ -205,7 +205,7 @@ class RpcClient:
         try:
             self._expect(ident, waiter)
             if self._link is None:
-                raise TimeoutError(f"{self._whom()} is still booting")
+                raise StillBooting(f"{self._whom()} is still booting")
             if loop.runs_here():
                 raise PeerError(_INTERRUPTED)
             try:

@@ -108,6 +108,27 @@ def test_limit_passes_when_the_debugger_has_left(peer: Peer) -> None:
     assert time.monotonic() - began > HELD
 
 
+def test_limit_passes_while_nobody_has_attached(peer: Peer) -> None:
+    listening = "types.SimpleNamespace(is_attached=lambda: False)"
+    peer.call(exec, ATTACH.replace("=object", f"=lambda: {listening}"))
+    with pytest.raises(CallTimeout):
+        peer.call_within(SHORT, wait_to_go)
+
+
+def wait_for_client() -> bool:
+    """Wait as debugpy's function of that name does."""
+    return wait_to_go()
+
+
+def test_no_limit_passes_while_a_debugger_is_awaited(peer: Peer) -> None:
+    listening = "types.SimpleNamespace(is_attached=lambda: False)"
+    peer.call(exec, ATTACH.replace("=object", f"=lambda: {listening}"))
+    timer = threading.Timer(HELD, peer.call, [go.set])
+    timer.start()
+    assert peer.call_within(LIMIT, wait_for_client)
+    timer.join()
+
+
 def test_limit_of_a_call_begins_anew_after_a_debugged_boot(peer_factory: Any) -> None:
     set_up = functools.partial(exec, f"{ATTACH}\nimport time\ntime.sleep({HELD})")
     peer = peer_factory(setup=set_up, wait_boot=False)
