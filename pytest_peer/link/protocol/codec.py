@@ -16,7 +16,7 @@ from io import BytesIO
 from operator import attrgetter
 from typing import Any, Callable, Iterable, Sequence
 
-from . import by_value, messages, reductions, refusals
+from . import by_value, messages, module_aliases, reductions, refusals
 from .messages import MultipartMessage, Payload, Segment
 from .unpatched import pickle
 
@@ -117,13 +117,10 @@ def loads(payload: Payload) -> Any:
     """Rebuild the object; the inverse of `pack`."""
     if not isinstance(payload, MultipartMessage):
         importing = _module_locks  # has those that are not yet complete
-        careful = importing or conflicting_modules or stand_ins
+        homes = find_home is not None and b"import_module" in payload  # one try imports it once
+        careful = importing or conflicting_modules or stand_ins or homes
         if not careful and _LOCAL.encode() not in payload:
-            try:
-                return pickle.loads(payload)
-            except Exception:
-                if find_home is None or b"import_module" not in payload:
-                    raise
+            return pickle.loads(payload)
         payload = MultipartMessage(payload, [])
     return _Unpickler(payload).load()
 
@@ -144,7 +141,9 @@ class _Pickling:
         self.segments: list[Segment] = []
         # By identity: what the pickle has instead, and the object, to keep its identity in use.
         self._known: dict[int, tuple[Any, Any]] = {}
-        if cloudpickle is None and not members and not self._big:
+        # pickle would import the module of each class again, which fails, to refer to it.
+        stood_in = find_home is not None and stand_ins
+        if cloudpickle is None and not members and not self._big and not stood_in:
             data: bytes = pickle.dumps(obj, PROTOCOL, buffer_callback=self.buffer)
             if b"getattr" not in data and b"multiprocessing.connection" not in data:
                 return data  # it has nothing of what `reductions.table` has
@@ -158,6 +157,8 @@ class _Pickling:
             pickler.dispatch_table = reductions.table(copyreg.dispatch_table, lambda: pickler.memo)
             if members or self._big:
                 members["persistent_id"] = self.persistent_id
+            if stood_in:
+                members.setdefault("reducer_override", module_aliases.reference)
             for name, member in members.items():
                 setattr(pickler, name, member)
         try:
@@ -243,7 +244,8 @@ def _prepare_import(name: str) -> None:
     # one of the threads gets the other's, half imported: for `asyncio.sleep` of `asyncio.tasks`.
     dot = name.find(".")
     while dot > 0:
-        if name[:dot] in sys.modules:
+        # While it is searched for, it has a lock only.
+        if name[:dot] in sys.modules or name[:dot] in _module_locks:
             __import__(name[:dot])
         dot = name.find(".", dot + 1)
     if name in conflicting_modules:

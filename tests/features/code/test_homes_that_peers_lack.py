@@ -14,8 +14,10 @@ SOURCE = """
     import concurrent.futures
     import enum
     import functools
+    import sys
     import threading
 
+    sys.__dict__.setdefault("imports_of_watching", []).append(None)
     import absent
 
     STEP = 2
@@ -97,6 +99,10 @@ def hide():
     sys.modules["absent"] = None  # type: ignore[assignment]
 
 
+def imports():
+    return len(sys.imports_of_watching)  # type: ignore[attr-defined]
+
+
 def show():
     del sys.modules["absent"]
 
@@ -173,6 +179,14 @@ def test_exceptions_are_of_the_classes_here(peer, home):
     with pytest.raises(home.Refused, match="5") as caught:
         peer.call(home.code("refuse(5)"))
     assert type(caught.value) is home.Refused
+
+
+def test_its_import_is_tried_once(peer, home):
+    assert peer.call(home.code("STEP")) == 2
+    peer.call(home.code("(Point(2), Colour.RED, double)"))
+    with pytest.raises(home.Refused):
+        peer.call(home.code("refuse(5)"))
+    assert peer.call(imports) == 1
 
 
 @pytest.mark.parametrize("text", ["absent.measure()", "measure()"])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from timeouts import LONG
 
-from pytest_peer import eventually
+from pytest_peer import eventually, here
 
 PACKAGE = """
 from pytest_peer import here
@@ -36,7 +36,19 @@ def answer():
 
 def waits_for_a_module() -> bool:
     tops = [frame.f_code for frame in sys._current_frames().values()]
-    return any(top.co_name == "acquire" and "importlib" in top.co_filename for top in tops)
+    names = ("acquire", "__enter__", "_get_module_lock")  # a finder holds the lock of all imports
+    return any(top.co_name in names and "importlib" in top.co_filename for top in tops)
+
+
+def search_slowly() -> None:
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            if name == "slow_package":
+                here.origin.send("imports", None)
+                here.mailbox("go on").get(20)
+
+    sys.meta_path.insert(0, Finder)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("by_name", [True, False], ids=["name", "reference"])
@@ -59,6 +71,30 @@ def test_function_of_a_package_that_another_call_imports(
         peer.send("go on", None)
         assert beginning.result(LONG) is None
         assert answer.result(LONG) == 5
+    finally:
+        for module in ("slow_package", "slow_package.part"):
+            del sys.modules[module]
+
+
+def test_function_of_a_package_that_another_call_searches(
+    peer_factory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "slow_package"
+    directory.mkdir()
+    (directory / "__init__.py").write_text("limit = 5\nfrom .part import answer")
+    (directory / "part.py").write_text(PART)
+    monkeypatch.syspath_prepend(tmp_path)
+    answer = importlib.import_module("slow_package").answer
+    try:
+        peer = peer_factory()
+        peer.call(search_slowly)
+        package = peer.submit("slow_package:__name__.upper")
+        peer_factory.mailbox("imports").get(LONG)
+        answers = peer.submit(answer)
+        eventually(lambda: peer.call(waits_for_a_module), LONG)
+        peer.send("go on", None)
+        assert package.result(LONG) == "SLOW_PACKAGE"
+        assert answers.result(LONG) == 5
     finally:
         for module in ("slow_package", "slow_package.part"):
             del sys.modules[module]
