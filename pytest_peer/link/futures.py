@@ -217,7 +217,7 @@ class PeerFuture(Future[Any]):
         """
         if super().cancel():
             return True
-        if not self.done():
+        if not (self.done() or self._cancelling):  # a second one would end a clean-up
             self._cancelling = True
             self.cancel_in_peer()
         return False
