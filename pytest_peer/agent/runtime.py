@@ -99,4 +99,4 @@ def _rebuilt(payload):
 runtime: Any = None
 
 _start: Any = _thread.start_new_thread
-vars(_thread)["start_new_thread"] = lambda target, args: _start(guarded, (target, *args))
+setattr(_thread, "start_new_thread", lambda fn, args: _start(guarded, (fn, *args)))  # noqa: B010

@@ -29,7 +29,7 @@ conflicting_modules: dict[str, tuple[types.ModuleType, str]] = {}
 #: Functions that import a module during unpickling: `module_aliases.imported`, and cloudpickle's.
 _IMPORTING = {("importlib", "import_module"), ("cloudpickle.cloudpickle", "subimport")}
 #: The home of paths in a pickle of Python 3.13, which no older one has.
-_LOCAL = "pathlib._local"
+_LOCAL, _CONNECTION = "pathlib._local", b"multiprocessing.connection"
 #: Containers with more members are not searched for buffers: it would cost more than it saves.
 _MEMBERS = 64
 
@@ -43,10 +43,7 @@ class CannotDecode(Exception):
 
 
 def dumps(obj: Any, refusal: str = "", pickling: _Pickling | None = None) -> bytes:
-    """Pickle `obj`, by default with all buffers in the pickle, or raise `CannotEncode`.
-
-    :param refusal: why code cannot be sent by value; empty if it can.
-    """
+    """Pickle `obj`, or raise `CannotEncode`. `refusal` says why code cannot be sent by value."""
     pickling = pickling or _Pickling(None)
     try:
         data = pickling.dump(obj)
@@ -94,6 +91,14 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
 
     Those of objects that offer them to pickle, as numpy's arrays do, are found anyway.
     """
+    if not big:  # in one step, for what nearly all calls and results are
+        buffers: list[Any] = []
+        try:
+            data = pickle.dumps(obj, PROTOCOL, buffer_callback=buffers.append)
+            if not (buffers or b"getattr" in data or b"__main__" in data or _CONNECTION in data):
+                return data  # it has nothing of what `reductions.table` has
+        except Exception:
+            pass  # there is another way, or the error names the part
     pickling = _Pickling(big)
     data = dumps(obj, refusal, pickling)
     return MultipartMessage(data, pickling.segments) if pickling.segments else data
@@ -102,7 +107,7 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
 def loads(payload: Payload) -> Any:
     """Rebuild the object; the inverse of `pack`."""
     if not isinstance(payload, MultipartMessage):
-        if not conflicting_modules and _LOCAL.encode() not in payload:
+        if not conflicting_modules and b"pathlib._local" not in payload:
             return pickle.loads(payload)
         payload = MultipartMessage(payload, [])
     return _Unpickler(payload).load()
@@ -123,11 +128,6 @@ class _Pickling:
         self.segments: list[Segment] = []
         # By identity: what the pickle has instead, and the object, to keep its identity in use.
         self._known: dict[int, tuple[Any, Any]] = {}
-        if cloudpickle is None and not members and not self._big:
-            data: bytes = pickle.dumps(obj, PROTOCOL, buffer_callback=self.buffer)
-            if b"getattr" not in data and b"multiprocessing.connection" not in data:
-                return data  # it has nothing of what `reductions.table` has
-            self.segments.clear()
         file = BytesIO()
         if cloudpickle is not None:
             pickler = by_value.pickler(cloudpickle, file, self.buffer, self.persistent_id)
