@@ -71,4 +71,4 @@ def guarded(target, *args):
 runtime: Any = None
 
 _start: Any = _thread.start_new_thread
-vars(_thread)["start_new_thread"] = lambda target, args: _start(guarded, (target, *args))
+setattr(_thread, "start_new_thread", lambda fn, args: _start(guarded, (fn, *args)))  # noqa: B010

@@ -15,7 +15,7 @@ from ..core.sync import Event
 from .futures import PeerFuture, Reply, outcome
 from .gateway import Link
 from .interpreter import Interpreter
-from .pickling import Function, encode, encode_call
+from .pickling import Function, decode, encode, encode_call
 from .protocol import messages
 from .protocol.mailbox import Mailboxes
 from .protocol.messages import MultipartMessage, Payload, snapshot, split_mailbox, with_mailbox
@@ -122,6 +122,8 @@ class RpcClient:
             if late.args or timeout is None:  # not ours, but a signal handler's
                 raise
             raise self._make_timeout_error(timeout) from None
+        if kind == messages.RESULT and warnings is None:
+            return decode(reply)
         result, exc = outcome(self._whom, kind, reply, warnings)
         if exc is None:
             return result

@@ -34,7 +34,7 @@ find_home: Callable[[str, Iterable[str]], types.ModuleType] | None = None
 #: Functions that import a module during unpickling: `module_aliases.imported`, and cloudpickle's.
 _IMPORTING = {("importlib", "import_module"), ("cloudpickle.cloudpickle", "subimport")}
 #: The home of paths in a pickle of Python 3.13, which no older one has.
-_LOCAL = "pathlib._local"
+_LOCAL, _CONNECTION = "pathlib._local", b"multiprocessing.connection"
 #: Containers with more members are not searched for buffers: it would cost more than it saves.
 _MEMBERS = 64
 
@@ -48,10 +48,7 @@ class CannotDecode(Exception):
 
 
 def dumps(obj: Any, refusal: str = "", pickling: _Pickling | None = None) -> bytes:
-    """Pickle `obj`, by default with all buffers in the pickle, or raise `CannotEncode`.
-
-    :param refusal: why code cannot be sent by value; empty if it can.
-    """
+    """Pickle `obj`, or raise `CannotEncode`. `refusal` says why code cannot be sent by value."""
     pickling = pickling or _Pickling(None)
     try:
         data = pickling.dump(obj)
@@ -108,6 +105,16 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
 
     Those of objects that offer them to pickle, as numpy's arrays do, are found anyway.
     """
+    # In one step, for what nearly all calls and results are. For what a module stands in for here,
+    # pickle would import the module of each class again, which fails, to refer to it.
+    if not (big or (find_home is not None and stand_ins)):
+        buffers: list[Any] = []
+        try:
+            data = pickle.dumps(obj, PROTOCOL, buffer_callback=buffers.append)
+            if not (buffers or b"getattr" in data or b"__main__" in data or _CONNECTION in data):
+                return data  # it has nothing of what `reductions.table` has
+        except Exception:
+            pass  # there is another way, or the error names the part
     pickling = _Pickling(big)
     data = dumps(obj, refusal, pickling)
     return MultipartMessage(data, pickling.segments) if pickling.segments else data
@@ -119,7 +126,7 @@ def loads(payload: Payload) -> Any:
         importing = _module_locks  # has those that are not yet complete
         homes = find_home is not None and b"import_module" in payload  # one try imports it once
         careful = importing or conflicting_modules or stand_ins or homes
-        if not careful and _LOCAL.encode() not in payload:
+        if not careful and b"pathlib._local" not in payload:
             return pickle.loads(payload)
         payload = MultipartMessage(payload, [])
     return _Unpickler(payload).load()
@@ -141,13 +148,7 @@ class _Pickling:
         self.segments: list[Segment] = []
         # By identity: what the pickle has instead, and the object, to keep its identity in use.
         self._known: dict[int, tuple[Any, Any]] = {}
-        # pickle would import the module of each class again, which fails, to refer to it.
-        stood_in = find_home is not None and stand_ins
-        if cloudpickle is None and not members and not self._big and not stood_in:
-            data: bytes = pickle.dumps(obj, PROTOCOL, buffer_callback=self.buffer)
-            if b"getattr" not in data and b"multiprocessing.connection" not in data:
-                return data  # it has nothing of what `reductions.table` has
-            self.segments.clear()
+        stood_in = find_home is not None and bool(stand_ins)
         file = BytesIO()
         if cloudpickle is not None:
             out = file, self.buffer, self.persistent_id
