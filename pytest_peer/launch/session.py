@@ -39,22 +39,29 @@ def reap_orphans(child: int) -> os.waitid_result | None:
 def kill_below(without: Collection[int] = (), zombie: int = 0) -> None:
     """Kill what is below this process, but for `without`, and wait until it is gone.
 
-    Resource trackers have this time to end by themselves. `zombie` is not reaped.
+    Resource trackers have this time to end by themselves. `zombie` is not reaped. What nothing
+    here may kill, as it is another user's, is not waited for.
     """
     for left in reversed(range(int(_GONE_SECONDS / _POLL_SECONDS))):  # the machine may stand still
         below = procfs.descendants(os.getpid(), without)
         if zombie in below and (status := procfs.of_process(zombie)) and status.state == "Z":
             below.remove(zombie)
-        if not below:
-            return
+        forbidden = 0
         for pid in below:
             tracker = left and procfs.is_resource_tracker(pid)
-            sent(os.kill, pid, _signal.SIGCONT if tracker else _signal.SIGKILL)
+            try:
+                os.kill(pid, _signal.SIGCONT if tracker else _signal.SIGKILL)
+            except PermissionError:
+                forbidden += 1
+            except OSError:
+                pass  # it has ended, and may have left others to us
             try:
                 if pid != zombie:
                     os.waitpid(pid, os.WNOHANG)
             except ChildProcessError:
                 pass  # it is when its parent has ended
+        if forbidden == len(below):
+            return
         time.sleep(_POLL_SECONDS)
 
 

@@ -82,6 +82,11 @@ def test_next_peer_gets_a_new_one(run, killed):
     assert told == ["True True"]
 
 
+def test_end_of_the_zygote_is_named(run):
+    kill = "psutil.Process(peer.pid).parents()[1].kill()"
+    assert "zygote" in "".join(run(f"peer = start(); {kill}; print(peer.wait_down(10))"))
+
+
 def test_one_that_dies_while_there_is_no_peer_is_replaced(run):
     told = run(
         """

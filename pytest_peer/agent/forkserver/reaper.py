@@ -122,7 +122,8 @@ class Children:
         peer = self.peers.pop(fd)
         _, pid, reaper = peer
         status = procfs.of_process(pid)
-        if status is not None and status.tracer:  # the kernel has told only that debugger
+        # The kernel has told only that debugger. A reaper that was killed is no parent any more.
+        if status is not None and status.tracer and status.parent == reaper:
             session.sent(os.kill, reaper, signal.SIGTERM)
         self._ending.append(peer)
 

@@ -161,6 +161,7 @@ class Template:
                 if fd == self._parent:
                     self.end(0)
                 elif fd == self._zygote.fileno():  # it has ended, and so all peers end
+                    os.write(2, b"something has ended its zygote, which makes the peers\n")
                     self.end(1)
                 elif fd == self._origin.fileno():
                     self._serve()
