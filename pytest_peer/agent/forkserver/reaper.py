@@ -26,6 +26,8 @@ _SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
 _POLL_SECONDS = 0.01
 
 _c: Any = ctypes.PyDLL(None, use_errno=True)
+#: Found before a fork: the child writes to no pages for it, and holds the interpreter's locks.
+_before_fork, _after_fork = _c.PyOS_BeforeFork, _c.PyOS_AfterFork_Child
 
 
 def fork_reapers(server: int, zygote: Any, set_title: Any) -> Any:
@@ -70,8 +72,8 @@ def _begin(zygote: int, connection: Any, most: int) -> tuple[int, set[int]]:
     if peer < 0:
         os._exit(1)
     if peer == 0:
-        _c.PyOS_BeforeFork()
-        _c.PyOS_AfterFork_Child()
+        _before_fork()
+        _after_fork()
         return own, blocked
     connection.send(b"%d %d" % (own, peer))
     os.closerange(0, most)  # left open, they would keep the others' from ending
