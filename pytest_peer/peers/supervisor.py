@@ -6,13 +6,12 @@ import os
 import queue
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..core import names
-from ..core.clock import Periods
 from ..core.errors import BootError, NameInUse, PeerDown, PeerDownWarning, PeerError
 from ..core.locks import Lock
 from ..core.options import PeerOptions, checked
@@ -130,10 +129,6 @@ class Supervisor:
         """Return where artifacts go; ``None`` for a temporary directory."""
         return None
 
-    def collectors(self, peer: Peer) -> Iterable[Any]:  # noqa: ARG002
-        """Return what the peer runs after each call, for failures that plugins collect there."""
-        return ()
-
     def down(self, life: PeerLife) -> None:
         """Note that a peer is about to be down, with its reason."""
         if life.died_unasked:
@@ -147,10 +142,6 @@ class Supervisor:
     def left(self) -> list[PeerLife]:
         """Return the lives that are not down; takes no lock."""
         return [life for life in living() if life.owner is self and life.phase < Phase.DOWN]
-
-    def held(self) -> bool:
-        """Return whether a debugger holds one of its peers."""
-        return any(life.held() for life in self.left())
 
     def stopped(self) -> None:
         """Called when a user has stopped a peer."""
@@ -194,8 +185,12 @@ class _SharedMailbox(Mailbox):
     """A mailbox whose `get` raises `PeerDown` when no peer is left that could send."""
 
     def __init__(self, name: str, boxes: Mailboxes, owner: Supervisor) -> None:
-        super().__init__(name, lambda payload: decode(payload, "the message"), boxes, owner.mail)
+        super().__init__(name, lambda payload: decode(payload, "the message"), boxes)
         self._owner = owner
+
+    def deliver(self, payload: Payload) -> None:
+        super().deliver(payload)
+        self._owner.mail.wake()
 
     def __iter__(self) -> Iterator[Any]:
         with contextlib.suppress(PeerDown):
@@ -207,11 +202,13 @@ class _SharedMailbox(Mailbox):
         def settled() -> bool:
             # Before the look at messages: what they have sent has come then.
             over = bool(owner.dead) and not owner.left() and not owner.restarting
-            return self._pop(taken) or over
+            if not taken:
+                with contextlib.suppress(queue.Empty):
+                    taken.append(self._payloads.get_nowait())
+            return over or bool(taken)
 
-        wait = partial(owner.mail.wait_for, settled)
-        if not any(map(wait, Periods(timeout, owner.held))):
-            raise queue.Empty(self._hints())
+        if not owner.mail.wait_for(settled, timeout):
+            raise queue.Empty
         if taken:
             return taken[0]
         # The first that nobody had asked to end is why nothing comes.

@@ -55,13 +55,8 @@ def describe(
 
 def unhandled(description: dict[str, Any]) -> str:
     """Return the text of a failure that nobody has seen; none for an exit or a cancellation."""
-    none = cancelled(description) or description["type"].endswith(".SystemExit")
-    return "" if none else str(description["text"])
-
-
-def cancelled(description: dict[str, Any]) -> bool:
-    """Return whether it is a cancellation, of asyncio or another library."""
-    return str(description["type"]).endswith(".CancelledError")
+    ends = (".SystemExit", ".CancelledError")
+    return "" if description["type"].endswith(ends) else str(description["text"])
 
 
 def _is_group(exc: BaseException) -> bool:
