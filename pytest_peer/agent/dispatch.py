@@ -188,7 +188,7 @@ class Dispatcher:
             self._end_call(on_main)
             return
         try:
-            if not isinstance(data, messages.MultipartMessage) or not data.changeable():
+            if all(type(part) is bytes for _, part in getattr(data, "segments", ())):
                 self._end_call(on_main)
                 self._runtime.enqueue(reply, ident, data)
                 return

@@ -109,10 +109,8 @@ class Lives:
         if expectation.life is not None:
             expectation.life.wait_down(KILLED)  # it has perhaps only begun
         elif self.present.phase < Phase.DOWN:
-            whom = self.present.record.whom()
-            raise TimeoutError(
-                f"{whom} was expected to die and still runs after {timeout:g} s\n{stacks}"
-            )
+            text = f"{self.present.record.whom()} was expected to die and still runs"
+            raise TimeoutError(f"{text} after {timeout:g} s\n{stacks}")
 
 
 def stop_all(lives: Sequence[PeerLife], *, wait_closed: bool = False) -> None:

@@ -41,8 +41,10 @@ class Supervisor:
         self.mailboxes: Mailboxes = Mailboxes(partial(_SharedMailbox, owner=self))
         #: Woken when a message has come, or perhaps no more can come.
         self.mail: Event = Event()
-        #: The lives that ended last; the library has ever more of them.
-        self.dead: deque[PeerLife] = deque(maxlen=16)
+        #: Name and text of the lives that ended last. A list of lives would keep their memory.
+        self.ended: deque[tuple[str, str]] = deque(maxlen=16)
+        #: The first that ended unasked, or the first that ended, of those since none lived.
+        self.first_ended: PeerLife | None = None
         #: The threads that restart a peer, which lives for all that.
         self.restarting: set[int] = set()
         #: Failures of code in the peers that nobody has seen.
@@ -118,6 +120,8 @@ class Supervisor:
                     f"a peer named {name!r} is alive already; stop it first, or choose another name"
                 )
             _living.add(life)
+        if self.left() == [life]:
+            self.first_ended = None
         # After it is in: `close` and `abandon` stop what is in after they have forbidden more.
         if self._closed:
             raise RuntimeError("a peer factory cannot start peers after the end of its scope")
@@ -133,10 +137,13 @@ class Supervisor:
         """Note that a peer is about to be down, with its reason."""
         if life.died_unasked:
             self._deaths.append(life)
+        first = self.first_ended
+        if first is None or (life.died_unasked and not first.died_unasked):
+            self.first_ended = life
 
     def released(self, life: PeerLife) -> None:
         _living.discard(life)
-        self.dead.append(life)
+        self.ended.append((life.options.name, repr(life)))
         self.mail.wake()
 
     def left(self) -> list[PeerLife]:
@@ -198,27 +205,28 @@ class _SharedMailbox(Mailbox):
 
     def _take(self, timeout: float | None) -> Payload:
         owner, taken = self._owner, list[Payload]()
+        cause: PeerLife | None = None
 
         def settled() -> bool:
+            nonlocal cause
             # Before the look at messages: what they have sent has come then.
-            over = bool(owner.dead) and not owner.left() and not owner.restarting
+            cause = None if owner.left() or owner.restarting else owner.first_ended
             if not taken:
                 with contextlib.suppress(queue.Empty):
                     taken.append(self._payloads.get_nowait())
-            return over or bool(taken)
+            return cause is not None or bool(taken)
 
         if not owner.mail.wait_for(settled, timeout):
             raise queue.Empty
-        if taken:
+        if cause is None or taken:
             return taken[0]
-        # The first that nobody had asked to end is why nothing comes.
-        error = max(list(owner.dead), key=lambda life: life.died_unasked).record.down_error()
+        error = cause.record.down_error()
         error.args = (f"no message in mailbox {self.name!r}{self._hints()}",)
         raise error
 
     def _hints(self) -> str:
         restarted = {life.options.name for life in self._owner.left()}
-        down = [repr(life) for life in list(self._owner.dead) if life.options.name not in restarted]
+        down = [text for name, text in list(self._owner.ended) if name not in restarted]
         return super()._hints() + (f"; down: {', '.join(down)}" if down else "")
 
 

@@ -131,9 +131,8 @@ class ArtifactRetention:
 
     def _remove(self, directory: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)
-        if directory in self._local:
-            with contextlib.suppress(OSError):
-                self._local.pop(directory).unlink()
+        with contextlib.suppress(KeyError, OSError):
+            self._local.pop(directory).unlink()
 
 
 def retention(config: pytest.Config) -> ArtifactRetention:

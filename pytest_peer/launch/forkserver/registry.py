@@ -56,8 +56,7 @@ def _program(reason: str) -> Choice:
     """Choose a program. Its parent is a server if possible, which finds what the program leaves."""
     if not unavailable():
         now = Inheritance.now()
-        living = (server for server in list(_servers.values()) if not server.dead)
-        server = next(living, None)
+        server = next((each for each in list(_servers.values()) if not each.dead), None)
         if server is None and not failure():
             server = running(())  # of preloaded modules a program has no use
         if server and not server.unusable and not now.obstacle(server.inheritance, executed=True):

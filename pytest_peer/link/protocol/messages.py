@@ -71,10 +71,6 @@ class MultipartMessage:
         self.data: bytes = data
         self.segments: list[Segment] = segments
 
-    def changeable(self) -> bool:
-        """Return whether later code may change the bytes of a segment."""
-        return any(type(buffer) is not bytes for _, buffer in self.segments)
-
 
 #: The content of a message.
 Payload = Union[bytes, MultipartMessage]

@@ -115,6 +115,17 @@ def test_error_names_the_death_that_nobody_asked_for(peer_factory: Any) -> None:
     assert caught.value.reason == killed.down_reason
 
 
+@survivable
+def test_error_is_of_a_peer_that_lived_last(peer_factory: Any) -> None:
+    earlier = peer_factory()
+    os.kill(earlier.pid, signal.SIGKILL)
+    earlier.wait_down(LONG)
+    peer_factory().stop()
+    with pytest.raises(PeerDown, match=earlier.name) as caught:
+        peer_factory.mailbox("box").get(LONG)
+    assert caught.value.reason.kind == "stopped"
+
+
 def test_error_names_boxes_that_have_messages(peer: Peer, peer_factory: Any) -> None:
     peer.call(send, "abc", 1)
     with pytest.raises(TimeoutError, match="messages in 'abc'"):

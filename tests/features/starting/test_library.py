@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import gc
 import os
 import re
 import shutil
 import signal
+import weakref
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,15 @@ def test_start_takes_the_options_of_the_factory(tmp_path):
 def test_start_refuses_an_option_it_does_not_know(option):
     with pytest.raises(TypeError, match=option):
         pytest_peer.start(**{option: True})
+
+
+def test_library_keeps_no_peers_that_are_down():
+    handles = []
+    for _ in range(3):
+        with pytest_peer.start() as peer:
+            handles.append(weakref.ref(peer))
+    # The last may be the reason why a mailbox gets no message.
+    assert eventually(lambda: gc.collect() >= 0 and not any(handle() for handle in handles[:-1]))
 
 
 # Names
