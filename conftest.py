@@ -22,8 +22,9 @@ SECONDS_TO_SETTLE = 2.0  # links end and reapers reap soon after the test, not a
 #: Their peers may outlive the test that asked for them.
 WIDER_FACTORIES = {f"{scope}_peer_factory" for scope in ("class", "module", "package", "session")}
 
-#: How the command line of a process ends that the fork server keeps for the next peer.
-SPARE = "pytest-peer-spare"
+#: How the command lines of processes end that the fork server keeps for the next peer, and of
+#: their parents, and those of peers.
+SPARE, REAPER = "pytest-peer-spare", "pytest-peer-reaper"
 
 #: Many times faster than psutil, which looks at every process of the machine. Not in every kernel.
 LISTS_CHILDREN = os.path.exists("/proc/thread-self/children")
@@ -107,8 +108,8 @@ def processes() -> Resources:
     found: Resources = {}
     for pid, started in descendants(os.getpid()):
         words = command_line(pid) or "dead, not waited for"
-        if SPARE in words:
-            continue  # the fork server has made it for the next peer
+        if SPARE in words or REAPER in words:
+            continue  # made for the next peer; a reaper is there as long as its peer, which counts
         found["process", (pid, started)] = f"process {pid}: {words}"
     return found
 

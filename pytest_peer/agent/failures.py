@@ -61,17 +61,24 @@ def _handle(loop, context):
     _python_handles(loop, context)
 
 
+def tasks():
+    """Return the tasks of all loops that something still refers to."""
+    watch()
+    if _task is None:
+        return []
+    import gc
+
+    return [each for each in gc.get_objects() if issubclass(type(each), _task)]
+
+
 def report_tasks():
     """Report the tasks that have failed and that something still refers to; at the end."""
-    if _task is not None:
-        import gc
-
-        tasks = [each for each in gc.get_objects() if issubclass(type(each), _task)]
-        if not all(each.done() for each in tasks):
-            sleep(_TASK_SECONDS)
-        for each in tasks:
-            if getattr(each, "_log_traceback", False):
-                _report_task(each._exception)
+    every = tasks()
+    if not all(each.done() for each in every):
+        sleep(_TASK_SECONDS)
+    for each in every:
+        if getattr(each, "_log_traceback", False):
+            _report_task(each._exception)
 
 
 def _report_task(exc, in_background=False):

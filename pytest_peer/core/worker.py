@@ -49,11 +49,10 @@ def _bootstrap(thread: Any) -> None:
 
 
 class Worker:
-    """One thread with a queue of jobs, which ends without one unless it is `lasting`."""
+    """One thread with a queue of jobs, which ends without one, but not between `start` and `rest`."""
 
-    def __init__(self, name: str, *, lasting: bool = False) -> None:
+    def __init__(self, name: str) -> None:
         self._name = name
-        self._lasting = lasting
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
 
@@ -62,19 +61,31 @@ class Worker:
         self._lock = Lock()
         self._jobs: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._lasting = False
 
     def start(self) -> None:
-        """Start the thread now, unless it runs; raises as `start_thread`."""
+        """Start the thread now, unless it runs, and keep it; raises as `start_thread`."""
         with self._lock:
-            if self._thread is None:
-                # It waits for the lock. If an interrupt comes before it is known here, it ends.
-                self._thread = start_thread(self._work, self._name)
+            self._start()
+            self._lasting = True
+
+    def rest(self) -> None:
+        """Let the thread end when it has no job."""
+        with self._lock:
+            self._lasting = False
+            if self._thread is not None:
+                self._jobs.put(int)  # it looks again
+
+    def _start(self) -> None:
+        if self._thread is None:
+            # It waits for the lock. If an interrupt comes before it is known here, it ends.
+            self._thread = start_thread(self._work, self._name)
 
     def run(self, job: Callable[[], object]) -> None:
         """Have `job` run soon. The caller runs it where no thread can be started any more."""
         try:
             with self._lock:
-                self.start()
+                self._start()
                 self._jobs.put(job)
         except RuntimeError:
             job()
@@ -96,8 +107,8 @@ class Worker:
                 report_unraisable(exc)
 
 
-#: Does what the end of a peer takes. The event loop starts it, so that it is there when an
+#: Does what the end of a peer takes. The event loop keeps it, so that it is there when an
 #: interpreter that is ending starts no threads any more.
-worker: Worker = Worker("pytest-peer-worker", lasting=True)
+worker: Worker = Worker("pytest-peer-worker")
 #: Runs what users want to be called when an answer has come. It may wait for calls and for peers.
 callbacks: Worker = Worker("pytest-peer-callbacks")

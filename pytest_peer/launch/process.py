@@ -5,7 +5,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -34,13 +34,14 @@ class Child(Protocol):
     pid: int
     #: Why nothing is known of its exit status after its end; empty otherwise.
     status_lost: str = ""
+    #: Whether its parent kills at its end all that it has started, resource trackers last.
+    has_reaper: bool = False
 
     def watch(self, ended: Callable[[], object]) -> None:
         """Call `ended` once, when it has ended. Its number stays its own until `reap`."""
 
     def remember_descendants(self) -> None:
         """Prepare `reap` to kill descendants outside its group, while these can be found."""
-        return  # a fork server finds them after the end too
 
     def reap(self) -> ExitStatus | None:
         """Release the ended process, kill what it has left, and return how it ended."""
@@ -67,14 +68,37 @@ def execute(
     return popen
 
 
+class Descendants:
+    """What a process has started, by descriptors: unlike numbers, these never mean other ones."""
+
+    def __init__(self) -> None:
+        self._descriptors: list[int] = []
+
+    def remember(self, pids: Iterable[int]) -> None:
+        for pid in pids:
+            with contextlib.suppress(AttributeError, OSError):  # gone already, or no Linux
+                self._descriptors.append(os.pidfd_open(pid))
+
+    def kill(self) -> None:
+        for fd in self._descriptors:
+            with contextlib.suppress(OSError):  # gone, or another user's
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+
+    def wait_gone(self, deadline: float) -> None:
+        while self._descriptors:
+            poll = select.poll()
+            poll.register(self._descriptors[-1], select.POLLIN)
+            poll.poll(max(0.0, deadline - monotonic()) * 1000)
+            os.close(self._descriptors.pop())
+
+
 class SpawnedChild(Child):
     """Our own child, started when this is made: a program, where there is no fork server for it."""
 
     def __init__(self, command: Command, standard: Sequence[int], keep: Sequence[int]) -> None:
         self.pid: int = execute(command, standard, keep).pid
         self._pidfd = -1
-        #: Process descriptors, which unlike numbers never come to mean other processes.
-        self._descendants: list[int] = []
+        self._descendants = Descendants()
 
     def watch(self, ended: Callable[[], object]) -> None:
         try:
@@ -90,14 +114,10 @@ class SpawnedChild(Child):
         loop.call_soon(ended)
 
     def remember_descendants(self) -> None:  # after its end, they are children of init
-        for pid in procfs.descendants(self.pid):
-            with contextlib.suppress(AttributeError, OSError):  # gone already, or no Linux
-                self._descendants.append(os.pidfd_open(pid))
+        self._descendants.remember(procfs.descendants(self.pid))
 
     def reap(self) -> ExitStatus | None:
-        for fd in self._descendants:
-            with contextlib.suppress(OSError):  # gone, or another user's
-                signal.pidfd_send_signal(fd, signal.SIGKILL)
+        self._descendants.kill()
         if self._pidfd >= 0:
             loop.remove(self._pidfd)
             os.close(self._pidfd)
@@ -108,12 +128,7 @@ class SpawnedChild(Child):
         return status
 
     def wait_gone(self, seconds: float) -> None:
-        deadline = monotonic() + seconds
-        while self._descendants:
-            poll = select.poll()
-            poll.register(self._descendants[-1], select.POLLIN)
-            poll.poll(max(0.0, deadline - monotonic()) * 1000)
-            os.close(self._descendants.pop())
+        self._descendants.wait_gone(monotonic() + seconds)
 
 
 def reap(pid: int, seconds: float) -> ExitStatus | None:
@@ -163,15 +178,12 @@ class Process:
 
     def kill_all(self) -> None:
         """Kill the process and what it started, also outside its group, and return at once."""
-        self.remember_descendants()
-        below = procfs.descendants(self.pid)
-        if self.interpreter == self.pid and any(map(procfs.is_resource_tracker, below)):
+        if not self.child.has_reaper:
+            self.remember_descendants()
+            self.signal_group(signal.SIGKILL)
+        elif not self.exited.is_set():
             with contextlib.suppress(OSError):
-                self.signal(signal.SIGKILL)  # its end has the others killed, the tracker last
-                for pid in filter(procfs.is_resource_tracker, below):
-                    os.kill(pid, signal.SIGCONT)  # `pause` has stopped it too
-                return
-        self.signal_group(signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)
 
     def remember_descendants(self) -> None:
         """Before an orderly end, note the descendants that could not be found after it."""

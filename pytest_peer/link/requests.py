@@ -15,9 +15,10 @@ from ..core.worker import Worker
 from .interpreter import OLDEST_ORIGIN, Interpreter
 from .origin_modules import OURS, REWRITTEN, Entry, described, of_environment, origin_modules
 from .pickling import decode, encode
-from .protocol import messages
+from .protocol import by_value, codec, messages
 from .protocol.messages import Payload
 from .protocol.sender import MessageSender
+from .soft_assertions import collect
 
 #: What a test module and the agent import, and a peer need not have installed.
 _NEEDED = {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "cloudpickle"}
@@ -144,10 +145,27 @@ def _compare(_: Interpreter, op: str, left: object, right: object) -> str | None
     return None if explain is None else explain(op, left, right)
 
 
+def _globals(_: Interpreter, name: str, needed: list[str], known: list[str]) -> bytes | str:
+    """Return globals of a module that the peer cannot import, or why they cannot be sent."""
+    module = sys.modules[name]
+    held = vars(module)
+    found = {each: held[each] for each in needed if each in held}
+    # Of these the code uses the module, by way of its package.
+    found |= {each: sys.modules[each] for each in needed if "." in each and each in sys.modules}
+    home = by_value.Home(module, name, known)
+    codec.stand_ins[home.there] = module  # what comes back may refer to it
+    try:
+        return codec.dumps_globals(found, home)
+    except codec.CannotEncode as exc:
+        return f"the globals {exc}"
+
+
 _RESPONDERS: dict[str, Callable[..., Any]] = {
     "module": _module,
     "source": _source,
     "data": _data,
     "directory": _directory,
     "compare": _compare,
+    "globals": _globals,
+    "collect": collect,
 }

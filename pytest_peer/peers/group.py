@@ -103,8 +103,11 @@ class PeerGroup(Sequence[Peer]):
             limit = peer.options.call_timeout
             left = None if limit is None else max(0.0, limit - (monotonic() - started))
             if failed is None:
+                begun = monotonic()
                 if future.wait(left):
                     outcomes[index] = future.outcome(0)
+                    if left and monotonic() - begun > left:  # a debugger: the limit begins anew
+                        started = monotonic()
                 else:
                     late[index] = peer
         stacks = record_all([peer.life.stacks for peer in late.values()], "a call timed out")

@@ -183,11 +183,18 @@ class Peer(Executor):
         return results(first, calls, seconds("timeout", timeout))
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
-        """Call and await the outcome, for asyncio; see `call`."""
+        """Call and await the outcome, for asyncio and trio; see `call`.
+
+        Where this is cancelled, so is a coroutine that runs in the peer. Its outcome is dropped.
+        """
         calls = self.life.client
         future = self.submit(fn, *args, **kwargs)
         try:
             return await future.aresult(self.options.call_timeout)
+        except BaseException as exc:
+            if not isinstance(exc, Exception):  # a cancellation, whichever library's
+                future.cancel()
+            raise
         finally:
             calls.pending.pop(future.ident, None)  # a late reply is dropped
 

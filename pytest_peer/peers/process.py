@@ -36,9 +36,12 @@ class PeerProcess:
     starter: ProcessStarter
     _connection: Connection
 
-    def __init__(self, options: PeerOptions, on_exit: Callable[[], object]) -> None:
+    def __init__(
+        self, options: PeerOptions, on_exit: Callable[[], object], held: Callable[[], bool]
+    ) -> None:
         self._options = options
         self._on_exit = on_exit
+        self._held = held
         self._evidence: dict[str, Any] = {}
         self.started: bool = False  # there is a process, or was
         self.interpreter: Interpreter | None = None
@@ -68,7 +71,8 @@ class PeerProcess:
             ours.callback(connection.free)
             ours.callback(connection.close)
             theirs.callback(connection.close_peer_ends)
-            streams = self.streams = StandardStreams(directory, detached=self._options.detached)
+            detached = self._options.detached
+            streams = self.streams = StandardStreams(directory, self._held, detached=detached)
             ours.callback(streams.close)
             theirs.callback(streams.close_theirs)
             if starter.secret_on_stdin:
@@ -101,9 +105,15 @@ class PeerProcess:
                 if self.starter.control is not None:
                     loop.call(self.starter.control.listen)
                     self.interpreter = replace(self.interpreter, elsewhere=self.elsewhere)
-                self.os_process.interpreter = self.interpreter.pid
+                process = self.os_process
+                process.interpreter = self.interpreter.pid
+                direct = process.child.has_reaper and process.pid == process.interpreter
                 config = bootstrap.agent_config(
-                    self.interpreter, self._options, self._evidence, self.starter.lifeline
+                    self.interpreter,
+                    self._options,
+                    self._evidence,
+                    self.starter.lifeline,
+                    parent_reaps=direct or self.starter.control is not None,
                 )
                 self._connection.send_agent(self.interpreter, config)
             self.link = Link(

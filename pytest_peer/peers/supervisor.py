@@ -6,12 +6,13 @@ import os
 import queue
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..core import names
+from ..core.clock import Periods
 from ..core.errors import BootError, NameInUse, PeerDown, PeerDownWarning, PeerError
 from ..core.locks import Lock
 from ..core.options import PeerOptions, checked
@@ -133,6 +134,10 @@ class Supervisor:
         """Return where artifacts go; ``None`` for a temporary directory."""
         return None
 
+    def collectors(self, peer: Peer) -> Iterable[Any]:  # noqa: ARG002
+        """Return what the peer runs after each call, for failures that plugins collect there."""
+        return ()
+
     def down(self, life: PeerLife) -> None:
         """Note that a peer is about to be down, with its reason."""
         if life.died_unasked:
@@ -149,6 +154,10 @@ class Supervisor:
     def left(self) -> list[PeerLife]:
         """Return the lives that are not down; takes no lock."""
         return [life for life in living() if life.owner is self and life.phase < Phase.DOWN]
+
+    def held(self) -> bool:
+        """Return whether a debugger holds one of its peers."""
+        return any(life.held() for life in self.left())
 
     def stopped(self) -> None:
         """Called when a user has stopped a peer."""
@@ -192,12 +201,8 @@ class _SharedMailbox(Mailbox):
     """A mailbox whose `get` raises `PeerDown` when no peer is left that could send."""
 
     def __init__(self, name: str, boxes: Mailboxes, owner: Supervisor) -> None:
-        super().__init__(name, lambda payload: decode(payload, "the message"), boxes)
+        super().__init__(name, lambda payload: decode(payload, "the message"), boxes, owner.mail)
         self._owner = owner
-
-    def deliver(self, payload: Payload) -> None:
-        super().deliver(payload)
-        self._owner.mail.wake()
 
     def __iter__(self) -> Iterator[Any]:
         with contextlib.suppress(PeerDown):
@@ -211,13 +216,11 @@ class _SharedMailbox(Mailbox):
             nonlocal cause
             # Before the look at messages: what they have sent has come then.
             cause = None if owner.left() or owner.restarting else owner.first_ended
-            if not taken:
-                with contextlib.suppress(queue.Empty):
-                    taken.append(self._payloads.get_nowait())
-            return cause is not None or bool(taken)
+            return self._pop(taken) or cause is not None
 
-        if not owner.mail.wait_for(settled, timeout):
-            raise queue.Empty
+        wait = partial(owner.mail.wait_for, settled)
+        if not any(map(wait, Periods(timeout, owner.held))):
+            raise queue.Empty(self._hints())
         if cause is None or taken:
             return taken[0]
         error = cause.record.down_error()

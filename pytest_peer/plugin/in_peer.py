@@ -14,7 +14,7 @@ import types
 import unittest
 import warnings
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -62,6 +62,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         why = f"only test functions and methods can run in a peer, not a {type(item).__name__}"
     elif item.cls is not None and issubclass(item.cls, unittest.TestCase):
         why = "unittest runs a TestCase's methods; a class without that base can run in a peer"
+    elif any(mark.kwargs.get("run") for mark in item.iter_markers("trio")):  # of pytest-trio
+        why = "in a peer trio.run runs the test, so the marker trio may not name another with run="
     else:
         return
     pytest.fail(f"{item.nodeid}: {MARKER} marker: {why}", pytrace=False)
@@ -103,6 +105,16 @@ class _Body:
             if name in test.funcargs and parameter.default is parameter.empty
         }
 
+        # What runs a coroutine where it is not asyncio without options, as the agent does.
+        self._runner: tuple[str, dict[str, Any]] | None = None
+        if inspect.iscoroutinefunction(test.obj):
+            chosen: Any = test.funcargs.get("anyio_backend", "asyncio")  # of anyio's plugin
+            name, options = (chosen, {}) if isinstance(chosen, str) else chosen
+            if name != "asyncio" or options:
+                self._runner = "anyio", {"backend": name, "backend_options": options}
+            elif test.get_closest_marker("trio") is not None:  # of pytest-trio
+                self._runner = "trio", {}
+
     def check(self, peer: Peer | None = None) -> None:
         """Check that all of it can be sent, and with a `peer` that its arguments can arrive there.
 
@@ -129,9 +141,18 @@ class _Body:
                 )
                 raise self._at_the_test(error) from None
 
+        if peer is not None and self._runner is not None:
+            module, options = self._runner
+            for name in (module, options.get("backend", module)):
+                peer.call("importlib:import_module", name)
+
     def run(self, peer: Peer) -> object:
         """Run the body in the peer; its outcome is that of the test."""
         try:
+            if self._runner is not None:
+                module, options = self._runner
+                body = functools.partial(self._function, *self._instance, **self._values)
+                return peer.call(f"{module}:run", body, **options)
             return peer.call(self._function, *self._instance, **self._values)
         except PeerError as exc:
             files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(exc.__traceback__)]

@@ -1,6 +1,8 @@
 """The peers of one fixture, which end together."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,6 +10,7 @@ from ..core.locks import Lock
 from ..evidence.artifacts import Artifacts
 from ..link import tracebacks
 from ..peers.lifecycle import PeerLife
+from ..peers.peer import Peer
 from ..peers.supervisor import Supervisor
 from . import runtest  # as `warm_up` has it, also after pytester has forgotten modules
 from .artifacts import retention
@@ -49,6 +52,10 @@ class Scope(Supervisor):
         if self._name:
             self._retention.used(artifacts.path)
         return artifacts
+
+    def collectors(self, peer: Peer) -> Iterable[Any]:
+        found: Iterable[Any] = self._config.stash[running_key].ihook.pytest_peer_outcome(peer=peer)
+        return found
 
     def down(self, life: PeerLife) -> None:
         super().down(life)

@@ -7,6 +7,7 @@ import contextlib
 import operator
 import os
 import threading
+import time
 from typing import Any
 from unittest import mock
 
@@ -118,6 +119,11 @@ def test_debugger_traces_the_threads_of_calls(peer: Peer, gate: Gate) -> None:
     assert "traced" in peer.stdout.text
 
 
+async def use_loop() -> str:
+    await asyncio.to_thread(time.sleep, 0.001)
+    return "slept"
+
+
 def patch_all() -> None:
     from gevent import monkey
 
@@ -132,6 +138,7 @@ def test_peer_works_with_what_gevent_patches(
     peer = peer_factory(start_method=start_method)
     peer.call(patch_all)
     assert_works(peer, peer_factory, gate)
+    assert [peer.call_within(LONG, use_loop) for _ in range(3)] == ["slept"] * 3
     assert peer.call(os.getpid) == peer.pid
     peer.stop()
     assert peer.down_reason.exit_status == 0

@@ -1,8 +1,8 @@
 """The fork server itself: it has started and imported everything, and forks a peer on request.
 
-It has one thread and never runs code of the tests. It is the parent of all peers, also of those
-that execute another program and share nothing with it. When one ends, the server kills what that
-has started, reports to the origin, and keeps the zombie until the origin does not need its
+It has one thread and never runs code of the tests. All peers are below it, also those that execute
+another program and share nothing with it; between them and it is a `reaper` for each. When one has
+ended, the server reports to the origin, and keeps the zombie until the origin does not need its
 process id any more. When the origin is gone, it kills everything and ends.
 
 Forking and writing to a thousand pages for the first time takes longer than the rest of a boot,
@@ -13,6 +13,7 @@ a peer is to have comes with a request: a file with a marshalled dictionary, the
 """
 
 import contextlib
+import errno
 import fcntl
 import gc
 import importlib
@@ -26,8 +27,7 @@ from typing import Any, NoReturn
 
 from ...launch import session
 from .. import dispatch, main
-from . import child_setup, prewarm
-from .subreaper import Subreaper
+from . import child_setup, prewarm, reaper
 
 #: Of one request: a file, three standard streams, the link's two, a control socket.
 _MOST_DESCRIPTORS = 7
@@ -139,23 +139,39 @@ class Template:
 
     def loop(self) -> NoReturn:
         """Serve for ever. `Forked` is raised in a peer."""
-        self._subreaper = Subreaper(self._poll, lambda *end: self.report("ended", *end))
+        on_end = lambda *end: self.report("ended", *end)  # noqa: E731
+        self._zygote = self._make_zygote()
+        self._poll.register(self._zygote, select.EPOLLIN)
+        self._children = reaper.Children(self._poll, on_end)
+        self._wake = os.pipe()
+        for fd in self._wake:
+            os.set_blocking(fd, False)
+        self._poll.register(self._wake[0], select.EPOLLIN)
+        signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        # The origin may have been started with it blocked, too.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         self.report("ready")
         while True:
             if self._spare is None and self._may_prepare and not self._poll.poll(_PAUSE, 1):
                 self._may_prepare = False
                 with contextlib.suppress(OSError):
                     self._make_spare()  # with no processes left, the next request says so
-            for fd, _ in self._poll.poll(self._subreaper.tidy()):
+            for fd, _ in self._poll.poll(self._children.tidy()):
                 if fd == self._parent:
                     self.end(0)
+                elif fd == self._zygote.fileno():  # it has ended, and so all peers end
+                    os.write(2, b"something has ended its zygote, which makes the peers\n")
+                    self.end(1)
                 elif fd == self._origin.fileno():
                     self._serve()
+                elif fd == self._wake[0]:
+                    os.read(fd, _MOST_BYTES)
                 else:
                     if self._spare is not None and fd == self._spare[1]:
                         self._spare[0].close()
                         self._spare = None
-                    self._subreaper.ended(fd)
+                    self._children.ended(fd)
 
     def _serve(self):
         data, descriptors = receive(self._origin)
@@ -163,7 +179,7 @@ class Template:
             self.end(0)
         what, number, *rest = marshal.loads(data)
         if what == "reap":
-            self._subreaper.release(number)
+            self._children.release(number)
             self.report("reaped", number)
             return
         try:
@@ -181,39 +197,48 @@ class Template:
             self._make_spare()
         connection, fd, pid = self._spare
         self._spare, self._may_prepare = None, True
-        self._subreaper.peers[fd][0] = number
+        self._children.peers[fd][0] = number
         self.report("forked", number, pid)
         with connection, contextlib.suppress(OSError):  # it has died, which is reported
             socket.send_fds(connection, [data], descriptors)
 
     def _make_spare(self):
-        """Fork. `Forked` is raised in the child, when it has got a request."""
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-        with theirs, contextlib.ExitStack() as unless_made:
-            unless_made.enter_context(ours)  # whose end ends the child
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    ours.close()
-                    request = self._wait_for_request(theirs)
-                except BaseException:
-                    os._exit(1)  # the code around this is the template's
-                raise Forked(*request)
-            self._spare = ours, self._subreaper.add(pid), pid
+        with contextlib.ExitStack() as unless_made:
+            unless_made.enter_context(ours)  # whose end ends the spare, and so the reaper
+            with theirs:
+                socket.send_fds(self._zygote, [b"f"], [theirs.fileno()])
+            parent, pid = map(int, ours.recv(_MOST_BYTES).split() or (0, -errno.ECHILD))
+            if pid < 0:  # the last: somebody has killed the reaper
+                raise OSError(-pid, os.strerror(-pid))
+            self._spare = ours, self._children.add(parent, pid), pid
             unless_made.pop_all()
 
-    def _wait_for_request(self, connection):
-        # Closed as objects: their finalizers would close the numbers again, which may be those of
-        # other files then.
-        self._poll.close()
-        self._origin.close()
-        if self._parent >= 0:
-            os.close(self._parent)
-        for fd in self._subreaper.peers:
-            os.close(fd)
+    def _make_zygote(self):
+        """Fork it, and return a socket for it. `Forked` is raised in all peers."""
+        ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        if os.fork() == 0:
+            try:
+                # As objects: their finalizers would close the numbers again, which may be those of
+                # other files then.
+                for each in (ours, self._poll, self._origin):
+                    each.close()
+                if self._parent >= 0:
+                    os.close(self._parent)
+                request = self._wait_for_request(
+                    *reaper.fork_reapers(self._pid, theirs, self._set_title)
+                )
+            except BaseException:
+                os._exit(1)  # the code around this is the server's
+            raise Forked(*request)
+        theirs.close()
+        return ours
+
+    def _wait_for_request(self, connection, parent, blocked):
         self._set_title("pytest-peer-spare")
-        self.lifeline = child_setup.begin(self._pid, self.lifeline)
+        self.lifeline = child_setup.begin(parent, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         poll = select.poll()
         poll.register(connection, select.POLLIN)
         if not poll.poll(0):  # else it is needed at once

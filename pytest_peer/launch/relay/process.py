@@ -110,7 +110,7 @@ class RelayedProcess(Process):
         if self.exited.is_set():
             return
         self.remember_descendants()
-        self._control.send(signal.SIGKILL | GROUP)
+        self._control.send(signal.SIGKILL)
         if not self._timers:
             self._timers.append(loop.call_later(_KILL_SECONDS, super().kill_all))
 

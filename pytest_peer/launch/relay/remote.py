@@ -190,25 +190,22 @@ class RemoteChild:
         #: The child's process id.
         self.child: int = -1
         self.parent: int = os.getpid()
-        self._reaped = False
+        self._over = False
         #: Children of the launcher, which has executed this interpreter: not the peer's.
         self._launchers = procfs.children(self.parent)
         session.prctl(session.SUBREAPER, 1)
 
     def signal(self, number: int, *, group: bool) -> None:
-        if self._reaped or (group and session.sent(os.killpg, self.child, number)):
+        if self._over or (group and session.sent(os.killpg, self.child, number)):
             return
         session.sent(os.kill, self.child, number)  # it may not have made itself a group yet
 
     def exit_status(self) -> int | None:
         """Reap orphans; return the peer's status, or minus its signal; ``None`` while it runs."""
-        while True:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if found is None:
-                return None
-            if found.si_pid == self.child:
-                return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
-            os.waitpid(found.si_pid, os.WNOHANG)
+        found = session.reap_orphans(self.child)
+        if found is None:
+            return None
+        return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
 
     def wait_stopped(self, deadline: float) -> bool:
         """Wait until SIGSTOP has stopped the peer, or it has ended; return whether that came."""
@@ -221,6 +218,7 @@ class RemoteChild:
 
     def kill(self) -> None:
         """Kill the peer and all that it started, and wait until that is gone."""
-        self.signal(_signal.SIGKILL, group=True)
-        self._reaped = True
-        session.kill_below(self._launchers)
+        self.signal(_signal.SIGKILL, group=False)
+        session.kill_below(self._launchers, zombie=self.child)
+        self.signal(_signal.SIGKILL, group=True)  # where nothing is found below
+        self._over = True

@@ -6,12 +6,50 @@ import builtins
 import operator
 import sys
 import types
-from typing import Any, Callable
+from functools import partial
+from operator import attrgetter
+from typing import Any, Callable, Iterable
 
 from . import messages, module_aliases, reductions
 
 
-def pickler(cloudpickle: Any, file: Any, buffer_callback: Any, persistent_id: Any) -> Any:
+class Home:
+    """A module of which the other end has `known` globals in what stands for it there."""
+
+    def __init__(self, module: types.ModuleType, name: str, known: Iterable[str]) -> None:
+        self.module = module
+        self.name = name
+        #: The name of what stands for it.
+        self.there: str = name + module_aliases.STAND_IN
+        self.known: frozenset[str] = frozenset(known)
+
+    def reference(self, obj: Any) -> Any:
+        """Refer to what is known, and to objects that are not of the module."""
+        named = isinstance(obj, (type, types.FunctionType))
+        if not named or obj.__module__ != self.module.__name__:
+            return reductions.reference(obj, self.name)
+        known = obj.__qualname__.partition(".")[0] in self.known
+        if known and module_aliases.is_in(self.module, obj):
+            return attrgetter(obj.__qualname__), (module_aliases.imported(self.there),)
+        return NotImplemented
+
+    def reduce(self, cloudpickle: Any, pickler: Any, obj: Any) -> Any:
+        """Reduce code of the module by value."""
+        name = self.module.__name__
+        registered = name in cloudpickle.list_registry_pickle_by_value()
+        if not registered and name in sys.modules:
+            # While it reduces this object alone: the registry is everybody's.
+            cloudpickle.register_pickle_by_value(self.module)
+            try:
+                return cloudpickle.Pickler.reducer_override(pickler, obj)
+            finally:
+                cloudpickle.unregister_pickle_by_value(self.module)
+        return cloudpickle.Pickler.reducer_override(pickler, obj)
+
+
+def pickler(
+    cloudpickle: Any, file: Any, buffer_callback: Any, persistent_id: Any, home: Home | None
+) -> Any:
     """Return a pickler, with what belongs to pickle's own."""
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
 
@@ -22,12 +60,17 @@ def pickler(cloudpickle: Any, file: Any, buffer_callback: Any, persistent_id: An
         args = tuple(code.co_filename if one else part for one, part in zip(dropped, args))
         return (rebuild, args, *rest)
 
+    refer: Any = reductions.reference
+    reduce = cloudpickle.Pickler.reducer_override
+    if home is not None:
+        refer, reduce = home.reference, partial(home.reduce, cloudpickle)
+
     def with_its_module(pickler: Any, obj: Any) -> Any:
-        reduced = reductions.reference(obj)
+        reduced = refer(obj)
         if reduced is NotImplemented:
-            reduced = _with_annotations(pickler, obj, cloudpickle.Pickler.reducer_override)
+            reduced = _with_annotations(pickler, obj, reduce)
             if reduced is not NotImplemented and type(obj) is types.FunctionType:
-                return _with_its_module(obj, reduced, cloudpickle)
+                return _with_its_module(obj, reduced, cloudpickle, home)
         return reduced
 
     table = reductions.table(cloudpickle.Pickler.dispatch_table, lambda: made.memo)
@@ -73,10 +116,14 @@ def _with_annotations(pickler: Any, obj: Any, reduce: Callable[[Any, Any], Any])
 
 
 def _with_its_module(
-    fn: types.FunctionType, reduced: tuple[Any, ...], cloudpickle: Any
+    fn: types.FunctionType, reduced: tuple[Any, ...], cloudpickle: Any, home: Home | None
 ) -> tuple[Any, ...]:
     """Replace copies of the globals by those of the function's module, which the peer has."""
     make, args, (state, slots), *rest = reduced
+    if home is not None and fn.__globals__ is vars(home.module):
+        there = module_aliases.Made(vars, module_aliases.imported(home.there))
+        others = {k: v for k, v in slots["__globals__"].items() if k not in home.known}
+        return make, (args[0], there, *args[2:]), (state, {**slots, "__globals__": others}), *rest
     name = getattr(fn, "__module__", None)
     module = sys.modules.get(name) if name and name != "__main__" else None
     found = getattr(module, "__dict__", None)
@@ -89,8 +136,11 @@ def _with_its_module(
     named = {*cloudpickle.cloudpickle._extract_code_globals(fn.__code__)}
     # The peer's module can have a global that the one here lacks.
     if name and (slots["__globals__"] or named.difference(vars(builtins))):
-        args = (code, module_aliases.Made(vars, module_aliases.imported(name)), *others)
         # Names of pytest's rewriting, in case the peer's module is not rewritten.
         used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}
+        needed = [each for each in slots["__globals__"] if each not in used]
+        needed += [each.__name__ for each in slots["_cloudpickle_submodules"]]
+        module_there = module_aliases.imported(name, tuple(needed))
+        args = (code, module_aliases.Made(vars, module_there), *others)
         slots = {**slots, "__globals__": used, "_cloudpickle_submodules": []}
     return (make, args, (state, slots), *rest)

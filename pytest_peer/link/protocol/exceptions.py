@@ -55,8 +55,13 @@ def describe(
 
 def unhandled(description: dict[str, Any]) -> str:
     """Return the text of a failure that nobody has seen; none for an exit or a cancellation."""
-    ends = (".SystemExit", ".CancelledError")
-    return "" if description["type"].endswith(ends) else str(description["text"])
+    none = cancelled(description) or description["type"].endswith(".SystemExit")
+    return "" if none else str(description["text"])
+
+
+def cancelled(description: dict[str, Any]) -> bool:
+    """Return whether it is a cancellation, of asyncio or another library."""
+    return str(description["type"]).endswith(".CancelledError")
 
 
 def _is_group(exc: BaseException) -> bool:

@@ -74,15 +74,18 @@ def _held(place: tuple[str, str]) -> module_aliases.Made:
     return module_aliases.Made(attrgetter(place[1]), module_aliases.imported(place[0]))
 
 
-def reference(obj: Any) -> Any:
-    """Refer to a function, class or decorator; for a pickler's `reducer_override`."""
+def reference(obj: Any, home: str = "") -> Any:
+    """Refer to a function, class or decorator; for a pickler's `reducer_override`.
+
+    :param home: a module that the other end cannot import.
+    """
     found = module_aliases.reference(obj)
     if found is not NotImplemented or type(obj) in _METHODS or not callable(obj):
         return found
     named = issubclass(type(obj), (type, types.FunctionType))
     by_name = named and module_aliases.is_in(sys.modules.get(obj.__module__), obj)
     place = None if by_name else _place(obj)
-    if place is None or not (named or _wraps(obj, place[1])):
+    if place is None or place[0] == home or not (named or _wraps(obj, place[1])):
         return NotImplemented
     return _held(place).__reduce__()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -254,3 +256,74 @@ def test_peer_without_a_timeout_has_no_such_file(peer: Peer) -> None:
         "stderr.log",
         "stdout.log",
     ]
+
+
+# Tasks of asyncio
+
+
+class Awaited:
+    def __await__(self) -> Any:
+        return wait_in_generator().__await__()
+
+
+async def generate() -> Any:
+    yield 1
+    here.origin.send("waits", None)
+    await asyncio.Event().wait()
+
+
+async def wait_in_generator() -> None:
+    async for _ in generate():
+        pass
+
+
+async def wait_in_task() -> None:
+    # The loop of a thread of its own comes from a call of `asyncio.run`.
+    await asyncio.gather(Awaited())
+
+
+def run_own_loop() -> None:
+    asyncio.run(wait_in_task())
+
+
+async def leave_task() -> None:
+    task = asyncio.get_running_loop().create_task(wait_in_generator())
+    asyncio.get_running_loop().kept = task  # type: ignore[attr-defined]
+    task.set_name("left over")
+
+
+async def hold_the_loop() -> None:
+    here.origin.send("waits", None)
+    here.mailbox("never").get(LONG)
+
+
+@pytest.mark.parametrize("function", [wait_in_task, run_own_loop])
+def test_timeout_shows_where_a_task_waits(
+    peer: Peer, peer_factory: Any, function: Callable[[], Any]
+) -> None:
+    with pytest.raises(CallTimeout) as caught:
+        peer.call_within(2, function)
+    task = next(part for part in caught.value.stacks.split("\n\n") if "in generate" in part)
+    assert task.startswith("Task Task-")
+    functions = re.findall(r", in (\w+)\n", task)
+    assert [each for each in functions if each != "_wrap_awaitable"] == [
+        *("__await__",) * ("__await__" in functions),
+        *("wait_in_generator", "generate", "wait"),
+    ]
+    assert "coroutines.py" not in caught.value.stacks
+
+
+def test_idle_loop_shows_its_tasks_only(peer: Peer, peer_factory: Any) -> None:
+    peer.call(leave_task)
+    peer_factory.mailbox("waits").get(LONG)
+    loop, task = peer.dump_stacks().split("\n\n")
+    assert loop == "Thread MainThread:\n  in the event loop"
+    assert task.startswith("Task left over:\n")
+
+
+def test_task_that_runs_is_shown_once(peer: Peer, peer_factory: Any) -> None:
+    peer.cast(hold_the_loop)
+    peer_factory.mailbox("waits").get(LONG)
+    text = peer.dump_stacks()
+    assert text.count("in hold_the_loop") == 1
+    assert text.startswith("Thread MainThread:")

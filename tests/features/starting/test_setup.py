@@ -155,6 +155,8 @@ def test_peer(peer_factory):
     peer = peer_factory(setup=last)
     assert peer.call(taken) == ["outer", "inner", "also", "last"]
     assert peer.restart().call(taken) == ["outer", "inner", "also", "last"]
+    assert peer.restart(setup=None).call(taken) == ["outer", "inner", "also"]
+    assert peer.restart(setup=[last, last]).call(taken)[2:] == ["also", "last", "last"]
 
 @pytest.mark.in_peer
 def test_in_peer():
