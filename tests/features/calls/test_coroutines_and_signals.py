@@ -97,7 +97,7 @@ async def exit_in_task() -> str:
         sys.exit(3)
 
     task = asyncio.ensure_future(leave())
-    await asyncio.sleep(0.01)
+    await asyncio.wait([task])
     return repr(task.exception())
 
 
@@ -294,10 +294,8 @@ def test_peer_stops_whatever_its_loop_does(peer_factory: Any, coroutine: Any) ->
     peer = peer_factory()
     peer.cast(coroutine)
     peer_factory.mailbox("runs").get(LONG)
-    started = time.monotonic()
     peer.stop()
-    assert time.monotonic() - started < 3
-    assert peer.down_reason.exit_status == 0
+    assert peer.down_reason.exit_status == 0  # else it was killed after 5 s
 
 
 def test_graceful_end_waits_for_coroutines_not_for_tasks(peer_factory: Any) -> None:

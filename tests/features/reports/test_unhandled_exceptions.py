@@ -14,8 +14,9 @@ async def wrong_later():
     await asyncio.sleep(0)
     wrong()
 
-async def pause():
-    await asyncio.sleep(0.01)
+async def wait_for_others():
+    while len(asyncio.all_tasks()) > 1:
+        await asyncio.sleep(0)
 
 def fail_in_thread(function=wrong):
     thread = threading.Thread(target=function, name="adder")
@@ -30,12 +31,12 @@ def fail_in_thread_with_own_hook():
 
 async def drop_task():
     asyncio.create_task(wrong_later())
-    await asyncio.sleep(0.01)
+    await wait_for_others()
 
 async def keep_task():
     global kept
     kept = asyncio.create_task(wrong_later())
-    await asyncio.sleep(0.01)
+    await wait_for_others()
 
 async def await_task():
     try:
@@ -63,13 +64,14 @@ def run_loop():
 
     async def drop_task():
         asyncio.create_task(fail())
-        await asyncio.sleep(0.01)
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0)
 
     asyncio.run(drop_task())
 """
 
 #: The peer's loop ends this one after a coroutine that it began before.
-AFTER_IT = "peer.call(pause)"
+AFTER_IT = "peer.call(wait_for_others)"
 
 LOST = {
     "submit": "peer.submit(wrong)",
