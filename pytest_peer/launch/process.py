@@ -223,10 +223,6 @@ class Process:
             return pid != own and (os.getsid(pid) == own or procfs.descends(pid, own))
         return False
 
-    def disown(self) -> None:
-        """In a forked child, keep the parent's process from being signalled."""
-        self.exited.set()
-
     def wait_stopped(self, seconds: float) -> bool:
         """After SIGSTOP, wait until ``/proc`` shows nothing that runs; return whether it does so."""
         deadline = monotonic() + seconds

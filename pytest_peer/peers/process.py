@@ -156,7 +156,9 @@ class PeerProcess:
     def disown(self, null_fd: int) -> None:
         """Let go of all descriptors, in a forked child, without closing what the parent uses."""
         if self.started:
-            self.os_process.disown()
+            self.os_process.exited.set()  # so it is not signalled
+            if self.starter.control is not None:
+                self.starter.control.close()
             self.streams.disown(null_fd)
         if self.link is not None:
             self.link.stream.disown(null_fd)

@@ -129,7 +129,3 @@ class RelayedProcess(Process):
         changed = self._control.changed
         changed.wait_for(lambda: changed.is_set() or self._control.stopping <= 0, seconds)
         return self._control.stopping <= 0
-
-    def disown(self) -> None:
-        super().disown()
-        self._control.close()
