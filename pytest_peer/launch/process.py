@@ -5,7 +5,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -68,37 +68,14 @@ def execute(
     return popen
 
 
-class Descendants:
-    """What a process has started, by descriptors: unlike numbers, these never mean other ones."""
-
-    def __init__(self) -> None:
-        self._descriptors: list[int] = []
-
-    def remember(self, pids: Iterable[int]) -> None:
-        for pid in pids:
-            with contextlib.suppress(AttributeError, OSError):  # gone already, or no Linux
-                self._descriptors.append(os.pidfd_open(pid))
-
-    def kill(self) -> None:
-        for fd in self._descriptors:
-            with contextlib.suppress(OSError):  # gone, or another user's
-                signal.pidfd_send_signal(fd, signal.SIGKILL)
-
-    def wait_gone(self, deadline: float) -> None:
-        while self._descriptors:
-            poll = select.poll()
-            poll.register(self._descriptors[-1], select.POLLIN)
-            poll.poll(max(0.0, deadline - monotonic()) * 1000)
-            os.close(self._descriptors.pop())
-
-
 class SpawnedChild(Child):
     """Our own child, started when this is made: a program, where there is no fork server for it."""
 
     def __init__(self, command: Command, standard: Sequence[int], keep: Sequence[int]) -> None:
         self.pid: int = execute(command, standard, keep).pid
         self._pidfd = -1
-        self._descendants = Descendants()
+        # By descriptors: unlike numbers, these never mean other processes.
+        self._descendants: list[int] = []
 
     def watch(self, ended: Callable[[], object]) -> None:
         try:
@@ -114,10 +91,14 @@ class SpawnedChild(Child):
         loop.call_soon(ended)
 
     def remember_descendants(self) -> None:  # after its end, they are children of init
-        self._descendants.remember(procfs.descendants(self.pid))
+        for pid in procfs.descendants(self.pid):
+            with contextlib.suppress(AttributeError, OSError):  # gone already, or no Linux
+                self._descendants.append(os.pidfd_open(pid))
 
     def reap(self) -> ExitStatus | None:
-        self._descendants.kill()
+        for fd in self._descendants:
+            with contextlib.suppress(OSError):  # gone, or another user's
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
         if self._pidfd >= 0:
             loop.remove(self._pidfd)
             os.close(self._pidfd)
@@ -128,7 +109,12 @@ class SpawnedChild(Child):
         return status
 
     def wait_gone(self, seconds: float) -> None:
-        self._descendants.wait_gone(monotonic() + seconds)
+        deadline = monotonic() + seconds
+        while self._descendants:
+            poll = select.poll()
+            poll.register(self._descendants[-1], select.POLLIN)
+            poll.poll(max(0.0, deadline - monotonic()) * 1000)
+            os.close(self._descendants.pop())
 
 
 def reap(pid: int, seconds: float) -> ExitStatus | None:
