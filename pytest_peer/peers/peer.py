@@ -138,9 +138,7 @@ class Peer(Executor):
         :raises PeerDown: The peer has ended.
         :raises EncodeError: The call or its result cannot be sent.
         """
-        _check_callable(fn)
-        life = self.life
-        return life.client.call(fn, args, kwargs, life.options.call_timeout)
+        return self.call_within(self.options.call_timeout, fn, *args, **kwargs)
 
     def call_within(
         self, timeout: float | None, fn: Callable[..., T] | str, /, *args: Any, **kwargs: Any
