@@ -85,10 +85,9 @@ def stubs() -> dict[str, Entry]:
 def agent_config(
     interpreter: Interpreter,
     options: PeerOptions,
-    evidence: dict[str, Any] | None,
-    lifeline: int = -1,
-    *,
-    parent_reaps: bool = True,
+    evidence: dict[str, Any],
+    lifeline: int,
+    parent_reaps: bool,
 ) -> dict[str, Any]:
     """Return the configuration of the agent.
 

@@ -15,7 +15,7 @@ from ..core.loop import loop
 from ..core.options import PeerOptions
 from ..core.worker import run_all
 from ..evidence.output import StandardStreams
-from ..launch import bootstrap, procfs
+from ..launch import procfs
 from ..launch.connection import Connection, LinkClosed, Pipes
 from ..launch.process import Process
 from ..launch.relay.process import RelayedProcess
@@ -42,7 +42,6 @@ class PeerProcess:
         self._options = options
         self._on_exit = on_exit
         self._held = held
-        self._evidence: dict[str, Any] = {}
         self.started: bool = False  # there is a process, or was
         self.interpreter: Interpreter | None = None
         self.link: Link | None = None
@@ -54,7 +53,6 @@ class PeerProcess:
 
     def start(self, directory: Path, evidence: dict[str, Any]) -> None:
         """Start the process; `evidence` is the agent's configuration of fault dumps."""
-        self._evidence = evidence
         starter = self.starter = ProcessStarter(self._options, evidence, directory)
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             if starter.control is not None:
@@ -108,13 +106,8 @@ class PeerProcess:
                 process = self.os_process
                 process.interpreter = self.interpreter.pid
                 direct = process.child.has_reaper and process.pid == process.interpreter
-                config = bootstrap.agent_config(
-                    self.interpreter,
-                    self._options,
-                    self._evidence,
-                    self.starter.lifeline,
-                    parent_reaps=direct or self.starter.control is not None,
-                )
+                reaps = direct or self.starter.control is not None
+                config = self.starter.config(self.interpreter, parent_reaps=reaps)
                 self._connection.send_agent(self.interpreter, config)
             self.link = Link(
                 *self._connection.hand_over(),
