@@ -29,12 +29,16 @@ _CONTAINERS = frozenset({list, tuple, dict})
 conflicting_modules: dict[str, tuple[types.ModuleType, str]] = {}
 #: What stands here for a module of the other end, by the name that the other end has for it.
 stand_ins: dict[str, types.ModuleType] = {}
+#: In peers: what has come with globals, by its identity at the origin.
+arrived: dict[int, Any] = {}
 #: In peers: finds the home of code by value by its name and those of the globals that are needed.
 find_home: Callable[[str, Iterable[str]], types.ModuleType] | None = None
 #: Functions that import a module during unpickling: `module_aliases.imported`, and cloudpickle's.
 _IMPORTING = {("importlib", "import_module"), ("cloudpickle.cloudpickle", "subimport")}
 #: The home of paths in a pickle of Python 3.13, which no older one has.
 _LOCAL, _CONNECTION = "pathlib._local", b"multiprocessing.connection"
+#: Equal values of these are as good as the same.
+_EQUAL = frozenset({str, bytes, tuple, frozenset})
 #: Containers with more members are not searched for buffers: it would cost more than it saves.
 _MEMBERS = 64
 
@@ -62,6 +66,14 @@ def dumps(obj: Any, refusal: str = "", pickling: _Pickling | None = None) -> byt
 def dumps_globals(found: dict[str, Any], home: by_value.Home) -> bytes:
     """Pickle globals of a module that the other end cannot import, or raise `CannotEncode`."""
     return _dumps_code(found, "", _Pickling(None, home))
+
+
+def loads_globals(data: bytes) -> dict[str, Any]:
+    """Rebuild globals; the inverse of `dumps_globals`."""
+    unpickler = _Unpickler(MultipartMessage(data, []))
+    found: dict[str, Any] = unpickler.load()
+    arrived.update(unpickler.load())
+    return found
 
 
 def _dumps_code(obj: Any, refusal: str, pickling: _Pickling) -> bytes:
@@ -166,6 +178,11 @@ class _Pickling:
             pickler.dump(obj)
         finally:
             pickler.clear_memo()
+            if self._home is not None:  # what it has in its memo, for later pickles
+                memo = pickler.memo.copy().items()
+                sent = {key: each for key, (_, each) in memo if type(each) not in _EQUAL}
+                self._home.sent = sent
+                pickler.dump(sent)
             pickler = None  # its table refers to it
         return file.getvalue()
 
@@ -173,6 +190,8 @@ class _Pickling:
         """Return what to write instead of an object, or ``None``; pickle asks for every object."""
         if self._inside or (type(obj) is not memoryview and id(obj) not in self._big):
             return None
+        if self._home is not None and id(obj) in self._home.there:
+            return (id(obj),)
         if id(obj) not in self._known:
             number = len(self.segments)
             if type(obj) is memoryview:
@@ -223,6 +242,8 @@ class _Unpickler(pickle.Unpickler):
 
 def resolved(name: str) -> Any:
     """Return the object that ``"module:qualname"`` names; another form is a ValueError."""
+        if len(what) == 1:
+            return arrived[what[0]]
     module, colon, path = name.partition(":")
     if not (module and colon and path):
         raise ValueError("expected 'module:qualname', got %r" % (name,))
