@@ -73,6 +73,8 @@ def pickler(
             reduced = _with_annotations(pickler, obj, reduce)
             if reduced is not NotImplemented and type(obj) is types.FunctionType:
                 return _with_its_module(obj, reduced, cloudpickle, home)
+            if reduced is not NotImplemented and len(reduced) > 2 and isinstance(obj, type):
+                return _with_slots(obj, reduced)
         return reduced
 
     others, name = cloudpickle.Pickler.dispatch_table, home.name if home is not None else ""
@@ -92,6 +94,36 @@ def pickler(
     kind: Any = type("Pickler", (cloudpickle.Pickler,), members)
     made = kind(file, messages.PICKLE, buffer_callback)
     return made
+
+
+def _make_class(make: Callable[..., type], *args: Any) -> type:
+    tracker, _ = args[-2:]
+    known = sys.modules[make.__module__]._DYNAMIC_CLASS_TRACKER_BY_ID
+    found: type | None = known.get(tracker)
+    if found is None:  # else its bases would hear of one more
+        found = make(*args)
+        _received().add(found)
+    return found
+
+
+def _set_state(set_state: Callable[[type, Any], type], cls: type, state: Any) -> type:
+    return set_state(cls, state) if cls in _received() else cls
+
+
+@functools.lru_cache(maxsize=None)
+def _received() -> Any:
+    """Return the set of classes that are defined elsewhere: what comes does not change others."""
+    import weakref  # not at the top: no boot needs it
+
+    return weakref.WeakSet()
+
+
+#: By the names of cloudpickle's functions: what to call with them, when a pickle does.
+REBUILD_CLASS: dict[str, Callable[..., type]] = {
+    "_make_skeleton_class": _make_class,
+    "_make_skeleton_enum": _make_class,
+    "_class_setstate": _set_state,
+}
 
 
 def _with_annotations(pickler: Any, obj: Any, reduce: Callable[[Any, Any], Any]) -> Any:
@@ -116,6 +148,19 @@ def _with_annotations(pickler: Any, obj: Any, reduce: Callable[[Any, Any], Any])
     if found and isinstance(obj, type):
         reduced[2][0]["__annotations__"] = found
     return reduced
+
+
+def _with_slots(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Give a class its slots when it is made, and its qualified name."""
+    make, args, (state, slots), *rest = reduced
+    # Those of a named tuple are its metaclass's, and empty.
+    if (
+        "__slots__" in state
+        and make.__name__ == "_make_skeleton_class"
+        and not issubclass(cls, tuple)
+    ):
+        args[3]["__slots__"] = state["__slots__"]
+    return make, args, ({**state, "__qualname__": cls.__qualname__}, slots), *rest
 
 
 def _with_its_module(

@@ -137,7 +137,8 @@ def loads(payload: Payload) -> Any:
     if not isinstance(payload, MultipartMessage):
         importing = _module_locks  # has those that are not yet complete
         homes = find_home is not None and b"import_module" in payload  # one try imports it once
-        careful = importing or conflicting_modules or stand_ins or homes
+        classes = b"_make_skeleton_" in payload
+        careful = importing or conflicting_modules or stand_ins or homes or classes
         if not careful and b"pathlib._local" not in payload:
             return pickle.loads(payload)
         payload = MultipartMessage(payload, [])
@@ -228,7 +229,10 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) in _IMPORTING:
             return _imported
         _prepare_import(module)
-        return super().find_class("pathlib" if module == _LOCAL else module, name)
+        found = super().find_class("pathlib" if module == _LOCAL else module, name)
+        if name in by_value.REBUILD_CLASS and module.startswith("cloudpickle."):
+            return partial(by_value.REBUILD_CLASS[name], found)
+        return found
 
     def persistent_load(self, what: Any) -> Any:
         if isinstance(what, int):
