@@ -120,11 +120,12 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
     # In one step, for what nearly all calls and results are. For what a module stands in for here,
     # pickle would import the module of each class again, which fails, to refer to it.
     if not (big or (find_home is not None and stand_ins)):
-        buffers: list[Any] = []
+        outside: list[Segment] = []
         try:
-            data = pickle.dumps(obj, PROTOCOL, buffer_callback=buffers.append)
-            if not (buffers or b"getattr" in data or b"__main__" in data or _CONNECTION in data):
-                return data  # it has nothing of what `reductions.table` has
+            data = pickle.dumps(obj, PROTOCOL, buffer_callback=partial(_is_inside, outside))
+            # If it has nothing of what `reductions.table` has.
+            if not (b"getattr" in data or b"__main__" in data or _CONNECTION in data):
+                return MultipartMessage(data, outside) if outside else data
         except Exception:
             pass  # there is another way, or the error names the part
     pickling = _Pickling(big)
@@ -177,22 +178,22 @@ class _Pickling:
                 setattr(pickler, name, member)
         try:
             pickler.dump(obj)
-        finally:
-            pickler.clear_memo()
             if self._home is not None:  # what it has in its memo, for later pickles
                 memo = pickler.memo.copy().items()
                 sent = {key: each for key, (_, each) in memo if type(each) not in _EQUAL}
                 self._home.sent = sent
                 pickler.dump(sent)
+        finally:
+            pickler.clear_memo()
             pickler = None  # its table refers to it
         return file.getvalue()
 
     def persistent_id(self, obj: Any) -> Any:
         """Return what to write instead of an object, or ``None``; pickle asks for every object."""
-        if self._inside or (type(obj) is not memoryview and id(obj) not in self._big):
-            return None
         if self._home is not None and id(obj) in self._home.there:
             return (id(obj),)
+        if self._inside or (type(obj) is not memoryview and id(obj) not in self._big):
+            return None
         if id(obj) not in self._known:
             number = len(self.segments)
             if type(obj) is memoryview:
@@ -207,12 +208,16 @@ class _Pickling:
         return self._known[id(obj)][0]
 
     def buffer(self, buffer: Any) -> bool:
-        """Return whether a PickleBuffer shall be in the pickle; pickle asks for every one."""
-        view = buffer.raw()
-        if self._inside or len(view) < BIG:
-            return True
-        self.segments.append((messages.AS_PICKLEBUFFER, view))
-        return False
+        return self._inside or _is_inside(self.segments, buffer)
+
+
+def _is_inside(outside: list[Segment], buffer: Any) -> bool:
+    """Return whether a PickleBuffer shall be in the pickle; pickle asks for every one."""
+    view = buffer.raw()
+    if len(view) < BIG:
+        return True
+    outside.append((messages.AS_PICKLEBUFFER, view))
+    return False
 
 
 class _Pickler(pickle.Pickler):
@@ -237,6 +242,8 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, what: Any) -> Any:
         if isinstance(what, int):
             return self._segments[what][1]
+        if len(what) == 1:
+            return arrived[what[0]]
         number, format, shape, readonly = what
         view = self._segments[number][1]
         if format != "B" or len(shape) != 1:
@@ -246,8 +253,6 @@ class _Unpickler(pickle.Unpickler):
 
 def resolved(name: str) -> Any:
     """Return the object that ``"module:qualname"`` names; another form is a ValueError."""
-        if len(what) == 1:
-            return arrived[what[0]]
     module, colon, path = name.partition(":")
     if not (module and colon and path):
         raise ValueError("expected 'module:qualname', got %r" % (name,))
