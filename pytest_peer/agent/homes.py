@@ -34,8 +34,11 @@ def find(name, needed):
     # The module comes first, if it could be imported meanwhile.
     if there not in codec.stand_ins or name in sys.modules:
         try:
-            __import__(name)
-            return sys.modules[name]
+            while True:
+                __import__(name)
+                found = sys.modules.get(name)
+                if found is not None:  # else it was another thread's import, which has failed
+                    return found
         except ImportError as exc:  # what else a module raises here is the peer's word
             failure = "%s: %s" % (type(exc).__name__, exc)
     with _lock:
@@ -60,10 +63,10 @@ def _stand_in(name):
 def _complete(name, held, missing):
     before = set(held)
     try:
-        found = ask("globals", name, missing, list(held))
+        found = ask("globals", name, missing, list(held), list(codec.arrived))
         if not isinstance(found, bytes):
             raise ImportError(found or "there is no such module any more")
-        held.update(codec.loads(found))
+        held.update(codec.loads_globals(found))
     except Exception as exc:
         for each in held.keys() - before:
             del held[each]

@@ -3,48 +3,50 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import operator
 import sys
 import types
-from functools import partial
-from operator import attrgetter
 from typing import Any, Callable, Iterable
 
 from . import messages, module_aliases, reductions
 
 
 class Home:
-    """A module of which the other end has `known` globals in what stands for it there."""
+    """A module of which the other end has `known` globals in what stands for it there.
 
-    def __init__(self, module: types.ModuleType, name: str, known: Iterable[str]) -> None:
+    :param there: what it has of this module and others, by their identities here.
+    """
+
+    def __init__(
+        self, module: types.ModuleType, name: str, known: Iterable[str], there: dict[int, Any]
+    ) -> None:
         self.module = module
         self.name = name
         #: The name of what stands for it.
-        self.there: str = name + module_aliases.STAND_IN
+        self.stand_in: str = name + module_aliases.STAND_IN
         self.known: frozenset[str] = frozenset(known)
+        self.there = there
+        #: What it has with the next pickle.
+        self.sent: dict[int, Any] = {}
+
+    def has(self, obj: Any) -> bool:
+        """Return whether it is code of the module, or of one that is imported with it."""
+        code = issubclass(type(obj), (type, types.FunctionType))
+        return code and ("%s." % obj.__module__).startswith(self.module.__name__ + ".")
 
     def reference(self, obj: Any) -> Any:
-        """Refer to what is known, and to objects that are not of the module."""
-        named = isinstance(obj, (type, types.FunctionType))
-        if not named or obj.__module__ != self.module.__name__:
-            return reductions.reference(obj, self.name)
-        known = obj.__qualname__.partition(".")[0] in self.known
-        if known and module_aliases.is_in(self.module, obj):
-            return attrgetter(obj.__qualname__), (module_aliases.imported(self.there),)
-        return NotImplemented
+        """Refer to what is not of the module."""
+        return NotImplemented if self.has(obj) else reductions.reference(obj, self.name)
 
     def reduce(self, cloudpickle: Any, pickler: Any, obj: Any) -> Any:
-        """Reduce code of the module by value."""
-        name = self.module.__name__
-        registered = name in cloudpickle.list_registry_pickle_by_value()
-        if not registered and name in sys.modules:
-            # While it reduces this object alone: the registry is everybody's.
-            cloudpickle.register_pickle_by_value(self.module)
-            try:
-                return cloudpickle.Pickler.reducer_override(pickler, obj)
-            finally:
-                cloudpickle.unregister_pickle_by_value(self.module)
-        return cloudpickle.Pickler.reducer_override(pickler, obj)
+        """Reduce code of the module by value, which cloudpickle would refer to."""
+        if not self.has(obj):
+            return cloudpickle.Pickler.reducer_override(pickler, obj)
+        # Its registry of such modules is everybody's, other threads' too.
+        if isinstance(obj, type):
+            return cloudpickle.cloudpickle._dynamic_class_reduce(obj)
+        return pickler._dynamic_function_reduce(obj)
 
 
 def pickler(
@@ -63,7 +65,7 @@ def pickler(
     refer: Any = reductions.reference
     reduce = cloudpickle.Pickler.reducer_override
     if home is not None:
-        refer, reduce = home.reference, partial(home.reduce, cloudpickle)
+        refer, reduce = home.reference, functools.partial(home.reduce, cloudpickle)
 
     def with_its_module(pickler: Any, obj: Any) -> Any:
         reduced = refer(obj)
@@ -71,9 +73,12 @@ def pickler(
             reduced = _with_annotations(pickler, obj, reduce)
             if reduced is not NotImplemented and type(obj) is types.FunctionType:
                 return _with_its_module(obj, reduced, cloudpickle, home)
+            if reduced is not NotImplemented and len(reduced) > 2 and isinstance(obj, type):
+                return _with_slots(obj, reduced)
         return reduced
 
-    table = reductions.table(cloudpickle.Pickler.dispatch_table, lambda: made.memo)
+    others, name = cloudpickle.Pickler.dispatch_table, home.name if home is not None else ""
+    table = reductions.table(others, lambda: made.memo, name)
     table[types.CodeType] = with_file_name
     lib: Any = sys.modules.get("annotationlib")
     if lib is not None:  # such an object has all globals of its module
@@ -89,6 +94,36 @@ def pickler(
     kind: Any = type("Pickler", (cloudpickle.Pickler,), members)
     made = kind(file, messages.PICKLE, buffer_callback)
     return made
+
+
+def _make_class(make: Callable[..., type], *args: Any) -> type:
+    tracker, _ = args[-2:]
+    known = sys.modules[make.__module__]._DYNAMIC_CLASS_TRACKER_BY_ID
+    found: type | None = known.get(tracker)
+    if found is None:  # else its bases would hear of one more
+        found = make(*args)
+        _received().add(found)
+    return found
+
+
+def _set_state(set_state: Callable[[type, Any], type], cls: type, state: Any) -> type:
+    return set_state(cls, state) if cls in _received() else cls
+
+
+@functools.lru_cache(maxsize=None)
+def _received() -> Any:
+    """Return the set of classes that are defined elsewhere: what comes does not change others."""
+    import weakref  # not at the top: no boot needs it
+
+    return weakref.WeakSet()
+
+
+#: By the names of cloudpickle's functions: what to call with them, when a pickle does.
+REBUILD_CLASS: dict[str, Callable[..., type]] = {
+    "_make_skeleton_class": _make_class,
+    "_make_skeleton_enum": _make_class,
+    "_class_setstate": _set_state,
+}
 
 
 def _with_annotations(pickler: Any, obj: Any, reduce: Callable[[Any, Any], Any]) -> Any:
@@ -115,13 +150,26 @@ def _with_annotations(pickler: Any, obj: Any, reduce: Callable[[Any, Any], Any])
     return reduced
 
 
+def _with_slots(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Give a class its slots when it is made, and its qualified name."""
+    make, args, (state, slots), *rest = reduced
+    # Those of a named tuple are its metaclass's, and empty.
+    if (
+        "__slots__" in state
+        and make.__name__ == "_make_skeleton_class"
+        and not issubclass(cls, tuple)
+    ):
+        args[3]["__slots__"] = state["__slots__"]
+    return make, args, ({**state, "__qualname__": cls.__qualname__}, slots), *rest
+
+
 def _with_its_module(
     fn: types.FunctionType, reduced: tuple[Any, ...], cloudpickle: Any, home: Home | None
 ) -> tuple[Any, ...]:
     """Replace copies of the globals by those of the function's module, which the peer has."""
     make, args, (state, slots), *rest = reduced
     if home is not None and fn.__globals__ is vars(home.module):
-        there = module_aliases.Made(vars, module_aliases.imported(home.there))
+        there = module_aliases.Made(vars, module_aliases.imported(home.stand_in))
         others = {k: v for k, v in slots["__globals__"].items() if k not in home.known}
         return make, (args[0], there, *args[2:]), (state, {**slots, "__globals__": others}), *rest
     name = getattr(fn, "__module__", None)

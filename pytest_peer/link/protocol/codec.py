@@ -29,12 +29,16 @@ _CONTAINERS = frozenset({list, tuple, dict})
 conflicting_modules: dict[str, tuple[types.ModuleType, str]] = {}
 #: What stands here for a module of the other end, by the name that the other end has for it.
 stand_ins: dict[str, types.ModuleType] = {}
+#: In peers: what has come with globals, by its identity at the origin.
+arrived: dict[int, Any] = {}
 #: In peers: finds the home of code by value by its name and those of the globals that are needed.
 find_home: Callable[[str, Iterable[str]], types.ModuleType] | None = None
 #: Functions that import a module during unpickling: `module_aliases.imported`, and cloudpickle's.
 _IMPORTING = {("importlib", "import_module"), ("cloudpickle.cloudpickle", "subimport")}
 #: The home of paths in a pickle of Python 3.13, which no older one has.
 _LOCAL, _CONNECTION = "pathlib._local", b"multiprocessing.connection"
+#: Equal values of these are as good as the same.
+_EQUAL = frozenset({str, bytes, tuple, frozenset})
 #: Containers with more members are not searched for buffers: it would cost more than it saves.
 _MEMBERS = 64
 
@@ -62,6 +66,14 @@ def dumps(obj: Any, refusal: str = "", pickling: _Pickling | None = None) -> byt
 def dumps_globals(found: dict[str, Any], home: by_value.Home) -> bytes:
     """Pickle globals of a module that the other end cannot import, or raise `CannotEncode`."""
     return _dumps_code(found, "", _Pickling(None, home))
+
+
+def loads_globals(data: bytes) -> dict[str, Any]:
+    """Rebuild globals; the inverse of `dumps_globals`."""
+    unpickler = _Unpickler(MultipartMessage(data, []))
+    found: dict[str, Any] = unpickler.load()
+    arrived.update(unpickler.load())
+    return found
 
 
 def _dumps_code(obj: Any, refusal: str, pickling: _Pickling) -> bytes:
@@ -108,11 +120,12 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
     # In one step, for what nearly all calls and results are. For what a module stands in for here,
     # pickle would import the module of each class again, which fails, to refer to it.
     if not (big or (find_home is not None and stand_ins)):
-        buffers: list[Any] = []
+        outside: list[Segment] = []
         try:
-            data = pickle.dumps(obj, PROTOCOL, buffer_callback=buffers.append)
-            if not (buffers or b"getattr" in data or b"__main__" in data or _CONNECTION in data):
-                return data  # it has nothing of what `reductions.table` has
+            data = pickle.dumps(obj, PROTOCOL, buffer_callback=partial(_is_inside, outside))
+            # If it has nothing of what `reductions.table` has.
+            if not (b"getattr" in data or b"__main__" in data or _CONNECTION in data):
+                return MultipartMessage(data, outside) if outside else data
         except Exception:
             pass  # there is another way, or the error names the part
     pickling = _Pickling(big)
@@ -125,7 +138,8 @@ def loads(payload: Payload) -> Any:
     if not isinstance(payload, MultipartMessage):
         importing = _module_locks  # has those that are not yet complete
         homes = find_home is not None and b"import_module" in payload  # one try imports it once
-        careful = importing or conflicting_modules or stand_ins or homes
+        classes = b"_make_skeleton_" in payload
+        careful = importing or conflicting_modules or stand_ins or homes or classes
         if not careful and b"pathlib._local" not in payload:
             return pickle.loads(payload)
         payload = MultipartMessage(payload, [])
@@ -164,6 +178,11 @@ class _Pickling:
                 setattr(pickler, name, member)
         try:
             pickler.dump(obj)
+            if self._home is not None:  # what it has in its memo, for later pickles
+                memo = pickler.memo.copy().items()
+                sent = {key: each for key, (_, each) in memo if type(each) not in _EQUAL}
+                self._home.sent = sent
+                pickler.dump(sent)
         finally:
             pickler.clear_memo()
             pickler = None  # its table refers to it
@@ -171,6 +190,8 @@ class _Pickling:
 
     def persistent_id(self, obj: Any) -> Any:
         """Return what to write instead of an object, or ``None``; pickle asks for every object."""
+        if self._home is not None and id(obj) in self._home.there:
+            return (id(obj),)
         if self._inside or (type(obj) is not memoryview and id(obj) not in self._big):
             return None
         if id(obj) not in self._known:
@@ -187,12 +208,16 @@ class _Pickling:
         return self._known[id(obj)][0]
 
     def buffer(self, buffer: Any) -> bool:
-        """Return whether a PickleBuffer shall be in the pickle; pickle asks for every one."""
-        view = buffer.raw()
-        if self._inside or len(view) < BIG:
-            return True
-        self.segments.append((messages.AS_PICKLEBUFFER, view))
-        return False
+        return self._inside or _is_inside(self.segments, buffer)
+
+
+def _is_inside(outside: list[Segment], buffer: Any) -> bool:
+    """Return whether a PickleBuffer shall be in the pickle; pickle asks for every one."""
+    view = buffer.raw()
+    if len(view) < BIG:
+        return True
+    outside.append((messages.AS_PICKLEBUFFER, view))
+    return False
 
 
 class _Pickler(pickle.Pickler):
@@ -209,11 +234,16 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) in _IMPORTING:
             return _imported
         _prepare_import(module)
-        return super().find_class("pathlib" if module == _LOCAL else module, name)
+        found = super().find_class("pathlib" if module == _LOCAL else module, name)
+        if name in by_value.REBUILD_CLASS and module.startswith("cloudpickle."):
+            return partial(by_value.REBUILD_CLASS[name], found)
+        return found
 
     def persistent_load(self, what: Any) -> Any:
         if isinstance(what, int):
             return self._segments[what][1]
+        if len(what) == 1:
+            return arrived[what[0]]
         number, format, shape, readonly = what
         view = self._segments[number][1]
         if format != "B" or len(shape) != 1:

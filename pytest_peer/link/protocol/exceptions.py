@@ -11,7 +11,6 @@ from typing import Any, Sequence
 from . import module_aliases, refusals
 from .codec import dumps, loads
 from .frame_info import FrameCollector
-from .unpatched import pickle
 
 _DEPTH = 20
 
@@ -90,7 +89,7 @@ def portable(exc: BaseException, by_value: str) -> dict[str, Any]:
     if not disguised and not _is_group(exc):
         try:
             whole = dumps(exc, by_value)
-            differences = _differences(pickle.loads(whole), exc)
+            differences = _differences(loads(whole), exc)
             if not differences:
                 return {"whole": whole}
             found.append((differences, {"whole": whole}))
@@ -112,7 +111,7 @@ def _parts(exc: BaseException, reference: tuple[str, str] | None, by_value: str)
     def each(name: str, value: Any) -> Any:
         try:
             data = dumps(value, by_value)
-            pickle.loads(data)
+            loads(data)
             return data
         except Exception:  # its class may refuse to be pickled or to be rebuilt
             left_out.append(name)

@@ -98,11 +98,13 @@ def _wraps(obj: Any, name: str) -> bool:
     return any(type(each) is types.FunctionType and each.__name__ == name for each in parts)
 
 
-def table(others: Mapping[type, Any], memo: Callable[[], Any]) -> dict[type, Callable[[Any], Any]]:
+def table(
+    others: Mapping[type, Any], memo: Callable[[], Any], home: str = ""
+) -> dict[type, Callable[[Any], Any]]:
     """Return the dispatch table for a pickler with that `memo`, over that with the `others`."""
 
     def method(method: Any) -> Any:
-        return _method(method, memo) or others.get(type(method), _by_function)(method)
+        return _method(method, memo, home) or others.get(type(method), _by_function)(method)
 
     reductions: dict[type, Any] = {**others, **dict.fromkeys(_METHODS, method)}
     if "multiprocessing.connection" in sys.modules:
@@ -110,17 +112,27 @@ def table(others: Mapping[type, Any], memo: Callable[[], Any]) -> dict[type, Cal
     return reductions
 
 
-def _method(method: Any, memo: Callable[[], Any]) -> Any:
+def _method(method: Any, memo: Callable[[], Any], home: str) -> Any:
     """Refer to a bound method of an object that a module holds, or return ``None``."""
     owner = method.__self__
-    # What has a hash of its own is equal by value, as a Path is: a copy is as good.
-    hashes: Any = type(owner).__hash__
-    if isinstance(owner, (type, types.ModuleType)) or hashes not in (None, object.__hash__):
+    if isinstance(owner, (type, types.ModuleType)) or _is_constant(owner):
         return None
     name, place = _attribute(method), _place(owner)
-    if name is None or place is None or id(owner) in memo().copy():
+    if name is None or place is None or place[0] == home or id(owner) in memo().copy():
         return None  # of an object that is sent along
     return getattr, (_held(place), name)
+
+
+def _is_constant(obj: Any) -> bool:
+    """Return whether it has a hash and is equal by value, as a Path is: a copy is as good."""
+    cls: Any = type(obj)
+    return cls.__hash__ not in (None, object.__hash__) and cls.__eq__ is not object.__eq__
+
+
+def callee(fn: Any) -> Any:
+    """Return what to call for an object that a module holds: its bound method ``__call__``."""
+    call: Any = type(fn).__call__ if callable(fn) and not isinstance(fn, type) else None
+    return types.MethodType(call, fn) if type(call) is types.FunctionType and _place(fn) else fn
 
 
 def _attribute(method: Any) -> str | None:

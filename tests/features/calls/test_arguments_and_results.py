@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import operator
@@ -233,15 +234,33 @@ def with_closure() -> Callable[[], object]:
     return lambda: lock
 
 
+class Node:
+    """It and its parent refer to each other."""
+
+    def __init__(self, parent: Node | None = None) -> None:
+        self.children = [Node(self)] if parent is None else []
+        self.parent = parent or self
+        self.lock = threading.Lock() if parent is None else None
+
+
+def held_by(make: Callable[[threading.Lock], object]) -> Callable[[], object]:
+    return functools.partial(repr, make(threading.Lock()))
+
+
 @pytest.mark.parametrize(
     ("fn", "path"),
     [
         (Service().run, "Service().run.__self__.guard"),
         (functools.partial(repr, Service()), "partial().args[0].guard"),
         (with_closure(), "with_closure.<locals>.<lambda>.lock"),
-        (functools.partial(repr, {"a": [Slotted(threading.Lock())]}), ".args[0]['a'][0].part"),
+        (held_by(lambda lock: {"a": [Slotted(lock)]}), ".args[0]['a'][0].part"),
+        (functools.partial(repr, Node()), ".args[0].lock"),
+        (held_by(lambda lock: collections.deque([1, lock])), ".args[0][1]"),
+        (held_by(lambda lock: collections.defaultdict(lambda: lock)), "[0].default_factory.lock"),
+        (held_by(lambda lock: OSError(1, lock)), ".args[0].args[1]"),
+        (held_by(lambda lock: types.MappingProxyType({"a": lock})), ".args[0]['a']"),
     ],
-    ids=["method", "partial", "closure", "slot"],
+    ids=["method", "partial", "closure", "slot", "cycle", "deque", "factory", "error", "proxy"],
 )
 def test_error_names_the_path_of_the_part(
     shared: Peer, fn: Callable[[], object], path: str

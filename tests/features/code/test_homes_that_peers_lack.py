@@ -17,6 +17,8 @@ SOURCE = """
     import sys
     import threading
 
+    import cloudpickle
+
     sys.__dict__.setdefault("imports_of_watching", []).append(None)
     import absent
 
@@ -25,6 +27,10 @@ SOURCE = """
     guard = threading.Lock()
     words = ["a"]
     same_words = words
+    shelves = {"words": words}
+    kept = []
+    registries = []
+    add_word = words.append
 
 
     def decorated(fn):
@@ -56,6 +62,16 @@ SOURCE = """
         RED = 1
 
 
+    class Iterated(enum.EnumMeta):
+        def __iter__(cls):
+            registries.append(cloudpickle.list_registry_pickle_by_value())
+            return super().__iter__()
+
+
+    class Level(enum.Enum, metaclass=Iterated):
+        LOW = 1
+
+
     class Point:
         made = 0
 
@@ -79,6 +95,20 @@ SOURCE = """
     class Refused(Exception):
         pass
 
+
+    class Base:
+        made = 0
+
+
+    class Derived(Base):
+        pass
+
+
+    def answer():
+        return 42
+
+
+    handlers = [answer, quadruple]
 
     def increment():
         global count
@@ -154,6 +184,40 @@ def test_globals_live_on_from_call_to_call(peer, home):
     assert home.count == 7
     assert peer.call(home.code("Near(1).doubled().made")) == 2
     assert peer.call(home.code("(Point.made, isinstance(Near(1), Point))")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("kept.append(handlers[0])", "kept[0] is answer"),
+        ("kept.append(handlers[1])", "kept[0] is quadruple"),
+        ("kept.append(shelves['words'])", "kept[0] is words is same_words"),
+        ("add_word('b')", "words == ['a', 'b']"),
+        ("setattr(Derived.__base__, 'made', 7)", "Base.made == 7"),
+    ],
+)
+def test_an_object_is_the_same_for_all_calls(peer, home, first, then):
+    peer.call(home.code(first))
+    assert peer.call(home.code(then)) is True
+
+
+def test_what_could_not_come_along_can_come_later(peer, home):
+    home.handlers.append(home.guard)
+    with pytest.raises(DecodeError, match=r"handlers.*lock"):
+        peer.call(home.code("(words, handlers)"))
+    home.handlers.pop()
+    assert peer.call(home.code("kept.append(words)")) is None
+    assert peer.call(home.code("(kept[0] is shelves['words'], handlers[0] is answer)")) == (
+        True,
+        True,
+    )
+
+
+def test_other_threads_pickle_as_before(peer, home):
+    """cloudpickle's registry of modules that go by value is everybody's."""
+    assert peer.call(home.code("Level.LOW.value")) == 1
+    assert set() in home.registries
+    assert {"watching"} not in home.registries
 
 
 def test_calls_at_once_share_globals(peer, home):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import datetime
 import functools
 import multiprocessing
@@ -67,6 +68,17 @@ class WellKnownCounting(Counting):
         functools.update_wrapper(self, fn)
 
 
+class Counter:
+    """Can be called, and is no decorator."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self) -> int:
+        self.calls += 1
+        return self.calls
+
+
 class Machine:
     """It holds methods of itself."""
 
@@ -114,6 +126,8 @@ def make_class() -> type:
 shelf = Shelf()
 machine = Machine()
 lazy = Lazy()
+counter = Counter()
+level = contextvars.ContextVar("level", default=1)
 books: list[str] = []
 settings_of = {"colour": "red"}
 label = Label("origin")
@@ -178,6 +192,18 @@ def test_methods_of_objects_of_the_test_module(peer):
     peer.call(settings_of.update, colour="blue")
     assert peer.call(lambda: (books, settings_of)) == (["c"], {"colour": "blue"})
     assert (shelf.books, books, settings_of) == ([], [], {"colour": "red"})
+
+
+def test_an_object_that_can_be_called(peer):
+    assert [peer.call(counter), peer.call(counter)] == [1, 2]
+    assert peer.call(counter.__call__) == 3
+    assert counter.calls == 0
+    assert peer.call(lambda copy: copy(), counter) == 1
+
+
+def test_methods_of_what_is_equal_to_itself_alone(peer):
+    """Though it has a hash of its own."""
+    assert peer.call(level.get) == 1
 
 
 def test_methods_of_constants_take_along_their_value(peer):
