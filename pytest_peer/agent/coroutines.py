@@ -76,8 +76,14 @@ class EventLoop:
     def cancel(self, ident):
         """Cancel the coroutine of a call, if it has or will have one; on the thread that reads."""
         self.cancelled.add(ident)
+        if self.has(ident):
+            self._calls.begun(ident)  # its clean-up is
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._cancel, ident)
+
+    def has(self, ident):
+        """Return whether a call has a coroutine that has not ended."""
+        return ident in self._by_number
 
     def leave(self):
         """Let the main thread go, whatever tasks live: the calls have ended."""
