@@ -167,9 +167,13 @@ class EventLoop:
             self._interrupt(exc)
 
     def _interrupted(self, _, frame):
-        while frame is not None and frame.f_code is not self._drive.__code__:
+        codes = set()
+        while frame is not None:
+            codes.add(frame.f_code)
             frame = frame.f_back
-        if frame is not None and self._asyncio.current_task(self._loop) in self._tasks:
+        in_task = self._asyncio.current_task(self._loop) in self._tasks
+        # Code of the user's may have put this handler back when no coroutine runs here.
+        if self._run_on_main.__code__ not in codes or (self._drive.__code__ in codes and in_task):
             raise KeyboardInterrupt
         self._loop.call_soon_threadsafe(self._interrupt, KeyboardInterrupt())
 
