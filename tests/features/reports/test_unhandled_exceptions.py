@@ -80,7 +80,8 @@ async def wrapped(future):
 async def cancel_when_it_has_failed(peer):
     task = asyncio.ensure_future(peer.acall(wrong))
     await asyncio.sleep(0)
-    peer.call(int)  # its outcome has come then, and this loop could not run
+    while not peer.call(on_main):  # its outcome has come then, and this loop could not run
+        pass
     task.cancel()
     await asyncio.wait([task])
 
