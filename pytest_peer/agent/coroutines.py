@@ -11,6 +11,7 @@ from functools import partial
 from time import sleep
 from typing import Any
 
+from ..core.locks import Lock
 from ..link.protocol import messages
 from ..link.protocol.unpatched import _thread, queue, select
 from . import call_warnings, failures
@@ -28,6 +29,7 @@ class EventLoop:
         self._calls = calls
         self._asyncio: Any = None
         self._loop: Any = None
+        self._making = Lock()  # not that of the calls: a policy of the user's makes the loop
         self._moves = False  # between the threads
         self._runs = _thread.allocate_lock()  # held for the thread that runs it
         self._times = 0  # that the main thread did
@@ -44,17 +46,17 @@ class EventLoop:
         import asyncio
 
         call_warnings.end()
-        with self._calls.lock:
+        with self._making:
             if self._loop is None:
                 self._asyncio = asyncio
                 # What gevent puts into `select` belongs to the thread that makes a loop with it.
                 self._moves = vars(sys.modules["select"]).get("poll") is select.poll
                 loop = asyncio.new_event_loop() if self._moves else None
-                start_thread("peer-event-loop", self._live, loop)
-                if self._moves:
-                    self._loop = loop
-                while self._loop is None:
-                    sleep(_TICK)
+                outcome = queue.SimpleQueue()
+                start_thread("peer-event-loop", self._live, loop, outcome.put)
+                failure = outcome.get()
+                if failure is not None:
+                    raise failure
 
     def run(self, kind, ident, coroutine, on_main):
         """Run it here, until no task lives, or have the thread run it."""
@@ -74,8 +76,14 @@ class EventLoop:
     def cancel(self, ident):
         """Cancel the coroutine of a call, if it has or will have one; on the thread that reads."""
         self.cancelled.add(ident)
+        if self.has(ident):
+            self._calls.begun(ident)  # its clean-up is
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._cancel, ident)
+
+    def has(self, ident):
+        """Return whether a call has a coroutine that has not ended."""
+        return ident in self._by_number
 
     def leave(self):
         """Let the main thread go, whatever tasks live: the calls have ended."""
@@ -83,9 +91,13 @@ class EventLoop:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
-    def _live(self, loop):
-        # A signal handler may have raised in `prepare` before that.
-        self._loop = loop or self._asyncio.new_event_loop()
+    def _live(self, loop, made):
+        try:
+            self._loop = loop or self._asyncio.new_event_loop()
+        except BaseException as exc:
+            made(exc)
+            return
+        made(None)
         while True:
             with self._runs:
                 times = self._times
@@ -155,9 +167,13 @@ class EventLoop:
             self._interrupt(exc)
 
     def _interrupted(self, _, frame):
-        while frame is not None and frame.f_code is not self._drive.__code__:
+        codes = set()
+        while frame is not None:
+            codes.add(frame.f_code)
             frame = frame.f_back
-        if frame is not None and self._asyncio.current_task(self._loop) in self._tasks:
+        in_task = self._asyncio.current_task(self._loop) in self._tasks
+        # Code of the user's may have put this handler back when no coroutine runs here.
+        if self._run_on_main.__code__ not in codes or (self._drive.__code__ in codes and in_task):
             raise KeyboardInterrupt
         self._loop.call_soon_threadsafe(self._interrupt, KeyboardInterrupt())
 

@@ -187,6 +187,7 @@ class Dispatcher:
         elif isinstance(exc, codec.CannotDecode):
             description["special"] = ("DecodeError", str(exc))
         description["brief"] = brief
+        description["coroutine"] = self.event_loop.has(ident)
         return messages.EXCEPTION, pickle.dumps(description, codec.PROTOCOL)
 
     def reply(self, kind, ident, reply, data, on_main):

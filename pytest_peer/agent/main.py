@@ -1,7 +1,9 @@
 """The main program of a peer: set up, listen, run calls, end."""
 
 import errno
+import functools
 import sys
+from time import monotonic
 
 from ..link.protocol import codec, messages, module_aliases, receiver, sender, streams
 from ..link.protocol.unpatched import _thread, os, threading
@@ -18,6 +20,7 @@ from . import (
 from .imports import Modules
 
 _POOL_SECONDS = 0.2  # pools wait for jobs that run, and a halt does not
+_CHILD_SECONDS = 1.0  # processes that were sent SIGTERM may ignore it
 
 
 def run(reader, write_fd, config):
@@ -209,9 +212,9 @@ _halting = _thread.allocate_lock()
 
 
 def _end_work():
-    """Tell pools that this is the end, and let `multiprocessing` wait for no process.
+    """Tell pools that this is the end, and let `multiprocessing` terminate its processes.
 
-    Its ``atexit`` terminates those that are daemons, when managers have ended.
+    Its ``atexit`` does so to daemons, when managers have ended, and waits for them.
     """
     steps = getattr(threading, "_threading_atexits", ())
     if steps:
@@ -219,6 +222,21 @@ def _end_work():
         ended.acquire()
         _thread.start_new_thread(dispatch.attempt, (*reversed(steps), ended.release))
         ended.acquire(True, _POOL_SECONDS)
-    process = sys.modules.get("multiprocessing.process")
+    process, until = sys.modules.get("multiprocessing.process"), []
     for child in process.active_children() if process else ():
         child._config["daemon"] = True
+        popen = child._popen
+        popen.terminate = functools.partial(_terminate, popen.terminate, child, until)
+
+
+def _terminate(terminate, child, until):
+    terminate()
+    child.join = functools.partial(_join, child.join, until)
+
+
+def _join(join, until, timeout=None):
+    """Wait for a child that was sent SIGTERM; without a time, a moment for all together."""
+    if timeout is None:
+        until.append(monotonic() + _CHILD_SECONDS)
+        timeout = max(0.0, until[0] - monotonic())
+    return join(timeout)

@@ -263,7 +263,8 @@ class RpcClient:
         """Wait until all submitted calls are settled."""
         if self._submitted or self._link is not None:
             self._opened.wait()
-        wait([each for each in list(self.pending.values()) if isinstance(each, PeerFuture)])
+        submitted = [each for each in list(self.pending.values()) if isinstance(each, PeerFuture)]
+        wait([each for each in submitted if not each.abandoned])
 
     def _wait_open(self, timeout: float | None, opened: Event | None = None) -> None:
         opened = opened or self._opened

@@ -115,7 +115,9 @@ class PeerFuture(Future[Any]):
     unhandled: Unhandled = Unhandled()
     #: Lets the peer cancel its coroutine.
     cancel_in_peer: Callable[[], object]
-    _asked = _cancelling = False
+    _asked = _cancelling = _left = False
+    #: Whether nobody can ask any more.
+    abandoned: bool = False
 
     def __init__(
         self,
@@ -167,8 +169,7 @@ class PeerFuture(Future[Any]):
             del exc  # a cycle through this frame would keep the test's local variables alive
 
     async def aresult(self, timeout: float | None) -> Any:
-        """Do the same in a task of asyncio or trio."""
-        self.ask()
+        """Do the same in a task of asyncio or trio. One that is cancelled has not asked."""
         import asyncio  # not at the top: its import takes long
 
         soon: Callable[[Callable[[], object]], object]
@@ -219,6 +220,8 @@ class PeerFuture(Future[Any]):
             return True
         if not (self.done() or self._cancelling):  # a second one would end a clean-up
             self._cancelling = True
+            # Who has asked is perhaps who cancels: then nobody sees how it ends.
+            self._left, self._asked = self._asked, False
             self.cancel_in_peer()
         return False
 
@@ -233,6 +236,8 @@ class PeerFuture(Future[Any]):
         if not self.wait(timeout):
             assert timeout is not None
             raise self._make_timeout_error(timeout if limit is None else limit)
+        if self._cancelling:
+            self.ask()  # again
         if self.cancelled():
             raise CancelledError from self._decoded()[1]  # where the coroutine was
         return self._decoded()
@@ -274,10 +279,16 @@ class PeerFuture(Future[Any]):
             settle = self.set_exception
             if self._cancelling and exceptions.cancelled(decode(reply[1])):
                 settle = self._end_cancelled
-            # While peers are stopped, what has run for longer fails because of that.
-            elif not self.unhandled.closing or decode(reply[1])["brief"]:
+            elif self._is_failure(decode(reply[1])):
                 self.lost(reply[1])
         settle(reply)
+
+    def _is_failure(self, description: dict[str, Any]) -> bool:
+        # While peers are stopped, what has run for longer fails because of that.
+        in_time: bool = not self.unhandled.closing or description["brief"]
+        # A function that goes on is late; a coroutine has failed in its clean-up.
+        late = (self._left or self.abandoned) and not description["coroutine"]
+        return in_time and not late
 
     def _end_cancelled(self, reply: Reply) -> None:
         self._stored, self._state = reply, "PENDING"  # else it could not be cancelled

@@ -183,18 +183,20 @@ class Peer(Executor):
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """Call and await the outcome, for asyncio and trio; see `call`.
 
-        Where this is cancelled, so is a coroutine that runs in the peer. Its outcome is dropped.
+        Where this is cancelled, so is a coroutine that runs in the peer. If that raises something
+        else then, it is an `UnhandledPeerException`. What a function returns or raises is dropped.
         """
         calls = self.life.client
         future = self.submit(fn, *args, **kwargs)
         try:
             return await future.aresult(self.options.call_timeout)
-        except BaseException as exc:
-            if not isinstance(exc, Exception):  # a cancellation, whichever library's
-                future.cancel()
-            raise
-        finally:
+        except Exception:
             calls.pending.pop(future.ident, None)  # a late reply is dropped
+            raise
+        except BaseException:  # a cancellation, whichever library's
+            future.abandoned = True
+            future.cancel()
+            raise
 
     def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
         """Run `fn` in the peer, and wait for no answer. Erlang's ``peer:cast/4``.

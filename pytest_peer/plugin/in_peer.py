@@ -4,6 +4,7 @@ This module is registered when the first such test is found. So its hook comes b
 plugins, one of which might run the body here.
 """
 
+import contextlib
 import functools
 import inspect
 import itertools
@@ -62,8 +63,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         why = f"only test functions and methods can run in a peer, not a {type(item).__name__}"
     elif item.cls is not None and issubclass(item.cls, unittest.TestCase):
         why = "unittest runs a TestCase's methods; a class without that base can run in a peer"
-    elif any(mark.kwargs.get("run") for mark in item.iter_markers("trio")):  # of pytest-trio
-        why = "in a peer trio.run runs the test, so the marker trio may not name another with run="
     else:
         return
     pytest.fail(f"{item.nodeid}: {MARKER} marker: {why}", pytrace=False)
@@ -106,14 +105,16 @@ class _Body:
         }
 
         # What runs a coroutine where it is not asyncio without options, as the agent does.
-        self._runner: tuple[str, dict[str, Any]] | None = None
+        self._runner: Callable[..., object] | str | None = None
+        self._options: dict[str, Any] = {}
         if inspect.iscoroutinefunction(test.obj):
             chosen: Any = test.funcargs.get("anyio_backend", "asyncio")  # of anyio's plugin
             name, options = (chosen, {}) if isinstance(chosen, str) else chosen
             if name != "asyncio" or options:
-                self._runner = "anyio", {"backend": name, "backend_options": options}
+                self._runner = "anyio:run"
+                self._options = {"backend": name, "backend_options": options}
             elif test.get_closest_marker("trio") is not None:  # of pytest-trio
-                self._runner = "trio", {}
+                self._runner = _chosen_by_pytest_trio(test)
 
     def check(self, peer: Peer | None = None) -> None:
         """Check that all of it can be sent, and with a `peer` that its arguments can arrive there.
@@ -125,6 +126,8 @@ class _Body:
         parts = [("the test function", self._function)]
         parts += [(f"the instance of {type(each).__qualname__}", each) for each in self._instance]
         parts += [(f"the fixture {name!r}", value) for name, value in self._values.items()]
+        if callable(self._runner):
+            parts.append(("the function that runs the test", self._runner))
         for what, part in parts:
             try:
                 if isinstance(part, _OF_THE_ORIGIN):
@@ -141,18 +144,17 @@ class _Body:
                 )
                 raise self._at_the_test(error) from None
 
-        if peer is not None and self._runner is not None:
-            module, options = self._runner
-            for name in (module, options.get("backend", module)):
+        if peer is not None and isinstance(self._runner, str):
+            module = self._runner.partition(":")[0]
+            for name in (module, self._options.get("backend", module)):
                 peer.call("importlib:import_module", name)
 
     def run(self, peer: Peer) -> object:
         """Run the body in the peer; its outcome is that of the test."""
         try:
             if self._runner is not None:
-                module, options = self._runner
                 body = functools.partial(self._function, *self._instance, **self._values)
-                return peer.call(f"{module}:run", body, **options)
+                return peer.call(self._runner, body, **self._options)
             return peer.call(self._function, *self._instance, **self._values)
         except PeerError as exc:
             files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(exc.__traceback__)]
@@ -173,6 +175,16 @@ class _Body:
         unknown = {"place": None, "module": "", "hidden": False, "locals": None}
         frame = {"name": self._code.co_name, **place, **unknown}
         return exc.with_traceback(tracebacks.build([frame], {}))
+
+
+def _chosen_by_pytest_trio(test: pytest.Function) -> Any:
+    """Return what runs the test: a function, or its name."""
+    for mark in test.iter_markers("trio"):
+        if (run := mark.kwargs.get("run")) is not None:  # always with the ini option trio_mode
+            return run
+    with contextlib.suppress(ValueError):  # the plugin is not there
+        return f"{test.config.getini('trio_run')}:run"
+    return "trio:run"
 
 
 @pytest.hookimpl(tryfirst=True)

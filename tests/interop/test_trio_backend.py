@@ -136,6 +136,74 @@ def test_in_peer_runs_on_trio_with_its_marker(inner: pytest.Pytester) -> None:
     inner.runpytest_subprocess().assert_outcomes(passed=1)
 
 
+#: Stands in for the module of that name, which needs Qt.
+QTRIO = """
+import trio
+
+def run(body):
+    print("by qtrio")
+    trio.run(body)
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "mark"),
+    [
+        ("trio_run = qtrio", "@pytest.mark.trio"),
+        ("trio_run = qtrio\ntrio_mode = true", ""),
+        ("", "@pytest.mark.trio(run=qtrio.run)"),
+    ],
+    ids=["ini option", "mode", "marker"],
+)
+def test_in_peer_runs_on_what_pytest_trio_has_chosen(
+    inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, settings: str, mark: str
+) -> None:
+    load_only(monkeypatch, "peer", "trio")
+    inner.makeini(f"[pytest]\n{settings}\n")
+    inner.syspathinsert()
+    inner.makepyfile(
+        qtrio=QTRIO,
+        test_qtrio=f"""
+        import os
+
+        import pytest, qtrio, trio
+
+        @pytest.fixture
+        def outside():
+            return os.getpid()
+
+        {mark}
+        @pytest.mark.in_peer
+        async def test_backend(outside):
+            await trio.sleep(0)
+            print(f"peer: {{os.getpid() != outside}}")
+        """,
+    )
+    result = inner.runpytest_subprocess("-rP")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["by qtrio", "peer: True"])
+
+
+def test_in_peer_without_what_pytest_trio_has_chosen_is_an_error(
+    inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_only(monkeypatch, "peer", "trio")
+    inner.makeini("[pytest]\ntrio_run = qtrio\n")
+    inner.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.trio
+        @pytest.mark.in_peer
+        async def test_backend():
+            pass
+        """
+    )
+    result = inner.runpytest_subprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["E *No module named 'qtrio'"])
+
+
 def test_in_peer_without_the_backend_is_an_error_of_the_setup(
     inner: pytest.Pytester, requires_python
 ) -> None:

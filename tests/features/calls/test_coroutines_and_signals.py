@@ -256,6 +256,32 @@ async def signal_handler_later() -> str:
     return signal_handler()
 
 
+saved: Any = None
+
+
+async def save_handler() -> None:
+    global saved
+    saved = signal.getsignal(signal.SIGINT)
+
+
+def put_handler_back_and_wait() -> str:
+    signal.signal(signal.SIGINT, saved)
+    try:
+        here.origin.send("runs", None)
+        time.sleep(LONG)
+    except KeyboardInterrupt:
+        return "interrupted"
+    return "not interrupted"
+
+
+def test_handler_that_is_put_back_interrupts_a_call(peer: Peer, peer_factory: Any) -> None:
+    peer.call(save_handler)
+    call = peer.submit(put_handler_back_and_wait)
+    peer_factory.mailbox("runs").get(LONG)
+    peer.kill(signal.SIGINT)
+    assert call.result(LONG) == "interrupted"
+
+
 def test_handler_that_exits_ends_the_coroutine(peer: Peer) -> None:
     peer.call(exit_at, signal.SIGTERM)
     call = peer.submit(wait)

@@ -298,17 +298,6 @@ class TestIt(unittest.TestCase):
     assert marked.notes() == []
 
 
-def test_another_run_of_pytest_trio_is_refused(inner, marked):
-    inner.write(
-        "def pytest_configure(config): config.addinivalue_line('markers', 'trio')", "conftest.py"
-    )
-    marked("@pytest.mark.trio(run=print)\nasync def test(): note('body')\n")
-    result = inner.run()
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*::test: in_peer marker: in a peer trio.run runs the test,*"])
-    assert marked.notes() == []
-
-
 def test_doctest_is_refused(inner, marked):
     marked("def function():\n    '''\n    >>> note('body')\n    '''\n")
     result = inner.run("--doctest-modules")

@@ -6,6 +6,7 @@ import pytest
 
 CODE = """
 import asyncio
+from pytest_peer import here
 
 def wrong(*_):
     raise LookupError("lost")
@@ -52,6 +53,42 @@ async def cancel_task():
 def run_loop():
     asyncio.run(drop_task())
 
+async def wrong_clean_up(begins=None):
+    try:
+        here.origin.send("begun", begins)
+        await asyncio.sleep(60)
+    finally:
+        wrong()
+
+def wrong_then(_):
+    here.origin.send("begun", None)
+    here.mailbox("go on").get(60)
+    wrong()
+
+def cancel(peer_factory, call):
+    async def main():
+        task = asyncio.ensure_future(call)
+        await asyncio.to_thread(peer_factory.mailbox("begun").get, 60)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    asyncio.run(main())
+
+async def wrapped(future):
+    return await asyncio.wrap_future(future)
+
+async def cancel_when_it_has_failed(peer):
+    task = asyncio.ensure_future(peer.acall(wrong))
+    await asyncio.sleep(0)
+    while not peer.call(on_main):  # its outcome has come then, and this loop could not run
+        pass
+    task.cancel()
+    await asyncio.wait([task])
+
+def on_main():
+    return threading.current_thread() is threading.main_thread()
+
 """
 
 #: A module that imports asyncio only as it runs.
@@ -79,6 +116,18 @@ LOST = {
     "submit of what cannot be sent": "peer.submit(print, threading.Lock())",
     "wait for a future": "concurrent.futures.wait([peer.submit(wrong)])",
     "map that nobody consumes": "peer.map(wrong, [1])",
+    "clean-up of a cancelled future": (
+        "future = peer.submit(wrong_clean_up); peer_factory.mailbox('begun').get(60)\n"
+        "    future.cancel(); concurrent.futures.wait([future])"
+    ),
+    "clean-up of a cancelled acall": (
+        f"cancel(peer_factory, peer.acall(wrong_clean_up)); {AFTER_IT}"
+    ),
+    "clean-up at the end of the test": "cancel(peer_factory, peer.acall(wrong_clean_up)); return",
+    "clean-up of a cancelled wrapped future": (
+        f"cancel(peer_factory, wrapped(peer.submit(wrong_clean_up))); {AFTER_IT}"
+    ),
+    "acall that is cancelled when it has failed": "asyncio.run(cancel_when_it_has_failed(peer))",
     "cast": "peer.cast(wrong)",
     "cast of a coroutine function": f"peer.cast(wrong_later); {AFTER_IT}",
     "cast of what does not exist": "peer.cast('no_such_module:f')",
@@ -97,6 +146,19 @@ SEEN = {
     "map": "with pytest.raises(LookupError): list(peer.map(wrong, [1, 2, 3]))",
     "acall": "with pytest.raises(LookupError): asyncio.run(peer.acall(wrong))",
     "call": "with pytest.raises(LookupError): peer.call(wrong)",
+    "clean-up of a future that is asked": (
+        "future = peer.submit(wrong_clean_up); peer_factory.mailbox('begun').get(60)\n"
+        "    future.cancel(); assert future.exception() is not None"
+    ),
+    "clean-up of a future that a thread has asked": (
+        "future = peer.submit(wrong_clean_up); pool = concurrent.futures.ThreadPoolExecutor()\n"
+        "    asked = pool.submit(future.exception); peer_factory.mailbox('begun').get(60)\n"
+        "    future.cancel(); assert asked.result() is not None; pool.shutdown()"
+    ),
+    "late failure of a function whose acall was cancelled": (
+        "cancel(peer_factory, peer.acall(wrong_then, 0)); peer.send('go on', None)\n"
+        "    while not peer.call(on_main): pass"
+    ),
     "call that was too late": "with pytest.raises(TimeoutError): peer.call_within(0, wrong)",
     "group": "with pytest.raises(ExceptionGroup): peer_factory.many(2).call(wrong)",
     "exit of a thread": "peer.call(fail_in_thread, sys.exit)",
