@@ -6,14 +6,16 @@ import sys
 import threading
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
 from . import fork_warning  # noqa: F401 - for our threads
 from .locks import Lock
 
-#: Not looked up when a thread is needed: a test may have replaced it, for the code under test.
+#: Not looked up when a thread is needed: a test may have replaced them, for the code under test.
 _start = _thread.start_new_thread
+_start_joinable: Any = getattr(_thread, "start_joinable_thread", None)  # Python 3.13 has it
 
 
 def report_unraisable(error: BaseException) -> None:
@@ -39,7 +41,12 @@ def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
     thread._context = Context()  # type: ignore[attr-defined]  # Python 3.14 runs it in one
     # Not by `Thread.start`: if a signal handler interrupts that, the thread may end at once, or a
     # lock is released that another thread has.
-    _start(_bootstrap, (thread,))
+    if _start_joinable is None:
+        _start(_bootstrap, (thread,))
+    else:  # who joins the thread asks the handle, and so does a fork from it
+        known = vars(thread)
+        handle = known.get("_os_thread_handle") or known["_handle"]  # before Python 3.14
+        _start_joinable(partial(_bootstrap, thread), handle=handle)
     return thread
 
 

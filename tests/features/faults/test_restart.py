@@ -244,6 +244,7 @@ def test_restart_that_hangs_in_its_boot_blocks_no_other_thread(peer_factory, gat
             hangs.result(LONG)
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_forked_child_can_restart_a_peer_during_another_restart(peer):
     held, (read, write) = Held(), os.pipe()
     with ThreadPoolExecutor() as threads:
