@@ -14,7 +14,7 @@ from ..core.down_reason import ExitStatus
 from ..core.loop import loop
 from ..core.sync import Event
 from ..core.worker import start_thread
-from . import procfs
+from . import procfs, session
 from .command import Command
 
 #: The text for an exit status that the kernel gave to someone else, or gives later.
@@ -87,7 +87,7 @@ class SpawnedChild(Child):
 
     def _wait(self, ended: Callable[[], object]) -> None:
         with contextlib.suppress(ChildProcessError):  # something else has taken the status
-            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+            session.has_changed(self.pid, os.WEXITED)
         loop.call_soon(ended)
 
     def remember_descendants(self) -> None:  # after its end, they are children of init

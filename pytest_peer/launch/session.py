@@ -7,6 +7,7 @@ The kernel gives descendants whose parent has ended to the nearest *subreaper* a
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
+import errno
 import os
 import time
 from _collections_abc import Callable, Collection  # without `collections`, as in `relay.frames`
@@ -14,6 +15,8 @@ from _collections_abc import Callable, Collection  # without `collections`, as i
 from . import procfs
 
 PDEATHSIG, SUBREAPER = 1, 36
+#: The same on Linux and macOS; not every Python has it.
+_P_PID = 1
 #: Seconds for what is killed to be gone. It takes less, unless the kernel waits for a disk.
 _GONE_SECONDS = 2.0
 _POLL_SECONDS = 0.002
@@ -27,13 +30,30 @@ def begin(parent: int) -> None:
         os._exit(1)
 
 
-def reap_orphans(child: int) -> os.waitid_result | None:
-    """Reap what has ended, but for `child`; return how that has ended, ``None`` while it runs."""
+def reap_orphans(child: int) -> bool:
+    """Reap what has ended, but for `child`; return whether that has ended."""
+    if not hasattr(os, "waitid"):  # no subreaper either, and so no orphans
+        return has_changed(child, os.WEXITED | os.WNOHANG)
     while True:
         found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if found is None or found.si_pid == child:
-            return found
+            return found is not None
         os.waitpid(found.si_pid, os.WNOHANG)
+
+
+def has_changed(child: int, how: int) -> bool:
+    """Wait as `os.waitid` does, and reap nothing; return whether it found what it waited for."""
+    if hasattr(os, "waitid"):
+        return os.waitid(os.P_PID, child, how | os.WNOWAIT) is not None
+    # On macOS, it has come with Python 3.13.
+    import ctypes
+
+    found = (ctypes.c_int * 64)()  # a siginfo_t, which is smaller; a signal is its first member
+    libc = ctypes.CDLL(None, use_errno=True)
+    while libc.waitid(_P_PID, child, found, how | os.WNOWAIT):
+        if ctypes.get_errno() != errno.EINTR:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return found[0] != 0
 
 
 def kill_below(without: Collection[int] = (), zombie: int = 0) -> None:

@@ -29,7 +29,7 @@ def own_temporary_directory(monkeypatch, tmp_path):
 def run(tmp_path):
     """Run a program that uses the library, and return what it printed, line by line."""
 
-    def run(body: str) -> list[str]:
+    def run(*bodies: str) -> list[str]:
         program = tmp_path / "program.py"
         program.write_text(
             "import os, pytest_peer, signal, sys, threading, time, warnings, psutil\n"
@@ -37,7 +37,7 @@ def run(tmp_path):
             "def start(**options):\n"
             "    return pytest_peer.start(**{'start_method': 'forkserver', **options})\n"
             "def server_of(peer): return psutil.Process(peer.pid).parents()[2].pid\n"
-            + textwrap.dedent(body)
+            + "".join(map(textwrap.dedent, bodies))
         )
         done = subprocess.run(
             [sys.executable, program], capture_output=True, text=True, timeout=50, check=False
@@ -145,6 +145,33 @@ def test_spare_that_is_killed_is_no_loss(run, killed):
         """
     )
     assert told == ["1", "1"]
+
+
+#: Then there are no more peers: a spare has been used, or there was none.
+STOP_ZYGOTE = """
+first = start()
+zygote = psutil.Process(first.pid).parents()[1]
+zygote.suspend()
+try:
+    for _ in range(3):
+        start(wait_boot=1)
+except pytest_peer.BootTimeout:
+    pass
+"""
+
+
+def test_stopped_zygote_keeps_no_peer_from_ending(run):
+    told = run(
+        STOP_ZYGOTE,
+        """
+        begun = time.monotonic()
+        first.stop()
+        print(first.down_reason, time.monotonic() - begun < 5)
+        zygote.resume()
+        print(start().call(abs, -1))
+        """,
+    )
+    assert told == ["stopped (exited with status 0) True", "1"]
 
 
 #: Imported by a fork server, it leaves no process for a reaper, or for its peer.
@@ -319,6 +346,17 @@ def test_it_ends_with_its_origin(tmp_path, end):
     )
     assert done.stderr == ""
     assert_gone(map(int, done.stdout.split()))
+
+
+def test_it_ends_with_its_origin_while_its_zygote_is_stopped(run):
+    told = run(
+        STOP_ZYGOTE,
+        """
+        print(*[each.pid for each in psutil.Process().children(recursive=True)], flush=True)
+        os._exit(0)
+        """,
+    )
+    assert_gone(map(int, told[0].split()))
 
 
 def test_forked_child_of_the_origin_does_not_keep_it(tmp_path):

@@ -190,6 +190,24 @@ def test_orphan_ends_with_a_reaper_that_is_killed(peer_factory: Any, peer: Peer)
     assert is_running(others)
 
 
+def test_orphan_ends_with_a_peer_whose_reaper_is_stopped(peer_factory: Any) -> None:
+    peer = peer_factory()
+    orphan = peer.call(leave, "sleep", "600")
+    os.kill(peer.call(os.getppid), signal.SIGSTOP)
+    peer.kill()
+    assert_gone([orphan], within=0)
+
+
+def test_peer_of_another_user_ends_with_a_reaper_that_is_killed(peer: Peer) -> None:
+    with available():
+        needs_root("another user")
+    orphan = peer.call(leave, "sleep", "600")
+    peer.call(os.setuid, 65534)
+    os.kill(peer.call(os.getppid), signal.SIGKILL)
+    assert peer.wait_down(LONG).signal == signal.SIGKILL
+    assert_gone([orphan], within=0)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_orphan_ends_with_a_fork_server_that_is_killed(tmp_path: Path, method: str) -> None:
     said = said_by(

@@ -3,8 +3,7 @@
 Each peer has a parent of its own, its *reaper*: a subreaper (see `launch.session`), below which is
 all that the peer has started, and nothing else. A reaper runs no code of tests. When its peer has
 ended, it kills the rest and ends; so it does when the server has ended. The zombie of the peer is
-the server's then, and so is everything below a reaper that was killed, after which the kernel kills
-the peer.
+the server's then, and so is everything below a reaper that was killed. The server kills that.
 
 What a process writes after a fork is memory that its child holds alone from then on. So reapers are
 forked by the *zygote*, a child of the server which does nothing else.
@@ -16,14 +15,16 @@ import os
 import select
 import signal
 import socket
+import time
 from typing import Any
 
 from ...launch import procfs, session
 
 #: What wakes a reaper: the end of a child; that of the zygote, or the server, for a traced peer.
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
-#: Seconds between looks at a reaper of whose end a debugger keeps the server from knowing.
-_POLL_SECONDS = 0.01
+#: Seconds for a reaper to end after its peer. Then the server kills it, and does its work: it is
+#: stopped. It takes 2 s where the kernel does not let something end.
+_REAPER_SECONDS = 5.0
 
 _c: Any = ctypes.PyDLL(None, use_errno=True)
 #: Found before a fork: the child writes to no pages for it, and holds the interpreter's locks.
@@ -85,6 +86,17 @@ def _begin(zygote: int, connection: Any, most: int) -> tuple[int, set[int]]:
     os._exit(0)
 
 
+class Child:
+    """A peer or spare, and its reaper."""
+
+    def __init__(self, reaper, pid):
+        self.reaper = reaper
+        self.pid = pid
+        self.number = None  # of the request; a spare has none
+        self.descriptors = []  # of both processes, while they run
+        self.deadline = 0.0  # when a reaper that outlives it is killed
+
+
 class Children:
     """What is below the server. Only this reaps peers, so their numbers stay their own.
 
@@ -97,18 +109,24 @@ class Children:
         self._on_end = on_end
         self._known = set(procfs.children(os.getpid()))  # peers, and what is there for all of them
         self._lost = set()  # what SIGKILL has not ended in time: nothing waits for it
-        #: Process descriptor of a peer or spare: [number of the request or None, pid, reaper].
-        self.peers = {}
-        self._ending = []  # such lists, of dead peers whose reaper has not ended yet
+        self._watched = {}  # process descriptor of a peer, spare or reaper: the `Child`
+        self._ending = []  # dead peers whose reaper has not ended yet, or the other way round
         self._dead = {}  # number of the request: pid
 
     def add(self, reaper, pid):
-        """Watch a spare; return its process descriptor, or raise OSError for want of one."""
-        fd = os.pidfd_open(pid)
-        self._poll.register(fd, select.EPOLLIN)
-        self.peers[fd] = [None, pid, reaper]
+        """Watch a spare and its reaper, or raise OSError for want of descriptors."""
+        child = Child(reaper, pid)
+        try:
+            for each in (pid, reaper):
+                fd = os.pidfd_open(each)
+                child.descriptors.append(fd)
+                self._watched[fd] = child
+                self._poll.register(fd, select.EPOLLIN)
+        except OSError:
+            self._forget(*child.descriptors)
+            raise
         self._known.add(pid)
-        return fd
+        return child
 
     def release(self, number):
         """Reap a dead peer: the origin does not need its process id any more."""
@@ -119,42 +137,58 @@ class Children:
                 self._lost.add(pid)
 
     def ended(self, fd):
-        self._poll.unregister(fd)
-        os.close(fd)
-        peer = self.peers.pop(fd)
-        _, pid, reaper = peer
-        status = procfs.of_process(pid)
+        """Note the end of a peer, spare or reaper; return the `Child`."""
+        child = self._watched[fd]
+        self._forget(fd)
+        if child not in self._ending:
+            child.deadline = time.monotonic() + _REAPER_SECONDS
+            self._ending.append(child)
+        status = procfs.of_process(child.pid)
         # The kernel has told only that debugger. A reaper that was killed is no parent any more.
-        if status is not None and status.tracer and status.parent == reaper:
-            session.sent(os.kill, reaper, signal.SIGTERM)
-        self._ending.append(peer)
+        if status is not None and status.tracer and status.parent == child.reaper:
+            session.sent(os.kill, child.reaper, signal.SIGTERM)
+        return child
 
     def tidy(self):
         """Report peers whose reapers have ended, and reap; return the seconds to the next time."""
-        for peer in self._ending[:]:
-            number, pid, _ = peer
+        for child in self._ending[:]:
             try:
-                status = _status(pid)
-            except ChildProcessError:
-                continue  # it is still the reaper's
-            self._ending.remove(peer)
+                status = _status(child.pid)
+            except ChildProcessError:  # it is still the reaper's
+                if time.monotonic() > child.deadline:
+                    session.sent(os.kill, child.reaper, signal.SIGKILL)
+                continue
+            if status is None:  # the reaper was killed; the kernel spares what has changed its user
+                session.sent(os.kill, child.pid, signal.SIGKILL)
+                continue
+            self._ending.remove(child)
+            self._forget(*child.descriptors)
             session.kill_below(self._known | self._lost)  # if the reaper was killed
             self._lost = set(procfs.children(os.getpid())) - self._known
-            if number is None:
-                self._known.discard(pid)
+            if child.number is None:
+                self._known.discard(child.pid)
             else:
-                self._dead[number] = pid
-                self._on_end(number, status)
+                self._dead[child.number] = child.pid
+                self._on_end(child.number, status)
         for pid in procfs.children(os.getpid()):
             if pid not in self._known and os.waitpid(pid, os.WNOHANG)[0]:
                 self._lost.discard(pid)
-        return _POLL_SECONDS if self._ending else None
+        return _REAPER_SECONDS if self._ending else None
+
+    def _forget(self, *descriptors):
+        for fd in descriptors:
+            self._watched.pop(fd).descriptors.remove(fd)
+            os.close(fd)  # and `_poll` forgets it
 
 
 def _status(pid):
-    """Return what a dead child returned, or the signal that ended it as a negative number."""
+    """Return what a dead child returned, or the signal that ended it as a negative number.
+
+    ``None`` if it lives. Raises ChildProcessError if it is not our child.
+    """
     end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
     if end is not None:
         return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
     # The kernel tells a debugger that is attached first. `exit_code` is the last field of ``stat``.
-    return os.waitstatus_to_exitcode(int(procfs.stat_fields(pid)[49]))
+    fields = procfs.stat_fields(pid)
+    return os.waitstatus_to_exitcode(int(fields[49])) if fields[0] == b"Z" else None
