@@ -7,6 +7,8 @@ import functools
 import types
 from typing import Any, Callable
 
+from . import messages
+
 #: How many levels down the search for the refused part goes.
 _DEPTH = 20
 
@@ -18,7 +20,7 @@ def locate(obj: Any, refused: BaseException, dump: Callable[[Any], bytes]) -> st
     for _ in range(_DEPTH):
         try:
             parts = _parts(obj)
-        except Exception:  # an empty cell, a property that raises
+        except Exception:  # an empty cell, a property that raises, an object that refuses itself
             break
         for step, part in parts:
             try:
@@ -60,7 +62,9 @@ def _parts(obj: Any) -> list[tuple[str, Any]]:
         names: Any = ("func", "args", "keywords")
     elif isinstance(obj, types.MethodType):
         names = ("__self__",)
-    else:  # copyreg knows the slots of a class and its bases
+    else:
+        obj.__reduce_ex__(messages.PICKLE)  # if it refuses that itself, no part is to blame
+        # copyreg knows the slots of a class and its bases.
         slots: Any = getattr(copyreg, "_slotnames")(type(obj))  # noqa: B009 - not in typeshed
         names = (*getattr(obj, "__dict__", ()), *slots)
     return [(".%s" % name, getattr(obj, name)) for name in names if hasattr(obj, name)]
