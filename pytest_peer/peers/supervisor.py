@@ -19,6 +19,7 @@ from ..core.options import PeerOptions, checked
 from ..core.start_methods import patched_by
 from ..core.sync import Event
 from ..evidence.artifacts import Artifacts
+from ..link.futures import users_level
 from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailbox, Mailboxes
 from ..link.protocol.messages import Payload
@@ -175,11 +176,15 @@ class Supervisor:
         raised: list[Warning] = []
         for warning in itertools.chain(self._warnings_of_deaths(), self.unhandled.warnings(closed)):
             try:
-                warnings.warn(warning, stacklevel=3)
+                self.issue(warning)
             except Warning as exc:  # the filters make errors of them
                 raised.append(exc)
         if raised:
             raise ExceptionGroup("warnings of peers", raised) if raised[1:] else raised[0]
+
+    def issue(self, warning: Warning) -> None:
+        """Warn at the line of the user that has called us."""
+        warnings.warn(warning, stacklevel=users_level())
 
     def _warnings_of_deaths(self) -> Iterator[Warning]:
         with contextlib.suppress(IndexError):
