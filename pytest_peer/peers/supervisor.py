@@ -34,6 +34,8 @@ from .transitions import Phase
 _living: set[PeerLife] = set()
 _lock = Lock()
 _abandoned = ""  # why no peer is started any more
+#: Why a peer that could boot is stopped.
+_GIVEN_UP = "another peer of its group did not boot"
 
 
 class Supervisor:
@@ -86,8 +88,15 @@ class Supervisor:
         """Start peers that boot at the same time; after an error none of them is left."""
         peers = [Peer(self) for _ in every]
         failures: list[Exception] = []
+
+        def give_up() -> None:
+            begun = [peer.life for peer in peers if peer.lives.started]
+            for life in begun if failures else ():
+                life.requests.stop, life.requests.why = True, _GIVEN_UP
+            kill_all(begun)
+
         with contextlib.ExitStack() as undo:  # also Ctrl-C, or a time limit, while they boot
-            undo.callback(lambda: kill_all([peer.life for peer in peers if peer.lives.started]))
+            undo.callback(give_up)
             for step in (self._begin, self._wait_boot):
                 for peer, options in zip(peers, every, strict=True):
                     try:
