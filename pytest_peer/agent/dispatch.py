@@ -277,6 +277,7 @@ def stacks(own_files, main_busy):
     import traceback  # not at the top: its import is a sixth of the boot
 
     names = {thread.ident: thread.name for thread in threading.enumerate()}
+    order = " (most recent call last)"
     parts = []
     for ident, frame in sys._current_frames().items():
         stack, busy = list(traceback.extract_stack(frame)), _BUSY
@@ -297,7 +298,8 @@ def stacks(own_files, main_busy):
         if not text and ident == threading.main_thread().ident:
             text = "  %s\n" % (busy if main_busy else "waits for a call")
         if text:
-            parts.append("Thread %s:\n%s" % (names.get(ident, ident), text))
+            shown = names.get(ident, ident), order if stack else "", text
+            parts.append("Thread %s%s:\n%s" % shown)
     for task in failures.tasks():
         # `get_coro` of one that is just being made would crash Python before 3.13.
         loop, coroutine = task._loop, getattr(task, "_coro", None)
@@ -306,7 +308,7 @@ def stacks(own_files, main_busy):
             chain = traceback.StackSummary.extract(_frames(coroutine))
             text = "".join(traceback.format_list(f for f in chain if f.filename not in own_files))
             if text:
-                parts.append("Task %s:\n%s" % (task.get_name(), text))
+                parts.append("Task %s%s:\n%s" % (task.get_name(), order, text))
     return "\n".join(parts)
 
 

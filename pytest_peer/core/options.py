@@ -168,10 +168,17 @@ def _env(option: str, value: object) -> dict[str, str | None]:
     if not isinstance(value, Mapping):
         raise TypeError(f"{option}: expected a mapping, got {value!r}")
     for key, item in value.items():
-        if not isinstance(key, str) or not isinstance(item, str | None):
-            raise TypeError(f"{option}: expected str to str or None, got {key!r}: {item!r}")
+        what = f"{option}: {key!r}: {item!r}"
+        if not isinstance(key, str):
+            raise TypeError(f"{what} has a name of type {type(key).__name__}; write a str")
+        if not isinstance(item, str | None):
+            text = os.fsdecode(item) if isinstance(item, bytes | os.PathLike) else str(item)
+            kind = type(item).__name__
+            raise TypeError(
+                f"{what} has a value of type {kind}; write {text!r}, or None to remove the variable"
+            )
         if not key or "=" in key or "\0" in key + (item or ""):
-            raise ValueError(f"{option}: not possible in an environment: {key!r}: {item!r}")
+            raise ValueError(f"{what} is not possible in an environment")
     return dict(value)
 
 

@@ -205,7 +205,8 @@ def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
         why = exc.strerror or str(exc)
     finally:
         _turns.release()
-    return bool(text), f"{name}:\n{text}" if text else f"{name}: {why}"
+    order = " (most recent call first)" if name == "py-spy" else ""  # the others say so themselves
+    return bool(text), f"{name}{order}:\n{text}" if text else f"{name}: {why}"
 
 
 def _command() -> list[str] | None:

@@ -30,6 +30,8 @@ from .unhandled import Unhandled
 Outcome = tuple[Any, BaseException | None]
 #: Kind and payload of a message that replies to a call.
 Reply = tuple[int, Payload]
+#: What may stand between us and the code of the user that called.
+_BETWEEN = frozenset({OURS, "contextlib"})
 #: For each file of a peer the dict that Python keeps in a module, to show a warning once.
 _registries: dict[str, dict[Any, Any]] = {}
 
@@ -65,16 +67,13 @@ def _issue(payloads: Sequence[Payload], peer: str) -> Warning | None:
         message = rebuilt_warning(described)
         files = tracebacks.add_sources(described["sources"], peer)
         filename = files.get(described["file"], described["file"])
-        if described["of caller"]:
-            frame = _caller()
-            names = frame.f_globals
-            registry = names.setdefault("__warningregistry__", {})
-            place = frame.f_code.co_filename, frame.f_lineno, names.get("__name__", "<string>")
-        else:
-            registry = _registries.setdefault(filename, {})
-            place = filename, described["line"], described["module"]
         try:
-            warnings.warn_explicit(message, type(message), *place, registry)
+            if described["of caller"]:
+                warnings.warn(message, stacklevel=users_level())
+            else:
+                place = filename, described["line"], described["module"]
+                registry = _registries.setdefault(filename, {})
+                warnings.warn_explicit(message, type(message), *place, registry)
         except Warning as exc:
             if exc is not message:
                 raise
@@ -87,12 +86,13 @@ def _issue(payloads: Sequence[Payload], peer: str) -> Warning | None:
     return None
 
 
-def _caller() -> FrameType:
-    """Return the frame of the test that asks for the outcome."""
-    frame = sys._getframe(1)
-    while (frame.f_globals.get("__name__") or "").partition(".")[0] == OURS and frame.f_back:
-        frame = frame.f_back
-    return frame
+def users_level() -> int:
+    """Return the ``stacklevel`` of the user's line for a warning that the caller of this issues."""
+    level = 0
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _BETWEEN:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 class _Condition(Lock):  # type: ignore[misc]  # for the type checker only it is final

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, final, overload
+from typing import Any, NoReturn, final, overload
 
 from ..core.clock import monotonic
 from ..core.errors import CallTimeout
@@ -47,6 +47,12 @@ class PeerGroup(Sequence[Peer]):
 
     def __repr__(self) -> str:
         return f"<PeerGroup {', '.join(map(repr, self._peers))}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a group of peers cannot be sent to another process; "
+            "send its names, or values that the peers have returned"
+        )
 
     def call(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> list[Any]:
         """Call `fn` on every member; see `Peer.call`."""

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 from ..core.clock import Periods
 from ..core.down_reason import PeerState, down_reason
-from ..core.errors import BootError, BootTimeout, PeerDown
+from ..core.errors import BootError, PeerDown
 from ..core.locks import Lock
 from ..core.loop import Timer, loop
 from ..core.options import PeerOptions
@@ -43,7 +43,7 @@ from ..launch import procfs
 from ..link.calls import RpcClient
 from ..link.protocol import messages
 from . import transitions
-from .boot_errors import start_error
+from .boot_errors import start_error, still_booting
 from .process import PeerProcess
 from .record import Record
 from .transitions import Phase
@@ -135,11 +135,7 @@ class PeerLife:
         if (error := self.record.boot_error) is not None:
             raise error.with_traceback(None)  # without the frames of other waits
         if not settled:
-            raise BootTimeout(
-                f"{self.record.whom()} is still booting after {timeout:g} s",
-                argv=self.process.starter.argv,
-                output=self.process.streams.text(),
-            )
+            raise still_booting(self.record, self.process, timeout)
 
     def wait_down(self, timeout: float | None) -> bool:
         """Wait for the end, whatever causes it; return whether it came."""
@@ -238,6 +234,7 @@ class PeerLife:
         assert self.process.interpreter is not None
         self.client.attach(link, self.process.interpreter)
         link.reader.start()
+        self.record.missing = "the agent did not start"
         running = self.record.manifest(PeerState.RUNNING)  # made while we wait anyway
         self.client.ready.wait()  # set by the agent's first word, or by the end
         if self.phase >= Phase.DOWN:
@@ -245,6 +242,7 @@ class PeerLife:
             return
         try:
             for fn in self.options.setup:
+                self.record.missing = "its setup did not end"
                 self.client.call(fn, (), {}, None, in_boot=True)
             for fn in self.owner.collectors(self._lives.peer):
                 self.client.call(_COLLECT, (fn,), {}, None, in_boot=True)
@@ -324,7 +322,7 @@ class PeerLife:
             booted=booted,
             link_lost=self._link_ended and alone,
             exit_status=status,
-            status_lost=self.process.os_process.child.status_lost,
+            detail=self.requests.why or self.process.os_process.child.status_lost,
         )
         with self._writing:
             self.record.conclude(reason, booted=booted)

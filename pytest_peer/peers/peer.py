@@ -117,7 +117,10 @@ class Peer(Executor):
         return repr(self.life)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a peer's handle cannot be sent to another process")
+        raise TypeError(
+            "a peer's handle cannot be sent to another process; "
+            "send its name, or values that the peer has returned"
+        )
 
     # Calls
 

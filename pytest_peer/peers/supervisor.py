@@ -19,6 +19,7 @@ from ..core.options import PeerOptions, checked
 from ..core.start_methods import patched_by
 from ..core.sync import Event
 from ..evidence.artifacts import Artifacts
+from ..link.futures import users_level
 from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailbox, Mailboxes
 from ..link.protocol.messages import Payload
@@ -33,6 +34,8 @@ from .transitions import Phase
 _living: set[PeerLife] = set()
 _lock = Lock()
 _abandoned = ""  # why no peer is started any more
+#: Why a peer that could boot is stopped.
+_GIVEN_UP = "another peer of its group did not boot"
 
 
 class Supervisor:
@@ -85,8 +88,15 @@ class Supervisor:
         """Start peers that boot at the same time; after an error none of them is left."""
         peers = [Peer(self) for _ in every]
         failures: list[Exception] = []
+
+        def give_up() -> None:
+            begun = [peer.life for peer in peers if peer.lives.started]
+            for life in begun if failures else ():
+                life.requests.stop, life.requests.why = True, _GIVEN_UP
+            kill_all(begun)
+
         with contextlib.ExitStack() as undo:  # also Ctrl-C, or a time limit, while they boot
-            undo.callback(lambda: kill_all([peer.life for peer in peers if peer.lives.started]))
+            undo.callback(give_up)
             for step in (self._begin, self._wait_boot):
                 for peer, options in zip(peers, every, strict=True):
                     try:
@@ -175,11 +185,15 @@ class Supervisor:
         raised: list[Warning] = []
         for warning in itertools.chain(self._warnings_of_deaths(), self.unhandled.warnings(closed)):
             try:
-                warnings.warn(warning, stacklevel=3)
+                self.issue(warning)
             except Warning as exc:  # the filters make errors of them
                 raised.append(exc)
         if raised:
             raise ExceptionGroup("warnings of peers", raised) if raised[1:] else raised[0]
+
+    def issue(self, warning: Warning) -> None:
+        """Warn at the line of the user that has called us."""
+        warnings.warn(warning, stacklevel=users_level())
 
     def _warnings_of_deaths(self) -> Iterator[Warning]:
         with contextlib.suppress(IndexError):

@@ -1,5 +1,6 @@
 """The peers of one fixture, which end together."""
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,12 @@ class Scope(Supervisor):
     def collectors(self, peer: Peer) -> Iterable[Any]:
         found: Iterable[Any] = self._config.stash[running_key].ihook.pytest_peer_outcome(peer=peer)
         return found
+
+    def issue(self, warning: Warning) -> None:
+        """Warn at the test that runs: the code that has called us is that of fixtures."""
+        item = self._config.stash[running_key]
+        line = (item.location[1] or 0) + 1
+        warnings.warn_explicit(warning, type(warning), str(item.path), line)
 
     def down(self, life: PeerLife) -> None:
         super().down(life)

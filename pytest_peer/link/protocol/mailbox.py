@@ -94,6 +94,9 @@ class Mailbox:
     def __repr__(self) -> str:
         return "<Mailbox %r, %d waiting>" % (self.name, len(self._payloads))
 
+    def __reduce__(self) -> Any:
+        raise TypeError("a mailbox cannot be sent to another process; send its name")
+
 
 class Mailboxes(Dict[str, Mailbox]):
     """All mailboxes of one owner; each is created when it is first named."""

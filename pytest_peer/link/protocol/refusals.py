@@ -8,6 +8,8 @@ import functools
 import types
 from typing import Any, Callable, Tuple
 
+from . import messages
+
 #: The path of a refused part, the part, and why.
 _Refused = Tuple[str, Any, BaseException]
 #: How many levels down the search for the refused part goes.
@@ -31,7 +33,7 @@ def _search(
     path, obj, _ = whole
     try:
         parts = _parts(obj) if depth else []
-    except Exception:  # an empty cell, a property that raises
+    except Exception:  # an empty cell, a property that raises, an object that refuses itself
         parts = []
     leads_back = False
     for step, part in parts:
@@ -77,7 +79,9 @@ def _parts(obj: Any) -> list[tuple[str, Any]]:
         names: Any = ("func", "args", "keywords")
     elif isinstance(obj, types.MethodType):
         names = ("__self__",)
-    else:  # copyreg knows the slots of a class and its bases
+    else:
+        obj.__reduce_ex__(messages.PICKLE)  # if it refuses that itself, no part is to blame
+        # copyreg knows the slots of a class and its bases.
         slots: Any = getattr(copyreg, "_slotnames")(type(obj))  # noqa: B009 - not in typeshed
         args = ("args",) if isinstance(obj, BaseException) else ()
         names = (*args, *getattr(obj, "__dict__", ()), *slots)

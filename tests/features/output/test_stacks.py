@@ -199,7 +199,8 @@ def test_native_stacks_are_added_if_there_is_a_program_for_it(
 ) -> None:
     tool('echo "native frames: $*"')
     text = stuck.dump_stacks()
-    assert f"native frames: dump --native --pid {stuck.pid}" in text
+    shown = f"native frames: dump --native --pid {stuck.pid}"
+    assert f"py-spy (most recent call first):\n{shown}" in text
     assert "in hold_the_gil" in text
 
 
@@ -214,9 +215,10 @@ def test_peer_that_answers_needs_no_program(shared: Peer, tool: Callable[[str], 
 
 def test_py_spy_shows_the_c_function(stuck: Peer) -> None:
     text = stuck.dump_stacks()
-    if "py-spy:\n" not in text:
+    heading = "py-spy (most recent call first):\n"
+    if heading not in text:
         pytest.skip(text[text.index("py-spy") :])
-    assert "hold_the_gil" in text.partition("py-spy:\n")[2]
+    assert "hold_the_gil" in text.partition(heading)[2]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 15), reason="`profiling` is new in Python 3.15")
@@ -318,7 +320,7 @@ def test_idle_loop_shows_its_tasks_only(peer: Peer, peer_factory: Any) -> None:
     peer_factory.mailbox("waits").get(LONG)
     loop, task = peer.dump_stacks().split("\n\n")
     assert loop == "Thread MainThread:\n  in the event loop"
-    assert task.startswith("Task left over:\n")
+    assert task.startswith("Task left over (most recent call last):\n")
 
 
 def test_task_that_runs_is_shown_once(peer: Peer, peer_factory: Any) -> None:
@@ -326,4 +328,4 @@ def test_task_that_runs_is_shown_once(peer: Peer, peer_factory: Any) -> None:
     peer_factory.mailbox("waits").get(LONG)
     text = peer.dump_stacks()
     assert text.count("in hold_the_loop") == 1
-    assert text.startswith("Thread MainThread:")
+    assert text.startswith("Thread MainThread (most recent call last):\n")

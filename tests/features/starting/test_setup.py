@@ -113,6 +113,9 @@ def test_its_time_is_part_of_the_boots(peer_factory):
     with pytest.raises(BootTimeout) as caught:
         peer_factory(setup=hang, wait_boot=AT_ONCE)
     assert "in hang" in caught.value.stacks
+    assert f"within {AT_ONCE:g} s (option wait_boot) and was killed: its setup did not end" in str(
+        caught.value
+    )
 
 
 def test_what_cannot_be_sent_is_a_boot_error(peer_factory):
