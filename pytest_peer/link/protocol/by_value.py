@@ -11,6 +11,9 @@ from typing import Any, Callable, Iterable
 
 from . import messages, module_aliases, reductions
 
+#: Builtins that find globals which the code does not name.
+_LOOKING_UP = {"eval", "exec", "globals"}
+
 
 class Home:
     """A module of which the other end has `known` globals in what stands for it there.
@@ -183,7 +186,8 @@ def _with_its_module(
     code, _, *others = args
     named = {*cloudpickle.cloudpickle._extract_code_globals(fn.__code__)}
     # The peer's module can have a global that the one here lacks.
-    if name and (slots["__globals__"] or named.difference(vars(builtins))):
+    named -= vars(builtins).keys() - _LOOKING_UP
+    if name and (slots["__globals__"] or named):
         # Names of pytest's rewriting, in case the peer's module is not rewritten.
         used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}
         needed = [each for each in slots["__globals__"] if each not in used]

@@ -10,14 +10,15 @@ from __future__ import annotations
 import sys
 import types
 from operator import attrgetter
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 from . import module_aliases
 from .unpatched import os, pickle
 
 _METHODS = (types.MethodType, types.BuiltinMethodType, type([].__len__))
+_PLAIN = (*_METHODS, types.FunctionType, str)
 _LIBRARIES = (os.path.dirname(os.__file__), "site-packages", "dist-packages")
-_loaded: dict[str, Any] = {}  # `sys.modules` when that was looked at last
+_loaded: dict[str, Any] = {}  # `sys.modules` when that was looked at last; empty in peers
 #: What modules held before a test could change it, by name. Objects of the user's modules are kept
 #: weakly where that is possible: a test may look whether they are freed.
 _seen: dict[str, tuple[dict[str, Any], Any]] = {}
@@ -46,15 +47,32 @@ def remember() -> None:
                 for key, value in list(held.items()):
                     if type(value).__weakrefoffset__:
                         weak[key] = held.pop(key)
+                    if issubclass(type(value), type) and value.__module__ == name:
+                        weak.update(_renamed(value, key))
             _seen[name] = held, weak
     for name in _seen.keys() - loaded.keys():
         _seen.pop(name, None)
     _loaded, _places = loaded, {}  # at the end: an interrupted look is repeated
 
 
+def _renamed(cls: type, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the functions of a class that have another name than it has for them, as decorated."""
+    for name, value in list(vars(cls).items()):
+        own, there = "%s.%s" % (cls.__qualname__, name), "%s.%s" % (path, name)
+        if type(value) in (staticmethod, classmethod):
+            there += ".__func__" if type(value) is classmethod else ""
+            value = value.__func__
+        if type(value) is types.FunctionType and value.__qualname__ != own:
+            yield there, value
+        elif issubclass(type(value), type) and value.__qualname__ == own:
+            yield from _renamed(value, there)
+
+
 def _place(obj: Any) -> tuple[str, str] | None:
     """Return the module that holds an object, and the name for it."""
     global _places
+    if _loaded and len(sys.modules) != len(_loaded) + 1:  # with `__main__`
+        remember()  # a test has imported more
     places = _places
     if not places:
         places = {}  # another thread sees it whole, or not at all
@@ -72,6 +90,12 @@ def _place(obj: Any) -> tuple[str, str] | None:
 
 def _held(place: tuple[str, str]) -> module_aliases.Made:
     return module_aliases.Made(attrgetter(place[1]), module_aliases.imported(place[0]))
+
+
+def callee(fn: Any) -> Any:
+    """Return what calls `fn`: of an object that a module holds its method, so that it is a reference."""
+    plain = type(fn) in _PLAIN or issubclass(type(fn), type) or not callable(fn)
+    return fn if plain or _place(fn) is None else fn.__call__
 
 
 def reference(obj: Any, home: str = "") -> Any:

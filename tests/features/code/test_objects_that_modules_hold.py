@@ -301,6 +301,8 @@ def test_a_lambda_sees_globals_that_only_the_peer_has(peer):
     peer.call(connect)
     assert peer.call(lambda: connection) == "connected"
     assert peer.call(lambda: [connection for _ in "ab"]) == ["connected"] * 2
+    assert peer.call(lambda: globals()["connection"]) == "connected"
+    assert peer.call(lambda: eval("connection")) == "connected"
 
 
 # File descriptors.

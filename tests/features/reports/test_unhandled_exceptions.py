@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 CODE = """
+import _thread
 import asyncio
 from pytest_peer import here
 
@@ -89,6 +90,41 @@ async def cancel_when_it_has_failed(peer):
 def on_main():
     return threading.current_thread() is threading.main_thread()
 
+def fail_in_bare_thread():
+    _thread.start_new_thread(wrong, ())
+    time.sleep(0.05)
+
+class WithFinalizer:
+    __del__ = wrong
+
+def fail_in_finalizer():
+    WithFinalizer()
+
+def fail_in_finalizer_with_own_hook():
+    names = []
+    sys.unraisablehook = lambda args: names.append(args.exc_type.__name__)
+    WithFinalizer()
+    return names
+
+async def fail_in_callback():
+    asyncio.get_running_loop().call_soon(wrong)
+    await asyncio.sleep(0.01)
+
+async def fail_in_callback_with_own_handler():
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    await fail_in_callback()
+
+async def fail_in_handler_of_a_server():
+    async def handle(reader, writer):
+        writer.close()
+        wrong()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        await reader.read()
+        writer.close()
+        await asyncio.sleep(0.01)
+
 """
 
 #: A module that imports asyncio only as it runs.
@@ -136,9 +172,15 @@ LOST = {
     "task that something refers to": "peer.call(keep_task)",
     "task of a loop of the user's": "peer.call(run_loop)",
     "task of a loop that a call imports": "peer.call('lazy:run_loop')",
+    "thread without threading": "peer.call(fail_in_bare_thread)",
+    "finalizer": "peer.call(fail_in_finalizer)",
+    "callback of a loop": "peer.call(fail_in_callback)",
+    "handler of a server": "peer.call(fail_in_handler_of_a_server)",
 }
 SEEN = {
     "own hook": "assert peer.call(fail_in_thread_with_own_hook) == ['LookupError']",
+    "own hook of finalizers": "assert peer.call(fail_in_finalizer_with_own_hook) == ['LookupError']",
+    "own handler of a loop": "peer.call(fail_in_callback_with_own_handler)",
     "result": "with pytest.raises(LookupError): peer.submit(wrong).result()",
     "exception": "peer.submit(wrong).exception()",
     "callback": "peer.submit(wrong).add_done_callback(id)",
