@@ -16,7 +16,6 @@ from . import module_aliases
 from .unpatched import os, pickle
 
 _METHODS = (types.MethodType, types.BuiltinMethodType, type([].__len__))
-_PLAIN = (*_METHODS, types.FunctionType, str)
 _LIBRARIES = (os.path.dirname(os.__file__), "site-packages", "dist-packages")
 _loaded: dict[str, Any] = {}  # `sys.modules` when that was looked at last; empty in peers
 #: What modules held before a test could change it, by name. Objects of the user's modules are kept
@@ -90,12 +89,6 @@ def _place(obj: Any) -> tuple[str, str] | None:
 
 def _held(place: tuple[str, str]) -> module_aliases.Made:
     return module_aliases.Made(attrgetter(place[1]), module_aliases.imported(place[0]))
-
-
-def callee(fn: Any) -> Any:
-    """Return what calls `fn`: of an object that a module holds its method, so that it is a reference."""
-    plain = type(fn) in _PLAIN or issubclass(type(fn), type) or not callable(fn)
-    return fn if plain or _place(fn) is None else fn.__call__
 
 
 def reference(obj: Any, home: str = "") -> Any:
