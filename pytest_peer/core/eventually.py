@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .clock import monotonic, seconds, sleep
 
@@ -42,8 +42,8 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
                 exc.__notes__ = [*getattr(exc, "__notes__", ()), f"still so {spent}"]
                 raise
         else:
-            values: list[Any] = value if type(value) is list else [value]  # of a group's `submit`
-            for each in values:
+            # A group's `submit` returns a list.
+            for each in cast("list[Any]", value if type(value) is list else [value]):
                 if hasattr(type(each), "__await__") or hasattr(type(each), "add_done_callback"):
                     if hasattr(each, "close"):
                         each.close()  # Python would warn that a coroutine was never awaited
