@@ -83,6 +83,7 @@ def pickler(
     others, name = cloudpickle.Pickler.dispatch_table, home.name if home is not None else ""
     table = reductions.table(others, lambda: made.memo, name)
     table[types.CodeType] = with_file_name
+    table[functools.cached_property] = _cached_property
     lib: Any = sys.modules.get("annotationlib")
     if lib is not None:  # such an object has all globals of its module
         table[lib.ForwardRef] = lambda ref: (lib.ForwardRef, (ref.__forward_arg__,))
@@ -97,6 +98,11 @@ def pickler(
     kind: Any = type("Pickler", (cloudpickle.Pickler,), members)
     made = kind(file, messages.PICKLE, buffer_callback)
     return made
+
+
+def _cached_property(obj: functools.cached_property[Any]) -> tuple[Any, ...]:
+    # Before Python 3.12 it has a lock.
+    return type(obj), (obj.func,), {k: v for k, v in vars(obj).items() if k != "lock"}
 
 
 def _make_class(make: Callable[..., type], *args: Any) -> type:

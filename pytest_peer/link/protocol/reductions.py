@@ -99,6 +99,10 @@ def reference(obj: Any, home: str = "") -> Any:
     found = module_aliases.reference(obj)
     if found is not NotImplemented or type(obj) in _METHODS or not callable(obj):
         return found
+    if isinstance(obj, types.MethodType):  # says what stands for a method, as wrapt's proxies do
+        place = _place(obj.__self__)
+        held = place is not None and place[0] != home and not _is_constant(obj.__self__)
+        return getattr, (_held(place) if place and held else obj.__self__, obj.__name__)
     named = issubclass(type(obj), (type, types.FunctionType))
     by_name = named and module_aliases.is_in(sys.modules.get(obj.__module__), obj)
     place = None if by_name else _place(obj)

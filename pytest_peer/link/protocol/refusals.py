@@ -14,6 +14,9 @@ from . import messages
 _Refused = Tuple[str, Any, BaseException]
 #: How many levels down the search for the refused part goes.
 _DEPTH = 20
+#: What is made anew with a class.
+_FIELDS = (types.MemberDescriptorType, types.GetSetDescriptorType)
+_NOT_SENT = ("_abc_impl", "__annotate_func__")
 
 
 def locate(obj: Any, refused: BaseException, dump: Callable[[Any], bytes]) -> str:
@@ -67,13 +70,17 @@ def _parts(obj: Any) -> list[tuple[str, Any]]:
         return [("[%d]" % index, value) for index, value in enumerate(obj)]
     if isinstance(obj, (set, frozenset)):
         return [("{...}", value) for value in obj]
-    if isinstance(obj, (type, types.ModuleType)):
+    if isinstance(obj, types.ModuleType):
         return []
+    if isinstance(obj, type):
+        own = [(key, part) for key, part in vars(obj).items() if key not in _NOT_SENT]
+        return [(".%s" % key, part) for key, part in own if not isinstance(part, _FIELDS)]
     if isinstance(obj, types.FunctionType):
         import inspect  # not at the top: no boot needs it
 
         found = inspect.getclosurevars(obj)
-        parts = {**found.globals, **found.nonlocals}
+        defaults = {"__defaults__": obj.__defaults__, "__kwdefaults__": obj.__kwdefaults__}
+        parts = {**found.nonlocals, **defaults, **found.globals}
         return [(".%s" % name, value) for name, value in parts.items()]
     if isinstance(obj, functools.partial):
         names: Any = ("func", "args", "keywords")
@@ -85,6 +92,8 @@ def _parts(obj: Any) -> list[tuple[str, Any]]:
         slots: Any = getattr(copyreg, "_slotnames")(type(obj))  # noqa: B009 - not in typeshed
         args = ("args",) if isinstance(obj, BaseException) else ()
         names = (*args, *getattr(obj, "__dict__", ()), *slots)
+    if "<" in type(obj).__qualname__:  # of a local class, which is sent as well
+        names = (*names, "__class__")
     return [(".%s" % name, getattr(obj, name)) for name in names if hasattr(obj, name)]
 
 

@@ -243,6 +243,16 @@ class Node:
         self.lock = threading.Lock() if parent is None else None
 
 
+def class_with_lock() -> Any:
+    class Local:
+        lock = threading.Lock()
+
+        def show(self) -> str:
+            return super().__repr__()
+
+    return Local
+
+
 def held_by(make: Callable[[threading.Lock], object]) -> Callable[[], object]:
     return functools.partial(repr, make(threading.Lock()))
 
@@ -255,12 +265,28 @@ def held_by(make: Callable[[threading.Lock], object]) -> Callable[[], object]:
         (with_closure(), "with_closure.<locals>.<lambda>.lock"),
         (held_by(lambda lock: {"a": [Slotted(lock)]}), ".args[0]['a'][0].part"),
         (functools.partial(repr, Node()), ".args[0].lock"),
+        (class_with_lock(), "Local.lock"),
+        (class_with_lock()().show, "__class__.lock"),
+        (held_by(lambda lock: lambda x=lock: x), ".args[0].__defaults__[0]"),
         (held_by(lambda lock: collections.deque([1, lock])), ".args[0][1]"),
         (held_by(lambda lock: collections.defaultdict(lambda: lock)), "[0].default_factory.lock"),
         (held_by(lambda lock: OSError(1, lock)), ".args[0].args[1]"),
         (held_by(lambda lock: types.MappingProxyType({"a": lock})), ".args[0]['a']"),
     ],
-    ids=["method", "partial", "closure", "slot", "cycle", "deque", "factory", "error", "proxy"],
+    ids=[
+        "method",
+        "partial",
+        "closure",
+        "slot",
+        "cycle",
+        "class",
+        "instance",
+        "default",
+        "deque",
+        "factory",
+        "error",
+        "proxy",
+    ],
 )
 def test_error_names_the_path_of_the_part(
     shared: Peer, fn: Callable[[], object], path: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 from typing import Any
 
 import pytest
@@ -93,6 +94,16 @@ def test_it_has_its_slots_and_its_name(peer):
     assert peer.call(lambda: Record(2)) == Record(2)
     assert peer.call(lambda: Record.__qualname__) == Record.__qualname__
     assert peer.call(make_class).__qualname__ == make_class().__qualname__
+
+
+def test_it_has_its_cached_properties(peer):
+    class Local:
+        @functools.cached_property
+        def number(self) -> int:
+            return 4
+
+    assert peer.call(lambda: (Local().number, Local.number.attrname)) == (4, "number")
+    assert peer.call(Local).number == 4
 
 
 def test_each_call_brings_the_state_of_the_class(peer):

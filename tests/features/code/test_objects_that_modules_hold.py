@@ -95,6 +95,46 @@ class Machine:
     tell_too = lambda self: self.state  # noqa: E731
 
 
+class MethodProxy:
+    """Says that it is the method it calls, as what a decorator of wrapt binds."""
+
+    def __init__(self, method: Any) -> None:
+        self._method = method
+
+    @property
+    def __class__(self) -> Any:
+        return type(self._method)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._method, name)
+
+    def __call__(self, *args: Any) -> Any:
+        return self._method(*args)
+
+    def __reduce_ex__(self, _: Any) -> Any:
+        raise NotImplementedError
+
+
+class Decorated:
+    """A method that something else binds."""
+
+    def __init__(self, fn: Any) -> None:
+        self.fn = fn
+
+    def __get__(self, obj: Any, owner: Any) -> Any:
+        return MethodProxy(self.fn.__get__(obj, owner))
+
+
+class Tally:
+    def __init__(self) -> None:
+        self.total = 0
+
+    @Decorated
+    def add(self, number: int) -> int:
+        self.total += number
+        return self.total
+
+
 class Lazy:
     """Says whether something has asked it."""
 
@@ -127,6 +167,7 @@ shelf = Shelf()
 machine = Machine()
 lazy = Lazy()
 counter = Counter()
+tally = Tally()
 level = contextvars.ContextVar("level", default=1)
 books: list[str] = []
 settings_of = {"colour": "red"}
@@ -199,6 +240,14 @@ def test_an_object_that_can_be_called(peer):
     assert peer.call(counter.__call__) == 3
     assert counter.calls == 0
     assert peer.call(lambda copy: copy(), counter) == 1
+
+
+def test_a_method_that_a_decorator_binds(peer):
+    assert [peer.call(tally.add, 2), peer.call(functools.partial(tally.add, 3))] == [2, 5]
+    other = Tally()
+    other.total = 7
+    assert peer.call(other.add, 1) == 8
+    assert (tally.total, other.total) == (0, 7)
 
 
 def test_methods_of_what_is_equal_to_itself_alone(peer):
