@@ -327,13 +327,11 @@ def debugger():
 
 
 def _waits_for_debugger():
-    for top in sys._current_frames().values():
-        frame: Any = top
-        while frame is not None:
-            if frame.f_code.co_name in ("wait_for_client", "_wait_for_attach"):
-                return True
-            frame = frame.f_back
-    return False
+    import traceback
+
+    every = sys._current_frames().values()
+    frames = (frame for top in every for frame, _ in traceback.walk_stack(top))
+    return any(frame.f_code.co_name in ("wait_for_client", "_wait_for_attach") for frame in frames)
 
 
 def _frames(waits):
