@@ -8,7 +8,6 @@ import atexit
 import sys
 import types
 from time import monotonic, sleep
-from typing import Any
 
 from ..core.locks import Lock
 from ..link.protocol import codec, exceptions, messages
