@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 from gates import pass_gate
-from occupations import wait_forever
 from processes import assert_gone, is_running, start_child_and_grandchild
 from stopping import taking_less_than
 from timeouts import AT_ONCE, LONG
@@ -188,13 +188,21 @@ def test_kill_with_another_signal_returns_when_it_is_sent(peer):
 def test_kill_with_a_handled_signal_runs_the_handler(peer):
     peer.call(print_on_sigusr1)
     peer.kill(signal.SIGUSR1)
-    peer.stdout.wait_for("got SIGUSR1")
+    # Wakes the main thread, if the signal came just before it began to wait.
     assert peer.call(os.getpid) == peer.pid
+    peer.stdout.wait_for("got SIGUSR1")
+
+
+def poll_forever() -> None:
+    """Wait by short steps: a wait that begins just after a signal keeps its handler waiting."""
+    print("waiting")
+    while True:
+        time.sleep(0.01)
 
 
 def test_signal_reaches_a_function_that_runs_in_the_peer(peer):
     peer.call(print_on_sigusr1)
-    peer.cast(wait_forever)
+    peer.cast(poll_forever)
     peer.stdout.wait_for("waiting")
     peer.kill(signal.SIGUSR1)
     peer.stdout.wait_for("got SIGUSR1")
