@@ -51,13 +51,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     with_peers = session.config.pluginmanager.has_plugin("peer")
     collects = session.items and not session.config.option.collectonly
     if with_peers and collects and sys.platform == "linux":
-        from pytest_peer.core.worker import worker
         from pytest_peer.launch.forkserver import registry
 
         registry.running().wait_ready(30)
-        works = threading.Event()  # on a busy machine the thread starts late: it has no frame yet
-        worker.run(works.set)
-        assert works.wait(30)
 
 
 # Hooks rather than an autouse fixture: they enclose the fixtures of plugins too.
