@@ -301,6 +301,7 @@ def test_interrupt_of_a_peer_fails_the_test_and_not_the_run(inner):
     inner.write(
         """
         def serve():
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
             print("serving", flush=True)
             while True:  # one long wait that begins just after the signal would last
                 time.sleep(0.01)
