@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import copyreg
 import functools
 import types
@@ -42,28 +43,33 @@ def _root(obj: Any) -> str:
 
 
 def _parts(obj: Any) -> list[tuple[str, Any]]:
+    members: list[tuple[str, Any]] = []
+    names: Any
     if isinstance(obj, dict):
-        return [("[%s]" % _short_repr(key), value) for key, value in obj.items()]
-    if isinstance(obj, (list, tuple)):
-        return [("[%d]" % index, value) for index, value in enumerate(obj)]
-    if isinstance(obj, (set, frozenset)):
-        return [("{...}", value) for value in obj]
+        members = [("[%s]" % _short_repr(key), value) for key, value in obj.items()]
+    elif isinstance(obj, (list, tuple, collections.deque)):
+        members = [("[%d]" % index, value) for index, value in enumerate(obj)]
+    elif isinstance(obj, (set, frozenset)):
+        members = [("{...}", value) for value in obj]
     if isinstance(obj, (type, types.ModuleType)):
         return []
     if isinstance(obj, types.FunctionType):
         import inspect  # not at the top: no boot needs it
 
         found = inspect.getclosurevars(obj)
-        parts = {**found.globals, **found.nonlocals}
+        names = obj.__code__.co_varnames[: obj.__code__.co_argcount][::-1]
+        defaults = zip(names, (obj.__defaults__ or ())[::-1])
+        parts = {**found.globals, **found.nonlocals, **vars(obj), **(obj.__kwdefaults__ or {})}
+        parts.update(defaults)
         return [(".%s" % name, value) for name, value in parts.items()]
     if isinstance(obj, functools.partial):
-        names: Any = ("func", "args", "keywords")
+        names = ("func", "args", "keywords")
     elif isinstance(obj, types.MethodType):
         names = ("__self__",)
     else:  # copyreg knows the slots of a class and its bases
         slots: Any = getattr(copyreg, "_slotnames")(type(obj))  # noqa: B009 - not in typeshed
         names = (*getattr(obj, "__dict__", ()), *slots)
-    return [(".%s" % name, getattr(obj, name)) for name in names if hasattr(obj, name)]
+    return [*members, *((".%s" % name, getattr(obj, name)) for name in names if hasattr(obj, name))]
 
 
 def _short_repr(obj: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import operator
@@ -81,6 +82,58 @@ def test_argument_that_cannot_be_sent_is_named(
 def test_attribute_that_cannot_be_sent_is_named(shared: Peer) -> None:
     with pytest.raises(EncodeError, match=r"lock.* at \.inner\.deep"):
         shared.call(repr, types.SimpleNamespace(inner=types.SimpleNamespace(deep=threading.Lock())))
+
+
+class Words(list[str]):
+    guard: Any
+
+
+def guarded_words() -> Words:
+    words = Words("ab")
+    words.guard = threading.Lock()
+    return words
+
+
+def with_default(guard: Any = threading.Lock()) -> Any:  # noqa: B008 - one for all calls
+    def local(guard: Any = guard) -> None: ...
+
+    return local
+
+
+def with_keyword_default(guard: Any = threading.Lock()) -> Any:  # noqa: B008 - one for all calls
+    def local(*, guard: Any = guard) -> None: ...
+
+    return local
+
+
+def with_attribute() -> Any:
+    def local() -> None: ...
+
+    vars(local)["guard"] = threading.Lock()
+    return local
+
+
+@pytest.mark.parametrize(
+    ("make", "where"),
+    [
+        (guarded_words, r"\.guard"),
+        (lambda: collections.deque([1, threading.Lock()]), r"\[1\]"),
+        (with_default, r"\.guard"),
+        (with_keyword_default, r"\.guard"),
+        (with_attribute, r"\.guard"),
+    ],
+)
+def test_part_is_named_wherever_it_is(shared: Peer, make: Any, where: str) -> None:
+    with pytest.raises(EncodeError, match=rf"lock.* at .*{where} "):
+        shared.call(repr, make())
+
+
+@pytest.mark.parametrize("mode", ["r", "rb"])
+def test_open_file_is_not_sent(shared: Peer, mode: str) -> None:
+    with open(__file__, mode) as file, pytest.raises(EncodeError):
+        shared.call(repr, file)
+    with pytest.raises(EncodeError):
+        shared.call(open, __file__, mode)
 
 
 def test_function_that_cannot_be_sent_is_named(shared: Peer) -> None:
