@@ -119,9 +119,9 @@ class Supervisor:
                 raise NameInUse(
                     f"a peer named {name!r} is alive already; stop it first, or choose another name"
                 )
+            if not self.left():
+                self.first_ended = None
             _living.add(life)
-        if self.left() == [life]:
-            self.first_ended = None
         # After it is in: `close` and `abandon` stop what is in after they have forbidden more.
         if self._closed:
             raise RuntimeError("a peer factory cannot start peers after the end of its scope")

@@ -183,7 +183,7 @@ def prefork(workers: int) -> list[int]:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGTERM, lambda *_, status=status: sys.exit(status))
                 os.write(1, b"serving\n")
-                while True:
+                while True:  # by short steps, for the same reason
                     time.sleep(0.01)
             children.append(child)
         number = os.read(got, 1)[0]
