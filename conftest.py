@@ -22,8 +22,9 @@ SECONDS_TO_SETTLE = 2.0  # links end and reapers reap soon after the test, not a
 #: Their peers may outlive the test that asked for them.
 WIDER_FACTORIES = {f"{scope}_peer_factory" for scope in ("class", "module", "package", "session")}
 
-#: How the command line of a process ends that the fork server keeps for the next peer.
-SPARE = "pytest-peer-spare"
+#: How the command lines end of a fork server, of its child that makes the reapers and of these,
+#: and of what it keeps for the next peer.
+SERVER, REAPER, SPARE = "pytest-peer-forkserver", "pytest-peer-reaper", "pytest-peer-spare"
 
 #: Many times faster than psutil, which looks at every process of the machine. Not in every kernel.
 LISTS_CHILDREN = os.path.exists("/proc/thread-self/children")
@@ -50,13 +51,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     with_peers = session.config.pluginmanager.has_plugin("peer")
     collects = session.items and not session.config.option.collectonly
     if with_peers and collects and sys.platform == "linux":
-        from pytest_peer.core.worker import worker
         from pytest_peer.launch.forkserver import registry
 
         registry.running().wait_ready(30)
-        works = threading.Event()  # on a busy machine the thread starts late: it has no frame yet
-        worker.run(works.set)
-        assert works.wait(30)
 
 
 # Hooks rather than an autouse fixture: they enclose the fixtures of plugins too.
@@ -109,19 +106,29 @@ def resources() -> Resources:
 def processes() -> Resources:
     """Return all descendants; one that is dead and not waited for counts."""
     found: Resources = {}
-    for pid, started in descendants(os.getpid()):
-        words = command_line(pid) or "dead, not waited for"
-        if SPARE in words:
-            continue  # the fork server has made it for the next peer
-        found["process", (pid, started)] = f"process {pid}: {words}"
+    below = list(descendants(os.getpid()))
+    parents = {pid: parent for pid, parent, _ in below}
+    lines = {pid: command_line(pid) for pid in parents}
+    parents_of_the_living = {parents[pid] for pid, words in lines.items() if words}
+    with_spare: set[int | None] = set()
+    for pid, parent, started in below:
+        words = lines[pid]
+        if REAPER in words and (pid in parents_of_the_living or SERVER in lines.get(parent, "")):
+            continue  # its child counts; of the zygote, the server does
+        maker = parents.get(parent)  # of its reaper
+        if SPARE in words and maker not in with_spare:
+            with_spare.add(maker)
+            continue
+        found["process", (pid, started)] = f"process {pid}: {words or 'dead, not waited for'}"
     return found
 
 
-def descendants(pid: int) -> Iterator[tuple[int, object]]:
-    """Yield the process id and the start of each descendant of a process."""
+def descendants(pid: int) -> Iterator[tuple[int, int, object]]:
+    """Yield the process id, the parent and the start of each descendant of a process."""
     if not LISTS_CHILDREN:
         for process in psutil.Process(pid).children(recursive=True):
-            yield process.pid, process.create_time()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                yield process.pid, process.ppid(), process.create_time()
         return
     try:
         threads = os.listdir(f"/proc/{pid}/task")
@@ -130,7 +137,7 @@ def descendants(pid: int) -> Iterator[tuple[int, object]]:
     for thread in threads:
         for child in map(int, read(f"/proc/{pid}/task/{thread}/children").split()):
             if status := read(f"/proc/{child}/stat"):
-                yield child, status.rpartition(")")[2].split()[19]
+                yield child, pid, status.rpartition(")")[2].split()[19]
                 yield from descendants(child)
 
 

@@ -1,8 +1,9 @@
-"""The peer in which this code runs: its name, its mailboxes, and the process that started it.
+"""The peer to which this process belongs: its name, its mailboxes, and what has started it.
 
 ``name`` is the name of the peer, as ``peer.name`` in the test. ``mailbox(name)`` is the mailbox
 into which ``peer.send`` puts messages. ``origin.send(mailbox, message)`` puts one into a mailbox of
-the process that started this peer. Outside of a peer all of these raise ``RuntimeError``.
+the process that started this peer. All of these work in a peer, and on Linux in every process that
+it has started, forked or not. Elsewhere they raise ``RuntimeError``.
 """
 
 import sys
@@ -23,7 +24,7 @@ class Origin(Protocol):
         :param message: anything that can be pickled.
         :raises TypeError: `mailbox` is not a ``str``.
         :raises EncodeError: `message` cannot be pickled.
-        :raises OSError: the control link is gone.
+        :raises OSError: the control link is gone, or the peer that has started this process.
         """
 
 
@@ -34,20 +35,23 @@ origin: Origin
 def mailbox(name: str) -> "Mailbox":
     """Return a mailbox of this peer, into which ``peer.send(name, message)`` puts messages.
 
-    It exists from the first message or the first use on.
+    It exists from the first message or the first use on. The processes that the peer has started
+    share it: each message goes to one ``get``, which raises ``OSError`` there if the peer is gone.
 
     :raises TypeError: `name` is not a ``str``.
-    :raises RuntimeError: this process is not a peer.
+    :raises RuntimeError: this process is neither a peer nor started by one.
     """
     box: Mailbox = _runtime().mailboxes[name]
     return box
 
 
 def _runtime() -> Any:
-    agent = sys.modules.get("pytest_peer_agent.agent.runtime")
-    if agent is None:
-        raise RuntimeError("pytest_peer.here works only in a peer, and this process is not one")
-    return agent.runtime
+    agent: Any = sys.modules.get("pytest_peer_agent.agent.runtime")
+    if getattr(agent, "runtime", None) is not None:
+        return agent.runtime  # also in what it has forked
+    from .link.protocol import mailbox as mailboxes
+
+    return mailboxes.found()
 
 
 def __getattr__(attribute: str) -> Any:

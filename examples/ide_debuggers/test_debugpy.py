@@ -1,7 +1,8 @@
 """VS Code's debugger, debugpy, in peers, with a client that does what VS Code does.
 
 Shows: "Debug test", which debugs the peers of a test as well; a peer that waits for a debugger, of a
-run that has none; a debugger that has stopped a peer which is stopped or killed.
+run that has none; limits at a breakpoint; a debugger that has stopped a peer which is stopped or
+killed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import inspect
 import os
 import sys
+import threading
 
 import dap
 import prices
@@ -18,6 +20,7 @@ import pytest
 from pytest_peer import here
 
 PATIENCE = 30  # seconds
+SHORT, LONGER = 0.3, 1.0  # a limit, and how long a breakpoint lasts
 BREAKPOINT = inspect.getsourcelines(prices.price)[1] + 2
 BREAKPOINTS = {prices.__file__: [BREAKPOINT]}
 TEST = """
@@ -94,6 +97,15 @@ def test_attach(peer, session):
     assert place == ("price", BREAKPOINT)
     session.go_on(thread)
     assert cost.result(PATIENCE) == 58
+
+
+def test_no_limit_passes_at_a_breakpoint(peer, session):
+    cost = peer.submit(prices.price, 20)
+    thread, _ = session.stopped()
+    go_on = threading.Timer(LONGER, session.go_on, [thread])
+    go_on.start()
+    assert cost.result(SHORT) == 58
+    go_on.join()
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

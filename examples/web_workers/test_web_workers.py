@@ -101,7 +101,6 @@ def test_uvicorn_ends_after_the_request(peer):
     assert "shutdown of" in peer.stderr.text
 
 
-@pytest.mark.peer(shutdown=("halt", 0.5))  # else atexit waits for the workers, 5 s
 def test_uvicorn_replaces_a_worker_that_crashed(peer):
     peer.cast(uvicorn.run, "greeter:asgi", port=0, workers=2)
     with pytest.raises(http.client.RemoteDisconnected):

@@ -1,19 +1,19 @@
 """Runs calls on the main thread, and on threads of their own while it is busy.
 
-Coroutines run on an event loop, which has a thread. So calls never wait for each other, and those
-that follow each other run on the main thread, as signal handlers and GUI toolkits need it.
+So calls never wait for each other, and those that follow each other run on the main thread, as
+signal handlers and GUI toolkits need it. An `EventLoop` runs coroutines.
 """
 
 import atexit
 import sys
 import types
 from time import monotonic, sleep
-from typing import Any
 
 from ..core.locks import Lock
 from ..link.protocol import codec, exceptions, messages
 from ..link.protocol.unpatched import _thread, os, pickle, threading
-from . import assertions, call_warnings, failures
+from . import assertions, call_warnings, failures, homes, soft_assertions
+from .coroutines import EventLoop
 from .reader import LinkReader
 from .runtime import guarded
 
@@ -37,6 +37,15 @@ def _start_thread(name, target, *args):
 _YOUNG = 0.05
 _ENDLESS = float("inf")
 _PAUSE = 0.001
+_BUSY = "in a function written in C, called by a call"
+#: Where an event loop is when it runs no code of the user's.
+_OF_LOOPS = ("/asyncio/base_events.py", "/asyncio/events.py", "/selectors.py")
+#: Of what a task may wait in: its frame, and what it waits for.
+_CHAINS = {
+    types.CoroutineType: ("cr_frame", "cr_await"),
+    types.GeneratorType: ("gi_frame", "gi_yieldfrom"),
+    types.AsyncGeneratorType: ("ag_frame", "ag_await"),
+}
 #: Seconds that calls and failures have at the end, for each; they need milliseconds.
 LAST_SECONDS = 1.0
 
@@ -48,18 +57,17 @@ class Dispatcher:
         self._runtime = runtime
         self._own_files = own_files
         self.reader = LinkReader(read, self._run_beside)
-        self._lock = Lock()
+        self.lock = Lock()
         self._running = 0
         self._finishing = False
-        self._all_done = threading.Condition(self._lock)
-        self._loop: Any = None
-        self._tasks = set()
+        self._all_done = threading.Condition(self.lock)
+        self.event_loop = EventLoop(self)
         self._pid = os.getpid()
         self._young = {}  # until when `wait_begun` waits for a call, by its number
 
     def accept(self, job):
         """Add a call; on the thread that reads the link, so it neither waits nor raises."""
-        with self._lock:
+        with self.lock:
             self._running += 1
         self.reader.arrived.append(job)
 
@@ -77,7 +85,7 @@ class Dispatcher:
         self._run(self.reader.arrived.popleft(), True)
 
     def wait_all_done(self):
-        with self._lock:
+        with self.lock:
             self._finishing = True
             while self._running:
                 self._all_done.wait()
@@ -92,6 +100,7 @@ class Dispatcher:
     def _run(self, job, on_main):
         kind, ident, payload = job
         del job  # arguments live no longer than their call
+        coroutine = None
         self._young[ident] = _ENDLESS
         if kind == messages.CALL:
             call_warnings.begin(ident)
@@ -101,32 +110,39 @@ class Dispatcher:
                 if isinstance(fn, str):
                     fn = codec.resolved(fn)
             except BaseException as exc:
-                self._end_if_forked(exc, on_main)
+                self.end_if_forked(exc, on_main)
                 # A module may skip its tests when it is imported, by pytest or unittest.
-                if type(exc).__name__ in ("Skipped", "SkipTest"):
+                if type(exc).__name__ in homes.SKIPS:
                     raise
-                text = "the call cannot be rebuilt in the peer: %s: %s"
-                raise codec.CannotDecode(text % (type(exc).__name__, exc)) from exc
+                text = "the call cannot be rebuilt in the peer: %s: %s%s"
+                why = type(exc).__name__, exc, homes.advice(exc)
+                raise codec.CannotDecode(text % why) from exc
             del payload
             assertions.watch()  # the call may have imported pytest
-            self._young[ident] = monotonic() + _YOUNG
+            soft_assertions.watch()
+            self.begun(ident)
             value = fn(*args, **kwargs)
-            self._end_if_forked(None, on_main)
+            self.end_if_forked(None, on_main)
             del fn, args, kwargs
+            reply, data = messages.RESULT, b""
             if type(value) is types.CoroutineType:
-                self._young[ident] = _ENDLESS  # it imports asyncio
-                self._start_task(kind, ident, value, on_main)
-                return
-            reply = messages.RESULT
-            data = b"" if kind == messages.CAST else self._packed(value)
+                self._young[ident] = _ENDLESS
+                self.event_loop.prepare(_start_thread)
+                self.begun(ident)  # the loop may be blocked
+                coroutine = value
+            elif kind != messages.CAST:
+                data = self.packed(value)
             del value
         except BaseException as exc:
-            self._end_if_forked(exc, on_main)
+            self.end_if_forked(exc, on_main)
             if failures.ending:
                 return
-            reply, data = self._described(exc, ident)
-        self._reply(kind, ident, reply, data, on_main)
-        del self._young[ident]
+            reply, data = self.described(exc, ident)
+        else:
+            if coroutine is not None:
+                self.event_loop.run(kind, ident, coroutine, on_main)
+                return
+        self.reply(kind, ident, reply, data, on_main)
 
     def wait_begun(self):
         """Wait a moment for calls that have only begun, or have failed: it is to be reported."""
@@ -135,7 +151,7 @@ class Dispatcher:
                 break
             sleep(_PAUSE)
 
-    def _end_if_forked(self, exc, on_main):
+    def end_if_forked(self, exc, on_main):
         """End a child that the call has forked, as an interpreter whose program has ended so."""
         if os.getpid() == self._pid:
             return
@@ -152,7 +168,7 @@ class Dispatcher:
             status = 1
         end(threading._shutdown, status & 0xFF)  # type: ignore[attr-defined]
 
-    def _described(self, exc, ident):
+    def described(self, exc, ident):
         brief, self._young[ident] = self._young[ident] > monotonic(), _ENDLESS
         call_warnings.end()  # what a module without a loader makes Python 3.15 warn of is no news
         try:
@@ -162,16 +178,22 @@ class Dispatcher:
         except BaseException as failed:
             text = "%s, and describing it failed: %r" % (type(exc).__qualname__, failed)
             description = {"type": type(exc).__qualname__, "repr": text, "text": text, "frames": []}
+        else:
+            description["notes"] += homes.notes(exc)
         if isinstance(exc, codec.CannotEncode):
             text = str(exc) if str(exc).startswith("the ") else "the result %s" % exc
             description["special"] = ("EncodeError", text)
         elif isinstance(exc, codec.CannotDecode):
             description["special"] = ("DecodeError", str(exc))
         description["brief"] = brief
+        description["coroutine"] = self.event_loop.has(ident)
         return messages.EXCEPTION, pickle.dumps(description, codec.PROTOCOL)
 
-    def _reply(self, kind, ident, reply, data, on_main):
+    def reply(self, kind, ident, reply, data, on_main):
+        """Send the reply of a call, which ends with that."""
+        self.event_loop.cancelled.discard(ident)
         call_warnings.end()
+        attempt(soft_assertions.collect)
         flush()
         if call_warnings.recorded:
             call_warnings.send(self._runtime, ident)
@@ -186,6 +208,7 @@ class Dispatcher:
                 except Exception:  # the user may have replaced or closed it
                     pass
             self._end_call(on_main)
+            del self._young[ident]
             return
         try:
             if all(type(part) is bytes for _, part in getattr(data, "segments", ())):
@@ -205,56 +228,23 @@ class Dispatcher:
             sent.acquire()
         except OSError:
             pass  # the link is gone, and this process with it
+        finally:
+            del self._young[ident]
 
-    def _packed(self, value):
+    def packed(self, value):
         return codec.pack(value, self._runtime.by_value, codec.big_buffers((value,)))
 
     def _end_call(self, on_main):
         if on_main:
             self.reader.free()
-        with self._lock:
+        with self.lock:
             self._running -= 1
             if self._finishing and not self._running:
                 self._all_done.notify_all()
 
-    def _start_task(self, kind, ident, coroutine, on_main):
-        import asyncio
-
-        call_warnings.end()
-        with self._lock:
-            self._running += 1
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                _start_thread("peer-event-loop", self._run_loop)
-        self._end_call(on_main)  # before the task can reply
-        task = asyncio.run_coroutine_threadsafe(self._drive(kind, ident, coroutine), self._loop)
-        self._tasks.add(task)  # the loop itself keeps only a weak reference
-        task.add_done_callback(self._tasks.discard)
-
-    def _run_loop(self):
-        while True:  # a task may stop it, or raise SystemExit
-            try:
-                self._loop.run_forever()
-            except SystemExit as exc:
-                self._end_if_forked(exc, False)
-
-    async def _drive(self, kind, ident, coroutine):
-        if kind == messages.CALL:
-            call_warnings.begin(ident)
+    def begun(self, ident):
+        """Note that the code of the user's has begun."""
         self._young[ident] = monotonic() + _YOUNG
-        try:
-            value = await coroutine
-            self._end_if_forked(None, False)
-            reply = messages.RESULT
-            # A copy, so that the event loop does not wait until it has been sent.
-            data = b"" if kind == messages.CAST else messages.snapshot(self._packed(value))
-        except BaseException as exc:
-            self._end_if_forked(exc, False)
-            if failures.ending:
-                return
-            reply, data = self._described(exc, ident)
-        self._reply(kind, ident, reply, data, False)
-        del self._young[ident]
 
 
 def flush():
@@ -282,13 +272,14 @@ def end(before, status, *after):
 
 
 def stacks(own_files, main_busy):
-    """Format the stack of every thread, without those of the agent."""
+    """Format the stack of every thread and asyncio task, without those of the agent."""
     import traceback  # not at the top: its import is a sixth of the boot
 
     names = {thread.ident: thread.name for thread in threading.enumerate()}
+    order = " (most recent call last)"
     parts = []
     for ident, frame in sys._current_frames().items():
-        stack = list(traceback.extract_stack(frame))
+        stack, busy = list(traceback.extract_stack(frame)), _BUSY
         ours = [frame.filename in own_files for frame in stack]
         runners = call_warnings.RUNNERS
         calls = [i for i, frame in enumerate(stack) if ours[i] and frame.name in runners]
@@ -296,13 +287,62 @@ def stacks(own_files, main_busy):
             # The agent's own are also the frames that unpickle a call and send its reply. The
             # first may import the user's modules.
             theirs = (i for i in range(calls[-1] + 1, len(stack)) if not ours[i])
+            if stack[calls[-1]].name == "_run_loop":
+                theirs = (i for i in theirs if not stack[i].filename.endswith(_OF_LOOPS))
+                busy = "in the event loop"
             stack = stack[next(theirs, len(stack)) :]
         elif any(ours):
             stack = []  # a thread of the agent that is in no call
         text = "".join(traceback.format_list(stack))
         if not text and ident == threading.main_thread().ident:
-            busy = "in a function written in C, called by a call"
             text = "  %s\n" % (busy if main_busy else "waits for a call")
         if text:
-            parts.append("Thread %s:\n%s" % (names.get(ident, ident), text))
+            shown = names.get(ident, ident), order if stack else "", text
+            parts.append("Thread %s%s:\n%s" % shown)
+    for task in failures.tasks():
+        # `get_coro` of one that is just being made would crash Python before 3.13.
+        loop, coroutine = task._loop, getattr(task, "_coro", None)
+        # Where a task runs, the stack of its thread shows.
+        if loop and loop.is_running() and not getattr(coroutine, "cr_running", False):
+            chain = traceback.StackSummary.extract(_frames(coroutine))
+            text = "".join(traceback.format_list(f for f in chain if f.filename not in own_files))
+            if text:
+                parts.append("Task %s%s:\n%s" % (task.get_name(), order, text))
     return "\n".join(parts)
+
+
+def debugger():
+    """Return the name of a debugger that may have stopped threads; it stops no process."""
+    # Of debugpy and PyCharm. It may be the module `__main__`, so what it has imported is looked at.
+    pydevd = sys.modules.get("_pydevd_bundle.pydevd_constants")
+    # Without the function while it is being imported; what is raised here would end the peer.
+    get = getattr(pydevd, "get_global_debugger", None)
+    found = get() if get is not None else None
+    if found is None:
+        return ""
+    # After `debugpy.listen` nobody need come. PyCharm's has no such method.
+    here = getattr(found, "is_attached", bool)() or not hasattr(found, "is_attached")
+    return "pydevd" if here or _waits_for_debugger() else ""
+
+
+def _waits_for_debugger():
+    import traceback
+
+    every = sys._current_frames().values()
+    frames = (frame for top in every for frame, _ in traceback.walk_stack(top))
+    return any(frame.f_code.co_name in ("wait_for_client", "_wait_for_attach") for frame in frames)
+
+
+def _frames(waits):
+    """Yield the frames of a coroutine and of all that it awaits."""
+    import gc
+
+    seen = set()  # what is awaited may refer to what awaits it
+    while waits is not None and id(waits) not in seen:
+        seen.add(id(waits))
+        if type(waits) in _CHAINS:
+            frame, waits = (getattr(waits, name) for name in _CHAINS[type(waits)])
+            if frame is not None:
+                yield frame, frame.f_lineno
+        else:  # from an `__await__` or an asynchronous generator
+            waits = next((e for e in gc.get_referents(waits) if type(e) in _CHAINS), None)

@@ -1,10 +1,10 @@
-"""Reports exceptions that no reply has: of casts, and those that end a thread or a task."""
+"""Reports exceptions that no reply has: of casts, threads, tasks, callbacks and finalizers."""
 
 import sys
 from time import sleep
 from typing import Any
 
-from ..link.protocol import exceptions, messages
+from ..link.protocol import exceptions, messages, refusals
 from ..link.protocol.unpatched import os
 from . import runtime
 
@@ -13,6 +13,7 @@ _make_invoke = _threading._make_invoke_excepthook
 _python_hook = _threading.excepthook
 _python_handles: Any = None
 _task: Any = None
+_TASK = "of a task that nobody awaited"
 _TASK_SECONDS = 0.02  # for tasks that have only begun
 #: Set when the peer is to end: what fails from now on may fail because of that.
 ending = False
@@ -45,6 +46,18 @@ def _make_reporting():
 _threading._make_invoke_excepthook = _make_reporting
 
 
+def _report_ignored(unraisable):
+    """Report what Python ignores, as pytest warns of it: of ``__del__``, and of a bare thread."""
+    exc: Any = unraisable.exc_value
+    if exc is not None and not (ending or sys.is_finalizing()):
+        what = "ignored in %s" % refusals.safe_repr(unraisable.object)
+        report(what, exceptions.formatted(exc), True)
+    sys.__unraisablehook__(unraisable)
+
+
+sys.unraisablehook = _report_ignored
+
+
 def watch():
     """Report the tasks that fail from now on, if asyncio has been imported."""
     global _python_handles, _task
@@ -56,25 +69,32 @@ def watch():
 
 def _handle(loop, context):
     exc, task = context.get("exception"), context.get("task", context.get("future"))
-    if exc is not None and isinstance(task, _task) and loop._exception_handler is None:
-        _report_task(exc, True)
+    if exc is not None and loop._exception_handler is None:
+        what = _TASK if isinstance(task, _task) else "in asyncio: %s" % context.get("message")
+        _report_task(exc, True, what)
     _python_handles(loop, context)
+
+
+def tasks():
+    """Return the tasks of all loops that something still refers to."""
+    watch()
+    if _task is None:
+        return []
+    import gc
+
+    return [each for each in gc.get_objects() if issubclass(type(each), _task)]
 
 
 def report_tasks():
     """Report the tasks that have failed and that something still refers to; at the end."""
-    if _task is not None:
-        import gc
-
-        tasks = [each for each in gc.get_objects() if issubclass(type(each), _task)]
-        if not all(each.done() for each in tasks):
-            sleep(_TASK_SECONDS)
-        for each in tasks:
-            if getattr(each, "_log_traceback", False):
-                _report_task(each._exception)
+    every = tasks()
+    if not all(each.done() for each in every):
+        sleep(_TASK_SECONDS)
+    for each in every:
+        if getattr(each, "_log_traceback", False):
+            _report_task(each._exception)
 
 
-def _report_task(exc, in_background=False):
+def _report_task(exc, in_background=False, what=_TASK):
     if not (ending or isinstance(exc, SystemExit)):  # as of threads
-        text = exceptions.formatted(exc)
-        report("of a task that nobody awaited", text, in_background)
+        report(what, exceptions.formatted(exc), in_background)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..link.protocol import codec, module_aliases
 from ..link.protocol.unpatched import marshal, os
-from . import assertions, failures, resources
+from . import assertions, failures, resources, soft_assertions
 
 #: In front of the path of a package that came over the link: no file here is a part of it.
 _ELSEWHERE = "origin:"
@@ -65,6 +65,8 @@ class Modules:
             process.current_process().authkey = self._authkey
         if name == "asyncio.unix_events":  # the last module that asyncio imports
             failures.watch()
+        if name == "pytest_check.context_manager":  # of pytest-check
+            soft_assertions.watch()
         if name == _OURS and self._stubs:
             return self._installed()
         entry = self._table.get(name)

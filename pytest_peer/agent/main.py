@@ -1,14 +1,26 @@
 """The main program of a peer: set up, listen, run calls, end."""
 
 import errno
+import functools
 import sys
+from time import monotonic
 
-from ..link.protocol import messages, module_aliases, receiver, sender, streams
+from ..link.protocol import codec, messages, module_aliases, receiver, sender, streams
 from ..link.protocol.unpatched import _thread, os, threading
-from . import assertions, call_warnings, dispatch, failures, fault_dumps, runtime
+from . import (
+    assertions,
+    call_warnings,
+    dispatch,
+    failures,
+    fault_dumps,
+    homes,
+    runtime,
+    soft_assertions,
+)
 from .imports import Modules
 
 _POOL_SECONDS = 0.2  # pools wait for jobs that run, and a halt does not
+_CHILD_SECONDS = 1.0  # processes that were sent SIGTERM may ignore it
 
 
 def run(reader, write_fd, config):
@@ -64,7 +76,8 @@ class Agent:
         )
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
         self._runtime.reader = self._dispatcher.reader
-        assertions.ask = self._runtime.ask
+        assertions.ask = homes.ask = self._runtime.ask
+        codec.find_home = homes.find
         place = config["environment"]
         self._modules = Modules(
             self._runtime.ask,
@@ -75,13 +88,17 @@ class Agent:
         )
         call_warnings.install(self._own_files)
         failures.watch()
+        soft_assertions.settings.update(config["settings"])
+        self._parent_reaps = config["parent_reaps"]
         self._pid = os.getpid()
 
     def live(self):
         os.register_at_fork(after_in_child=self._forked)
         self.open()
         try:
-            self._dispatcher.reader.start()  # while the origin prepares its first call
+            # While the origin prepares its first call.
+            self._dispatcher.reader.start()
+            self._runtime.listen(self._parent_reaps)
             self._dispatcher.main_loop()
         except (SystemExit, KeyboardInterrupt):
             raise
@@ -117,6 +134,7 @@ class Agent:
         null = os.open(os.devnull, os.O_RDWR)
         self._stream.disown(null)
         os.close(null)
+        self._dispatcher.event_loop.leave_sigint()
         # A child that a signal handler has forked may come back to the main loop.
         self._dispatcher.reader.handed.put(lambda: None)
 
@@ -131,18 +149,23 @@ class Agent:
             self._runtime.responded(ident, payload)
         elif kind == messages.MODULES:
             self._modules.update(payload)
+        elif kind == messages.CANCEL:
+            self._dispatcher.event_loop.cancel(ident)
         elif kind == messages.STACKS:
             # On another thread, because it imports: a finder holds the import lock while it waits
             # for a reply that this thread has to read.
             try:
-                _thread.start_new_thread(self._send_stacks, (ident,))
+                _thread.start_new_thread(self._send_stacks, (ident, payload))
             except RuntimeError:
                 pass  # no more threads: the origin gets no reply, and sends the signal
         elif kind == messages.SHUTDOWN:
             self._shut_down(payload)
 
-    def _send_stacks(self, ident):
-        text = dispatch.stacks(self._own_files, self._dispatcher.reader.busy)
+    def _send_stacks(self, ident, what):
+        if what:
+            text = dispatch.debugger()
+        else:
+            text = dispatch.stacks(self._own_files, self._dispatcher.reader.busy)
         try:
             self._sender.enqueue(messages.STACKS, ident, text.encode("utf-8", "backslashreplace"))
         except OSError:
@@ -170,28 +193,50 @@ class Agent:
 
     def _finish(self):
         self._dispatcher.wait_all_done()
-        failures.report_tasks()
+        dispatch.attempt(soft_assertions.collect, failures.report_tasks)
         self._sender.wait_idle(None)
         # The main thread returns, and the interpreter ends normally.
+        self._dispatcher.event_loop.leave()
         self._dispatcher.reader.end(lambda: None)
 
     def _halt(self):
         """Flush, run the atexit callbacks and exit, without waiting for threads and calls."""
         _halting.acquire()  # never released: a second thread waits for the exit
         self._dispatcher.wait_begun()
-        dispatch.attempt(failures.report_tasks)
+        dispatch.attempt(soft_assertions.collect, failures.report_tasks)
         failures.ending = True
-        dispatch.end(_end_pools, 0, lambda: self._sender.wait_idle(dispatch.LAST_SECONDS))
+        dispatch.end(_end_work, 0, lambda: self._sender.wait_idle(dispatch.LAST_SECONDS))
 
 
 _halting = _thread.allocate_lock()
 
 
-def _end_pools():
-    """Tell pools that this is the end, or `multiprocessing` would wait for their processes."""
+def _end_work():
+    """Tell pools that this is the end, and let `multiprocessing` terminate its processes.
+
+    Its ``atexit`` does so to daemons, when managers have ended, and waits for them.
+    """
     steps = getattr(threading, "_threading_atexits", ())
     if steps:
         ended = _thread.allocate_lock()
         ended.acquire()
         _thread.start_new_thread(dispatch.attempt, (*reversed(steps), ended.release))
         ended.acquire(True, _POOL_SECONDS)
+    process, until = sys.modules.get("multiprocessing.process"), []
+    for child in process.active_children() if process else ():
+        child._config["daemon"] = True
+        popen = child._popen
+        popen.terminate = functools.partial(_terminate, popen.terminate, child, until)
+
+
+def _terminate(terminate, child, until):
+    terminate()
+    child.join = functools.partial(_join, child.join, until)
+
+
+def _join(join, until, timeout=None):
+    """Wait for a child that was sent SIGTERM; without a time, a moment for all together."""
+    if timeout is None:
+        until.append(monotonic() + _CHILD_SECONDS)
+        timeout = max(0.0, until[0] - monotonic())
+    return join(timeout)

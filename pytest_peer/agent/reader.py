@@ -34,6 +34,7 @@ class LinkReader:
         self._calls = 0  # that the main thread has begun
         self.busy = False  # the main thread is in a call
         self._started = False
+        self._standby = 0  # the standby thread
         self._asleep = True
         self._alarm, self._runs = _thread.allocate_lock(), _thread.allocate_lock()
         self._alarm.acquire()
@@ -74,6 +75,10 @@ class LinkReader:
                 self._main_reads = True
         return self._started
 
+    def stands_by_here(self):
+        """Return whether this is the standby thread."""
+        return self._standby == _thread.get_ident()
+
     def free(self):
         """Mark the main thread as idle, before the reply: the next call must find it idle."""
         with self._lock:
@@ -106,6 +111,7 @@ class LinkReader:
             pass  # it is awake already
 
     def _stand_by(self):
+        self._standby = _thread.get_ident()
         self._runs.release()
         self._alarm.acquire()
         idle = 0

@@ -10,7 +10,11 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable, Iterator
 from functools import partial
+
+#: Between two looks whether a debugger still holds a peer, for which a limit has passed.
+_HELD_SECONDS = 0.5
 
 monotonic: partial[float] = partial(time.monotonic)
 now: partial[float] = partial(time.time)
@@ -27,3 +31,31 @@ def seconds(option: str, value: object) -> float | None:
         raise ValueError(f"{option}: seconds must not be negative or NaN, got {value!r}")
     # The interpreter cannot wait longer: three hundred years are as good as no limit.
     return None if value > threading.TIMEOUT_MAX else float(value)
+
+
+class Periods:
+    """How long to wait, and to wait on, until `limit` has passed.
+
+    If it passes while a debugger holds the peer, it begins anew when that is over: nobody knows for
+    how long the peer had been held before. No generator, as its end would swallow an interrupt.
+    """
+
+    def __init__(self, limit: float | None, held: Callable[[], bool]) -> None:
+        self._limit = limit
+        self._held = held
+        self._begun = self._was_held = False
+
+    def __iter__(self) -> Iterator[float | None]:
+        return self
+
+    def __next__(self) -> float | None:
+        if not self._begun:
+            self._begun = True
+            return self._limit
+        if self._limit and self._held():
+            self._was_held = True
+            return _HELD_SECONDS
+        if self._was_held:
+            self._was_held = False
+            return self._limit
+        raise StopIteration

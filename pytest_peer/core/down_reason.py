@@ -85,9 +85,9 @@ def down_reason(
     booted: bool,
     link_lost: bool,
     exit_status: ExitStatus | None,
-    status_lost: str = "",
+    detail: str = "",
 ) -> DownReason:
-    """Decide why a peer is down; `status_lost` says why its exit status is unknown, if it is."""
+    """Decide why a peer is down; `detail` is for the reader, where there is more to say."""
     status = exit_status or ExitStatus()
     if stopped:
         kind = "stopped"
@@ -97,4 +97,4 @@ def down_reason(
         kind = "link lost"
     else:
         kind = "signaled" if status.signal is not None else "exited"
-    return DownReason(kind, status.code, status.signal, status_lost)
+    return DownReason(kind, status.code, status.signal, detail)

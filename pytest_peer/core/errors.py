@@ -104,6 +104,10 @@ class CallTimeout(PeerError, TimeoutError):
         return f"{self.args[0]}\n{self.stacks}" if self.stacks else str(self.args[0])
 
 
+class StillBooting(TimeoutError):
+    """A question of ours came before the peer had its link. No user gets it."""
+
+
 class EncodeError(PeerError):
     """An argument, a result or a message cannot be pickled; the text says which part of it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from .clock import monotonic, seconds, sleep
 
@@ -42,11 +42,13 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
                 exc.__notes__ = [*getattr(exc, "__notes__", ()), f"still so {spent}"]
                 raise
         else:
-            if hasattr(type(value), "__await__") or hasattr(type(value), "add_done_callback"):
-                if hasattr(value, "close"):
-                    value.close()  # Python would warn that a coroutine was never awaited
-                text = f"{fn!r} returned {value!r}, which has no result yet: return the result"
-                raise TypeError(text)
+            # A group's `submit` returns a list.
+            for each in cast("list[Any]", value if type(value) is list else [value]):
+                if hasattr(type(each), "__await__") or hasattr(type(each), "add_done_callback"):
+                    if hasattr(each, "close"):
+                        each.close()  # Python would warn that a coroutine was never awaited
+                    text = f"{fn!r} returned {value!r}, which has no result yet: return the result"
+                    raise TypeError(text)
             if value or value is None:
                 return value
             if last:

@@ -1,7 +1,8 @@
 """The event loop: one thread that waits for the descriptors and the timers of all peers.
 
-The thread starts with the first use and stays. Callbacks run on it one at a time, and must be
-short. While one runs, `remove` waits, so a descriptor may be closed right after it was removed.
+The thread runs while there are peers. Callbacks run on it one at a time, and must be short. While
+one runs, `remove` waits, so a descriptor may be closed right after it was removed. Descriptors that
+are ready without a thread are called back when it runs again.
 """
 
 import contextlib
@@ -46,19 +47,33 @@ class EventLoop:
         self._numbers = itertools.count()
         self._soon: deque[Callback] = deque()
         self._thread: threading.Thread | None = None
+        self._users = 0  # for which it has to run
         self._reported = ""  # the last exception of a callback
 
     def start(self) -> None:
-        """Start the thread and the worker, which need no thread any more then; may raise."""
-        self._started()
-        worker.start()
+        """Keep the thread and the worker running until `leave`, also if this raises."""
+        with self._lock:
+            self._users += 1
+            selector = self._opened()
+            if self._thread is None:
+                # It waits for the lock. If an interrupt comes before it is known here, it ends.
+                self._thread = start_thread(partial(self._run, selector), "pytest-peer-loop")
+            worker.start()
+
+    def leave(self) -> None:
+        """Take a `start` back: without any, both threads end."""
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                worker.rest()
+        self._poke()
 
     def runs_here(self) -> bool:
         return self._thread is threading.current_thread()
 
     def add(self, fd: int, callback: Callback, events: int = selectors.EVENT_READ) -> None:
         with self._lock:
-            selector = self._started()
+            selector = self._opened()
             selector.register(fd, events, callback)
             if not hasattr(selector, "fileno"):  # epoll and kqueue notice it while they wait
                 self._poke()
@@ -80,17 +95,19 @@ class EventLoop:
         return epoll.modify if type(epoll).__name__ == "epoll" else lambda _fd, _events: None
 
     def call_soon(self, callback: Callback) -> None:
-        """Call `callback` on the loop's thread, which runs.
+        """Call `callback` on the loop's thread; do nothing without one, when there are no peers.
 
         Takes no lock: any thread may post, from the middle of anything and from a signal handler.
         An interrupt leaves `callback` posted or not; the next post wakes the loop for it.
         """
-        self._soon.append(callback)
-        self._poke()
+        self._soon.append(callback)  # first: a thread that ends looks for it last
+        if self._thread is not None or not self._taken_back(callback):
+            self._poke()
 
     def call(self, function: Callable[[], T]) -> T:
         """Return or raise what `function` does on the loop; an interrupt ends only the wait."""
-        if self.runs_here():
+        # A signal handler may call this in the middle of `start`, and the loop needs the lock.
+        if self.runs_here() or self._lock._is_owned():  # type: ignore[attr-defined]
             return function()
         done, outcome = Event(), list[Any]()
 
@@ -101,17 +118,25 @@ class EventLoop:
                 outcome.extend((None, exc))
             done.set()
 
-        self.call_soon(run)
+        self._soon.append(run)
+        if self._thread is None and self._taken_back(run):
+            return function()
+        self._poke()
         done.wait()
         value, error = outcome
         if error is not None:
             raise error
         return value  # type: ignore[no-any-return]
 
+    def _taken_back(self, callback: Callback) -> bool:
+        with contextlib.suppress(ValueError):  # the thread has it
+            self._soon.remove(callback)
+            return True
+        return False
+
     def call_later(self, seconds: float, callback: Callback) -> Timer:
         """Call `callback` once, `seconds` from now. What is returned is for `cancel`."""
         with self._lock:
-            self._started()
             timer = (monotonic() + seconds, next(self._numbers), callback)
             heapq.heappush(self._timers, timer)
             if self._timers[0] is timer:
@@ -124,10 +149,10 @@ class EventLoop:
             self._timers = [timer for timer in self._timers if timer not in timers]
             heapq.heapify(self._timers)
 
-    def _started(self) -> selectors.BaseSelector:
+    def _opened(self) -> selectors.BaseSelector:
         with self._lock:
             if self._selector is None:
-                # Without descriptors or threads it fails, and is tried again the next time.
+                # Without descriptors it fails, and is tried again the next time.
                 with contextlib.ExitStack() as made:
                     selector = made.enter_context(selectors.DefaultSelector())
                     wake = os.pipe()
@@ -135,8 +160,6 @@ class EventLoop:
                         made.callback(os.close, fd)
                         os.set_blocking(fd, False)
                     selector.register(wake[0], selectors.EVENT_READ, self._woken)
-                    # `_run` waits for the lock, and ends if `_selector` is not set then.
-                    self._thread = start_thread(partial(self._run, selector), "pytest-peer-loop")
                     self._close = made.pop_all().close
                 self._wake, self._selector = wake, selector
             return self._selector
@@ -148,21 +171,28 @@ class EventLoop:
                 _write(self._wake[1], b"!")
 
     def _run(self, selector: selectors.BaseSelector) -> None:
-        while True:
-            with self._lock:
-                if self._selector is not selector:
-                    return
+        while self._goes_on():
             while self._soon:
                 self._call(self._soon.popleft())
             for key, _ in selector.select(self._run_timers()):
                 self._dispatch(key)
+
+    def _goes_on(self) -> bool:
+        with self._lock:
+            if not self.runs_here():
+                return False
+            if not (self._users or self._soon or self._timers):
+                self._thread = None
+                if self._soon:  # by one who had not seen that
+                    self._thread = threading.current_thread()
+            return self._thread is not None
 
     def _run_timers(self) -> float | None:
         """Call what is due; return the seconds until the next timer is."""
         while True:
             with self._lock:
                 if not self._timers:
-                    return None
+                    return None if self._users else 0.0  # it ends then
                 left = self._timers[0][0] - monotonic()
                 if left > 0:
                     return left

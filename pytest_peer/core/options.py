@@ -9,7 +9,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
@@ -32,6 +32,19 @@ Address: TypeAlias = tuple[str, int]
 _ADDRESS = re.compile(r"(?:(\[[^\[\]]*\]|[^:\[\]]*):)?([0-9]+)")
 
 
+class Setup(tuple[Callable[[], object], ...]):
+    """What a peer runs in its boot: first what hooks gave, which a restart keeps, then its `own`."""
+
+    own: tuple[Callable[[], object], ...]
+    hooked: tuple[Callable[[], object], ...]
+
+    def __new__(cls, own: Iterable[Any] = (), hooked: Iterable[Any] = ()) -> "Setup":
+        own, hooked = tuple(own), tuple(hooked)
+        self = super().__new__(cls, hooked + own)
+        self.own, self.hooked = own, hooked
+        return self
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerOptions:
     """Checked options. Make them with `checked`."""
@@ -52,7 +65,7 @@ class PeerOptions:
     call_timeout: float | None = 60.0
     artifacts: Path | None = None
     start_method: str | None = None
-    setup: tuple[Callable[[], object], ...] = ()
+    setup: Setup = field(default_factory=Setup)
 
     @property
     def not_forkable(self) -> str:
@@ -116,6 +129,13 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
     return made
 
 
+def changed(options: PeerOptions, changes: Mapping[str, Any]) -> PeerOptions:
+    """Return the options with some `changes`, checked; raises as `checked`."""
+    values = {name: getattr(options, name) for name in PeerOptions.__slots__} | dict(changes)
+    values["setup"] = Setup(check("setup", values["setup"]).own, options.setup.hooked)
+    return checked(values)
+
+
 def check(name: str, value: object) -> Any:
     """Check one option and return its normal form; raises as `checked`."""
     if name not in _CHECKS:
@@ -148,10 +168,17 @@ def _env(option: str, value: object) -> dict[str, str | None]:
     if not isinstance(value, Mapping):
         raise TypeError(f"{option}: expected a mapping, got {value!r}")
     for key, item in value.items():
-        if not isinstance(key, str) or not isinstance(item, str | None):
-            raise TypeError(f"{option}: expected str to str or None, got {key!r}: {item!r}")
+        what = f"{option}: {key!r}: {item!r}"
+        if not isinstance(key, str):
+            raise TypeError(f"{what} has a name of type {type(key).__name__}; write a str")
+        if not isinstance(item, str | None):
+            text = os.fsdecode(item) if isinstance(item, bytes | os.PathLike) else str(item)
+            kind = type(item).__name__
+            raise TypeError(
+                f"{what} has a value of type {kind}; write {text!r}, or None to remove the variable"
+            )
         if not key or "=" in key or "\0" in key + (item or ""):
-            raise ValueError(f"{option}: not possible in an environment: {key!r}: {item!r}")
+            raise ValueError(f"{what} is not possible in an environment")
     return dict(value)
 
 
@@ -161,9 +188,11 @@ def _wait_boot(option: str, value: object) -> float | bool | Callable[[Any], obj
     return value if value is False or callable(value) else seconds(option, value)
 
 
-def _setup(option: str, value: object) -> tuple[Callable[[], object], ...]:
+def _setup(option: str, value: object) -> Setup:
+    if value is None or isinstance(value, Setup):
+        return value or Setup()
     several = value if isinstance(value, tuple | list) else (value,)
-    return tuple(_callable(option, each) for each in several)
+    return Setup(_callable(option, each) for each in several)
 
 
 def _shutdown(option: str, value: object) -> Shutdown:
@@ -258,5 +287,5 @@ _CHECKS: dict[str, _Check] = {
     "call_timeout": seconds,
     "artifacts": _or_none(_instance(str | os.PathLike, "a path", Path)),
     "start_method": _or_none(_text("forkserver|spawn", "expected one of 'forkserver', 'spawn'")),
-    "setup": lambda option, value: () if value is None else _setup(option, value),
+    "setup": _setup,
 }

@@ -1,13 +1,14 @@
-"""An event as in `threading`, for code that a signal may interrupt.
+"""An event as in `threading`, for code that a signal may interrupt; also sent to peers.
 
 A signal handler on the main thread can raise between any two steps of Python code: for Ctrl-C, or
 for a time limit. If it does so while `threading` enters or leaves a condition, a lock stays locked.
 So this package has no conditions. Its locks are those of `core.locks`.
 """
 
-import _thread
-import contextlib
+from __future__ import annotations
+
 import threading
+from _thread import LockType, allocate_lock
 from collections.abc import Callable
 
 from .clock import monotonic
@@ -18,7 +19,7 @@ class Event:
 
     def __init__(self) -> None:
         self._is_set = False
-        self._waiters: list[_thread.LockType] = []
+        self._waiters: list[LockType] = []
 
     def is_set(self) -> bool:
         return self._is_set
@@ -45,7 +46,7 @@ class Event:
             left = -1.0
             if deadline is not None:
                 left = max(0.0, min(deadline - monotonic(), threading.TIMEOUT_MAX))
-            waiter = _thread.allocate_lock()
+            waiter = allocate_lock()
             waiter.acquire()
             self._waiters.append(waiter)
             try:
@@ -53,6 +54,8 @@ class Event:
                 if not predicate() and not waiter.acquire(timeout=left):
                     return predicate()
             finally:
-                with contextlib.suppress(ValueError):  # it has been woken
+                try:
                     self._waiters.remove(waiter)
+                except ValueError:
+                    pass  # it has been woken
         return True

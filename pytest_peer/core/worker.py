@@ -6,14 +6,16 @@ import sys
 import threading
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
 from . import fork_warning  # noqa: F401 - for our threads
 from .locks import Lock
 
-#: Not looked up when a thread is needed: a test may have replaced it, for the code under test.
+#: Not looked up when a thread is needed: a test may have replaced them, for the code under test.
 _start = _thread.start_new_thread
+_start_joinable: Any = getattr(_thread, "start_joinable_thread", None)  # Python 3.13 has it
 
 
 def report_unraisable(error: BaseException) -> None:
@@ -39,7 +41,12 @@ def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
     thread._context = Context()  # type: ignore[attr-defined]  # Python 3.14 runs it in one
     # Not by `Thread.start`: if a signal handler interrupts that, the thread may end at once, or a
     # lock is released that another thread has.
-    _start(_bootstrap, (thread,))
+    if _start_joinable is None:
+        _start(_bootstrap, (thread,))
+    else:  # who joins the thread asks the handle, and so does a fork from it
+        known = vars(thread)
+        handle = known.get("_os_thread_handle") or known["_handle"]  # before Python 3.14
+        _start_joinable(partial(_bootstrap, thread), handle=handle)
     return thread
 
 
@@ -49,11 +56,10 @@ def _bootstrap(thread: Any) -> None:
 
 
 class Worker:
-    """One thread with a queue of jobs, which ends without one unless it is `lasting`."""
+    """One thread with a queue of jobs, which ends without one, but not between `start` and `rest`."""
 
-    def __init__(self, name: str, *, lasting: bool = False) -> None:
+    def __init__(self, name: str) -> None:
         self._name = name
-        self._lasting = lasting
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
 
@@ -62,19 +68,31 @@ class Worker:
         self._lock = Lock()
         self._jobs: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._lasting = False
 
     def start(self) -> None:
-        """Start the thread now, unless it runs; raises as `start_thread`."""
+        """Start the thread now, unless it runs, and keep it; raises as `start_thread`."""
         with self._lock:
-            if self._thread is None:
-                # It waits for the lock. If an interrupt comes before it is known here, it ends.
-                self._thread = start_thread(self._work, self._name)
+            self._start()
+            self._lasting = True
+
+    def rest(self) -> None:
+        """Let the thread end when it has no job."""
+        with self._lock:
+            self._lasting = False
+            if self._thread is not None:
+                self._jobs.put(int)  # it looks again
+
+    def _start(self) -> None:
+        if self._thread is None:
+            # It waits for the lock. If an interrupt comes before it is known here, it ends.
+            self._thread = start_thread(self._work, self._name)
 
     def run(self, job: Callable[[], object]) -> None:
         """Have `job` run soon. The caller runs it where no thread can be started any more."""
         try:
             with self._lock:
-                self.start()
+                self._start()
                 self._jobs.put(job)
         except RuntimeError:
             job()
@@ -96,8 +114,8 @@ class Worker:
                 report_unraisable(exc)
 
 
-#: Does what the end of a peer takes. The event loop starts it, so that it is there when an
+#: Does what the end of a peer takes. The event loop keeps it, so that it is there when an
 #: interpreter that is ending starts no threads any more.
-worker: Worker = Worker("pytest-peer-worker", lasting=True)
+worker: Worker = Worker("pytest-peer-worker")
 #: Runs what users want to be called when an answer has come. It may wait for calls and for peers.
 callbacks: Worker = Worker("pytest-peer-callbacks")

@@ -9,12 +9,13 @@ import contextlib
 import math
 import os
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from selectors import EVENT_WRITE
 from typing import IO
 
-from ..core.clock import monotonic, seconds
+from ..core.clock import Periods, monotonic, seconds
 from ..core.errors import quoted
 from ..core.locks import Lock
 from ..core.loop import loop
@@ -39,10 +40,12 @@ class OutputStream:
 
     :param pipe: where they come from; ``None`` if the peer writes to the log file itself.
     :param log: the file with the whole stream. It is the memory of the stream too.
+    :param held: no limit passes while this is true.
     """
 
-    def __init__(self, pipe: IO[_Bytes] | None, log: Path) -> None:
+    def __init__(self, pipe: IO[_Bytes] | None, log: Path, held: Callable[[], bool]) -> None:
         self._pipe = pipe
+        self._held = held
         self._log = log.open("ab+" if pipe is not None else "rb", buffering=0)
         self._lock = Lock()
         self._changed = Event()  # only its `wake` happens
@@ -107,6 +110,8 @@ class OutputStream:
             shows the last lines.
         """
         limit = seconds("timeout", timeout)
+        limits = Periods(limit, self._held)
+        next(limits)
         deadline = monotonic() + (math.inf if limit is None else limit)
         regex = re.compile(pattern)
         seen = 0
@@ -121,6 +126,8 @@ class OutputStream:
                 return match
             seen = end
             left = deadline - monotonic()
+            if left <= 0 and not closed and (more := next(limits, None)):
+                left, deadline = more, monotonic() + more
             if closed or left <= 0:
                 why = "the peer is down" if closed else f"not within {limit:g} s"
                 tail = quoted("last output", self.text_since(self.size - 8192))
@@ -234,10 +241,12 @@ class InputStream:
 class StandardStreams:
     """The process gets `theirs`; when it is there, `close_theirs`.
 
-    A `detached` process has no input, and writes to the logs in `directory` itself.
+    A `detached` process has no input, and writes to the logs in `directory` itself. No limit passes
+    while a debugger has it `held`.
     """
 
-    def __init__(self, directory: Path, *, detached: bool) -> None:
+    def __init__(self, directory: Path, held: Callable[[], bool], *, detached: bool) -> None:
+        self._held = held
         #: What the process gets as 0, 1 and 2; not inheritable.
         self.theirs: list[int] = []
         #: Of stdout and stderr, if they are pipes.
@@ -263,11 +272,11 @@ class StandardStreams:
     def _output(self, log: Path, detached: bool) -> OutputStream:
         if detached:
             self.theirs.append(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
-            return OutputStream(None, log)
+            return OutputStream(None, log, self._held)
         ours, theirs = os.pipe()
         self.theirs.append(theirs)
         self.descriptors += (ours,)
-        return OutputStream(os.fdopen(ours, "rb", buffering=0), log)
+        return OutputStream(os.fdopen(ours, "rb", buffering=0), log, self._held)
 
     def close_theirs(self) -> None:
         """Close the process's ends, so that the end of what it writes reaches us."""

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..core.clock import monotonic
-from ..core.errors import PeerDown
+from ..core.clock import monotonic, sleep
+from ..core.errors import PeerDown, PeerError, StillBooting
 from ..core.sync import Event
 from ..core.worker import start_thread
 from ..launch import procfs
@@ -33,19 +33,32 @@ SECONDS = 7.0
 _SECONDS_OF_SEVERAL = 3.0
 #: Seconds by which the threads that ask several peers may be late.
 _LATE_SECONDS = 1.0
+#: Of a dump: a function of pydevd, in which a thread stands at a breakpoint.
+_SUSPENDED = " in _do_wait_suspend\n"
 #: Programs that show the frames of C code too, in the order in which they are tried.
 _TOOLS = (("py-spy", "dump", "--native", "--pid"), ("pystack", "remote", "--native-all"))
 #: Seconds for one of them. It reads the symbols of many libraries, which may take two.
 _NATIVE_SECONDS = 5.0
+#: Seconds between two looks at a process that is stopped: strace stops it for less.
+_STRACE_SECONDS = 0.01
 #: The tools keep a processor busy; too many at once would all be late.
 _turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
 
 
 class Stacks:
-    """Take the stacks of a peer's process; `ask` asks over the link, within so many seconds."""
+    """Take the stacks of a peer's process; `ask` asks over the link, within so many seconds.
 
-    def __init__(self, ask: Callable[[float], str], local_pid: Callable[[], int | None]) -> None:
+    `ask_debugger` asks there whether a debugger is attached.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[float], str],
+        ask_debugger: Callable[[float], bool],
+        local_pid: Callable[[], int | None],
+    ) -> None:
         self._ask = ask
+        self._ask_debugger = ask_debugger
         self._local_pid = local_pid
         self._directory = Path(os.devnull)  # in which there can be no file
         self._dumping = threading.Lock()  # two dumps at once would go into one file
@@ -74,11 +87,33 @@ class Stacks:
             raise TimeoutError(silent)
         # Before the signal, which may end what a thread waits for in C.
         seen, text = native_stacks(pid, deadline - _SIGNAL_SECONDS)
-        dumped = self._dump(min(_SIGNAL_SECONDS, deadline - monotonic()))
+        dumped = self._readable_dump(min(_SIGNAL_SECONDS, deadline - monotonic()))
         if dumped or seen:
             return "\n\n".join(filter(None, [dumped, text]))
         status = procfs.of_process(pid)
         raise TimeoutError("; ".join(filter(None, [silent, str(status or ""), text])))
+
+    def held(self) -> bool:
+        """Return whether a debugger has stopped the process, or is attached to its Python code.
+
+        The latter stops no process. It may stop the agent's threads too: then a dump shows it.
+        """
+        pid = self._local_pid()
+        status = procfs.of_process(pid) if pid is not None else None
+        if status is not None and status.stopped:
+            sleep(_STRACE_SECONDS)
+            status = procfs.of_process(pid or 0)
+            return status is not None and status.state == "t"
+        try:
+            return self._ask_debugger(ASKING_SECONDS)
+        except TimeoutError as exc:
+            if exc.args and not isinstance(exc, StillBooting):  # a signal handler's
+                raise
+            # Nobody else gets the signal, which may end what a thread waits for in C.
+            debugged = pid is not None and procfs.mentions(pid, b"pydev")
+            return debugged and _SUSPENDED in self._dump(_SIGNAL_SECONDS)
+        except PeerError:
+            return False
 
     def record(self, occasion: str, seconds: float = SECONDS) -> str:
         """Return `take`, or why there are no stacks; add it to ``stacks.txt`` below a heading."""
@@ -93,19 +128,23 @@ class Stacks:
 
     def before_kill(self, ended: Event) -> str:
         """Return where a hanging boot is; without our agent it writes that to stderr instead."""
-        text = self._dump(_BOOT_SECONDS)
+        text = self._readable_dump(_BOOT_SECONDS)
         if text:
             self._keep("the time for the boot was over", text)
         elif (pid := self._local_pid()) is not None and send(pid, signal.SIGABRT):
             ended.wait(_BOOT_SECONDS)
         return text
 
+    def _readable_dump(self, seconds: float) -> str:
+        text = self._dump(seconds)
+        return readable(text, own_files()) if text else ""
+
     def _dump(self, seconds: float) -> str:
         pid, deadline = self._local_pid(), monotonic() + seconds
         if pid is None or not self._dumping.acquire(timeout=max(0.0, seconds)):
             return ""
         try:
-            return readable(dump(pid, self._directory / THREADS, deadline), own_files())
+            return dump(pid, self._directory / THREADS, deadline)
         except OSError:  # the directory has been removed
             return ""
         finally:
@@ -166,7 +205,8 @@ def native_stacks(pid: int, deadline: float) -> tuple[bool, str]:
         why = exc.strerror or str(exc)
     finally:
         _turns.release()
-    return bool(text), f"{name}:\n{text}" if text else f"{name}: {why}"
+    order = " (most recent call first)" if name == "py-spy" else ""  # the others say so themselves
+    return bool(text), f"{name}{order}:\n{text}" if text else f"{name}: {why}"
 
 
 def _command() -> list[str] | None:

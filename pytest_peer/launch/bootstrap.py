@@ -16,19 +16,21 @@ from ..link import tracebacks
 from ..link.interpreter import Interpreter
 from ..link.origin_modules import Entry, described, of_environment
 from ..link.protocol.module_aliases import place_of
+from ..link.soft_assertions import settings
 
 _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
 #: In the order in which they are loaded.
 _PROTOCOL = (
-    "unpatched messages streams framing receiver sender mailbox module_aliases reductions by_value "
-    "refusals codec frame_info exceptions"
+    "unpatched messages streams framing receiver sender module_aliases reductions by_value "
+    "refusals codec mailbox frame_info exceptions"
 )
 _PEER = (
-    "runtime reader call_warnings failures assertions resources imports dispatch fault_dumps main"
+    "runtime reader call_warnings failures soft_assertions assertions resources imports homes "
+    "coroutines dispatch fault_dumps main"
 )
 _PEER_MODULES = (
-    *("core.locks", "core.fork_warning"),
+    *(f"core.{name}" for name in ("locks", "fork_warning", "clock", "sync")),
     *(f"link.protocol.{name}" for name in _PROTOCOL.split()),
     *(f"agent.{name}" for name in _PEER.split()),
 )
@@ -36,7 +38,7 @@ _LOADER = "agent.loader"
 _SERVER_MODULES = (
     *_PEER_MODULES,
     *("launch.lifeline", "launch.procfs", "launch.session"),
-    *(f"agent.forkserver.{name}" for name in ("child_setup", "subreaper", "prewarm", "server")),
+    *(f"agent.forkserver.{name}" for name in ("child_setup", "reaper", "prewarm", "server")),
 )
 #: What such a peer gets of this package. Other public names exist and do nothing.
 _SERVED = (
@@ -83,10 +85,15 @@ def stubs() -> dict[str, Entry]:
 def agent_config(
     interpreter: Interpreter,
     options: PeerOptions,
-    evidence: dict[str, Any] | None,
-    lifeline: int = -1,
+    evidence: dict[str, Any],
+    lifeline: int,
+    parent_reaps: bool,
 ) -> dict[str, Any]:
-    """Return the configuration of the agent, with a descriptor that it must not pass on, or -1."""
+    """Return the configuration of the agent.
+
+    :param lifeline: a descriptor that it must not pass on; -1 for none.
+    :param parent_reaps: whether the parent of the interpreter gets all its orphans, and no others.
+    """
     same = interpreter.same
     packages = "" if same else sysconfig.get_path("purelib")
     # The standard library and site-packages mean nothing to another interpreter.
@@ -99,6 +106,7 @@ def agent_config(
         "authkey": process and bytes(process.current_process().authkey),
         "by_value": interpreter.by_value,
         "locals": tracebacks.shown_locals,
+        "settings": settings() if same else {},
         "path": list(interpreter.path) if same else portable,
         "replace_path": same,
         # The origin's own is in its path already, where tests may have changed it.
@@ -108,6 +116,7 @@ def agent_config(
         "stubs": None if same else stubs(),
         "own_files": own_files(),
         "lifeline": lifeline,
+        "parent_reaps": parent_reaps,
         "evidence": evidence,
     }
 

@@ -14,7 +14,7 @@ from ..core.down_reason import ExitStatus
 from ..core.loop import loop
 from ..core.sync import Event
 from ..core.worker import start_thread
-from . import procfs
+from . import procfs, session
 from .command import Command
 
 #: The text for an exit status that the kernel gave to someone else, or gives later.
@@ -34,13 +34,14 @@ class Child(Protocol):
     pid: int
     #: Why nothing is known of its exit status after its end; empty otherwise.
     status_lost: str = ""
+    #: Whether its parent kills at its end all that it has started, resource trackers last.
+    has_reaper: bool = False
 
     def watch(self, ended: Callable[[], object]) -> None:
         """Call `ended` once, when it has ended. Its number stays its own until `reap`."""
 
     def remember_descendants(self) -> None:
         """Prepare `reap` to kill descendants outside its group, while these can be found."""
-        return  # a fork server finds them after the end too
 
     def reap(self) -> ExitStatus | None:
         """Release the ended process, kill what it has left, and return how it ended."""
@@ -73,7 +74,7 @@ class SpawnedChild(Child):
     def __init__(self, command: Command, standard: Sequence[int], keep: Sequence[int]) -> None:
         self.pid: int = execute(command, standard, keep).pid
         self._pidfd = -1
-        #: Process descriptors, which unlike numbers never come to mean other processes.
+        # By descriptors: unlike numbers, these never mean other processes.
         self._descendants: list[int] = []
 
     def watch(self, ended: Callable[[], object]) -> None:
@@ -86,7 +87,7 @@ class SpawnedChild(Child):
 
     def _wait(self, ended: Callable[[], object]) -> None:
         with contextlib.suppress(ChildProcessError):  # something else has taken the status
-            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+            session.has_changed(self.pid, os.WEXITED)
         loop.call_soon(ended)
 
     def remember_descendants(self) -> None:  # after its end, they are children of init
@@ -163,15 +164,12 @@ class Process:
 
     def kill_all(self) -> None:
         """Kill the process and what it started, also outside its group, and return at once."""
-        self.remember_descendants()
-        below = procfs.descendants(self.pid)
-        if self.interpreter == self.pid and any(map(procfs.is_resource_tracker, below)):
+        if not self.child.has_reaper:
+            self.remember_descendants()
+            self.signal_group(signal.SIGKILL)
+        elif not self.exited.is_set():
             with contextlib.suppress(OSError):
-                self.signal(signal.SIGKILL)  # its end has the others killed, the tracker last
-                for pid in filter(procfs.is_resource_tracker, below):
-                    os.kill(pid, signal.SIGCONT)  # `pause` has stopped it too
-                return
-        self.signal_group(signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)
 
     def remember_descendants(self) -> None:
         """Before an orderly end, note the descendants that could not be found after it."""
@@ -210,10 +208,6 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             return pid != own and (os.getsid(pid) == own or procfs.descends(pid, own))
         return False
-
-    def disown(self) -> None:
-        """In a forked child, keep the parent's process from being signalled."""
-        self.exited.set()
 
     def wait_stopped(self, seconds: float) -> bool:
         """After SIGSTOP, wait until ``/proc`` shows nothing that runs; return whether it does so."""

@@ -29,6 +29,7 @@ class ProcessStatus:
         fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
         self.state: str = fields["State"].split()[0]
         self.parent: int = int(fields["PPid"])
+        self.tracer: int = int(fields["TracerPid"])
         self.caught: int = int(fields["SigCgt"], 16)
         self.blocked: int = int(fields["SigBlk"], 16)
         #: Signals that were sent to the process and that no thread has taken yet.
@@ -117,6 +118,18 @@ def is_resource_tracker(pid: int) -> bool:
             return not words or b"resource_tracker import main" in words  # not yet written, or dead
     except OSError:
         return False
+
+
+def mentions(pid: int, word: bytes) -> bool:
+    """Whether a word is in the command line of a process, or in names of files it has mapped."""
+    for name in ("cmdline", "maps"):
+        try:
+            with open("/proc/%d/%s" % (pid, name), "rb") as file:
+                if word in file.read():
+                    return True
+        except OSError:
+            pass
+    return False
 
 
 def machine() -> tuple[str, int, int] | None:

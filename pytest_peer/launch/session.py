@@ -1,12 +1,13 @@
 """Begin a session that ends with its parent, and kill what is below this process; sent as `procfs`.
 
 The kernel gives descendants whose parent has ended to the nearest *subreaper* above them
-(prctl(2)). So what a process has started is found below it, whatever session that is in.
+(prctl(2)). So what descends from a subreaper is found below it, whatever session that is in.
 """
 
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond of every boot
+import errno
 import os
 import time
 from _collections_abc import Callable, Collection  # without `collections`, as in `relay.frames`
@@ -14,8 +15,10 @@ from _collections_abc import Callable, Collection  # without `collections`, as i
 from . import procfs
 
 PDEATHSIG, SUBREAPER = 1, 36
+#: The same on Linux and macOS; not every Python has it.
+_P_PID = 1
 #: Seconds for what is killed to be gone. It takes less, unless the kernel waits for a disk.
-GONE_SECONDS = 2.0
+_GONE_SECONDS = 2.0
 _POLL_SECONDS = 0.002
 
 
@@ -25,21 +28,59 @@ def begin(parent: int) -> None:
     prctl(PDEATHSIG, _signal.SIGKILL)
     if os.getppid() != parent:  # it ended before
         os._exit(1)
-    prctl(SUBREAPER, 1)
 
 
-def kill_below(without: Collection[int] = ()) -> None:
-    """Kill what is below this process, but for `without`, and wait until it is gone."""
-    for _ in range(int(GONE_SECONDS / _POLL_SECONDS)):  # by no clock: the machine may stand still
+def reap_orphans(child: int) -> bool:
+    """Reap what has ended, but for `child`; return whether that has ended."""
+    if not hasattr(os, "waitid"):  # no subreaper either, and so no orphans
+        return has_changed(child, os.WEXITED | os.WNOHANG)
+    while True:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if found is None or found.si_pid == child:
+            return found is not None
+        os.waitpid(found.si_pid, os.WNOHANG)
+
+
+def has_changed(child: int, how: int) -> bool:
+    """Wait as `os.waitid` does, and reap nothing; return whether it found what it waited for."""
+    if hasattr(os, "waitid"):
+        return os.waitid(os.P_PID, child, how | os.WNOWAIT) is not None
+    # On macOS, it has come with Python 3.13.
+    import ctypes
+
+    found = (ctypes.c_int * 64)()  # a siginfo_t, which is smaller; a signal is its first member
+    libc = ctypes.CDLL(None, use_errno=True)
+    while libc.waitid(_P_PID, child, found, how | os.WNOWAIT):
+        if ctypes.get_errno() != errno.EINTR:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return found[0] != 0
+
+
+def kill_below(without: Collection[int] = (), zombie: int = 0) -> None:
+    """Kill what is below this process, but for `without`, and wait until it is gone.
+
+    Resource trackers have this time to end by themselves. `zombie` is not reaped. What nothing
+    here may kill, as it is another user's, is not waited for.
+    """
+    for left in reversed(range(int(_GONE_SECONDS / _POLL_SECONDS))):  # the machine may stand still
         below = procfs.descendants(os.getpid(), without)
-        if not below:
-            return
+        if zombie in below and (status := procfs.of_process(zombie)) and status.state == "Z":
+            below.remove(zombie)
+        forbidden = 0
         for pid in below:
-            sent(os.kill, pid, _signal.SIGKILL)  # then its children are ours
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
+            tracker = left and procfs.is_resource_tracker(pid)
+            try:
+                os.kill(pid, _signal.SIGCONT if tracker else _signal.SIGKILL)
+            except PermissionError:
+                forbidden += 1
+            except OSError:
+                pass  # it has ended, and may have left others to us
+            try:
+                if pid != zombie:
+                    os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                pass  # it is when its parent has ended
+        if forbidden == len(below):
             return
         time.sleep(_POLL_SECONDS)
 
@@ -55,9 +96,16 @@ def sent(kill: Callable[[int, int], object], pid: int, number: int) -> bool:
 
 def prctl(option: int, value: int) -> None:
     """Set an attribute of this process, such as `SUBREAPER`, where there are such."""
+    global _prctl
     try:
-        import ctypes
+        if _prctl is None:
+            import ctypes
 
-        ctypes.CDLL(None).prctl(option, value)
+            _prctl = ctypes.CDLL(None).prctl
     except (ImportError, OSError, AttributeError):  # not Linux, or a Python without it
-        pass
+        return
+    _prctl(option, value)
+
+
+#: Kept, because a fork server's children would write to many pages to make it.
+_prctl: Callable[[int, int], object] | None = None

@@ -35,8 +35,7 @@ class ProcessStarter:
         self.container: command.Container | None = None
         #: Known before its first line, if it is forked.
         self.interpreter: Interpreter | None = None
-        #: The number of the descriptor that the peer must not pass on; -1 for none.
-        self.lifeline: int = -1
+        self._lifeline = -1  # the number of the descriptor that the peer must not pass on
         #: Given to the local end of a relay, if a launcher carries only stdin and stdout.
         self.control: ControlSocket | None = None
         launched = launchers.stdio_launcher(options.exec) is not None
@@ -80,7 +79,7 @@ class ProcessStarter:
             self.argv = [*server.argv, request["node"]]
         else:
             if self.control is None:
-                self.lifeline = command.LIFELINE_NUMBER
+                self._lifeline = command.LIFELINE_NUMBER
             else:
                 inherited[command.CONTROL_NUMBER] = self.control.theirs.fileno()
             request |= {"argv": line.argv, "environ": line.env}
@@ -97,7 +96,7 @@ class ProcessStarter:
             old, new = server.inheritance.environ, command.environment(options, now.environ)
             removed: dict[str, str | None] = dict.fromkeys(old.keys() - new.keys())
             changes["variables"] = removed | dict(new.items() - old.items())
-            request["config"] = bootstrap.agent_config(interpreter, options, self._evidence)
+            request["config"] = self.config(interpreter, parent_reaps=True)
         child = server.fork(request, [*standard, *inherited.values()], deadline)
         if interpreter is None:
             connection.send_loader()
@@ -105,11 +104,17 @@ class ProcessStarter:
             self.interpreter = replace(interpreter, pid=child.pid)
         return child
 
+    def config(self, interpreter: Interpreter, *, parent_reaps: bool) -> dict[str, Any]:
+        """Return the configuration of the agent; see `bootstrap.agent_config`."""
+        return bootstrap.agent_config(
+            interpreter, self._options, self._evidence, self._lifeline, parent_reaps
+        )
+
     def _spawned(self, connection: Connection, standard: Sequence[int]) -> Child:
         control = -1 if self.control is None else self.control.theirs.fileno()
         line = self._line(connection, *connection.peer_ends, control)
         with lifeline.opened() as end:
-            self.lifeline = end if control < 0 else -1
+            self._lifeline = end if control < 0 else -1
             keep = [fd for fd in (*connection.peer_ends, end, control) if fd >= 0]
             child = SpawnedChild(line, standard, keep)
             lifeline.tie(end, child.pid)

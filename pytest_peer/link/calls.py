@@ -8,19 +8,26 @@ from concurrent.futures import wait
 from functools import partial
 from typing import Any
 
-from ..core.clock import monotonic
-from ..core.errors import CallTimeout, PeerDown, PeerError
+from ..core.clock import Periods, monotonic
+from ..core.errors import CallTimeout, PeerDown, PeerError, StillBooting
 from ..core.loop import loop
 from ..core.sync import Event
-from .futures import PeerFuture, Reply, ReplyWaiter, outcome
+from .futures import PeerFuture, Reply, outcome
 from .gateway import Link
 from .interpreter import Interpreter
 from .pickling import Function, decode, encode, encode_call
 from .protocol import messages
 from .protocol.mailbox import Mailboxes
 from .protocol.messages import MultipartMessage, Payload, snapshot, split_mailbox, with_mailbox
+from .protocol.sender import WouldWait
+from .reader import ReplyWaiter
 from .requests import RequestHandler, request_worker
 from .unhandled import Unhandled
+
+_INTERRUPTED = (
+    "a finalizer or signal handler makes a call on the thread that would send it or read the reply; "
+    "use `cast` or `submit`"
+)
 
 
 class RpcClient:
@@ -31,14 +38,20 @@ class RpcClient:
     ended; the thread that reports this looks afterwards for calls. So one of them finds the call.
 
     All that sends raises `PeerDown` when the peer has ended, and `EncodeError` for what cannot be
-    sent. `stacks` returns where the peer's threads are, for a call that times out.
+    sent. When a call times out, `held` tells whether a debugger holds the peer, so that it goes on,
+    and `stacks` where the peer's threads are.
     """
 
     def __init__(
-        self, whom: Callable[[], str], mailboxes: Mailboxes, stacks: Callable[[], str]
+        self,
+        whom: Callable[[], str],
+        mailboxes: Mailboxes,
+        stacks: Callable[[], str],
+        held: Callable[[], bool],
     ) -> None:
         self._whom = whom
         self._stacks = stacks
+        self._held = held
         self._mailboxes = mailboxes
         #: The failures that nobody has seen; a supervisor has them.
         self.unhandled: Unhandled = Unhandled()
@@ -99,7 +112,10 @@ class RpcClient:
             if not (in_boot or self._opened.is_set()):
                 begin = monotonic()
                 self._wait_open(timeout)
-                left = None if timeout is None else max(0.0, begin + timeout - monotonic())
+                if timeout:
+                    left = begin + timeout - monotonic()
+                    if left <= 0:  # a debugger has held the boot: the limit begins anew
+                        left = timeout
             call = encode_call(fn, args, kwargs, self._by_value)
             (kind, reply), warnings = self._ask(messages.CALL, call, left)
         except TimeoutError as late:
@@ -118,9 +134,10 @@ class RpcClient:
 
     def submit(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PeerFuture:
         """Call `fn` without waiting; an `EncodeError` is the future's exception."""
-        future = PeerFuture(self._whom, self._make_timeout_error)
+        future = PeerFuture(self._whom, self._make_timeout_error, self._held)
         future.unhandled = self.unhandled
         ident = future.ident = self._number()
+        future.cancel_in_peer = partial(self._cancel, ident)
 
         def send() -> None:
             if not future.set_running_or_notify_cancel():
@@ -145,6 +162,10 @@ class RpcClient:
             if self._opened.is_set():
                 self._send_submitted()
         return future
+
+    def _cancel(self, ident: int) -> None:
+        with contextlib.suppress(PeerDown):
+            self._enqueue(messages.CANCEL, ident, b"")
 
     def _send_submitted(self) -> None:
         with contextlib.suppress(IndexError):
@@ -173,6 +194,11 @@ class RpcClient:
         assert isinstance(text, bytes)
         return text.decode("utf-8", "backslashreplace")
 
+    def ask_debugger(self, seconds: float) -> bool:
+        """Return whether a debugger of Python code is attached to it; raises as `ask_stacks`."""
+        (_, name), _ = self._ask(messages.STACKS, b"debugger", seconds)
+        return bool(name)
+
     def _ask(
         self, kind: int, payload: Payload, timeout: float | None
     ) -> tuple[Reply, list[Payload] | None]:
@@ -181,11 +207,22 @@ class RpcClient:
         try:
             self._expect(ident, waiter)
             if self._link is None:
-                raise TimeoutError(f"{self._whom()} is still booting")
-            self._enqueue(kind, ident, payload)
+                raise StillBooting(f"{self._whom()} is still booting")
+            if loop.runs_here():
+                raise PeerError(_INTERRUPTED)
+            try:
+                self._enqueue(kind, ident, payload, awaited=True)
+            except WouldWait:
+                raise PeerError(_INTERRUPTED) from None
             if timeout == 0:
                 raise TimeoutError  # at once, however fast the peer is
-            return self._link.reader.wait(waiter, ident, timeout), waiter.warnings
+            for limit in Periods(timeout, self._held) if kind == messages.CALL else (timeout,):
+                try:
+                    return self._link.reader.wait(waiter, ident, limit), waiter.warnings
+                except TimeoutError as late:
+                    if late.args:  # not ours, but a signal handler's
+                        raise
+            raise TimeoutError
         finally:
             self.pending.pop(ident, None)
             if isinstance(payload, MultipartMessage) and self._link is not None:
@@ -226,14 +263,15 @@ class RpcClient:
         """Wait until all submitted calls are settled."""
         if self._submitted or self._link is not None:
             self._opened.wait()
-        wait([each for each in list(self.pending.values()) if isinstance(each, PeerFuture)])
+        submitted = [each for each in list(self.pending.values()) if isinstance(each, PeerFuture)]
+        wait([each for each in submitted if not each.abandoned])
 
     def _wait_open(self, timeout: float | None, opened: Event | None = None) -> None:
         opened = opened or self._opened
         if not opened.is_set():
             if loop.runs_here():
                 raise PeerError(f"{self._whom()} is booting; this finalizer must not wait for it")
-            if not opened.wait(timeout):
+            if not any(map(opened.wait, Periods(timeout, self._held))):
                 raise TimeoutError
         if self._error is not None:
             raise self._error()
@@ -243,14 +281,23 @@ class RpcClient:
         if self._error is not None:
             raise self._error()
 
-    def _enqueue(self, kind: int, ident: int, payload: Payload, in_order: bool = False) -> None:
+    def _enqueue(
+        self,
+        kind: int,
+        ident: int,
+        payload: Payload,
+        in_order: bool = False,
+        awaited: bool = False,
+    ) -> None:
         assert self._link is not None
         sender = self._link.sender
         try:
             if kind in (messages.CALL, messages.CAST, messages.MESSAGE):  # may refer to modules
                 self._request_handler.send_updates(sender)
-            sender.enqueue(kind, ident, payload, in_order)
-        except OSError:
+            sender.enqueue(kind, ident, payload, in_order, awaited=awaited)
+        except OSError as exc:
+            if isinstance(exc, TimeoutError) and exc.errno is None:
+                raise  # a signal handler's
             # The link is closed. A thread is about to notice that, and lets a pending call fail.
             if self._error is not None:
                 raise self._error() from None

@@ -1,4 +1,4 @@
-"""The outcome of a call, with its warnings: for one caller that waits, and as a future."""
+"""The outcome of a call, with its warnings; and as a future."""
 
 import contextlib
 import sys
@@ -12,9 +12,10 @@ from itertools import islice
 from types import FrameType
 from typing import Any
 
-from ..core.clock import monotonic, seconds
+from ..core.clock import Periods, monotonic, seconds
 from ..core.errors import CallTimeout
 from ..core.locks import Lock
+from ..core.loop import loop
 from ..core.sync import Event
 from ..core.worker import callbacks
 from . import tracebacks
@@ -22,12 +23,15 @@ from .origin_modules import OURS
 from .pickling import decode, rebuilt, rebuilt_warning
 from .protocol import exceptions, messages
 from .protocol.messages import Payload
+from .soft_assertions import collected, take
 from .unhandled import Unhandled
 
 #: A value, or an exception that was raised in the peer.
 Outcome = tuple[Any, BaseException | None]
 #: Kind and payload of a message that replies to a call.
 Reply = tuple[int, Payload]
+#: What may stand between us and the code of the user that called.
+_BETWEEN = frozenset({OURS, "contextlib"})
 #: For each file of a peer the dict that Python keeps in a module, to show a warning once.
 _registries: dict[str, dict[Any, Any]] = {}
 
@@ -41,6 +45,8 @@ def outcome(
     the call as its context. `warned` are the warnings of the call, still encoded.
     """
     try:
+        if collected and threading.current_thread() is threading.main_thread():
+            take()
         error = None if warned is None else _issue(warned, whom())
         if kind == messages.RESULT:
             return (None, error) if error is not None else (decode(payload), None)
@@ -61,16 +67,13 @@ def _issue(payloads: Sequence[Payload], peer: str) -> Warning | None:
         message = rebuilt_warning(described)
         files = tracebacks.add_sources(described["sources"], peer)
         filename = files.get(described["file"], described["file"])
-        if described["of caller"]:
-            frame = _caller()
-            names = frame.f_globals
-            registry = names.setdefault("__warningregistry__", {})
-            place = frame.f_code.co_filename, frame.f_lineno, names.get("__name__", "<string>")
-        else:
-            registry = _registries.setdefault(filename, {})
-            place = filename, described["line"], described["module"]
         try:
-            warnings.warn_explicit(message, type(message), *place, registry)
+            if described["of caller"]:
+                warnings.warn(message, stacklevel=users_level())
+            else:
+                place = filename, described["line"], described["module"]
+                registry = _registries.setdefault(filename, {})
+                warnings.warn_explicit(message, type(message), *place, registry)
         except Warning as exc:
             if exc is not message:
                 raise
@@ -83,49 +86,13 @@ def _issue(payloads: Sequence[Payload], peer: str) -> Warning | None:
     return None
 
 
-def _caller() -> FrameType:
-    """Return the frame of the test that asks for the outcome."""
-    frame = sys._getframe(1)
-    while (frame.f_globals.get("__name__") or "").partition(".")[0] == OURS and frame.f_back:
-        frame = frame.f_back
-    return frame
-
-
-class ReplyWaiter:
-    """One caller that waits for one reply; a third of the cost of a future."""
-
-    __slots__ = ("_arrived", "_reply", "settled", "warnings")
-
-    def __init__(self) -> None:
-        self._arrived = threading.Lock()
-        self._arrived.acquire()
-        self._reply: Reply | BaseException | None = None
-        #: Whether `wait` returns at once.
-        self.settled: bool = False
-        #: Warnings of the call, still encoded.
-        self.warnings: list[Payload] | None = None
-
-    def deliver(self, reply: Reply | BaseException) -> None:
-        """Take the reply, still encoded, or what `wait` raises because none will come."""
-        self._reply = reply
-        self.settled = True
-        with contextlib.suppress(RuntimeError):  # another thread has done it
-            self._arrived.release()
-
-    fail = deliver
-
-    def pause(self, timeout: float) -> bool:
-        """Wait for the reply; return whether it came in time."""
-        return self.settled or self._arrived.acquire(timeout=min(timeout, threading.TIMEOUT_MAX))
-
-    def wait(self, timeout: float) -> Reply:
-        """Wait for the reply; raise TimeoutError if it does not come in time."""
-        if not self.pause(timeout) and not self.settled:
-            raise TimeoutError
-        if isinstance(self._reply, BaseException):
-            raise self._reply
-        assert self._reply is not None
-        return self._reply
+def users_level() -> int:
+    """Return the ``stacklevel`` of the user's line for a warning that the caller of this issues."""
+    level = 0
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _BETWEEN:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 class _Condition(Lock):  # type: ignore[misc]  # for the type checker only it is final
@@ -140,15 +107,23 @@ class PeerFuture(Future[Any]):
 
     The kind of the reply says at once whether the call has failed. The thread that asks for the
     outcome decodes it: unpickling imports modules and runs their code, and the thread that reads
-    the link must not wait for that. `make_timeout_error` makes the exception for a limit.
+    the link must not wait for that. `make_timeout_error` makes the exception for a limit; it does
+    not pass while `held`.
     """
 
     #: Has its failure until somebody asks.
     unhandled: Unhandled = Unhandled()
-    _asked = False
+    #: Lets the peer cancel its coroutine.
+    cancel_in_peer: Callable[[], object]
+    _asked = _cancelling = _left = False
+    #: Whether nobody can ask any more.
+    abandoned: bool = False
 
     def __init__(
-        self, whom: Callable[[], str], make_timeout_error: Callable[[float], CallTimeout]
+        self,
+        whom: Callable[[], str],
+        make_timeout_error: Callable[[float], CallTimeout],
+        held: Callable[[], bool],
     ) -> None:
         # The reply, still encoded, or the exception of a call without one.
         self._stored: Reply | BaseException | None = None
@@ -166,6 +141,7 @@ class PeerFuture(Future[Any]):
         self.warnings: list[Payload] | None = None
         self._whom = whom
         self._make_timeout_error = make_timeout_error
+        self._held = held
         self._decoding = Lock()
 
     def _store(self, reply: Any) -> None:
@@ -193,32 +169,66 @@ class PeerFuture(Future[Any]):
             del exc  # a cycle through this frame would keep the test's local variables alive
 
     async def aresult(self, timeout: float | None) -> Any:
-        """Do the same on an event loop."""
-        self.ask()
+        """Do the same in a task of asyncio or trio. One that is cancelled has not asked."""
         import asyncio  # not at the top: its import takes long
 
-        loop = asyncio.get_running_loop()
-        arrived = asyncio.Event()
+        soon: Callable[[Callable[[], object]], object]
+        if trio := _trio():
+            event, in_thread = trio.Event, trio.to_thread.run_sync
+            soon = trio.lowlevel.current_trio_token().run_sync_soon
+        else:
+            event, in_thread = asyncio.Event, asyncio.to_thread
+            soon = asyncio.get_running_loop().call_soon_threadsafe
+
+        arrived: Any = event()
 
         def wake(_: object) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(arrived.set)
+                soon(arrived.set)
 
         super().add_done_callback(wake)  # it does not wait, so it needs no other thread
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(arrived.wait(), timeout)
-        if timeout is not None and not self.done():
-            raise await asyncio.to_thread(self._make_timeout_error, timeout)
-        return self.result(0)
+        limits = Periods(timeout, self._held)
+        limit = next(limits)
+        while True:
+            if trio:
+                # Not by trio's clock, which jumps in tests while all of its tasks wait.
+                timers = [] if limit is None else [loop.call_later(limit, partial(wake, None))]
+                try:
+                    await arrived.wait()
+                finally:
+                    loop.cancel(*timers)
+            else:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(arrived.wait(), limit)
+            if self.done():
+                return self.result(0)
+            arrived = event()
+            limit = await in_thread(next, limits, 0)
+            if limit == 0:
+                raise await in_thread(self._make_timeout_error, timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the outcome and return the exception, if it is one; limits as for `result`."""
         return self.outcome(timeout)[1]
 
+    def cancel(self) -> bool:
+        """Cancel a call that was not sent; or a coroutine in the peer, which may take its time.
+
+        :returns: Whether it is cancelled now. `cancelled` says so when a coroutine has ended.
+        """
+        if super().cancel():
+            return True
+        if not (self.done() or self._cancelling):  # a second one would end a clean-up
+            self._cancelling = True
+            # Who has asked is perhaps who cancels: then nobody sees how it ends.
+            self._left, self._asked = self._asked, False
+            self.cancel_in_peer()
+        return False
+
     def wait(self, timeout: float | None) -> bool:
         """Wait for the outcome; return whether it came within `timeout` seconds."""
         self.ask()
-        return self._settled.wait(timeout)
+        return any(map(self._settled.wait, Periods(timeout, self._held)))
 
     def outcome(self, timeout: float | None, limit: float | None = None) -> Outcome:
         """Wait for the outcome and return it; a `CallTimeout` names `limit`, if that is given."""
@@ -226,8 +236,10 @@ class PeerFuture(Future[Any]):
         if not self.wait(timeout):
             assert timeout is not None
             raise self._make_timeout_error(timeout if limit is None else limit)
+        if self._cancelling:
+            self.ask()  # again
         if self.cancelled():
-            raise CancelledError
+            raise CancelledError from self._decoded()[1]  # where the coroutine was
         return self._decoded()
 
     def _decoded(self) -> Outcome:
@@ -262,13 +274,26 @@ class PeerFuture(Future[Any]):
             self.unhandled.forget(self)
 
     def deliver(self, reply: Reply) -> None:
-        store: Any = self.set_result
+        settle: Any = self.set_result
         if reply[0] != messages.RESULT:
-            # While peers are stopped, what has run for longer fails because of that.
-            if not self.unhandled.closing or decode(reply[1])["brief"]:
+            settle = self.set_exception
+            if self._cancelling and exceptions.cancelled(decode(reply[1])):
+                settle = self._end_cancelled
+            elif self._is_failure(decode(reply[1])):
                 self.lost(reply[1])
-            store = self.set_exception
-        store(reply)
+        settle(reply)
+
+    def _is_failure(self, description: dict[str, Any]) -> bool:
+        # While peers are stopped, what has run for longer fails because of that.
+        in_time: bool = not self.unhandled.closing or description["brief"]
+        # A function that goes on is late; a coroutine has failed in its clean-up.
+        late = (self._left or self.abandoned) and not description["coroutine"]
+        return in_time and not late
+
+    def _end_cancelled(self, reply: Reply) -> None:
+        self._stored, self._state = reply, "PENDING"  # else it could not be cancelled
+        super().cancel()
+        self.set_running_or_notify_cancel()
 
     def fail(self, error: BaseException) -> None:
         with contextlib.suppress(RuntimeError, InvalidStateError):  # another thread has settled it
@@ -284,12 +309,25 @@ def results(
     try:
         while futures:  # keeps nothing of a result that it has given
             futures.extend(islice(later, 1))
-            left = None if deadline is None else max(0.0, deadline - monotonic())
-            yield _first(futures, left, timeout)
+            begun = monotonic()
+            left = None if deadline is None else max(0.0, deadline - begun)
+            value = [_first(futures, left, timeout)]
+            if timeout and left and monotonic() - begun > left:  # a debugger: it begins anew
+                deadline = monotonic() + timeout
+            yield value.pop()
     finally:
         for future in futures:
             future.ask()  # a failure before it has been seen, or the rest is not wanted
             future.cancel()
+
+
+def _trio() -> Any:
+    """Return the module if a task of trio calls this."""
+    trio: Any = sys.modules.get("trio")
+    try:
+        return trio and trio.lowlevel.current_task() and trio
+    except (AttributeError, RuntimeError):  # it is being imported, or runs no task
+        return None
 
 
 def _text(whom: Callable[[], str], failure: Exception | Payload) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from ..core import errors
 from ..core.errors import DecodeError, EncodeError, PeerInterrupted, RemoteError
 from . import tracebacks
-from .protocol import codec, exceptions
+from .protocol import codec, exceptions, reductions
 from .protocol.messages import Payload, snapshot
 
 _PICKLERS = ("pytest_peer", "cloudpickle", "pickle", "copyreg")
@@ -43,6 +43,7 @@ def encode_call(
 
     :raises EncodeError: a part of it cannot be sent; names the part.
     """
+    fn = reductions.callee(fn)
     try:
         big = codec.big_buffers((*args, *kwargs.values()))
         return codec.pack((fn, args, kwargs), by_value, big)

@@ -8,6 +8,7 @@ repeated: take the lock, read, compare, and remove the reply from the queue only
 The event loop's thread, which no handler interrupts, does everything else.
 """
 
+import contextlib
 import errno
 import math
 import os
@@ -18,10 +19,10 @@ from collections.abc import Callable, Sequence
 from selectors import EVENT_READ
 
 from ..core.clock import monotonic, sleep
-from ..core.errors import PeerError
 from ..core.loop import loop
 from ..core.worker import report_unraisable
-from .futures import Reply, ReplyWaiter
+from .futures import Reply
+from .protocol.messages import Payload
 from .protocol.receiver import READ_SIZE, FrameReceiver
 
 #: A caller that reads checks this often whether its reply, or the link's end, has come otherwise.
@@ -38,6 +39,43 @@ _UNWATCHED = (0,)
 #: Empty, or with the descriptor in it.
 ReadLock = deque[int]
 _POP = deque.pop
+
+
+class ReplyWaiter:
+    """One caller that waits for one reply; a third of the cost of a future."""
+
+    __slots__ = ("_arrived", "_reply", "settled", "warnings")
+
+    def __init__(self) -> None:
+        self._arrived = threading.Lock()
+        self._arrived.acquire()
+        self._reply: Reply | BaseException | None = None
+        #: Whether `wait` returns at once.
+        self.settled: bool = False
+        #: Warnings of the call, still encoded.
+        self.warnings: list[Payload] | None = None
+
+    def deliver(self, reply: Reply | BaseException) -> None:
+        """Take the reply, still encoded, or what `wait` raises because none will come."""
+        self._reply = reply
+        self.settled = True
+        with contextlib.suppress(RuntimeError):  # another thread has done it
+            self._arrived.release()
+
+    fail = deliver
+
+    def pause(self, timeout: float) -> bool:
+        """Wait for the reply; return whether it came in time."""
+        return self.settled or self._arrived.acquire(timeout=min(timeout, threading.TIMEOUT_MAX))
+
+    def wait(self, timeout: float) -> Reply:
+        """Wait for the reply; raise TimeoutError if it does not come in time."""
+        if not self.pause(timeout) and not self.settled:
+            raise TimeoutError
+        if isinstance(self._reply, BaseException):
+            raise self._reply
+        assert self._reply is not None
+        return self._reply
 
 
 class Reader:
@@ -90,11 +128,6 @@ class Reader:
             # after the call.
             while not waiter.settled and (left := max(0.0, deadline - monotonic())):
                 waiter.pause(min(left, _CHECK_SECONDS))
-        elif loop.runs_here():
-            raise PeerError(
-                "a finalizer makes a call on the thread that would read the reply; "
-                "use `cast` or `submit`"
-            )
         return waiter.wait(max(0.0, deadline - monotonic()))
 
     def stop(self) -> None:

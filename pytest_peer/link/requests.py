@@ -15,9 +15,10 @@ from ..core.worker import Worker
 from .interpreter import OLDEST_ORIGIN, Interpreter
 from .origin_modules import OURS, REWRITTEN, Entry, described, of_environment, origin_modules
 from .pickling import decode, encode
-from .protocol import messages
+from .protocol import by_value, codec, messages
 from .protocol.messages import Payload
 from .protocol.sender import MessageSender
+from .soft_assertions import collect
 
 #: What a test module and the agent import, and a peer need not have installed.
 _NEEDED = {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "cloudpickle"}
@@ -36,6 +37,8 @@ class RequestHandler:
         self._modules = origin_modules(interpreter.path if interpreter.same else None)
         self._sent: dict[str, Entry] = {}
         self._lock = Lock()
+        #: What it has by value of modules that it cannot import, by their identities here.
+        self._sent_objects: dict[int, Any] = {}
 
     def send_updates(self, sender: MessageSender) -> None:
         """Send which modules are new here, before anything that may refer to one."""
@@ -55,11 +58,31 @@ class RequestHandler:
         try:
             what, args = decode(payload, "the peer's request")
             # As if code could travel by value: there is none in it.
-            response = encode(_RESPONDERS[what](self._interpreter, *args), "", "the response")
+            respond = self._globals if what == "globals" else _RESPONDERS[what]
+            response = encode(respond(self._interpreter, *args), "", "the response")
         except BaseException:  # no such file, a class that is not here, a hook of a conftest
             response = encode(None, "", "no response")
         with contextlib.suppress(OSError):  # the peer is down meanwhile
             sender.enqueue(messages.RESPONSE, ident, response)
+
+    def _globals(
+        self, _: Interpreter, name: str, needed: list[str], known: list[str], arrived: list[int]
+    ) -> bytes | str:
+        """Return globals of a module that the peer cannot import, or why they cannot be sent."""
+        module = sys.modules[name]
+        held = vars(module)
+        found = {each: held[each] for each in needed if each in held}
+        # Of these the code uses the module, by way of its package.
+        found |= {each: sys.modules[each] for each in needed if "." in each and each in sys.modules}
+        there = {each: self._sent_objects[each] for each in arrived}
+        home = by_value.Home(module, name, known, there)
+        codec.stand_ins[home.stand_in] = module  # what comes back may refer to it
+        try:
+            data = codec.dumps_globals(found, home)
+        except codec.CannotEncode as exc:
+            return f"the globals {exc}"
+        self._sent_objects |= home.sent
+        return data
 
 
 def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
@@ -150,4 +173,5 @@ _RESPONDERS: dict[str, Callable[..., Any]] = {
     "data": _data,
     "directory": _directory,
     "compare": _compare,
+    "collect": collect,
 }

@@ -25,7 +25,7 @@ class _Library(Supervisor):
         if life.process.started and not life.died_unasked:
             life.record.artifacts.discard()
 
-    stopped = Supervisor.warn  # itself, as the warning names its caller's caller
+    stopped = Supervisor.warn
 
 
 _library = _Library()

@@ -4,6 +4,7 @@ import errno
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import BootError, BootTimeout, HandshakeError
+from ..core.options import PeerOptions
 from ..evidence import fault_dumps
 from .process import PeerProcess
 
@@ -37,9 +38,15 @@ def start_error(name: str, exc: BaseException) -> BaseException:
     return BootError(f"peer {name!r} could not be started: {exc}{advice}")
 
 
-def boot_error(name: str, process: PeerProcess, record: "Record") -> BootError:
+def still_booting(record: "Record", process: PeerProcess, timeout: float | None) -> BootTimeout:
+    """Return why a wait is over for a boot that goes on."""
+    text = f"{record.whom()} is still booting after {timeout:g} s: {record.missing}"
+    return BootTimeout(text, argv=process.starter.argv, output=process.streams.text())
+
+
+def boot_error(options: PeerOptions, process: PeerProcess, record: "Record") -> BootError:
     """Return why a process that was started has ended before it was a peer."""
-    who, status = f"peer {name!r}", process.exit_status
+    who, status = f"peer {options.name!r}", process.exit_status
     facts: dict[str, Any] = {
         "argv": process.starter.argv,
         "exit_status": status.code if status is not None else None,
@@ -54,9 +61,11 @@ def boot_error(name: str, process: PeerProcess, record: "Record") -> BootError:
         return error
     if record.boot_stacks is not None:
         facts["stacks"] = record.boot_stacks or fault_dumps.aborted(facts["output"])
-        return BootTimeout(f"{who} did not boot in time and was killed", **facts)
+        within = f"within {options.boot_limit:g} s (option wait_boot)"
+        return BootTimeout(f"{who} did not boot {within} and was killed: {record.missing}", **facts)
     if record.reason.kind == "stopped":
-        return BootError(f"{who} was stopped while it was booting", **facts)
+        why = f": {record.reason.detail}" if record.reason.detail else ""
+        return BootError(f"{who} was stopped while it was booting{why}", **facts)
     how = "never answered"
     if status is not None:
         how = f"was {status}" if status.signal is not None else str(status)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, final, overload
+from typing import Any, NoReturn, final, overload
 
 from ..core.clock import monotonic
 from ..core.errors import CallTimeout
@@ -47,6 +47,12 @@ class PeerGroup(Sequence[Peer]):
 
     def __repr__(self) -> str:
         return f"<PeerGroup {', '.join(map(repr, self._peers))}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a group of peers cannot be sent to another process; "
+            "send its names, or values that the peers have returned"
+        )
 
     def call(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> list[Any]:
         """Call `fn` on every member; see `Peer.call`."""
@@ -103,8 +109,11 @@ class PeerGroup(Sequence[Peer]):
             limit = peer.options.call_timeout
             left = None if limit is None else max(0.0, limit - (monotonic() - started))
             if failed is None:
+                begun = monotonic()
                 if future.wait(left):
                     outcomes[index] = future.outcome(0)
+                    if left and monotonic() - begun > left:  # a debugger: the limit begins anew
+                        started = monotonic()
                 else:
                     late[index] = peer
         stacks = record_all([peer.life.stacks for peer in late.values()], "a call timed out")

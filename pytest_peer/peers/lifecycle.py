@@ -8,7 +8,7 @@ STARTING   boot thread  it makes the process                     made: BOOTING; 
 BOOTING    boot thread  process and origin shake hands           the agent is ready: RUNNING;
                                                                  the time is over: TIMED_OUT;
                                                                  a sign of the end: ENDING
-TIMED_OUT  event loop   the worker takes stacks, then kills      a sign of the end: ENDING
+TIMED_OUT  worker       it takes stacks, then kills              a sign of the end: ENDING
 RUNNING    boot thread  it answers calls                         a sign of the end: ENDING
 ENDING     event loop   process or link has ended; the other     both have ended, or the time
                         has a moment to do so too                is over: CONCLUDING
@@ -26,11 +26,13 @@ Threads of users change no phase. They set a field of `Requests`, wake the event
 of a user's thread, Ctrl-C or a time limit, cannot lose a process, a name or a waiting thread.
 """
 
+from collections.abc import Callable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from ..core.clock import Periods
 from ..core.down_reason import PeerState, down_reason
-from ..core.errors import BootError, BootTimeout, PeerDown
+from ..core.errors import BootError, PeerDown
 from ..core.locks import Lock
 from ..core.loop import Timer, loop
 from ..core.options import PeerOptions
@@ -41,7 +43,7 @@ from ..launch import procfs
 from ..link.calls import RpcClient
 from ..link.protocol import messages
 from . import transitions
-from .boot_errors import start_error
+from .boot_errors import start_error, still_booting
 from .process import PeerProcess
 from .record import Record
 from .transitions import Phase
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 OTHER_END_SECONDS = 1.0
 #: Seconds for a killed process to be gone. It takes milliseconds, unless the machine itself hangs.
 KILLED = 20.0
+_COLLECT = "pytest_peer_agent.agent.soft_assertions:collectors.append"
 
 
 class PeerLife:
@@ -66,14 +69,21 @@ class PeerLife:
     def __init__(self, options: PeerOptions, lives: "Lives") -> None:
         self.options = options
         self.requests: transitions.Requests = transitions.Requests()
-        self.process: PeerProcess = PeerProcess(options, lambda: loop.call_soon(self._see_end))
+        self.process: PeerProcess = PeerProcess(
+            options, lambda: loop.call_soon(self._see_end), self.held
+        )
         self.record: Record = Record(options, self.process)
         self.owner: Supervisor = lives.owner
         self.client: RpcClient = RpcClient(
-            self.record.whom, self.owner.mailboxes, lambda: self.stacks.record("a call timed out")
+            self.record.whom,
+            self.owner.mailboxes,
+            lambda: self.stacks.record("a call timed out"),
+            self.held,
         )
         self.client.unhandled = self.owner.unhandled
-        self.stacks: Stacks = Stacks(self.client.ask_stacks, self.process.local_pid)
+        self.stacks: Stacks = Stacks(
+            self.client.ask_stacks, self.client.ask_debugger, self.process.local_pid
+        )
         self.phase: Phase = Phase.NEW
         self._lives = lives
         self._before_end = self.phase
@@ -121,19 +131,23 @@ class PeerLife:
 
     def wait_boot(self, timeout: float | None) -> None:
         """Wait until the peer runs; raise a `BootError` if it will not or does not yet."""
-        settled = self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, timeout)
+        settled = self._wait(lambda: self.state is not PeerState.BOOTING, timeout)
         if (error := self.record.boot_error) is not None:
             raise error.with_traceback(None)  # without the frames of other waits
         if not settled:
-            raise BootTimeout(
-                f"{self.record.whom()} is still booting after {timeout:g} s",
-                argv=self.process.starter.argv,
-                output=self.process.streams.text(),
-            )
+            raise still_booting(self.record, self.process, timeout)
 
     def wait_down(self, timeout: float | None) -> bool:
         """Wait for the end, whatever causes it; return whether it came."""
-        return self._changed.wait_for(lambda: self.phase >= Phase.DOWN, timeout)
+        return self._wait(lambda: self.phase >= Phase.DOWN, timeout)
+
+    def held(self) -> bool:
+        """Return whether a debugger holds it, so that no limit passes; see `Stacks.held`."""
+        return self.stacks.held()
+
+    def _wait(self, reached: Callable[[], bool], timeout: float | None) -> bool:
+        wait = partial(self._changed.wait_for, reached)
+        return any(map(wait, Periods(timeout, self.held)))
 
     def kill(self) -> None:
         """Have it killed with all that it started, and return at once; `wait_released` waits."""
@@ -209,8 +223,8 @@ class PeerLife:
             wait_boot(self._lives.peer)
 
     def _connect(self) -> None:
-        if (limit := self.options.boot_limit) is not None:
-            self._timers.append(loop.call_later(limit, self._boot_time_over))
+        self._boot_limits = Periods(self.options.boot_limit, self.held)
+        self._limit_boot()
         link = self.process.connect(self.client.received, self._end_link)
         if link is None:
             self._end_link()
@@ -220,6 +234,7 @@ class PeerLife:
         assert self.process.interpreter is not None
         self.client.attach(link, self.process.interpreter)
         link.reader.start()
+        self.record.missing = "the agent did not start"
         running = self.record.manifest(PeerState.RUNNING)  # made while we wait anyway
         self.client.ready.wait()  # set by the agent's first word, or by the end
         if self.phase >= Phase.DOWN:
@@ -227,7 +242,10 @@ class PeerLife:
             return
         try:
             for fn in self.options.setup:
+                self.record.missing = "its setup did not end"
                 self.client.call(fn, (), {}, None, in_boot=True)
+            for fn in self.owner.collectors(self._lives.peer):
+                self.client.call(_COLLECT, (fn,), {}, None, in_boot=True)
         except BaseException as exc:
             if not isinstance(exc, PeerDown):  # else it has ended
                 self.record.setup_error = exc
@@ -240,10 +258,6 @@ class PeerLife:
         self._advance(Phase.RUNNING)
 
     # On the event loop
-
-    def _boot_time_over(self) -> None:
-        if self._advance(Phase.TIMED_OUT):
-            worker.run(self._end_hanging_boot)
 
     def _heed_requests(self) -> None:
         """Look at all requests: an interrupt may have lost the call for an earlier one."""
@@ -287,9 +301,16 @@ class PeerLife:
 
     # On the worker
 
-    def _end_hanging_boot(self) -> None:
-        self.record.boot_stacks = self.stacks.before_kill(self.process.os_process.exited)
-        loop.call_soon(self._kill)
+    def _limit_boot(self) -> None:
+        """Give the boot the first part of its limit, or the next, or end it; see `Periods`."""
+        if self.phase is not Phase.BOOTING or (limit := next(self._boot_limits, -1.0)) is None:
+            return
+        if limit >= 0:
+            again = partial(worker.run, self._limit_boot)
+            self._timers.append(loop.call_later(limit, again))
+        elif self._advance(Phase.TIMED_OUT):
+            self.record.boot_stacks = self.stacks.before_kill(self.process.os_process.exited)
+            loop.call_soon(self._kill)
 
     def _complete_record(self) -> None:
         status = self.process.exit_status
@@ -301,7 +322,7 @@ class PeerLife:
             booted=booted,
             link_lost=self._link_ended and alone,
             exit_status=status,
-            status_lost=self.process.os_process.child.status_lost,
+            detail=self.requests.why or self.process.os_process.child.status_lost,
         )
         with self._writing:
             self.record.conclude(reason, booted=booted)
@@ -313,11 +334,12 @@ class PeerLife:
         if self.process.link is not None:
             run_all(self.process.link.close)
         run_all(partial(self.owner.released, self))
+        loop.leave()
         self._advance(Phase.RELEASED)
 
     def disown(self, null_fd: int) -> None:
         """Give the process up, in a forked child; takes no lock, which may be held for ever."""
-        self.client = RpcClient(self.record.whom, self.owner.mailboxes, str)
+        self.client = RpcClient(self.record.whom, self.owner.mailboxes, str, bool)
         self.record.end("link lost", PeerDown("this process was forked from the peer's origin"))
         self.client.end(self.record.down_error)
         self.process.disown(null_fd)

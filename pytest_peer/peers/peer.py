@@ -117,7 +117,10 @@ class Peer(Executor):
         return repr(self.life)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a peer's handle cannot be sent to another process")
+        raise TypeError(
+            "a peer's handle cannot be sent to another process; "
+            "send its name, or values that the peer has returned"
+        )
 
     # Calls
 
@@ -138,9 +141,7 @@ class Peer(Executor):
         :raises PeerDown: The peer has ended.
         :raises EncodeError: The call or its result cannot be sent.
         """
-        _check_callable(fn)
-        life = self.life
-        return life.client.call(fn, args, kwargs, life.options.call_timeout)
+        return self.call_within(self.options.call_timeout, fn, *args, **kwargs)
 
     def call_within(
         self, timeout: float | None, fn: Callable[..., T] | str, /, *args: Any, **kwargs: Any
@@ -183,13 +184,22 @@ class Peer(Executor):
         return results(first, calls, seconds("timeout", timeout))
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
-        """Call and await the outcome, for asyncio; see `call`."""
+        """Call and await the outcome, for asyncio and trio; see `call`.
+
+        Where this is cancelled, so is a coroutine that runs in the peer. If that raises something
+        else then, it is an `UnhandledPeerException`. What a function returns or raises is dropped.
+        """
         calls = self.life.client
         future = self.submit(fn, *args, **kwargs)
         try:
             return await future.aresult(self.options.call_timeout)
-        finally:
+        except Exception:
             calls.pending.pop(future.ident, None)  # a late reply is dropped
+            raise
+        except BaseException:  # a cancellation, whichever library's
+            future.abandoned = True
+            future.cancel()
+            raise
 
     def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
         """Run `fn` in the peer, and wait for no answer. Erlang's ``peer:cast/4``.

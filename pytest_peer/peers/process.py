@@ -15,7 +15,7 @@ from ..core.loop import loop
 from ..core.options import PeerOptions
 from ..core.worker import run_all
 from ..evidence.output import StandardStreams
-from ..launch import bootstrap, procfs
+from ..launch import procfs
 from ..launch.connection import Connection, LinkClosed, Pipes
 from ..launch.process import Process
 from ..launch.relay.process import RelayedProcess
@@ -36,10 +36,12 @@ class PeerProcess:
     starter: ProcessStarter
     _connection: Connection
 
-    def __init__(self, options: PeerOptions, on_exit: Callable[[], object]) -> None:
+    def __init__(
+        self, options: PeerOptions, on_exit: Callable[[], object], held: Callable[[], bool]
+    ) -> None:
         self._options = options
         self._on_exit = on_exit
-        self._evidence: dict[str, Any] = {}
+        self._held = held
         self.started: bool = False  # there is a process, or was
         self.interpreter: Interpreter | None = None
         self.link: Link | None = None
@@ -51,7 +53,6 @@ class PeerProcess:
 
     def start(self, directory: Path, evidence: dict[str, Any]) -> None:
         """Start the process; `evidence` is the agent's configuration of fault dumps."""
-        self._evidence = evidence
         starter = self.starter = ProcessStarter(self._options, evidence, directory)
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             if starter.control is not None:
@@ -68,7 +69,8 @@ class PeerProcess:
             ours.callback(connection.free)
             ours.callback(connection.close)
             theirs.callback(connection.close_peer_ends)
-            streams = self.streams = StandardStreams(directory, detached=self._options.detached)
+            detached = self._options.detached
+            streams = self.streams = StandardStreams(directory, self._held, detached=detached)
             ours.callback(streams.close)
             theirs.callback(streams.close_theirs)
             if starter.secret_on_stdin:
@@ -101,10 +103,11 @@ class PeerProcess:
                 if self.starter.control is not None:
                     loop.call(self.starter.control.listen)
                     self.interpreter = replace(self.interpreter, elsewhere=self.elsewhere)
-                self.os_process.interpreter = self.interpreter.pid
-                config = bootstrap.agent_config(
-                    self.interpreter, self._options, self._evidence, self.starter.lifeline
-                )
+                process = self.os_process
+                process.interpreter = self.interpreter.pid
+                direct = process.child.has_reaper and process.pid == process.interpreter
+                reaps = direct or self.starter.control is not None
+                config = self.starter.config(self.interpreter, parent_reaps=reaps)
                 self._connection.send_agent(self.interpreter, config)
             self.link = Link(
                 *self._connection.hand_over(),
@@ -146,7 +149,9 @@ class PeerProcess:
     def disown(self, null_fd: int) -> None:
         """Let go of all descriptors, in a forked child, without closing what the parent uses."""
         if self.started:
-            self.os_process.disown()
+            self.os_process.exited.set()  # so it is not signalled
+            if self.starter.control is not None:
+                self.starter.control.close()
             self.streams.disown(null_fd)
         if self.link is not None:
             self.link.stream.disown(null_fd)

@@ -30,6 +30,7 @@ class Record:
         # The file with the core, or why there is none; `None` if it was no crash.
         self._core: str | None = None
         self.boot_error: BaseException | None = None  # why it never ran, or never in this process
+        self.missing: str = "no Python interpreter answered"  # as long as it boots
         self.setup_error: BaseException | None = None  # what the option ``setup`` has raised
         #: Where the process was when the time for the boot was over; `None` if it ended before.
         self.boot_stacks: str | None = None
@@ -50,7 +51,7 @@ class Record:
         run_all(self._process.close, self._secure_crash, tidy)
         self.ended = now()
         if not booted:
-            self.boot_error = boot_error(self._options.name, self._process, self)
+            self.boot_error = boot_error(self._options, self._process, self)
         last = PeerState.RUNNING if booted else PeerState.BOOTING
         self.write(self.manifest(PeerState.DOWN, last))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import PeerDown, PeerError
 from ..core.locks import Lock
-from ..core.options import PeerOptions, checked
+from ..core.options import changed
 from .lifecycle import KILLED, PeerLife
 from .transitions import Phase
 
@@ -72,8 +72,7 @@ class Lives:
             self.owner.restarting.add(threading.get_ident())
             while True:
                 ended = self.present
-                values = {name: getattr(ended.options, name) for name in PeerOptions.__slots__}
-                options = checked({**values, **changes})  # before anything is stopped
+                options = changed(ended.options, changes)  # before anything is stopped
                 stop_all([ended], wait_closed=True)
                 with self._turns.setdefault(os.getpid(), Lock()):
                     if self.present is ended:

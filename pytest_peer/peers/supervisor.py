@@ -6,18 +6,20 @@ import os
 import queue
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..core import names
+from ..core.clock import Periods
 from ..core.errors import BootError, NameInUse, PeerDown, PeerDownWarning, PeerError
 from ..core.locks import Lock
 from ..core.options import PeerOptions, checked
 from ..core.start_methods import patched_by
 from ..core.sync import Event
 from ..evidence.artifacts import Artifacts
+from ..link.futures import users_level
 from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailbox, Mailboxes
 from ..link.protocol.messages import Payload
@@ -32,6 +34,8 @@ from .transitions import Phase
 _living: set[PeerLife] = set()
 _lock = Lock()
 _abandoned = ""  # why no peer is started any more
+#: Why a peer that could boot is stopped.
+_GIVEN_UP = "another peer of its group did not boot"
 
 
 class Supervisor:
@@ -84,8 +88,15 @@ class Supervisor:
         """Start peers that boot at the same time; after an error none of them is left."""
         peers = [Peer(self) for _ in every]
         failures: list[Exception] = []
+
+        def give_up() -> None:
+            begun = [peer.life for peer in peers if peer.lives.started]
+            for life in begun if failures else ():
+                life.requests.stop, life.requests.why = True, _GIVEN_UP
+            kill_all(begun)
+
         with contextlib.ExitStack() as undo:  # also Ctrl-C, or a time limit, while they boot
-            undo.callback(lambda: kill_all([peer.life for peer in peers if peer.lives.started]))
+            undo.callback(give_up)
             for step in (self._begin, self._wait_boot):
                 for peer, options in zip(peers, every, strict=True):
                     try:
@@ -133,6 +144,10 @@ class Supervisor:
         """Return where artifacts go; ``None`` for a temporary directory."""
         return None
 
+    def collectors(self, peer: Peer) -> Iterable[Any]:  # noqa: ARG002
+        """Return what the peer runs after each call, for failures that plugins collect there."""
+        return ()
+
     def down(self, life: PeerLife) -> None:
         """Note that a peer is about to be down, with its reason."""
         if life.died_unasked:
@@ -150,6 +165,10 @@ class Supervisor:
         """Return the lives that are not down; takes no lock."""
         return [life for life in living() if life.owner is self and life.phase < Phase.DOWN]
 
+    def held(self) -> bool:
+        """Return whether a debugger holds one of its peers."""
+        return any(life.held() for life in self.left())
+
     def stopped(self) -> None:
         """Called when a user has stopped a peer."""
 
@@ -166,11 +185,15 @@ class Supervisor:
         raised: list[Warning] = []
         for warning in itertools.chain(self._warnings_of_deaths(), self.unhandled.warnings(closed)):
             try:
-                warnings.warn(warning, stacklevel=3)
+                self.issue(warning)
             except Warning as exc:  # the filters make errors of them
                 raised.append(exc)
         if raised:
             raise ExceptionGroup("warnings of peers", raised) if raised[1:] else raised[0]
+
+    def issue(self, warning: Warning) -> None:
+        """Warn at the line of the user that has called us."""
+        warnings.warn(warning, stacklevel=users_level())
 
     def _warnings_of_deaths(self) -> Iterator[Warning]:
         with contextlib.suppress(IndexError):
@@ -192,12 +215,8 @@ class _SharedMailbox(Mailbox):
     """A mailbox whose `get` raises `PeerDown` when no peer is left that could send."""
 
     def __init__(self, name: str, boxes: Mailboxes, owner: Supervisor) -> None:
-        super().__init__(name, lambda payload: decode(payload, "the message"), boxes)
+        super().__init__(name, lambda payload: decode(payload, "the message"), boxes, owner.mail)
         self._owner = owner
-
-    def deliver(self, payload: Payload) -> None:
-        super().deliver(payload)
-        self._owner.mail.wake()
 
     def __iter__(self) -> Iterator[Any]:
         with contextlib.suppress(PeerDown):
@@ -211,13 +230,11 @@ class _SharedMailbox(Mailbox):
             nonlocal cause
             # Before the look at messages: what they have sent has come then.
             cause = None if owner.left() or owner.restarting else owner.first_ended
-            if not taken:
-                with contextlib.suppress(queue.Empty):
-                    taken.append(self._payloads.get_nowait())
-            return cause is not None or bool(taken)
+            return self._pop(taken) or cause is not None
 
-        if not owner.mail.wait_for(settled, timeout):
-            raise queue.Empty
+        wait = partial(owner.mail.wait_for, settled)
+        if not any(map(wait, Periods(timeout, owner.held))):
+            raise queue.Empty(self._hints())
         if cause is None or taken:
             return taken[0]
         error = cause.record.down_error()

@@ -41,6 +41,7 @@ class Requests:
     stop: bool = False  # by `Peer.stop`
     kill: bool = False  # by `Peer.kill`, or by something that must kill the peer
     stop_sent: bool = False  # by a message, or by the end of the link
+    why: str = ""  # for the reader, where there is more to say
     signals: set[int] = field(default_factory=set)  # others that `Peer.kill` has sent
 
 

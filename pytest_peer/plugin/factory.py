@@ -82,7 +82,7 @@ class PeerFactory:
 
     def _resolved(self, supervisor: Supervisor, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options of the next peer, with its host or the next, as a hook wants it."""
-        from ..core.options import check
+        from ..core.options import Setup, check
 
         resolved = dict(options)
         command = list(check("exec", options.get("exec", sys.executable)))
@@ -97,10 +97,8 @@ class PeerFactory:
             resolved.update(host=host, exec=command)
         hooked = self._hooks.pytest_peer_setup(config=self._config, options=resolved)
         # pluggy calls the hooks of the closest conftest first, which builds on the others.
-        resolved["setup"] = (
-            *itertools.chain.from_iterable(check("setup", each) for each in reversed(hooked)),
-            *check("setup", options.get("setup")),
-        )
+        steps = itertools.chain.from_iterable(check("setup", each) for each in reversed(hooked))
+        resolved["setup"] = Setup(check("setup", options.get("setup")).own, steps)
         launcher = self._hooks.pytest_peer_launcher(
             config=self._config, options={**resolved, "exec": command}
         )

@@ -1,6 +1,6 @@
 """The plugin's own hooks, for conftest files and other plugins."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -36,4 +36,15 @@ def pytest_peer_setup(
     :param options: of the peer, as for `pytest_peer_launcher`.
     :return: a callable or several, which are sent to the peer; what one raises is the cause of a
         `BootError`.
+    """
+
+
+def pytest_peer_outcome(peer: Any) -> Callable[[], Iterable[object] | None] | None:
+    """Return what takes, in a peer, the failures that a plugin has collected there.
+
+    They are the test's, which fails after its body. pytest-check and pytest-assume need no hook.
+
+    :param peer: the `Peer`, at the end of its boot; the hook must not call it.
+    :return: a callable, which the peer runs after each call and at its end. It returns texts and
+        exceptions, or callables, which are sent back and give a failure to the plugin here.
     """

@@ -4,6 +4,7 @@ This module is registered when the first such test is found. So its hook comes b
 plugins, one of which might run the body here.
 """
 
+import contextlib
 import functools
 import inspect
 import itertools
@@ -14,7 +15,7 @@ import types
 import unittest
 import warnings
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -103,6 +104,18 @@ class _Body:
             if name in test.funcargs and parameter.default is parameter.empty
         }
 
+        # What runs a coroutine where it is not asyncio without options, as the agent does.
+        self._runner: Callable[..., object] | str | None = None
+        self._options: dict[str, Any] = {}
+        if inspect.iscoroutinefunction(test.obj):
+            chosen: Any = test.funcargs.get("anyio_backend", "asyncio")  # of anyio's plugin
+            name, options = (chosen, {}) if isinstance(chosen, str) else chosen
+            if name != "asyncio" or options:
+                self._runner = "anyio:run"
+                self._options = {"backend": name, "backend_options": options}
+            elif test.get_closest_marker("trio") is not None:  # of pytest-trio
+                self._runner = _chosen_by_pytest_trio(test)
+
     def check(self, peer: Peer | None = None) -> None:
         """Check that all of it can be sent, and with a `peer` that its arguments can arrive there.
 
@@ -113,6 +126,8 @@ class _Body:
         parts = [("the test function", self._function)]
         parts += [(f"the instance of {type(each).__qualname__}", each) for each in self._instance]
         parts += [(f"the fixture {name!r}", value) for name, value in self._values.items()]
+        if callable(self._runner):
+            parts.append(("the function that runs the test", self._runner))
         for what, part in parts:
             try:
                 if isinstance(part, _OF_THE_ORIGIN):
@@ -129,9 +144,17 @@ class _Body:
                 )
                 raise self._at_the_test(error) from None
 
+        if peer is not None and isinstance(self._runner, str):
+            module = self._runner.partition(":")[0]
+            for name in (module, self._options.get("backend", module)):
+                peer.call("importlib:import_module", name)
+
     def run(self, peer: Peer) -> object:
         """Run the body in the peer; its outcome is that of the test."""
         try:
+            if self._runner is not None:
+                body = functools.partial(self._function, *self._instance, **self._values)
+                return peer.call(self._runner, body, **self._options)
             return peer.call(self._function, *self._instance, **self._values)
         except PeerError as exc:
             files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(exc.__traceback__)]
@@ -152,6 +175,16 @@ class _Body:
         unknown = {"place": None, "module": "", "hidden": False, "locals": None}
         frame = {"name": self._code.co_name, **place, **unknown}
         return exc.with_traceback(tracebacks.build([frame], {}))
+
+
+def _chosen_by_pytest_trio(test: pytest.Function) -> Any:
+    """Return what runs the test: a function, or its name."""
+    for mark in test.iter_markers("trio"):
+        if (run := mark.kwargs.get("run")) is not None:  # always with the ini option trio_mode
+            return run
+    with contextlib.suppress(ValueError):  # the plugin is not there
+        return f"{test.config.getini('trio_run')}:run"
+    return "trio:run"
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,5 +1,6 @@
 """What a failing test's report shows of its peers, and what the end of a run shows of crashes."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,24 @@ if TYPE_CHECKING:
 SECTION_CHARACTERS = 16 * 1024  # that a section quotes of a stream; the log file has all of it
 
 
+def titled(lives: "Iterable[PeerLife]") -> "Iterator[tuple[str, PeerLife]]":
+    """Return the lives, each with its name for titles, and its number if there are several."""
+    every = list(lives)
+    count, number = Counter(life.options.name for life in every), Counter[str]()
+    for life in every:
+        name = life.options.name
+        number[name] += 1
+        which = f" (life {number[name]} of {count[name]})" if count[name] > 1 else ""
+        yield f"[{name}]{which}", life
+
+
 def streams(lives: "Iterable[PeerLife]") -> "Iterator[tuple[str, OutputStream]]":
     """Return what the lives have written so far, with titles that ``--show-capture`` knows."""
-    for life in lives:
+    for whose, life in titled(lives):
         written = life.process.streams
         for kind, stream in (("stdout", written.stdout), ("stderr", written.stderr)):
             stream.drain()
-            yield f"{kind} [{life.options.name}]", stream
+            yield f"{kind} {whose}", stream
 
 
 def new_output(
@@ -40,14 +52,14 @@ def new_output(
 def add_stacks(report: pytest.TestReport, lives: "Iterable[PeerLife]") -> None:
     from ..evidence import stacks
 
-    running = [life for life in lives if life.state == "running"]
+    running = [each for each in titled(lives) if each[1].state == "running"]
     occasion = f"{report.nodeid} failed in {report.when}"
-    texts = stacks.record_all([life.stacks for life in running], occasion)
-    for life, text in zip(running, texts, strict=True):
+    texts = stacks.record_all([life.stacks for _, life in running], occasion)
+    for (whose, life), text in zip(running, texts, strict=True):
         if len(text) > SECTION_CHARACTERS:
             more = f"... more in {life.record.artifacts.path / 'stacks.txt'}"
             text = f"{text[:SECTION_CHARACTERS]}\n{more}"
-        report.sections.append((f"Captured stacks [{life.options.name}] {report.when}", text))
+        report.sections.append((f"Captured stacks {whose} {report.when}", text))
 
 
 def pytest_terminal_summary(

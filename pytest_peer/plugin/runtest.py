@@ -13,6 +13,7 @@ from ..core.clock import sleep
 from ..core.errors import PeerDown
 from ..core.worker import start_thread
 from ..evidence.output import OutputStream
+from ..link import soft_assertions
 from ..link.protocol import reductions
 from . import reporting, xdist
 from .session import interrupt_key, lives, retention_key, scopes_key
@@ -49,13 +50,16 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     return (yield)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
+@pytest.hookimpl(wrapper=True)  # within that of pytest-assume, which looks at the end
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     scopes = item.config.stash.get(scopes_key, ())
     if not scopes:
         return (yield)
-    with _failing_at_once(item.config):
-        result = yield
+    try:
+        with _failing_at_once(item.config):
+            result = yield
+    finally:
+        soft_assertions.take(over=True)
     # Only after a body that passed: the report of a failing one shows its peers anyway.
     for scope in scopes:
         scope.raise_crashes()
@@ -76,6 +80,13 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     every = list(lives(item.config))
+    if soft := soft_assertions.left(call.when):
+        exc = call.excinfo and call.excinfo.value
+        if exc is None or type(exc).__name__ in ("Skipped", "SkipTest"):  # of unittest
+            failed = pytest.CallInfo.from_call(lambda: pytest.fail(soft, pytrace=False), call.when)
+            call.excinfo = failed.excinfo
+        else:
+            item.add_report_section(call.when, "soft assertions", soft)
     for title, text in reporting.new_output(every, item.stash.setdefault(_shown_key, {})):
         item.add_report_section(call.when, title, text)
     if every and call.excinfo is not None:

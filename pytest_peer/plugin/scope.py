@@ -1,6 +1,9 @@
 """The peers of one fixture, which end together."""
 
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,6 +11,7 @@ from ..core.locks import Lock
 from ..evidence.artifacts import Artifacts
 from ..link import tracebacks
 from ..peers.lifecycle import PeerLife
+from ..peers.peer import Peer
 from ..peers.supervisor import Supervisor
 from . import runtest  # as `warm_up` has it, also after pytester has forgotten modules
 from .artifacts import retention
@@ -49,6 +53,16 @@ class Scope(Supervisor):
         if self._name:
             self._retention.used(artifacts.path)
         return artifacts
+
+    def collectors(self, peer: Peer) -> Iterable[Any]:
+        found: Iterable[Any] = self._config.stash[running_key].ihook.pytest_peer_outcome(peer=peer)
+        return found
+
+    def issue(self, warning: Warning) -> None:
+        """Warn at the test that runs: the code that has called us is that of fixtures."""
+        item = self._config.stash[running_key]
+        line = (item.location[1] or 0) + 1
+        warnings.warn_explicit(warning, type(warning), str(item.path), line)
 
     def down(self, life: PeerLife) -> None:
         super().down(life)

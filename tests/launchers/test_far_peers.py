@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
 from manifests import manifest
 
 import pytest_peer
+from pytest_peer import here
 
 #: More than pipes, sockets and windows hold.
 BIG = 20_000_000
@@ -39,6 +41,19 @@ def flood(size: int) -> None:
     block = b"x" * 99 + b"\n"
     while size > 0:
         size -= os.write(1, block * 1000)
+
+
+def has_a_child() -> bool:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def test_orphan_is_not_a_child_of_the_peer(shared_far):
+    shared_far.call(subprocess.call, ["/bin/sh", "-c", "true &"])
+    assert not shared_far.call(has_a_child)
 
 
 def test_peer_knows_its_own_pid(shared_far):
@@ -170,6 +185,20 @@ def test_paused_peer_does_not_answer_and_goes_on(shared_far):
     answer = shared_far.submit(os.getpid)
     shared_far.resume()
     assert answer.result(20) == shared_far.pid
+
+
+def fork_and_answer() -> int:
+    if (child := os.fork()) == 0:
+        here.origin.send("answers", (here.name, here.mailbox("questions").get(20)))
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+def test_child_of_a_far_peer_takes_and_sends(shared_far, module_peer_factory):
+    shared_far.send("questions", BIG * "x")
+    assert shared_far.call(fork_and_answer) == 0
+    answer = module_peer_factory.mailbox("answers").get(20)
+    assert answer == (shared_far.name, BIG * "x")
 
 
 def test_peer_that_was_sent_more_than_it_can_take_goes_on(shared_far):

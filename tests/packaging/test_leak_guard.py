@@ -46,6 +46,25 @@ def test_process(guarded: pytest.Pytester, arguments: str) -> None:
     assert_leaks(guarded, LEAKED_PROCESS, "  process *: * -c *# left over'", arguments=arguments)
 
 
+@pytest.mark.parametrize(("title", "allowed"), [("reaper", 0), ("spare", 1)])
+def test_process_with_a_title_of_the_fork_server(
+    guarded: pytest.Pytester, title: str, allowed: int
+) -> None:
+    """A reaper without a peer is of no use, and a fork server has one spare."""
+    source = f"""
+        import subprocess, sys
+        kept = []
+        def leave():
+            words = [sys.executable, "-c", "import sys; sys.stdin.read()", "pytest-peer-{title}"]
+            kept.append(subprocess.Popen(words, stdin=subprocess.PIPE))
+        for _ in range({allowed}):
+            leave()
+        def test_leak():
+            leave()
+    """
+    assert_leaks(guarded, source, f"  process *: * pytest-peer-{title}")
+
+
 def test_dead_process_that_was_not_waited_for(guarded: pytest.Pytester) -> None:
     source = """
         import os

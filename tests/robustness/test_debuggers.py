@@ -10,7 +10,7 @@ from unittest import mock
 
 import psutil
 import pytest
-from debugging import DEBUGGER
+from debugging import DEBUGGER, start_debugger
 from processes import assert_gone, is_running
 from stopping import taking_less_than
 from timeouts import AT_ONCE
@@ -35,15 +35,7 @@ def attach():
     debuggers, traced = [], []
 
     def attach(pid: int, options: int = 0) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", DEBUGGER, str(pid), str(options)]
-        debuggers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
-        assert debuggers[-1].stdout is not None
-        said = debuggers[-1].stdout.readline().strip()
-        if said != "attached":
-            reason = f"ptrace is not permitted: {said}"
-            if os.environ.get("CI") == "true" and os.geteuid() == 0:
-                pytest.fail(reason)
-            pytest.skip(reason)
+        debuggers.append(start_debugger(DEBUGGER, pid, options))
         traced.append(pid)
         return debuggers[-1]
 

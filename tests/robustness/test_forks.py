@@ -129,6 +129,18 @@ def test_fork_beside_a_thread_of_the_users_is_warned_of(peer):
         assert len(texts) == 1 and "multi-threaded" in texts[0]
 
 
+def test_no_thread_is_left_when_the_last_peer_has_gone(run):
+    """Then a fork of the origin is one beside no thread."""
+    program = """
+        with start() as first:
+            with start(start_method="spawn") as second:
+                pass
+            print(first.call(int), threading.active_count() > 1)
+        pytest_peer.eventually(lambda: os.listdir("/proc/self/task") == [str(os.getpid())], 20)
+    """
+    assert run(program, program, "print('over')") == ["0 True", "0 True", "over"]
+
+
 # A child that a peer has forked
 
 

@@ -29,14 +29,15 @@ def own_temporary_directory(monkeypatch, tmp_path):
 def run(tmp_path):
     """Run a program that uses the library, and return what it printed, line by line."""
 
-    def run(body: str) -> list[str]:
+    def run(*bodies: str) -> list[str]:
         program = tmp_path / "program.py"
         program.write_text(
-            "import os, pytest_peer, signal, sys, time, warnings, psutil\n"
+            "import os, pytest_peer, signal, sys, threading, time, warnings, psutil\n"
             "warnings.simplefilter('ignore', pytest_peer.PeerDownWarning)\n"
             "def start(**options):\n"
             "    return pytest_peer.start(**{'start_method': 'forkserver', **options})\n"
-            + textwrap.dedent(body)
+            "def server_of(peer): return psutil.Process(peer.pid).parents()[2].pid\n"
+            + "".join(map(textwrap.dedent, bodies))
         )
         done = subprocess.run(
             [sys.executable, program], capture_output=True, text=True, timeout=50, check=False
@@ -52,7 +53,7 @@ def test_running_peers_go_down_with_it_and_say_why(run):
         """
         peer = start()
         busy = peer.submit(time.sleep, 600)
-        os.kill(peer.call(os.getppid), signal.SIGKILL)
+        os.kill(server_of(peer), signal.SIGKILL)
         try:
             busy.result(10)
         except pytest_peer.PeerDown as exc:
@@ -66,16 +67,37 @@ def test_running_peers_go_down_with_it_and_say_why(run):
     assert_gone([int(told[-1])])
 
 
-def test_next_peer_gets_a_new_one(run):
+@pytest.mark.parametrize("killed", ["server", "zygote"])
+def test_next_peer_gets_a_new_one(run, killed):
     told = run(
-        """
+        f"""
         first = start()
-        os.kill(first.call(os.getppid), signal.SIGKILL)
+        zygote, server = psutil.Process(first.pid).parents()[1:3]
+        {killed}.kill()
+        first.wait_down(10)
         with start() as second:
-            print(second.call(os.getpid) == second.pid, second.call(os.getppid) != os.getpid())
+            print(second.call(os.getpid) == second.pid, server_of(second) != os.getpid())
         """
     )
     assert told == ["True True"]
+
+
+def test_end_of_the_zygote_is_named(run):
+    kill = "psutil.Process(peer.pid).parents()[1].kill()"
+    assert "zygote" in "".join(run(f"peer = start(); {kill}; print(peer.wait_down(10))"))
+
+
+def test_one_that_dies_while_there_is_no_peer_is_replaced(run):
+    told = run(
+        """
+        with start() as peer:
+            server = server_of(peer)
+        pytest_peer.eventually(lambda: threading.active_count() == 1, 20)
+        os.kill(server, signal.SIGKILL)
+        print(server_of(start()) != server, os.path.exists(f"/proc/{server}"))
+        """
+    )
+    assert told == ["True False"]
 
 
 def test_one_that_is_too_slow_for_a_peer_goes_on_for_the_others(run):
@@ -87,7 +109,7 @@ def test_one_that_is_too_slow_for_a_peer_goes_on_for_the_others(run):
                 start(wait_boot=limit)
             except pytest_peer.BootTimeout:
                 pass
-        print(first.call(abs, -1), start().call(os.getppid) == first.call(os.getppid))
+        print(first.call(abs, -1), server_of(start()) == server_of(first))
         """
     )
     assert told == ["1 True"]
@@ -105,17 +127,18 @@ def test_origin_may_ignore_the_ends_of_children(run):
     assert told == ["1 True"]
 
 
-def test_spare_that_is_killed_is_no_loss(run):
+@pytest.mark.parametrize("killed", ["spare", "reaper"])
+def test_spare_that_is_killed_is_no_loss(run, killed):
     told = run(
-        """
+        f"""
         first = start()
-        pytest_peer.eventually(
-            lambda: len(psutil.Process(first.call(os.getppid)).children()) == 2
-        )
-        for child in psutil.Process(first.call(os.getppid)).children():
-            if child.pid != first.pid:
-                child.kill()
-                pytest_peer.eventually(lambda: not psutil.pid_exists(child.pid))
+        used, zygote = psutil.Process(first.pid).parents()[:2]
+        others = lambda: [each for each in zygote.children() if each != used and each.children()]
+        (reaper,) = pytest_peer.eventually(others)
+        (spare,) = reaper.children()
+        {killed}.kill()
+        pytest_peer.eventually(lambda: not psutil.pid_exists(spare.pid))
+        pytest_peer.eventually(lambda: not psutil.pid_exists(reaper.pid))
         print(first.call(abs, -1))
         with start() as second:
             print(second.call(abs, -1))
@@ -124,11 +147,73 @@ def test_spare_that_is_killed_is_no_loss(run):
     assert told == ["1", "1"]
 
 
+#: Then there are no more peers: a spare has been used, or there was none.
+STOP_ZYGOTE = """
+first = start()
+zygote = psutil.Process(first.pid).parents()[1]
+zygote.suspend()
+try:
+    for _ in range(3):
+        start(wait_boot=1)
+except pytest_peer.BootTimeout:
+    pass
+"""
+
+
+def test_stopped_zygote_keeps_no_peer_from_ending(run):
+    told = run(
+        STOP_ZYGOTE,
+        """
+        begun = time.monotonic()
+        first.stop()
+        print(first.down_reason, time.monotonic() - begun < 5)
+        zygote.resume()
+        print(start().call(abs, -1))
+        """,
+    )
+    assert told == ["stopped (exited with status 0) True", "1"]
+
+
+#: Imported by a fork server, it leaves no process for a reaper, or for its peer.
+SCARCE = """
+import ctypes, os, sys
+c = sys.modules["pytest_peer_agent.agent.forkserver.reaper"]._c
+fork, server = c.fork, os.getpid()
+def scarce():
+    if (os.getppid() == server) is {no_reaper}:
+        ctypes.set_errno(11)
+        return -1
+    return fork()
+c.fork = scarce
+"""
+
+
+@pytest.mark.parametrize("no_reaper", [True, False])
+def test_start_without_a_process_left_is_an_error(run, tmp_path, no_reaper):
+    (tmp_path / "scarce.py").write_text(SCARCE.format(no_reaper=no_reaper))
+    told = run(
+        """
+        from pytest_peer.launch.forkserver import preload
+        preload.modules.append("scarce")
+        for _ in range(2):
+            try:
+                start()
+            except pytest_peer.BootError as exc:
+                print(exc.args[0].splitlines()[0])
+        server = psutil.Process().children()[0]
+        pytest_peer.eventually(lambda: len(server.children(recursive=True)) == 1)
+        """
+    )
+    text = "Resource temporarily unavailable"
+    assert len(told) == 2
+    assert all(f"the fork server: cannot fork: [Errno 11] {text}" in each for each in told)
+
+
 def test_peer_that_found_no_spare_has_no_other_descriptors(run):
     told = run(
         """
         first = start()
-        server = psutil.Process(first.call(os.getppid))
+        server = psutil.Process(server_of(first))
         server.suspend()
         others = []
         def begin(): others.append(start())
@@ -175,7 +260,7 @@ def test_restart_gets_a_new_one_too(run):
     told = run(
         """
         peer = start()
-        os.kill(peer.call(os.getppid), signal.SIGKILL)
+        os.kill(server_of(peer), signal.SIGKILL)
         peer.wait_down(10)
         print(peer.restart().call(abs, -1), peer.state)
         peer.stop()
@@ -189,7 +274,7 @@ def test_spawned_peers_go_down_with_it_too(run):
     told = run(
         """
         spawned = start(start_method="spawn")
-        os.kill(spawned.call(os.getppid), signal.SIGKILL)
+        os.kill(server_of(spawned), signal.SIGKILL)
         print(spawned.wait_down(10))
         """
     )
@@ -201,7 +286,7 @@ def test_exit_that_the_fork_server_reports_late_is_reported(run):
     told = run(
         """
         peer = start()
-        server = peer.call(os.getppid)
+        server = server_of(peer)
         os.kill(server, signal.SIGSTOP)
         peer.cast(os._exit, 3)
         try:
@@ -219,7 +304,7 @@ def test_its_death_while_many_boot_leaves_no_peer(run):
     told = run(
         """
         import threading
-        server = start().call(os.getppid)
+        server = server_of(start())
         outcomes = []
         def begin():
             try:
@@ -250,9 +335,9 @@ def test_its_death_while_many_boot_leaves_no_peer(run):
 def test_it_ends_with_its_origin(tmp_path, end):
     program = textwrap.dedent(
         f"""
-        import os, pytest_peer, signal, sys
+        import os, psutil, pytest_peer, signal, sys
         peer = pytest_peer.start(start_method="forkserver")
-        print(peer.pid, peer.call(os.getppid), flush=True)
+        print(*[each.pid for each in psutil.Process().children(recursive=True)], flush=True)
         {end}
         """
     )
@@ -263,17 +348,29 @@ def test_it_ends_with_its_origin(tmp_path, end):
     assert_gone(map(int, done.stdout.split()))
 
 
+def test_it_ends_with_its_origin_while_its_zygote_is_stopped(run):
+    told = run(
+        STOP_ZYGOTE,
+        """
+        print(*[each.pid for each in psutil.Process().children(recursive=True)], flush=True)
+        os._exit(0)
+        """,
+    )
+    assert_gone(map(int, told[0].split()))
+
+
 def test_forked_child_of_the_origin_does_not_keep_it(tmp_path):
     program = textwrap.dedent(
         """
-        import os, pytest_peer, signal, sys, time
+        import os, psutil, pytest_peer, signal, sys, time
         peer = pytest_peer.start(start_method="forkserver")
         child = os.fork()
         if child == 0:
             os.close(1)
             os.close(2)
             time.sleep(600)
-        print(child, peer.pid, peer.call(os.getppid), flush=True)
+        parents = psutil.Process(peer.pid).parents()[:3]
+        print(child, peer.pid, *[each.pid for each in parents], flush=True)
         os._exit(0)
         """
     )

@@ -18,14 +18,15 @@ from timeouts import LONG
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a lifeline is Linux's")
 
 
-#: Starts a peer, tells its parent's, its own and its child's process id, and waits.
+#: Starts a peer, tells its own, its child's and its parents' process ids, and waits.
 PROGRAM = """
-import os, signal, threading
+import os, psutil, signal, threading
 import pytest_peer
 {before}
 peer = pytest_peer.start(**{options})
 child = peer.call(eval, "__import__('subprocess').Popen(['sleep', '600']).pid")
-print(peer.call_within(10, os.getppid), peer.pid, child, flush=True)
+parents = [each.pid for each in psutil.Process(peer.pid).parents()]
+print(peer.pid, child, *parents[: parents.index(os.getpid())], flush=True)
 {last}
 print(flush=True)
 threading.Event().wait()
@@ -84,26 +85,27 @@ def test_peer_and_child_end_with_the_origin_without_subreaper(origin, how, state
         "stopped": "peer.pause()",
     }[state]
     options, before = HOW[how]
-    process, parent, *pids = origin(options, before, last=last)
-    if parent != process:
+    process, peer, child, *parents = origin(options, before, last=last)
+    for parent in parents:
         os.kill(parent, signal.SIGSTOP)
     os.kill(process, signal.SIGKILL)
-    assert_gone(pids, within=LONG)
+    assert_gone([peer, child], within=LONG)
 
 
 def test_forked_child_of_the_origin_does_not_hold_it(origin):
-    process, parent, *pids = origin(
+    process, peer, child, *parents = origin(
         "{'start_method': 'forkserver'}",
         last="if os.fork() == 0:\n    signal.alarm(60)\n    signal.pause()\n",
     )
-    (child,) = (each for each in psutil.Process(process).children() if each.pid != parent)
+    (forked,) = (each for each in psutil.Process(process).children() if each.pid != parents[-1])
     try:
-        os.kill(parent, signal.SIGSTOP)
+        for parent in parents:
+            os.kill(parent, signal.SIGSTOP)
         os.kill(process, signal.SIGKILL)
-        assert_gone(pids, within=LONG)
-        assert child.is_running()
+        assert_gone([peer, child], within=LONG)
+        assert forked.is_running()
     finally:
-        child.kill()
+        forked.kill()
 
 
 def test_end_of_a_forked_child_of_the_origin_is_no_end(peer):

@@ -7,6 +7,7 @@ import contextlib
 import operator
 import os
 import threading
+import time
 from typing import Any
 from unittest import mock
 
@@ -82,6 +83,41 @@ def test_coroutines_run_while_a_peer_is_patched(peer: Peer, target: str) -> None
     assert peer.call_within(LONG, twice, 2) == 4
 
 
+def patch_new_loops(**how: Any) -> None:
+    mock.patch("asyncio.new_event_loop", **how).start()
+
+
+@pytest.mark.parametrize("thread", ["main", "own"])
+def test_loop_that_cannot_be_made_is_an_error_of_its_call(peer: Peer, thread: str) -> None:
+    if thread == "own":
+        peer.call(patch, "select.poll")  # the loop's own thread makes it then, as with gevent
+    peer.call(patch_new_loops, side_effect=OSError("no more descriptors"))
+    with pytest.raises(OSError, match="no more descriptors"):
+        peer.call_within(LONG, twice, 2)
+    peer.call(mock.patch.stopall)
+    assert peer.call_within(LONG, twice, 2) == 4
+
+
+def make_loops_late() -> None:
+    make = asyncio.new_event_loop
+
+    def make_late() -> asyncio.AbstractEventLoop:
+        here.origin.send("makes", None)
+        here.mailbox("go on").get(LONG)
+        return make()
+
+    patch_new_loops(side_effect=make_late)
+
+
+def test_peer_works_while_its_loop_is_being_made(peer: Peer, peer_factory: Any) -> None:
+    peer.call(make_loops_late)
+    doubled = peer.submit(twice, 2)
+    peer_factory.mailbox("makes").get(LONG)
+    assert peer.call_within(LONG, operator.add, 1, 2) == 3
+    peer.send("go on", None)
+    assert doubled.result(LONG) == 4
+
+
 def thread_name() -> str:
     return threading.current_thread().name
 
@@ -118,6 +154,11 @@ def test_debugger_traces_the_threads_of_calls(peer: Peer, gate: Gate) -> None:
     assert "traced" in peer.stdout.text
 
 
+async def use_loop() -> str:
+    await asyncio.to_thread(time.sleep, 0.001)
+    return "slept"
+
+
 def patch_all() -> None:
     from gevent import monkey
 
@@ -132,6 +173,7 @@ def test_peer_works_with_what_gevent_patches(
     peer = peer_factory(start_method=start_method)
     peer.call(patch_all)
     assert_works(peer, peer_factory, gate)
+    assert [peer.call_within(LONG, use_loop) for _ in range(3)] == ["slept"] * 3
     assert peer.call(os.getpid) == peer.pid
     peer.stop()
     assert peer.down_reason.exit_status == 0

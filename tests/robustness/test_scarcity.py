@@ -39,6 +39,21 @@ def test_start_without_free_descriptors_is_an_error_that_passes(run, most):
     assert said[-1] == "0 True"  # with a fork server
 
 
+@linux
+def test_fork_server_has_descriptors_for_all_peers_of_its_origin(run):
+    said = run(
+        LIMITED,
+        """
+        print(with_descriptors(40, start))
+        peers = [start() for _ in range(20)]
+        print({peer.call(os.getppid) == os.getpid() for peer in peers})
+        print({peer.call(resource.getrlimit, resource.RLIMIT_NOFILE) for peer in peers}
+            == {resource.getrlimit(resource.RLIMIT_NOFILE)})
+        """,
+    )
+    assert said[1:] == ["{False}", "True"]
+
+
 def test_start_without_free_threads_is_an_error_that_passes(run):
     said = run(
         """

@@ -16,7 +16,7 @@ from ...launch.lifeline import tie
 
 
 def begin(parent, lifeline):
-    """Begin a session that ends with template and origin; return its own end of the lifeline."""
+    """Begin a session that ends with reaper and origin; return its own end of the lifeline."""
     session.begin(parent)
     main_thread: Any = threading.main_thread()
     main_thread._set_native_id()  # only Python 3.13 does it after a fork

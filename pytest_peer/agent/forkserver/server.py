@@ -1,8 +1,8 @@
 """The fork server itself: it has started and imported everything, and forks a peer on request.
 
-It has one thread and never runs code of the tests. It is the parent of all peers, also of those
-that execute another program and share nothing with it. When one ends, the server kills what that
-has started, reports to the origin, and keeps the zombie until the origin does not need its
+It has one thread and never runs code of the tests. All peers are below it, also those that execute
+another program and share nothing with it; between them and it is a `reaper` for each. When one has
+ended, the server reports to the origin, and keeps the zombie until the origin does not need its
 process id any more. When the origin is gone, it kills everything and ends.
 
 Forking and writing to a thousand pages for the first time takes longer than the rest of a boot,
@@ -13,11 +13,13 @@ a peer is to have comes with a request: a file with a marshalled dictionary, the
 """
 
 import contextlib
+import errno
 import fcntl
 import gc
 import importlib
 import marshal
 import os
+import resource
 import select
 import signal
 import socket
@@ -26,8 +28,7 @@ from typing import Any, NoReturn
 
 from ...launch import session
 from .. import dispatch, main
-from . import child_setup, prewarm
-from .subreaper import Subreaper
+from . import child_setup, prewarm, reaper
 
 #: Of one request: a file, three standard streams, the link's two, a control socket.
 _MOST_DESCRIPTORS = 7
@@ -121,9 +122,11 @@ class Template:
             self._poll.register(self._parent, select.EPOLLIN)
         self._set_title = child_setup.title_setter()
         self._pid = os.getpid()
-        self._spare: Any = None  # (socket, process descriptor, pid)
-        # Whether a spare may be made: once for each peer, so that spares which die are not made
-        # again and again.
+        self._spare: Any = None  # (socket, `reaper.Child`)
+        self._coming: Any = None  # the socket of a spare that the zygote is making
+        self._waiting: list[Any] = []  # requests for which there is no spare yet
+        # Whether a spare may be made in advance: once for each peer, so that spares which die are
+        # not made again and again.
         self._may_prepare = True
         #: In a peer: its own descriptor.
         self.lifeline = lifeline
@@ -139,23 +142,44 @@ class Template:
 
     def loop(self) -> NoReturn:
         """Serve for ever. `Forked` is raised in a peer."""
-        self._subreaper = Subreaper(self._poll, lambda *end: self.report("ended", *end))
+        on_end = lambda *end: self.report("ended", *end)  # noqa: E731
+        self._zygote = self._make_zygote()
+        self._poll.register(self._zygote, select.EPOLLIN)
+        # This holds two for each peer, and the origin may raise its own limit later. The zygote,
+        # and so peers, keep the limit.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        self._children = reaper.Children(self._poll, on_end)
+        self._wake = os.pipe()
+        for fd in self._wake:
+            os.set_blocking(fd, False)
+        self._poll.register(self._wake[0], select.EPOLLIN)
+        signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        # The origin may have been started with it blocked, too.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         self.report("ready")
         while True:
-            if self._spare is None and self._may_prepare and not self._poll.poll(_PAUSE, 1):
-                self._may_prepare = False
-                with contextlib.suppress(OSError):
-                    self._make_spare()  # with no processes left, the next request says so
-            for fd, _ in self._poll.poll(self._subreaper.tidy()):
+            if self._may_prepare and not self._poll.poll(_PAUSE, 1):
+                with contextlib.suppress(OSError):  # the next request says so
+                    self._have_spare_made()
+            for fd, _ in self._poll.poll(self._children.tidy()):
                 if fd == self._parent:
                     self.end(0)
+                elif fd == self._zygote.fileno():  # it has ended, and so all peers end
+                    os.write(2, b"something has ended its zygote, which makes the peers\n")
+                    self.end(1)
                 elif fd == self._origin.fileno():
                     self._serve()
+                elif fd == self._wake[0]:
+                    os.read(fd, _MOST_BYTES)
+                elif self._coming is not None and fd == self._coming.fileno():
+                    self._receive_spare()
                 else:
-                    if self._spare is not None and fd == self._spare[1]:
+                    child = self._children.ended(fd)
+                    if self._spare is not None and child is self._spare[1]:
                         self._spare[0].close()
                         self._spare = None
-                    self._subreaper.ended(fd)
 
     def _serve(self):
         data, descriptors = receive(self._origin)
@@ -163,57 +187,88 @@ class Template:
             self.end(0)
         what, number, *rest = marshal.loads(data)
         if what == "reap":
-            self._subreaper.release(number)
+            self._children.release(number)
             self.report("reaped", number)
             return
-        try:
-            if len(descriptors) != rest[0]:
-                raise OSError("no descriptors left; raise RLIMIT_NOFILE (ulimit -n)")
-            self._fork(number, data, descriptors)
-        except OSError as exc:
-            self.report("refused", number, "cannot fork: %s" % exc)
-        finally:  # also in a peer that is forked now, which gets them from the spare's socket
+        request = number, data, descriptors
+        if len(descriptors) == rest[0]:
+            self._waiting.append(request)
+            self._serve_waiting()
+        else:
+            self._refuse(request, "no descriptors left; raise RLIMIT_NOFILE (ulimit -n)")
+
+    def _serve_waiting(self):
+        """Give the spare to a request, or have one made for it, which this does not wait for."""
+        while self._waiting and self._coming is None:
+            if self._spare is None:
+                try:
+                    self._have_spare_made()
+                except OSError as exc:
+                    self._refuse(self._waiting.pop(0), exc)
+                continue
+            number, data, descriptors = self._waiting.pop(0)
+            connection, child = self._spare
+            self._spare, self._may_prepare = None, True
+            child.number = number
+            self.report("forked", number, child.pid)
+            with connection, contextlib.suppress(OSError):  # it has died, which is reported
+                socket.send_fds(connection, [data], descriptors)
             for fd in descriptors:
                 os.close(fd)
 
-    def _fork(self, number, data, descriptors):
-        if self._spare is None:
-            self._make_spare()
-        connection, fd, pid = self._spare
-        self._spare, self._may_prepare = None, True
-        self._subreaper.peers[fd][0] = number
-        self.report("forked", number, pid)
-        with connection, contextlib.suppress(OSError):  # it has died, which is reported
-            socket.send_fds(connection, [data], descriptors)
-
-    def _make_spare(self):
-        """Fork. `Forked` is raised in the child, when it has got a request."""
-        ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-        with theirs, contextlib.ExitStack() as unless_made:
-            unless_made.enter_context(ours)  # whose end ends the child
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    ours.close()
-                    request = self._wait_for_request(theirs)
-                except BaseException:
-                    os._exit(1)  # the code around this is the template's
-                raise Forked(*request)
-            self._spare = ours, self._subreaper.add(pid), pid
-            unless_made.pop_all()
-
-    def _wait_for_request(self, connection):
-        # Closed as objects: their finalizers would close the numbers again, which may be those of
-        # other files then.
-        self._poll.close()
-        self._origin.close()
-        if self._parent >= 0:
-            os.close(self._parent)
-        for fd in self._subreaper.peers:
+    def _refuse(self, request, why):
+        number, _, descriptors = request
+        self.report("refused", number, "cannot fork: %s" % why)
+        for fd in descriptors:
             os.close(fd)
+
+    def _have_spare_made(self):
+        self._may_prepare = False
+        ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        with theirs, contextlib.suppress(OSError):  # the zygote has ended, and so everything does
+            socket.send_fds(self._zygote, [b"f"], [theirs.fileno()])
+        self._poll.register(ours, select.EPOLLIN)
+        self._coming = ours
+
+    def _receive_spare(self):
+        connection, self._coming = self._coming, None
+        self._poll.unregister(connection)
+        try:
+            parent, pid = map(int, connection.recv(_MOST_BYTES).split() or (0, -errno.ECHILD))
+            if pid < 0:  # the last: somebody has killed the reaper
+                raise OSError(-pid, os.strerror(-pid))
+            self._spare = connection, self._children.add(parent, pid)
+        except OSError as exc:
+            connection.close()  # whose end ends the spare, and so the reaper
+            if self._waiting:
+                self._refuse(self._waiting.pop(0), exc)
+        self._serve_waiting()
+
+    def _make_zygote(self):
+        """Fork it, and return a socket for it. `Forked` is raised in all peers."""
+        ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        if os.fork() == 0:
+            try:
+                # As objects: their finalizers would close the numbers again, which may be those of
+                # other files then.
+                for each in (ours, self._poll, self._origin):
+                    each.close()
+                if self._parent >= 0:
+                    os.close(self._parent)
+                request = self._wait_for_request(
+                    *reaper.fork_reapers(self._pid, theirs, self._set_title)
+                )
+            except BaseException:
+                os._exit(1)  # the code around this is the server's
+            raise Forked(*request)
+        theirs.close()
+        return ours
+
+    def _wait_for_request(self, connection, parent, blocked):
         self._set_title("pytest-peer-spare")
-        self.lifeline = child_setup.begin(self._pid, self.lifeline)
+        self.lifeline = child_setup.begin(parent, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         poll = select.poll()
         poll.register(connection, select.POLLIN)
         if not poll.poll(0):  # else it is needed at once

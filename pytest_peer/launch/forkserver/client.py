@@ -51,7 +51,9 @@ class ForkError(Exception):
 
 
 class ForkedChild(Child):
-    """A child of the fork server, which reaps it at `release`. It changes on the event loop."""
+    """A child of a reaper, and then the fork server's. It changes on the event loop."""
+
+    has_reaper = True
 
     def __init__(self, release: Callable[[], object]) -> None:
         self._release = release
@@ -85,6 +87,9 @@ class ForkedChild(Child):
         self._on_end = ended
         if self._ended:
             ended()
+
+    def remember_descendants(self) -> None:
+        return  # its reaper finds them
 
     def reap(self) -> ExitStatus | None:
         self._release()
@@ -149,15 +154,14 @@ class ForkServer:
         self._socket.setblocking(False)
 
     def _watch(self) -> None:
-        """Listen to it from now on. That needs threads, which no origin has before its peers."""
+        """Listen to it from now on, while there are peers: only then does the event loop run."""
         with self._lock:
             watched, self._watched = self._watched, True
         try:
             if not watched:
-                loop.start()
                 loop.add(self._pipe.fileno(), self._read_output)
                 loop.add(self._socket.fileno(), self._readable)
-        except Exception as exc:  # no more threads or descriptors
+        except Exception as exc:  # no more descriptors
             self.dead = f"the fork server cannot be watched: {exc}"
             self._was_ready = True  # nothing is wrong with it, and another one may do
             self._bury()
@@ -165,7 +169,12 @@ class ForkServer:
     def wait_ready(self, limit: float) -> None:
         """Wait until it has started, at most `limit` seconds; `ForkError` if it has not."""
         self._watch()
-        if not self._ready.wait(limit):
+        try:
+            loop.start()
+            ready = self._ready.wait(limit)
+        finally:
+            loop.leave()
+        if not ready:
             raise ForkError("the fork server is still starting" + self._quoted(), late=True)
         if self.dead:
             raise ForkError(self.dead, lost=self._was_ready)
@@ -186,17 +195,24 @@ class ForkServer:
             marshal.dump(request, file)
             file.flush()
             sent = [file.fileno(), *descriptors]
+            loop.start()  # until it is reaped, which nobody may wait for
             with self._lock:
-                if self.dead:
-                    raise ForkError(self.dead, lost=True)
                 self._children[number] = child
+                dead = self.dead
+            if dead:
+                self._forget(number)
+                raise ForkError(dead, lost=True)
             while not self._sent(("fork", number, len(sent)), sent):
                 if monotonic() > deadline:
-                    self._children.pop(number, None)
+                    self._forget(number)
                     raise ForkError("the fork server does not read", late=True)
                 sleep(_AGAIN_SECONDS)
         child.wait_started(deadline)
         return child
+
+    def _forget(self, number: int) -> None:
+        if self._children.pop(number, None) is not None:
+            loop.leave()
 
     def _reap(self, number: int) -> None:
         """On the event loop, have the server reap a child that has ended."""
@@ -257,12 +273,12 @@ class ForkServer:
         elif what == "forked":
             child.replied(rest[1], "")
         elif what == "refused":
-            del self._children[rest[0]]
+            self._forget(rest[0])
             child.replied(-1, f"the fork server: {rest[1]}")
         elif what == "ended":
             child.end(ExitStatus.from_returncode(rest[1]))
         else:
-            del self._children[rest[0]]
+            self._forget(rest[0])
             child.reaped.set()
 
     # Its end
@@ -275,12 +291,13 @@ class ForkServer:
         with self._lock:
             self.dead = (self.dead or f"the fork server died ({how})") + self._quoted()
             self._ready.set()
-            children, self._children = list(self._children.values()), {}
+            children = dict(self._children)
             self._socket.close()
-        for child in children:
+        for number, child in children.items():
             child.reaped.set()  # init does it
             loop.call_soon(partial(child.end, None, self.dead))
             loop.call_soon(partial(child.replied, child.pid, self.dead))
+            self._forget(number)
 
     def close(self) -> ExitStatus | None:
         """End it; return how it has ended, if that is known."""

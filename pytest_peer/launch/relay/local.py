@@ -156,7 +156,7 @@ class Relay:
         if data == b"":  # the origin has ended, and nothing outlives it
             os.killpg(0, _signal.SIGKILL)
         for byte in data or b"":
-            if not self._found and byte & ~frames.GROUP == _signal.SIGKILL:
+            if not self._found and byte == _signal.SIGKILL:
                 os.killpg(0, _signal.SIGKILL)  # there is no peer yet
             self._send(frames.SIGNAL, bytes([byte]))
 

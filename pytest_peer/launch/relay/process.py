@@ -110,7 +110,7 @@ class RelayedProcess(Process):
         if self.exited.is_set():
             return
         self.remember_descendants()
-        self._control.send(signal.SIGKILL | GROUP)
+        self._control.send(signal.SIGKILL)
         if not self._timers:
             self._timers.append(loop.call_later(_KILL_SECONDS, super().kill_all))
 
@@ -129,7 +129,3 @@ class RelayedProcess(Process):
         changed = self._control.changed
         changed.wait_for(lambda: changed.is_set() or self._control.stopping <= 0, seconds)
         return self._control.stopping <= 0
-
-    def disown(self) -> None:
-        super().disown()
-        self._control.close()

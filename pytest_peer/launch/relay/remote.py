@@ -119,9 +119,8 @@ class Relay:
                 read(self._wake)
             if self._incoming in ready:
                 heard = time.monotonic()
-            status = self._peer.exit_status()
-            if status is not None:
-                return self._end(status)
+            if self._peer.ended():
+                return self._end()
             if not self._carry(ready):
                 break
         self._peer.kill()
@@ -167,9 +166,10 @@ class Relay:
             if data or (data == b"" and kind == frames.LINK):
                 self._send(kind, data)
 
-    def _end(self, status: int) -> int:
+    def _end(self) -> int:
         """The peer has ended: kill what it has started, and send what all of them have written."""
         self._peer.kill()
+        status = self._peer.reap()
         self._take()
         self._send(frames.EXIT, b"%d" % status)
         # Some launchers drop what is under way when this process ends, so the local end closes the
@@ -190,30 +190,28 @@ class RemoteChild:
         #: The child's process id.
         self.child: int = -1
         self.parent: int = os.getpid()
-        self._reaped = False
+        self._over = False
         #: Children of the launcher, which has executed this interpreter: not the peer's.
         self._launchers = procfs.children(self.parent)
         session.prctl(session.SUBREAPER, 1)
 
     def signal(self, number: int, *, group: bool) -> None:
-        if self._reaped or (group and session.sent(os.killpg, self.child, number)):
+        if self._over or (group and session.sent(os.killpg, self.child, number)):
             return
         session.sent(os.kill, self.child, number)  # it may not have made itself a group yet
 
-    def exit_status(self) -> int | None:
-        """Reap orphans; return the peer's status, or minus its signal; ``None`` while it runs."""
-        while True:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if found is None:
-                return None
-            if found.si_pid == self.child:
-                return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
-            os.waitpid(found.si_pid, os.WNOHANG)
+    def ended(self) -> bool:
+        """Reap orphans; return whether the peer has ended. Its number stays its own."""
+        return session.reap_orphans(self.child)
+
+    def reap(self) -> int:
+        """Return the status of the peer, which has ended, or minus the signal that ended it."""
+        _, status = os.waitpid(self.child, 0)
+        return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
     def wait_stopped(self, deadline: float) -> bool:
         """Wait until SIGSTOP has stopped the peer, or it has ended; return whether that came."""
-        how = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
-        while os.waitid(os.P_PID, self.child, how) is None:
+        while not session.has_changed(self.child, os.WSTOPPED | os.WEXITED | os.WNOHANG):
             if time.monotonic() >= deadline:
                 return False
             time.sleep(_POLL_SECONDS)
@@ -221,6 +219,7 @@ class RemoteChild:
 
     def kill(self) -> None:
         """Kill the peer and all that it started, and wait until that is gone."""
-        self.signal(_signal.SIGKILL, group=True)
-        self._reaped = True
-        session.kill_below(self._launchers)
+        self.signal(_signal.SIGKILL, group=False)
+        session.kill_below(self._launchers, zombie=self.child)
+        self.signal(_signal.SIGKILL, group=True)  # where nothing is found below
+        self._over = True

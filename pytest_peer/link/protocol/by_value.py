@@ -3,15 +3,58 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import operator
 import sys
 import types
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
 from . import messages, module_aliases, reductions
 
+#: Builtins that find globals which the code does not name.
+_LOOKING_UP = {"eval", "exec", "globals"}
 
-def pickler(cloudpickle: Any, file: Any, buffer_callback: Any, persistent_id: Any) -> Any:
+
+class Home:
+    """A module of which the other end has `known` globals in what stands for it there.
+
+    :param there: what it has of this module and others, by their identities here.
+    """
+
+    def __init__(
+        self, module: types.ModuleType, name: str, known: Iterable[str], there: dict[int, Any]
+    ) -> None:
+        self.module = module
+        self.name = name
+        #: The name of what stands for it.
+        self.stand_in: str = name + module_aliases.STAND_IN
+        self.known: frozenset[str] = frozenset(known)
+        self.there = there
+        #: What it has with the next pickle.
+        self.sent: dict[int, Any] = {}
+
+    def has(self, obj: Any) -> bool:
+        """Return whether it is code of the module, or of one that is imported with it."""
+        code = issubclass(type(obj), (type, types.FunctionType))
+        return code and ("%s." % obj.__module__).startswith(self.module.__name__ + ".")
+
+    def reference(self, obj: Any) -> Any:
+        """Refer to what is not of the module."""
+        return NotImplemented if self.has(obj) else reductions.reference(obj, self.name)
+
+    def reduce(self, cloudpickle: Any, pickler: Any, obj: Any) -> Any:
+        """Reduce code of the module by value, which cloudpickle would refer to."""
+        if not self.has(obj):
+            return cloudpickle.Pickler.reducer_override(pickler, obj)
+        # Its registry of such modules is everybody's, other threads' too.
+        if isinstance(obj, type):
+            return cloudpickle.cloudpickle._dynamic_class_reduce(obj)
+        return pickler._dynamic_function_reduce(obj)
+
+
+def pickler(
+    cloudpickle: Any, file: Any, buffer_callback: Any, persistent_id: Any, home: Home | None
+) -> Any:
     """Return a pickler, with what belongs to pickle's own."""
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
 
@@ -22,16 +65,25 @@ def pickler(cloudpickle: Any, file: Any, buffer_callback: Any, persistent_id: An
         args = tuple(code.co_filename if one else part for one, part in zip(dropped, args))
         return (rebuild, args, *rest)
 
+    refer: Any = reductions.reference
+    reduce = cloudpickle.Pickler.reducer_override
+    if home is not None:
+        refer, reduce = home.reference, functools.partial(home.reduce, cloudpickle)
+
     def with_its_module(pickler: Any, obj: Any) -> Any:
-        reduced = reductions.reference(obj)
+        reduced = refer(obj)
         if reduced is NotImplemented:
-            reduced = _with_annotations(pickler, obj, cloudpickle.Pickler.reducer_override)
+            reduced = _with_annotations(pickler, obj, reduce)
             if reduced is not NotImplemented and type(obj) is types.FunctionType:
-                return _with_its_module(obj, reduced, cloudpickle)
+                return _with_its_module(obj, reduced, cloudpickle, home)
+            if reduced is not NotImplemented and len(reduced) > 2 and isinstance(obj, type):
+                return _with_slots(obj, reduced)
         return reduced
 
-    table = reductions.table(cloudpickle.Pickler.dispatch_table, lambda: made.memo)
+    others, name = cloudpickle.Pickler.dispatch_table, home.name if home is not None else ""
+    table = reductions.table(others, lambda: made.memo, name)
     table[types.CodeType] = with_file_name
+    table[functools.cached_property] = _cached_property
     lib: Any = sys.modules.get("annotationlib")
     if lib is not None:  # such an object has all globals of its module
         table[lib.ForwardRef] = lambda ref: (lib.ForwardRef, (ref.__forward_arg__,))
@@ -46,6 +98,41 @@ def pickler(cloudpickle: Any, file: Any, buffer_callback: Any, persistent_id: An
     kind: Any = type("Pickler", (cloudpickle.Pickler,), members)
     made = kind(file, messages.PICKLE, buffer_callback)
     return made
+
+
+def _cached_property(obj: functools.cached_property[Any]) -> tuple[Any, ...]:
+    # Before Python 3.12 it has a lock.
+    return type(obj), (obj.func,), {k: v for k, v in vars(obj).items() if k != "lock"}
+
+
+def _make_class(make: Callable[..., type], *args: Any) -> type:
+    tracker, _ = args[-2:]
+    known = sys.modules[make.__module__]._DYNAMIC_CLASS_TRACKER_BY_ID
+    found: type | None = known.get(tracker)
+    if found is None:  # else its bases would hear of one more
+        found = make(*args)
+        _received().add(found)
+    return found
+
+
+def _set_state(set_state: Callable[[type, Any], type], cls: type, state: Any) -> type:
+    return set_state(cls, state) if cls in _received() else cls
+
+
+@functools.lru_cache(maxsize=None)
+def _received() -> Any:
+    """Return the set of classes that are defined elsewhere: what comes does not change others."""
+    import weakref  # not at the top: no boot needs it
+
+    return weakref.WeakSet()
+
+
+#: By the names of cloudpickle's functions: what to call with them, when a pickle does.
+REBUILD_CLASS: dict[str, Callable[..., type]] = {
+    "_make_skeleton_class": _make_class,
+    "_make_skeleton_enum": _make_class,
+    "_class_setstate": _set_state,
+}
 
 
 def _with_annotations(pickler: Any, obj: Any, reduce: Callable[[Any, Any], Any]) -> Any:
@@ -72,11 +159,28 @@ def _with_annotations(pickler: Any, obj: Any, reduce: Callable[[Any, Any], Any])
     return reduced
 
 
+def _with_slots(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Give a class its slots when it is made, and its qualified name."""
+    make, args, (state, slots), *rest = reduced
+    # Those of a named tuple are its metaclass's, and empty.
+    if (
+        "__slots__" in state
+        and make.__name__ == "_make_skeleton_class"
+        and not issubclass(cls, tuple)
+    ):
+        args[3]["__slots__"] = state["__slots__"]
+    return make, args, ({**state, "__qualname__": cls.__qualname__}, slots), *rest
+
+
 def _with_its_module(
-    fn: types.FunctionType, reduced: tuple[Any, ...], cloudpickle: Any
+    fn: types.FunctionType, reduced: tuple[Any, ...], cloudpickle: Any, home: Home | None
 ) -> tuple[Any, ...]:
     """Replace copies of the globals by those of the function's module, which the peer has."""
     make, args, (state, slots), *rest = reduced
+    if home is not None and fn.__globals__ is vars(home.module):
+        there = module_aliases.Made(vars, module_aliases.imported(home.stand_in))
+        others = {k: v for k, v in slots["__globals__"].items() if k not in home.known}
+        return make, (args[0], there, *args[2:]), (state, {**slots, "__globals__": others}), *rest
     name = getattr(fn, "__module__", None)
     module = sys.modules.get(name) if name and name != "__main__" else None
     found = getattr(module, "__dict__", None)
@@ -88,9 +192,13 @@ def _with_its_module(
     code, _, *others = args
     named = {*cloudpickle.cloudpickle._extract_code_globals(fn.__code__)}
     # The peer's module can have a global that the one here lacks.
-    if name and (slots["__globals__"] or named.difference(vars(builtins))):
-        args = (code, module_aliases.Made(vars, module_aliases.imported(name)), *others)
+    named -= vars(builtins).keys() - _LOOKING_UP
+    if name and (slots["__globals__"] or named):
         # Names of pytest's rewriting, in case the peer's module is not rewritten.
         used = {name: value for name, value in slots["__globals__"].items() if name[0] == "@"}
+        needed = [each for each in slots["__globals__"] if each not in used]
+        needed += [each.__name__ for each in slots["_cloudpickle_submodules"]]
+        module_there = module_aliases.imported(name, tuple(needed))
+        args = (code, module_aliases.Made(vars, module_there), *others)
         slots = {**slots, "__globals__": used, "_cloudpickle_submodules": []}
     return (make, args, (state, slots), *rest)

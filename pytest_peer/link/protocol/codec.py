@@ -10,12 +10,13 @@ from __future__ import annotations
 import copyreg
 import sys
 import types
+from _frozen_importlib import _module_locks  # type: ignore[attr-defined]
 from functools import partial
 from io import BytesIO
 from operator import attrgetter
 from typing import Any, Callable, Iterable, Sequence
 
-from . import by_value, messages, reductions, refusals
+from . import by_value, messages, module_aliases, reductions, refusals
 from .messages import MultipartMessage, Payload, Segment
 from .unpatched import pickle
 
@@ -26,10 +27,18 @@ _BUFFERS = frozenset({bytes, bytearray, memoryview})
 _CONTAINERS = frozenset({list, tuple, dict})
 #: Modules that are different ones here and at the other end, by name, with the text of the error.
 conflicting_modules: dict[str, tuple[types.ModuleType, str]] = {}
+#: What stands here for a module of the other end, by the name that the other end has for it.
+stand_ins: dict[str, types.ModuleType] = {}
+#: In peers: what has come with globals, by its identity at the origin.
+arrived: dict[int, Any] = {}
+#: In peers: finds the home of code by value by its name and those of the globals that are needed.
+find_home: Callable[[str, Iterable[str]], types.ModuleType] | None = None
 #: Functions that import a module during unpickling: `module_aliases.imported`, and cloudpickle's.
 _IMPORTING = {("importlib", "import_module"), ("cloudpickle.cloudpickle", "subimport")}
 #: The home of paths in a pickle of Python 3.13, which no older one has.
 _LOCAL, _CONNECTION = "pathlib._local", b"multiprocessing.connection"
+#: Equal values of these are as good as the same.
+_EQUAL = frozenset({str, bytes, tuple, frozenset})
 #: Containers with more members are not searched for buffers: it would cost more than it saves.
 _MEMBERS = 64
 
@@ -51,6 +60,23 @@ def dumps(obj: Any, refusal: str = "", pickling: _Pickling | None = None) -> byt
             return data
     except Exception:
         pass
+    return _dumps_code(obj, refusal, pickling)
+
+
+def dumps_globals(found: dict[str, Any], home: by_value.Home) -> bytes:
+    """Pickle globals of a module that the other end cannot import, or raise `CannotEncode`."""
+    return _dumps_code(found, "", _Pickling(None, home))
+
+
+def loads_globals(data: bytes) -> dict[str, Any]:
+    """Rebuild globals; the inverse of `dumps_globals`."""
+    unpickler = _Unpickler(MultipartMessage(data, []))
+    found: dict[str, Any] = unpickler.load()
+    arrived.update(unpickler.load())
+    return found
+
+
+def _dumps_code(obj: Any, refusal: str, pickling: _Pickling) -> bytes:
     cloudpickle, why_not = None, refusal
     try:
         cloudpickle = None if refusal else __import__("cloudpickle")
@@ -91,12 +117,15 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
 
     Those of objects that offer them to pickle, as numpy's arrays do, are found anyway.
     """
-    if not big:  # in one step, for what nearly all calls and results are
-        buffers: list[Any] = []
+    # In one step, for what nearly all calls and results are. For what a module stands in for here,
+    # pickle would import the module of each class again, which fails, to refer to it.
+    if not (big or (find_home is not None and stand_ins)):
+        outside: list[Segment] = []
         try:
-            data = pickle.dumps(obj, PROTOCOL, buffer_callback=buffers.append)
-            if not (buffers or b"getattr" in data or b"__main__" in data or _CONNECTION in data):
-                return data  # it has nothing of what `reductions.table` has
+            data = pickle.dumps(obj, PROTOCOL, buffer_callback=partial(_is_inside, outside))
+            # If it has nothing of what `reductions.table` has.
+            if not (b"getattr" in data or b"__main__" in data or _CONNECTION in data):
+                return MultipartMessage(data, outside) if outside else data
         except Exception:
             pass  # there is another way, or the error names the part
     pickling = _Pickling(big)
@@ -107,7 +136,11 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
 def loads(payload: Payload) -> Any:
     """Rebuild the object; the inverse of `pack`."""
     if not isinstance(payload, MultipartMessage):
-        if not conflicting_modules and b"pathlib._local" not in payload:
+        importing = _module_locks  # has those that are not yet complete
+        homes = find_home is not None and b"import_module" in payload  # one try imports it once
+        classes = b"_make_skeleton_" in payload
+        careful = importing or conflicting_modules or stand_ins or homes or classes
+        if not careful and b"pathlib._local" not in payload:
             return pickle.loads(payload)
         payload = MultipartMessage(payload, [])
     return _Unpickler(payload).load()
@@ -120,7 +153,8 @@ class _Pickling:
     Python 3.11's garbage collector crashes on one of a memoryview in a cycle, as a traceback is.
     """
 
-    def __init__(self, big: Sequence[Any] | None) -> None:
+    def __init__(self, big: Sequence[Any] | None, home: by_value.Home | None = None) -> None:
+        self._home = home
         self._inside = big is None
         self._big = {id(each): each for each in big} if big else {}
 
@@ -128,18 +162,27 @@ class _Pickling:
         self.segments: list[Segment] = []
         # By identity: what the pickle has instead, and the object, to keep its identity in use.
         self._known: dict[int, tuple[Any, Any]] = {}
+        stood_in = find_home is not None and bool(stand_ins)
         file = BytesIO()
         if cloudpickle is not None:
-            pickler = by_value.pickler(cloudpickle, file, self.buffer, self.persistent_id)
+            out = file, self.buffer, self.persistent_id
+            pickler = by_value.pickler(cloudpickle, *out, self._home)
         else:
             pickler = _Pickler(file, PROTOCOL, buffer_callback=self.buffer)
             pickler.dispatch_table = reductions.table(copyreg.dispatch_table, lambda: pickler.memo)
             if members or self._big:
                 members["persistent_id"] = self.persistent_id
+            if stood_in:
+                members.setdefault("reducer_override", module_aliases.reference)
             for name, member in members.items():
                 setattr(pickler, name, member)
         try:
             pickler.dump(obj)
+            if self._home is not None:  # what it has in its memo, for later pickles
+                memo = pickler.memo.copy().items()
+                sent = {key: each for key, (_, each) in memo if type(each) not in _EQUAL}
+                self._home.sent = sent
+                pickler.dump(sent)
         finally:
             pickler.clear_memo()
             pickler = None  # its table refers to it
@@ -147,6 +190,8 @@ class _Pickling:
 
     def persistent_id(self, obj: Any) -> Any:
         """Return what to write instead of an object, or ``None``; pickle asks for every object."""
+        if self._home is not None and id(obj) in self._home.there:
+            return (id(obj),)
         if self._inside or (type(obj) is not memoryview and id(obj) not in self._big):
             return None
         if id(obj) not in self._known:
@@ -163,12 +208,16 @@ class _Pickling:
         return self._known[id(obj)][0]
 
     def buffer(self, buffer: Any) -> bool:
-        """Return whether a PickleBuffer shall be in the pickle; pickle asks for every one."""
-        view = buffer.raw()
-        if self._inside or len(view) < BIG:
-            return True
-        self.segments.append((messages.AS_PICKLEBUFFER, view))
-        return False
+        return self._inside or _is_inside(self.segments, buffer)
+
+
+def _is_inside(outside: list[Segment], buffer: Any) -> bool:
+    """Return whether a PickleBuffer shall be in the pickle; pickle asks for every one."""
+    view = buffer.raw()
+    if len(view) < BIG:
+        return True
+    outside.append((messages.AS_PICKLEBUFFER, view))
+    return False
 
 
 class _Pickler(pickle.Pickler):
@@ -184,12 +233,17 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _IMPORTING:
             return _imported
-        _check_for_conflict(module)
-        return super().find_class("pathlib" if module == _LOCAL else module, name)
+        _prepare_import(module)
+        found = super().find_class("pathlib" if module == _LOCAL else module, name)
+        if name in by_value.REBUILD_CLASS and module.startswith("cloudpickle."):
+            return partial(by_value.REBUILD_CLASS[name], found)
+        return found
 
     def persistent_load(self, what: Any) -> Any:
         if isinstance(what, int):
             return self._segments[what][1]
+        if len(what) == 1:
+            return arrived[what[0]]
         number, format, shape, readonly = what
         view = self._segments[number][1]
         if format != "B" or len(shape) != 1:
@@ -205,13 +259,26 @@ def resolved(name: str) -> Any:
     return attrgetter(path)(_imported(module))
 
 
-def _imported(module: str) -> types.ModuleType:
-    _check_for_conflict(module)
+def _imported(module: str, needed: Iterable[str] | None = None) -> types.ModuleType:
+    if module in stand_ins:
+        return stand_ins[module]
+    _prepare_import(module)
+    if needed is not None and find_home is not None:
+        return find_home(module, needed)
     __import__(module)  # without importing `importlib`
     return sys.modules[module]
 
 
-def _check_for_conflict(name: str) -> None:
+def _prepare_import(name: str) -> None:
+    """Refuse a conflicting module, and wait for packages that another thread imports."""
+    # Python locks a module before it looks at its package, whose import may need the module. Then
+    # one of the threads gets the other's, half imported: for `asyncio.sleep` of `asyncio.tasks`.
+    dot = name.find(".")
+    while dot > 0:
+        # While it is searched for, it has a lock only.
+        if name[:dot] in sys.modules or name[:dot] in _module_locks:
+            __import__(name[:dot])
+        dot = name.find(".", dot + 1)
     if name in conflicting_modules:
         module, text = conflicting_modules[name]
         if sys.modules.get(name) is module:

@@ -11,7 +11,6 @@ from typing import Any, Sequence
 from . import module_aliases, refusals
 from .codec import dumps, loads
 from .frame_info import FrameCollector
-from .unpatched import pickle
 
 _DEPTH = 20
 
@@ -55,8 +54,13 @@ def describe(
 
 def unhandled(description: dict[str, Any]) -> str:
     """Return the text of a failure that nobody has seen; none for an exit or a cancellation."""
-    ends = (".SystemExit", ".CancelledError")
-    return "" if description["type"].endswith(ends) else str(description["text"])
+    none = cancelled(description) or description["type"].endswith(".SystemExit")
+    return "" if none else str(description["text"])
+
+
+def cancelled(description: dict[str, Any]) -> bool:
+    """Return whether it is a cancellation, of asyncio or another library."""
+    return str(description["type"]).endswith(".CancelledError")
 
 
 def _is_group(exc: BaseException) -> bool:
@@ -85,7 +89,7 @@ def portable(exc: BaseException, by_value: str) -> dict[str, Any]:
     if not disguised and not _is_group(exc):
         try:
             whole = dumps(exc, by_value)
-            differences = _differences(pickle.loads(whole), exc)
+            differences = _differences(loads(whole), exc)
             if not differences:
                 return {"whole": whole}
             found.append((differences, {"whole": whole}))
@@ -107,7 +111,7 @@ def _parts(exc: BaseException, reference: tuple[str, str] | None, by_value: str)
     def each(name: str, value: Any) -> Any:
         try:
             data = dumps(value, by_value)
-            pickle.loads(data)
+            loads(data)
             return data
         except Exception:  # its class may refuse to be pickled or to be rebuilt
             left_out.append(name)

@@ -27,6 +27,7 @@ SHUTDOWN = 3  # b"halt" or b"finish"
 STACKS = 4  # empty; the reply is STACKS with text
 RESPONSE = 5  # pickle of what a REQUEST asked for
 MODULES = 6  # marshalled: modules of the origin that the peer does not know yet; see `modules`
+CANCEL = 7  # empty; its id is that of a CALL, which it may overtake
 # from the peer
 READY = 10  # empty: the agent listens
 RESULT = 11  # pickle of the value

@@ -17,6 +17,8 @@ from .unpatched import os
 
 #: Stands between a module's own name and a number, in a second name.
 MARK = "@"
+#: At the end of the second name of what stands for a module of the origin; see `agent.homes`.
+STAND_IN = MARK + "origin"
 
 #: Device and inode, which differ for a file of the same name on another machine.
 Place = Tuple[int, int]
@@ -60,17 +62,21 @@ def _second_names(*_state: object) -> list[tuple[str, types.ModuleType]]:
 
 
 class Made:
-    """Stands in a pickle for what a function makes of its argument at the other end."""
+    """Stands in a pickle for what a function makes of its arguments at the other end."""
 
-    def __init__(self, function: Callable[[Any], Any], argument: Any) -> None:
-        self._reduced = function, (argument,)
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self._reduced = function, arguments
 
     def __reduce__(self) -> Any:
         return self._reduced
 
 
-def imported(module: str) -> Made:
-    """Return what stands for a module in a pickle."""
+def imported(module: str, *needed: tuple[str, ...]) -> Made:
+    """Return what stands for a module in a pickle.
+
+    :param needed: for the home of code by value, the globals that the code names. The function
+        takes no notice of this argument, and the other end can read it.
+    """
     import importlib  # not at the top: few peers need it
 
-    return Made(importlib.import_module, module)
+    return Made(importlib.import_module, module, *needed)

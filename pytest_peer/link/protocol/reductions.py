@@ -10,14 +10,14 @@ from __future__ import annotations
 import sys
 import types
 from operator import attrgetter
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 from . import module_aliases
 from .unpatched import os, pickle
 
 _METHODS = (types.MethodType, types.BuiltinMethodType, type([].__len__))
 _LIBRARIES = (os.path.dirname(os.__file__), "site-packages", "dist-packages")
-_loaded: dict[str, Any] = {}  # `sys.modules` when that was looked at last
+_loaded: dict[str, Any] = {}  # `sys.modules` when that was looked at last; empty in peers
 #: What modules held before a test could change it, by name. Objects of the user's modules are kept
 #: weakly where that is possible: a test may look whether they are freed.
 _seen: dict[str, tuple[dict[str, Any], Any]] = {}
@@ -46,15 +46,32 @@ def remember() -> None:
                 for key, value in list(held.items()):
                     if type(value).__weakrefoffset__:
                         weak[key] = held.pop(key)
+                    if issubclass(type(value), type) and value.__module__ == name:
+                        weak.update(_renamed(value, key))
             _seen[name] = held, weak
     for name in _seen.keys() - loaded.keys():
         _seen.pop(name, None)
     _loaded, _places = loaded, {}  # at the end: an interrupted look is repeated
 
 
+def _renamed(cls: type, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the functions of a class that have another name than it has for them, as decorated."""
+    for name, value in list(vars(cls).items()):
+        own, there = "%s.%s" % (cls.__qualname__, name), "%s.%s" % (path, name)
+        if type(value) in (staticmethod, classmethod):
+            there += ".__func__" if type(value) is classmethod else ""
+            value = value.__func__
+        if type(value) is types.FunctionType and value.__qualname__ != own:
+            yield there, value
+        elif issubclass(type(value), type) and value.__qualname__ == own:
+            yield from _renamed(value, there)
+
+
 def _place(obj: Any) -> tuple[str, str] | None:
     """Return the module that holds an object, and the name for it."""
     global _places
+    if _loaded and len(sys.modules) != len(_loaded) + 1:  # with `__main__`
+        remember()  # a test has imported more
     places = _places
     if not places:
         places = {}  # another thread sees it whole, or not at all
@@ -74,15 +91,22 @@ def _held(place: tuple[str, str]) -> module_aliases.Made:
     return module_aliases.Made(attrgetter(place[1]), module_aliases.imported(place[0]))
 
 
-def reference(obj: Any) -> Any:
-    """Refer to a function, class or decorator; for a pickler's `reducer_override`."""
+def reference(obj: Any, home: str = "") -> Any:
+    """Refer to a function, class or decorator; for a pickler's `reducer_override`.
+
+    :param home: a module that the other end cannot import.
+    """
     found = module_aliases.reference(obj)
     if found is not NotImplemented or type(obj) in _METHODS or not callable(obj):
         return found
+    if isinstance(obj, types.MethodType):  # says what stands for a method, as wrapt's proxies do
+        place = _place(obj.__self__)
+        held = place is not None and place[0] != home and not _is_constant(obj.__self__)
+        return getattr, (_held(place) if place and held else obj.__self__, obj.__name__)
     named = issubclass(type(obj), (type, types.FunctionType))
     by_name = named and module_aliases.is_in(sys.modules.get(obj.__module__), obj)
     place = None if by_name else _place(obj)
-    if place is None or not (named or _wraps(obj, place[1])):
+    if place is None or place[0] == home or not (named or _wraps(obj, place[1])):
         return NotImplemented
     return _held(place).__reduce__()
 
@@ -95,11 +119,13 @@ def _wraps(obj: Any, name: str) -> bool:
     return any(type(each) is types.FunctionType and each.__name__ == name for each in parts)
 
 
-def table(others: Mapping[type, Any], memo: Callable[[], Any]) -> dict[type, Callable[[Any], Any]]:
+def table(
+    others: Mapping[type, Any], memo: Callable[[], Any], home: str = ""
+) -> dict[type, Callable[[Any], Any]]:
     """Return the dispatch table for a pickler with that `memo`, over that with the `others`."""
 
     def method(method: Any) -> Any:
-        return _method(method, memo) or others.get(type(method), _by_function)(method)
+        return _method(method, memo, home) or others.get(type(method), _by_function)(method)
 
     reductions: dict[type, Any] = {**others, **dict.fromkeys(_METHODS, method)}
     if "multiprocessing.connection" in sys.modules:
@@ -107,17 +133,27 @@ def table(others: Mapping[type, Any], memo: Callable[[], Any]) -> dict[type, Cal
     return reductions
 
 
-def _method(method: Any, memo: Callable[[], Any]) -> Any:
+def _method(method: Any, memo: Callable[[], Any], home: str) -> Any:
     """Refer to a bound method of an object that a module holds, or return ``None``."""
     owner = method.__self__
-    # What has a hash of its own is equal by value, as a Path is: a copy is as good.
-    hashes: Any = type(owner).__hash__
-    if isinstance(owner, (type, types.ModuleType)) or hashes not in (None, object.__hash__):
+    if isinstance(owner, (type, types.ModuleType)) or _is_constant(owner):
         return None
     name, place = _attribute(method), _place(owner)
-    if name is None or place is None or id(owner) in memo().copy():
+    if name is None or place is None or place[0] == home or id(owner) in memo().copy():
         return None  # of an object that is sent along
     return getattr, (_held(place), name)
+
+
+def _is_constant(obj: Any) -> bool:
+    """Return whether it has a hash and is equal by value, as a Path is: a copy is as good."""
+    cls: Any = type(obj)
+    return cls.__hash__ not in (None, object.__hash__) and cls.__eq__ is not object.__eq__
+
+
+def callee(fn: Any) -> Any:
+    """Return what to call for an object that a module holds: its bound method ``__call__``."""
+    call: Any = type(fn).__call__ if callable(fn) and not isinstance(fn, type) else None
+    return types.MethodType(call, fn) if type(call) is types.FunctionType and _place(fn) else fn
 
 
 def _attribute(method: Any) -> str | None:

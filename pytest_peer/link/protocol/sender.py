@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Callable, Optional
 
-from ...core.locks import Lock
 from . import framing, messages
 from .messages import MultipartMessage, Payload
 from .streams import PipeStream
@@ -19,9 +18,17 @@ from .unpatched import _thread, select
 CHUNK = 1 << 20
 #: A small message is written in one piece with its headers, ours and execnet's.
 SMALL = select.PIPE_BUF - 96
+#: How long others let the thread begin, and do not look again.
+_START_SECONDS = 0.001
+#: Between two looks whether everything has gone.
+_POLL_SECONDS = 0.001
 
 Part = Any  # bytes, or a memoryview of them
 Hook = Optional[Callable[[], object]]
+
+
+class WouldWait(Exception):
+    """A signal handler or finalizer has interrupted the thread that would have to send."""
 
 
 class Transmission:
@@ -37,25 +44,39 @@ class Transmission:
         self.ident = ident
         self.in_order = in_order
         self._on_copy = on_copy
-        #: Flag and part of the coming items; a PART is a memoryview.
-        self.left: deque[tuple[int, Part]] = deque()
+        # Flag and part of each item; a PART is a memoryview, sent in chunks.
+        self._parts: list[tuple[int, Part]] = []
+        self._next = self._offset = 0
         if not isinstance(payload, MultipartMessage):
             if len(payload) <= CHUNK:
-                self.left.append((messages.WHOLE, payload))
+                self._parts.append((messages.WHOLE, payload))
                 return
             payload = MultipartMessage(payload, [])
         segments = [(messages.AS_BYTES, payload.data), *payload.segments]
         table = b"".join(messages.SEGMENT.pack(kind, len(buffer)) for kind, buffer in segments)
-        self.left.append((messages.TABLE, table))
-        self.left.extend((messages.PART, memoryview(buf)) for _, buf in segments if len(buf))
+        self._parts.append((messages.TABLE, table))
+        self._parts.extend((messages.PART, memoryview(buf)) for _, buf in segments if len(buf))
+
+    @property
+    def left(self) -> bool:
+        return self._next < len(self._parts)
 
     def next_item(self) -> tuple[int, Part]:
-        flag, part = self.left.popleft()
-        if flag == messages.PART and len(part) > CHUNK:
-            self.left.appendleft((flag, part[CHUNK:]))
-            part = part[:CHUNK]
-        # The receiver gets the bytes of now; a copy of this size stays in the cache.
-        part = _unchangeable(part)
+        while True:
+            flag, whole = entry = self._parts[self._next]
+            part = whole
+            if flag == messages.PART:
+                part = whole[self._offset : self._offset + CHUNK]
+            # The receiver gets the bytes of now; a copy of this size stays in the cache.
+            part = _unchangeable(part)
+            if self._parts[self._next] is entry:  # else `snapshot` came before the copy
+                break
+        self._offset += len(part)
+        if self._offset >= len(whole):
+            self._parts[self._next] = messages.WHOLE, b""
+            self._next, self._offset = self._next + 1, 0
+        # No view is left when others hear of it: a bytearray that has one cannot be resized.
+        del entry, whole
         if not self.left:
             self.release()
         return flag, part
@@ -67,7 +88,9 @@ class Transmission:
 
     def snapshot(self) -> None:
         """Copy the rest of the buffers, which may change from now on."""
-        self.left = deque((flag, _unchangeable(part)) for flag, part in self.left)
+        for index in range(self._next, len(self._parts)):
+            flag, part = self._parts[index]
+            self._parts[index] = flag, _unchangeable(part)
 
 
 def _unchangeable(part: Part) -> Part:
@@ -77,95 +100,132 @@ def _unchangeable(part: Part) -> Part:
 
 
 class MessageSender:
-    """Send messages over `stream` as items of our channel."""
+    """Send messages over `stream` as items of our channel.
+
+    `enqueue` and `snapshot` hold no lock that our thread needs: a signal handler or finalizer that
+    interrupts them may call the peer, and wait until that has gone.
+    """
 
     def __init__(self, stream: PipeStream) -> None:
         self._stream = stream
-        # Reentrant: a signal handler may send in between, as a small write is atomic.
-        self._lock = Lock()
-        self._turns: deque[Transmission] = deque()
-        # Messages in order, behind the one that has its turns now.
-        self._behind: deque[Transmission] = deque()
-        self._thread_runs = False
-        # Held while the thread runs. No `Event`, which takes its lock in Python code: a signal
-        # handler that raises just then would leave it locked.
-        self._over = _thread.allocate_lock()
+        self._arrived: deque[Transmission] = deque()
+        # By our thread, which has not yet sent all of them.
+        self._taken: set[Transmission] = set()
+        # Held by the thread while it sends. A further one waits, and finds nothing to do.
+        self._running = _thread.allocate_lock()
+        self._thread = 0
+
+    def _interrupted(self) -> bool:
+        """Whether this is a signal handler or finalizer, in a thread that is just sending."""
+        return self._thread == _thread.get_ident() or self._stream.held_here()
 
     def enqueue(
-        self, kind: int, ident: int, payload: Payload, in_order: bool = False, on_copy: Hook = None
+        self,
+        kind: int,
+        ident: int,
+        payload: Payload,
+        in_order: bool = False,
+        on_copy: Hook = None,
+        awaited: bool = False,
     ) -> None:
         """Send a message; may return before it has gone.
 
         :param in_order: do not overtake earlier messages that were sent with this.
         :param on_copy: called, on any thread, when the buffers of a `MultipartMessage` may change
             again, just before its last part is sent.
+        :param awaited: the caller waits until it has gone.
         :raises OSError: the link is closed.
+        :raises WouldWait: it would wait for itself.
         """
         small = not isinstance(payload, MultipartMessage) and len(payload) <= SMALL
-        with self._lock:
-            if small and not self._thread_runs:
-                try:
-                    self._send(kind, messages.WHOLE, ident, payload)
-                    return
-                except BlockingIOError:
-                    pass
-            transmission = Transmission(kind, ident, payload, in_order, on_copy)
-            if not self._thread_runs:
-                # Before it has something to do. The thread waits for the lock; if its start fails,
-                # or a signal handler raises between these steps, it finds the queue empty or
-                # another thread in its place, and ends.
-                over = _thread.allocate_lock()
-                over.acquire()
-                _thread.start_new_thread(self._run, (over,))
-                self._over = over
-                self._thread_runs = True
-            if in_order and any(other.in_order for other in self._turns):
-                self._behind.append(transmission)
-            else:
-                self._turns.append(transmission)
+        if small and not self._busy():
+            try:
+                self._send(kind, messages.WHOLE, ident, payload)
+                return
+            except BlockingIOError:
+                pass
+        if awaited and self._interrupted():
+            raise WouldWait
+        transmission = Transmission(kind, ident, payload, in_order, on_copy)
+        try:
+            self._arrived.append(transmission)
+            if not self._running.locked():
+                begun = _thread.allocate_lock()
+                begun.acquire()
+                _thread.start_new_thread(self._run, (begun,))
+                begun.acquire(True, _START_SECONDS)  # or the next message starts another one
+        except BaseException:  # no more threads, or a signal handler has raised
+            if self._remove(transmission):
+                transmission.release()
+            raise
+
+    def _remove(self, transmission: Transmission) -> bool:
+        try:
+            self._arrived.remove(transmission)
+        except ValueError:
+            return False  # another thread was first
+        return True
+
+    def _busy(self) -> bool:
+        return bool(self._arrived) or self._running.locked()
 
     def snapshot(self, kind: int, ident: int) -> None:
         """Copy the buffers of that message that were not yet sent: they may change from now on."""
-        with self._lock:
-            for each in (*self._turns, *self._behind):
-                if (each.kind, each.ident) == (kind, ident):
-                    each.snapshot()
+        for each in [*self._arrived.copy(), *self._taken.copy()]:
+            if (each.kind, each.ident) == (kind, ident):
+                each.snapshot()
 
     def wait_idle(self, seconds: float | None) -> bool:
         """Wait until everything has gone; return whether it has within so many seconds."""
-        over = self._over
-        if not over.acquire(True, -1 if seconds is None else seconds):
-            return False
-        over.release()
+        while self._busy():  # not by the lock: who held it would keep others from a start
+            if seconds is not None:
+                if seconds <= 0:
+                    return False
+                seconds -= _POLL_SECONDS
+            select.select((), (), (), _POLL_SECONDS)
         return True
 
-    def _run(self, over: _thread.LockType) -> None:
-        while True:
-            with self._lock:
-                if self._over is not over:
-                    return  # `enqueue` was interrupted after it had started this thread
-                if not self._turns:
-                    self._thread_runs = False
-                    over.release()
-                    return
-                transmission = self._turns[0]
-                flag, part = transmission.next_item()
-            if not self._sent(transmission, flag, part):
+    def _run(self, begun: _thread.LockType) -> None:
+        own = _thread.get_ident()
+        while self._arrived:  # also by a message that came before the release
+            with self._running:
+                self._thread = own
+                if begun.locked():
+                    begun.release()
+                try:
+                    self._send_arrived()
+                finally:
+                    self._thread = 0  # the next thread of the user's may get our number
+        if begun.locked():  # another thread has sent it
+            begun.release()
+
+    def _send_arrived(self) -> None:
+        turns: deque[Transmission] = deque()
+        behind: deque[Transmission] = deque()  # in order, after the one that has its turns now
+        transmission = None
+        while turns or self._arrived:
+            for each in self._arrived.copy():
+                self._taken.add(each)  # before it is removed: `snapshot` finds it
+                if self._remove(each):
+                    waits = each.in_order and any(other.in_order for other in turns)
+                    (behind if waits else turns).append(each)
+                else:
+                    self._taken.discard(each)
+            if not turns:
+                return
+            if turns[0] is transmission:
+                turns.rotate(-1)
+            transmission = turns[0]
+            if not self._sent(transmission, *transmission.next_item()):
                 # The link is closed; its end fails all pending calls.
-                with self._lock:
-                    lost = [*self._turns, *self._behind]
-                    self._turns.clear()
-                    self._behind.clear()
-                for each in lost:
+                for each in (*turns, *behind):
                     each.release()
-                continue
-            with self._lock:
-                if transmission.left:
-                    self._turns.rotate(-1)
-                    continue
-                self._turns.popleft()
-                if transmission.in_order and self._behind:
-                    self._turns.append(self._behind.popleft())
+                for every in (turns, behind, self._taken):
+                    every.clear()
+            elif not transmission.left:
+                self._taken.discard(turns.popleft())
+                if transmission.in_order and behind:
+                    turns.append(behind.popleft())
 
     def _sent(self, transmission: Transmission, flag: int, part: Part) -> bool:
         while True:

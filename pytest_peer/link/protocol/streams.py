@@ -48,6 +48,10 @@ class PipeStream:
         self._poll.register(write_fd, select.POLLOUT)
         os.set_blocking(write_fd, False)
 
+    def held_here(self) -> bool:
+        """Whether this thread is in a write, which a signal handler or finalizer has interrupted."""
+        return bool(self._writing._is_owned())  # type: ignore[attr-defined]
+
     def write(self, data: bytes) -> None:
         """Write at most PIPE_BUF bytes; raise BlockingIOError if there is no room for them now."""
         with self._writing:

@@ -6,7 +6,9 @@ import asyncio
 import gc
 import operator
 import os
+import sys
 import threading
+import types
 from typing import Any
 
 import pytest
@@ -63,6 +65,11 @@ def test_acalls_run_side_by_side(shared: Peer) -> None:
         return await asyncio.gather(shared.acall(meet), shared.acall(meet))
 
     assert sorted(asyncio.run(main())) == [0, 1]
+
+
+def test_acall_while_trio_is_being_imported(shared: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "trio", types.ModuleType("trio"))
+    assert asyncio.run(shared.acall(operator.add, 1, 2)) == 3
 
 
 def test_acall_does_not_block_the_loop(shared: Peer) -> None:

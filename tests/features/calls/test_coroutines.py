@@ -57,11 +57,6 @@ def test_coroutine_functions_share_one_loop(shared: Peer) -> None:
     assert len({shared.call(loop_and_thread) for _ in range(5)}) == 1
 
 
-def test_event_loop_does_not_occupy_the_main_thread(shared: Peer) -> None:
-    _, thread = shared.call(loop_and_thread)
-    assert thread != shared.call(lambda: threading.main_thread().ident)
-
-
 def test_coroutines_run_side_by_side(shared: Peer, module_peer_factory: Any) -> None:
     futures = [shared.submit(wait_for_event, name) for name in ("a", "b")]
     box = module_peer_factory.mailbox("runs")

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 import pytest
-from timeouts import LONG
+from timeouts import LONG, SOON
 
 from pytest_peer import CallTimeout, EncodeError, PeerDown, PeerGroup, here
 from pytest_peer.evidence.stacks import Stacks
@@ -139,11 +139,11 @@ def test_limit_is_everyone_s_at_the_same_time(peer_factory: Any) -> None:
 
 
 def test_limits_of_members_do_not_add_up(peer_factory: Any) -> None:
-    group = peer_factory.many(3, call_timeout=1)
+    group = peer_factory.many(5, call_timeout=2)
     started = time.monotonic()
     with pytest.raises(ExceptionGroup):
         group.call(report_and_take, "never")
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < SOON  # the stacks may take 4 s
 
 
 def test_members_work_on_after_a_failure(shared: PeerGroup) -> None:

@@ -235,9 +235,10 @@ def test_peers_need_no_threads_at_the_origin(peer: Peer, peer_factory) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
-def test_idle_peer_has_two_threads(peer: Peer) -> None:
+def test_idle_peer_has_three_threads(peer: Peer) -> None:
+    """One reads the link, one stands by, and one listens to what the peer has started."""
     peer.call(operator.add, 1, 2)
-    assert len(peer.call(os.listdir, "/proc/self/task")) == 2
+    assert len(peer.call(os.listdir, "/proc/self/task")) == 3
 
 
 def test_call_in_a_finalizer_hangs_nothing(peer: Peer) -> None:
@@ -278,3 +279,35 @@ def test_call_in_a_finalizer_hangs_nothing(peer: Peer) -> None:
         gc.collect()
     assert outcomes
     assert "CallTimeout" not in outcomes
+
+
+def test_call_in_a_finalizer_on_the_thread_that_sends(peer: Peer) -> None:
+    """It is refused, or answered where the thread has nothing to send."""
+    outcomes: list[str] = []
+
+    class Finalized:
+        def __init__(self) -> None:
+            self.cycle = self
+
+        def __del__(self) -> None:
+            known = {thread.ident for thread in threading.enumerate()}
+            if threading.get_ident() in known:
+                if not outcomes:
+                    Finalized()  # for the thread that a big message has started
+                return
+            try:
+                outcomes.append(f"answered {peer.call_within(LONG, int)}")
+            except PeerError as exc:
+                outcomes.append(type(exc).__name__)
+
+    data, deadline = bytearray(3 << 20), time.monotonic() + LONG
+    threshold = gc.get_threshold()
+    Finalized()
+    gc.set_threshold(1)
+    try:
+        while not outcomes and time.monotonic() < deadline:
+            assert peer.call_within(LONG, len, data) == len(data)
+    finally:
+        gc.set_threshold(*threshold)
+    assert outcomes
+    assert set(outcomes) <= {"PeerError", "answered 0"}

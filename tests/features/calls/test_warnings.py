@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
-import logging
-import os
 import sys
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pythons import NEWEST
 from timeouts import LONG
 from unusual_exceptions import made_warning
+from warning_calls import (
+    VERBS,
+    Worried,
+    heard,
+    line_of,
+    texts,
+    warn,
+    warn_and_fail,
+    warn_as_error,
+    warn_later,
+)
 
 from pytest_peer import Peer
 
@@ -30,17 +38,8 @@ class OwnWarning(UserWarning):
         self.code = code
 
 
-class Worried(Exception):
-    """Raised after a warning."""
-
-
 class Thing:
     """What can be referred to weakly."""
-
-
-def warn(text: str = "careful", category: type[Warning] = UserWarning) -> str:
-    warnings.warn(text, category, stacklevel=1)
-    return "done"
 
 
 def warn_of_caller() -> None:
@@ -58,11 +57,6 @@ def warn_often(times: int) -> None:
         warn(f"number {number}")
 
 
-def warn_and_fail() -> None:
-    warn("before")
-    raise Worried("after")
-
-
 def warn_own() -> None:
     warnings.warn(OwnWarning("disk", 7), stacklevel=1)
 
@@ -71,70 +65,6 @@ def warn_in_thread() -> None:
     thread = threading.Thread(target=warn, args=("from a thread",))
     thread.start()
     thread.join()
-
-
-def warn_as_error() -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            warn()
-        except UserWarning:
-            return "caught"
-    return "passed"
-
-
-def record() -> list[str]:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        warn("recorded")
-    return [str(each.message) for each in caught]
-
-
-def warn_after(filter: Callable[..., object], *args: object) -> None:
-    with warnings.catch_warnings():
-        filter(*args)
-        warn()
-
-
-def log_warnings() -> list[str]:
-    logged: list[str] = []
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            logged.append(record.getMessage())
-
-    handler = Handler()
-    logging.getLogger("py.warnings").addHandler(handler)
-    logging.captureWarnings(True)
-    warn("logged")
-    logging.captureWarnings(False)
-    logging.getLogger("py.warnings").removeHandler(handler)
-    return logged
-
-
-class Final:
-    def __del__(self) -> None:
-        warn("at the end")
-
-
-def warn_at_the_end() -> str:
-    Final()
-    return "done"
-
-
-def leave_open() -> str:
-    open(os.devnull)  # noqa: SIM115 - that is what is warned of
-    return "done"
-
-
-def leave_unawaited() -> str:
-    warn_later()  # type: ignore[unused-coroutine]
-    return "done"
-
-
-async def warn_later() -> None:
-    await asyncio.sleep(0)
-    warn("later")
 
 
 async def warn_in_tasks() -> None:
@@ -151,39 +81,13 @@ def kept_lives() -> bool:
     return sys.modules[__name__].kept() is not None
 
 
-def line_of(function: Callable[..., object], plus: int = 1) -> int:
-    return function.__code__.co_firstlineno + plus
-
-
-def texts(caught: Any) -> list[str]:
-    return [str(each.message) for each in caught]
-
-
-@contextlib.contextmanager
-def heard() -> Iterator[list[warnings.WarningMessage]]:
-    """Everything that is warned of in a block."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield caught
-
-
-VERBS = {
-    "call": lambda peer, fn: peer.call(fn),
-    "call_within": lambda peer, fn: peer.call_within(LONG, fn),
-    "submit": lambda peer, fn: peer.submit(fn).result(LONG),
-    "exception": lambda peer, fn: peer.submit(fn).exception(LONG),
-    "map": lambda peer, fn: list(peer.map(fn, ["careful"])),
-    "acall": lambda peer, fn: asyncio.run(peer.acall(fn)),
-}
-
-
 @pytest.mark.parametrize("verb", VERBS)
 def test_warning_of_a_call_is_the_test_s(shared: Peer, verb: str) -> None:
     with pytest.warns(UserWarning, match="careful") as caught:
         VERBS[verb](shared, warn)
     (warning,) = caught
     assert warning.category is UserWarning
-    assert (warning.filename, warning.lineno) == (__file__, line_of(warn))
+    assert (warning.filename, warning.lineno) == (warn.__code__.co_filename, line_of(warn))
 
 
 def test_result_comes_with_a_warning(shared: Peer) -> None:
@@ -253,88 +157,6 @@ def test_exception_comes_after_its_warnings(shared: Peer) -> None:
         shared.call(warn_and_fail)
 
 
-# Filters of the test
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "exception"])
-def test_filter_makes_it_an_error_of_the_call(shared: Peer, verb: str) -> None:
-    with pytest.raises(UserWarning, match="careful") as caught:
-        VERBS[verb](shared, warn)
-    assert shared.name in caught.value.__notes__[0]
-    assert caught.traceback[-1].name == "warn"
-    assert caught.traceback[-1].lineno + 1 == line_of(warn)
-
-
-@pytest.mark.filterwarnings("error")
-def test_error_is_the_future_s_each_time(shared: Peer) -> None:
-    future = shared.submit(warn)
-    assert isinstance(future.exception(LONG), UserWarning)
-    for _ in range(2):
-        with pytest.raises(UserWarning, match="careful"):
-            future.result(LONG)
-
-
-@pytest.mark.filterwarnings("error")
-def test_error_has_what_the_call_raised_as_its_context(shared: Peer) -> None:
-    with pytest.raises(UserWarning, match="before") as caught:
-        shared.call(warn_and_fail)
-    assert isinstance(caught.value.__context__, Worried)
-
-
-@pytest.mark.parametrize("function", [leave_open, leave_unawaited, warn_at_the_end])
-def test_what_a_finalizer_warns_of_is_not_raised(
-    shared: Peer, function: Callable[[], object]
-) -> None:
-    with heard() as caught:
-        warnings.simplefilter("error")
-        assert shared.call(function) == "done"
-    assert len(caught) == 1
-
-
-@pytest.mark.filterwarnings("error", "ignore:careful")
-def test_filter_by_text(shared: Peer) -> None:
-    assert shared.call(warn) == "done"
-
-
-@pytest.mark.filterwarnings("error", f"ignore:::{__name__}")
-def test_filter_by_module(shared: Peer) -> None:
-    assert shared.call(warn) == "done"
-
-
-# Filters of the peer
-
-
-def test_code_that_records_warnings_has_them_for_itself(shared: Peer) -> None:
-    assert shared.call(record) == ["recorded"]
-
-
-def test_code_that_makes_errors_of_warnings_gets_them(shared: Peer) -> None:
-    assert shared.call(warn_as_error) == "caught"
-
-
-def test_code_that_ignores_warnings_is_heeded(shared: Peer) -> None:
-    shared.call(warn_after, warnings.simplefilter, "ignore")
-
-
-def test_code_that_logs_warnings_gets_them(shared: Peer) -> None:
-    (logged,) = shared.call(log_warnings)
-    assert "logged" in logged
-
-
-def test_code_that_resets_filters_still_warns(shared: Peer) -> None:
-    with pytest.warns(UserWarning, match="careful"):
-        shared.call(warn_after, warnings.resetwarnings)
-
-
-def test_interpreter_s_own_filters_are_heeded(peer_factory: Any) -> None:
-    peer = peer_factory(args=["-W", "ignore::UserWarning", "-W", "error::DeprecationWarning"])
-    assert peer.call(warn) == "done"
-    with pytest.raises(DeprecationWarning) as caught:
-        peer.call(warn, category=DeprecationWarning)
-    assert "raised in" in caught.value.__notes__[0]
-
-
 # Coroutines, threads, casts
 
 
@@ -360,7 +182,8 @@ def test_calls_at_the_same_time_have_their_own(shared: Peer) -> None:
 
 def test_warning_of_a_thread_is_in_stderr(peer: Peer) -> None:
     peer.call(warn_in_thread)
-    assert peer.stderr.text.startswith(f"{__file__}:{line_of(warn)}: UserWarning: from a thread\n")
+    place = f"{warn.__code__.co_filename}:{line_of(warn)}"
+    assert peer.stderr.text.startswith(f"{place}: UserWarning: from a thread\n")
 
 
 def test_warning_of_a_cast_is_in_stderr_once(peer: Peer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import datetime
 import functools
 import multiprocessing
@@ -9,9 +10,7 @@ import os
 import random
 import sys
 import threading
-import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ import pytest
 from decorators import counting, guarded
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from timeouts import LONG
 
 from pytest_peer import EncodeError
 
@@ -70,6 +68,17 @@ class WellKnownCounting(Counting):
         functools.update_wrapper(self, fn)
 
 
+class Counter:
+    """Can be called, and is no decorator."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self) -> int:
+        self.calls += 1
+        return self.calls
+
+
 class Machine:
     """It holds methods of itself."""
 
@@ -84,6 +93,46 @@ class Machine:
         return self.handlers["tell"]()
 
     tell_too = lambda self: self.state  # noqa: E731
+
+
+class MethodProxy:
+    """Says that it is the method it calls, as what a decorator of wrapt binds."""
+
+    def __init__(self, method: Any) -> None:
+        self._method = method
+
+    @property
+    def __class__(self) -> Any:
+        return type(self._method)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._method, name)
+
+    def __call__(self, *args: Any) -> Any:
+        return self._method(*args)
+
+    def __reduce_ex__(self, _: Any) -> Any:
+        raise NotImplementedError
+
+
+class Decorated:
+    """A method that something else binds."""
+
+    def __init__(self, fn: Any) -> None:
+        self.fn = fn
+
+    def __get__(self, obj: Any, owner: Any) -> Any:
+        return MethodProxy(self.fn.__get__(obj, owner))
+
+
+class Tally:
+    def __init__(self) -> None:
+        self.total = 0
+
+    @Decorated
+    def add(self, number: int) -> int:
+        self.total += number
+        return self.total
 
 
 class Lazy:
@@ -117,6 +166,9 @@ def make_class() -> type:
 shelf = Shelf()
 machine = Machine()
 lazy = Lazy()
+counter = Counter()
+tally = Tally()
+level = contextvars.ContextVar("level", default=1)
 books: list[str] = []
 settings_of = {"colour": "red"}
 label = Label("origin")
@@ -181,6 +233,26 @@ def test_methods_of_objects_of_the_test_module(peer):
     peer.call(settings_of.update, colour="blue")
     assert peer.call(lambda: (books, settings_of)) == (["c"], {"colour": "blue"})
     assert (shelf.books, books, settings_of) == ([], [], {"colour": "red"})
+
+
+def test_an_object_that_can_be_called(peer):
+    assert [peer.call(counter), peer.call(counter)] == [1, 2]
+    assert peer.call(counter.__call__) == 3
+    assert counter.calls == 0
+    assert peer.call(lambda copy: copy(), counter) == 1
+
+
+def test_a_method_that_a_decorator_binds(peer):
+    assert [peer.call(tally.add, 2), peer.call(functools.partial(tally.add, 3))] == [2, 5]
+    other = Tally()
+    other.total = 7
+    assert peer.call(other.add, 1) == 8
+    assert (tally.total, other.total) == (0, 7)
+
+
+def test_methods_of_what_is_equal_to_itself_alone(peer):
+    """Though it has a hash of its own."""
+    assert peer.call(level.get) == 1
 
 
 def test_methods_of_constants_take_along_their_value(peer):
@@ -264,62 +336,6 @@ def test_given_in_peer(number):
     assert "PYTEST_XDIST_WORKER" in os.environ or multiprocessing.parent_process() is None
 
 
-# What a test has put there.
-
-
-def fake_made_by_a_helper() -> Callable[..., str]:
-    return lambda *_: "fake"
-
-
-@pytest.fixture(params=["lambda", "spy", "helper"])
-def patched(request, monkeypatch) -> str:
-    """Patch this module, and return what the fake returns."""
-    module, real = sys.modules[__name__], replace
-    if request.param == "spy":
-        monkeypatch.setattr(module, "replace", lambda *args: f"fake {real(*args)}")
-        return "fake None"
-    fake = fake_made_by_a_helper() if request.param == "helper" else lambda *_: "fake"
-    monkeypatch.setattr(module, "replace", fake)
-    return "fake"
-
-
-def test_what_a_fixture_has_patched_in_is_sent(peer, patched):
-    assert peer.call(replace, "label", 1) == patched
-    with ThreadPoolExecutor(1) as threads:
-        assert threads.submit(peer.call, replace, "label", 1).result(LONG) == patched
-
-
-class TestInAClass:
-    def test_what_a_method_has_patched_in_is_sent(self, peer, monkeypatch):
-        monkeypatch.setattr(sys.modules[__name__], "replace", lambda *_: "fake")
-        assert peer.call(replace, "label", 1) == "fake"
-
-
-def test_an_object_put_in_place_of_another_is_sent(peer, monkeypatch):
-    fake = Machine()
-    del fake.handlers
-    fake.state = "fake"
-    monkeypatch.setattr(sys.modules[__name__], "machine", fake)
-    assert peer.call(machine.tell) == "fake"
-    monkeypatch.setattr(sys.modules[__name__], "settings_of", {"colour": "green"})
-    assert peer.call(settings_of.get, "colour") == "green"
-
-
-def test_an_object_that_a_test_makes_global_is_sent(peer):
-    global made_late
-    made_late = ["a"]
-    assert peer.call(made_late.__len__) == 1
-
-
-def test_a_spy_in_another_module_is_sent(peer, monkeypatch):
-    def spied(path: str) -> str:
-        return "spied " + real(path)
-
-    real = os.path.basename
-    monkeypatch.setattr(os.path, "basename", spied)
-    assert peer.call(os.path.basename, "/a/b") == "spied b"
-
-
 # Globals of code by value.
 
 
@@ -334,6 +350,8 @@ def test_a_lambda_sees_globals_that_only_the_peer_has(peer):
     peer.call(connect)
     assert peer.call(lambda: connection) == "connected"
     assert peer.call(lambda: [connection for _ in "ab"]) == ["connected"] * 2
+    assert peer.call(lambda: globals()["connection"]) == "connected"
+    assert peer.call(lambda: eval("connection")) == "connected"
 
 
 # File descriptors.
@@ -353,63 +371,3 @@ def test_what_owns_a_descriptor_does_not_travel(peer, pipe, wrapped):
         peer.call(id, wrapped(pipe[0]))
     with pytest.raises(EncodeError, match="descriptor"):
         peer.call(lambda: multiprocessing.Pipe()[0])
-
-
-# What is kept.
-
-
-class Freed(list[int]):
-    """Can be watched."""
-
-
-watched: weakref.ref[Freed] | None = None
-held_by_the_test: Freed | None = Freed()
-
-
-def watch(values: Freed) -> int:
-    global watched
-    watched = weakref.ref(values)
-    return len(values)
-
-
-def make_freed() -> Freed:
-    global watched
-    made = Freed([1])
-    watched = weakref.ref(made)
-    return made
-
-
-def test_arguments_and_results_live_no_longer_than_their_call(peer):
-    values = Freed([1])
-    alive = weakref.ref(values)
-    assert peer.call(watch, values) == 1
-    del values
-    assert alive() is None
-    assert peer.call(lambda: watched and watched()) is None
-    assert peer.call(make_freed) == [1]
-    peer.call(int)
-    assert peer.call(lambda: watched and watched()) is None
-
-
-def test_what_a_test_drops_from_its_module_is_freed(peer):
-    global held_by_the_test
-    assert held_by_the_test is not None
-    alive = weakref.ref(held_by_the_test)
-    held_by_the_test = None
-    assert alive() is None
-    assert peer.call(lambda: held_by_the_test) == []
-
-
-def make_machine() -> None:
-    global machine
-    machine = Machine()
-    machine.state = "made in the peer"
-
-
-def method_of_the_machine() -> Callable[[], str]:
-    return machine.tell
-
-
-def test_a_method_that_a_peer_returns_takes_its_object_along(peer):
-    peer.call(make_machine)
-    assert peer.call(method_of_the_machine)() == "made in the peer"

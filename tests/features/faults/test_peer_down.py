@@ -20,6 +20,28 @@ def test_it(peer):
     result.stdout.fnmatch_lines(["*PeerDownWarning: *'db'*exited with status 3*/peers/db*"])
 
 
+def test_warning_is_located_at_the_test(inner):
+    inner.write(
+        """
+        def wrong():
+            raise LookupError("lost")
+
+        class TestIt:
+            def test_it(self, peer_factory):
+                failing, dying = peer_factory.many(2, name="db")
+                failing.cast(wrong)
+                failing.stderr.wait_for("LookupError: lost", 20)
+                dying.cast(os._exit, 3)
+                dying.wait_down(20)
+        """
+    )
+    result = inner.run()
+    lines = (inner.path / "test_inner.py").read_text().splitlines()
+    (line,) = (number for number, text in enumerate(lines, 1) if "def test_it" in text)
+    for kind in ("PeerDownWarning", "UnhandledPeerException"):
+        result.stdout.fnmatch_lines([f"  {inner.path}/test_inner.py:{line}: {kind}: *'db-*"])
+
+
 def test_stop_warns_of_a_peer_that_dies_at_the_very_end(inner):
     inner.write(
         """

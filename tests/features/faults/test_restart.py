@@ -244,6 +244,7 @@ def test_restart_that_hangs_in_its_boot_blocks_no_other_thread(peer_factory, gat
             hangs.result(LONG)
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_forked_child_can_restart_a_peer_during_another_restart(peer):
     held, (read, write) = Held(), os.pipe()
     with ThreadPoolExecutor() as threads:
@@ -294,7 +295,7 @@ def test_end_in_the_middle_of_a_restart_ends_that_too(peer, verb):
 def test_scope_that_ends_during_a_restart_leaves_no_process(pytester):
     pytester.makepyfile(
         """
-        import os, threading
+        import sys, threading, time, traceback
 
         begun, ended, failed, threads = threading.Event(), threading.Event(), [], []
 
@@ -309,11 +310,19 @@ def test_scope_that_ends_during_a_restart_leaves_no_process(pytester):
             except RuntimeError as exc:
                 failed.append(exc)
 
+        def let_go_at_the_end_of_the_scope():
+            main, names = threading.main_thread().ident, []
+            while "wait_released" not in names:
+                time.sleep(0.001)
+                stack = traceback.extract_stack(sys._current_frames()[main])
+                names = [frame.name for frame in stack]
+            ended.set()
+
         def test_restart(peer):
             threads.append(threading.Thread(target=restart, args=(peer,)))
             threads[0].start()
             assert begun.wait(20)
-            threading.Timer(0.2, ended.set).start()
+            threading.Thread(target=let_go_at_the_end_of_the_scope).start()
 
         def test_after(peer_factory):
             peer_factory()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -197,7 +199,8 @@ def test_native_stacks_are_added_if_there_is_a_program_for_it(
 ) -> None:
     tool('echo "native frames: $*"')
     text = stuck.dump_stacks()
-    assert f"native frames: dump --native --pid {stuck.pid}" in text
+    shown = f"native frames: dump --native --pid {stuck.pid}"
+    assert f"py-spy (most recent call first):\n{shown}" in text
     assert "in hold_the_gil" in text
 
 
@@ -212,9 +215,10 @@ def test_peer_that_answers_needs_no_program(shared: Peer, tool: Callable[[str], 
 
 def test_py_spy_shows_the_c_function(stuck: Peer) -> None:
     text = stuck.dump_stacks()
-    if "py-spy:\n" not in text:
+    heading = "py-spy (most recent call first):\n"
+    if heading not in text:
         pytest.skip(text[text.index("py-spy") :])
-    assert "hold_the_gil" in text.partition("py-spy:\n")[2]
+    assert "hold_the_gil" in text.partition(heading)[2]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 15), reason="`profiling` is new in Python 3.15")
@@ -254,3 +258,74 @@ def test_peer_without_a_timeout_has_no_such_file(peer: Peer) -> None:
         "stderr.log",
         "stdout.log",
     ]
+
+
+# Tasks of asyncio
+
+
+class Awaited:
+    def __await__(self) -> Any:
+        return wait_in_generator().__await__()
+
+
+async def generate() -> Any:
+    yield 1
+    here.origin.send("waits", None)
+    await asyncio.Event().wait()
+
+
+async def wait_in_generator() -> None:
+    async for _ in generate():
+        pass
+
+
+async def wait_in_task() -> None:
+    # The loop of a thread of its own comes from a call of `asyncio.run`.
+    await asyncio.gather(Awaited())
+
+
+def run_own_loop() -> None:
+    asyncio.run(wait_in_task())
+
+
+async def leave_task() -> None:
+    task = asyncio.get_running_loop().create_task(wait_in_generator())
+    asyncio.get_running_loop().kept = task  # type: ignore[attr-defined]
+    task.set_name("left over")
+
+
+async def hold_the_loop() -> None:
+    here.origin.send("waits", None)
+    here.mailbox("never").get(LONG)
+
+
+@pytest.mark.parametrize("function", [wait_in_task, run_own_loop])
+def test_timeout_shows_where_a_task_waits(
+    peer: Peer, peer_factory: Any, function: Callable[[], Any]
+) -> None:
+    with pytest.raises(CallTimeout) as caught:
+        peer.call_within(2, function)
+    task = next(part for part in caught.value.stacks.split("\n\n") if "in generate" in part)
+    assert task.startswith("Task Task-")
+    functions = re.findall(r", in (\w+)\n", task)
+    assert [each for each in functions if each != "_wrap_awaitable"] == [
+        *("__await__",) * ("__await__" in functions),
+        *("wait_in_generator", "generate", "wait"),
+    ]
+    assert "coroutines.py" not in caught.value.stacks
+
+
+def test_idle_loop_shows_its_tasks_only(peer: Peer, peer_factory: Any) -> None:
+    peer.call(leave_task)
+    peer_factory.mailbox("waits").get(LONG)
+    loop, task = peer.dump_stacks().split("\n\n")
+    assert loop == "Thread MainThread:\n  in the event loop"
+    assert task.startswith("Task left over (most recent call last):\n")
+
+
+def test_task_that_runs_is_shown_once(peer: Peer, peer_factory: Any) -> None:
+    peer.cast(hold_the_loop)
+    peer_factory.mailbox("waits").get(LONG)
+    text = peer.dump_stacks()
+    assert text.count("in hold_the_loop") == 1
+    assert text.startswith("Thread MainThread (most recent call last):\n")

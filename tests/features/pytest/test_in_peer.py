@@ -1,41 +1,10 @@
-"""`@pytest.mark.in_peer`: which parts of a test run in the peer, and which values travel."""
+"""`@pytest.mark.in_peer`: where it can stand, what runs in the peer, and with what options."""
 
 from __future__ import annotations
 
+import sys
+
 import pytest
-
-#: In reach of the inner tests: whether this is the process of pytest.
-PLACES = """
-def is_here():
-    return os.environ["ORIGIN"] == str(os.getpid())
-
-def note(*words):
-    with open(os.environ["NOTES"], "a") as notes:
-        print(*words, "here" if is_here() else "there", file=notes)
-"""
-
-
-@pytest.fixture
-def marked(inner):
-    """Writes a module of tests of which all are marked."""
-    inner.write(
-        """
-        os.environ["ORIGIN"] = str(os.getpid())
-        os.environ["NOTES"] = os.path.abspath("notes")
-        """,
-        "conftest.py",
-    )
-
-    def write(source: str, options: str = "", mark: bool = True) -> None:
-        header = f"pytestmark = pytest.mark.in_peer({options})\n" if mark else ""
-        inner.write(PLACES + header + source)
-
-    return write
-
-
-def notes(inner) -> list[str]:
-    return (inner.path / "notes").read_text().splitlines()
-
 
 # Where it can stand
 
@@ -63,7 +32,7 @@ def test_without_the_marker(value):
     )
     inner.run("-W", "error").assert_outcomes(passed=2)
     around = ["setup function here", "setup here", "body 7 %s", "teardown here"]
-    assert notes(inner) == [line % "there" if "%" in line else line for line in around] + [
+    assert marked.notes() == [line % "there" if "%" in line else line for line in around] + [
         line % "here" if "%" in line else line for line in around
     ]
 
@@ -82,7 +51,7 @@ class TestTwo:
         mark=place == "module",
     )
     inner.run().assert_outcomes(passed=2)
-    assert notes(inner) == ["one there", "two here" if place == "class" else "two there"]
+    assert marked.notes() == ["one there", "two here" if place == "class" else "two there"]
 
 
 def test_every_test_has_a_peer_of_its_own(inner, marked):
@@ -96,7 +65,7 @@ def test(x):
     assert state == [x]
 """)
     inner.run().assert_outcomes(passed=2)
-    assert len(set(notes(inner))) == 2
+    assert len(set(marked.notes())) == 2
 
 
 def test_marker_of_one_set_of_parameters_holds_for_this_one(inner, marked):
@@ -111,7 +80,7 @@ def request_names(request): return "_in_peer" in request.fixturenames
         mark=False,
     )
     inner.run().assert_outcomes(passed=2)
-    assert notes(inner) == ["1 True there", "2 False here"]
+    assert marked.notes() == ["1 True there", "2 False here"]
 
 
 def test_marker_may_come_from_a_conftest(inner, marked):
@@ -123,7 +92,7 @@ def test_marker_may_come_from_a_conftest(inner, marked):
             "    for item in items: item.add_marker(pytest.mark.in_peer)\n"
         )
     inner.run().assert_outcomes(passed=1)
-    assert notes(inner) == ["body there"]
+    assert marked.notes() == ["body there"]
 
 
 def test_marker_that_comes_too_late_fails_the_test(inner, marked):
@@ -142,7 +111,7 @@ def test(late): note("body")
     result = inner.run()
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*in_peer was added after the setup*had begun: too late*"])
-    assert not (inner.path / "notes").exists()
+    assert marked.notes() == []
 
 
 def test_another_plugin_does_not_run_the_body_here(inner, marked):
@@ -154,7 +123,7 @@ def test_another_plugin_does_not_run_the_body_here(inner, marked):
             "    raise AssertionError('it would have run the body')\n"
         )
     inner.run().assert_outcomes(passed=1)
-    assert notes(inner) == ["body there"]
+    assert marked.notes() == ["body there"]
 
 
 # Methods and other callables
@@ -181,7 +150,7 @@ class TestHeir(TestIt):
         assert type(self) is TestHeir
 """)
     inner.run().assert_outcomes(passed=6)
-    assert set(notes(inner)) == {"setup here"}
+    assert set(marked.notes()) == {"setup here"}
 
 
 def test_decorated_functions_and_methods(inner, marked):
@@ -214,7 +183,7 @@ class TestIt:
     test_careless = careless(lambda self: note("method"))
 """)
     inner.run().assert_outcomes(passed=4)
-    assert notes(inner) == ["method there"]
+    assert marked.notes() == ["method there"]
 
 
 def test_coroutine_needs_no_other_plugin(inner, marked):
@@ -237,107 +206,7 @@ class TestIt:
     result = inner.run("-W", "error")
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(['> *assert "there" == "body"', "test_inner.py:*: AssertionError"])
-    assert notes(inner) == ["body there", "method there"]
-
-
-# Fixtures
-
-
-def test_values_are_sent_by_the_names_in_the_signature(inner, marked):
-    marked("""
-@pytest.fixture
-def unsendable():
-    return threading.Lock()
-
-@pytest.fixture
-def number(unsendable):
-    return 1
-
-@pytest.mark.usefixtures("unsendable")
-@pytest.mark.parametrize("word", ["a"])
-@pytest.mark.parametrize("indirect", ["b"], indirect=True)
-def test(number, word, indirect, tmp_path, default=5):
-    assert (number, word, indirect, default) == (1, "a", "B", 5)
-    assert tmp_path.is_dir()
-
-@pytest.fixture
-def indirect(request):
-    return request.param.upper()
-""")
-    inner.run().assert_outcomes(passed=1)
-
-
-def test_peer_ends_before_what_the_fixtures_gave(inner, marked):
-    marked("""
-import psutil
-
-@pytest.fixture
-def place(tmp_path):
-    yield tmp_path
-    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
-
-def test(place):
-    (place / "pid").write_text(str(os.getpid()))
-""")
-    inner.run().assert_outcomes(passed=1)
-
-
-def test_what_a_fixture_has_put_in_the_environment_is_there(inner, marked):
-    marked("""
-@pytest.fixture(autouse=True)
-def colour(monkeypatch): monkeypatch.setenv("COLOUR", "red")
-
-def test(): assert os.environ["COLOUR"] == "red" and not is_here()
-""")
-    inner.run().assert_outcomes(passed=1)
-
-
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [
-        ("threading.Lock()", "*cannot be pickled: *lock*of type lock*"),
-        ("{'a': [1, threading.Lock()]}", "*cannot be pickled: *lock*at ['a'][[]1]*"),
-    ],
-)
-def test_unsendable_fixture_is_an_error_at_setup_that_names_it(inner, marked, value, told):
-    marked(f"""
-@pytest.fixture
-def handle(): return {value}
-
-def test(tmp_path, handle): note("body")
-""")
-    result = inner.run("-W", "error")
-    result.assert_outcomes(errors=1)
-    told = told.replace("['a']", "[[]'a']")
-    result.stdout.fnmatch_lines(
-        [
-            "*ERROR at setup of test*",
-            ">   def test(tmp_path, handle)*",
-            f"E *EncodeError: the fixture 'handle' {told}",
-            "E *test_inner.py::test runs in a peer*use the fixture `peer`",
-            "test_inner.py:*: EncodeError",
-        ]
-    )
-    assert not (inner.path / "notes").exists()
-
-
-@pytest.mark.parametrize("name", ["peer", "peer_factory", "request", "capsys", "caplog", "recwarn"])
-def test_fixture_that_is_of_use_only_here_is_refused(inner, marked, name):
-    marked(f"def test({name}): pass")
-    result = inner.run()
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"E *the fixture '{name}' is of use only in the process*"])
-
-
-def test_instance_that_cannot_travel_is_an_error_at_setup(inner, marked):
-    marked("""
-class TestIt:
-    def setup_method(self): self.handle = threading.Lock()
-    def test(self): pass
-""")
-    result = inner.run()
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["E *EncodeError: the instance of TestIt *at .handle*"])
+    assert marked.notes() == ["body there", "method there"]
 
 
 # Options
@@ -382,8 +251,6 @@ class TestClosest:
 """,
         mark=False,
     )
-    import sys
-
     inner.run(f"--peer-exec=env FROM=line {sys.executable}").assert_outcomes(passed=4)
 
 
@@ -428,7 +295,7 @@ class TestIt(unittest.TestCase):
     result = inner.run()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*TestIt::test: in_peer marker: unittest runs*"])
-    assert not (inner.path / "notes").exists()
+    assert marked.notes() == []
 
 
 def test_doctest_is_refused(inner, marked):
@@ -436,56 +303,7 @@ def test_doctest_is_refused(inner, marked):
     result = inner.run("--doctest-modules")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*in_peer marker: *not a DoctestItem*"])
-    assert not (inner.path / "notes").exists()
-
-
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        ("def __getattr__(self, name): return self.attributes[name]", "RecursionError: *"),
-        (
-            "def __setstate__(self, state): raise KeyError('no such part')",
-            "KeyError: *no such part*",
-        ),
-        ("def __reduce__(self): return is_in_time, (os.getpid(),)", "LookupError: too late"),
-    ],
-    ids=["recursion", "state", "elsewhere"],
-)
-def test_argument_that_cannot_be_rebuilt_is_refused_in_the_setup(inner, marked, body, words):
-    marked(f"""
-def is_in_time(pid):
-    if pid != os.getpid():
-        raise LookupError("too late")
-
-class Value:
-    def __init__(self): self.part = 1
-    {body}
-
-@pytest.fixture
-def good(): return 1
-
-@pytest.fixture
-def value(): return Value()
-
-def test_fixture(good, value): note("body")
-
-class TestIt:
-    def setup_method(self): self.value = Value()
-    def test_instance(self, good): note("body")
-""")
-    result = inner.run()
-    result.assert_outcomes(errors=2)
-    for what, test in (
-        ("the fixture 'value'", "test_fixture"),
-        ("the instance of TestIt", "TestIt::test_instance"),
-    ):
-        result.stdout.fnmatch_lines(
-            [
-                f"E *EncodeError: {what} cannot be rebuilt in the peer: {words}",
-                f"E *test_inner.py::{test} runs in a peer, so its arguments have to be sent*",
-            ]
-        )
-    assert not (inner.path / "notes").exists()
+    assert marked.notes() == []
 
 
 # With other things
@@ -497,7 +315,7 @@ def test_workers_of_xdist(inner, marked):
 def test(x, tmp_path): note(x, tmp_path.exists())
 """)
     inner.run("-n", "2").assert_outcomes(passed=4)
-    assert sorted(notes(inner)) == [f"{x} True there" for x in range(4)]
+    assert sorted(marked.notes()) == [f"{x} True there" for x in range(4)]
 
 
 def test_marker_is_known_and_described(inner, marked):

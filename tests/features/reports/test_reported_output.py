@@ -183,7 +183,12 @@ def test_it(peer):
     )
     result = inner.run()
     result.stdout.fnmatch_lines(
-        ["*Captured stdout [[]db] call*", "the first", "*stdout [[]db] call*", "the second"]
+        [
+            "*- Captured stdout [[]db] (life 1 of 2) call -*",
+            "the first",
+            "*- Captured stdout [[]db] (life 2 of 2) call -*",
+            "the second",
+        ]
     )
     result.stdout.fnmatch_lines(
         [

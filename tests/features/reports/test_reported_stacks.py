@@ -179,3 +179,22 @@ def test_it(peer_factory, stuck):
     assert result.stdout.str().count("Captured stacks") == 24
     # One after the other they would take eight times as long; but they need the same processors.
     assert many < 4 * one + 1.0
+
+
+def test_each_stack_says_its_order(inner):
+    inner.write(
+        HEADER
+        + """
+def test_it(peer_factory):
+    silent, talking = peer_factory(name="silent", shutdown=("halt", 0)), peer_factory(name="talking")
+    occupy(talking, peer_factory)
+    hold(silent)
+    assert False
+"""
+    )
+    result = inner.run()
+    result.stdout.re_match_lines([r".*in hold_the_gil$"])
+    result.stdout.fnmatch_lines(
+        ["Thread MainThread (most recent call last):", "*in report_and_take"]
+    )
+    result.stdout.re_match_lines([r"(Current thread|Thread) 0x.* \(most recent call first\):"])

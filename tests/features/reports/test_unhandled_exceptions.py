@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 CODE = """
+import _thread
 import asyncio
+from pytest_peer import here
 
 def wrong(*_):
     raise LookupError("lost")
@@ -14,8 +16,9 @@ async def wrong_later():
     await asyncio.sleep(0)
     wrong()
 
-async def pause():
-    await asyncio.sleep(0.01)
+async def wait_for_others():
+    while len(asyncio.all_tasks()) > 1:
+        await asyncio.sleep(0)
 
 def fail_in_thread(function=wrong):
     thread = threading.Thread(target=function, name="adder")
@@ -30,12 +33,12 @@ def fail_in_thread_with_own_hook():
 
 async def drop_task():
     asyncio.create_task(wrong_later())
-    await asyncio.sleep(0.01)
+    await wait_for_others()
 
 async def keep_task():
     global kept
     kept = asyncio.create_task(wrong_later())
-    await asyncio.sleep(0.01)
+    await wait_for_others()
 
 async def await_task():
     try:
@@ -51,6 +54,77 @@ async def cancel_task():
 def run_loop():
     asyncio.run(drop_task())
 
+async def wrong_clean_up(begins=None):
+    try:
+        here.origin.send("begun", begins)
+        await asyncio.sleep(60)
+    finally:
+        wrong()
+
+def wrong_then(_):
+    here.origin.send("begun", None)
+    here.mailbox("go on").get(60)
+    wrong()
+
+def cancel(peer_factory, call):
+    async def main():
+        task = asyncio.ensure_future(call)
+        await asyncio.to_thread(peer_factory.mailbox("begun").get, 60)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    asyncio.run(main())
+
+async def wrapped(future):
+    return await asyncio.wrap_future(future)
+
+async def cancel_when_it_has_failed(peer):
+    task = asyncio.ensure_future(peer.acall(wrong))
+    await asyncio.sleep(0)
+    while not peer.call(on_main):  # its outcome has come then, and this loop could not run
+        pass
+    task.cancel()
+    await asyncio.wait([task])
+
+def on_main():
+    return threading.current_thread() is threading.main_thread()
+
+def fail_in_bare_thread():
+    _thread.start_new_thread(wrong, ())
+    time.sleep(0.05)
+
+class WithFinalizer:
+    __del__ = wrong
+
+def fail_in_finalizer():
+    WithFinalizer()
+
+def fail_in_finalizer_with_own_hook():
+    names = []
+    sys.unraisablehook = lambda args: names.append(args.exc_type.__name__)
+    WithFinalizer()
+    return names
+
+async def fail_in_callback():
+    asyncio.get_running_loop().call_soon(wrong)
+    await asyncio.sleep(0.01)
+
+async def fail_in_callback_with_own_handler():
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    await fail_in_callback()
+
+async def fail_in_handler_of_a_server():
+    async def handle(reader, writer):
+        writer.close()
+        wrong()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        await reader.read()
+        writer.close()
+        await asyncio.sleep(0.01)
+
 """
 
 #: A module that imports asyncio only as it runs.
@@ -63,13 +137,14 @@ def run_loop():
 
     async def drop_task():
         asyncio.create_task(fail())
-        await asyncio.sleep(0.01)
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0)
 
     asyncio.run(drop_task())
 """
 
 #: The peer's loop ends this one after a coroutine that it began before.
-AFTER_IT = "peer.call(pause)"
+AFTER_IT = "peer.call(wait_for_others)"
 
 LOST = {
     "submit": "peer.submit(wrong)",
@@ -77,6 +152,18 @@ LOST = {
     "submit of what cannot be sent": "peer.submit(print, threading.Lock())",
     "wait for a future": "concurrent.futures.wait([peer.submit(wrong)])",
     "map that nobody consumes": "peer.map(wrong, [1])",
+    "clean-up of a cancelled future": (
+        "future = peer.submit(wrong_clean_up); peer_factory.mailbox('begun').get(60)\n"
+        "    future.cancel(); concurrent.futures.wait([future])"
+    ),
+    "clean-up of a cancelled acall": (
+        f"cancel(peer_factory, peer.acall(wrong_clean_up)); {AFTER_IT}"
+    ),
+    "clean-up at the end of the test": "cancel(peer_factory, peer.acall(wrong_clean_up)); return",
+    "clean-up of a cancelled wrapped future": (
+        f"cancel(peer_factory, wrapped(peer.submit(wrong_clean_up))); {AFTER_IT}"
+    ),
+    "acall that is cancelled when it has failed": "asyncio.run(cancel_when_it_has_failed(peer))",
     "cast": "peer.cast(wrong)",
     "cast of a coroutine function": f"peer.cast(wrong_later); {AFTER_IT}",
     "cast of what does not exist": "peer.cast('no_such_module:f')",
@@ -85,9 +172,15 @@ LOST = {
     "task that something refers to": "peer.call(keep_task)",
     "task of a loop of the user's": "peer.call(run_loop)",
     "task of a loop that a call imports": "peer.call('lazy:run_loop')",
+    "thread without threading": "peer.call(fail_in_bare_thread)",
+    "finalizer": "peer.call(fail_in_finalizer)",
+    "callback of a loop": "peer.call(fail_in_callback)",
+    "handler of a server": "peer.call(fail_in_handler_of_a_server)",
 }
 SEEN = {
     "own hook": "assert peer.call(fail_in_thread_with_own_hook) == ['LookupError']",
+    "own hook of finalizers": "assert peer.call(fail_in_finalizer_with_own_hook) == ['LookupError']",
+    "own handler of a loop": "peer.call(fail_in_callback_with_own_handler)",
     "result": "with pytest.raises(LookupError): peer.submit(wrong).result()",
     "exception": "peer.submit(wrong).exception()",
     "callback": "peer.submit(wrong).add_done_callback(id)",
@@ -95,6 +188,19 @@ SEEN = {
     "map": "with pytest.raises(LookupError): list(peer.map(wrong, [1, 2, 3]))",
     "acall": "with pytest.raises(LookupError): asyncio.run(peer.acall(wrong))",
     "call": "with pytest.raises(LookupError): peer.call(wrong)",
+    "clean-up of a future that is asked": (
+        "future = peer.submit(wrong_clean_up); peer_factory.mailbox('begun').get(60)\n"
+        "    future.cancel(); assert future.exception() is not None"
+    ),
+    "clean-up of a future that a thread has asked": (
+        "future = peer.submit(wrong_clean_up); pool = concurrent.futures.ThreadPoolExecutor()\n"
+        "    asked = pool.submit(future.exception); peer_factory.mailbox('begun').get(60)\n"
+        "    future.cancel(); assert asked.result() is not None; pool.shutdown()"
+    ),
+    "late failure of a function whose acall was cancelled": (
+        "cancel(peer_factory, peer.acall(wrong_then, 0)); peer.send('go on', None)\n"
+        "    while not peer.call(on_main): pass"
+    ),
     "call that was too late": "with pytest.raises(TimeoutError): peer.call_within(0, wrong)",
     "group": "with pytest.raises(ExceptionGroup): peer_factory.many(2).call(wrong)",
     "exit of a thread": "peer.call(fail_in_thread, sys.exit)",

@@ -116,6 +116,28 @@ def test_program_that_hangs_is_a_boot_timeout_with_its_output(peer_factory, prog
     assert caught.value.argv
 
 
+def test_timeout_names_limit_option_and_what_was_missing(peer_factory, program):
+    with pytest.raises(pytest_peer.BootTimeout) as caught:
+        peer_factory(name="db", exec=program("exec sleep 600"), wait_boot=0.5)
+    assert str(caught.value).startswith(
+        "peer 'db' did not boot within 0.5 s (option wait_boot) and was killed: "
+        "no Python interpreter answered\n"
+    )
+
+
+#: Of an interpreter in which our agent hangs.
+HANGING_AGENT = """
+import faulthandler, time
+faulthandler.enable = lambda *_, **__: time.sleep(600)
+"""
+
+
+def test_timeout_of_an_agent_that_hangs_says_so(peer_factory, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(HANGING_AGENT)
+    with pytest.raises(pytest_peer.BootTimeout, match="killed: the agent did not start"):
+        peer_factory(env={"PYTHONPATH": str(tmp_path)}, wait_boot=3)
+
+
 def test_program_that_hangs_is_killed_with_its_children(peer_factory, program, tmp_path):
     script = f"sleep 600 & echo $$ $! >{tmp_path}/pids; wait"
     with pytest.raises(pytest_peer.BootTimeout):

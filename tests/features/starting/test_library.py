@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import gc
 import os
 import re
@@ -199,3 +200,36 @@ while not future.done(): time.sleep(0.01)
 sys.stderr = sys.stdout
 """
     assert "LookupError: lost" in run(program)
+
+
+def stop(peer: pytest_peer.Peer) -> None:
+    peer.stop()
+
+
+def leave_block(peer: pytest_peer.Peer) -> None:
+    with peer:
+        pass
+
+
+def leave_stack(peer: pytest_peer.Peer) -> None:
+    with contextlib.ExitStack() as stack:
+        stack.callback(peer.stop)
+
+
+def shut_down(peer: pytest_peer.Peer) -> None:
+    peer.shutdown()
+
+
+def start_another(_: pytest_peer.Peer) -> None:
+    pytest_peer.start_link().stop()
+
+
+@pytest.mark.parametrize("end", [stop, leave_block, leave_stack, shut_down, start_another])
+def test_warning_is_located_at_the_call_of_the_user(tmp_path, end):
+    peer = dies(name="db", artifacts=tmp_path)
+    with pytest.warns(pytest_peer.PeerDownWarning) as caught:
+        end(peer)
+    (warning,) = caught
+    first = end.__code__.co_firstlineno
+    assert warning.filename == __file__
+    assert first < warning.lineno <= first + 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import sys
 import threading
 from pathlib import Path
@@ -187,3 +188,34 @@ def test_many_that_failed_free_their_names(peer_factory, one_fails):
         "rank-1",
         "rank-2",
     ]
+
+
+def test_report_says_why_the_others_were_stopped(inner):
+    inner.write(
+        """
+        def break_one(argv):
+            return ["sh", "-c", "exit 7"] if argv[-1].startswith("rank-1@") else argv
+
+        def test_it(peer_factory):
+            peer_factory.many(3, name="rank", post_process_args=break_one)
+        """
+    )
+    stopped = "stopped: another peer of its group did not boot after *"
+    inner.run().stdout.fnmatch_lines(
+        [
+            f"<Peer rank-0 pid *: {stopped}",
+            "<Peer rank-1 pid *: boot failed (exited with status 7) after *",
+            f"<Peer rank-2 pid *: {stopped}",
+        ]
+    )
+
+
+def test_boot_that_the_group_ends_says_why(peer_factory, gate):
+    peers: queue.SimpleQueue[pytest_peer.Peer] = queue.SimpleQueue()
+    peer_factory(name="rank-1")
+    with pytest.raises(ExceptionGroup) as caught:
+        peer_factory.many(2, name="rank", exec=gate.launcher(), wait_boot=peers.put)
+    assert [type(failure) for failure in caught.value.exceptions] == [NameInUse]
+    why = "'rank-0' was stopped while it was booting: another peer of its group did not boot"
+    with pytest.raises(pytest_peer.BootError, match=why):
+        peers.get(timeout=LONG).wait_boot()

@@ -23,7 +23,7 @@ def test_it_starts_while_pytest_collects(inner):
             assert words[-1].strip() == "pytest-peer-forkserver"
 
         def test_with(peer):
-            assert psutil.Process(peer.pid).ppid() == psutil.Process().children()[0].pid
+            assert psutil.Process(peer.pid).parents()[2] == psutil.Process().children()[0]
         """
     )
     inner.run_apart().assert_outcomes(passed=2)
@@ -103,10 +103,12 @@ def test_peer_preload_is_imported_there_once(inner):
     )
     inner.write(
         """
+        import psutil
+
         def test_it(peer_factory):
             peers = peer_factory.many(2)
             pids = peers.call("slow_to_import:imported_in.__int__")
-            assert pids == peers.call(os.getppid)
+            assert pids == [psutil.Process(peer.pid).parents()[2].pid for peer in peers]
             assert peers[0].call(lambda: "colorsys" in __import__("sys").modules)
         """
     )

@@ -113,6 +113,9 @@ def test_its_time_is_part_of_the_boots(peer_factory):
     with pytest.raises(BootTimeout) as caught:
         peer_factory(setup=hang, wait_boot=AT_ONCE)
     assert "in hang" in caught.value.stacks
+    assert f"within {AT_ONCE:g} s (option wait_boot) and was killed: its setup did not end" in str(
+        caught.value
+    )
 
 
 def test_what_cannot_be_sent_is_a_boot_error(peer_factory):
@@ -155,6 +158,8 @@ def test_peer(peer_factory):
     peer = peer_factory(setup=last)
     assert peer.call(taken) == ["outer", "inner", "also", "last"]
     assert peer.restart().call(taken) == ["outer", "inner", "also", "last"]
+    assert peer.restart(setup=None).call(taken) == ["outer", "inner", "also"]
+    assert peer.restart(setup=[last, last]).call(taken)[2:] == ["also", "last", "last"]
 
 @pytest.mark.in_peer
 def test_in_peer():

@@ -29,7 +29,8 @@ def test_wait_boot_false_returns_while_it_boots(peer_factory, gate):
 
 def test_method_wait_boot_only_stops_waiting(peer_factory, gate):
     peer = peer_factory(exec=gate.launcher(), wait_boot=False)
-    with pytest.raises(pytest_peer.BootTimeout):
+    late = "still booting after 0.05 s: no Python interpreter answered"
+    with pytest.raises(pytest_peer.BootTimeout, match=late):
         peer.wait_boot(0.05)
     assert peer.state == "booting"
     gate.open()

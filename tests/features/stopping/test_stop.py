@@ -136,6 +136,58 @@ def test_halt_does_not_wait_for_a_job_of_a_pool_of_threads(peer_factory, tmp_pat
     assert peer.down_reason.exit_status == 0
 
 
+def start_processes(method: str) -> list[int]:
+    """As a server does for its workers, and a pool with a job."""
+    context = multiprocessing.get_context(method)
+    worker = context.Process(target=wait_forever)
+    worker.start()
+    open_process_pool(method)
+    pools[-1].submit(wait_forever)
+    return [worker.pid, *pools[-1]._processes]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_halt_does_not_wait_for_processes_of_multiprocessing(peer_factory, tmp_path, method):
+    peer = peer_factory()
+    pids = peer.call(start_processes, method)
+    peer.call(note_at_exit, tmp_path / "note")
+    with taking_less_than(AT_ONCE):
+        peer.stop()
+    assert (tmp_path / "note").read_text() == "exited"
+    assert peer.down_reason.exit_status == 0
+    assert_gone(pids)
+
+
+def start_process_that_ignores_sigterm(method: str) -> int:
+    context = multiprocessing.get_context(method)
+    ignores = context.Event()
+    processes.append(context.Process(target=ignore_sigterm, args=[ignores], daemon=True))
+    processes[-1].start()
+    assert ignores.wait(LONG)
+    return processes[-1].pid
+
+
+processes = []
+
+
+def ignore_sigterm(ignores) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ignores.set()
+    wait_forever()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_halt_waits_a_moment_for_a_process_that_ignores_sigterm(peer_factory, tmp_path, method):
+    peer = peer_factory(shutdown=("halt", LONG))
+    pid = peer.call(start_process_that_ignores_sigterm, method)
+    peer.call(note_at_exit, tmp_path / "note")
+    with taking_less_than(LONG / 2):
+        peer.stop()
+    assert (tmp_path / "note").read_text() == "exited"
+    assert peer.down_reason.exit_status == 0
+    assert_gone([pid])
+
+
 def test_halt_kills_after_its_time_when_an_atexit_callback_hangs(peer_factory):
     peer = peer_factory(shutdown=("halt", 0.3))
     peer.call(hang_at_exit)

@@ -128,6 +128,7 @@ def test_coroutine_is_no_success() -> None:
         eventually(never, timeout=0.1)
 
 
-def test_future_is_no_success() -> None:
+@pytest.mark.parametrize("value", [Future(), [Future(), Future()]])
+def test_future_is_no_success(value: object) -> None:
     with pytest.raises(TypeError, match="has no result yet"):
-        eventually(Future[int], timeout=0.1)
+        eventually(lambda: value, timeout=0.1)

@@ -129,6 +129,29 @@ def test_start_refuses_a_wrong_option() -> None:
         start(args="-X dev")
 
 
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        (1, "int", "1"),
+        (b"a", "bytes", "a"),
+        (Path("/a"), "PosixPath", "/a"),
+        (True, "bool", "True"),
+    ],
+)
+def test_error_for_a_value_in_env_says_what_to_write(value: object, kind: str, text: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        start(env={"A": value})
+    assert str(caught.value) == (
+        f"env: 'A': {value!r} has a value of type {kind}; "
+        f"write '{text}', or None to remove the variable"
+    )
+
+
+def test_error_for_a_name_in_env_says_what_to_write() -> None:
+    with pytest.raises(TypeError, match="env: 1: 'A' has a name of type int; write a str"):
+        start(env={1: "A"})
+
+
 def test_start_takes_keywords_only() -> None:
     with pytest.raises(TypeError):
         start("name")  # type: ignore[call-arg]

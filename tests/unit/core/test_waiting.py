@@ -103,7 +103,7 @@ def enter_and_leave(lock):
 
 signal.signal(signal.SIGALRM, handler)
 leaks = 0
-for lock in [Lock(), PeerFuture(str, str)._condition]:
+for lock in [Lock(), PeerFuture(str, str, bool)._condition]:
     for _ in range(10_000):
         try:
             enter_and_leave(lock)

@@ -18,7 +18,7 @@ class Pieces(OutputStream):
 
     def __init__(self, log: Path) -> None:
         read_fd, self._write_fd = os.pipe()
-        super().__init__(os.fdopen(read_fd, "rb"), log)
+        super().__init__(os.fdopen(read_fd, "rb"), log, held=bool)
         self.pieces: list[str] = []
         self._changed.wait_for = self.next_piece  # type: ignore[method-assign]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,21 @@ def test_code_needs_no_private_function_of_cloudpickle(monkeypatch: Any) -> None
     made = codec.loads(codec.dumps(lambda number: (number, REFUSAL)))
     assert made(2) == (2, REFUSAL)
     assert made.__globals__ is globals()
+
+
+class Buffered:
+    """Offers a buffer to pickle, and counts how often it is asked."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.asked = size, 0
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        self.asked += 1
+        return bytearray, (pickle.PickleBuffer(bytes(self.size)),)
+
+
+@pytest.mark.parametrize("size", [1, codec.BIG])
+def test_object_with_a_buffer_is_pickled_once(size: int) -> None:
+    buffered = Buffered(size)
+    assert codec.loads(codec.pack(buffered, REFUSAL, [])) == bytes(size)
+    assert buffered.asked == 1

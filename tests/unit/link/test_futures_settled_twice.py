@@ -9,7 +9,7 @@ from pytest_peer.link.futures import PeerFuture
 
 
 def future() -> PeerFuture:
-    return PeerFuture(lambda: "peer 'db'", lambda limit: pytest.fail(f"waited {limit} s"))
+    return PeerFuture(lambda: "peer 'db'", lambda limit: pytest.fail(f"waited {limit} s"), bool)
 
 
 @pytest.mark.parametrize("began", [True, False])

@@ -9,10 +9,11 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from timeouts import LONG
 
+import pytest_peer
 from pytest_peer.link.protocol import framing, messages, sender
 from pytest_peer.link.protocol.receiver import Incoming
 from pytest_peer.link.protocol.sender import MessageSender
@@ -152,6 +153,7 @@ def test_big_message_in_order_is_overtaken_by_others(line: Line) -> None:
 sizes = st.sampled_from([0, 1, 4, 5, 8, 9, 30])
 
 
+@settings(deadline=None)  # it starts threads
 @given(st.lists(st.tuples(sizes, st.booleans()), max_size=20))
 def test_everything_arrives_and_what_is_in_order_stays_so(posts: list[tuple[int, bool]]) -> None:
     with mock.patch.multiple(sender, CHUNK=8, SMALL=4):
@@ -186,6 +188,30 @@ def test_message_enqueued_during_a_send_of_its_thread_is_sent(line: Line) -> Non
     assert line.unblock() == [2, 1]
 
 
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
+def test_message_whose_thread_was_not_started_is_never_sent(
+    line: Line, monkeypatch: pytest.MonkeyPatch, failure: type[BaseException]
+) -> None:
+    monkeypatch.setattr(sender._thread, "start_new_thread", mock.Mock(side_effect=failure))
+    with pytest.raises(failure):
+        line.sender.enqueue(messages.CALL, 1, BIG)
+    monkeypatch.undo()
+    assert line.sender.wait_idle(0)
+    for ident in (2, 3, 4):
+        line.sender.enqueue(messages.MESSAGE, ident, BIG, in_order=True)
+    assert line.unblock() == [2, 3, 4]
+
+
+def test_message_without_a_thread_lets_its_buffers_go(line: Line) -> None:
+    released = mock.Mock()
+    with (
+        mock.patch.object(sender._thread, "start_new_thread", side_effect=RuntimeError),
+        pytest.raises(RuntimeError),
+    ):
+        line.sender.enqueue(messages.CALL, 1, BIG, on_copy=released)
+    released.assert_called_once_with()
+
+
 def test_interrupt_while_the_thread_starts_leaves_no_second_one(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,20 +220,57 @@ def test_interrupt_while_the_thread_starts_leaves_no_second_one(
     def start_and_interrupt(*args: Any) -> None:
         monkeypatch.undo()
         start(*args)
-        raise KeyboardInterrupt  # as a signal's handler may, before the thread is known
+        assert line.entered.acquire(timeout=LONG)
+        raise KeyboardInterrupt  # as a signal's handler may
 
     monkeypatch.setattr(sender._thread, "start_new_thread", start_and_interrupt)
     line.open.clear()
-    with (
-        line.sender._lock
-    ):  # the thread of the interrupted post waits for it when the next one comes
-        with pytest.raises(KeyboardInterrupt):
-            line.sender.enqueue(messages.CALL, 1, BIG)
-        for ident in (2, 3, 4):
-            line.sender.enqueue(messages.MESSAGE, ident, BIG, in_order=True)
-    assert line.entered.acquire(timeout=LONG)
+    with pytest.raises(KeyboardInterrupt):
+        line.sender.enqueue(messages.CALL, 1, BIG)
+    for ident in (2, 3, 4):
+        line.sender.enqueue(messages.MESSAGE, ident, BIG, in_order=True)
     assert not line.entered.acquire(timeout=0.2)  # by a second thread
-    assert line.unblock() == [2, 3, 4]
+    ended = line.unblock()
+    assert [ident for ident in ended if ident != 1] == [2, 3, 4]
+    assert len(set(line.threads)) == 1
+
+
+def test_message_of_a_finalizer_in_a_send_goes_before_its_end(line: Line) -> None:
+    gone = threading.Event()
+
+    class Collecting(bytes):
+        def __len__(self) -> int:  # as any allocation, it may run a finalizer
+            if not gone.is_set():
+                line.sender.enqueue(messages.CALL, 3, b"x")
+                line.open.set()
+                pytest_peer.eventually(lambda: (messages.CALL, 3, b"x") in line.whole, LONG)
+                gone.set()
+            return super().__len__()
+
+    line.block()
+    segments = [(messages.AS_BYTES, Collecting(BIG))]
+    line.sender.enqueue(messages.CALL, 2, messages.MultipartMessage(b"", segments))
+    assert gone.is_set()
+    assert sorted(line.unblock()) == [1, 2, 3]
+
+
+def test_snapshot_between_the_look_at_a_part_and_its_copy(line: Line) -> None:
+    """What is sent is what the buffers were when `snapshot` returned."""
+    data = bytearray(b"a" * 10)
+    segments = [(messages.AS_BYTES, memoryview(data))]
+    message = messages.MultipartMessage(b"", segments)
+    transmission = sender.Transmission(messages.CALL, 1, message, False, None)
+    transmission.next_item()
+    copy = sender._unchangeable
+
+    def late(part: Any) -> Any:
+        sender._unchangeable = copy
+        transmission.snapshot()
+        data[:] = b"b" * 10
+        return copy(part)
+
+    sender._unchangeable = late
+    assert bytes(transmission.next_item()[1]) == b"a" * 10
 
 
 def test_closed_link_is_an_error_at_once_for_a_small_message(line: Line) -> None:
