@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import io
 import operator
 import sys
 import types
@@ -65,6 +66,13 @@ def pickler(
         args = tuple(code.co_filename if one else part for one, part in zip(dropped, args))
         return (rebuild, args, *rest)
 
+    reduce_file = cloudpickle.Pickler.dispatch_table[io.TextIOWrapper]
+
+    def with_stream(file: Any) -> Any:
+        # cloudpickle would send the text of another file, without the descriptor.
+        known = file is sys.stdout or file is sys.stderr
+        return reduce_file(file) if known else reductions.refuse_descriptor(file)
+
     refer: Any = reductions.reference
     reduce = cloudpickle.Pickler.reducer_override
     if home is not None:
@@ -84,6 +92,7 @@ def pickler(
     table = reductions.table(others, lambda: made.memo, name)
     table[types.CodeType] = with_file_name
     table[functools.cached_property] = _cached_property
+    table[io.TextIOWrapper] = with_stream
     lib: Any = sys.modules.get("annotationlib")
     if lib is not None:  # such an object has all globals of its module
         table[lib.ForwardRef] = lambda ref: (lib.ForwardRef, (ref.__forward_arg__,))

@@ -129,7 +129,7 @@ def table(
 
     reductions: dict[type, Any] = {**others, **dict.fromkeys(_METHODS, method)}
     if "multiprocessing.connection" in sys.modules:
-        reductions[sys.modules["multiprocessing.connection"].Connection] = _refuse_descriptor
+        reductions[sys.modules["multiprocessing.connection"].Connection] = refuse_descriptor
     return reductions
 
 
@@ -183,6 +183,7 @@ def _by_function(method: Any) -> Any:
     return method.__reduce__()
 
 
-def _refuse_descriptor(_: Any) -> Any:
+def refuse_descriptor(_: Any) -> Any:
+    """Refuse what owns a file descriptor."""
     # pickle would copy the number of the descriptor, which is another file at the other end.
     raise pickle.PicklingError("it owns a file descriptor, which belongs to this process")

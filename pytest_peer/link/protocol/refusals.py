@@ -62,16 +62,9 @@ def _root(obj: Any) -> str:
 
 
 def _parts(obj: Any) -> list[tuple[str, Any]]:
-    if type(obj) is collections.defaultdict:
-        return [(".default_factory", obj.default_factory), *_parts(dict(obj))]
-    if isinstance(obj, (dict, types.MappingProxyType)):
-        return [("[%s]" % _short_repr(key), value) for key, value in obj.items()]
-    if isinstance(obj, (list, tuple, collections.deque)):
-        return [("[%d]" % index, value) for index, value in enumerate(obj)]
-    if isinstance(obj, (set, frozenset)):
-        return [("{...}", value) for value in obj]
-    if isinstance(obj, types.ModuleType):
-        return []
+    members = _members(obj)
+    if isinstance(obj, types.ModuleType) or (members and not hasattr(obj, "__dict__")):
+        return members
     if isinstance(obj, type):
         own = [(key, part) for key, part in vars(obj).items() if key not in _NOT_SENT]
         return [(".%s" % key, part) for key, part in own if not isinstance(part, _FIELDS)]
@@ -79,8 +72,12 @@ def _parts(obj: Any) -> list[tuple[str, Any]]:
         import inspect  # not at the top: no boot needs it
 
         found = inspect.getclosurevars(obj)
-        defaults = {"__defaults__": obj.__defaults__, "__kwdefaults__": obj.__kwdefaults__}
-        parts = {**found.nonlocals, **defaults, **found.globals}
+        named = obj.__code__.co_varnames[: obj.__code__.co_argcount][::-1]
+        defaults = {
+            **dict(zip(named, (obj.__defaults__ or ())[::-1])),
+            **(obj.__kwdefaults__ or {}),
+        }
+        parts = {**found.nonlocals, **defaults, **vars(obj), **found.globals}
         return [(".%s" % name, value) for name, value in parts.items()]
     if isinstance(obj, functools.partial):
         names: Any = ("func", "args", "keywords")
@@ -94,7 +91,19 @@ def _parts(obj: Any) -> list[tuple[str, Any]]:
         names = (*args, *getattr(obj, "__dict__", ()), *slots)
     if "<" in type(obj).__qualname__:  # of a local class, which is sent as well
         names = (*names, "__class__")
-    return [(".%s" % name, getattr(obj, name)) for name in names if hasattr(obj, name)]
+    return [*members, *((".%s" % name, getattr(obj, name)) for name in names if hasattr(obj, name))]
+
+
+def _members(obj: Any) -> list[tuple[str, Any]]:
+    if type(obj) is collections.defaultdict:
+        return [(".default_factory", obj.default_factory), *_members(dict(obj))]
+    if isinstance(obj, (dict, types.MappingProxyType)):
+        return [("[%s]" % _short_repr(key), value) for key, value in obj.items()]
+    if isinstance(obj, (list, tuple, collections.deque)):
+        return [("[%d]" % index, value) for index, value in enumerate(obj)]
+    if isinstance(obj, (set, frozenset)):
+        return [("{...}", value) for value in obj]
+    return []
 
 
 def _short_repr(obj: Any) -> str:
