@@ -22,6 +22,7 @@ from .protocol.messages import MultipartMessage, Payload, snapshot, split_mailbo
 from .protocol.sender import WouldWait
 from .reader import ReplyWaiter
 from .requests import RequestHandler, request_worker
+from .soft_assertions import collected
 from .unhandled import Unhandled
 
 _INTERRUPTED = (
@@ -122,8 +123,8 @@ class RpcClient:
             if late.args or timeout is None:  # not ours, but a signal handler's
                 raise
             raise self._make_timeout_error(timeout) from None
-        if kind == messages.RESULT and warnings is None:
-            return decode(reply)
+        if kind == messages.RESULT and warnings is None and not collected:
+            return decode(reply)  # what `outcome` would do, without its cost
         result, exc = outcome(self._whom, kind, reply, warnings)
         if exc is None:
             return result

@@ -16,6 +16,8 @@ from . import module_aliases
 from .unpatched import os, pickle
 
 _METHODS = (types.MethodType, types.BuiltinMethodType, type([].__len__))
+_REFERRED = (*_METHODS, types.FunctionType)
+_UNBOUND = (types.FunctionType, types.WrapperDescriptorType)
 _LIBRARIES = (os.path.dirname(os.__file__), "site-packages", "dist-packages")
 _loaded: dict[str, Any] = {}  # `sys.modules` when that was looked at last; empty in peers
 #: What modules held before a test could change it, by name. Objects of the user's modules are kept
@@ -152,8 +154,10 @@ def _is_constant(obj: Any) -> bool:
 
 def callee(fn: Any) -> Any:
     """Return what to call for an object that a module holds: its bound method ``__call__``."""
-    call: Any = type(fn).__call__ if callable(fn) and not isinstance(fn, type) else None
-    return types.MethodType(call, fn) if type(call) is types.FunctionType and _place(fn) else fn
+    if type(fn) in _REFERRED or isinstance(fn, type) or not callable(fn):
+        return fn
+    call: Any = type(fn).__call__
+    return types.MethodType(call, fn) if type(call) in _UNBOUND and _place(fn) else fn
 
 
 def _attribute(method: Any) -> str | None:

@@ -85,7 +85,7 @@ def test_method_that_a_decorator_renamed_is_the_peers(peer: Peer, found: str) ->
     assert [peer.call(method), peer.call(method)] == [1, 2]
 
 
-def test_method_of_a_class_that_a_decorator_renamed_has_its_class(peer: Peer) -> None:
+def test_class_method_that_a_decorator_renamed_has_its_class(peer: Peer) -> None:
     assert [peer.call(Service.whose), peer.call(Child.whose)] == ["Service", "Child"]
 
 
