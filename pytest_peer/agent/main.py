@@ -16,6 +16,7 @@ from . import (
     homes,
     runtime,
     soft_assertions,
+    stacks,
 )
 from .imports import Modules
 
@@ -163,9 +164,9 @@ class Agent:
 
     def _send_stacks(self, ident, what):
         if what:
-            text = dispatch.debugger()
+            text = stacks.debugger()
         else:
-            text = dispatch.stacks(self._own_files, self._dispatcher.reader.busy)
+            text = stacks.written(self._own_files, self._dispatcher.reader.busy)
         try:
             self._sender.enqueue(messages.STACKS, ident, text.encode("utf-8", "backslashreplace"))
         except OSError:
