@@ -2,11 +2,20 @@
 
 import sys
 import types
+from time import sleep
 
 from ..link.protocol.unpatched import threading
 from . import call_warnings, failures
 
 _BUSY = "in a function written in C, called by a call"
+_IN_LOOP = "in the event loop"
+_BARE = "in `threading`, or in a function written in C"
+_ORDER = " (most recent call last)"
+#: Its frames say how a thread waits; that of the caller says for what.
+_THREADING = threading.Thread.run.__code__.co_filename
+#: Seconds for the agent's event loop to run again: it stops for each reply.
+_MOMENT = 0.01
+_IMPORTLIB = "<frozen importlib"  # as Python itself leaves it out
 #: Where an event loop is when it runs no code of the user's.
 _OF_LOOPS = ("/asyncio/base_events.py", "/asyncio/events.py", "/selectors.py")
 #: Of what a task may wait in: its frame, and what it waits for.
@@ -17,44 +26,72 @@ _CHAINS = {
 }
 
 
+def _is_ours(frame, own_files):
+    # `pytest_peer` itself, too, where it is installed.
+    module = frame.f_globals.get("__name__")
+    ours = type(module) is str and module.partition(".")[0] == "pytest_peer"
+    return ours or frame.f_code.co_filename in own_files
+
+
+def _of_user(top, own_files, on_main):
+    """Return the frames of a thread that are the user's, and where it is if there are none.
+
+    That is `None` for a thread of the agent that is in no call.
+    """
+    import traceback
+
+    frames = list(traceback.walk_stack(top))[::-1]
+    files = [frame.f_code.co_filename for frame, _ in frames]
+    ours = [_is_ours(frame, own_files) for frame, _ in frames]
+    functions = [frame.f_code.co_name if own else "" for (frame, _), own in zip(frames, ours)]
+    calls = [i for i, name in enumerate(functions) if name in call_warnings.RUNNERS]
+    begun_by = [own for own, file in zip(ours, files) if file != _THREADING][:1]
+    first, where = 0, _BARE
+    if calls:
+        # The agent's own are also the frames that unpickle a call and send its reply. The first
+        # may import the user's modules.
+        theirs = (i for i in range(calls[-1] + 1, len(frames)) if not ours[i])
+        where = _BUSY
+        if functions[calls[-1]] == "_run_loop":
+            theirs = (i for i in theirs if not files[i].endswith(_OF_LOOPS))
+            where = _IN_LOOP
+        first = next(theirs, len(frames))
+    elif on_main or begun_by == [True]:
+        return [], None
+    hidden = [own or file == _THREADING or _IMPORTLIB in file for own, file in zip(ours, files)]
+    return [frames[i] for i in range(first, len(frames)) if not hidden[i]], where
+
+
 def written(own_files, main_busy):
     """Format the stack of every thread and asyncio task, without those of the agent."""
     import traceback  # not at the top: its import is a sixth of the boot
 
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    order = " (most recent call last)"
+    main = threading.main_thread().ident
     parts = []
     for ident, frame in sys._current_frames().items():
-        stack, busy = list(traceback.extract_stack(frame)), _BUSY
-        ours = [frame.filename in own_files for frame in stack]
-        runners = call_warnings.RUNNERS
-        calls = [i for i, frame in enumerate(stack) if ours[i] and frame.name in runners]
-        if calls:
-            # The agent's own are also the frames that unpickle a call and send its reply. The
-            # first may import the user's modules.
-            theirs = (i for i in range(calls[-1] + 1, len(stack)) if not ours[i])
-            if stack[calls[-1]].name == "_run_loop":
-                theirs = (i for i in theirs if not stack[i].filename.endswith(_OF_LOOPS))
-                busy = "in the event loop"
-            stack = stack[next(theirs, len(stack)) :]
-        elif any(ours):
-            stack = []  # a thread of the agent that is in no call
-        text = "".join(traceback.format_list(stack))
-        if not text and ident == threading.main_thread().ident:
-            text = "  %s\n" % (busy if main_busy else "waits for a call")
+        frames, in_call = _of_user(frame, own_files, ident == main)
+        text = "".join(traceback.format_list(traceback.StackSummary.extract(iter(frames))))
+        order = _ORDER if text else ""
+        if not text and ident == main:
+            text = "  %s\n" % (in_call or _BUSY if main_busy else "waits for a call")
+        elif not text and in_call is not None and in_call != _IN_LOOP:
+            text = "  %s\n" % in_call
         if text:
-            shown = names.get(ident, ident), order if stack else "", text
-            parts.append("Thread %s%s:\n%s" % shown)
-    for task in failures.tasks():
+            parts.append("Thread %s%s:\n%s" % (names.get(ident, ident), order, text))
+    tasks = [task for task in failures.tasks() if task._loop and not task.done()]
+    if not all(task._loop.is_running() for task in tasks):
+        sleep(_MOMENT)
+    for task in tasks:
         # `get_coro` of one that is just being made would crash Python before 3.13.
-        loop, coroutine = task._loop, getattr(task, "_coro", None)
+        coroutine = getattr(task, "_coro", None)
         # Where a task runs, the stack of its thread shows.
-        if loop and loop.is_running() and not getattr(coroutine, "cr_running", False):
-            chain = traceback.StackSummary.extract(_frames(coroutine))
-            text = "".join(traceback.format_list(f for f in chain if f.filename not in own_files))
+        if task._loop.is_running() and not getattr(coroutine, "cr_running", False):
+            chain = (each for each in _frames(coroutine) if not _is_ours(each[0], own_files))
+            text = "".join(traceback.format_list(traceback.StackSummary.extract(chain)))
             if text:
-                parts.append("Task %s%s:\n%s" % (task.get_name(), order, text))
-    return "\n".join(parts)
+                parts.append("Task %s%s:\n%s" % (task.get_name(), _ORDER, text))
+    return "\n".join(parts).rstrip()
 
 
 def debugger():

@@ -99,6 +99,8 @@ class CallTimeout(PeerError, TimeoutError):
         super().__init__(message)
         #: The Python stack of every thread of the peer at that moment, or why it is not known.
         self.stacks = stacks
+        #: The names of the other members of a group for which this failure stands.
+        self.others: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.args[0]}\n{self.stacks}" if self.stacks else str(self.args[0])

@@ -4,6 +4,8 @@ import hashlib
 import itertools
 import os
 import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 #: A host name label's limit; file systems allow more.
 MAX_LENGTH = 63
@@ -46,3 +48,38 @@ def checked(name: object) -> str:
     if len(name) > MAX_LENGTH:
         raise ValueError(f"name: at most {MAX_LENGTH} characters, got {len(name)}: {name!r}")
     return name
+
+
+def shortened(every: Iterable[str], module: str) -> dict[str, str]:
+    """Return what to call each peer in a title: default names without module and process id.
+
+    What would then be another's name too stays whole.
+    """
+    tail = re.compile(rf"-\d+-{os.getpid()}$")
+    short: dict[str, str] = {}
+    for name in every:
+        short[name] = name
+        if tail.search(name):
+            rest = name.rpartition("-")[0]
+            short[name] = rest.removeprefix(f"{module}-") if module else rest
+    known = Counter([*short.values(), *(name for name in short if name != short[name])])
+    return {name: each if known[each] == 1 else name for name, each in short.items()}
+
+
+def listed(every: Sequence[str]) -> str:
+    """Return names as a list for a reader; ``rank-0 to rank-4`` for those that follow another."""
+    runs: list[list[str]] = []
+    for name in every:
+        if runs and _follows(name, runs[-1][-1]):
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    words = [[f"{run[0]} to {run[-1]}"] if len(run) > 2 else run for run in runs]
+    return ", ".join(word for run in words for word in run)
+
+
+def _follows(name: str, before: str) -> bool:
+    prefix, _, number = name.rpartition("-")
+    prefix_before, _, number_before = before.rpartition("-")
+    numbers = number.isdecimal() and number_before.isdecimal()
+    return numbers and prefix == prefix_before and int(number) == int(number_before) + 1

@@ -27,6 +27,11 @@ _MOST_BYTES = 1 << 16
 
 _FRAME = re.compile(r'^  File "(?P<file>.*)", line \S+ in (?P<function>.*)$')
 _THREADS = re.compile(r"^(?=Current thread |Thread )", re.MULTILINE)
+#: Of the standard library: its frames say how a thread waits, and that of the caller for what.
+_THREADING = re.compile(r"/(lib-)?python[^/]*/threading\.py$")
+#: For threads without a frame to show, as in `agent.stacks`.
+_IN_CALL = "  in a function written in C, called by a call"
+_BARE = "  in `threading`, or in a function written in C"
 #: Our functions that call the user's.
 _CALLERS = ("_run", "_drive")
 
@@ -131,10 +136,15 @@ def _shown(thread: list[str], own_files: Collection[str]) -> str:
     # The most recent call is first. Below our caller are frames of ours and of the interpreter,
     # above it those that decode a call and send its reply; decoding may import the user's modules.
     end = calls[0] if calls else len(thread)
-    lines = [line for line, own in zip(thread[:end], ours, strict=False) if not own]
-    if len(lines) == 1:
-        if end > 1:
+    hidden = [own or _is_of_threading(frame) for own, frame in zip(ours, frames, strict=True)]
+    lines = [line for line, hide in zip(thread[:end], hidden, strict=False) if not hide]
+    if not any(map(_FRAME.match, lines)):
+        if end > 1 and any(ours[:end]):
             return ""
-        lines.append("  in a function written in C, called by a call")
+        lines.insert(1, _IN_CALL if calls else _BARE)
     lines += [line for line, frame in zip(thread[end:], frames[end:], strict=True) if not frame]
     return "\n".join(lines).rstrip()
+
+
+def _is_of_threading(frame: re.Match[str] | None) -> bool:
+    return frame is not None and _THREADING.search(frame["file"]) is not None

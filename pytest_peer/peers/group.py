@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, NoReturn, final, overload
 
@@ -10,24 +11,19 @@ from ..core.clock import monotonic
 from ..core.errors import CallTimeout
 from ..evidence.stacks import record_all
 from ..link.futures import Outcome, PeerFuture
+from .group_failures import Failure, raise_for
 from .peer import Peer
 from .restart import kill_all, stop_all
-
-#: Exceptions that are no failures, but what becomes of a test: pytest's and unittest's.
-_OUTCOMES_OF_TESTS = {
-    ("builtins", "Skipped"),
-    ("_pytest.outcomes", "XFailed"),
-    ("unittest.case", "SkipTest"),
-}
 
 
 @final
 class PeerGroup(Sequence[Peer]):
     """Peers in order, with the verbs of a peer. `Peer.map` alone differs: see `map`.
 
-    Each verb acts on all members at the same time. Results come in the members' order, failures as
-    one ``ExceptionGroup`` that says which peer each is from. A member that skips, or fails as
-    expected, does so for the test, unless another one fails.
+    Each verb acts on all members at the same time. Results come in the members' order. Failures are
+    one ``ExceptionGroup``, the earliest first: its text names the first, and a failure stands for
+    equal ones of other members, which its note names. A member that skips, or fails as expected,
+    does so for the test, unless another one fails.
     """
 
     def __init__(self, peers: Sequence[Peer]) -> None:
@@ -85,25 +81,26 @@ class PeerGroup(Sequence[Peer]):
         """Kill all members with SIGKILL; see `Peer.kill`."""
         kill_all([life for peer in self._peers for life in peer.lives.stoppable])
 
-    def _values(self, outcomes: Sequence[Outcome]) -> list[Any]:
-        every = zip(self._peers, outcomes, strict=True)
-        failed = [(exc, peer) for peer, (_, exc) in every if exc is not None]
-        kinds = {(type(exc).__module__, type(exc).__name__) for exc, _ in failed}
-        if failed and kinds <= _OUTCOMES_OF_TESTS:
-            raise failed[0][0]  # without a note, which would become part of the reason
-        if failed:
-            for exc, peer in failed:
-                notes = getattr(exc, "__notes__", ())
-                if not any(peer.name in text for text in (str(exc), *notes)):
-                    exc.add_note(f"in {peer!r}")
-            # An ExceptionGroup, unless a function raised SystemExit or the like.
-            message = f"{len(failed)} of {len(self)} peers failed"
-            raise BaseExceptionGroup(message, [exc for exc, _ in failed])
+    def _values(self, outcomes: Sequence[Outcome], ended: Mapping[int, float] = {}) -> list[Any]:
+        now = monotonic()
+        failures = [
+            Failure(index, self[index].life, exc, ended.get(index, now))
+            for index, (_, exc) in enumerate(outcomes)
+            if exc is not None
+        ]
+        raise_for(failures, len(self))
         return [value for value, _ in outcomes]
 
     def _call(self, submits: Iterable[Callable[[], PeerFuture]]) -> list[Any]:
         started = monotonic()
         outcomes = [_outcome(submit) for submit in submits]
+        ended: dict[int, float] = {}  # when, by the index of the member
+        for index, (future, failed) in enumerate(outcomes):
+            if failed is None:
+                # Not the method of the subclass, which may let another thread run it, later.
+                Future.add_done_callback(future, partial(_note_end, ended, index))
+            else:
+                ended[index] = started
         late: dict[int, Peer] = {}
         for index, (peer, (future, failed)) in enumerate(zip(self, outcomes, strict=True)):
             limit = peer.options.call_timeout
@@ -120,7 +117,11 @@ class PeerGroup(Sequence[Peer]):
         for (index, peer), text in zip(late.items(), stacks, strict=True):
             whom, limit = peer.life.record.whom(), peer.options.call_timeout
             outcomes[index] = None, CallTimeout(f"no answer from {whom} within {limit:g} s", text)
-        return self._values(outcomes)
+        return self._values(outcomes, ended)
+
+
+def _note_end(ended: dict[int, float], index: int, _: object) -> None:
+    ended[index] = monotonic()
 
 
 def _outcome(action: Callable[[], Any]) -> Outcome:

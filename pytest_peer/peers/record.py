@@ -26,7 +26,8 @@ class Record:
     def __init__(self, options: PeerOptions, process: PeerProcess) -> None:
         self._options = options
         self._process = process
-        self._crash_text = ""
+        #: The stacks of a crash, as in ``crash.txt``.
+        self.crash_text: str = ""
         # The file with the core, or why there is none; `None` if it was no crash.
         self._core: str | None = None
         self.boot_error: BaseException | None = None  # why it never ran, or never in this process
@@ -34,6 +35,7 @@ class Record:
         self.setup_error: BaseException | None = None  # what the option ``setup`` has raised
         #: Where the process was when the time for the boot was over; `None` if it ended before.
         self.boot_stacks: str | None = None
+        self.end_begun: float = 0.0  # as ``time.monotonic``, by the first sign of the end
         self.ended: float = 0.0  # as ``time.time``
 
     def whom(self) -> str:
@@ -68,7 +70,7 @@ class Record:
             facts = core_dump.Crashed(process.pid, process.cwd, limit, process.start_time)
             self._core = core_dump.collect(facts, directory)
         crash = directory / fault_dumps.CRASH
-        self._crash_text = fault_dumps.crash_text(crash, f"core: {self._core}")
+        self.crash_text = fault_dumps.crash_text(crash, f"core: {self._core}")
 
     def manifest(self, state: PeerState, last_state: PeerState | None = None) -> str:
         facts = {
@@ -90,6 +92,6 @@ class Record:
         """Return what a call raises when the peer is down."""
         output = self._process.streams.last_output() if self._process.started else ""
         message = f"{self.whom()} is down: {self.reason}"
-        error = PeerDown(message, self.reason, output, self._crash_text)
+        error = PeerDown(message, self.reason, output, self.crash_text)
         error.__cause__ = self.boot_error
         return error

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..core.clock import monotonic
 from ..core.errors import PeerDown, PeerError
 from ..core.locks import Lock
 from ..core.options import changed
@@ -56,6 +57,7 @@ class Lives:
 
     def ending(self, life: PeerLife) -> bool:
         """Return whether a block expects the end of a life, which begins; on the event loop."""
+        life.record.end_begun = monotonic()
         expectations = tuple(self._expectations)
         for each in expectations:
             if not life.requests.stop:  # `restart` stops; a block does not wait for that

@@ -180,6 +180,13 @@ class Supervisor:
                     self._deaths.remove(life)
                 raise life.record.down_error()
 
+    def forget_deaths(self, told: Callable[[PeerLife], bool]) -> None:
+        """Forget the unasked deaths of which a failure has told: they need no warning."""
+        for life in tuple(self._deaths):
+            if told(life):
+                with contextlib.suppress(ValueError):
+                    self._deaths.remove(life)
+
     def warn(self, closed: bool = False) -> None:
         """Warn of unasked deaths, and of unseen failures as `Unhandled.warnings` gives them."""
         raised: list[Warning] = []

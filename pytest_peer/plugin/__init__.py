@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from . import factory, fixtures, interpreters, settings, warm_up
-from .reporting import pytest_terminal_summary
+from .crashes import pytest_terminal_summary
 from .session import hide_frames, left_key, retention_key, running_key, spawned_key
 from .settings import pytest_addoption
 from .warm_up import pytest_collection_finish, pytest_itemcollected

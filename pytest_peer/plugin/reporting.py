@@ -1,12 +1,18 @@
-"""What a failing test's report shows of its peers, and what the end of a run shows of crashes."""
+"""The sections of a failing test's report: what it shows of its peers."""
 
+from __future__ import annotations
+
+import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .session import CrashReport, left_key, spawned_key
+from ..core.names import listed, shortened
+from ..evidence import stack_text, stacks
+from .factory import words
+from .told import Told
 
 if TYPE_CHECKING:
     from ..evidence.output import OutputStream
@@ -15,70 +21,114 @@ if TYPE_CHECKING:
 SECTION_CHARACTERS = 16 * 1024  # that a section quotes of a stream; the log file has all of it
 
 
-def titled(lives: "Iterable[PeerLife]") -> "Iterator[tuple[str, PeerLife]]":
-    """Return the lives, each with its name for titles, and its number if there are several."""
+class Sections:
+    """What the reports of a test show of its peers, as titles and texts; pytest adds the phase.
+
+    What the peers of wider scopes have written `before` the test is no part of it.
+    """
+
+    def __init__(self, test: pytest.Item, before: Iterable[PeerLife]) -> None:
+        self._module, _ = words(test)
+        self._shown = {stream: stream.size for life in before for _, stream in _written(life)}
+        self._talked: set[PeerLife] = set()  # those that have a section
+
+    def output(self, lives: Iterable[PeerLife]) -> Iterator[tuple[str, str]]:
+        """Yield what the lives have written since the last time."""
+        for life, title in _titled(lives, self._module).items():
+            for kind, stream in _written(life):
+                start, self._shown[stream] = self._shown.get(stream, 0), stream.size
+                if start < stream.size:
+                    self._talked.add(life)
+                    yield f"{kind} {_bracketed(title)}", _quoted(stream, start)
+
+    def of_failure(
+        self, lives: Iterable[PeerLife], told: Told, occasion: str
+    ) -> Iterator[tuple[str, str]]:
+        """Yield the states of the lives, and their stacks as far as the failure has not `told`."""
+        titles = _titled(lives, self._module)
+        parts = {
+            life: [part for part in stack_text.parts(text) if not part.idle]
+            for life, text in _stacks(titles, occasion).items()
+        }
+        self._talked.update(life for life, of_life in parts.items() if of_life)
+        yield "peers", _states(titles, self._talked)
+        untold = {
+            life: [part for part in of_life if not told.stack(life, part)]
+            for life, of_life in parts.items()
+            if not told.death(life)
+        }
+        for together, text in stack_text.merged(untold):
+            if len(text) > SECTION_CHARACTERS:
+                file = together[0].record.artifacts.path / "stacks.txt"
+                text = f"{text[:SECTION_CHARACTERS]}\n... more in {file}"
+            names = [titles[life] for life in together]
+            title = f"[{listed(names)}]" if names[1:] else _bracketed(names[0])
+            yield f"stacks {title}", text
+
+
+def _written(life: PeerLife) -> Iterator[tuple[str, OutputStream]]:
+    """Yield what a life has written so far, each with a word that ``--show-capture`` knows."""
+    streams = life.process.streams
+    for kind, stream in (("stdout", streams.stdout), ("stderr", streams.stderr)):
+        stream.drain()
+        yield kind, stream
+
+
+def _quoted(stream: OutputStream, start: int) -> str:
+    # It ends with a line: JUnit files have the texts one behind the other.
+    text = stream.text_since(start).removesuffix("\n") + "\n"
+    more = len(text) - SECTION_CHARACTERS
+    if more <= 0:
+        return text
+    return f"... {more} characters more in {stream.path}\n{text[-SECTION_CHARACTERS:]}"
+
+
+def _titled(lives: Iterable[PeerLife], module: str) -> dict[PeerLife, str]:
+    """Return the lives, each with its name, and its number if there are several of the name."""
     every = list(lives)
+    short = shortened((life.options.name for life in every), module)
     count, number = Counter(life.options.name for life in every), Counter[str]()
+    titles: dict[PeerLife, str] = {}
     for life in every:
         name = life.options.name
         number[name] += 1
         which = f" (life {number[name]} of {count[name]})" if count[name] > 1 else ""
-        yield f"[{name}]{which}", life
+        titles[life] = short[name] + which
+    return titles
 
 
-def streams(lives: "Iterable[PeerLife]") -> "Iterator[tuple[str, OutputStream]]":
-    """Return what the lives have written so far, with titles that ``--show-capture`` knows."""
-    for whose, life in titled(lives):
-        written = life.process.streams
-        for kind, stream in (("stdout", written.stdout), ("stderr", written.stderr)):
-            stream.drain()
-            yield f"{kind} {whose}", stream
+def _bracketed(title: str) -> str:
+    name, space, which = title.partition(" ")
+    return f"[{name}]{space}{which}"
 
 
-def new_output(
-    lives: "Iterable[PeerLife]", shown: "dict[OutputStream, int]"
-) -> Iterator[tuple[str, str]]:
-    """Return titles and texts of sections for what `shown` has not, and note it there."""
-    for title, stream in streams(lives):
-        start, shown[stream] = shown.get(stream, 0), stream.size
-        if start < stream.size:
-            text = stream.text_since(start)
-            more = len(text) - SECTION_CHARACTERS
-            if more > 0:
-                text = f"... {more} characters more in {stream.path}\n{text[-SECTION_CHARACTERS:]}"
-            yield title, text
+def _stacks(lives: Iterable[PeerLife], occasion: str) -> dict[PeerLife, str]:
+    """Return where those are that run, and where those were that have crashed."""
+    every = list(lives)
+    running = [life for life in every if life.state == "running"]
+    texts = stacks.record_all([life.stacks for life in running], occasion)
+    crashed = [life for life in every if life.state == "down" and life.died_unasked]
+    crashes = {life: life.record.crash_text for life in crashed}
+    return dict(zip(running, texts, strict=True)) | crashes
 
 
-def add_stacks(report: pytest.TestReport, lives: "Iterable[PeerLife]") -> None:
-    from ..evidence import stacks
-
-    running = [each for each in titled(lives) if each[1].state == "running"]
-    occasion = f"{report.nodeid} failed in {report.when}"
-    texts = stacks.record_all([life.stacks for _, life in running], occasion)
-    for (whose, life), text in zip(running, texts, strict=True):
-        if len(text) > SECTION_CHARACTERS:
-            more = f"... more in {life.record.artifacts.path / 'stacks.txt'}"
-            text = f"{text[:SECTION_CHARACTERS]}\n{more}"
-        report.sections.append((f"Captured stacks {whose} {report.when}", text))
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Show two lines for each crash, below the test in which it happened."""
-    if reason := config.stash.get(spawned_key, ""):
-        terminalreporter.line(f"peers were spawned, not forked: {reason}", yellow=True)
-    crashes: list[CrashReport] = []
-    for reports in terminalreporter.stats.values():  # which are not only reports
-        for report in reports:
-            crashes += getattr(report, "peer_crashes", ())
-    crashes = [*crashes, *config.stash.get(left_key, ())]
-    if crashes:
-        terminalreporter.section("peers that crashed")
-    above = None
-    for test, peer, reason, pid, path in crashes:
-        if test != above:
-            terminalreporter.line(test)
-            above = test
-        terminalreporter.line(f"  {peer} (pid {pid}): {reason}")
-        terminalreporter.line(f"    {path}")
+def _states(titles: Mapping[PeerLife, str], talked: Collection[PeerLife]) -> str:
+    """Return each life with its directory; those that have nothing to say, in a line together."""
+    lines: list[str] = []
+    quiet: dict[str, list[PeerLife]] = {"idle": [], "stopped": []}
+    for life, title in titles.items():
+        how = "idle" if life.state == "running" else ""
+        if life.state == "down" and life.record.reason.kind == "stopped":
+            how = "stopped"
+        if life in talked or how not in quiet:
+            lines.append(repr(life).replace(life.options.name, title.partition(" ")[0], 1))
+            lines.append(f"    {life.record.artifacts.path}")
+        else:
+            quiet[how].append(life)
+    for how, lives in quiet.items():
+        if lives:
+            who = listed([titles[life] for life in lives])
+            place = os.path.commonpath([life.record.artifacts.path for life in lives])
+            count = f"{len(lives)} peer{'s' if len(lives) > 1 else ''}"
+            lines.append(f"{count} {how}: {who}, in {place}")
+    return "\n".join(lines)

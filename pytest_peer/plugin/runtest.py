@@ -12,11 +12,11 @@ import pytest
 from ..core.clock import sleep
 from ..core.errors import PeerDown
 from ..core.worker import start_thread
-from ..evidence.output import OutputStream
 from ..link import soft_assertions
 from ..link.protocol import reductions
 from . import reporting, xdist
-from .session import interrupt_key, lives, retention_key, scopes_key
+from .session import closed_key, interrupt_key, lives, retention_key, scopes_key
+from .told import Told
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
 _SIGNAL = signal.SIGURG
@@ -27,8 +27,9 @@ _AGAIN_SECONDS = 0.01  # after which a crash is looked at again
 #: pytest shows no error without a frame. One in a peer's setup may have only that of a hook here.
 __tracebackhide__ = False
 _hooks = sys.modules[__name__]
-#: How much of each stream the sections of the test have shown.
-_shown_key: pytest.StashKey[dict[OutputStream, int]] = pytest.StashKey()
+_sections_key: pytest.StashKey[reporting.Sections] = pytest.StashKey()
+#: Whether the body of the test runs: a report that is made then is of a subtest.
+_in_body_key: pytest.StashKey[bool] = pytest.StashKey()
 
 
 def expect_peers(config: pytest.Config) -> None:
@@ -45,8 +46,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     if retention_key in config.stash:
         running = [life.record.artifacts.path for life in lives(config) if life.state != "down"]
         config.stash[retention_key].begin(item.nodeid, running)
-    # What the peers of wider scopes wrote before is not part of this test.
-    item.stash[_shown_key] = {each: each.size for _, each in reporting.streams(lives(config))}
+    item.stash[_sections_key] = reporting.Sections(item, lives(config))
     return (yield)
 
 
@@ -56,9 +56,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     if not scopes:
         return (yield)
     try:
+        item.stash[_in_body_key] = True
         with _failing_at_once(item.config):
             result = yield
     finally:
+        item.stash[_in_body_key] = False
         soft_assertions.take(over=True)
     # Only after a body that passed: the report of a failing one shows its peers anyway.
     for scope in scopes:
@@ -79,29 +81,38 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    every = list(lives(item.config))
+    config, stash, failure = item.config, item.stash, call.excinfo and call.excinfo.value
     if soft := soft_assertions.left(call.when):
-        exc = call.excinfo and call.excinfo.value
-        if exc is None or type(exc).__name__ in ("Skipped", "SkipTest"):  # of unittest
+        if failure is None or type(failure).__name__ in ("Skipped", "SkipTest"):  # of unittest
             failed = pytest.CallInfo.from_call(lambda: pytest.fail(soft, pytrace=False), call.when)
             call.excinfo = failed.excinfo
         else:
             item.add_report_section(call.when, "soft assertions", soft)
-    for title, text in reporting.new_output(every, item.stash.setdefault(_shown_key, {})):
-        item.add_report_section(call.when, title, text)
-    if every and call.excinfo is not None:
-        states = "\n".join(f"{life!r}\n    {life.record.artifacts.path}" for life in every)
-        item.add_report_section(call.when, "peers", states)
-        for scope in item.config.stash[scopes_key]:
-            for text in scope.unhandled.texts():
-                item.add_report_section(call.when, "unhandled exception", text)
+    every = list(lives(config))
+    if _sections_key not in stash:
+        stash[_sections_key] = reporting.Sections(item, ())
+    sections, of_subtest = stash[_sections_key], stash.get(_in_body_key, False)
+    if not of_subtest:
+        for title, text in sections.output(every):
+            item.add_report_section(call.when, title, text)
     made = yield
     if every and made.failed:  # this is known only now; no peer has been stopped yet
+        told = Told(failure)
+        # Those of a subtest have its own output only.
+        found = list(sections.output(every)) if of_subtest else []
+        for scope in config.stash[scopes_key]:
+            scope.forget_deaths(told.death)
+            found += (("unhandled exception", text) for text in scope.unhandled.texts())
         # A time limit's signal may raise here, but the test has failed already.
         with contextlib.suppress(pytest.fail.Exception):
-            reporting.add_stacks(made, every)
-    if retention_key in item.config.stash:
-        crashes = item.config.stash[retention_key].phase_over(call.when, made.outcome)
+            occasion = f"{made.nodeid} failed in {made.when}"
+            found += sections.of_failure(every, told, occasion)
+        made.sections += ((f"Captured {title} {made.when}", text) for title, text in found)
+    if call.when == "teardown":
+        config.stash[closed_key] = []
+        del stash[_sections_key]  # it keeps lives, and the session keeps the test
+    if retention_key in config.stash:
+        crashes = config.stash[retention_key].phase_over(call.when, made.outcome)
         if crashes:
             vars(made)["peer_crashes"] = crashes  # xdist carries it to the controller
     return made

@@ -15,7 +15,7 @@ from ..peers.peer import Peer
 from ..peers.supervisor import Supervisor
 from . import runtest  # as `warm_up` has it, also after pytester has forgotten modules
 from .artifacts import retention
-from .session import hide_frames, interrupt_key, running_key, scopes_key
+from .session import closed_key, hide_frames, interrupt_key, running_key, scopes_key
 
 
 class Scope(Supervisor):
@@ -78,6 +78,7 @@ class Scope(Supervisor):
             super().close()
         finally:
             self._config.stash[scopes_key].remove(self)
+            self._config.stash.setdefault(closed_key, []).extend(self.lives)
             if self._name and self._directory is not None:
                 self._retention.closed.append(self._directory)
         self.warn(closed=True)

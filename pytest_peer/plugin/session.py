@@ -27,6 +27,7 @@ PROGRAM = "_peer_exec"
 
 running_key: pytest.StashKey[pytest.Item] = pytest.StashKey()  # the test that runs
 scopes_key: "pytest.StashKey[list[Scope]]" = pytest.StashKey()  # those open, outermost first
+closed_key: "pytest.StashKey[list[PeerLife]]" = pytest.StashKey()  # of scopes closed in this test
 retention_key: "pytest.StashKey[ArtifactRetention]" = pytest.StashKey()  # from the first peer on
 #: Crashes for the summary that are in no report: of the end of a session, here or in a worker.
 left_key: pytest.StashKey[list[CrashReport]] = pytest.StashKey()
@@ -44,10 +45,7 @@ def hide_frames() -> None:
 
 
 def lives(config: pytest.Config) -> "Iterator[PeerLife]":
-    """Return all lives of the peers of open scopes that had a process."""
-    return (
-        life
-        for scope in config.stash.get(scopes_key, ())
-        for life in list(scope.lives)
-        if life.process.started
-    )
+    """Return all lives of open scopes, and of those closed in this test, that had a process."""
+    opened = (life for scope in config.stash.get(scopes_key, ()) for life in list(scope.lives))
+    every = (*opened, *config.stash.get(closed_key, ()))
+    return (life for life in every if life.process.started)

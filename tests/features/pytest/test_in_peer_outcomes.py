@@ -148,10 +148,10 @@ def test():
     result = inner.run()
     result.stdout.fnmatch_lines(
         [
-            "*Captured stdout [[]test_inner-test-*] call*",
+            "*Captured stdout [[]test-*] call*",
             "to stdout",
             "from a child",
-            "*Captured stderr [[]test_inner-test-*] call*",
+            "*Captured stderr [[]test-*] call*",
             "to stderr",
         ]
     )

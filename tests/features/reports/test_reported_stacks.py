@@ -176,7 +176,7 @@ def test_it(peer_factory, stuck):
     )
     result = inner.run("-s", "-p", "no:randomly")
     one, many = (float(seconds) for seconds in re.findall(r"took (\S+)", result.stdout.str()))
-    assert result.stdout.str().count("Captured stacks") == 24
+    result.stdout.fnmatch_lines(["11 peers idle: *", "4 peers idle: *"])
     # One after the other they would take eight times as long; but they need the same processors.
     assert many < 4 * one + 1.0
 

@@ -62,9 +62,21 @@ def test_threads_of_ours_are_left_out() -> None:
     assert text == readable(USER_CALL, OURS)
 
 
-def test_threads_of_the_users_stay_whole() -> None:
+def test_threads_of_the_users_stay_without_frames_of_threading() -> None:
     text = readable(f"{USER_THREAD}\n{USER_CALL}", OURS)
-    assert text == f"{USER_THREAD}\n{readable(USER_CALL, OURS)}"
+    head, _, frame = USER_THREAD.splitlines()
+    assert text == f"{head}\n{frame}\n\n{readable(USER_CALL, OURS)}"
+
+
+def test_module_of_that_name_of_the_users_stays() -> None:
+    thread = USER_THREAD.replace("/usr/lib/python3.13/", "/home/me/server/")
+    assert readable(thread, OURS) == thread.rstrip()
+
+
+def test_thread_with_such_frames_only_is_described() -> None:
+    head, frame, _ = USER_THREAD.splitlines()
+    shown = readable(f"{head}\n{frame}\n\n{USER_CALL}", OURS)
+    assert shown.startswith(f"{head}\n  in `threading`, or in a function written in C\n\n")
 
 
 def test_what_is_around_the_threads_stays() -> None:
