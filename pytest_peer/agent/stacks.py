@@ -4,9 +4,10 @@ import sys
 import types
 from time import sleep
 
-from ..link.protocol.unpatched import threading
-from . import call_warnings, failures
+from ..link.protocol.unpatched import os, threading
+from . import call_warnings, failures, waits
 
+_IDLE = "waits for a call"
 _BUSY = "in a function written in C, called by a call"
 _IN_LOOP = "in the event loop"
 _BARE = "in `threading`, or in a function written in C"
@@ -66,19 +67,35 @@ def written(own_files, main_busy):
     """Format the stack of every thread and asyncio task, without those of the agent."""
     import traceback  # not at the top: its import is a sixth of the boot
 
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    threads = threading.enumerate()
+    names = {thread.ident: thread.name for thread in threads}
     main = threading.main_thread().ident
-    parts = []
+    # A thread has waited for something if it has stayed there until its frames were read.
+    numbers = {each.ident: each.native_id for each in threads if getattr(each, "native_id", None)}
+    numbers[main] = os.getpid()
+    before = waits.seen(numbers.values())
+    if main_busy or len(numbers) > 1:
+        sleep(waits.seconds())
+    found = []
     for ident, frame in sys._current_frames().items():
         frames, in_call = _of_user(frame, own_files, ident == main)
         text = "".join(traceback.format_list(traceback.StackSummary.extract(iter(frames))))
         order = _ORDER if text else ""
         if not text and ident == main:
-            text = "  %s\n" % (in_call or _BUSY if main_busy else "waits for a call")
+            text = "  %s\n" % (in_call or _BUSY if main_busy else _IDLE)
         elif not text and in_call is not None and in_call != _IN_LOOP:
             text = "  %s\n" % in_call
         if text:
-            parts.append("Thread %s%s:\n%s" % (names.get(ident, ident), order, text))
+            found.append((ident, order, text))
+    after = waits.seen(numbers.values())
+    parts = []
+    for ident, order, text in found:
+        where = after.get(numbers.get(ident), ("-", ""))
+        idles = text.strip() in (_IDLE, _IN_LOOP)
+        stays = not idles and where == before.get(numbers.get(ident))
+        on = waits.described(where[0]) if stays else ""
+        what = names.get(ident, ident), " blocked on %s" % on if on else "", order, text
+        parts.append("Thread %s%s%s:\n%s" % what)
     tasks = [task for task in failures.tasks() if task._loop and not task.done()]
     if not all(task._loop.is_running() for task in tasks):
         sleep(_MOMENT)

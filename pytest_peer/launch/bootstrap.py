@@ -27,7 +27,7 @@ _PROTOCOL = (
 )
 _PEER = (
     "runtime reader call_warnings failures soft_assertions assertions resources imports homes "
-    "coroutines dispatch stacks fault_dumps main"
+    "coroutines dispatch waits stacks fault_dumps main"
 )
 _PEER_MODULES = (
     *(f"core.{name}" for name in ("locks", "fork_warning", "clock", "sync")),

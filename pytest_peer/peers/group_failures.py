@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from traceback import walk_tb
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import CallTimeout, PeerDown
 from ..core.names import listed
+from ..evidence.stack_text import comparable, parts
 
 if TYPE_CHECKING:
     from .lifecycle import PeerLife
@@ -22,7 +22,6 @@ _OUTCOMES_OF_TESTS = {
 }
 #: Seconds by which the origin may learn of a death later than other peers, which then fail.
 _NOTICED_LATER = 0.1
-_ADDRESS = re.compile(r"\b0x[0-9a-f]+\b")
 
 
 @dataclass
@@ -56,10 +55,13 @@ class Failure:
 
     def key(self) -> object:
         """Return what is the same of two failures that differ in nothing but the peer."""
-        notes = getattr(self.exc, "__notes__", ())
-        text = "\n".join([str(self.exc), *notes]).replace(self.life.record.whom(), "")
+        if isinstance(self.exc, CallTimeout):  # wherever each member has waited
+            texts = [self.exc.args[0], *(part.body for part in parts(self.exc.stacks))]
+        else:
+            texts = [str(self.exc), *getattr(self.exc, "__notes__", ())]
+        text = comparable("\n".join(texts).replace(self.life.record.whom(), ""))
         places = [(f.f_code.co_filename, line) for f, line in walk_tb(self.exc.__traceback__)]
-        return type(self.exc), _ADDRESS.sub("0x", text), *places
+        return type(self.exc), text, *places
 
 
 def raise_for(failures: Iterable[Failure], size: int) -> None:

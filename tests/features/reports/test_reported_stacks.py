@@ -195,6 +195,6 @@ def test_it(peer_factory):
     result = inner.run()
     result.stdout.re_match_lines([r".*in hold_the_gil$"])
     result.stdout.fnmatch_lines(
-        ["Thread MainThread (most recent call last):", "*in report_and_take"]
+        ["Thread MainThread* (most recent call last):", "*in report_and_take"]
     )
     result.stdout.re_match_lines([r"(Current thread|Thread) 0x.* \(most recent call first\):"])
