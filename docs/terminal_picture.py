@@ -100,7 +100,7 @@ def drawn(ansi: str) -> str:
     without_web_font = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     fonts = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
     svg = console.export_svg(
-        title="a failing test with two peers",
+        title="a failing test with seven peers",
         theme=THEME,
         code_format=without_web_font.replace("Fira Code, monospace", fonts),
         unique_id="failure",

@@ -4,22 +4,20 @@ stock = {"tickets": 100}
 
 
 def sell(count):
-    print("selling", count)
     stock["tickets"] -= count
+    if stock["tickets"] < 50:
+        print("only", stock["tickets"], "left")
     assert stock["tickets"] >= 0
 
 
 def deliver():
     while True:
-        order = input("order? ")
-        print("delivering", order)
+        print("delivering", input("where to? "))
 
 
 def test_shop(peer_factory):
-    seller = peer_factory(name="seller")
+    sellers = peer_factory.many(6, name="seller")
     courier = peer_factory(name="courier")
     courier.cast(deliver)
-    for count in (70, 50):
-        seller.call(sell, count)
-        courier.stdin.write(f"{count}\n")
-        courier.stdout.wait_for(f"delivering {count}")
+    sellers.call(sell, 10)
+    sellers.map(sell, [40, 95, 20, 95, 10, 30])
