@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -15,6 +14,8 @@ from .factory import words
 from .told import Told
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..evidence.output import OutputStream
     from ..peers.lifecycle import PeerLife
 
@@ -113,22 +114,22 @@ def _stacks(lives: Iterable[PeerLife], occasion: str) -> dict[PeerLife, str]:
 
 
 def _states(titles: Mapping[PeerLife, str], talked: Collection[PeerLife]) -> str:
-    """Return each life with its directory; those that have nothing to say, in a line together."""
+    """Return each life with its directory; those of a folder that say nothing, in a line."""
     lines: list[str] = []
-    quiet: dict[str, list[PeerLife]] = {"idle": [], "stopped": []}
+    quiet: dict[tuple[str, Path], list[PeerLife]] = {}
     for life, title in titles.items():
+        path = life.record.artifacts.path
         how = "idle" if life.state == "running" else ""
         if life.state == "down" and life.record.reason.kind == "stopped":
             how = "stopped"
-        if life in talked or how not in quiet:
-            lines.append(repr(life).replace(life.options.name, title.partition(" ")[0], 1))
-            lines.append(f"    {life.record.artifacts.path}")
+        if how and life not in talked:
+            quiet.setdefault((how, path.parent), []).append(life)
         else:
-            quiet[how].append(life)
-    for how, lives in quiet.items():
-        if lives:
-            who = listed([titles[life] for life in lives])
-            place = os.path.commonpath([life.record.artifacts.path for life in lives])
-            count = f"{len(lives)} peer{'s' if len(lives) > 1 else ''}"
-            lines.append(f"{count} {how}: {who}, in {place}")
+            lines.append(repr(life).replace(life.options.name, title.partition(" ")[0], 1))
+            lines.append(f"    {path}")
+    for (how, folder), lives in quiet.items():
+        who = listed([titles[life] for life in lives])
+        where = folder if lives[1:] else lives[0].record.artifacts.path
+        count = f"{len(lives)} peer{'s' if lives[1:] else ''}"
+        lines.append(f"{count} {how}: {who}, in {where}")
     return "\n".join(lines)

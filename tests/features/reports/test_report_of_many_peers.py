@@ -42,6 +42,20 @@ def test_idle_peers_are_in_one_line_with_their_folder(inner):
     result.stdout.no_fnmatch_line("*Captured stacks*")
 
 
+def test_idle_peers_of_another_scope_are_in_another_line(inner):
+    inner.write(
+        """
+        def test_it(peer_factory, session_peer_factory):
+            peer_factory.many(2, name="rank")
+            session_peer_factory.many(2, name="db")
+            assert False
+        """
+    )
+    inner.run().stdout.fnmatch_lines_random(
+        ["2 peers idle: rank-0, rank-1, in */test_it0/peers", "2 peers idle: db-0, db-1, in */*"]
+    )
+
+
 def test_peers_that_the_test_has_stopped_are_in_one_line(inner):
     inner.write(
         """
@@ -96,7 +110,9 @@ def test_it(peer, peer_factory):
 """
     )
     result = inner.run()
-    result.stdout.re_match_lines([r"(Thread (MainThread|peer-call-\d)(, )?){3} \("])
+    result.stdout.re_match_lines(
+        [r"(Thread (MainThread|peer-call-\d)( blocked on lock)?(, )?){3} \("]
+    )
     assert result.stdout.str().count(", in report_and_take") == 1
 
 
