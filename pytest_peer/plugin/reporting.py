@@ -31,6 +31,8 @@ class Sections:
     def __init__(self, test: pytest.Item, before: Iterable[PeerLife]) -> None:
         self._module, _ = words(test)
         self._shown = {stream: stream.size for life in before for _, stream in _written(life)}
+        #: For the reports of the following phases too; not the test's own: a rerun begins anew.
+        self.kept: list[tuple[str, str]] = []
         self._talked: set[PeerLife] = set()  # those that have a section
 
     def output(self, lives: Iterable[PeerLife]) -> Iterator[tuple[str, str]]:

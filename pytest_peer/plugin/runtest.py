@@ -92,14 +92,15 @@ def pytest_runtest_makereport(
     if _sections_key not in stash:
         stash[_sections_key] = reporting.Sections(item, ())
     sections, of_subtest = stash[_sections_key], stash.get(_in_body_key, False)
-    if not of_subtest:
-        for title, text in sections.output(every):
-            item.add_report_section(call.when, title, text)
     made = yield
+    found = list(sections.output(every))
+    if not (of_subtest and made.failed):  # whose report has its own output only
+        sections.kept += ((f"{title} {made.when}", text) for title, text in found)
+        found = []
+    if not of_subtest:
+        made.sections += ((f"Captured {title}", text) for title, text in sections.kept)
     if every and made.failed:  # this is known only now; no peer has been stopped yet
         told = Told(failure)
-        # Those of a subtest have its own output only.
-        found = list(sections.output(every)) if of_subtest else []
         for scope in config.stash[scopes_key]:
             scope.forget_deaths(told.death)
             found += (("unhandled exception", text) for text in scope.unhandled.texts())

@@ -70,18 +70,20 @@ def test_subtest_shows_its_own_output_only(inner):
         NAMED
         + """
 def test_it(peer, subtests):
-    for word in "zero", "one", "two":
+    for word in "zero", "one", "two", "three":
         with subtests.test(word):
             peer.call(print, f"from {word}")
-            assert word == "zero"
+            assert word in ("zero", "two")
     peer.call(print, "from the test")
 """
     )
-    result = inner.run()
-    text = result.stdout.str()
-    first, second = text.index("[one] _"), text.index("[two] _")
-    assert [text.count(f"from {word}\n") for word in ("one", "two")] == [1, 1]
-    assert first < text.index("from one\n") < second < text.index("from two\n")
+    titles = ("[one] _", "[three] _", "_ test_it _")
+    text = inner.run().stdout.str()
+    one, three, whole = (text.index(title) for title in titles)
+    words = ("one", "three", "zero", "two", "the test")
+    places = [text.index(f"from {word}\n") for word in words]
+    assert one < places[0] < three < places[1] < whole < min(places[2:])
+    assert all(text.count(f"from {word}\n") == 1 for word in words)
 
 
 def test_outputs_of_two_peers_are_apart_in_a_junit_file(inner):
@@ -123,6 +125,7 @@ def test_rerun_shows_its_own_peers_only(inner):
     result = inner.run()
     result.stdout.fnmatch_lines(["<Peer db-2 pid *: running>"])
     result.stdout.no_fnmatch_line("<Peer db-1 *")
+    result.stdout.no_fnmatch_line("from run 1")
 
 
 @pytest.mark.parametrize("style", ["short", "line", "no"])
