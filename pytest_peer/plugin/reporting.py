@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ..core.down_reason import DownReason
 from ..core.names import listed, shortened
 from ..evidence import stack_text, stacks
 from .factory import words
@@ -121,9 +122,7 @@ def _states(titles: Mapping[PeerLife, str], talked: Collection[PeerLife]) -> str
     quiet: dict[tuple[str, Path], list[PeerLife]] = {}
     for life, title in titles.items():
         path = life.record.artifacts.path
-        how = "idle" if life.state == "running" else ""
-        if life.state == "down" and life.record.reason.kind == "stopped":
-            how = "stopped"
+        how = _uneventful(life)
         if how and life not in talked:
             quiet.setdefault((how, path.parent), []).append(life)
         else:
@@ -135,3 +134,11 @@ def _states(titles: Mapping[PeerLife, str], talked: Collection[PeerLife]) -> str
         count = f"{len(lives)} peer{'s' if lives[1:] else ''}"
         lines.append(f"{count} {how}: {who}, in {where}")
     return "\n".join(lines)
+
+
+def _uneventful(life: PeerLife) -> str:
+    """Return a word for a peer that runs, or has ended as it was asked to; else nothing."""
+    if life.state == "running":
+        return "idle"
+    reason = life.record.reason if life.state == "down" else None
+    return "stopped" if reason == DownReason("stopped", 0) else ""
