@@ -57,7 +57,7 @@ def test_it(peer):
 """
     )
     result = inner.run()
-    result.assert_outcomes(failed=1)  # and no warning
+    result.assert_outcomes(failed=1, warnings=0)
     assert result.stdout.str().count("Segmentation fault") == 1
     result.stdout.fnmatch_lines(["<Peer db pid *: killed by SIGSEGV after *>"])
 
@@ -116,7 +116,7 @@ def test_death_that_the_failure_tells_is_no_warning(inner, raising):
         """
     )
     result = inner.run("-W", "error::SyntaxWarning")
-    result.assert_outcomes(failed=1)
+    result.assert_outcomes(failed=1, warnings=0)
     result.stdout.fnmatch_lines(["*exited with status 3*"])
 
 
