@@ -5,7 +5,7 @@ import types
 from time import sleep
 
 from ..link.protocol.unpatched import os, threading
-from . import call_warnings, failures, waits
+from . import call_warnings, failures
 
 _IDLE = "waits for a call"
 _BUSY = "in a function written in C, called by a call"
@@ -66,6 +66,8 @@ def _of_user(top, own_files, on_main):
 def written(own_files, main_busy):
     """Format the stack of every thread and asyncio task, without those of the agent."""
     import traceback  # not at the top: its import is a sixth of the boot
+
+    from . import waits
 
     threads = threading.enumerate()
     names = {thread.ident: thread.name for thread in threads}

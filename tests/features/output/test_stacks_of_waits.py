@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from occupations import loop
@@ -22,10 +21,6 @@ from timeouts import AGES, LONG
 from pytest_peer import CallTimeout, Peer, eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="of /proc")
-
-
-def be_imported() -> None:
-    """So that the import of this module takes nothing of a limit."""
 
 
 def flock(path: Path) -> None:
@@ -159,18 +154,7 @@ def receive_a_letter() -> tuple[bytes, bool]:
 
 
 def test_call_that_timed_out_says_it_in_its_text(peer: Peer, tmp_path: Path) -> None:
-    peer.call(be_imported)
-    with pytest.raises(CallTimeout, match="blocked on lock "):
-        peer.call_within(2, wait_for_event, tmp_path)
-
-
-def test_members_that_wait_for_different_things_are_equal(
-    peer_factory: Any, tmp_path: Path
-) -> None:
-    group = peer_factory.many(3, name="rank", call_timeout=3)
-    group.call(be_imported)
-    with pytest.raises(ExceptionGroup) as caught:
-        group.call(accept, tmp_path)
-    (failure,) = caught.value.exceptions
-    assert isinstance(failure, CallTimeout)
-    assert len(failure.others) == 2
+    peer.cast(wait_for_event, tmp_path)
+    eventually(lambda: "blocked on lock (" in peer.dump_stacks(), LONG)
+    with pytest.raises(CallTimeout, match=r"Thread MainThread blocked on lock \("):
+        peer.call_within(0, os.getpid)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_peer import PeerDown
+from pytest_peer import CallTimeout, PeerDown
 from pytest_peer.core.down_reason import DownReason
 from pytest_peer.peers.group_failures import Failure, raise_for
 
@@ -66,6 +66,24 @@ def test_one_stands_for_those_that_are_equal() -> None:
     first, second = raised(*every).exceptions
     assert (str(first), str(second)) == ("peer 'rank-1' (pid 1) has 0x34", "other")
     assert first.__notes__ == ["the same in rank-0"]
+
+
+def late(index: int, stacks: str) -> Failure:
+    timed_out = failure(index, "", 1.0)
+    text = f"no answer from {timed_out.life.record.whom()} within 1 s"
+    timed_out.exc = CallTimeout(text, stacks)
+    return timed_out
+
+
+def test_timeouts_are_equal_whatever_each_waits_for() -> None:
+    frame = '  File "/me/test_it.py", line 3, in vote'
+    every = [
+        late(0, f"Thread MainThread blocked on recv 127.0.0.1:1 (most recent call last):\n{frame}"),
+        late(1, f"Thread MainThread blocked on recv 127.0.0.1:2 (most recent call last):\n{frame}"),
+        late(2, f"Thread MainThread (most recent call last):\n{frame}s"),
+    ]
+    first, other = raised(*every).exceptions
+    assert (first.others, other.others) == (("rank-1",), ())
 
 
 def test_others_are_listed_in_the_order_of_the_group() -> None:
