@@ -87,9 +87,7 @@ def test_source_that_only_the_peer_has_short(there_only):
 
 
 def test_source_that_only_the_peer_has_native(there_only):
-    lines = there_only.run("--tb=native").outlines
-    without_carets = [line for line in lines if line.strip(" ~^")]
-    pytest.LineMatcher(without_carets).fnmatch_lines(
+    there_only.run("--tb=native").stdout.fnmatch_lines(
         [
             '  File "*there.zip/remote_store.py", line 11, in run',
             '    Store().open("disk")',
@@ -97,8 +95,7 @@ def test_source_that_only_the_peer_has_native(there_only):
             "    raise OSError(",
             "OSError: no [[]'disk']",
             "raised in peer 'db' (pid *)",
-        ],
-        consecutive=True,
+        ]  # newer Pythons show more between these
     )
 
 
