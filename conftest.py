@@ -7,6 +7,7 @@ import ctypes  # noqa: F401 - before the first test: newer versions of libffi ke
 import gc
 import os
 import shlex
+import signal
 import sys
 import tempfile
 import threading
@@ -28,6 +29,11 @@ SERVER, REAPER, SPARE = "pytest-peer-forkserver", "pytest-peer-reaper", "pytest-
 
 #: Many times faster than psutil, which looks at every process of the machine. Not in every kernel.
 LISTS_CHILDREN = os.path.exists("/proc/thread-self/children")
+
+# A shell that runs the tests in the background, or nohup, has let all processes ignore these.
+for each, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(each) is signal.SIG_IGN:
+        signal.signal(each, handler)
 
 Resources = dict[tuple[str, object], str]  # the identity of each, and the words that name it
 allowed_key = pytest.StashKey[Resources]()  # what may be there after the running test

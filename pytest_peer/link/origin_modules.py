@@ -50,6 +50,7 @@ class OriginModules:
     """
 
     def __init__(self, path: tuple[str, ...] | None) -> None:
+        _environment()  # with descriptors at hand: sysconfig of Python 3.15 does not recover
         self._path = path
         self._seen: dict[str, tuple[int, str | None]] = {}
         self._loaded: tuple[int, tuple[str, object]] = (0, ("", None))

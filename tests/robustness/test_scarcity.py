@@ -66,7 +66,7 @@ def test_start_without_free_threads_is_an_error_that_passes(run):
     )
     assert "BootError(" in said[0]
     assert "pids.max" in said[0]
-    assert said[1] == "0"
+    assert said[-1] == "0"
 
 
 def test_many_without_free_descriptors_fail_together(run):
@@ -116,7 +116,6 @@ def test_a_running_peer_needs_no_more_descriptors(run, most):
         LIMITED,
         f"""
         peer = start()
-        peer.call(int)
         def use():
             future = peer.submit(os.getppid)
             return peer.call(int), future.result() > 1, told(peer.stop)
@@ -134,10 +133,12 @@ def test_call_without_free_descriptors_is_an_error_that_passes(
         LIMITED,
         """
         peer = start()
-        print(with_descriptors(3, lambda: peer.call_within(20, int)))
-        print(peer.call(int))
+        def call():  # by value: cloudpickle has to be imported
+            return peer.call_within(20, lambda: 0)
+        print(with_descriptors(3, call))
+        print(call())
         """,
     )
     assert said[0].startswith("EncodeError(")
-    assert "Too many open files" in said[0]
-    assert said[1] == "0"
+    assert "Too many open files" in "".join(said)
+    assert said[-1] == "0"

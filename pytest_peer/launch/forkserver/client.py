@@ -131,6 +131,7 @@ class ForkServer:
         self._ready = Event()
         self._was_ready = False
         self._watched = False
+        self._buried = False
         self._output = bytearray()
         self._socket, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         # In a file, which it can read while nobody writes.
@@ -164,7 +165,7 @@ class ForkServer:
         except Exception as exc:  # no more descriptors
             self.dead = f"the fork server cannot be watched: {exc}"
             self._was_ready = True  # nothing is wrong with it, and another one may do
-            self._bury()
+            self.bury()
 
     def wait_ready(self, limit: float) -> None:
         """Wait until it has started, at most `limit` seconds; `ForkError` if it has not."""
@@ -222,13 +223,13 @@ class ForkServer:
     def _sent(self, message: tuple[Any, ...], descriptors: Sequence[int] = ()) -> bool:
         """Send a message whole; return whether there was room for it."""
         try:
-            with self._lock:  # else `_bury` could close the socket in between
+            with self._lock:  # else `bury` could close the socket in between
                 flags = socket.MSG_NOSIGNAL
                 socket.send_fds(self._socket, [marshal.dumps(message)], descriptors, flags)
         except BlockingIOError:
             return False
         except OSError:
-            pass  # the server is dying: `_bury` ends its children, and init reaps them
+            pass  # the server is dying: `bury` ends its children, and init reaps them
         return True
 
     # On the event loop's thread
@@ -242,7 +243,7 @@ class ForkServer:
             data = b""
         if not data:
             loop.remove(self._socket.fileno())
-            worker.run(self._bury)
+            worker.run(self.bury)
         elif not self.hello:
             self.hello = data
         else:
@@ -283,8 +284,14 @@ class ForkServer:
 
     # Its end
 
-    def _bury(self) -> None:
+    def bury(self) -> None:
+        """End it and let go of it, unless that was done; also when the origin exits."""
+        with self._lock:
+            if self._buried:
+                return
+            self._buried = True
         how = self.close() or STATUS_LOST
+        loop.remove(self._socket.fileno())
         loop.remove(self._pipe.fileno())
         self._read_output()
         self._pipe.close()

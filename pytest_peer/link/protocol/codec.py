@@ -82,6 +82,8 @@ def _dumps_code(obj: Any, refusal: str, pickling: _Pickling) -> bytes:
         cloudpickle = None if refusal else __import__("cloudpickle")
     except ImportError:
         why_not = "cloudpickle, which could send it by value, is not installed here"
+    except OSError as exc:  # no descriptor is left
+        why_not = "cloudpickle, which could send it by value, cannot be imported: %s" % exc
     dump = partial(pickling.dump, cloudpickle=cloudpickle, reducer_override=_reference_beside_main)
     try:
         return dump(obj)

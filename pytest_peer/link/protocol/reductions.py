@@ -80,7 +80,12 @@ def _place(obj: Any) -> tuple[str, str] | None:
         for name, (held, weak) in list(_seen.items()):
             if held.get("__spec__") or weak.get("__spec__") or held.get("__file__"):
                 for key, value in [*held.items(), *weak.items()]:
-                    places.setdefault(id(value), (name, key))
+                    place = name, key
+                    # Plugins put theirs into others' modules, as `pytest.assume`.
+                    first = (
+                        place if type(value).__module__ == name else places.get(id(value), place)
+                    )
+                    places[id(value)] = first
         _places = places
     name, key = places.get(id(obj), ("", ""))
     if name not in _seen:

@@ -66,6 +66,7 @@ def add(to: list[int], number: int) -> int:
 service = Service()
 counter = Counter()
 enroll = functools.partial(add, [], 1)
+lent = random.lent_by_a_test = Counter()  # type: ignore[attr-defined]
 
 METHODS: dict[str, Callable[[], Any]] = {
     "function": lambda: functools.partial(Service.start, None),
@@ -97,6 +98,10 @@ def test_fake_of_a_method_is_sent(peer: Peer, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("fn", [counter, enroll])
 def test_object_of_a_module_that_is_called_is_the_peers(peer: Peer, fn: Any) -> None:
     assert [peer.call(fn), peer.submit(fn).result()] == [1, 2]
+
+
+def test_object_in_two_modules_is_that_of_its_class(peer: Peer) -> None:
+    assert [peer.call(lent), peer.call(lent)] == [1, 2]
 
 
 def test_other_object_that_is_called_takes_its_state_along(peer: Peer) -> None:
