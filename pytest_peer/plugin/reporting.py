@@ -49,6 +49,11 @@ def new_output(
             yield title, text
 
 
+def states(lives: "Iterable[PeerLife]") -> str:
+    """Return each of them, and the directory of its artifacts."""
+    return "\n".join(f"{life!r}\n    {life.record.artifacts.path}" for life in lives)
+
+
 def add_stacks(report: pytest.TestReport, lives: "Iterable[PeerLife]") -> None:
     from ..evidence import stacks
 

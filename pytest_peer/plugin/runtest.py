@@ -15,7 +15,7 @@ from ..core.worker import start_thread
 from ..evidence.output import OutputStream
 from ..link import soft_assertions
 from ..link.protocol import reductions
-from . import reporting, xdist
+from . import reporting, sections, xdist
 from .session import interrupt_key, lives, retention_key, scopes_key
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
@@ -35,12 +35,14 @@ def expect_peers(config: pytest.Config) -> None:
     """Register these hooks: there are, or will be, tests with peers."""
     if not config.pluginmanager.is_registered(_hooks):
         config.pluginmanager.register(_hooks, "peer-phases")
+        sections.register(config)
         xdist.watch_controller(config)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     config = item.config
+    sections.begin(item)
     reductions.remember()
     if retention_key in config.stash:
         running = [life.record.artifacts.path for life in lives(config) if life.state != "down"]
@@ -86,20 +88,21 @@ def pytest_runtest_makereport(
             failed = pytest.CallInfo.from_call(lambda: pytest.fail(soft, pytrace=False), call.when)
             call.excinfo = failed.excinfo
         else:
-            item.add_report_section(call.when, "soft assertions", soft)
+            sections.add(item, call.when, "soft assertions", soft)
     for title, text in reporting.new_output(every, item.stash.setdefault(_shown_key, {})):
-        item.add_report_section(call.when, title, text)
-    if every and call.excinfo is not None:
-        states = "\n".join(f"{life!r}\n    {life.record.artifacts.path}" for life in every)
-        item.add_report_section(call.when, "peers", states)
+        sections.add(item, call.when, title, text)
+    made = yield
+    first = len(made.sections)
+    if every and call.excinfo is not None:  # of a TestCase it is known only now
+        made.sections.append((f"Captured peers {call.when}", reporting.states(every)))
         for scope in item.config.stash[scopes_key]:
             for text in scope.unhandled.texts():
-                item.add_report_section(call.when, "unhandled exception", text)
-    made = yield
+                made.sections.append((f"Captured unhandled exception {call.when}", text))
     if every and made.failed:  # this is known only now; no peer has been stopped yet
         # A time limit's signal may raise here, but the test has failed already.
         with contextlib.suppress(pytest.fail.Exception):
             reporting.add_stacks(made, every)
+    sections.added_late(item, made, first)
     if retention_key in item.config.stash:
         crashes = item.config.stash[retention_key].phase_over(call.when, made.outcome)
         if crashes:
