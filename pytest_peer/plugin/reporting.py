@@ -34,6 +34,11 @@ class Sections:
         self._shown = {stream: stream.size for life in before for _, stream in _written(life)}
         #: For the reports of the following phases too; not the test's own: a rerun begins anew.
         self.kept: list[tuple[str, str]] = []
+        #: Of the failure of one phase: the reports of the following ones do not repeat them.
+        self.once: list[tuple[str, str]] = []
+        self.titles: set[str] = set()  # of all sections, as reports have them
+        #: Whether the body of the test runs: a report that is made then is of a subtest.
+        self.in_body = False
         self._talked: set[PeerLife] = set()  # those that have a section
 
     def output(self, lives: Iterable[PeerLife]) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from ..core.errors import PeerDown
 from ..core.worker import start_thread
 from ..link import soft_assertions
 from ..link.protocol import reductions
-from . import reporting, xdist
+from . import sections, xdist
 from .session import closed_key, interrupt_key, lives, retention_key, scopes_key
 from .told import Told
 
@@ -27,15 +27,13 @@ _AGAIN_SECONDS = 0.01  # after which a crash is looked at again
 #: pytest shows no error without a frame. One in a peer's setup may have only that of a hook here.
 __tracebackhide__ = False
 _hooks = sys.modules[__name__]
-_sections_key: pytest.StashKey[reporting.Sections] = pytest.StashKey()
-#: Whether the body of the test runs: a report that is made then is of a subtest.
-_in_body_key: pytest.StashKey[bool] = pytest.StashKey()
 
 
 def expect_peers(config: pytest.Config) -> None:
     """Register these hooks: there are, or will be, tests with peers."""
     if not config.pluginmanager.is_registered(_hooks):
         config.pluginmanager.register(_hooks, "peer-phases")
+        sections.register(config)
         xdist.watch_controller(config)
 
 
@@ -46,7 +44,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     if retention_key in config.stash:
         running = [life.record.artifacts.path for life in lives(config) if life.state != "down"]
         config.stash[retention_key].begin(item.nodeid, running)
-    item.stash[_sections_key] = reporting.Sections(item, lives(config))
+    sections.begin(item, lives(config))
     return (yield)
 
 
@@ -55,12 +53,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     scopes = item.config.stash.get(scopes_key, ())
     if not scopes:
         return (yield)
+    run = sections.of_run(item)
     try:
-        item.stash[_in_body_key] = True
+        run.in_body = True
         with _failing_at_once(item.config):
             result = yield
     finally:
-        item.stash[_in_body_key] = False
+        run.in_body = False
         soft_assertions.take(over=True)
     # Only after a body that passed: the report of a failing one shows its peers anyway.
     for scope in scopes:
@@ -81,37 +80,31 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    config, stash, failure = item.config, item.stash, call.excinfo and call.excinfo.value
+    config, run = item.config, sections.of_run(item)
     if soft := soft_assertions.left(call.when):
-        if failure is None or type(failure).__name__ in ("Skipped", "SkipTest"):  # of unittest
+        if call.excinfo is None or call.excinfo.typename in ("Skipped", "SkipTest"):
             failed = pytest.CallInfo.from_call(lambda: pytest.fail(soft, pytrace=False), call.when)
             call.excinfo = failed.excinfo
         else:
-            item.add_report_section(call.when, "soft assertions", soft)
-    every = list(lives(config))
-    if _sections_key not in stash:
-        stash[_sections_key] = reporting.Sections(item, ())
-    sections, of_subtest = stash[_sections_key], stash.get(_in_body_key, False)
+            run.kept.append((f"soft assertions {call.when}", soft))
     made = yield
-    found = list(sections.output(every))
-    if not (of_subtest and made.failed):  # whose report has its own output only
-        sections.kept += ((f"{title} {made.when}", text) for title, text in found)
-        found = []
-    if not of_subtest:
-        made.sections += ((f"Captured {title}", text) for title, text in sections.kept)
+    every = list(lives(config))
     if every and made.failed:  # this is known only now; no peer has been stopped yet
-        told = Told(failure)
+        told = Told(call.excinfo and call.excinfo.value)  # unittest's hook has set that of a TestCase
+        found = []
         for scope in config.stash[scopes_key]:
             scope.forget_deaths(told.death)
-            found += (("unhandled exception", text) for text in scope.unhandled.texts())
+            found += [("unhandled exception", text) for text in scope.unhandled.texts()]
         # A time limit's signal may raise here, but the test has failed already.
         with contextlib.suppress(pytest.fail.Exception):
-            occasion = f"{made.nodeid} failed in {made.when}"
-            found += sections.of_failure(every, told, occasion)
-        made.sections += ((f"Captured {title} {made.when}", text) for title, text in found)
+            found += run.of_failure(every, told, f"{made.nodeid} failed in {made.when}")
+        late = [(f"{title} {made.when}", text) for title, text in found]
+        sections.add(item, made, late)
+        if not run.in_body:
+            run.once += ((f"Captured {title}", text) for title, text in late)
     if call.when == "teardown":
         config.stash[closed_key] = []
-        del stash[_sections_key]  # it keeps lives, and the session keeps the test
+        sections.end(item)
     if retention_key in config.stash:
         crashes = config.stash[retention_key].phase_over(call.when, made.outcome)
         if crashes:

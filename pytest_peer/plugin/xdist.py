@@ -20,6 +20,9 @@ from .session import CrashReport, left_key, spawned_key
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker where artifacts are kept: for it a relative path may be another one."""
+    from . import sections  # not at the top: a suite without xdist does not pay for it
+
+    sections.register(node.config)
     root = settings.artifacts(node.config)
     if root is not None:
         given = node.workerinput
