@@ -15,7 +15,7 @@ from ..core.worker import start_thread
 from ..evidence.output import OutputStream
 from ..link import soft_assertions
 from ..link.protocol import reductions
-from . import reporting, xdist
+from . import logs, reporting, xdist
 from .session import interrupt_key, lives, retention_key, scopes_key
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
@@ -35,6 +35,7 @@ def expect_peers(config: pytest.Config) -> None:
     """Register these hooks: there are, or will be, tests with peers."""
     if not config.pluginmanager.is_registered(_hooks):
         config.pluginmanager.register(_hooks, "peer-phases")
+        config.pluginmanager.register(logs, "peer-logs")
         xdist.watch_controller(config)
 
 
@@ -88,6 +89,8 @@ def pytest_runtest_makereport(
         else:
             item.add_report_section(call.when, "soft assertions", soft)
     for title, text in reporting.new_output(every, item.stash.setdefault(_shown_key, {})):
+        item.add_report_section(call.when, title, text)
+    for title, text in logs.sections(item.config, every):
         item.add_report_section(call.when, title, text)
     if every and call.excinfo is not None:
         states = "\n".join(f"{life!r}\n    {life.record.artifacts.path}" for life in every)

@@ -1,0 +1,103 @@
+"""Log records of peers in the report: each in the section of its peer, and only there."""
+
+import logging
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..evidence.logs import LogRelay, handled
+from .reporting import SECTION_CHARACTERS, titled
+from .session import lives
+
+if TYPE_CHECKING:
+    from ..peers.lifecycle import PeerLife
+
+
+class _Text:
+    """The end of what a peer has logged in a phase, as pytest formats it."""
+
+    def __init__(self) -> None:
+        self._parts: deque[str] = deque()
+        self._size = self._left_out = 0
+
+    def add(self, text: str) -> None:
+        self._parts.append(text)
+        self._size += len(text)
+        while self._size > SECTION_CHARACTERS and len(self._parts) > 1:
+            gone = len(self._parts.popleft())
+            self._size, self._left_out = self._size - gone, self._left_out + gone
+
+    def __str__(self) -> str:
+        text = "\n".join(self._parts)
+        if not self._left_out:
+            return text
+        return f"... {self._left_out} characters before; --log-file has all records\n{text}"
+
+
+_logged_key = pytest.StashKey[dict[LogRelay, _Text]]()
+
+
+def sections(config: pytest.Config, every: "Iterable[PeerLife]") -> Iterator[tuple[str, str]]:
+    """Return titles and texts of sections for what was logged since the last time."""
+    logged = config.stash.get(_logged_key, {})
+    for whose, life in titled(every):
+        relay = life.client.logs
+        if isinstance(relay, LogRelay) and (text := logged.pop(relay, None)):
+            yield f"log {whose}", str(text)
+    while logged:  # of peers whose scope is over
+        relay, text = logged.popitem()
+        yield f"log [{relay.peer}]", str(text)
+
+
+def _divert(config: pytest.Config) -> None:
+    """Keep the records of peers out of pytest's own section of the report."""
+    # It has no public name. Without it, pytest's section has them.
+    plugin = config.pluginmanager.get_plugin("logging-plugin")
+    handler = getattr(plugin, "report_handler", None)
+    if not isinstance(handler, logging.Handler) or _logged_key in config.stash:
+        return
+    logged = config.stash[_logged_key] = {}
+    format_record = handler.format
+
+    def is_ours(record: logging.LogRecord) -> bool:
+        relay = handled(record)
+        if relay is not None:
+            logged.setdefault(relay, _Text()).add(format_record(record))
+        return relay is None
+
+    handler.addFilter(is_ours)
+
+
+def _catch_up(config: pytest.Config) -> None:
+    for life in lives(config):
+        life.client.logs.catch_up()
+
+
+# Within those of pytest, which take their handlers away.
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    _divert(item.config)
+    try:
+        return (yield)
+    finally:
+        _catch_up(item.config)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    try:
+        return (yield)
+    finally:
+        _catch_up(item.config)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    try:
+        return (yield)
+    finally:
+        _catch_up(item.config)
