@@ -46,7 +46,7 @@ class Modules:
         self._finders: Any = [types.SimpleNamespace(find_spec=each) for each in specs]
         sys.meta_path.insert(0, self._finders[0])
         sys.meta_path.append(self._finders[1])
-        if _LOGGING in sys.modules:
+        if sys.modules.get(_LOGGING) is not _followed_logging:
             _relay_logs()
 
     def update(self, data):
@@ -147,10 +147,16 @@ class Modules:
         return spec
 
 
+#: The module whose records are relayed. A forked peer has it of the fork server.
+_followed_logging: Any = None
+
+
 def _relay_logs():
-    from . import logs  # not at the top: it needs `logging`
+    global _followed_logging
+    from . import logs  # not at the top: a peer need not import `logging`
 
     logs.install()
+    _followed_logging = sys.modules[_LOGGING]
 
 
 class _Followed:

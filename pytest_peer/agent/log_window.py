@@ -30,7 +30,7 @@ class LogWindow:
         self._dropped = 0
 
     def handled(self, count):
-        """Take note that the origin has handled so many bytes; on the thread that reads."""
+        """Take note that so many bytes were handled; on the thread that reads."""
         self._handled += count
         self._dropping = False
         self._room.wake()
@@ -102,6 +102,12 @@ def _note(text):
     from . import log_records  # not at the top: a peer without `logging` may send for its children
 
     return log_records.note(text)
+
+
+def heard(handled, _):
+    """Take note of what the origin has handled; on the thread that reads the link."""
+    if handled:
+        window.handled(handled)
 
 
 window = LogWindow()

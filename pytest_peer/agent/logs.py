@@ -45,13 +45,14 @@ def install():
     logger.manager._clear_cache()
 
 
-def changed(handled):
-    """Heed new levels, and what the origin has handled; on the thread that reads the link."""
+def heard(_, levels):
+    """Heed new levels; on the thread that reads the link."""
+    if not levels or _logging is None:
+        return
     # Without the lock of `logging`: who holds it may wait for a module from this thread.
     for each in [*_logging.Logger.manager.loggerDict.values(), _logging.root]:
         if isinstance(each, _logging.Logger):
             each._cache.clear()
-    log_window.window.handled(handled)
 
 
 def _relay(record):

@@ -65,9 +65,10 @@ class Runtime(Here):
         handled, levels = marshal.loads(payload)
         self.levels.update(levels)
         self.level_changes += 1
-        logs = sys.modules.get("pytest_peer_agent.agent.logs")
-        if logs is not None:
-            logs.changed(handled)
+        for name in ("logs", "log_window"):  # if there has been a use for it
+            module: Any = sys.modules.get("pytest_peer_agent.agent." + name)
+            if module is not None:
+                module.heard(handled, levels)
 
 
 def guarded(target, *args):

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..core.locks import Lock
 from ..core.loop import loop
+from ..core.sync import Event
 from ..core.worker import Worker, report_unraisable
 from ..link.protocol import codec
 from ..link.protocol.messages import LOG_FIELDS
@@ -24,7 +25,8 @@ _PATIENCE = 0.01
 _MANY = 64
 #: Bytes that were handled before the peer hears of it; a fraction of what it sends without that.
 _TOLD = 1 << 16
-#: How long a call waits for another thread that is in a handler. That may wait for the call.
+#: How long a call, or the end of a peer, waits for a handler on another thread. That may wait for
+#: the call.
 _HELD_SECONDS = 2.0
 _TASK = "taskName"
 
@@ -77,28 +79,42 @@ class LogRelay:
         finally:
             self._called += 1
 
+    def finish(self) -> None:
+        """Have the worker handle what has come, and wait for it: no more comes."""
+        if self.behind:
+            handled = Event()
+            self.after(handled.set)
+            handled.wait(_HELD_SECONDS)
+
     def catch_up(self) -> None:
         """Handle, on this thread, what has come so far."""
         until = self._arrived
+        owned: Callable[[], bool] = self._lock._is_owned  # type: ignore[attr-defined]
+        if owned():  # it is in a handler that makes a call
+            return
         while self._done < until:
-            if not self._lock.acquire(timeout=_HELD_SECONDS):
-                return
-            try:
-                if not self._records:  # this thread is in a handler that makes a call
+            try:  # before the lock: an interrupt must not leave it locked
+                if not self._lock.acquire(timeout=_HELD_SECONDS):
                     return
-                payload = self._records.popleft()
-                try:
-                    self._handle(payload)
-                except Exception as exc:  # of a handler
-                    report_unraisable(exc)
-                finally:
-                    self._done += 1
-                    self._untold += len(payload)
-                if self._untold >= _TOLD:
-                    told, self._untold = self._untold, 0
-                    self._tell(told)
+                self._handle_next()
             finally:
-                self._lock.release()
+                if owned():
+                    self._lock.release()
+
+    def _handle_next(self) -> None:
+        payload = self._records.popleft() if self._records else None
+        if payload is None:  # another thread was faster
+            return
+        try:
+            self._handle(payload)
+        except Exception as exc:  # of a handler
+            report_unraisable(exc)
+        finally:
+            self._done += 1
+            self._untold += len(payload)
+        if self._untold >= _TOLD:
+            told, self._untold = self._untold, 0
+            self._tell(told)
 
     def _handle(self, payload: bytes) -> None:
         record = _rebuilt(payload, self.peer)

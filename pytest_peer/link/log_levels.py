@@ -7,7 +7,7 @@ import marshal
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
-from weakref import WeakSet
+from weakref import ref
 
 from ..core.errors import PeerDown
 from ..core.locks import Lock
@@ -23,8 +23,7 @@ class LevelFeed:
         self._changes: deque[tuple[Name, int]] = deque()
         self._send: Callable[[bytes], object] | None = None
         self._lock = Lock()  # a later level must not overtake an earlier one
-        _watch()
-        _feeds.add(self)
+        _watched().add(ref(self))
 
     def open(self, send: Callable[[bytes], object]) -> None:
         """Tell it by `send` from now on, first what has changed meanwhile."""
@@ -61,7 +60,10 @@ class RecordSink(Protocol):
         """Take one; on the thread that reads the link."""
 
     def catch_up(self) -> None:
-        """Handle what has come."""
+        """Handle what has come, on this thread."""
+
+    def finish(self) -> None:
+        """Have what has come handled by another thread; no more comes."""
 
     def after(self, step: Callable[[], object]) -> None:
         """Call `step` when that is done."""
@@ -75,6 +77,8 @@ class NoRecords:
     def add(self, payload: bytes) -> None: ...
 
     def catch_up(self) -> None: ...
+
+    def finish(self) -> None: ...
 
     def after(self, step: Callable[[], object]) -> None:
         step()
@@ -95,32 +99,38 @@ def table() -> dict[Name, int]:
     return found
 
 
-_OURS = "_pytest_peer"
-_feeds: "WeakSet[LevelFeed]" = WeakSet()
+#: An attribute of what stands in for `Logger.setLevel`.
+_FEEDS = "_pytest_peer_feeds"
 
 
-def _tell(name: Name, level: int) -> None:
-    for feed in list(_feeds):
-        feed.changed(name, level)
-
-
-def _watch() -> None:
-    """Notice levels that are set from now on, with every logger and way."""
-    if hasattr(logging.Logger.setLevel, _OURS):
-        return
+def _watched() -> "set[ref[LevelFeed]]":
+    """Notice all levels that are set from now on; return who is told."""
+    # There, and not here: pytester imports this module anew.
+    known: set[ref[LevelFeed]] | None = getattr(logging.Logger.setLevel, _FEEDS, None)
+    if known is not None:
+        return known
     python_set_level = logging.Logger.setLevel
     disable: Any = vars(logging.Manager)["disable"]
+    feeds: set[ref[LevelFeed]] = set()
+
+    def tell(name: Name, level: int) -> None:
+        for each in tuple(feeds):
+            if (feed := each()) is not None:
+                feed.changed(name, level)
+            else:
+                feeds.discard(each)
 
     @functools.wraps(python_set_level)
     def set_level(self: logging.Logger, level: int | str) -> None:
         python_set_level(self, level)
-        _tell("" if self is logging.root else self.name, self.level)
+        tell("" if self is logging.root else self.name, self.level)
 
     def set_disable(self: logging.Manager, level: int | str) -> None:
         disable.fset(self, level)
         if self is logging.root.manager:
-            _tell(None, self.disable)
+            tell(None, self.disable)
 
-    setattr(set_level, _OURS, True)
+    setattr(set_level, _FEEDS, feeds)
     logging.Logger.setLevel = set_level  # type: ignore[method-assign]
     logging.Manager.disable = property(disable.fget, set_disable)  # type: ignore[assignment]
+    return feeds

@@ -1,6 +1,7 @@
 """Log records of peers in the report: each in the section of its peer, and only there."""
 
 import logging
+import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -51,12 +52,13 @@ def sections(config: pytest.Config, every: "Iterable[PeerLife]") -> Iterator[tup
         yield f"log [{relay.peer}]", str(text)
 
 
-def _divert(config: pytest.Config) -> None:
-    """Keep the records of peers out of pytest's own section of the report."""
-    # It has no public name. Without it, pytest's section has them.
+def expect(config: pytest.Config) -> None:
+    """Register these hooks, and keep the records of peers out of pytest's own section."""
+    config.pluginmanager.register(sys.modules[__name__], "peer-logs")
+    # The handler has no public name. Without it, that section has them.
     plugin = config.pluginmanager.get_plugin("logging-plugin")
     handler = getattr(plugin, "report_handler", None)
-    if not isinstance(handler, logging.Handler) or _logged_key in config.stash:
+    if not isinstance(handler, logging.Handler):
         return
     logged = config.stash[_logged_key] = {}
     format_record = handler.format
@@ -80,7 +82,6 @@ def _catch_up(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    _divert(item.config)
     try:
         return (yield)
     finally:

@@ -35,7 +35,7 @@ def expect_peers(config: pytest.Config) -> None:
     """Register these hooks: there are, or will be, tests with peers."""
     if not config.pluginmanager.is_registered(_hooks):
         config.pluginmanager.register(_hooks, "peer-phases")
-        config.pluginmanager.register(logs, "peer-logs")
+        logs.expect(config)
         xdist.watch_controller(config)
 
 
