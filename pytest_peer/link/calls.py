@@ -90,7 +90,6 @@ class RpcClient:
 
     def end(self, error: Callable[[], PeerDown]) -> None:
         """Let all pending calls fail with `error`, and from now on all others: the peer is down."""
-        self.logs.finish()
         self._error = error
         self._opened.set()
         self.ready.set()

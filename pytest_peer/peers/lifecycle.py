@@ -330,7 +330,7 @@ class PeerLife:
             self.record.conclude(reason, booted=booted)
 
     def _go_down(self) -> None:
-        run_all(partial(self.owner.down, self))
+        run_all(partial(self.owner.down, self), self.client.logs.finish)
         self._advance(Phase.DOWN)
         run_all(partial(self.client.end, self.record.down_error))
         if self.process.link is not None:

@@ -111,6 +111,16 @@ def test_last_words_of_a_peer_that_is_killed(mortal: Peer, caplog: Caplog) -> No
     assert caplog.messages == numbers(50)
 
 
+def test_last_words_are_there_when_the_peer_is_down(mortal: Peer, caplog: Caplog) -> None:
+    def die() -> None:
+        log_many(50)
+        os._exit(3)
+
+    mortal.cast(die)
+    mortal.wait_down(LONG)
+    assert caplog.messages == numbers(50)
+
+
 @pytest.mark.parametrize("shutdown", ["halt", 10.0])
 def test_last_words_of_a_peer_that_is_stopped(
     peer_factory: Any, caplog: Caplog, shutdown: object
