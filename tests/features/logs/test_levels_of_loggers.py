@@ -86,6 +86,17 @@ def test_disabled_levels_are_not_sent(peer: Peer, caplog: Caplog) -> None:
     assert caplog.messages == ["error", "warning", "error"]
 
 
+def test_peer_knows_what_is_disabled(peer: Peer, caplog: Caplog) -> None:
+    caplog.set_level(INFO)
+    assert peer.call(enabled, INFO)
+    logging.disable(INFO)
+    try:
+        assert not peer.call(enabled, INFO)
+    finally:
+        logging.disable(logging.NOTSET)
+    assert peer.call(enabled, INFO)
+
+
 def test_level_that_the_peer_sets_later_wins(peer: Peer, caplog: Caplog) -> None:
     peer.call(set_level, DEBUG)
     peer.call(log_at_all_levels)

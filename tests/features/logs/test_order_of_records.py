@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import Any
 
 import children
@@ -111,14 +112,29 @@ def test_last_words_of_a_peer_that_is_killed(mortal: Peer, caplog: Caplog) -> No
     assert caplog.messages == numbers(50)
 
 
-def test_last_words_are_there_when_the_peer_is_down(mortal: Peer, caplog: Caplog) -> None:
+class Slow(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        time.sleep(0.005)
+        self.messages.append(record.getMessage())
+
+
+def test_last_words_are_there_when_the_peer_is_down(mortal: Peer) -> None:
     def die() -> None:
         log_many(50)
         os._exit(3)
 
-    mortal.cast(die)
-    mortal.wait_down(LONG)
-    assert caplog.messages == numbers(50)
+    handler = Slow()
+    DB.addHandler(handler)
+    try:
+        mortal.cast(die)
+        mortal.wait_down(LONG)
+        assert handler.messages == numbers(50)
+    finally:
+        DB.removeHandler(handler)
 
 
 @pytest.mark.parametrize("shutdown", ["halt", 10.0])

@@ -232,6 +232,14 @@ def test_records_on_another_python(peer_factory: Any, caplog: Caplog, requires_p
     assert caplog.record_tuples == [("old", logging.ERROR, "aged 8")]
 
 
+@pytest.mark.parametrize("options", [{"connection": 0}, {"exec": ["env", sys.executable]}])
+def test_records_over_every_link(peer_factory: Any, caplog: Caplog, options: Any) -> None:
+    peer = peer_factory(**options)
+    with caplog.at_level(logging.DEBUG):
+        peer.call(log, "far", logging.DEBUG)
+    assert caplog.messages == ["far"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only there children reach the peer")
 def test_record_of_a_forked_child(shared: Peer, caplog: Caplog) -> None:
     def fork() -> int:

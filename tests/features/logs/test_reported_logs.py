@@ -160,6 +160,13 @@ def test_level_of_the_report(inner: Any) -> None:
     assert count(inner.run("--log-level=INFO"), "app.db:test_inner.py") == 1
 
 
+def test_logger_that_is_disabled_in_the_test(inner: Any) -> None:
+    inner.write(ONE)
+    result = inner.run_apart("--log-disable=app.db")
+    result.assert_outcomes(failed=1)
+    assert count(result, "app.db:test_inner.py") == 0
+
+
 def test_live_logging_shows_them(inner: Any) -> None:
     inner.write(ONE.replace("    assert False\n", ""))
     result = inner.run("--log-cli-level=INFO")
