@@ -4,6 +4,7 @@ import contextlib
 import functools
 import logging
 import marshal
+import os
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -112,6 +113,8 @@ def _watched() -> "set[ref[LevelFeed]]":
     python_set_level = logging.Logger.setLevel
     disable: Any = vars(logging.Manager)["disable"]
     feeds: set[ref[LevelFeed]] = set()
+    # The links are the parent's, and another thread may have had their locks.
+    os.register_at_fork(after_in_child=feeds.clear)
 
     def tell(name: Name, level: int) -> None:
         for each in tuple(feeds):
