@@ -101,6 +101,14 @@ def test_record_of_the_root_logger(shared: Peer, caplog: Caplog) -> None:
     assert only(caplog).name == "root"
 
 
+def test_name_of_the_peer_wins_over_an_extra_field(peer_factory: Any, caplog: Caplog) -> None:
+    def extra() -> None:
+        DB.warning("connected", extra={"peer": "10.0.0.1"})
+
+    peer_factory(name="db").call(extra)
+    assert vars(only(caplog))["peer"] == "db"
+
+
 class Local:
     """Cannot be pickled, and says so."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from typing import Any
 
 import pytest
+from paths import ROOT
 
 LOGS = """
 import logging
@@ -172,6 +174,17 @@ def test_live_logging_shows_them(inner: Any) -> None:
     result = inner.run("--log-cli-level=INFO")
     result.stdout.fnmatch_lines(["*- live log call -*", "WARNING * app.db:test_inner.py:* slow*"])
     result.assert_outcomes(passed=1)
+
+
+def test_format_with_the_peer(inner: Any) -> None:
+    """As the documentation says."""
+    page = (ROOT / "docs/how-to/logs.md").read_text()
+    (recipe,) = re.findall(r"```\n(# conftest.py\n.*?)```", page, re.DOTALL)
+    inner.write(recipe, "conftest.py")
+    inner.write(ONE.replace("    assert False", '    log("here")\n    assert False'))
+    result = inner.run_apart("--log-format=%(peer)s: %(message)s")
+    result.stdout.fnmatch_lines(["*Captured log call*", "test: here"])
+    result.stdout.fnmatch_lines(["*Captured log [[]db] call*", "db: slow query"])
 
 
 def test_log_file_has_them(inner: Any) -> None:
