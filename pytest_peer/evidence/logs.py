@@ -96,15 +96,16 @@ class LogRelay:
             try:  # before the lock: an interrupt must not leave it locked
                 if not self._lock.acquire(timeout=_HELD_SECONDS):
                     return
-                self._handle_next()
+                if self._records:
+                    self._handle_next()
+                elif self._done < until:  # an interrupt has lost one
+                    self._done = until
             finally:
                 if owned():
                     self._lock.release()
 
     def _handle_next(self) -> None:
-        payload = self._records.popleft() if self._records else None
-        if payload is None:  # another thread was faster
-            return
+        payload = self._records.popleft()
         try:
             self._handle(payload)
         except Exception as exc:  # of a handler

@@ -266,11 +266,16 @@ class RpcClient:
             if call is not None:
                 call.warnings = [*(call.warnings or ()), payload]
         else:
-            call = self.pending.pop(ident, None)
-            if isinstance(call, PeerFuture):
-                self._after_logs(partial(call.deliver, (kind, payload)))
-            elif call is not None:  # else it has timed out
-                call.deliver((kind, payload))
+            settle = partial(self._settle, ident, (kind, payload))
+            if isinstance(self.pending.get(ident), PeerFuture):
+                self._after_logs(settle)
+            else:  # a caller that waits does it
+                settle()
+
+    def _settle(self, ident: int, reply: Reply) -> None:
+        call = self.pending.pop(ident, None)
+        if call is not None:  # else it has timed out
+            call.deliver(reply)
 
     def _after_logs(self, deliver: Callable[[], object]) -> None:
         """Deliver what comes after log records when these are handled."""
