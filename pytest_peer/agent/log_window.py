@@ -14,6 +14,8 @@ from . import runtime
 
 #: Bytes that were sent and are not handled yet.
 _MOST = 1 << 19
+#: With fewer there is room for any record. The origin says what it has handled in smaller steps.
+_FEW = 1 << 17
 #: How long a thread waits, and a forked child for its parent.
 _SECONDS = 2.0
 
@@ -41,14 +43,16 @@ class LogWindow:
         while not self._took(len(data)):
             if self._dropping or not self._room.wait_for(has_room, _SECONDS):
                 return self._drop()
-        count, self._dropped = self._dropped, 0
-        if count and not self._enqueued(_note("%d records of this peer were dropped" % count)):
-            return False
+        if self._dropped:
+            with self._lock:
+                count, self._dropped = self._dropped, 0
+            if count and not self._enqueued(_note("%d records of this peer were dropped" % count)):
+                return False
         return self._enqueued(data)
 
     def _has_room(self, size):
         waiting = self._sent - self._handled
-        return waiting <= 0 or waiting + size < _MOST
+        return waiting < _FEW or waiting + size < _MOST
 
     def _took(self, size):
         with self._lock:
@@ -57,10 +61,11 @@ class LogWindow:
             return took
 
     def _drop(self):
-        self._dropped += 1
-        if self._dropping:
+        with self._lock:
+            self._dropped += 1
+            known, self._dropping = self._dropping, True
+        if known:
             return True
-        self._dropping = True
         text = "records of this peer are dropped: the test has handled none for %g s"
         return self._enqueued(_note(text % _SECONDS))
 

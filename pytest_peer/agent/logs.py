@@ -14,7 +14,6 @@ from . import log_records, log_window, runtime
 
 _logging: Any = None
 # What Python has for the methods below.
-_is_enabled_for: Any = None
 _effective_level: Any = None
 _set_level: Any = None
 _handle: Any = None
@@ -33,13 +32,13 @@ class _Passing:
 
 def install():
     """Relay the records of `logging`, which has been imported; may be repeated."""
-    global _logging, _is_enabled_for, _effective_level, _set_level, _handle, _call_handlers
+    global _logging, _effective_level, _set_level, _handle, _call_handlers
     _logging = sys.modules["logging"]
     logger = _logging.Logger
     if logger.handle is handle:
         return
-    _is_enabled_for, _effective_level = logger.isEnabledFor, logger.getEffectiveLevel
-    _set_level, _handle, _call_handlers = logger.setLevel, logger.handle, logger.callHandlers
+    _effective_level, _set_level = logger.getEffectiveLevel, logger.setLevel
+    _handle, _call_handlers = logger.handle, logger.callHandlers
     for method in (isEnabledFor, getEffectiveLevel, setLevel, handle, callHandlers):
         setattr(logger, method.__name__, method)
     logger.manager._clear_cache()

@@ -52,6 +52,15 @@ def test_big_records_arrive(peer: Peer, caplog: Caplog) -> None:
     assert [int(message) for message in caplog.messages] == list(range(30))
 
 
+def test_big_record_behind_small_ones_arrives(peer: Peer, caplog: Caplog) -> None:
+    def log_both() -> None:
+        log_many(100, 150)
+        log("x" * 500_000)
+
+    peer.call(log_both)
+    assert caplog.messages[100:] == ["x" * 500_000]
+
+
 def test_calls_are_answered_in_a_flood(peer: Peer, peer_factory: Any, quiet_caplog: Caplog) -> None:
     peer.call(flood, "floods")
     begin = time.monotonic()
