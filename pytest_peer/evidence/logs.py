@@ -27,7 +27,7 @@ _MANY = 64
 _TOLD = 1 << 16
 #: How long a call, or the end of a peer, waits for a handler on another thread. That may wait for
 #: the call.
-_HELD_SECONDS = 2.0
+_HELD_SECONDS = 5.0
 _TASK = "taskName"
 
 _worker = Worker("pytest-peer-logs")
