@@ -91,14 +91,14 @@ def test_gunicorn_reloads_its_workers(peer):
 
 
 @pytest.mark.peer(peer_down="crash")
-def test_uvicorn_ends_after_the_request(peer):
+def test_uvicorn_ends_after_the_request(peer, caplog):
     peer.cast(uvicorn.run, "greeter:asgi", port=0)
     with half_a_request(peer) as connection:
         peer.kill(signal.SIGTERM)
         peer.stderr.wait_for("Shutting down", PATIENCE)
         assert rest_of_it(connection) == "hello"
     assert peer.wait_down(PATIENCE).signal == signal.SIGTERM  # raised again, after the end
-    assert "shutdown of" in peer.stderr.text
+    assert "shutdown of" in caplog.text
 
 
 def test_uvicorn_replaces_a_worker_that_crashed(peer):

@@ -21,6 +21,7 @@ _ELSEWHERE = "origin:"
 _OURS = "pytest_peer"
 #: `multiprocessing` imports it right after its module `process`.
 _NEXT_TO_PROCESS = "multiprocessing.reduction"
+_LOGGING = "logging"
 
 
 class Modules:
@@ -30,20 +31,23 @@ class Modules:
     :param sees: whether the origin's environment is on this machine. Then a package that is not
         installed in the peer's is missing on purpose.
     :param authkey: the origin's, for `multiprocessing`; ``None`` if that has not imported it.
+    :param later: modules of the agent that are imported when they are needed.
     """
 
-    def __init__(self, ask, same, sees, stubs, authkey):
+    def __init__(self, ask, same, sees, stubs, authkey, later):
         self._ask = ask
         self._same = same
         self._sees = sees
         self._stubs = stubs
         self._authkey = authkey
-        self._table = dict(stubs)
+        self._table = {**stubs, **later}
         self._first(_NEXT_TO_PROCESS)  # which may be imported already
         specs = (self._first, self._last)
         self._finders: Any = [types.SimpleNamespace(find_spec=each) for each in specs]
         sys.meta_path.insert(0, self._finders[0])
         sys.meta_path.append(self._finders[1])
+        if sys.modules.get(_LOGGING) is not _followed_logging:
+            _relay_logs()
 
     def update(self, data):
         """Take the modules that the origin has imported; on the thread that reads the link."""
@@ -67,6 +71,8 @@ class Modules:
             failures.watch()
         if name == "pytest_check.context_manager":  # of pytest-check
             soft_assertions.watch()
+        if name == _LOGGING:
+            return self._followed(name)
         if name == _OURS and self._stubs:
             return self._installed()
         entry = self._table.get(name)
@@ -85,6 +91,15 @@ class Modules:
             if spec is not None and spec.origin:  # a mere directory of that name has none
                 return spec
         return self._last(_OURS)
+
+    def _followed(self, name):
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, None) if find and finder is not self._finders[0] else None
+            if spec is not None:
+                spec.loader = _Followed(spec.loader)
+                return spec
+        return None
 
     def _last(self, name, path=None, target=None):  # noqa: ARG002
         entry = self._table.get(name)
@@ -130,6 +145,33 @@ class Modules:
         if entry["search"] is not None:
             spec.submodule_search_locations = _places(entry)
         return spec
+
+
+#: The module whose records are relayed. A forked peer has it of the fork server.
+_followed_logging: Any = None
+
+
+def _relay_logs():
+    global _followed_logging
+    from . import logs  # not at the top: a peer need not import `logging`
+
+    logs.install()
+    _followed_logging = sys.modules[_LOGGING]
+
+
+class _Followed:
+    """Loads `logging`, and then has its records relayed."""
+
+    def __init__(self, loader):
+        self._loader = loader
+
+    def exec_module(self, module):
+        module.__loader__ = module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        _relay_logs()
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
 
 
 class _Renaming:

@@ -73,10 +73,11 @@ class Agent:
         self._receiver = receiver.FrameReceiver(read_fd, self._received)
         self._own_files = frozenset(config["own_files"])
         self._runtime = runtime.runtime = runtime.Runtime(
-            config["name"], config["by_value"], config["locals"]
+            *(config[each] for each in ("name", "by_value", "locals", "levels"))
         )
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
         self._runtime.reader = self._dispatcher.reader
+        self._runtime.relay = _relay
         assertions.ask = homes.ask = self._runtime.ask
         codec.find_home = homes.find
         place = config["environment"]
@@ -86,6 +87,7 @@ class Agent:
             place is not None and module_aliases.place_of(place[0]) == place[1],
             config["stubs"] or {},
             config["authkey"],
+            config.get("later", {}),
         )
         call_warnings.install(self._own_files)
         failures.watch()
@@ -150,6 +152,8 @@ class Agent:
             self._runtime.responded(ident, payload)
         elif kind == messages.MODULES:
             self._modules.update(payload)
+        elif kind == messages.LEVELS:
+            self._runtime.take_levels(payload)
         elif kind == messages.CANCEL:
             self._dispatcher.event_loop.cancel(ident)
         elif kind == messages.STACKS:
@@ -228,6 +232,12 @@ def _end_work():
         child._config["daemon"] = True
         popen = child._popen
         popen.terminate = functools.partial(_terminate, popen.terminate, child, until)
+
+
+def _relay(record):
+    from . import log_window  # not at the top: most peers have no child that logs
+
+    log_window.window.send(record)
 
 
 def _terminate(terminate, child, until):

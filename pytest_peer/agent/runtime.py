@@ -6,7 +6,7 @@ from typing import Any
 from ..link.protocol import codec, messages
 from ..link.protocol.mailbox import Here
 from ..link.protocol.sender import WouldWait
-from ..link.protocol.unpatched import _thread, os, queue, threading
+from ..link.protocol.unpatched import _thread, marshal, os, queue, threading
 
 _SECONDS = 60.0  # the origin needs milliseconds to respond
 _FINALIZER = "a finalizer asks for %s %s on the thread that would send that or read the response"
@@ -17,9 +17,12 @@ class NoResponse(ImportError):
 
 
 class Runtime(Here):
-    def __init__(self, name, by_value, locals):
+    def __init__(self, name, by_value, locals, levels):
         super().__init__(os.getpid(), name, by_value)
         self.locals = locals
+        #: Of loggers, by name: what the origin has set after this peer; of `None`, what it disables.
+        self.levels = levels
+        self.level_changes = 0
         self.reader: Any = None  # the `LinkReader`, which must read while the main thread waits
         self._waiting = {}
 
@@ -56,6 +59,16 @@ class Runtime(Here):
         response = self._waiting.get(ident)
         if response is not None:
             response.put(payload)
+
+    def take_levels(self, payload):
+        """Take new levels of loggers; on the thread that reads the link."""
+        handled, levels = marshal.loads(payload)
+        self.levels.update(levels)
+        self.level_changes += 1
+        for name in ("logs", "log_window"):  # if there has been a use for it
+            module: Any = sys.modules.get("pytest_peer_agent.agent." + name)
+            if module is not None:
+                module.heard(handled, levels)
 
 
 def guarded(target, *args):

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import _HOMES
 from ..core.options import PeerOptions
-from ..link import tracebacks
+from ..link import log_levels, tracebacks
 from ..link.interpreter import Interpreter
 from ..link.origin_modules import Entry, described, of_environment
 from ..link.protocol.module_aliases import place_of
@@ -34,9 +34,12 @@ _PEER_MODULES = (
     *(f"link.protocol.{name}" for name in _PROTOCOL.split()),
     *(f"agent.{name}" for name in _PEER.split()),
 )
+#: Imported only when they are needed, in a spawned peer.
+_LATER_MODULES = tuple(f"agent.{name}" for name in ("log_records", "log_window", "logs"))
 _LOADER = "agent.loader"
 _SERVER_MODULES = (
     *_PEER_MODULES,
+    *_LATER_MODULES,
     *("launch.lifeline", "launch.procfs", "launch.session"),
     *(f"agent.forkserver.{name}" for name in ("child_setup", "reaper", "prewarm", "server")),
 )
@@ -58,7 +61,9 @@ def loader() -> bytes:
 
 def peer(compiled: bool, config: dict[str, Any]) -> bytes:
     """Return the rest, for a peer. `compiled` says whether it can read our compiled code."""
-    return _code(compiled, "agent.main:run", _PEER_MODULES) + _framed(config)
+    later = {f"{_AGENT}.{name}": _late(name, compiled) for name in _LATER_MODULES}
+    whole = {**config, "later": later}
+    return _code(compiled, "agent.main:run", _PEER_MODULES) + _framed(whole)
 
 
 def template(config: dict[str, Any]) -> bytes:
@@ -107,6 +112,7 @@ def agent_config(
         "by_value": interpreter.by_value,
         "locals": tracebacks.shown_locals,
         "settings": settings() if same else {},
+        "levels": log_levels.table(),
         "path": list(interpreter.path) if same else portable,
         "replace_path": same,
         # The origin's own is in its path already, where tests may have changed it.
@@ -142,6 +148,14 @@ def _module(name: str, compiled: bool) -> tuple[str, str, CodeType | str]:
     code = loader.get_code(full_name) if compiled else loader.get_source(full_name)
     assert code is not None
     return full_name, loader.path, code
+
+
+@functools.cache
+def _late(name: str, compiled: bool) -> Entry:
+    _, file, code = _module(name, compiled)
+    if isinstance(code, CodeType):
+        return _sent(file) | {"source": None, "code": marshal.dumps(code)}
+    return _sent(file)
 
 
 def _file(name: str) -> str:

@@ -15,6 +15,7 @@ from ..core.sync import Event
 from .futures import PeerFuture, Reply, outcome
 from .gateway import Link
 from .interpreter import Interpreter
+from .log_levels import LevelFeed, NoRecords, RecordSink
 from .pickling import Function, decode, encode, encode_call
 from .protocol import messages
 from .protocol.mailbox import Mailboxes
@@ -56,6 +57,9 @@ class RpcClient:
         self._mailboxes = mailboxes
         #: The failures that nobody has seen; a supervisor has them.
         self.unhandled: Unhandled = Unhandled()
+        #: Takes its log records, and what tells it of their levels.
+        self.logs: RecordSink = NoRecords()
+        self.levels: LevelFeed = LevelFeed()
         #: Set when the agent listens, or never will.
         self.ready: Event = Event()
         # Set when everything may be sent, or never will be.
@@ -76,6 +80,7 @@ class RpcClient:
         self._by_value = interpreter.by_value
         self._request_handler = RequestHandler(interpreter)
         self._link = link
+        self.levels.open(partial(self._enqueue, messages.LEVELS, 0))
 
     def open(self) -> None:
         """Send the calls that were submitted meanwhile, in order: the agent listens."""
@@ -123,6 +128,8 @@ class RpcClient:
             if late.args or timeout is None:  # not ours, but a signal handler's
                 raise
             raise self._make_timeout_error(timeout) from None
+        if self.logs.behind:
+            self.logs.catch_up()
         if kind == messages.RESULT and warnings is None and not collected:
             return decode(reply)  # what `outcome` would do, without its cost
         result, exc = outcome(self._whom, kind, reply, warnings)
@@ -245,7 +252,10 @@ class RpcClient:
             request_worker.run(partial(respond, self._link.sender, ident, payload))
         elif kind == messages.MESSAGE:
             name, payload = split_mailbox(payload)
-            self._mailboxes[name].deliver(payload)
+            self._after_logs(partial(self._mailboxes[name].deliver, payload))
+        elif kind == messages.RECORD:
+            assert isinstance(payload, bytes)
+            self.logs.add(payload)
         elif kind == messages.FAILURE:
             assert isinstance(payload, bytes)
             text = f"{self._whom()}: {payload.decode()}"
@@ -256,9 +266,23 @@ class RpcClient:
             if call is not None:
                 call.warnings = [*(call.warnings or ()), payload]
         else:
-            call = self.pending.pop(ident, None)
-            if call is not None:  # else it has timed out
-                call.deliver((kind, payload))
+            settle = partial(self._settle, ident, (kind, payload))
+            if isinstance(self.pending.get(ident), PeerFuture):
+                self._after_logs(settle)
+            else:  # a caller that waits does it
+                settle()
+
+    def _settle(self, ident: int, reply: Reply) -> None:
+        call = self.pending.pop(ident, None)
+        if call is not None:  # else it has timed out
+            call.deliver(reply)
+
+    def _after_logs(self, deliver: Callable[[], object]) -> None:
+        """Deliver what comes after log records when these are handled."""
+        if self.logs.behind:
+            self.logs.after(deliver)
+        else:
+            deliver()
 
     def wait_pending(self) -> None:
         """Wait until all submitted calls are settled."""

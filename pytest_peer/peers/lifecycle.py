@@ -38,6 +38,7 @@ from ..core.loop import Timer, loop
 from ..core.options import PeerOptions
 from ..core.sync import Event
 from ..core.worker import run_all, start_thread, worker
+from ..evidence.logs import LogRelay
 from ..evidence.stacks import Stacks
 from ..launch import procfs
 from ..link.calls import RpcClient
@@ -81,6 +82,7 @@ class PeerLife:
             self.held,
         )
         self.client.unhandled = self.owner.unhandled
+        self.client.logs = LogRelay(options.name, self.client.levels.handled)
         self.stacks: Stacks = Stacks(
             self.client.ask_stacks, self.client.ask_debugger, self.process.local_pid
         )
@@ -328,7 +330,7 @@ class PeerLife:
             self.record.conclude(reason, booted=booted)
 
     def _go_down(self) -> None:
-        run_all(partial(self.owner.down, self))
+        run_all(partial(self.owner.down, self), self.client.logs.finish)
         self._advance(Phase.DOWN)
         run_all(partial(self.client.end, self.record.down_error))
         if self.process.link is not None:

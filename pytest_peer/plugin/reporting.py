@@ -11,7 +11,9 @@ import pytest
 from ..core.down_reason import DownReason
 from ..core.names import listed, shortened
 from ..evidence import stack_text, stacks
+from . import logs
 from .factory import words
+from .session import SECTION_CHARACTERS
 from .told import Told
 
 if TYPE_CHECKING:
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
     from ..evidence.output import OutputStream
     from ..peers.lifecycle import PeerLife
-
-SECTION_CHARACTERS = 16 * 1024  # that a section quotes of a stream; the log file has all of it
 
 
 class Sections:
@@ -31,6 +31,7 @@ class Sections:
 
     def __init__(self, test: pytest.Item, before: Iterable[PeerLife]) -> None:
         self._module, _ = words(test)
+        self._config = test.config
         self._shown = {stream: stream.size for life in before for _, stream in _written(life)}
         #: For the reports of the following phases too; not the test's own: a rerun begins anew.
         self.kept: list[tuple[str, str]] = []
@@ -42,13 +43,18 @@ class Sections:
         self._talked: set[PeerLife] = set()  # those that have a section
 
     def output(self, lives: Iterable[PeerLife]) -> Iterator[tuple[str, str]]:
-        """Yield what the lives have written since the last time."""
+        """Yield what the lives have written and logged since the last time."""
         for life, title in _titled(lives, self._module).items():
             for kind, stream in _written(life):
                 start, self._shown[stream] = self._shown.get(stream, 0), stream.size
                 if start < stream.size:
                     self._talked.add(life)
                     yield f"{kind} {_bracketed(title)}", _quoted(stream, start)
+            if logged := logs.taken(self._config, life):
+                self._talked.add(life)
+                yield f"log {_bracketed(title)}", logged
+        for name, logged in logs.taken_of_others(self._config):
+            yield f"log [{name}]", logged
 
     def of_failure(
         self, lives: Iterable[PeerLife], told: Told, occasion: str

@@ -14,7 +14,7 @@ from ..core.errors import PeerDown
 from ..core.worker import start_thread
 from ..link import soft_assertions
 from ..link.protocol import reductions
-from . import sections, xdist
+from . import logs, sections, xdist
 from .session import closed_key, interrupt_key, lives, retention_key, scopes_key
 from .told import Told
 
@@ -34,6 +34,7 @@ def expect_peers(config: pytest.Config) -> None:
     if not config.pluginmanager.is_registered(_hooks):
         config.pluginmanager.register(_hooks, "peer-phases")
         sections.register(config)
+        logs.expect(config)
         xdist.watch_controller(config)
 
 
@@ -90,7 +91,9 @@ def pytest_runtest_makereport(
     made = yield
     every = list(lives(config))
     if every and made.failed:  # this is known only now; no peer has been stopped yet
-        told = Told(call.excinfo and call.excinfo.value)  # unittest's hook has set that of a TestCase
+        told = Told(
+            call.excinfo and call.excinfo.value
+        )  # unittest's hook has set that of a TestCase
         found = []
         for scope in config.stash[scopes_key]:
             scope.forget_deaths(told.death)

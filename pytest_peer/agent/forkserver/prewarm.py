@@ -29,6 +29,7 @@ def boot_and_call(divisor):
     config.update(name="", by_value="", locals="", own_files=[], lifeline=-1, settings={})
     path = os.environ.get("PYTHONPATH")
     config.update(path=list(sys.path), replace_path=True, python_path=path, parent_reaps=False)
+    config["levels"] = {}
     finders = list(sys.meta_path)
     read_fd, there = os.pipe()
     heard, write_fd = os.pipe()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import _socket
 import functools
 import itertools
+import struct
 import sys
 import types
 from collections import deque
@@ -114,6 +115,7 @@ class Here:
     """Mailboxes of the peer with that process id, and the way to those of the origin."""
 
     enqueue: Any = None  # set in the peer when the link is up
+    relay: Any = None  # there sends the log record of a child
 
     def __init__(self, pid: int, name: str, by_value: str) -> None:
         self.pid = pid
@@ -136,7 +138,7 @@ class Here:
         if os.getpid() == self.pid:
             self.enqueue(messages.MESSAGE, next(self.ids), data, True)
         else:
-            _ask(self.root, messages.MESSAGE, data)
+            ask(self.root, messages.MESSAGE, data)
 
     def listen(self, parent_reaps: bool) -> None:
         """Serve the processes that the peer starts; not where the system has no such sockets.
@@ -177,6 +179,9 @@ class Here:
             if kind == messages.MESSAGE:
                 self.enqueue(kind, next(self.ids), payload, True)
                 _send(sock, messages.RESPONSE, b"")
+            elif kind == messages.RECORD:
+                self.relay(payload)
+                _send(sock, messages.RESPONSE, b"")
             elif payload:
                 name, timeout = marshal.loads(payload)
                 self.mailboxes[name].hand_over(sock, timeout)
@@ -198,7 +203,7 @@ class _PeerMailbox(Mailbox):
         if os.getpid() == self._here.pid:
             return super()._take(timeout)
         wanted = marshal.dumps((self.name, timeout and float(timeout)), 2)
-        kind, payload = _ask(self._here.root, messages.REQUEST, wanted)
+        kind, payload = ask(self._here.root, messages.REQUEST, wanted)
         if kind == messages.RESPONSE:
             raise queue.Empty(marshal.loads(payload))
         return payload
@@ -227,7 +232,7 @@ def found() -> Here:
     # A process outside of this container is number 0: no peer of this one.
     for pid in filter(None, _lineage(os.getpid())):
         try:
-            _, about = _ask(pid, messages.REQUEST, b"")
+            _, about = ask(pid, messages.REQUEST, b"")
         except ConnectionRefusedError:
             continue
         name, by_value, python = marshal.loads(about)
@@ -251,10 +256,15 @@ def _lineage(pid: int) -> Iterator[int]:
         pid, child = int(parent), pid
 
 
-def _ask(pid: int, kind: int, payload: Payload) -> tuple[int, Any]:
-    """Return the kind and payload of the peer's answer, or raise OSError."""
+def ask(pid: int, kind: int, payload: Payload, limit: float = 0.0) -> tuple[int, Any]:
+    """Return the kind and payload of the peer's answer, or raise OSError.
+
+    :param limit: seconds for the connection and for each part of both; 0 is no limit.
+    """
     sock = _opened(_socket.AF_UNIX)
     try:
+        for option in (_socket.SO_SNDTIMEO, _socket.SO_RCVTIMEO) if limit else ():
+            sock.setsockopt(_socket.SOL_SOCKET, option, struct.pack("ll", int(limit), 0))
         if sock.connect_ex(_address(pid)) or pid not in _lineage(_other_end(sock)):
             raise ConnectionRefusedError("the peer, process %d, is gone or out of reach" % pid)
         _send(sock, kind, payload)

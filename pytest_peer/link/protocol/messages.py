@@ -28,6 +28,7 @@ STACKS = 4  # empty; the reply is STACKS with text
 RESPONSE = 5  # pickle of what a REQUEST asked for
 MODULES = 6  # marshalled: modules of the origin that the peer does not know yet; see `modules`
 CANCEL = 7  # empty; its id is that of a CALL, which it may overtake
+LEVELS = 9  # marshalled: how many bytes of RECORDs were handled, and new levels of loggers
 # from the peer
 READY = 10  # empty: the agent listens
 RESULT = 11  # pickle of the value
@@ -35,6 +36,7 @@ EXCEPTION = 12  # pickle of a description made by `exceptions`
 REQUEST = 13  # pickle of (what, arguments); the origin sends a RESPONSE
 WARNING = 14  # pickle of a warning of the call with that id; before its reply
 FAILURE = 15  # text: an exception that no reply has
+RECORD = 18  # marshalled: a log record, see `LOG_FIELDS`; before the reply of its call
 # both ways
 MESSAGE = 20  # for a mailbox; see `with_mailbox`
 
@@ -51,6 +53,16 @@ AS_BYTES = 0
 AS_BYTEARRAY = 1
 AS_BUFFER = 2  # for a memoryview
 AS_PICKLEBUFFER = 3  # the same, for the object that pickle builds around it
+
+#: Of a log record. A RECORD has message, text of the exception, extra fields, those of them that
+#: are pickled, and these.
+LOG_FIELDS = (
+    *("name", "levelno", "levelname", "pathname", "filename", "module", "lineno", "funcName"),
+    *("created", "msecs", "relativeCreated", "thread", "threadName", "process", "processName"),
+    *("taskName", "stack_info"),
+)
+#: An attribute of ours that a record has only for a moment.
+LOG_MARK = "_pytest_peer"
 
 #: Exit status of a peer whose end of the link was closed by the code under test.
 LINK_LOST = 113

@@ -1,0 +1,107 @@
+"""Log records of peers in the report: each in the section of its peer, and only there."""
+
+import logging
+import sys
+from collections import deque
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..evidence.logs import LogRelay, handled
+from .session import SECTION_CHARACTERS, lives
+
+if TYPE_CHECKING:
+    from ..peers.lifecycle import PeerLife
+
+
+class _Text:
+    """The end of what a peer has logged in a phase, as pytest formats it."""
+
+    def __init__(self) -> None:
+        self._parts: deque[str] = deque()
+        self._size = self._left_out = 0
+
+    def add(self, text: str) -> None:
+        self._parts.append(text)
+        self._size += len(text)
+        while self._size > SECTION_CHARACTERS and len(self._parts) > 1:
+            gone = len(self._parts.popleft())
+            self._size, self._left_out = self._size - gone, self._left_out + gone
+
+    def __str__(self) -> str:
+        text = "\n".join(self._parts)
+        if not self._left_out:
+            return text
+        return f"... {self._left_out} characters before; --log-file has all records\n{text}"
+
+
+_logged_key = pytest.StashKey[dict[LogRelay, _Text]]()
+
+
+def taken(config: pytest.Config, life: "PeerLife") -> str:
+    """Return what it has logged since the last time."""
+    relay = life.client.logs
+    if not isinstance(relay, LogRelay):
+        return ""
+    return str(config.stash.get(_logged_key, {}).pop(relay, ""))
+
+
+def taken_of_others(config: pytest.Config) -> Iterator[tuple[str, str]]:
+    """Return names and texts of peers that no scope has any more."""
+    logged = config.stash.get(_logged_key, {})
+    while logged:
+        relay, text = logged.popitem()
+        yield relay.peer, str(text)
+
+
+def expect(config: pytest.Config) -> None:
+    """Register these hooks, and keep the records of peers out of pytest's own section."""
+    config.pluginmanager.register(sys.modules[__name__], "peer-logs")
+    # The handler has no public name. Without it, that section has them.
+    plugin = config.pluginmanager.get_plugin("logging-plugin")
+    handler = getattr(plugin, "report_handler", None)
+    if not isinstance(handler, logging.Handler):
+        return
+    logged = config.stash[_logged_key] = {}
+    format_record = handler.format
+
+    def is_ours(record: logging.LogRecord) -> bool:
+        relay = handled(record)
+        if relay is not None:
+            logged.setdefault(relay, _Text()).add(format_record(record))
+        return relay is None
+
+    handler.addFilter(is_ours)
+
+
+def _catch_up(config: pytest.Config) -> None:
+    for life in lives(config):
+        life.client.logs.catch_up()
+
+
+# Within those of pytest, which take their handlers away.
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    try:
+        return (yield)
+    finally:
+        _catch_up(item.config)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    try:
+        return (yield)
+    finally:
+        _catch_up(item.config)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    try:
+        return (yield)
+    finally:
+        _catch_up(item.config)
