@@ -14,7 +14,7 @@ from ..core.down_reason import ExitStatus
 from ..core.loop import loop
 from ..core.options import PeerOptions
 from ..core.worker import run_all
-from ..evidence.output import StandardStreams
+from ..evidence.standard_streams import StandardStreams
 from ..launch import procfs
 from ..launch.connection import Connection, LinkClosed, Pipes
 from ..launch.process import Process
@@ -114,8 +114,7 @@ class PeerProcess:
                 self._options.name,
                 on_message,
                 on_end,
-                self.streams.drain,
-                self.streams.descriptors,
+                self.streams,
             )
         except (LinkClosed, Unusable, OSError) as exc:
             self.unusable = str(exc) if isinstance(exc, Unusable) else None
