@@ -1,6 +1,7 @@
 """The peer's real stdin, stdout and stderr: pipes that the origin owns, or files if it is detached."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +12,9 @@ from typing import IO, Protocol
 from ..core.loop import loop
 from ..core.worker import run_all
 from .output import OutputStream
+
+#: How a write fails when nobody has the other end of a pipe, or of a terminal.
+_GONE = (errno.EPIPE, errno.EIO)
 
 
 class InputStream:
@@ -66,7 +70,9 @@ class InputStream:
         except BlockingIOError:
             loop.add(self._fd, self._write, EVENT_WRITE)
             return
-        except BrokenPipeError:
+        except OSError as exc:
+            if exc.errno not in _GONE:
+                raise
             self._waiting.clear()  # a call or stop() says why
         if self._ending:
             self._pipe.close()
@@ -89,8 +95,13 @@ class StandardStreams:
     while a debugger has it `held`.
     """
 
+    stdin: InputStream
+    stdout: OutputStream
+    stderr: OutputStream
+
     def __init__(self, directory: Path, held: Callable[[], bool], *, detached: bool) -> None:
         self._held = held
+        self._detached = detached
         #: What the process gets as 0, 1 and 2; not inheritable.
         self.theirs: list[int] = []
         #: Who shows them as they come, if somebody does.
@@ -99,14 +110,20 @@ class StandardStreams:
         self.descriptors: tuple[int, ...] = ()
         with contextlib.ExitStack() as made:
             made.callback(self.close_theirs)
-            self.stdin: InputStream = self._input(detached)
-            made.callback(self.stdin.abandon)
-            self.stdout: OutputStream = self._output(directory / "stdout.log", detached)
-            made.callback(self.stdout.close)
-            self.stderr: OutputStream = self._output(directory / "stderr.log", detached)
+            self._open(directory, made)
             made.pop_all()
+        #: Those that are different ones.
+        self.outputs: tuple[OutputStream, ...] = tuple({self.stdout: None, self.stderr: None})
 
-    def _input(self, detached: bool) -> InputStream:
+    def _open(self, directory: Path, made: contextlib.ExitStack) -> None:
+        self.stdin = self._input()
+        made.callback(self.stdin.abandon)
+        self.stdout = self._output(directory / "stdout.log")
+        made.callback(self.stdout.close)
+        self.stderr = self._output(directory / "stderr.log")
+
+    def _input(self) -> InputStream:
+        detached = self._detached
         nothing = (os.open(os.devnull, os.O_RDWR) for _ in range(2))
         theirs, ours = nothing if detached else os.pipe()
         self.theirs.append(theirs)
@@ -115,8 +132,8 @@ class StandardStreams:
             stdin.close()
         return stdin
 
-    def _output(self, log: Path, detached: bool) -> OutputStream:
-        if detached:
+    def _output(self, log: Path) -> OutputStream:
+        if self._detached:
             self.theirs.append(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
             return OutputStream(None, log, self._held)
         ours, theirs = os.pipe()
@@ -131,8 +148,8 @@ class StandardStreams:
 
     def drain(self) -> None:
         """Read what is in the pipes now. For the thread that reads the link, not the main one."""
-        self.stdout.drain()
-        self.stderr.drain()
+        for output in self.outputs:
+            output.drain()
         if self.follower is not None:
             self.follower.catch_up()
 
@@ -141,7 +158,7 @@ class StandardStreams:
         return self.follower is not None and not self.follower.is_idle()
 
     def text(self) -> str:
-        return self.stdout.text + self.stderr.text
+        return "".join(output.text for output in self.outputs)
 
     def last_output(self) -> str:
         """Return what to quote after an unexpected end."""
@@ -150,9 +167,9 @@ class StandardStreams:
     def disown(self, null_fd: int) -> None:
         """In a forked child, leave what is in the pipes to the parent."""
         self.stdin.disown()
-        self.stdout.disown(null_fd)
-        self.stderr.disown(null_fd)
+        for output in self.outputs:
+            output.disown(null_fd)
 
     def close(self) -> None:
         self.close_theirs()
-        run_all(self.stdin.abandon, self.stdout.close, self.stderr.close)
+        run_all(self.stdin.abandon, *(output.close for output in self.outputs))

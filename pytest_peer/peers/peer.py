@@ -106,7 +106,7 @@ class Peer(Executor):
 
     @property
     def stderr(self) -> OutputStream:
-        """What it wrote to its stderr."""
+        """What it wrote to its stderr; with a terminal, that is `stdout`."""
         return self.life.process.streams.stderr
 
     @property

@@ -69,8 +69,7 @@ class PeerProcess:
             ours.callback(connection.free)
             ours.callback(connection.close)
             theirs.callback(connection.close_peer_ends)
-            detached = self._options.detached
-            streams = self.streams = StandardStreams(directory, self._held, detached=detached)
+            streams = self.streams = self._standard_streams(directory)
             ours.callback(streams.close)
             theirs.callback(streams.close_theirs)
             if starter.secret_on_stdin:
@@ -87,6 +86,13 @@ class PeerProcess:
             ours.callback(partial(loop.call, process.kill_all))
             self.started = True
             ours.pop_all()  # all of it is started
+
+    def _standard_streams(self, directory: Path) -> StandardStreams:
+        if self._options.terminal is None:
+            return StandardStreams(directory, self._held, detached=self._options.detached)
+        from ..evidence.terminal import TerminalStreams  # not at the top: most suites need none
+
+        return TerminalStreams(directory, self._held, self._options.terminal)
 
     def end_container(self) -> None:
         """End a container in which no agent came up. Else it ends when the link does."""

@@ -170,7 +170,7 @@ class LiveOutput:
             label, markup = self._labels.label(options.name, options.host, words(item)[0])
         prefix = self._terminal.markup(f"[{label}]", markup) + " "
         streams = life.process.streams
-        for stream in dict.fromkeys((streams.stdout, streams.stderr)):  # of a terminal it is one
+        for stream in streams.outputs:
             followed = _Followed(stream, prefix)
             self._followed.append(followed)
             stream.on_change = partial(self._note, followed)
