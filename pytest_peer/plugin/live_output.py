@@ -135,7 +135,7 @@ class _Terminal:
 
 
 class LiveOutput:
-    """A plugin with the thread that writes; it runs from the first peer to the end of the session."""
+    """A plugin with the thread that writes, which runs while there are peers."""
 
     def __init__(self, config: pytest.Config, file: TextIO) -> None:
         # Now, because later a fixture may have redirected it.
@@ -161,19 +161,20 @@ class LiveOutput:
 
         item = self._config.stash[running_key]
         options = life.options
-        if self._pid != os.getpid():  # the first, or in a child that was forked from this process
+        if self._pid not in (-1, os.getpid()):  # in a child that was forked from this process
             self._reset()
+        streams = life.process.streams
         with self._lock:  # peers boot on threads of their own
+            label, markup = self._labels.label(options.name, options.host, words(item)[0])
+            prefix = self._terminal.markup(f"[{label}]", markup) + " "
+            new = [_Followed(stream, prefix) for stream in streams.outputs]
+            self._followed += new
             if self._pid < 0:
+                self._ended = Event()
                 start_thread(self._run, "pytest-peer-live-output")
                 self._pid = os.getpid()
-            label, markup = self._labels.label(options.name, options.host, words(item)[0])
-        prefix = self._terminal.markup(f"[{label}]", markup) + " "
-        streams = life.process.streams
-        for stream in streams.outputs:
-            followed = _Followed(stream, prefix)
-            self._followed.append(followed)
-            stream.on_change = partial(self._note, followed)
+        for followed in new:
+            followed.stream.on_change = partial(self._note, followed)
             self._note(followed)
         streams.follower = self
 
@@ -186,7 +187,7 @@ class LiveOutput:
     # On the writer's thread
 
     def _run(self) -> None:
-        while not self._ending:
+        while self._goes_on():
             polled = any(not each.stream.reported for each in self._followed)
             self._come.wait_for(self._has_work, _FILE_POLL_SECONDS if polled else None)
             for followed in tuple(self._followed) if polled else ():
@@ -198,7 +199,13 @@ class LiveOutput:
             self._busy = self._behind = False
             self._shown.wake()
             self._hurry.wait_for(lambda: bool(self._hurried or self._ending), _PAUSE_SECONDS)
-        self._ended.set()
+
+    def _goes_on(self) -> bool:
+        with self._lock:
+            if self._ending or not (self._followed or self._queue):
+                self._pid = -1
+                self._ended.set()
+            return self._pid >= 0
 
     def _has_work(self) -> bool:
         return self._ending or (bool(self._queue) and not self._held)
@@ -219,7 +226,8 @@ class LiveOutput:
         if offset < followed.stream.size:
             self._note(followed)
         elif closed:
-            self._followed.remove(followed)
+            with contextlib.suppress(ValueError):  # it was already
+                self._followed.remove(followed)
 
     # On other threads
 
@@ -248,11 +256,14 @@ class LiveOutput:
         if self._pid != os.getpid():
             return
         self._held = False  # a debugger is left, in whatever way
-        ends = [(each, each.stream.size) for each in tuple(self._followed)]
-        for followed, _ in ends:
+        with self._lock:
+            if self._pid < 0:  # it has shown all, and has ended
+                return
+            ends = [(each, each.stream.size) for each in tuple(self._followed)]
             if over:
-                self._over[followed] = followed.stream.size
-            self._note(followed)
+                self._over.update(ends)
+            for followed, _ in ends:
+                self._note(followed)
 
         def reached() -> bool:
             done = all(followed.offset >= end for followed, end in ends)
@@ -303,7 +314,7 @@ class LiveOutput:
     def pytest_unconfigure(self) -> None:
         """End the thread, unless the terminal takes nothing."""
         self.flush(over=True)
-        if self._pid == os.getpid():
+        if self._pid == os.getpid():  # with a peer that nobody has stopped
             self._ending = True
             self._come.wake()
             self._hurry.wake()

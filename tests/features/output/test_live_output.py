@@ -192,3 +192,27 @@ def test_of_a_progress_bar_the_last_state_is_shown(inner: Any) -> None:
 def test_what_is_no_utf_8_is_escaped(inner: Any) -> None:
     inner.write(NAMED + 'def test_it(peer): peer.call(os.write, 1, b"\\xff\\n")')
     inner.run_apart("-s").stdout.fnmatch_lines([r"[[]db] \xff"])
+
+
+def test_no_thread_is_left_behind_the_peers(inner: Any) -> None:
+    inner.write(
+        """
+def writers():
+    return [each for each in threading.enumerate() if "live-output" in each.name]
+
+@pytest.fixture
+def watched():
+    yield
+    from pytest_peer import eventually
+    assert eventually(lambda: not writers(), 20)
+
+def test_it(watched, peer):
+    peer.call(print, "said")
+    assert writers()
+
+def test_again(watched, peer): test_it(watched, peer)
+"""
+    )
+    result = inner.run_apart("-s")
+    result.assert_outcomes(passed=2)
+    assert result.stdout.str().count("] said") == 2
