@@ -26,6 +26,7 @@ Shutdown: TypeAlias = str | tuple[str, float] | float | None
 #: to notice that its link was cut.
 _SHUTDOWN_SECONDS = {"halt": 5.0, "close": 1.0}
 BOOT_SECONDS = 15.0  # Erlang's default for `wait_boot`
+TERMINAL_SIZE = (24, 80)  # rows and columns, as they have always been
 STDIO = "stdio"  # pipes, which the peer inherits; Erlang's word, where they are stdin and stdout
 #: What a peer connects to by TCP: an IP address, and a port or 0 for any.
 Address: TypeAlias = tuple[str, int]
@@ -66,6 +67,7 @@ class PeerOptions:
     artifacts: Path | None = None
     start_method: str | None = None
     setup: Setup = field(default_factory=Setup)
+    terminal: tuple[int, int] | None = None  # its size: rows, columns
 
     @property
     def not_forkable(self) -> str:
@@ -115,7 +117,11 @@ def checked(options: Mapping[str, Any]) -> PeerOptions:
         short = socket.gethostname().partition(".")[0] or "localhost"
         values["host"] = socket.getfqdn() if values.get("longnames") else short
     made = PeerOptions(**values)
-    if launchers.stdio_launcher(made.exec) is not None:
+    found = launchers.stdio_launcher(made.exec)
+    if made.terminal is not None and (found or made.detached):
+        what = f"behind {os.path.basename(found.name)}" if found else "for a detached peer"
+        raise ValueError(f"terminal: there can be none {what}")
+    if found is not None:
         if made.address is not None and made.cwd is not None:
             raise ValueError("cwd: a launcher cannot set it over TCP; use connection='stdio'")
         if not made.detached and (why := launchers.refusal(made.exec)):
@@ -207,6 +213,16 @@ def _shutdown(option: str, value: object) -> Shutdown:
     return seconds(option, value)
 
 
+def _terminal(option: str, value: object) -> tuple[int, int] | None:
+    if isinstance(value, bool) or value is None:
+        return TERMINAL_SIZE if value else None
+    if not isinstance(value, tuple | list):
+        raise TypeError(f"{option}: expected a bool or (rows, columns), got {value!r}")
+    if len(value) != 2 or not all(type(each) is int and 0 < each < 1 << 16 for each in value):
+        raise ValueError(f"{option}: rows and columns are numbers from 1 to 65535, got {value!r}")
+    return value[0], value[1]
+
+
 def _connection(option: str, value: object) -> str | Address:
     if value == STDIO:
         return STDIO
@@ -288,4 +304,5 @@ _CHECKS: dict[str, _Check] = {
     "artifacts": _or_none(_instance(str | os.PathLike, "a path", Path)),
     "start_method": _or_none(_text("forkserver|spawn", "expected one of 'forkserver', 'spawn'")),
     "setup": _setup,
+    "terminal": _terminal,
 }

@@ -1,4 +1,4 @@
-"""The peer's real stdin, stdout and stderr: pipes that the origin owns, or files if it is detached.
+"""What a peer writes to its stdout and stderr: the origin reads it from pipes, into log files.
 
 The kernel has the bytes as soon as the peer has written them. So the last output before a crash is
 kept, and the output of a call is there when the call returns: the origin empties the pipes before
@@ -11,8 +11,8 @@ import os
 import re
 from collections.abc import Callable
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
-from selectors import EVENT_WRITE
 from typing import IO
 
 from ..core.clock import Periods, monotonic, seconds
@@ -52,6 +52,9 @@ class OutputStream:
         self._end = b""  # of the stream, when it is closed
         self._closed = False
         self._size = 0
+        self._expected = 0  # where the next `expect` begins to search
+        #: Called when more has come, and at the end, on any thread: must not wait.
+        self.on_change: Callable[[], object] | None = None
         #: The file with the whole stream.
         self.path = log
         self._fd = -1
@@ -83,6 +86,23 @@ class OutputStream:
         with self._lock:
             return self._size if self._closed else os.fstat(self._log.fileno()).st_size
 
+    @property
+    def closed(self) -> bool:
+        """Whether the peer is down and all of it has been read."""
+        return self._closed
+
+    @property
+    def reported(self) -> bool:
+        """Whether `on_change` is called: the kernel does not report the growth of a file."""
+        return self._pipe is not None
+
+    def piece(self, offset: int, most: int) -> _Bytes:
+        """Return at most so many bytes from `offset` on; for who follows it, in small steps."""
+        with self._lock:
+            if not self._closed:
+                return os.pread(self._log.fileno(), most, offset)
+        return self._since(offset)[:most]
+
     def text_since(self, offset: int) -> str:
         """Return the text after the first `offset` bytes."""
         return self._since(offset).decode("utf-8", "backslashreplace")
@@ -109,21 +129,40 @@ class OutputStream:
         :raises TimeoutError: it did not come in time, or cannot come because the peer is down;
             shows the last lines.
         """
+        return self._found(re.compile(pattern), timeout, 0)[0]
+
+    def expect(self, pattern: str | re.Pattern[str], timeout: float | None = 5.0) -> re.Match[str]:
+        """Wait until `pattern` is found in the text behind what the last `expect` has found.
+
+        pexpect's word. For a dialogue, in which the same question may come twice.
+
+        :param timeout: seconds, ``None`` for no limit.
+        :raises TimeoutError: as `wait_for`.
+        """
+        match, start = self._found(re.compile(pattern), timeout, self._expected)
+        length = match.end() - bool(start)  # `_found` has put one character in front
+        self._expected = start + _bytes_of(self._since(start), length)
+        return match
+
+    def _found(
+        self, regex: re.Pattern[str], timeout: float | None, begin: int
+    ) -> tuple[re.Match[str], int]:
+        """Wait for a match in the bytes from `begin` on; return it, and where its text begins."""
         limit = seconds("timeout", timeout)
         limits = Periods(limit, self._held)
         next(limits)
         deadline = monotonic() + (math.inf if limit is None else limit)
-        regex = re.compile(pattern)
-        seen = 0
+        seen = begin
         while True:
             self.drain()
             with self._lock:
                 end, closed = self.size, self._closed
+            start = max(begin, seen - _OVERLAP)
             # With one character more, and not from there on: ``^`` matches only where a line begins.
-            start = max(0, seen - _OVERLAP - 1)
-            match = regex.search(self.text_since(start), min(start, 1))
+            before = "" if not start else "\n" if self.piece(start - 1, 1) == b"\n" else " "
+            match = regex.search(before + self.text_since(start), len(before))
             if match is not None:
-                return match
+                return match, start
             seen = end
             left = deadline - monotonic()
             if left <= 0 and not closed and (more := next(limits, None)):
@@ -143,15 +182,25 @@ class OutputStream:
         with self._lock:
             if self._closed or self._pipe is None:
                 return False
-            try:  # once: a peer that never stops writing would hold the reader here
-                data = os.read(self._fd, _MOST_IN_A_PIPE)
+            try:
+                data = self._read()
             except BlockingIOError:
                 return True
             if data:
                 with contextlib.suppress(OSError):  # a full disk must not take the link down
                     self._log.write(data)
-                self._changed.wake()
+                self._wake()
             return bool(data)
+
+    def _read(self) -> _Bytes:
+        """Return what is there; empty at the end. BlockingIOError: nothing is."""
+        # Once: a peer that never stops writing would hold the reader here.
+        return os.read(self._fd, _MOST_IN_A_PIPE)
+
+    def _wake(self) -> None:
+        self._changed.wake()
+        if self.on_change is not None:
+            self.on_change()
 
     def _ready(self) -> None:
         if not self.drain():
@@ -175,132 +224,16 @@ class OutputStream:
                 self._size = self.size
                 self._end = self._since(self._size - _KEPT_BYTES)
                 self._closed = True
-                self._changed.wake()
+                self._wake()
                 run_all(*(file.close for file in (self._log, self._pipe) if file is not None))
 
 
-class InputStream:
-    """The peer's stdin. Only the event loop writes to it and closes it."""
-
-    def __init__(self, pipe: IO[bytes], detached: bool) -> None:
-        self._pipe = pipe
-        none = "a detached peer has no stdin: it reads an end of file there"
-        self._closed = none if detached else "the peer's stdin is closed"  # for `write`
-        self._fd = pipe.fileno()
-        os.set_blocking(self._fd, False)
-        self._waiting = bytearray()
-        self._ending = False
-
-    def write(self, text: str | bytes) -> None:
-        """Write without waiting for the peer to read.
-
-        :raises BrokenPipeError: stdin was closed, or the peer is down.
-        """
-        data = text.encode() if isinstance(text, str) else bytes(text)
-        if self._ending:
-            raise BrokenPipeError(self._closed)
-        loop.call(partial(self._write, data))
-
-    def close(self) -> None:
-        """Have the peer read an end of file after the text so far."""
-        if not self._ending:
-            self._ending = True
-            loop.call(self._write)
-
-    def abandon(self) -> None:
-        """Close at once, because the peer is down."""
-        self._ending = True
-        loop.call(partial(self._write, drop=True))
-
-    def disown(self) -> None:
-        """Give up the pipe in a forked child, which has no event loop for it."""
-        self._ending = True
-        self._pipe.close()
-
-    def _write(self, more: bytes = b"", *, drop: bool = False) -> None:
-        if self._pipe.closed:  # the number of its descriptor may be another's
-            if drop:
-                return
-            raise BrokenPipeError(self._closed)
-        if drop:
-            self._waiting.clear()
-        self._waiting += more
-        loop.remove(self._fd)
-        try:
-            while self._waiting:
-                del self._waiting[: os.write(self._fd, self._waiting)]
-        except BlockingIOError:
-            loop.add(self._fd, self._write, EVENT_WRITE)
-            return
-        except BrokenPipeError:
-            self._waiting.clear()  # a call or stop() says why
-        if self._ending:
-            self._pipe.close()
-
-
-class StandardStreams:
-    """The process gets `theirs`; when it is there, `close_theirs`.
-
-    A `detached` process has no input, and writes to the logs in `directory` itself. No limit passes
-    while a debugger has it `held`.
-    """
-
-    def __init__(self, directory: Path, held: Callable[[], bool], *, detached: bool) -> None:
-        self._held = held
-        #: What the process gets as 0, 1 and 2; not inheritable.
-        self.theirs: list[int] = []
-        #: Of stdout and stderr, if they are pipes.
-        self.descriptors: tuple[int, ...] = ()
-        with contextlib.ExitStack() as made:
-            made.callback(self.close_theirs)
-            self.stdin: InputStream = self._input(detached)
-            made.callback(self.stdin.abandon)
-            self.stdout: OutputStream = self._output(directory / "stdout.log", detached)
-            made.callback(self.stdout.close)
-            self.stderr: OutputStream = self._output(directory / "stderr.log", detached)
-            made.pop_all()
-
-    def _input(self, detached: bool) -> InputStream:
-        nothing = (os.open(os.devnull, os.O_RDWR) for _ in range(2))
-        theirs, ours = nothing if detached else os.pipe()
-        self.theirs.append(theirs)
-        stdin = InputStream(os.fdopen(ours, "wb", buffering=0), detached)
-        if detached:
-            stdin.close()
-        return stdin
-
-    def _output(self, log: Path, detached: bool) -> OutputStream:
-        if detached:
-            self.theirs.append(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
-            return OutputStream(None, log, self._held)
-        ours, theirs = os.pipe()
-        self.theirs.append(theirs)
-        self.descriptors += (ours,)
-        return OutputStream(os.fdopen(ours, "rb", buffering=0), log, self._held)
-
-    def close_theirs(self) -> None:
-        """Close the process's ends, so that the end of what it writes reaches us."""
-        while self.theirs:
-            os.close(self.theirs.pop())
-
-    def drain(self) -> None:
-        """Read what is in the pipes now. For the thread that reads the link, not the main one."""
-        self.stdout.drain()
-        self.stderr.drain()
-
-    def text(self) -> str:
-        return self.stdout.text + self.stderr.text
-
-    def last_output(self) -> str:
-        """Return what to quote after an unexpected end."""
-        return self.stderr.text or self.stdout.text
-
-    def disown(self, null_fd: int) -> None:
-        """In a forked child, leave what is in the pipes to the parent."""
-        self.stdin.disown()
-        self.stdout.disown(null_fd)
-        self.stderr.disown(null_fd)
-
-    def close(self) -> None:
-        self.close_theirs()
-        run_all(self.stdin.abandon, self.stdout.close, self.stderr.close)
+def _bytes_of(data: bytes, length: int) -> int:
+    """Return how many bytes make the first `length` characters of the text of `data`."""
+    text = data.decode("utf-8", "surrogateescape")
+    try:
+        return len(text[:length].encode())
+    except UnicodeEncodeError:  # a byte that is not UTF-8 is one character here, and four there
+        ends = accumulate(4 if "\udc80" <= each <= "\udcff" else 1 for each in text)
+        count = next((at for at, end in enumerate(ends, 1) if end >= length), len(text))
+        return len(text[:count].encode("utf-8", "surrogateescape"))

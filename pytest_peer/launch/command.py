@@ -43,6 +43,12 @@ _FROM_STDIN = (
 _READ = "f=open(0,'rb',closefd=False);exec(f.read(int(f.readline() or 0)),{'f':f,'w':1})"
 RELAY_WORDS = ("-c", _READ)
 
+#: For a program whose parent is no fork server, which would do it.
+_ON_TERMINAL = (
+    "import fcntl,os,sys,termios;fcntl.ioctl(0,termios.TIOCSCTTY,0);"
+    "os.execvp(sys.argv[1],sys.argv[1:])"
+)
+
 #: The descriptors of a peer that a fork server executes: the link's for reading and writing, the
 #: lifeline's, and the control socket's of a relay. A shell keeps its own from 10 on, and scripts
 #: number theirs from 3 on, or use 9, as flock(1) shows it.
@@ -132,8 +138,17 @@ def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[st
     return Command(argv, environment(options, {**dict([FAULTHANDLER]), **environ}), options.cwd)
 
 
+def on_terminal(line: Command) -> Command:
+    """Return the command that takes its stdin as the terminal of its session, and runs `line`."""
+    words = [sys.executable, "-S", "-E", "-s", "-c", _ON_TERMINAL]
+    return replace(line, argv=[*words, *line.argv])
+
+
 def environment(options: PeerOptions, environ: Mapping[str, str]) -> dict[str, str]:
-    changed = {**environ, **options.env}
+    # The size of another terminal.
+    foreign = ("LINES", "COLUMNS") if options.terminal is not None else ()
+    inherited = {name: value for name, value in environ.items() if name not in foreign}
+    changed = {**inherited, **options.env}
     return {name: value for name, value in changed.items() if value is not None}
 
 

@@ -88,6 +88,8 @@ class ProcessStarter:
         deadline = monotonic() + limit
         server.wait_ready(limit)
         changes = request["changes"] = {"variables": {}, **now.changes(server.inheritance)}
+        if options.terminal is not None:
+            changes["terminal"] = True
         # Also if it has the same path as the template's: it may be another directory by now.
         cwd = options.cwd if line is None else line.cwd
         changes["cwd"] = os.path.join(now.settable["cwd"], cwd or "")
@@ -116,6 +118,8 @@ class ProcessStarter:
         with lifeline.opened() as end:
             self._lifeline = end if control < 0 else -1
             keep = [fd for fd in (*connection.peer_ends, end, control) if fd >= 0]
+            if self._options.terminal is not None:
+                line = command.on_terminal(line)
             child = SpawnedChild(line, standard, keep)
             lifeline.tie(end, child.pid)
         connection.send_loader()

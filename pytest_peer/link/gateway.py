@@ -7,7 +7,7 @@ processes.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from execnet.gateway import Gateway
@@ -19,7 +19,7 @@ from .protocol.messages import Payload
 from .protocol.receiver import FrameReceiver
 from .protocol.sender import MessageSender
 from .protocol.streams import PipeStream, stream_over
-from .reader import Reader
+from .reader import Output, Reader
 
 
 class _Gateway(Gateway):
@@ -33,8 +33,7 @@ class Link:
     """A gateway to a peer; OSError: that has ended already.
 
     The thread that reads calls `on_message` with kind, id and payload, and `on_end` once when the
-    link is closed; neither may send, wait or raise. Before anything is parsed it calls `drain`, to
-    read the peer's output from the descriptors `outputs`.
+    link is closed; neither may send, wait or raise. Before anything is parsed it drains `output`.
     """
 
     def __init__(
@@ -44,8 +43,7 @@ class Link:
         name: str,
         on_message: Callable[[int, int, Payload], object],
         on_end: Callable[[], object],
-        drain: Callable[[], object],
-        outputs: Sequence[int],
+        output: Output,
     ) -> None:
         self._closing = threading.Lock()
         self.stream: PipeStream = stream_over(read_fd, write_fd)
@@ -60,10 +58,10 @@ class Link:
             self.stream.close_write()
             raise
         close_channel = self._gateway._channelfactory._finished_receiving
-        receiver = FrameReceiver(read_fd, on_message, drain)
+        receiver = FrameReceiver(read_fd, on_message, output.drain)
         #: Not yet started.
         self.reader: Reader = Reader(
-            read_fd, receiver, outputs, lambda: run_all(close_channel, on_end)
+            read_fd, receiver, output, lambda: run_all(close_channel, on_end)
         )
         self.sender: MessageSender = MessageSender(self.stream)
 

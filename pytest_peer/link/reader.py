@@ -15,8 +15,9 @@ import os
 import select
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from selectors import EVENT_READ
+from typing import Protocol
 
 from ..core.clock import monotonic, sleep
 from ..core.loop import loop
@@ -39,6 +40,18 @@ _UNWATCHED = (0,)
 #: Empty, or with the descriptor in it.
 ReadLock = deque[int]
 _POP = deque.pop
+
+
+class Output(Protocol):
+    """What the peer writes to its stdout and stderr."""
+
+    descriptors: tuple[int, ...]  # of pipes in which it comes
+
+    def drain(self) -> None:
+        """Read what is there now. For the thread that reads the link, not the main one."""
+
+    def is_unshown(self) -> bool:
+        """Return whether there is more to do than to read the pipes."""
 
 
 class ReplyWaiter:
@@ -81,19 +94,18 @@ class ReplyWaiter:
 class Reader:
     """Read the descriptor `fd`, which becomes non-blocking.
 
-    :param outputs: the pipes of the peer's output. A reply comes after the output of its call, so
-        the main thread takes no reply while one of them has something: the receiver drains them, in
-        other threads.
+    :param output: what the peer writes. A reply comes after the output of its call, so the main
+        thread takes no reply while there is some: the receiver drains it, in other threads.
     :param on_end: called once, on a thread that must not wait, when nothing more will come.
     """
 
     def __init__(
-        self, fd: int, receiver: FrameReceiver, outputs: Sequence[int], on_end: Callable[[], object]
+        self, fd: int, receiver: FrameReceiver, output: Output, on_end: Callable[[], object]
     ) -> None:
         os.set_blocking(fd, False)
         self._fd = fd
         self._receiver = receiver
-        self._outputs = outputs
+        self._output = output
         self._on_end = on_end
         self._free: ReadLock = deque((fd,))
         self._main: ReadLock = deque()
@@ -149,7 +161,7 @@ class Reader:
         _each(self._watch, lock, _UNWATCHED)
         # Output that was written before the reply is there with it, so the same poll finds both.
         found = self._poll(waiter, deadline)
-        if [fd for fd, _ in found] != [self._fd]:
+        if [fd for fd, _ in found] != [self._fd] or self._output.is_unshown():
             return None
         try:
             receiver.chunks.extend(map(os.read, lock, _READ_SIZES))
@@ -171,7 +183,7 @@ class Reader:
             poll = self._polls.pop()
         except IndexError:
             poll = select.poll()
-            for fd in (self._fd, *self._outputs):
+            for fd in (self._fd, *self._output.descriptors):
                 poll.register(fd, select.POLLIN)
         try:
             while not waiter.settled and (left := max(0.0, deadline - monotonic())):

@@ -204,6 +204,7 @@ class PeerLife:
             self.record.artifacts = self.owner.admit(self)
             directory = self.record.artifacts.path
             self.process.start(directory, self.stacks.begin(directory))
+            run_all(partial(self.owner.started, self))
         except BaseException as exc:
             self.record.end("boot failed", start_error(self.options.name, exc))
             if hasattr(self.record, "artifacts"):

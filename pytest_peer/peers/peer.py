@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, final, overload
 from ..core.clock import seconds
 from ..core.down_reason import DownReason, PeerState
 from ..core.options import PeerOptions
-from ..evidence.output import InputStream, OutputStream
+from ..evidence.output import OutputStream
+from ..evidence.standard_streams import InputStream
 from ..link.futures import PeerFuture, results
 from .lifecycle import PeerLife
 from .restart import Lives, kill_all, stop_all
@@ -105,7 +106,7 @@ class Peer(Executor):
 
     @property
     def stderr(self) -> OutputStream:
-        """What it wrote to its stderr."""
+        """What it wrote to its stderr; with a terminal, that is `stdout`."""
         return self.life.process.streams.stderr
 
     @property

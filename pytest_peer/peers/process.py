@@ -14,7 +14,7 @@ from ..core.down_reason import ExitStatus
 from ..core.loop import loop
 from ..core.options import PeerOptions
 from ..core.worker import run_all
-from ..evidence.output import StandardStreams
+from ..evidence.standard_streams import StandardStreams
 from ..launch import procfs
 from ..launch.connection import Connection, LinkClosed, Pipes
 from ..launch.process import Process
@@ -69,8 +69,7 @@ class PeerProcess:
             ours.callback(connection.free)
             ours.callback(connection.close)
             theirs.callback(connection.close_peer_ends)
-            detached = self._options.detached
-            streams = self.streams = StandardStreams(directory, self._held, detached=detached)
+            streams = self.streams = self._standard_streams(directory)
             ours.callback(streams.close)
             theirs.callback(streams.close_theirs)
             if starter.secret_on_stdin:
@@ -87,6 +86,13 @@ class PeerProcess:
             ours.callback(partial(loop.call, process.kill_all))
             self.started = True
             ours.pop_all()  # all of it is started
+
+    def _standard_streams(self, directory: Path) -> StandardStreams:
+        if self._options.terminal is None:
+            return StandardStreams(directory, self._held, detached=self._options.detached)
+        from ..evidence.terminal import TerminalStreams  # not at the top: most suites need none
+
+        return TerminalStreams(directory, self._held, self._options.terminal)
 
     def end_container(self) -> None:
         """End a container in which no agent came up. Else it ends when the link does."""
@@ -114,8 +120,7 @@ class PeerProcess:
                 self._options.name,
                 on_message,
                 on_end,
-                self.streams.drain,
-                self.streams.descriptors,
+                self.streams,
             )
         except (LinkClosed, Unusable, OSError) as exc:
             self.unusable = str(exc) if isinstance(exc, Unusable) else None

@@ -140,6 +140,9 @@ class Supervisor:
             raise BootError(f"peer {name!r} is not started: {_abandoned}")
         return Artifacts(life.options.artifacts or self.directory(), name)
 
+    def started(self, life: PeerLife) -> None:
+        """Note that the process of a peer has been started."""
+
     def directory(self) -> Path | None:
         """Return where artifacts go; ``None`` for a temporary directory."""
         return None

@@ -36,6 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
     factory.check_hosts(config)
     interpreters.configure(config)
     warm_up.configure(config)
+    if config.getoption("capture", "no") in ("no", "tee-sys"):  # pytest lets output through
+        from . import live_output  # not at the top: other runs do not pay for it
+
+        live_output.configure(config)
     config.pluginmanager.register(fixtures, "peer-fixtures")
 
 

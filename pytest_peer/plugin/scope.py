@@ -13,7 +13,7 @@ from ..link import tracebacks
 from ..peers.lifecycle import PeerLife
 from ..peers.peer import Peer
 from ..peers.supervisor import Supervisor
-from . import runtest  # as `warm_up` has it, also after pytester has forgotten modules
+from . import live_output, runtest  # as `warm_up` has it, also after pytester has forgotten modules
 from .artifacts import retention
 from .session import closed_key, hide_frames, interrupt_key, running_key, scopes_key
 
@@ -53,6 +53,10 @@ class Scope(Supervisor):
         if self._name:
             self._retention.used(artifacts.path)
         return artifacts
+
+    def started(self, life: PeerLife) -> None:
+        if (live := live_output.of(self._config)) is not None:
+            live.follow(life)
 
     def collectors(self, peer: Peer) -> Iterable[Any]:
         found: Iterable[Any] = self._config.stash[running_key].ihook.pytest_peer_outcome(peer=peer)

@@ -25,6 +25,7 @@ class Occupation:
     #: Then cast: does not return.
     busy: Callable[[], None] | None = None
     paused: bool = False
+    terminal: bool = False
 
 
 OCCUPATIONS = {
@@ -55,6 +56,13 @@ OCCUPATIONS = {
     "setsid+paused": Occupation(occupations.start_in_a_session_of_its_own, paused=True),
     "daemon": Occupation(occupations.start_daemon),
     "daemon+paused": Occupation(occupations.start_daemon, paused=True),
+    "terminal+ignoring_signals": Occupation(
+        occupations.ignore_signals, occupations.sleep, terminal=True
+    ),
+    "terminal+subprocess": Occupation(occupations.start_subprocess, terminal=True),
+    "terminal+setsid+paused": Occupation(
+        occupations.start_in_a_session_of_its_own, paused=True, terminal=True
+    ),
 }
 #: Only a spawned interpreter can be held there: a forked peer boots without code of the test.
 BOOTING = "booting"
@@ -70,7 +78,10 @@ def occupied(
     :param place: an empty directory.
     """
     options = {"wait_boot": False, "start_method": start_method, **options}
-    peers = {name: start(**options) for name in OCCUPATIONS}
+    peers = {
+        name: start(**options, terminal=occupation.terminal)
+        for name, occupation in OCCUPATIONS.items()
+    }
     booting = None
     if start_method == "spawn":
         (place / "sitecustomize.py").write_text(HANGS)

@@ -75,6 +75,12 @@ def _set_ignored(mask):  # in the kernel's sets of signals, bit 0 is signal 1
             signal.signal(number, default)
 
 
+def _take_terminal(_):
+    import termios  # few peers have one
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 #: For what the origin's module `inheritance` calls settable.
 _SETTERS = {
     "variables": _set_variables,
@@ -84,6 +90,7 @@ _SETTERS = {
     "ignored": _set_ignored,
     "blocked": lambda numbers: signal.pthread_sigmask(signal.SIG_SETMASK, numbers),
     "niceness": lambda value: os.setpriority(os.PRIO_PROCESS, 0, value),
+    "terminal": _take_terminal,
     "processors": lambda numbers: os.sched_setaffinity(0, numbers),
 }
 
