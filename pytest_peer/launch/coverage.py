@@ -9,6 +9,7 @@ process exits, and are combined into that file then.
 import atexit
 import contextlib
 import functools
+import glob
 import os
 import pickle
 import shutil
@@ -131,6 +132,19 @@ def add(found: bytes) -> None:
     data.add_file_tracers({name: tracer for name, tracer in tracers.items() if name in ran})
     data.write()
     data.close(force=True)
+
+
+def tidy(pid: int) -> None:
+    """Remove the data file of a peer that has ended in the middle of a write to it."""
+    for file in [_data_file(each) for each in _joined if each._data is not None]:
+        for path in glob.glob(f"{glob.escape(file)}.*.pid{pid}.X*"):
+            data = sys.modules[LIBRARY].CoverageData(basename=path)
+            try:
+                data.read()
+            except sys.modules["coverage.exceptions"].CoverageException:
+                os.unlink(path)
+            finally:
+                data.close(force=True)
 
 
 def _arc(packed: int) -> tuple[int, int]:

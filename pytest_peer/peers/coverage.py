@@ -67,7 +67,10 @@ class PeerCoverage:
         return True
 
     def take(self) -> None:
-        """After its end, put what it has saved last beside the other data."""
+        """After its end, put what it has saved last beside the other data, which are whole."""
+        interpreter = self._life.process.interpreter
+        if self._life.client.measures and interpreter is not None:
+            coverage.tidy(interpreter.pid)
         if self._snapshot is not None:
             with contextlib.suppress(FileNotFoundError):
                 found = self._snapshot.read_bytes()

@@ -201,3 +201,27 @@ def test_exit_handlers_of_a_peer_count(measured):
     for name in ("test_idle", "test_busy"):
         measured.test("-k", name).assert_outcomes(passed=1, deselected=1)
         assert 7 in measured.lines(measured.path / "late.py")
+
+
+def test_file_of_a_peer_that_died_while_it_wrote_is_removed(measured):
+    measured.inner.write(
+        """
+        import shop
+
+        def tear():
+            import coverage
+            with open(coverage.Coverage.current().get_data().data_filename(), "w") as file:
+                file.write("SQLite format 3")
+
+        def test_it(peer_factory):
+            first, second = peer_factory.many(2)
+            first.call(shop.sell, 11)
+            second.call(shop.sell, 1)
+            second.call(tear)
+            second.kill(save=False)
+        """
+    )
+    measured.test("-W", "error").assert_outcomes(passed=1)
+    assert measured.has("wholesale")
+    assert not measured.has("retail")
+    assert measured.files() == [".coverage"]
