@@ -12,7 +12,7 @@ from time import monotonic, sleep
 from ..core.locks import Lock
 from ..link.protocol import codec, exceptions, messages
 from ..link.protocol.unpatched import _thread, os, pickle, threading
-from . import assertions, call_warnings, failures, homes, soft_assertions
+from . import assertions, call_warnings, coverage, failures, homes, soft_assertions
 from .coroutines import EventLoop
 from .reader import LinkReader
 from .runtime import guarded
@@ -30,7 +30,7 @@ def _start_thread(name, target, *args):
     if all("pydev" in str(getattr(each, "__module__", "")) for each in changed):
         _start(threading.Thread(None, guarded, name, (target, *args), daemon=True))
     else:
-        _thread.start_new_thread(target, args)
+        _thread.start_new_thread(*coverage.traced(target, args))
 
 
 #: Seconds in which a function that fails does not fail because peers are being stopped.

@@ -10,6 +10,7 @@ from ..link.protocol.unpatched import _thread, os, threading
 from . import (
     assertions,
     call_warnings,
+    coverage,
     dispatch,
     failures,
     fault_dumps,
@@ -63,6 +64,7 @@ class Agent:
                 pass  # there is no lifeline, or a launcher has closed it
         fault_dumps.begin(config["evidence"])
         _set_up_paths(config)
+        coverage.begin(config["coverage"])
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 # So that the last output before a crash is in the pipe and not in a buffer.
@@ -117,7 +119,7 @@ class Agent:
 
     def _begin(self):
         self._runtime.enqueue = self._sender.enqueue
-        self._sender.enqueue(messages.READY, 0, b"")
+        self._sender.enqueue(messages.READY, 0, coverage.measures())
         self._receiver.take()
 
     def rehearse(self):
@@ -156,6 +158,8 @@ class Agent:
             self._runtime.take_levels(payload)
         elif kind == messages.CANCEL:
             self._dispatcher.event_loop.cancel(ident)
+        elif kind == messages.COVERAGE:
+            coverage.received(self._sender.enqueue, ident, payload)
         elif kind == messages.STACKS:
             # On another thread, because it imports: a finder holds the import lock while it waits
             # for a reply that this thread has to read.
@@ -194,9 +198,10 @@ class Agent:
             _thread.start_new_thread(self._finish, ())
         elif not self._dispatcher.reader.end(self._halt):
             # The main thread is in a call, and this does not wait for calls.
-            _thread.start_new_thread(self._halt, ())
+            _thread.start_new_thread(*coverage.traced(self._halt, ()))
 
     def _finish(self):
+        dispatch.attempt(coverage.save)
         self._dispatcher.wait_all_done()
         dispatch.attempt(soft_assertions.collect, failures.report_tasks)
         self._sender.wait_idle(None)
@@ -208,7 +213,7 @@ class Agent:
         """Flush, run the atexit callbacks and exit, without waiting for threads and calls."""
         _halting.acquire()  # never released: a second thread waits for the exit
         self._dispatcher.wait_begun()
-        dispatch.attempt(soft_assertions.collect, failures.report_tasks)
+        dispatch.attempt(coverage.save, soft_assertions.collect, failures.report_tasks)
         failures.ending = True
         dispatch.end(_end_work, 0, lambda: self._sender.wait_idle(dispatch.LAST_SECONDS))
 

@@ -17,6 +17,7 @@ from ..link.interpreter import Interpreter
 from ..link.origin_modules import Entry, described, of_environment
 from ..link.protocol.module_aliases import place_of
 from ..link.soft_assertions import settings
+from . import coverage
 
 _AGENT = "pytest_peer_agent"
 _ROOT = Path(__file__).parent.parent
@@ -26,8 +27,8 @@ _PROTOCOL = (
     "refusals codec mailbox frame_info exceptions"
 )
 _PEER = (
-    "runtime reader call_warnings failures soft_assertions assertions resources imports homes "
-    "coroutines dispatch waits stacks fault_dumps main"
+    "runtime coverage reader call_warnings failures soft_assertions assertions resources imports "
+    "homes coroutines dispatch waits stacks fault_dumps main"
 )
 _PEER_MODULES = (
     *(f"core.{name}" for name in ("locks", "fork_warning", "clock", "sync")),
@@ -124,6 +125,7 @@ def agent_config(
         "lifeline": lifeline,
         "parent_reaps": parent_reaps,
         "evidence": evidence,
+        "coverage": coverage.config(),
     }
 
 

@@ -65,6 +65,22 @@ def ends(pid: int) -> bool:
     return state in (b"Z", b"X") or bool(int(fields[5]) & _PF_EXITING)
 
 
+def processor_seconds(pid: int | None) -> float:
+    """Return for how long a process has had a processor; 0.0 if it is not known."""
+    try:
+        user, system = stat_fields(pid or 0)[11:13]
+    except OSError:
+        return 0.0
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def wants_processor(pid: int | None) -> bool:
+    """Return whether a thread of a process has a processor, or waits for one or for a disk."""
+    threads = _listed("/proc/%d/task" % (pid or 0))
+    every = [of_process(int(thread)) for thread in threads]
+    return any(status is not None and status.state in "RD" for status in every)
+
+
 def threads_blocking(pid: int, number: int) -> set[str]:
     threads = _listed("/proc/%d/task" % pid)
     found = ((thread, of_process(int(thread))) for thread in threads)

@@ -12,7 +12,7 @@ from ..core.errors import BootError, BootTimeout
 from ..core.options import BOOT_SECONDS, PeerOptions
 from ..core.start_methods import SPAWN
 from ..link.interpreter import Interpreter, parse_hello
-from . import bootstrap, command, lifeline
+from . import bootstrap, command, coverage, lifeline
 from .connection import Connection
 from .forkserver.client import ForkError, ForkServer
 from .forkserver.registry import Choice, choose
@@ -134,7 +134,8 @@ class ProcessStarter:
             words = list(command.RELAY_WORDS)
         else:
             words = command.boot_words(*numbers[:2])
-        line = command.command(options, os.environ, words)
+        environ = os.environ if coverage.current() is None else coverage.without_variables()
+        line = command.command(options, environ, words)
         line, self.container = command.with_container(line, self._directory)
         self.argv = line.argv
         command.check_program(line)

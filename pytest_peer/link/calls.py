@@ -67,6 +67,10 @@ class RpcClient:
         # Makes the exception of a call after the end; `None` before.
         self._error: Callable[[], PeerDown] | None = None
         self._number = itertools.count(1).__next__
+        #: Whether the peer measures coverage, and in which context it is to do so; see `coverage`.
+        self.measures: bool = False
+        self.context: Callable[[], str] = str
+        self._context = ""
         #: The calls without a reply, by their numbers; the reply of one that is removed is dropped.
         self.pending: dict[int, PeerFuture | ReplyWaiter] = {}
         # The calls that were submitted while the peer boots, and what sends them.
@@ -242,9 +246,30 @@ class RpcClient:
         with contextlib.suppress(PeerDown):
             self._enqueue(messages.SHUTDOWN, self._number(), how.encode())
 
+    def ask_coverage(self, what: bytes, name: str, waiter: ReplyWaiter) -> None:
+        """Ask the agent's module `coverage`; `waiter` gets the reply, or hears that none comes."""
+        ident = self._number()
+        try:
+            self._expect(ident, waiter)
+            payload = what + b" " + name.encode("utf-8", "surrogatepass")
+            self._enqueue(messages.COVERAGE, ident, payload)
+        except PeerDown as exc:
+            self.pending.pop(ident, None)
+            waiter.fail(exc)
+
+    def send_context(self) -> ReplyWaiter | None:
+        """Have the peer switch to the context of now; ``None`` if it has done so."""
+        context, waiter = self.context(), ReplyWaiter()
+        if context == self._context:
+            return None
+        self._context = context
+        self.ask_coverage(messages.CONTEXT, context, waiter)
+        return waiter
+
     def received(self, kind: int, ident: int, payload: Payload) -> None:
         """Handle a message. The reader calls this, so it neither sends nor waits nor raises."""
         if kind == messages.READY:
+            self.measures = bool(payload)
             self.ready.set()
         elif kind == messages.REQUEST:
             assert self._link is not None
@@ -319,6 +344,8 @@ class RpcClient:
         try:
             if kind in (messages.CALL, messages.CAST, messages.MESSAGE):  # may refer to modules
                 self._request_handler.send_updates(sender)
+                if self.measures:
+                    self.send_context()
             sender.enqueue(kind, ident, payload, in_order, awaited=awaited)
         except OSError as exc:
             if isinstance(exc, TimeoutError) and exc.errno is None:

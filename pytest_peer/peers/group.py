@@ -77,9 +77,9 @@ class PeerGroup(Sequence[Peer]):
         """Stop all members; see `Peer.stop`."""
         stop_all([life for peer in self._peers for life in peer.lives.stoppable])
 
-    def kill(self) -> None:
+    def kill(self, *, save: bool = True) -> None:
         """Kill all members with SIGKILL; see `Peer.kill`."""
-        kill_all([life for peer in self._peers for life in peer.lives.stoppable])
+        kill_all([life for peer in self._peers for life in peer.lives.stoppable], save=save)
 
     def _values(self, outcomes: Sequence[Outcome], ended: Mapping[int, float] = {}) -> list[Any]:
         now = monotonic()

@@ -45,6 +45,7 @@ from ..link.calls import RpcClient
 from ..link.protocol import messages
 from . import transitions
 from .boot_errors import start_error, still_booting
+from .coverage import PeerCoverage
 from .process import PeerProcess
 from .record import Record
 from .transitions import Phase
@@ -92,6 +93,7 @@ class PeerLife:
         self._changed = Event()
         self._lock, self._writing = Lock(), Lock()  # for threads of ours
         self._timers: list[Timer] = []
+        self._coverage = PeerCoverage(self, self._timers, self._kill)
         self._link_ended = False  # or there will be none
         # These change on the event loop only.
         self._patient = True  # the other of process and link still has time to end by itself
@@ -151,8 +153,9 @@ class PeerLife:
         wait = partial(self._changed.wait_for, reached)
         return any(map(wait, Periods(timeout, self.held)))
 
-    def kill(self) -> None:
-        """Have it killed with all that it started, and return at once; `wait_released` waits."""
+    def kill(self, save: bool = True) -> None:
+        """Have it killed, perhaps after a `save` of its coverage; `wait_released` waits."""
+        self._coverage.save_last(save)
         self.requests.kill = True
         loop.call_soon(self._heed_requests)
 
@@ -165,6 +168,7 @@ class PeerLife:
                 self.process.os_process.remember_descendants()
                 self.client.shut_down(how)
             elif self.process.link is not None:
+                self._coverage.save()
                 self.process.link.stream.close_write()
             self.requests.stop_sent = True  # not before: an interrupt leaves it to the next stop
         loop.call_soon(self._heed_requests)
@@ -272,7 +276,7 @@ class PeerLife:
             self._timers.append(loop.call_later(seconds, self.kill))
 
     def _kill(self) -> None:
-        if Phase.STARTING < self.phase < Phase.DOWN:
+        if Phase.STARTING < self.phase < Phase.DOWN and not self._coverage.saves():
             self.process.os_process.kill_all()
 
     def _end_link(self) -> None:
@@ -299,8 +303,8 @@ class PeerLife:
     def _conclude(self) -> None:
         if self._advance(Phase.CONCLUDING):
             loop.cancel(*self._timers)
-            steps = self.process.end_container, self._complete_record, self._go_down
-            worker.run(partial(run_all, *steps))
+            steps = self.process.end_container, self._coverage.take, self._complete_record
+            worker.run(partial(run_all, *steps, self._go_down))
 
     # On the worker
 

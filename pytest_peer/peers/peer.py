@@ -269,16 +269,18 @@ class Peer(Executor):
         stop_all(self.lives.stoppable)
         self.lives.owner.stopped()
 
-    def kill(self, signal: int = SIGKILL) -> None:
+    def kill(self, signal: int = SIGKILL, *, save: bool = True) -> None:
         """Send a signal to the peer. If it dies of that signal, its death was asked for.
 
         :param signal: With SIGKILL, the default, the peer and all that it started is gone when
             this returns. Another signal has been sent then.
+        :param save: Whether a peer that measures coverage writes its data before SIGKILL, for which
+            it has one second. Its other threads stand still meanwhile.
         :raises PeerDown: The process is not gone 20 seconds after it was killed.
         :raises OSError: There is no such signal.
         """
         if signal == SIGKILL:
-            kill_all(self.lives.stoppable)
+            kill_all(self.lives.stoppable, save=save)
         else:
             life = self.life
             life.requests.signals.add(signal)

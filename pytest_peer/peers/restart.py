@@ -130,10 +130,13 @@ def stop_all(lives: Sequence[PeerLife], *, wait_closed: bool = False) -> None:
         raise
 
 
-def kill_all(lives: Sequence[PeerLife]) -> None:
-    """Kill all, and wait until they are gone; raises as `stop_all`."""
+def kill_all(lives: Sequence[PeerLife], *, save: bool = True) -> None:
+    """Kill all, and wait until they are gone; raises as `stop_all`.
+
+    :param save: Whether they first save what they measure of coverage.
+    """
     for life in lives:
-        life.kill()
+        life.kill(save)
     _wait(lives)
 
 

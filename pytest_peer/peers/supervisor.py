@@ -266,7 +266,7 @@ def abandon(why: str) -> None:
     global _abandoned
     _abandoned = why
     with contextlib.suppress(PeerError):  # no caller could catch it
-        kill_all(living())
+        kill_all(living(), save=False)
 
 
 def _forked() -> None:

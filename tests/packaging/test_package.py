@@ -40,6 +40,7 @@ SENT_ALONG = {"cloudpickle", "pytest_peer", "pytest_peer_agent"}
 #: It is used where it is.
 IF_THERE = {
     "agent/assertions.py": {"_pytest"},
+    "agent/coverage.py": {"coverage"},
     "link/protocol/by_value.py": {"annotationlib"},
 }
 IMPORTABLE_IN_PEERS = sys.stdlib_module_names - LATER_THAN_3_8 | SENT_ALONG

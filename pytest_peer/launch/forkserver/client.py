@@ -23,7 +23,7 @@ from ...core.locks import Lock
 from ...core.loop import loop
 from ...core.sync import Event
 from ...core.worker import worker
-from .. import bootstrap, lifeline
+from .. import bootstrap, coverage, lifeline
 from ..command import Command, boot_words, interpreter_options
 from ..process import STATUS_LOST, Child, execute, reap
 from .inheritance import Inheritance
@@ -118,7 +118,7 @@ class ForkServer:
 
     def __init__(self, preload: Sequence[str]) -> None:
         #: What the server has, and so a peer for which nothing is changed.
-        self.inheritance: Inheritance = Inheritance.now()
+        self.inheritance: Inheritance = Inheritance.now(coverage.without_variables())
         #: Its first line, which says what interpreter it is.
         self.hello: bytes = b""
         #: Why it is of no use any more; empty while it is.
@@ -137,13 +137,14 @@ class ForkServer:
         # In a file, which it can read while nobody writes.
         code = os.fdopen(os.memfd_create("pytest-peer-code"), "w+b")
         with theirs, code, lifeline.opened() as end:
-            settings = {"preload": tuple(preload), "path": list(sys.path), "lifeline": end}
+            libraries = (coverage.LIBRARY,) if coverage.current() is not None else ()
+            settings = {"preload": (*libraries, *preload), "path": list(sys.path), "lifeline": end}
             code.write(bootstrap.loader() + bootstrap.template(settings))
             code.seek(0)
             words = boot_words(code.fileno(), theirs.fileno())
             #: Its command line without the last word, which a peer replaces by its name.
             self.argv: list[str] = [sys.executable, *interpreter_options(), *words]
-            line = Command([*self.argv, _TITLE], dict(os.environ), None)
+            line = Command([*self.argv, _TITLE], self.inheritance.environ, None)
             standard = (subprocess.PIPE, subprocess.PIPE, subprocess.STDOUT)  # pipes, as a peer's
             popen = execute(line, standard, [code.fileno(), theirs.fileno(), end])
             self._pid = popen.pid

@@ -7,10 +7,12 @@ limit, its umask, an ignored signal) has to reach the peers too.
 import os
 import resource
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ...core.start_methods import read_at_start
+from .. import coverage
 
 #: ``subprocess`` resets these to their defaults, and every interpreter ignores them again. In the
 #: kernel's sets of signals, bit 0 is signal 1.
@@ -32,9 +34,9 @@ class Inheritance:
     fixed: dict[str, Any]
 
     @classmethod
-    def now(cls) -> "Inheritance":
-        """Return what a process started now would have."""
-        environ = dict(os.environ)
+    def now(cls, environ: Mapping[str, str] | None = None) -> "Inheritance":
+        """Return what a process started now would have, perhaps with another environment."""
+        environ = dict(os.environ if environ is None else environ)
         # What the kernel knows of this thread: also its umask, which os.umask would change.
         with open("/proc/thread-self/status", "rb", buffering=0) as file:
             lines = file.read().decode("utf-8", "replace").split("\n")
@@ -49,7 +51,7 @@ class Inheritance:
             "processors": list(os.sched_getaffinity(0)),
         }
         fixed = {
-            _VARIABLES: read_at_start(environ),
+            _VARIABLES: read_at_start(coverage.without_variables(environ)),
             "user": (status["Uid"], status["Gid"], status["Groups"]),
             "privileges": [status.get(name) for name in _PRIVILEGES],
             "scheduling policy": os.sched_getscheduler(0),

@@ -30,7 +30,7 @@ MODULES = 6  # marshalled: modules of the origin that the peer does not know yet
 CANCEL = 7  # empty; its id is that of a CALL, which it may overtake
 LEVELS = 9  # marshalled: how many bytes of RECORDs were handled, and new levels of loggers
 # from the peer
-READY = 10  # empty: the agent listens
+READY = 10  # the agent listens; not empty if it measures coverage
 RESULT = 11  # pickle of the value
 EXCEPTION = 12  # pickle of a description made by `exceptions`
 REQUEST = 13  # pickle of (what, arguments); the origin sends a RESPONSE
@@ -39,6 +39,11 @@ FAILURE = 15  # text: an exception that no reply has
 RECORD = 18  # marshalled: a log record, see `LOG_FIELDS`; before the reply of its call
 # both ways
 MESSAGE = 20  # for a mailbox; see `with_mailbox`
+COVERAGE = 21  # one of these and a name, with a blank between; the reply is empty
+
+CONTEXT = b"context"  # switch to the context of that name
+SAVE = b"save"  # write the data file; the name is empty
+STOP = b"stop"  # write a snapshot into that file and stop; no reply comes, or one after a SAVE
 
 #: The replies to a request of the origin; they have the same id.
 REPLY_KINDS = frozenset({STACKS, RESULT, EXCEPTION})
