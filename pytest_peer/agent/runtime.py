@@ -20,6 +20,7 @@ class Runtime(Here):
     def __init__(self, name, by_value, locals):
         super().__init__(os.getpid(), name, by_value)
         self.locals = locals
+        self.keeps_frames = False  # of failures, for ``--pdb``
         self.reader: Any = None  # the `LinkReader`, which must read while the main thread waits
         self._waiting = {}
 

@@ -81,6 +81,7 @@ class PeerLife:
             self.held,
         )
         self.client.unhandled = self.owner.unhandled
+        self.client.debugged = self.owner.debugged
         self.stacks: Stacks = Stacks(
             self.client.ask_stacks, self.client.ask_debugger, self.process.local_pid
         )

@@ -15,7 +15,7 @@ from ..core.worker import start_thread
 from ..evidence.output import OutputStream
 from ..link import soft_assertions
 from ..link.protocol import reductions
-from . import reporting, xdist
+from . import debugging, reporting, xdist
 from .session import interrupt_key, lives, retention_key, scopes_key
 
 #: Ignored by default (signal(7)): one that comes when our handler is gone does no harm.
@@ -36,6 +36,7 @@ def expect_peers(config: pytest.Config) -> None:
     if not config.pluginmanager.is_registered(_hooks):
         config.pluginmanager.register(_hooks, "peer-phases")
         xdist.watch_controller(config)
+        debugging.begin(config)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -140,6 +141,8 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
         if _is_caught(frame):
             start_thread(again, "pytest-peer-crash")
             return
+        if debugging.debugging_key in config.stash:
+            config.stash[debugging.debugging_key].serve()
         for scope in list(scopes):
             try:
                 scope.raise_crashes()

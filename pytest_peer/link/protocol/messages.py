@@ -36,6 +36,7 @@ REQUEST = 13  # pickle of (what, arguments); the origin sends a RESPONSE
 WARNING = 14  # pickle of a warning of the call with that id; before its reply
 FAILURE = 15  # text: an exception that no reply has
 # both ways
+DEBUG = 16  # marshalled: what is said, the number of the session, more; see `agent.debugger`
 MESSAGE = 20  # for a mailbox; see `with_mailbox`
 
 #: The replies to a request of the origin; they have the same id.
