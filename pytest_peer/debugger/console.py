@@ -60,6 +60,12 @@ class Console:
         Of those that are post mortem the user may choose; no other comes by itself.
         """
         self._current = first
+        try:
+            self._serve()
+        except Hangup:
+            self.interrupted = True
+
+    def _serve(self) -> None:
         while not (self.quits or self.interrupted):
             stop = self._next()
             if stop is None:

@@ -172,8 +172,10 @@ class Supervisor:
 
     def debugged(self, client: RpcClient, payload: Payload) -> None:
         """Take what a debugger in one of its peers says, on a thread that must not wait."""
-        from ..debugger import stops  # most never need it
+        from ..debugger import attach, stops  # most never need it
 
+        if not stops.listeners:
+            stops.listeners.append(attach.on_stderr().update)
         stops.received(client, payload)
 
     def stopped(self) -> None:

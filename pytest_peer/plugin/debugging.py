@@ -5,9 +5,11 @@ meanwhile, and Ctrl-C is an exception at the prompt, as at pdb's own.
 """
 
 import contextlib
+import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from functools import partial
 from types import FrameType
@@ -16,9 +18,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..core.clock import standstill
+from ..core.loop import Timer, loop
+from ..core.worker import start_thread
 from ..link import debugging as told
+from . import settings
 
 if TYPE_CHECKING:
+    from ..debugger.attach import Offers
     from ..debugger.stops import Stop
     from ..debugger.terminal import LocalTerminal
     from ..link.calls import RpcClient
@@ -26,8 +32,9 @@ if TYPE_CHECKING:
 
 #: Ignored by default, see `runtest`, which uses it too.
 SIGNAL = signal.SIGURG
-#: After which the prompt is tried again that could not be served.
-_AGAIN_SECONDS = 0.01
+
+#: Seconds for the main thread to see a prompt: C code of the user's may keep it for ever.
+_STUCK_SECONDS = 5.0
 
 debugging_key: "pytest.StashKey[Debugging]" = pytest.StashKey()
 
@@ -68,6 +75,10 @@ class Debugging:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._terminal: LocalTerminal | None = None
+        self._offers: Offers | None = None
+        self._texts: deque[str] = deque()  # that are to be shown
+        self._timers: dict[Stop, Timer] = {}  # for when the main thread is stuck
+        self._waits = False
 
     def pytest_enter_pdb(self) -> None:
         standstill.begin(self)
@@ -77,8 +88,19 @@ class Debugging:
 
     pytest_runtest_logfinish = pytest_leave_pdb  # who has quit has not left
 
-    def notice(self, _: "Stop") -> None:
-        """Have the main thread look at the prompts."""
+    def notice(self, stop: "Stop") -> None:
+        """Have the main thread look at the prompts; on a thread that must not wait."""
+        if stop.open:
+            again = partial(start_thread, self._offer, "pytest-peer-offer")
+            self._timers.setdefault(stop, loop.call_later(_STUCK_SECONDS, again))
+        else:
+            if (timer := self._timers.pop(stop, None)) is not None:
+                loop.cancel(timer)
+            if self._offers is not None:
+                self._offers.update(stop)
+        self._wake()
+
+    def _wake(self) -> None:
         ident = threading.main_thread().ident
         assert ident is not None
         signal.pthread_kill(ident, SIGNAL)
@@ -93,9 +115,43 @@ class Debugging:
         if self._terminal is not None:
             self._terminal.look()
             return
+        self._show_texts()
+        if self._waits and not stops.stops:
+            self._waits = False
+            self._config.hook.pytest_leave_pdb(config=self._config, pdb=None)
         while any(not each.kept for each in stops.at_prompt()):  # what has come meanwhile, too
             if not self._serve():
+                self._offer()
                 return
+
+    def _offer(self) -> None:
+        """Let other terminals attach to the peers that have a prompt, unless it is at ours."""
+        from ..debugger import stops
+        from ..debugger.attach import Offers
+
+        if self._terminal is not None or not stops.at_prompt():
+            return
+        if not self._waits:
+            self._waits = True  # pytest-timeout and faulthandler give the test no limit then
+            self._config.hook.pytest_enter_pdb(config=self._config, pdb=None)
+
+        if self._offers is None:
+            offers = Offers(self._say, settings.debug_timeout(self._config))
+            self._offers = offers
+            self._config.add_cleanup(offers.close)
+        for stop in stops.at_prompt():
+            self._offers.update(stop)
+        self._show_texts()
+
+    def _say(self, text: str) -> None:
+        """Have a text shown: pytest's capture belongs to the main thread."""
+        self._texts.append(text)
+        self._wake()
+
+    def _show_texts(self) -> None:
+        while self._texts:
+            with suspended(self._config):
+                os.write(2, f"\n{self._texts.popleft()}".encode(errors="backslashreplace"))
 
     def _serve(self, first: "Stop | None" = None, report: Any = None) -> bool:
         """Serve at the terminal; return whether there is one."""
@@ -132,11 +188,7 @@ class Debugging:
     def _uncaptured(self, report: Any) -> Iterator[bool]:
         """Suspend pytest's capture, show the report; give whether there is a terminal."""
         config = self._config
-        capture: Any = config.pluginmanager.getplugin("capturemanager")
-        captures = capture is not None and capture.is_capturing()
-        if capture is not None:
-            capture.suspend(in_=True)
-        try:
+        with suspended(config) as captures:
             has_terminal = not hasattr(config, "workerinput") and (
                 report is not None or sys.stdin.isatty()
             )
@@ -154,6 +206,17 @@ class Debugging:
                 on = " (IO-capturing resumed)" if captures else ""
                 writer.sep(">", f"PDB continue{on}")
                 config.hook.pytest_leave_pdb(config=config, pdb=None)
-        finally:
-            if capture is not None:
-                capture.resume()
+
+
+@contextlib.contextmanager
+def suspended(config: pytest.Config) -> Iterator[bool]:
+    """Suspend pytest's capture; give whether it captures. On the main thread."""
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    captures = capture is not None and bool(capture.is_capturing())
+    if capture is not None:
+        capture.suspend(in_=True)
+    try:
+        yield captures
+    finally:
+        if capture is not None:
+            capture.resume()
