@@ -93,6 +93,11 @@ def debugger():
     return found
 
 
+def traced(fn, *args, **kwargs):
+    """Call `fn`, and stop at its first line, for ``--trace``."""
+    return debugger().traced(fn, args, kwargs)
+
+
 def keep(exc):
     """Keep the frames of an exception for ``--pdb``; return the peer's name and their number."""
     try:

@@ -5,9 +5,11 @@ the session says: ``stopped``, ``text``, ``prompt``, ``running`` (until the next
 origin answers a prompt by ``line``, or asks ``complete`` before.
 """
 
+import bdb
 import itertools
 import pdb
 import sys
+import types
 from collections import deque
 from opcode import opname
 from typing import Any
@@ -27,6 +29,8 @@ _MAIN = threading.main_thread().ident
 pdb_class = ""
 _sessions = {}
 _numbers = itertools.count(1)
+_wanted = False  # whether the running call is to be stopped
+_callbacks = []  # the C function that stops it
 _kept: Any = deque(maxlen=_KEPT)
 
 
@@ -172,7 +176,7 @@ def _class():
 
         def get_stack(self, f, t):
             stack, index = super().get_stack(f, t)
-            first = _first_of(frame for frame, _ in stack)
+            first = _first_of([frame for frame, _ in stack])
             return stack[first:], max(0, index - first)
 
         def dispatch_return(self, frame, arg):
@@ -208,6 +212,45 @@ def enter(frame, header=None):
     debugger.set_trace(frame)  # nothing after it: it is traced from now on
 
 
+def traced(fn, args, kwargs):
+    """Call a function, and stop at the first line that it runs."""
+    debugger = _class()()
+    value = debugger.runcall(fn, *args, **kwargs)
+    return _traced(value) if type(value) is types.CoroutineType else value
+
+
+async def _traced(coroutine):
+    debugger = _class()()
+    debugger.reset()
+    sys.settrace(debugger.trace_dispatch)
+    return await coroutine
+
+
+def _stop():
+    """Stop the call that runs on the main thread, at its next line."""
+    global _wanted
+    _wanted = True
+    import ctypes
+
+    if not _callbacks:
+        _callbacks.append(ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(_callback))
+    ctypes.pythonapi.Py_AddPendingCall(_callbacks[0], None)
+
+
+def _callback(_):
+    """Stop, on the main thread, between two steps of the code that it has interrupted."""
+    global _wanted
+    frame = sys._getframe(1)
+    wanted, _wanted = _wanted, False
+    runs, each = False, frame
+    while each is not None:
+        runs = runs or (_is_ours(each) and each.f_code.co_name in call_warnings.RUNNERS)
+        each = each.f_back
+    if wanted and runs:
+        enter(frame)
+    return 0
+
+
 def keep(exc):
     """Keep an exception with its frames; return its number. The oldest is dropped."""
     number = next(_numbers)
@@ -217,8 +260,13 @@ def keep(exc):
 
 def received(what, number, rest):
     """Take what the origin says; on the thread that reads the link, so nothing here waits."""
+    global _wanted
     if what == "post mortem":
         _start(_post_mortem, number)
+    elif what == "stop":
+        _start(_stop)
+    elif what == "stop no more":
+        _wanted = False
     elif what == "forget":
         _kept.clear()
     elif number in _sessions:
@@ -273,19 +321,17 @@ def _is_ours(frame):
 
 def _first_of(frames):
     """Return the place of the first frame that is the user's, of a stack that begins outermost."""
-    frames = list(frames)
     runners = [
         place
         for place, frame in enumerate(frames)
         if _is_ours(frame) and frame.f_code.co_name in call_warnings.RUNNERS
     ]
-    if not runners:
-        return 0
-    first = runners[-1] + 1
-    in_loop = frames[runners[-1]].f_code.co_name == "_run_loop"
-    while in_loop and first < len(frames):
-        if not frames[first].f_code.co_filename.endswith(_OF_LOOPS):
-            break
+    first = runners[-1] + 1 if runners else 0
+    # What calls the user's code between: that loop, or `traced`.
+    passed = (*_OF_LOOPS, bdb.__file__)
+    while first < len(frames) and (
+        _is_ours(frames[first]) or frames[first].f_code.co_filename.endswith(passed)
+    ):
         first += 1
     return first if first < len(frames) else 0
 

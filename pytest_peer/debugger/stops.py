@@ -12,6 +12,8 @@ from ..link.protocol.messages import Payload
 
 #: Seconds for the answer to the key TAB; milliseconds mostly.
 _COMPLETION_SECONDS = 1.0
+#: Seconds for a running call to reach its next line; milliseconds, unless it is in C code.
+_STOP_SECONDS = 5.0
 
 
 class Stop:
@@ -105,6 +107,7 @@ def received(client: RpcClient, payload: Payload) -> None:
             client.at_end.append(partial(_end_all, client))
         standstill.begin(stop)
         stops.append(stop)
+        changed.wake()
         return
     for stop in found:
         stop.said(what, more)
@@ -122,6 +125,23 @@ def _end_all(client: RpcClient) -> None:
     for stop in [each for each in stops if each.client is client]:
         stop.end()
         _notify(stop)
+
+
+def stop_running(client: RpcClient) -> None:
+    """Stop the call on the main thread of a peer, and wait until the user lets it go on."""
+    before, found = list(stops), list[Stop]()
+
+    def stopped() -> bool:
+        found[:] = [each for each in stops if each.client is client and each not in before]
+        return bool(found)
+
+    client.debug("stop", 0)
+    if not changed.wait_for(stopped, _STOP_SECONDS):
+        client.debug("stop no more", 0)
+        raise TimeoutError(
+            f"no call has reached its next line on the main thread within {_STOP_SECONDS:g} s"
+        )
+    changed.wait_for(lambda: not found[0].open, None)
 
 
 def at_prompt() -> list[Stop]:
