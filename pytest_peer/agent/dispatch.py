@@ -12,7 +12,15 @@ from time import monotonic, sleep
 from ..core.locks import Lock
 from ..link.protocol import codec, exceptions, messages
 from ..link.protocol.unpatched import _thread, os, pickle, threading
-from . import assertions, call_warnings, coverage, failures, homes, soft_assertions
+from . import (
+    assertions,
+    breakpoints,
+    call_warnings,
+    coverage,
+    failures,
+    homes,
+    soft_assertions,
+)
 from .coroutines import EventLoop
 from .reader import LinkReader
 from .runtime import guarded
@@ -176,6 +184,8 @@ class Dispatcher:
             description["special"] = ("EncodeError", text)
         elif isinstance(exc, codec.CannotDecode):
             description["special"] = ("DecodeError", str(exc))
+        if self._runtime.keeps_frames:
+            description["kept"] = breakpoints.keep(exc)
         description["brief"] = brief
         description["coroutine"] = self.event_loop.has(ident)
         return messages.EXCEPTION, pickle.dumps(description, codec.PROTOCOL)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..link.protocol import codec, module_aliases
 from ..link.protocol.unpatched import marshal, os
-from . import assertions, failures, resources, soft_assertions
+from . import assertions, breakpoints, failures, resources, soft_assertions
 
 #: In front of the path of a package that came over the link: no file here is a part of it.
 _ELSEWHERE = "origin:"
@@ -75,6 +75,8 @@ class Modules:
             return self._followed(name)
         if name == _OURS and self._stubs:
             return self._installed()
+        if name in breakpoints.MODULES:
+            return breakpoints.spec_of(name, self._finders)
         entry = self._table.get(name)
         return self._named(name, entry) if entry is not None and entry["first"] else None
 

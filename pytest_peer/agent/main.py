@@ -9,6 +9,7 @@ from ..link.protocol import codec, messages, module_aliases, receiver, sender, s
 from ..link.protocol.unpatched import _thread, os, threading
 from . import (
     assertions,
+    breakpoints,
     call_warnings,
     coverage,
     dispatch,
@@ -77,6 +78,7 @@ class Agent:
         self._runtime = runtime.runtime = runtime.Runtime(
             *(config[each] for each in ("name", "by_value", "locals", "levels"))
         )
+        self._runtime.keeps_frames = config["keeps_frames"]
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
         self._runtime.reader = self._dispatcher.reader
         self._runtime.relay = _relay
@@ -93,6 +95,7 @@ class Agent:
         )
         call_warnings.install(self._own_files)
         failures.watch()
+        breakpoints.install()
         soft_assertions.settings.update(config["settings"])
         self._parent_reaps = config["parent_reaps"]
         self._pid = os.getpid()
@@ -167,6 +170,8 @@ class Agent:
                 _thread.start_new_thread(self._send_stacks, (ident, payload))
             except RuntimeError:
                 pass  # no more threads: the origin gets no reply, and sends the signal
+        elif kind == messages.DEBUG:
+            breakpoints.received(payload)
         elif kind == messages.SHUTDOWN:
             self._shut_down(payload)
 

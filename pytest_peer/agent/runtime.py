@@ -23,6 +23,7 @@ class Runtime(Here):
         #: Of loggers, by name: what the origin has set after this peer; of `None`, what it disables.
         self.levels = levels
         self.level_changes = 0
+        self.keeps_frames = False  # of failures, for ``--pdb``
         self.reader: Any = None  # the `LinkReader`, which must read while the main thread waits
         self._waiting = {}
 

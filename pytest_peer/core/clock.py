@@ -33,17 +33,45 @@ def seconds(option: str, value: object) -> float | None:
     return None if value > threading.TIMEOUT_MAX else float(value)
 
 
+class Standstill:
+    """Debuggers that have a prompt: meanwhile no limit passes, of whatever peer."""
+
+    def __init__(self) -> None:
+        self._prompts: set[object] = set()
+        #: How many have begun so far.
+        self.count: int = 0
+
+    def begin(self, whose: object) -> None:
+        """Let `whose` prompt hold all limits, until `end`."""
+        self._prompts.add(whose)
+        self.count += 1
+
+    def end(self, whose: object) -> None:
+        """Take a `begin` back; does nothing without one."""
+        self._prompts.discard(whose)
+
+    def __bool__(self) -> bool:
+        return bool(self._prompts)
+
+
+standstill: Standstill = Standstill()
+
+
 class Periods:
     """How long to wait, and to wait on, until `limit` has passed.
 
     If it passes while a debugger holds the peer, it begins anew when that is over: nobody knows for
-    how long the peer had been held before. No generator, as its end would swallow an interrupt.
+    how long the peer had been held before. So it does when there was a `standstill` meanwhile. No
+    generator, as its end would swallow an interrupt.
     """
 
     def __init__(self, limit: float | None, held: Callable[[], bool]) -> None:
         self._limit = limit
         self._held = held
         self._begun = self._was_held = False
+        self._prompts = standstill.count
+        if standstill:
+            self._prompts -= 1  # one that has begun before
 
     def __iter__(self) -> Iterator[float | None]:
         return self
@@ -52,10 +80,11 @@ class Periods:
         if not self._begun:
             self._begun = True
             return self._limit
-        if self._limit and self._held():
+        if self._limit and (standstill or self._held()):
             self._was_held = True
             return _HELD_SECONDS
-        if self._was_held:
+        if self._limit and (self._was_held or self._prompts != standstill.count):
             self._was_held = False
+            self._prompts = standstill.count
             return self._limit
         raise StopIteration

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import _HOMES
 from ..core.options import PeerOptions
-from ..link import log_levels, tracebacks
+from ..link import debugging, log_levels, tracebacks
 from ..link.interpreter import Interpreter
 from ..link.origin_modules import Entry, described, of_environment
 from ..link.protocol.module_aliases import place_of
@@ -27,8 +27,8 @@ _PROTOCOL = (
     "refusals codec mailbox frame_info exceptions"
 )
 _PEER = (
-    "runtime coverage reader call_warnings failures soft_assertions assertions resources imports "
-    "homes coroutines dispatch waits stacks fault_dumps main"
+    "runtime breakpoints coverage reader call_warnings failures soft_assertions assertions resources "
+    "imports homes coroutines dispatch waits stacks fault_dumps main"
 )
 _PEER_MODULES = (
     *(f"core.{name}" for name in ("locks", "fork_warning", "clock", "sync")),
@@ -51,6 +51,8 @@ _SERVED = (
 #: The module for all that have those names, and what it needs.
 _STUBS = ("agent.stubs.package", "agent.stubs", "agent.stubs.placeholder")
 _PYTEST = "agent.stubs.pytest"
+#: What a peer asks for when it is first needed.
+_DEBUGGER = "agent.debugger"
 
 
 @functools.cache
@@ -75,7 +77,7 @@ def template(config: dict[str, Any]) -> bytes:
 @functools.cache
 def own_files() -> list[str]:
     """Return the files of this code. Frames in them are not the user's."""
-    return [_file(name) for name in (_LOADER, *_SERVER_MODULES, *_STUBS, _PYTEST)]
+    return [_file(name) for name in (_LOADER, *_SERVER_MODULES, *_STUBS, _PYTEST, _DEBUGGER)]
 
 
 @functools.cache
@@ -112,6 +114,7 @@ def agent_config(
         "authkey": process and bytes(process.current_process().authkey),
         "by_value": interpreter.by_value,
         "locals": tracebacks.shown_locals,
+        "keeps_frames": debugging.keeps_frames,
         "settings": settings() if same else {},
         "levels": log_levels.table(),
         "path": list(interpreter.path) if same else portable,

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import marshal
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import wait
@@ -60,6 +61,10 @@ class RpcClient:
         #: Takes its log records, and what tells it of their levels.
         self.logs: RecordSink = NoRecords()
         self.levels: LevelFeed = LevelFeed()
+        #: Takes what debuggers in the peer say; a supervisor does. It neither sends nor waits.
+        self.debugged: Callable[[RpcClient, Payload], object] = lambda _client, _payload: None
+        #: Called when the peer is down; none of them waits.
+        self.at_end: list[Callable[[], object]] = []
         #: Set when the agent listens, or never will.
         self.ready: Event = Event()
         # Set when everything may be sent, or never will be.
@@ -98,6 +103,8 @@ class RpcClient:
         self._opened.set()
         self.ready.set()
         self._send_submitted()
+        for each in self.at_end:
+            each()
         for ident in list(self.pending):
             call = self.pending.pop(ident, None)  # the reader may have removed it
             if call is not None:
@@ -200,6 +207,17 @@ class RpcClient:
         payload = with_mailbox(mailbox, encode(message, self._by_value, "the message"))
         self._enqueue(messages.MESSAGE, self._number(), payload, True)
 
+    def debug(self, what: str, session: int, *more: Any) -> None:
+        """Say something to a debugger in the peer. If the peer is down, nothing happens."""
+        with contextlib.suppress(PeerDown):
+            data = marshal.dumps((what, session, *more), 2)
+            self._enqueue(messages.DEBUG, self._number(), data, True)
+
+    def let_others_read(self) -> None:
+        """Read no more in the main thread, which a signal handler is about to keep."""
+        if self._link is not None:
+            self._link.reader.leave()
+
     def ask_stacks(self, seconds: float) -> str:
         """Return all threads' stacks; raise TimeoutError after so many seconds, or in the boot."""
         (_, text), _ = self._ask(messages.STACKS, b"", seconds)
@@ -286,6 +304,8 @@ class RpcClient:
             text = f"{self._whom()}: {payload.decode()}"
             if ident or not self.unhandled.closing:
                 self.unhandled.add(lambda: text)
+        elif kind == messages.DEBUG:
+            self.debugged(self, payload)
         elif kind == messages.WARNING:
             call = self.pending.get(ident)
             if call is not None:

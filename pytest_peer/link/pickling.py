@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core import errors
 from ..core.errors import DecodeError, EncodeError, PeerInterrupted, RemoteError
-from . import tracebacks
+from . import debugging, tracebacks
 from .protocol import codec, exceptions, reductions
 from .protocol.messages import Payload, snapshot
 
@@ -93,6 +93,8 @@ def rebuilt(description: dict[str, Any], peer: str) -> BaseException:
     if isinstance(exc, KeyboardInterrupt):  # would end the whole run of pytest
         text = f"KeyboardInterrupt: {exc}" if exc.args else "KeyboardInterrupt"
         exc = PeerInterrupted(text).with_traceback(exc.__traceback__)
+    if description.get("kept"):
+        debugging.kept.append((exc, *description["kept"]))
     if not description.get("disguised"):  # a note would become part of the reason of a skip
         _add_note(exc, f"raised in {peer}")
     return exc

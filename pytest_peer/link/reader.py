@@ -132,9 +132,9 @@ class Reader:
                         return reply
             finally:
                 try:
-                    self._leave()
+                    self.leave()
                 except BaseException:  # an interrupt came between the steps
-                    self._leave()
+                    self.leave()
                     raise
             # In short waits: a signal just before a wait does not end it, and Ctrl-C would come
             # after the call.
@@ -197,8 +197,8 @@ class Reader:
         finally:
             self._polls.append(poll)
 
-    def _leave(self) -> None:
-        """Let the event loop read; may be repeated."""
+    def leave(self) -> None:
+        """Let the event loop read, not the main thread, which calls this; may be repeated."""
         _each(self._watch, self._main, _WATCHED)
         transfer(self._main, self._free)
         if self._receiver.chunks and not self._ended:

@@ -12,6 +12,7 @@ from typing import Any
 from ..core.errors import EncodeError
 from ..core.locks import Lock
 from ..core.worker import Worker
+from .debugging import debugger
 from .interpreter import OLDEST_ORIGIN, Interpreter
 from .origin_modules import OURS, REWRITTEN, Entry, described, of_environment, origin_modules
 from .pickling import decode, encode
@@ -174,4 +175,5 @@ _RESPONDERS: dict[str, Callable[..., Any]] = {
     "directory": _directory,
     "compare": _compare,
     "collect": collect,
+    "debugger": debugger,
 }

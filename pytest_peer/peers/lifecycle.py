@@ -84,6 +84,7 @@ class PeerLife:
         )
         self.client.unhandled = self.owner.unhandled
         self.client.logs = LogRelay(options.name, self.client.levels.handled)
+        self.client.debugged = self.owner.debugged
         self.stacks: Stacks = Stacks(
             self.client.ask_stacks, self.client.ask_debugger, self.process.local_pid
         )

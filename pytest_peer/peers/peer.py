@@ -236,6 +236,15 @@ class Peer(Executor):
         """
         return self.life.stacks.take()
 
+    def debug(self) -> None:
+        """Stop the call that runs on its main thread, in the debugger; wait until that is left.
+
+        :raises TimeoutError: No call reaches its next line within 5 s, as if it is in C code.
+        """
+        from ..debugger.stops import stop_running  # most never need it
+
+        stop_running(self.life.client)
+
     # Life and death
 
     def wait_boot(self, timeout: float | None = None) -> None:

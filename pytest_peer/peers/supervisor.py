@@ -19,6 +19,7 @@ from ..core.options import PeerOptions, checked
 from ..core.start_methods import patched_by
 from ..core.sync import Event
 from ..evidence.artifacts import Artifacts
+from ..link.calls import RpcClient
 from ..link.futures import users_level
 from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailbox, Mailboxes
@@ -171,6 +172,14 @@ class Supervisor:
     def held(self) -> bool:
         """Return whether a debugger holds one of its peers."""
         return any(life.held() for life in self.left())
+
+    def debugged(self, client: RpcClient, payload: Payload) -> None:
+        """Take what a debugger in one of its peers says, on a thread that must not wait."""
+        from ..debugger import attach, stops  # most never need it
+
+        if not stops.listeners:
+            stops.listeners.append(attach.on_stderr().update)
+        stops.received(client, payload)
 
     def stopped(self) -> None:
         """Called when a user has stopped a peer."""

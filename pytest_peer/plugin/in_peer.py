@@ -30,6 +30,8 @@ from .factory import PeerFactory
 MARKER = "in_peer"
 #: The fixture that starts the peer. The last: it knows the others' values, and ends before them.
 FIXTURE = "_in_peer"
+#: Calls a function for ``--trace``.
+_TRACED = "pytest_peer_agent.agent.breakpoints:traced"
 #: Types of use only here; some of their values can be pickled.
 _OF_THE_ORIGIN = (
     Peer,
@@ -155,7 +157,9 @@ class _Body:
             if self._runner is not None:
                 body = functools.partial(self._function, *self._instance, **self._values)
                 return peer.call(self._runner, body, **self._options)
-            return peer.call(self._function, *self._instance, **self._values)
+            traced = [_TRACED, self._function] if self._test.config.getoption("trace") else None
+            fn, *first = traced or [self._function]
+            return peer.call(fn, *first, *self._instance, **self._values)
         except PeerError as exc:
             files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(exc.__traceback__)]
             if self._code is not None and self._code.co_filename in files:  # raised in the body

@@ -14,7 +14,7 @@ from ..core.errors import PeerDown
 from ..core.worker import start_thread
 from ..link import soft_assertions
 from ..link.protocol import reductions
-from . import logs, sections, xdist
+from . import debugging, logs, sections, xdist
 from .session import closed_key, interrupt_key, lives, retention_key, scopes_key
 from .told import Told
 
@@ -36,6 +36,7 @@ def expect_peers(config: pytest.Config) -> None:
         sections.register(config)
         logs.expect(config)
         xdist.watch_controller(config)
+        debugging.begin(config)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -148,6 +149,8 @@ def _failing_at_once(config: pytest.Config) -> Iterator[None]:
         if _is_caught(frame):
             start_thread(again, "pytest-peer-crash")
             return
+        if debugging.debugging_key in config.stash:
+            config.stash[debugging.debugging_key].serve()
         for scope in list(scopes):
             try:
                 scope.raise_crashes()

@@ -10,10 +10,16 @@ import pytest
 from ..core.locks import Lock
 from ..evidence.artifacts import Artifacts
 from ..link import tracebacks
+from ..link.calls import RpcClient
+from ..link.protocol.messages import Payload
 from ..peers.lifecycle import PeerLife
 from ..peers.peer import Peer
 from ..peers.supervisor import Supervisor
-from . import live_output, runtest  # as `warm_up` has it, also after pytester has forgotten modules
+from . import (  # as `warm_up` has it, also after pytester has forgotten modules
+    debugging,
+    live_output,
+    runtest,
+)
 from .artifacts import retention
 from .session import closed_key, hide_frames, interrupt_key, running_key, scopes_key
 
@@ -61,6 +67,9 @@ class Scope(Supervisor):
     def collectors(self, peer: Peer) -> Iterable[Any]:
         found: Iterable[Any] = self._config.stash[running_key].ihook.pytest_peer_outcome(peer=peer)
         return found
+
+    def debugged(self, client: RpcClient, payload: Payload) -> None:
+        debugging.received(self._config, client, payload)
 
     def issue(self, warning: Warning) -> None:
         """Warn at the test that runs: the code that has called us is that of fixtures."""

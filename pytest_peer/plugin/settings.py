@@ -60,7 +60,22 @@ CONNECTION = Setting(
     "Control link of the peers: stdio (default), or TCP: PORT (0: any), IP:PORT or [IPV6]:PORT",
     "connection",
 )
-SETTINGS = (ARTIFACTS, EXEC, HOSTS, BOOT_TIMEOUT, CALL_TIMEOUT, START_METHOD, CONNECTION)
+DEBUG_TIMEOUT = Setting(
+    "peer_debug_timeout",
+    "SECONDS",
+    "How long a peer at a breakpoint waits for a terminal to attach, where pytest has none"
+    " (default: 60), or none",
+)
+SETTINGS = (
+    ARTIFACTS,
+    EXEC,
+    HOSTS,
+    BOOT_TIMEOUT,
+    CALL_TIMEOUT,
+    START_METHOD,
+    CONNECTION,
+    DEBUG_TIMEOUT,
+)
 
 
 def _parse(setting: Setting, text: str) -> Any:
@@ -109,6 +124,12 @@ def programs(config: pytest.Config) -> list[list[str]]:
 
 def hosts(config: pytest.Config) -> list[str]:
     return next(iter(_written(config, HOSTS)[1]), [])
+
+
+def debug_timeout(config: pytest.Config) -> float | None:
+    """Return the seconds for which a peer at a breakpoint waits for a terminal to attach."""
+    limit: float | None = next(iter(_written(config, DEBUG_TIMEOUT)[1]), 60.0)
+    return limit
 
 
 def _written(config: pytest.Config, setting: Setting) -> tuple[str, list[Any]]:

@@ -25,7 +25,9 @@ def boot_and_call(divisor):
     fault_dumps.rehearse()
     call = codec.dumps((operator.floordiv, (1, divisor), {}))
     received = [framing.head(messages.CALL, messages.WHOLE, 1, len(call)), call, framing.STOP]
-    config: Any = dict.fromkeys(("stubs", "evidence", "environment", "authkey", "coverage"))
+    config: Any = dict.fromkeys(
+        ("stubs", "evidence", "environment", "authkey", "coverage", "keeps_frames")
+    )
     config.update(name="", by_value="", locals="", own_files=[], lifeline=-1, settings={})
     path = os.environ.get("PYTHONPATH")
     config.update(path=list(sys.path), replace_path=True, python_path=path, parent_reaps=False)

@@ -7,6 +7,7 @@ they decorate, outcomes become the test's, and `raises` works. All other names a
 import importlib
 import re
 
+from pytest_peer_agent.agent.breakpoints import set_trace  # noqa: F401 - to be imported from here
 from pytest_peer_agent.agent.stubs.placeholder import placeholder
 
 _WHY = "cannot be used in this peer: pytest is not installed there"

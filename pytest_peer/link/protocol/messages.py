@@ -38,6 +38,7 @@ WARNING = 14  # pickle of a warning of the call with that id; before its reply
 FAILURE = 15  # text: an exception that no reply has
 RECORD = 18  # marshalled: a log record, see `LOG_FIELDS`; before the reply of its call
 # both ways
+DEBUG = 16  # marshalled: what is said, the number of the session, more; see `agent.debugger`
 MESSAGE = 20  # for a mailbox; see `with_mailbox`
 COVERAGE = 21  # one of these and a name, with a blank between; the reply is empty
 

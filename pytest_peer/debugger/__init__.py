@@ -1,0 +1,1 @@
+"""Debuggers in peers, at the user's terminal; `agent.debugger` is their other end."""

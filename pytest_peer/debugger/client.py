@@ -1,0 +1,113 @@
+"""``python -m pytest_peer attach [NAME]``: a terminal for a peer that is stopped in another run."""
+
+import os
+import queue
+import shutil
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from . import wire
+from .console import Hangup, Interrupted
+from .terminal import LocalTerminal
+
+#: Between two looks whether Ctrl-C has come.
+_LOOK_SECONDS = 0.1
+#: Seconds for the answer to the key TAB.
+_COMPLETION_SECONDS = 2.0
+#: Seconds for the answer of a run.
+_HELLO_SECONDS = 10.0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Attach; return the exit status: 0 when the peer goes on, 1 when nobody waits."""
+    if len(arguments) > 1 or any(each.startswith("-") for each in arguments):
+        print("usage: python -m pytest_peer attach [NAME]", file=sys.stderr)
+        return 2
+    name = arguments[0] if arguments else ""
+    for path in wire.found():
+        with socket.socket(socket.AF_UNIX) as connection:
+            try:
+                connection.connect(path)
+            except ConnectionRefusedError:  # its run was killed
+                shutil.rmtree(os.path.dirname(path), ignore_errors=True)
+                continue
+            except OSError:  # it has just ended
+                continue
+            end = wire.Wire(connection)
+            end.send(attach=name)
+            first = end.receive(_HELLO_SECONDS)
+            if first is None or first.get("end") == 1:
+                continue
+            return _Session(end, first).run()
+    print(f"no peer {name!r} waits" if name else "no peer waits", file=sys.stderr)
+    return 1
+
+
+class _Session:
+    def __init__(self, end: wire.Wire, first: dict[str, Any]) -> None:
+        self._wire = end
+        self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._messages.put(first)
+        self._matches: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+        self._over = False
+
+    def run(self) -> int:
+        with LocalTerminal() as terminal:
+            signal.signal(signal.SIGURG, lambda *_: terminal.look())
+            threading.Thread(target=self._receive, daemon=True).start()
+            while True:
+                try:
+                    message = self._messages.get(timeout=_LOOK_SECONDS)
+                except queue.Empty:
+                    message = {}
+                for _ in range(terminal.interrupts()):
+                    self._wire.send(interrupt=True)
+                if "text" in message:
+                    terminal.write(message["text"])
+                elif "prompt" in message and not self._prompt(terminal, message["prompt"]):
+                    return 1
+                elif "end" in message:
+                    return 0
+
+    def _prompt(self, terminal: LocalTerminal, prompt: str) -> bool:
+        """Send what the user types; return whether there is still a user."""
+        self._over = False
+        try:
+            line = terminal.read(prompt, self._completed, lambda: self._over)
+        except Interrupted:
+            self._wire.send(interrupt=True)
+        except Hangup:
+            return False
+        else:
+            if not self._over:
+                self._wire.send(line=line)
+        return True
+
+    def _receive(self) -> None:
+        main = threading.main_thread().ident
+        while (message := self._wire.receive(None)) is not None:
+            if "matches" in message:
+                self._matches.put(message["matches"])
+            elif "over" in message:
+                self._end_prompt(main)
+            else:
+                self._messages.put(message)
+        self._end_prompt(main)
+        self._messages.put({"end": 0})
+
+    def _end_prompt(self, main: int | None) -> None:
+        self._over = True
+        signal.pthread_kill(main or 0, signal.SIGURG)
+
+    def _completed(self, text: str, line: str, begin: int, end: int) -> list[str]:
+        while not self._matches.empty():
+            self._matches.get()
+        self._wire.send(complete=[text, line, begin, end])
+        try:
+            return self._matches.get(timeout=_COMPLETION_SECONDS)
+        except queue.Empty:
+            return []

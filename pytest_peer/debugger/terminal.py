@@ -1,0 +1,155 @@
+"""The terminal of this process, for the main thread, which reads from it in a signal handler."""
+
+import contextlib
+import os
+import signal
+import sys
+import termios
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from .console import Hangup, Interrupted
+
+#: These end the process by default: the terminal is put back before they do.
+_DEADLY = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class _Over(BaseException):
+    """The prompt has ended by itself."""
+
+
+class LocalTerminal:
+    """A `console.Terminal`; a context manager that leaves the terminal as it was."""
+
+    def __init__(self) -> None:
+        self._over: Callable[[], bool] | None = None  # while it reads
+        self._interrupts = 0
+        self._undo = contextlib.ExitStack()
+
+    def __enter__(self) -> "LocalTerminal":
+        with contextlib.ExitStack() as undo:
+            undo.enter_context(_kept_state())
+            undo.enter_context(_handled(signal.SIGINT, self._interrupted))
+            undo.enter_context(_line_editing(self))
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._undo.close()
+
+    #: Of the line that is read.
+    complete: Callable[[str, str, int, int], list[str]]
+
+    def write(self, text: str) -> None:
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except RuntimeError:  # the handler has interrupted a write
+            os.write(1, text.encode(errors="backslashreplace"))
+
+    def read(
+        self,
+        prompt: str,
+        complete: Callable[[str, str, int, int], list[str]],
+        over: Callable[[], bool],
+    ) -> str | None:
+        self.complete = complete
+        try:
+            try:
+                self._over = over
+                return None if over() else input(prompt)
+            finally:
+                self._over = None
+        except KeyboardInterrupt:
+            self.write("\n")
+            raise Interrupted from None
+        except EOFError:
+            self.write("\n")
+            return None
+        except _Over:
+            return None
+        except (OSError, ValueError) as exc:
+            raise Hangup from exc
+
+    def look(self) -> None:
+        """Look again whether what is read is over; in a handler that interrupts `read`."""
+        if self._over is not None and self._over():
+            self._over = None
+            raise _Over
+
+    def interrupts(self) -> int:
+        found, self._interrupts = self._interrupts, 0
+        return found
+
+    def _interrupted(self, _: int, __: FrameType | None) -> None:
+        if self._over is None:
+            self._interrupts += 1
+        else:
+            self._over = None
+            raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _handled(number: int, handler: Any) -> Iterator[None]:
+    previous = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        # ``None`` is a handler that is not Python's.
+        signal.signal(number, signal.SIG_DFL if previous is None else previous)
+
+
+@contextlib.contextmanager
+def _kept_state() -> Iterator[None]:
+    """Put the terminal's settings back at the end, also if a signal ends this process."""
+    try:
+        fd = sys.stdin.fileno()
+        settings = termios.tcgetattr(fd)
+    except (OSError, ValueError, termios.error):  # a pipe, with ``--pdb``
+        yield
+        return
+
+    def restore() -> None:
+        with contextlib.suppress(termios.error):  # it is gone
+            termios.tcsetattr(fd, termios.TCSADRAIN, settings)
+
+    def die(number: int, _: FrameType | None) -> None:
+        restore()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    with contextlib.ExitStack() as undo:
+        undo.callback(restore)
+        for number in _DEADLY:
+            if signal.getsignal(number) == signal.SIG_DFL:
+                undo.enter_context(_handled(number, die))
+        yield
+
+
+@contextlib.contextmanager
+def _line_editing(terminal: LocalTerminal) -> Iterator[None]:
+    """Complete words at the key TAB, if Python has readline."""
+    try:
+        import readline
+    except ImportError:
+        yield
+        return
+    found: list[str] = []
+
+    def completer(text: str, number: int) -> str | None:
+        if number == 0:
+            begin, end = readline.get_begidx(), readline.get_endidx()
+            found[:] = terminal.complete(text, readline.get_line_buffer(), begin, end)
+        return found[number] if number < len(found) else None
+
+    completers, delimiters = readline.get_completer(), readline.get_completer_delims()
+    readline.set_completer(completer)
+    readline.set_completer_delims(" \t\n`@#$%^&*()=+[{]}\\|;:'\",<>?")
+    libedit = "libedit" in (readline.__doc__ or "")
+    readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
+    try:
+        yield
+    finally:
+        readline.set_completer(completers)
+        readline.set_completer_delims(delimiters)

@@ -1,0 +1,83 @@
+"""The connection between a run and a terminal that has attached: a JSON object a line.
+
+The run says ``text``, ``prompt``, ``matches``, ``over`` (the prompt ends by itself) and ``end``; the
+terminal ``attach`` (a name), ``line``, ``complete`` and ``interrupt``.
+"""
+
+import glob
+import json
+import os
+import socket
+import tempfile
+from typing import Any
+
+#: Of the directories of sockets, in that for temporary files.
+PREFIX = "pytest-peer-debug-"
+_NAME = "socket"
+
+
+def path_in(directory: str) -> str:
+    return os.path.join(directory, _NAME)
+
+
+def found() -> list[str]:
+    """Return the sockets of this user's runs, the oldest first."""
+    paths = glob.glob(path_in(os.path.join(tempfile.gettempdir(), f"{PREFIX}*")))
+    times = {}
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except OSError:  # it has ended
+            continue
+        if status.st_uid == os.getuid():
+            times[path] = status.st_mtime
+    return sorted(times, key=times.__getitem__)
+
+
+def is_ours(connection: socket.socket) -> bool:
+    """Return whether the other end is a process of the same user."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True  # the mode of the socket has to do
+    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int.from_bytes(data[4:8], "little") == os.getuid()
+
+
+class Wire:
+    """One end of a connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._rest = b""
+        #: Whether the other end has gone.
+        self.ended: bool = False
+
+    def send(self, **message: Any) -> None:
+        """Send a message; one that the other end cannot get is lost."""
+        try:
+            self._connection.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            self.ended = True
+
+    def receive(self, timeout: float | None) -> dict[str, Any] | None:
+        """Return the next message; ``None`` if none comes in time, or the other end has gone."""
+        while b"\n" not in self._rest and not self.ended:
+            self._connection.settimeout(timeout)
+            try:
+                data = self._connection.recv(1 << 16)
+            except (TimeoutError, BlockingIOError):
+                return None
+            except OSError:
+                data = b""
+            finally:
+                self._connection.settimeout(None)
+            self.ended = not data
+            self._rest += data
+        line, end, rest = self._rest.partition(b"\n")
+        if not end:
+            return None
+        self._rest = rest
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def close(self) -> None:
+        self._connection.close()
