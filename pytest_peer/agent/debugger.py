@@ -242,7 +242,7 @@ def _callback(_):
     global _wanted
     frame = sys._getframe(1)
     wanted, _wanted = _wanted, False
-    runs, each = False, frame
+    runs, each = False, frame  # type: Any, Any
     while each is not None:
         runs = runs or (_is_ours(each) and each.f_code.co_name in call_warnings.RUNNERS)
         each = each.f_back

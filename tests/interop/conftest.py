@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from measurements import Measured
 from neighbours import load_beside_peer
+
+from measurements import Measured
 
 
 @pytest.fixture
