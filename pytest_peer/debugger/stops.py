@@ -51,18 +51,18 @@ class Stop:
     def answer(self, line: str) -> None:
         """Answer the prompt by a line with its end, or by an empty text for the end of file."""
         self.prompt = None
-        self.client.debug("line", self.number, line)
+        self.client.agent.debug("line", self.number, line)
 
     def interrupt(self) -> None:
         """Interrupt what runs there, as Ctrl-C does."""
-        self.client.debug("interrupt", self.number)
+        self.client.agent.debug("interrupt", self.number)
 
     def complete(self, text: str, line: str, begin: int, end: int) -> list[str]:
         """Return how the word `text` of a line might go on, by what is there."""
         if self.prompt is None:
             return []
         self._matches.clear()
-        self.client.debug("complete", self.number, text, line, begin, end)
+        self.client.agent.debug("complete", self.number, text, line, begin, end)
         changed.wait_for(lambda: bool(self._matches) or not self.open, _COMPLETION_SECONDS)
         return self._matches[-1] if self._matches else []
 
@@ -135,9 +135,9 @@ def stop_running(client: RpcClient) -> None:
         found[:] = [each for each in stops if each.client is client and each not in before]
         return bool(found)
 
-    client.debug("stop", 0)
+    client.agent.debug("stop", 0)
     if not changed.wait_for(stopped, _STOP_SECONDS):
-        client.debug("stop no more", 0)
+        client.agent.debug("stop no more", 0)
         raise TimeoutError(
             f"no call has reached its next line on the main thread within {_STOP_SECONDS:g} s"
         )

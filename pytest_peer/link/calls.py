@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import marshal
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import wait
@@ -13,6 +12,7 @@ from ..core.clock import Periods, monotonic
 from ..core.errors import CallTimeout, PeerDown, PeerError, StillBooting
 from ..core.loop import loop
 from ..core.sync import Event
+from .agent import Agent
 from .futures import PeerFuture, Reply, outcome
 from .gateway import Link
 from .interpreter import Interpreter
@@ -63,6 +63,7 @@ class RpcClient:
         self.levels: LevelFeed = LevelFeed()
         #: Takes what debuggers in the peer say; a supervisor does. It neither sends nor waits.
         self.debugged: Callable[[RpcClient, Payload], object] = lambda _client, _payload: None
+        self.agent: Agent = Agent(self)
         #: Called when the peer is down; none of them waits.
         self.at_end: list[Callable[[], object]] = []
         #: Set when the agent listens, or never will.
@@ -71,11 +72,8 @@ class RpcClient:
         self._opened = Event()
         # Makes the exception of a call after the end; `None` before.
         self._error: Callable[[], PeerDown] | None = None
-        self._number = itertools.count(1).__next__
-        #: Whether the peer measures coverage, and in which context it is to do so; see `coverage`.
-        self.measures: bool = False
-        self.context: Callable[[], str] = str
-        self._context = ""
+        #: Gives a message its number.
+        self.number: Callable[[], int] = itertools.count(1).__next__
         #: The calls without a reply, by their numbers; the reply of one that is removed is dropped.
         self.pending: dict[int, PeerFuture | ReplyWaiter] = {}
         # The calls that were submitted while the peer boots, and what sends them.
@@ -89,7 +87,7 @@ class RpcClient:
         self._by_value = interpreter.by_value
         self._request_handler = RequestHandler(interpreter)
         self._link = link
-        self.levels.open(partial(self._enqueue, messages.LEVELS, 0))
+        self.levels.open(partial(self.enqueue, messages.LEVELS, 0))
 
     def open(self) -> None:
         """Send the calls that were submitted meanwhile, in order: the agent listens."""
@@ -134,7 +132,7 @@ class RpcClient:
                     if left <= 0:  # a debugger has held the boot: the limit begins anew
                         left = timeout
             call = encode_call(fn, args, kwargs, self._by_value)
-            (kind, reply), warnings = self._ask(messages.CALL, call, left)
+            (kind, reply), warnings = self.ask(messages.CALL, call, left)
         except TimeoutError as late:
             if late.args or timeout is None:  # not ours, but a signal handler's
                 raise
@@ -155,17 +153,17 @@ class RpcClient:
         """Call `fn` without waiting; an `EncodeError` is the future's exception."""
         future = PeerFuture(self._whom, self._make_timeout_error, self._held)
         future.unhandled = self.unhandled
-        ident = future.ident = self._number()
+        ident = future.ident = self.number()
         future.cancel_in_peer = partial(self._cancel, ident)
 
         def send() -> None:
             if not future.set_running_or_notify_cancel():
                 return
             try:
-                self._expect(ident, future)
+                self.expect(ident, future)
                 call = snapshot(encode_call(fn, args, kwargs, self._by_value))
                 with contextlib.suppress(PeerDown):  # `end` sets the future's exception
-                    self._enqueue(messages.CALL, ident, call)
+                    self.enqueue(messages.CALL, ident, call)
             except BaseException as exc:  # `wait_pending` must not wait for what was not sent
                 waits = self.pending.pop(ident, None) is not None
                 if isinstance(exc, PeerDown) or not isinstance(exc, Exception):
@@ -184,7 +182,7 @@ class RpcClient:
 
     def _cancel(self, ident: int) -> None:
         with contextlib.suppress(PeerDown):
-            self._enqueue(messages.CANCEL, ident, b"")
+            self.enqueue(messages.CANCEL, ident, b"")
 
     def _send_submitted(self) -> None:
         with contextlib.suppress(IndexError):
@@ -199,49 +197,33 @@ class RpcClient:
         """Call `fn` in the peer without a reply; waits for the boot."""
         self._wait_open(None)
         call = snapshot(encode_call(fn, args, kwargs, self._by_value))
-        self._enqueue(messages.CAST, self._number(), call, True)
+        self.enqueue(messages.CAST, self.number(), call, True)
 
     def send(self, mailbox: str, message: object) -> None:
         """Put `message` into a mailbox of the peer; waits for the agent, whose `setup` may wait."""
         self._wait_open(None, self.ready)
         payload = with_mailbox(mailbox, encode(message, self._by_value, "the message"))
-        self._enqueue(messages.MESSAGE, self._number(), payload, True)
-
-    def debug(self, what: str, session: int, *more: Any) -> None:
-        """Say something to a debugger in the peer. If the peer is down, nothing happens."""
-        with contextlib.suppress(PeerDown):
-            data = marshal.dumps((what, session, *more), 2)
-            self._enqueue(messages.DEBUG, self._number(), data, True)
+        self.enqueue(messages.MESSAGE, self.number(), payload, True)
 
     def let_others_read(self) -> None:
         """Read no more in the main thread, which a signal handler is about to keep."""
         if self._link is not None:
             self._link.reader.leave()
 
-    def ask_stacks(self, seconds: float) -> str:
-        """Return all threads' stacks; raise TimeoutError after so many seconds, or in the boot."""
-        (_, text), _ = self._ask(messages.STACKS, b"", seconds)
-        assert isinstance(text, bytes)
-        return text.decode("utf-8", "backslashreplace")
-
-    def ask_debugger(self, seconds: float) -> bool:
-        """Return whether a debugger of Python code is attached to it; raises as `ask_stacks`."""
-        (_, name), _ = self._ask(messages.STACKS, b"debugger", seconds)
-        return bool(name)
-
-    def _ask(
+    def ask(
         self, kind: int, payload: Payload, timeout: float | None
     ) -> tuple[Reply, list[Payload] | None]:
+        """Send a message, and return its reply and the warnings before; or raise TimeoutError."""
         waiter = ReplyWaiter()
-        ident = self._number()  # before `_expect`: an interrupt leaves nothing there
+        ident = self.number()  # before `expect`: an interrupt leaves nothing there
         try:
-            self._expect(ident, waiter)
+            self.expect(ident, waiter)
             if self._link is None:
                 raise StillBooting(f"{self._whom()} is still booting")
             if loop.runs_here():
                 raise PeerError(_INTERRUPTED)
             try:
-                self._enqueue(kind, ident, payload, awaited=True)
+                self.enqueue(kind, ident, payload, awaited=True)
             except WouldWait:
                 raise PeerError(_INTERRUPTED) from None
             if timeout == 0:
@@ -259,35 +241,10 @@ class RpcClient:
                 # The caller may change what is not yet sent.
                 self._link.sender.snapshot(kind, ident)
 
-    def shut_down(self, how: str) -> None:
-        """Ask the peer to end: ``"halt"`` or ``"finish"``. A peer that is down is left alone."""
-        with contextlib.suppress(PeerDown):
-            self._enqueue(messages.SHUTDOWN, self._number(), how.encode())
-
-    def ask_coverage(self, what: bytes, name: str, waiter: ReplyWaiter) -> None:
-        """Ask the agent's module `coverage`; `waiter` gets the reply, or hears that none comes."""
-        ident = self._number()
-        try:
-            self._expect(ident, waiter)
-            payload = what + b" " + name.encode("utf-8", "surrogatepass")
-            self._enqueue(messages.COVERAGE, ident, payload)
-        except PeerDown as exc:
-            self.pending.pop(ident, None)
-            waiter.fail(exc)
-
-    def send_context(self) -> ReplyWaiter | None:
-        """Have the peer switch to the context of now; ``None`` if it has done so."""
-        context, waiter = self.context(), ReplyWaiter()
-        if context == self._context:
-            return None
-        self._context = context
-        self.ask_coverage(messages.CONTEXT, context, waiter)
-        return waiter
-
     def received(self, kind: int, ident: int, payload: Payload) -> None:
         """Handle a message. The reader calls this, so it neither sends nor waits nor raises."""
         if kind == messages.READY:
-            self.measures = bool(payload)
+            self.agent.measures = bool(payload)
             self.ready.set()
         elif kind == messages.REQUEST:
             assert self._link is not None
@@ -346,12 +303,13 @@ class RpcClient:
         if self._error is not None:
             raise self._error()
 
-    def _expect(self, ident: int, call: PeerFuture | ReplyWaiter) -> None:
+    def expect(self, ident: int, call: PeerFuture | ReplyWaiter) -> None:
+        """Let `call` have the reply to the message of that number."""
         self.pending[ident] = call  # the callers remove it
         if self._error is not None:
             raise self._error()
 
-    def _enqueue(
+    def enqueue(
         self,
         kind: int,
         ident: int,
@@ -359,13 +317,14 @@ class RpcClient:
         in_order: bool = False,
         awaited: bool = False,
     ) -> None:
+        """Send a message; see `MessageSender.enqueue`. The end of the link is that of the peer."""
         assert self._link is not None
         sender = self._link.sender
         try:
             if kind in (messages.CALL, messages.CAST, messages.MESSAGE):  # may refer to modules
                 self._request_handler.send_updates(sender)
-                if self.measures:
-                    self.send_context()
+                if self.agent.measures:
+                    self.agent.send_context()
             sender.enqueue(kind, ident, payload, in_order, awaited=awaited)
         except OSError as exc:
             if isinstance(exc, TimeoutError) and exc.errno is None:

@@ -18,6 +18,13 @@ _PICKLERS = ("pytest_peer", "cloudpickle", "pickle", "copyreg")
 Function = Callable[..., Any] | str
 
 
+def check_callable(fn: object) -> None:
+    """Raise a TypeError or ValueError for what is no `Function`."""
+    if not (all(fn.partition(":")) if isinstance(fn, str) else callable(fn)):
+        error = ValueError if isinstance(fn, str) else TypeError
+        raise error(f"expected a callable or 'module:qualname', got {fn!r}")
+
+
 def encode(obj: object, by_value: str, what: str) -> Payload:
     """Pickle `obj`, whose later changes do not matter, or raise an EncodeError that says `what`."""
     try:

@@ -37,14 +37,16 @@ class PeerCoverage:
         self._last: _Patience | None = None  # with the last save
         self._reply = ReplyWaiter()  # to that, where it is a usual one
         self._snapshot: Path | None = None
-        life.client.context = coverage.context
+        life.client.agent.context = coverage.context
         _of_lives.add(self)
 
     @property
     def client(self) -> RpcClient | None:
         """That of a peer which measures, runs and can answer; ``None`` for any other."""
         life = self._life
-        able = life.client.measures and life.phase is Phase.RUNNING and not life.process.paused
+        able = (
+            life.client.agent.measures and life.phase is Phase.RUNNING and not life.process.paused
+        )
         return life.client if able else None
 
     def save_last(self, wanted: bool) -> None:
@@ -55,7 +57,7 @@ class PeerCoverage:
                 path.touch()
                 self._snapshot = path
             self._last = _Patience(self._life.process.local_pid())
-            client.ask_coverage(messages.STOP, str(path), self._reply)
+            client.agent.cover(messages.STOP, str(path), self._reply)
 
     def saves(self) -> bool:
         """Return whether the kill has to wait. It comes by itself when that is over."""
@@ -69,7 +71,7 @@ class PeerCoverage:
     def take(self) -> None:
         """After its end, put what it has saved last beside the other data, which are whole."""
         interpreter = self._life.process.interpreter
-        if self._life.client.measures and interpreter is not None:
+        if self._life.client.agent.measures and interpreter is not None:
             coverage.tidy(interpreter.pid)
         if self._snapshot is not None:
             with contextlib.suppress(FileNotFoundError):
@@ -81,7 +83,7 @@ class PeerCoverage:
         """Have it save, and wait for that: after the end of its link it cannot."""
         if (client := self.client) is not None and not loop.runs_here():
             waiter = ReplyWaiter()
-            client.ask_coverage(messages.SAVE, "", waiter)
+            client.agent.cover(messages.SAVE, "", waiter)
             patience = _Patience(self._life.process.local_pid())
             while patience.left() and not waiter.pause(_POLL_SECONDS):
                 pass
@@ -113,7 +115,7 @@ def _switch_all() -> None:
     """Tell all peers the context of the origin, and wait until they have switched to it."""
     until = monotonic() + _GIL_SECONDS
     clients = [client for each in list(_of_lives) if (client := each.client) is not None]
-    for waiter in [client.send_context() for client in clients]:
+    for waiter in [client.agent.send_context() for client in clients]:
         if waiter is not None and not loop.runs_here():
             waiter.pause(max(0.0, until - monotonic()))
 

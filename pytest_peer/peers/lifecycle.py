@@ -36,7 +36,6 @@ from ..core.errors import BootError, PeerDown
 from ..core.locks import Lock
 from ..core.loop import Timer, loop
 from ..core.options import PeerOptions
-from ..core.sync import Event
 from ..core.worker import run_all, start_thread, worker
 from ..evidence.logs import LogRelay
 from ..evidence.stacks import Stacks
@@ -85,14 +84,11 @@ class PeerLife:
         self.client.unhandled = self.owner.unhandled
         self.client.logs = LogRelay(options.name, self.client.levels.handled)
         self.client.debugged = self.owner.debugged
-        self.stacks: Stacks = Stacks(
-            self.client.ask_stacks, self.client.ask_debugger, self.process.local_pid
-        )
-        self.phase: Phase = Phase.NEW
+        agent = self.client.agent
+        self.stacks: Stacks = Stacks(agent.stacks, agent.has_debugger, self.process.local_pid)
         self._lives = lives
-        self._before_end = self.phase
-        self._changed = Event()
-        self._lock, self._writing = Lock(), Lock()  # for threads of ours
+        self._course = transitions.Course()
+        self._writing = Lock()  # for threads of ours
         self._timers: list[Timer] = []
         self._coverage = PeerCoverage(self, self._timers, self._kill)
         self._link_ended = False  # or there will be none
@@ -102,8 +98,12 @@ class PeerLife:
         self._expected = False  # a block of `expect_death` waited for the end
 
     @property
+    def phase(self) -> Phase:
+        return self._course.phase
+
+    @property
     def state(self) -> PeerState:
-        return transitions.public_state(self.phase, self._before_end)
+        return self._course.state
 
     def __repr__(self) -> str:
         pid, words = self.process.pid, str(self.state)
@@ -125,11 +125,11 @@ class PeerLife:
         """Start the process, or raise why there is none; the boot goes on in the background."""
         try:
             start_thread(self._boot, f"pytest-peer-boot-{self.options.name}")
-            self._changed.wait_for(lambda: self.phase > Phase.STARTING, None)
+            self._course.wait(lambda: self.phase > Phase.STARTING, None)
         except BaseException as exc:
             self.kill()
             if self.phase is not Phase.NEW:  # else the thread, if it comes to run, only ends
-                self._changed.wait_for(lambda: self.phase is Phase.RELEASED, KILLED)
+                self._course.wait(lambda: self.phase is Phase.RELEASED, KILLED)
             raise start_error(self.options.name, exc) from exc.__cause__
         if (error := self.record.boot_error) is not None and not self.process.started:
             raise error.with_traceback(None)
@@ -151,7 +151,7 @@ class PeerLife:
         return self.stacks.held()
 
     def _wait(self, reached: Callable[[], bool], timeout: float | None) -> bool:
-        wait = partial(self._changed.wait_for, reached)
+        wait = partial(self._course.wait, reached)
         return any(map(wait, Periods(timeout, self.held)))
 
     def kill(self, save: bool = True) -> None:
@@ -167,7 +167,7 @@ class PeerLife:
         if self.phase is Phase.RUNNING and not self.requests.stop_sent:
             if how != "close":
                 self.process.os_process.remember_descendants()
-                self.client.shut_down(how)
+                self.client.agent.shut_down(how)
             elif self.process.link is not None:
                 self._coverage.save()
                 self.process.link.stream.close_write()
@@ -180,27 +180,16 @@ class PeerLife:
             return  # a finalizer on a thread that has to go on for the peer to end
         limit = 0.0 if self.requests.kill else self.options.shutdown_plan[1]
         limit = None if limit is None else limit + KILLED
-        if not self._changed.wait_for(lambda: self.phase is Phase.RELEASED, limit):
+        if not self._course.wait(lambda: self.phase is Phase.RELEASED, limit):
             # The kernel waits for something, a debugger holds it, or the fault is ours.
             state = procfs.of_process(self.process.os_process.pid if self.process.started else 0)
             what = f"{self.record.whom()} was killed and is not gone after {KILLED:g} s"
             raise PeerDown(what if state is None else f"{what}: {state}")
 
-    def _advance(self, to: Phase) -> bool:
-        """Enter a phase if the table allows that now; return whether it did."""
-        with self._lock:
-            if self.phase not in transitions.SOURCES[to]:
-                return False
-            if to is Phase.ENDING:
-                self._before_end = self.phase
-            self.phase = to
-        self._changed.wake()
-        return True
-
     # On the boot thread
 
     def _boot(self) -> None:
-        self._advance(Phase.STARTING)
+        self._course.enter(Phase.STARTING)
         self._lives.publish(self)
         try:
             loop.start()
@@ -216,7 +205,7 @@ class PeerLife:
                 run_all(self.record.artifacts.discard)
             self._go_down()
             return
-        self._advance(Phase.BOOTING)
+        self._course.enter(Phase.BOOTING)
         if self.requests.kill or self.requests.stop:  # ignored before there was a process
             loop.call_soon(self._heed_requests)
         if self.process.os_process.exited.is_set():
@@ -227,7 +216,7 @@ class PeerLife:
             self.kill()
             raise
         if callable(wait_boot := self.options.wait_boot):
-            self._changed.wait_for(lambda: self.state is not PeerState.BOOTING, None)
+            self._course.wait(lambda: self.state is not PeerState.BOOTING, None)
             wait_boot(self._lives.peer)
 
     def _connect(self) -> None:
@@ -263,7 +252,7 @@ class PeerLife:
         with self._writing:
             if self.phase is Phase.BOOTING:
                 self.record.write(running)
-        self._advance(Phase.RUNNING)
+        self._course.enter(Phase.RUNNING)
 
     # On the event loop
 
@@ -286,7 +275,7 @@ class PeerLife:
 
     def _see_end(self) -> None:
         """Look at a sign of the end; the first one makes it ENDING."""
-        if self._advance(Phase.ENDING):  # before the look at what expects it
+        if self._course.enter(Phase.ENDING):  # before the look at what expects it
             self._expected = self._lives.ending(self)
             self._timers.append(loop.call_later(OTHER_END_SECONDS, self._lose_patience))
         if self.process.os_process.exited.is_set() and (self._link_ended or not self._patient):
@@ -302,7 +291,7 @@ class PeerLife:
         self._see_end()
 
     def _conclude(self) -> None:
-        if self._advance(Phase.CONCLUDING):
+        if self._course.enter(Phase.CONCLUDING):
             loop.cancel(*self._timers)
             steps = self.process.end_container, self._coverage.take, self._complete_record
             worker.run(partial(run_all, *steps, self._go_down))
@@ -316,7 +305,7 @@ class PeerLife:
         if limit >= 0:
             again = partial(worker.run, self._limit_boot)
             self._timers.append(loop.call_later(limit, again))
-        elif self._advance(Phase.TIMED_OUT):
+        elif self._course.enter(Phase.TIMED_OUT):
             self.record.boot_stacks = self.stacks.before_kill(self.process.os_process.exited)
             loop.call_soon(self._kill)
 
@@ -324,26 +313,25 @@ class PeerLife:
         status = self.process.exit_status
         # A peer exits with LINK_LOST when it has lost its link.
         alone = self._link_lost or status is None or status.code == messages.LINK_LOST
-        booted = self._before_end is Phase.RUNNING
         reason = down_reason(
             stopped=self.requests.stop,
-            booted=booted,
+            booted=self._course.booted,
             link_lost=self._link_ended and alone,
             exit_status=status,
             detail=self.requests.why or self.process.os_process.child.status_lost,
         )
         with self._writing:
-            self.record.conclude(reason, booted=booted)
+            self.record.conclude(reason, booted=self._course.booted)
 
     def _go_down(self) -> None:
         run_all(partial(self.owner.down, self), self.client.logs.finish)
-        self._advance(Phase.DOWN)
+        self._course.enter(Phase.DOWN)
         run_all(partial(self.client.end, self.record.down_error))
         if self.process.link is not None:
             run_all(self.process.link.close)
         run_all(partial(self.owner.released, self))
         loop.leave()
-        self._advance(Phase.RELEASED)
+        self._course.enter(Phase.RELEASED)
 
     def disown(self, null_fd: int) -> None:
         """Give the process up, in a forked child; takes no lock, which may be held for ever."""
@@ -351,4 +339,4 @@ class PeerLife:
         self.record.end("link lost", PeerDown("this process was forked from the peer's origin"))
         self.client.end(self.record.down_error)
         self.process.disown(null_fd)
-        self.phase = Phase.RELEASED
+        self._course.phase = Phase.RELEASED

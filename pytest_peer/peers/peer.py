@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
-from signal import SIGCONT, SIGKILL, SIGSTOP
+from signal import SIGKILL
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, final, overload
 
 from ..core.clock import seconds
@@ -17,6 +17,7 @@ from ..core.options import PeerOptions
 from ..evidence.output import OutputStream
 from ..evidence.standard_streams import InputStream
 from ..link.futures import PeerFuture, results
+from ..link.pickling import check_callable
 from .lifecycle import PeerLife
 from .restart import Lives, kill_all, stop_all
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from .supervisor import Supervisor
 
 T = TypeVar("T")
-
-#: Seconds for which `pause` waits until the process has stopped; microseconds mostly.
-_PAUSE_SECONDS = 1.0
 
 
 @final
@@ -151,7 +149,7 @@ class Peer(Executor):
 
         :param timeout: Seconds; ``None`` for no limit.
         """
-        _check_callable(fn)
+        check_callable(fn)
         result: T = self.life.client.call(fn, args, kwargs, seconds("call_within", timeout))
         return result
 
@@ -161,7 +159,7 @@ class Peer(Executor):
         :returns: A future. Its ``result(timeout)`` returns or raises what `call` does.
         :raises PeerDown: The peer has ended.
         """
-        _check_callable(fn)
+        check_callable(fn)
         return self.life.client.submit(fn, args, kwargs)
 
     def map(
@@ -211,7 +209,7 @@ class Peer(Executor):
         :raises PeerDown: The peer has ended.
         :raises EncodeError: The call cannot be sent.
         """
-        _check_callable(fn)
+        check_callable(fn)
         self.life.client.cast(fn, args, kwargs)
 
     def send(self, mailbox: str, message: object) -> None:
@@ -297,13 +295,11 @@ class Peer(Executor):
 
     def pause(self) -> None:
         """Stop it and all that it started (SIGSTOP) until `resume`, as if their machine hung."""
-        process = self.life.process
-        process.signal(SIGSTOP, group=True)
-        process.os_process.wait_stopped(_PAUSE_SECONDS)
+        self.life.process.pause()
 
     def resume(self) -> None:
         """Let the peer and all that it started go on after `pause`."""
-        self.life.process.signal(SIGCONT, group=True)
+        self.life.process.resume()
 
     def restart(self, **changes: Any) -> Peer:
         """Stop the peer if necessary, start it again under its name, and return it.
@@ -346,9 +342,3 @@ class Peer(Executor):
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def _check_callable(fn: object) -> None:
-    if not (all(fn.partition(":")) if isinstance(fn, str) else callable(fn)):
-        error = ValueError if isinstance(fn, str) else TypeError
-        raise error(f"expected a callable or 'module:qualname', got {fn!r}")

@@ -24,6 +24,8 @@ from ..link.gateway import Link
 from ..link.interpreter import Interpreter, Unusable
 from ..link.protocol.messages import Payload
 
+#: Seconds for which `pause` waits until the process has stopped; microseconds mostly.
+_PAUSE_SECONDS = 1.0
 _REST_GONE_SECONDS = 1.0  # for what was killed with a process; milliseconds mostly
 
 
@@ -187,6 +189,15 @@ class PeerProcess:
         """Whether SIGSTOP has stopped it; on another machine, whether that was sent last."""
         status = procfs.of_process(self.local_pid() or 0)
         return self._paused if status is None else status.state == "T"
+
+    def pause(self) -> None:
+        """Stop all in its group."""
+        self.signal(SIGSTOP, group=True)
+        self.os_process.wait_stopped(_PAUSE_SECONDS)
+
+    def resume(self) -> None:
+        """Let them go on."""
+        self.signal(SIGCONT, group=True)
 
     def signal(self, number: int, *, group: bool = False) -> None:
         """Send a signal to the interpreter, or to all in its group."""

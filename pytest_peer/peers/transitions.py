@@ -1,9 +1,12 @@
-"""The phases of a peer's life, explained in `lifecycle`, and what follows from them; pure."""
+"""The phases of a peer's life, explained in `lifecycle`, and what follows from them."""
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..core.down_reason import ExitStatus, PeerState
+from ..core.locks import Lock
+from ..core.sync import Event
 
 
 class Phase(enum.IntEnum):
@@ -25,13 +28,36 @@ SOURCES: dict[Phase, frozenset[Phase]] = {
 }
 
 
-def public_state(phase: Phase, before_end: Phase) -> PeerState:
-    """Return `Peer.state`; `before_end` is the phase before ENDING, or NEW until then."""
-    if phase >= Phase.DOWN:
-        return PeerState.DOWN
-    if Phase.RUNNING in (phase, before_end):
-        return PeerState.RUNNING
-    return PeerState.BOOTING
+class Course:
+    """The phase of one life: threads of ours enter the next, as `SOURCES` allows; any may wait."""
+
+    def __init__(self) -> None:
+        self.phase: Phase = Phase.NEW
+        #: Whether the peer has run, or runs.
+        self.booted: bool = False
+        self._lock = Lock()
+        self._changed = Event()
+
+    @property
+    def state(self) -> PeerState:
+        """`Peer.state`; a peer that ends still is what it was before."""
+        if self.phase >= Phase.DOWN:
+            return PeerState.DOWN
+        return PeerState.RUNNING if self.booted else PeerState.BOOTING
+
+    def enter(self, phase: Phase) -> bool:
+        """Enter a phase if the table allows that now; return whether it did."""
+        with self._lock:
+            if self.phase not in SOURCES[phase]:
+                return False
+            self.booted = self.booted or phase is Phase.RUNNING
+            self.phase = phase
+        self._changed.wake()
+        return True
+
+    def wait(self, reached: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait so many seconds until `reached` is true, looked at after each change."""
+        return self._changed.wait_for(reached, timeout)
 
 
 @dataclass

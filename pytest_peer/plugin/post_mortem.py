@@ -64,7 +64,7 @@ class PostMortem:
         told.kept.clear()
         for life in living():
             if life.options.name in names:
-                life.client.debug("forget", _NUMBER)
+                life.client.agent.debug("forget", _NUMBER)
 
     def _entered(self, places: list[tuple[str, int]]) -> "list[Stop]":
         """Have debuggers enter these frames; return their stops, in order."""
@@ -78,7 +78,7 @@ class PostMortem:
         deadline = monotonic() + _SECONDS
         for name, number in places:
             if name in lives:
-                lives[name].client.debug("post mortem", number)
+                lives[name].client.agent.debug("post mortem", number)
         wanted = {(name, number) for name, number in places if name in lives}
 
         def all_there() -> bool:

@@ -10,13 +10,14 @@ from pytest_peer import PeerState
 from pytest_peer.core.down_reason import ExitStatus
 from pytest_peer.peers.transitions import (
     SOURCES,
+    Course,
     Phase,
     Requests,
     is_excused,
-    public_state,
 )
 
 KILLED = ExitStatus(signal=signal.SIGKILL)
+RAN = (Phase.STARTING, Phase.BOOTING, Phase.RUNNING, Phase.ENDING)
 
 
 def test_every_phase_comes_after_its_sources() -> None:
@@ -24,21 +25,31 @@ def test_every_phase_comes_after_its_sources() -> None:
     assert all(source < phase for phase, sources in SOURCES.items() for source in sources)
 
 
+def test_phase_is_entered_from_its_sources_only() -> None:
+    course = Course()
+    assert not course.enter(Phase.RUNNING)
+    assert course.phase is Phase.NEW
+    assert course.enter(Phase.STARTING)
+    assert not course.enter(Phase.STARTING)
+
+
 @pytest.mark.parametrize(
-    ("phase", "before_end", "state"),
+    ("phases", "state"),
     [
-        (Phase.NEW, Phase.NEW, PeerState.BOOTING),
-        (Phase.BOOTING, Phase.NEW, PeerState.BOOTING),
-        (Phase.TIMED_OUT, Phase.NEW, PeerState.BOOTING),
-        (Phase.RUNNING, Phase.NEW, PeerState.RUNNING),
-        (Phase.ENDING, Phase.BOOTING, PeerState.BOOTING),
-        (Phase.CONCLUDING, Phase.RUNNING, PeerState.RUNNING),
-        (Phase.DOWN, Phase.RUNNING, PeerState.DOWN),
-        (Phase.RELEASED, Phase.NEW, PeerState.DOWN),
+        ([], PeerState.BOOTING),
+        ([Phase.STARTING, Phase.BOOTING], PeerState.BOOTING),
+        ([Phase.STARTING, Phase.BOOTING, Phase.TIMED_OUT], PeerState.BOOTING),
+        ([Phase.STARTING, Phase.BOOTING, Phase.RUNNING], PeerState.RUNNING),
+        ([Phase.STARTING, Phase.BOOTING, Phase.ENDING], PeerState.BOOTING),
+        ([*RAN, Phase.CONCLUDING], PeerState.RUNNING),
+        ([*RAN, Phase.CONCLUDING, Phase.DOWN], PeerState.DOWN),
+        ([Phase.STARTING, Phase.DOWN, Phase.RELEASED], PeerState.DOWN),
     ],
 )
-def test_state_of_a_phase(phase: Phase, before_end: Phase, state: PeerState) -> None:
-    assert public_state(phase, before_end) is state
+def test_state_of_a_course(phases: list[Phase], state: PeerState) -> None:
+    course = Course()
+    assert all(map(course.enter, phases))
+    assert course.state is state
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""What the origin asks of a peer's agent itself, beside calls: stacks, coverage, debuggers, the end.
+
+None of it waits for the boot. Where nothing is returned, nothing happens if the peer is down.
+"""
+
+import contextlib
+import marshal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import PeerDown
+from .protocol import messages
+from .reader import ReplyWaiter
+
+if TYPE_CHECKING:
+    from .calls import RpcClient
+
+
+class Agent:
+    """The agent at the other end of the link of `client`."""
+
+    def __init__(self, client: "RpcClient") -> None:
+        self._client = client
+        #: Whether the peer measures coverage, and in which context it is to do so.
+        self.measures: bool = False
+        self.context: Callable[[], str] = str
+        self._context = ""
+
+    def stacks(self, seconds: float) -> str:
+        """Return all threads' stacks; raise TimeoutError after so many seconds, or in the boot."""
+        (_, text), _ = self._client.ask(messages.STACKS, b"", seconds)
+        assert isinstance(text, bytes)
+        return text.decode("utf-8", "backslashreplace")
+
+    def has_debugger(self, seconds: float) -> bool:
+        """Return whether a debugger of Python code is attached to it; raises as `stacks`."""
+        (_, name), _ = self._client.ask(messages.STACKS, b"debugger", seconds)
+        return bool(name)
+
+    def debug(self, what: str, session: int, *more: Any) -> None:
+        """Say something to a debugger in the peer."""
+        with contextlib.suppress(PeerDown):
+            data = marshal.dumps((what, session, *more), 2)
+            self._client.enqueue(messages.DEBUG, self._client.number(), data, True)
+
+    def cover(self, what: bytes, name: str, waiter: ReplyWaiter) -> None:
+        """Ask the agent's module `coverage`; `waiter` gets the reply, or hears that none comes."""
+        ident = self._client.number()
+        try:
+            self._client.expect(ident, waiter)
+            payload = what + b" " + name.encode("utf-8", "surrogatepass")
+            self._client.enqueue(messages.COVERAGE, ident, payload)
+        except PeerDown as exc:
+            self._client.pending.pop(ident, None)
+            waiter.fail(exc)
+
+    def send_context(self) -> ReplyWaiter | None:
+        """Have the peer switch to the context of now; ``None`` if it has done so."""
+        context, waiter = self.context(), ReplyWaiter()
+        if context == self._context:
+            return None
+        self._context = context
+        self.cover(messages.CONTEXT, context, waiter)
+        return waiter
+
+    def shut_down(self, how: str) -> None:
+        """Ask the peer to end: ``"halt"`` or ``"finish"``."""
+        with contextlib.suppress(PeerDown):
+            self._client.enqueue(messages.SHUTDOWN, self._client.number(), how.encode())
