@@ -6,15 +6,20 @@ import sys
 from typing import Any
 
 import pytest
+from inner_pytest import load_only
 
 from pytest_peer import start  # noqa: F401 - pytester restores sys.modules
 from pytest_peer.plugin import settings
 
-PLUGINS = ("-p", "no:randomly", "-p", "no:cacheprovider")
+
+@pytest.fixture(autouse=True)
+def alone(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other plugins may start threads, or warn."""
+    load_only(monkeypatch, "peer")
 
 
 def read(pytester: pytest.Pytester, *args: str) -> dict[str, Any]:
-    return settings.read(pytester.parseconfig(*PLUGINS, *args))
+    return settings.read(pytester.parseconfig(*args))
 
 
 def ini(pytester: pytest.Pytester, **values: str) -> None:
@@ -22,7 +27,7 @@ def ini(pytester: pytest.Pytester, **values: str) -> None:
 
 
 def refusal(pytester: pytest.Pytester, *args: str) -> str:
-    result = pytester.runpytest_inprocess(*PLUGINS, *args)
+    result = pytester.runpytest_inprocess(*args)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     return result.stderr.str()
 
@@ -100,7 +105,7 @@ def test_argument_wins_over_marker_over_the_rest(
     if text is not None:
         ini(pytester, peer_call_timeout=text)
     pytester.makepyfile(PRECEDENCE.replace("{plain}", plain))
-    pytester.runpytest_inprocess(*PLUGINS, *args).assert_outcomes(passed=5)
+    pytester.runpytest_inprocess(*args).assert_outcomes(passed=5)
 
 
 def test_peer_exec_runs_the_peers(pytester: pytest.Pytester) -> None:
@@ -109,7 +114,7 @@ def test_peer_exec_runs_the_peers(pytester: pytest.Pytester) -> None:
             assert peer.call("os:environ.get", "MARK") == "set"
     """)
     program = f"--peer-exec=env MARK=set '{sys.executable}'"
-    pytester.runpytest_inprocess(*PLUGINS, program).assert_outcomes(passed=1)
+    pytester.runpytest_inprocess(program).assert_outcomes(passed=1)
 
 
 def test_none_as_boot_timeout_waits_for_the_boot(pytester: pytest.Pytester) -> None:
@@ -117,7 +122,7 @@ def test_none_as_boot_timeout_waits_for_the_boot(pytester: pytest.Pytester) -> N
         def test_it(peer):
             assert peer.state == "running"
     """)
-    pytester.runpytest_inprocess(*PLUGINS, "--peer-boot-timeout=none").assert_outcomes(passed=1)
+    pytester.runpytest_inprocess("--peer-boot-timeout=none").assert_outcomes(passed=1)
 
 
 BAD = [
@@ -163,7 +168,7 @@ def test_bad_value_of_a_marker_says_that_it_came_from_the_marker(
         @pytest.mark.peer(args="-O")
         def test_it(peer): pass
     """)
-    result = pytester.runpytest_inprocess(*PLUGINS)
+    result = pytester.runpytest_inprocess()
     text = result.stdout.str() + result.stderr.str()
     assert result.ret != pytest.ExitCode.OK
     assert "args: expected a list of str, got '-O'" in text
