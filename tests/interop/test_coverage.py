@@ -3,103 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
 import coverage
 import pytest
-from paths import ROOT
 from pythons import NEWEST
-
-#: Calls functions of some examples, those with threads and coroutines included.
-WORK = """
-import asyncio
-import chat
-import prices
-import registry
-
-
-def work(directory):
-    path = directory / "registry"
-    registry.create(path)
-    registry.publish_text(path, "1.0.0")
-    registry.publish_pickle(path, "1.0.1")
-    assert registry.releases(path) == ["1.0.0", "1.0.1"]
-    assert prices.price(20) == 58
-    asyncio.run(talk())
-
-
-async def talk():
-    port = await chat.open_room()
-    assert await chat.join(port, "ann") == "ann joined"
-    await chat.say("hello")
-    assert await chat.hear() == "ann: hello"
-    await chat.leave()
-    while chat.present():
-        await asyncio.sleep(0.01)
-"""
-
-IN_PROCESS = """
-import work
-
-def test_it(tmp_path):
-    work.work(tmp_path)
-"""
-
-IN_PEERS = {
-    "forked": """
-        @pytest.mark.peer(start_method="forkserver")
-        def test_it(peer, tmp_path):
-            peer.call("work:work", tmp_path)
-    """,
-    "spawned": """
-        @pytest.mark.peer(start_method="spawn")
-        def test_it(peer, tmp_path):
-            peer.call("work:work", tmp_path)
-    """,
-    "in_peer": """
-        import work
-
-        @pytest.mark.in_peer
-        def test_it(tmp_path):
-            work.work(tmp_path)
-    """,
-    "beside": """
-        def test_it(peer, tmp_path):
-            peer.submit(time.sleep, 600)
-            peer.call("work:work", tmp_path)
-    """,
-    "of the library": """
-        import pytest_peer
-        import work
-
-        def test_it(tmp_path):
-            with pytest_peer.start() as peer:
-                peer.submit(work.work, tmp_path).result()
-    """,
-}
-
-
-@pytest.mark.parametrize("way", IN_PEERS)
-def test_examples_in_peers_equal_those_in_process(measured, way):
-    pytest.importorskip("semver")
-    pytest.importorskip("websockets")
-    names = ("server/chat.py", "ide_debuggers/prices.py", "mixed_versions/registry.py")
-    modules = [
-        measured.module("work", WORK),
-        *(Path(shutil.copy(ROOT / "examples" / name, measured.path)) for name in names),
-    ]
-    measured.inner.write(IN_PROCESS)
-    measured.test("--cov-branch").assert_outcomes(passed=1)
-    here = [(measured.lines(path), measured.arcs(path)) for path in modules]
-    assert all(lines and arcs for lines, arcs in here)
-
-    measured.inner.write(IN_PEERS[way])
-    measured.test("--cov-branch").assert_outcomes(passed=1)
-    assert [(measured.lines(path), measured.arcs(path)) for path in modules] == here
-    assert measured.files() == [".coverage"]
-
 
 ALL = """
     import shop

@@ -53,6 +53,8 @@ def test_killed_peers_that_are_busy_count(measured, method):
                 peer = peer_factory()
                 for _ in range(3):
                     peer.submit(busy, *([600] if busy is time.sleep else []))
+                while busy is not time.sleep and not peer.call(shop.turned):
+                    pass
                 assert peer.call(shop.sell, 1) == "retail"
                 peer.kill()
                 assert peer.down_reason.signal == signal.SIGKILL

@@ -50,14 +50,25 @@ def tick(path):
         time.sleep(0.0005)
 
 
+turns = 0
+
+
 def calculate():
+    global turns
     while True:
         sum(range(10))  # calculated
+        turns += 1
 
 
 def sell_for_ever():
+    global turns
     while True:
         sell(11)
+        turns += 1
+
+
+def turned():
+    return turns
 
 
 def serve(request, answer):
