@@ -37,6 +37,7 @@ class PeerCoverage:
         self._last: _Patience | None = None  # with the last save
         self._reply = ReplyWaiter()  # to that, where it is a usual one
         self._snapshot: Path | None = None
+        self._over = False  # nothing more can be asked
         life.client.agent.context = coverage.context
         _of_lives.add(self)
 
@@ -44,10 +45,9 @@ class PeerCoverage:
     def client(self) -> RpcClient | None:
         """That of a peer which measures, runs and can answer; ``None`` for any other."""
         life = self._life
-        able = (
-            life.client.agent.measures and life.phase is Phase.RUNNING and not life.process.paused
-        )
-        return life.client if able else None
+        if self._over or not life.client.agent.measures:
+            return None
+        return life.client if life.phase is Phase.RUNNING and not life.process.paused else None
 
     def save_last(self, wanted: bool) -> None:
         """If `wanted`, have it save, and stop in the same moment: it will be killed."""
@@ -80,13 +80,14 @@ class PeerCoverage:
                 coverage.add(found)
 
     def save(self) -> None:
-        """Have it save, and wait for that: after the end of its link it cannot."""
+        """Have it save, and wait for that: its link ends then, so that it cannot later."""
         if (client := self.client) is not None and not loop.runs_here():
             waiter = ReplyWaiter()
             client.agent.cover(messages.SAVE, "", waiter)
             patience = _Patience(self._life.process.local_pid())
             while patience.left() and not waiter.pause(_POLL_SECONDS):
                 pass
+            self._over = True  # a kill must not wait once more
 
 
 class _Patience:
