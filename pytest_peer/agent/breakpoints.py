@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+from ..core.clock import standstill
 from ..link.protocol.unpatched import _thread, marshal, os
 from . import runtime
 
@@ -117,6 +118,9 @@ def keep(exc):
 def received(payload):
     """Take what the origin says to a debugger; on the thread that reads the link."""
     what, number, *rest = marshal.loads(payload)
+    if what == "standstill":
+        (standstill.begin if number else standstill.end)(what)
+        return
     found = sys.modules.get(_PACKAGE + "debugger")
     if found is not None:
         found.received(what, number, rest)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..core.clock import standstill
+from ..core.down_reason import PeerState
 from ..core.loop import Timer, loop
 from ..core.worker import start_thread
 from ..link import debugging as told
@@ -79,12 +80,18 @@ class Debugging:
         self._texts: deque[str] = deque()  # that are to be shown
         self._timers: dict[Stop, Timer] = {}  # for when the main thread is stuck
         self._waits = False
+        self._still = False  # what peers know of the limits
 
     def pytest_enter_pdb(self) -> None:
         standstill.begin(self)
+        self._still = True
+        _tell_peers(True)
 
     def pytest_leave_pdb(self) -> None:
         standstill.end(self)
+        if self._still:
+            self._still = False
+            _tell_peers(False)
 
     pytest_runtest_logfinish = pytest_leave_pdb  # who has quit has not left
 
@@ -206,6 +213,15 @@ class Debugging:
                 on = " (IO-capturing resumed)" if captures else ""
                 writer.sep(">", f"PDB continue{on}")
                 config.hook.pytest_leave_pdb(config=config, pdb=None)
+
+
+def _tell_peers(still: bool) -> None:
+    """Have the limits stand still of what waits in peers, or pass again."""
+    from ..peers.supervisor import living
+
+    for life in living():
+        if life.state is PeerState.RUNNING:
+            life.client.debug("standstill", still)
 
 
 @contextlib.contextmanager
