@@ -5,12 +5,18 @@ import os
 import signal
 import sys
 import termios
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+from ..core.worker import start_thread
 from .console import Hangup, Interrupted
 
+#: readline does not see a signal that comes just before it waits, until the next one.
+_NUDGE_SECONDS = 0.2
+#: The signal whose handler calls `look`.
+LOOK: signal.Signals = signal.SIGURG
 #: These end the process by default: the terminal is put back before they do.
 _DEADLY = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -26,12 +32,16 @@ class LocalTerminal:
         self._over: Callable[[], bool] | None = None  # while it reads
         self._interrupts = 0
         self._undo = contextlib.ExitStack()
+        self._closed = threading.Event()
 
     def __enter__(self) -> "LocalTerminal":
         with contextlib.ExitStack() as undo:
             undo.enter_context(_kept_state())
             undo.enter_context(_handled(signal.SIGINT, self._interrupted))
             undo.enter_context(_line_editing(self))
+            nudging = start_thread(self._nudge, "pytest-peer-terminal")
+            undo.callback(nudging.join)
+            undo.callback(self._closed.set)
             self._undo = undo.pop_all()
         return self
 
@@ -77,6 +87,14 @@ class LocalTerminal:
         if self._over is not None and self._over():
             self._over = None
             raise _Over
+
+    def _nudge(self) -> None:
+        """Have the main thread see its signals, while it reads."""
+        main = threading.main_thread().ident
+        assert main is not None
+        while not self._closed.wait(_NUDGE_SECONDS):
+            if self._over is not None:
+                signal.pthread_kill(main, LOOK)
 
     def interrupts(self) -> int:
         found, self._interrupts = self._interrupts, 0

@@ -72,6 +72,7 @@ class AtTerminal:
             timeout=LONGER,
             dimensions=(50, 200),
         )
+        self.child.str_last_chars = 4000  # of what a failure shows
 
     def prompt(self, *lines: str) -> str:
         """Wait for a prompt, answer it and those after it by `lines`; return what came before."""
