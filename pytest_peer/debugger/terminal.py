@@ -43,8 +43,7 @@ class LocalTerminal:
             undo.enter_context(_kept_state())
             undo.enter_context(_handled(signal.SIGINT, self._interrupted))
             self._reads_keys = undo.enter_context(_line_editing(self))
-            nudging = start_thread(self._nudge, "pytest-peer-terminal")
-            undo.callback(nudging.join)
+            start_thread(self._nudge, "pytest-peer-terminal")
             undo.callback(self._closed.set)
             self._undo = undo.pop_all()
         return self
@@ -69,6 +68,8 @@ class LocalTerminal:
         over: Callable[[], bool],
     ) -> str | None:
         self.complete = complete
+        if sys.stdin is None:  # closed, with ``--pdb``
+            return None
         try:
             try:
                 self._over = over

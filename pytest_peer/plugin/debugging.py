@@ -212,7 +212,7 @@ class Debugging:
         config = self._config
         with suspended(config) as captures:
             has_terminal = not hasattr(config, "workerinput") and (
-                report is not None or sys.stdin.isatty()
+                report is not None or (sys.stdin is not None and sys.stdin.isatty())
             )
             writer = config.get_terminal_writer()
             if has_terminal:
