@@ -3,10 +3,12 @@
 import sys
 from typing import Any
 
+from ..core.clock import standstill
 from ..link.protocol.unpatched import _thread, marshal, os
 from . import runtime
 
-_DEBUGGER = "pytest_peer_agent.agent.debugger"
+_PACKAGE = "pytest_peer_agent.agent."
+_MODULES = ("stack_places", "debugger", "stop_running")
 #: Those with a function ``set_trace``.
 MODULES = ("pdb", "pytest")
 #: What of ``PYTHONBREAKPOINT`` means pdb.
@@ -77,20 +79,27 @@ def _enter(frame, what, header):
 
 def debugger():
     """Return the module `debugger`."""
-    found = sys.modules.get(_DEBUGGER)
-    if found is not None:
-        return found
-    with _loading:
-        found = sys.modules.get(_DEBUGGER)
-        if found is None:
-            filename, source, pdb_class = runtime.runtime.ask("debugger", "the debugger")
-            module: Any = type(sys)(_DEBUGGER)
-            module.__file__ = filename
-            module.__package__ = __package__
-            exec(compile(source, filename, "exec"), module.__dict__)
-            module.pdb_class = pdb_class
-            found = sys.modules[_DEBUGGER] = module
-    return found
+    return module("debugger")
+
+
+def module(name):
+    """Return a module of the debugger; they come from the origin, each after those it imports."""
+    for each in _MODULES[: _MODULES.index(name) + 1]:
+        if _PACKAGE + each not in sys.modules:
+            with _loading:
+                if _PACKAGE + each not in sys.modules:
+                    _load(each)
+    return sys.modules[_PACKAGE + name]
+
+
+def _load(name):
+    filename, source, pdb_class = runtime.runtime.ask("debugger", name)
+    found: Any = type(sys)(_PACKAGE + name)
+    found.__file__ = filename
+    found.__package__ = __package__
+    exec(compile(source, filename, "exec"), found.__dict__)
+    found.pdb_class = pdb_class
+    sys.modules[found.__name__] = found
 
 
 def traced(fn, *args, **kwargs):
@@ -109,7 +118,10 @@ def keep(exc):
 def received(payload):
     """Take what the origin says to a debugger; on the thread that reads the link."""
     what, number, *rest = marshal.loads(payload)
-    found = sys.modules.get(_DEBUGGER)
+    if what == "standstill":
+        (standstill.begin if number else standstill.end)(what)
+        return
+    found = sys.modules.get(_PACKAGE + "debugger")
     if found is not None:
         found.received(what, number, rest)
         return

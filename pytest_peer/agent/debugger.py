@@ -5,33 +5,37 @@ the session says: ``stopped``, ``text``, ``prompt``, ``running`` (until the next
 origin answers a prompt by ``line``, or asks ``complete`` before.
 """
 
-import bdb
 import itertools
 import pdb
 import sys
 import types
 from collections import deque
-from opcode import opname
 from typing import Any
 
 from ..link.protocol import messages
 from ..link.protocol.unpatched import _thread, marshal, queue, threading
-from . import call_warnings, runtime
+from . import breakpoints, runtime, stack_places
 
-#: Where an event loop is when it calls code of the user's.
-_OF_LOOPS = ("/asyncio/base_events.py", "/asyncio/events.py", "/asyncio/runners.py")
 _PACKAGE = __package__.partition(".")[0]
 #: Failures whose frames are kept for ``--pdb``.
 _KEPT = 4
-_MAIN = threading.main_thread().ident
+MAIN: Any = threading.main_thread().ident
 
 #: ``"module:class"`` of ``--pdbcls``; empty for pdb's own.
 pdb_class = ""
 _sessions = {}
 _numbers = itertools.count(1)
-_wanted = False  # whether the running call is to be stopped
-_callbacks = []  # the C function that stops it
 _kept: Any = deque(maxlen=_KEPT)
+
+
+def say(what, number, *rest):
+    """Tell the origin."""
+    peer = runtime.runtime
+    try:
+        data = marshal.dumps((what, number, *rest), 2)
+        peer.enqueue(messages.DEBUG, next(peer.ids), data, True)
+    except OSError:
+        pass  # the link is gone, and this process with it
 
 
 class Session:
@@ -48,7 +52,7 @@ class Session:
         self._thread = 0
         self._reads = False
 
-    def open(self, where, header, kept=0):
+    def open(self, where, header, kept, asked):
         """Begin, or go on."""
         self._thread = _thread.get_ident()
         if self.is_open:
@@ -56,7 +60,7 @@ class Session:
         else:
             self.is_open = True
             _sessions[self.number] = self
-            self.say("stopped", runtime.runtime.name, where, header or "", kept)
+            self.say("stopped", runtime.runtime.name, where, header or "", kept, asked)
 
     def leave(self, quits=False):
         if self.is_open:
@@ -66,14 +70,9 @@ class Session:
             self.say("left", quits)
 
     def say(self, what, *rest):
-        peer = runtime.runtime
-        if self._thread == _MAIN:
-            peer.reader.hand_over()  # this thread waits, and another one has to read
-        try:
-            data = marshal.dumps((what, self.number, *rest), 2)
-            peer.enqueue(messages.DEBUG, next(peer.ids), data, True)
-        except OSError:
-            pass  # the link is gone, and this process with it
+        if self._thread == MAIN:
+            runtime.runtime.reader.hand_over()  # this thread waits, and another one has to read
+        say(what, self.number, *rest)
 
     def answered(self, what, rest):
         """Take what the origin says; on the thread that reads the link."""
@@ -143,7 +142,7 @@ def _class():
             base = pdb.Pdb
 
     class PeerDebugger(base):  # type: ignore[misc]
-        def __init__(self, header=None):
+        def __init__(self, header=None, asked=0):
             session = self.session = Session()
             super().__init__(stdin=session, stdout=session)
             session.debugger = self
@@ -152,13 +151,14 @@ def _class():
             self.prompt = "(Pdb %s) " % runtime.runtime.name
             self.skip: Any = {*(self.skip or ()), _PACKAGE + ".*"}
             self._header = header
+            self._asked = asked  # the number of the origin's request to stop
             self.kept = 0  # the number of the exception, post mortem
             self._first: Any = None
             self._quits = False
 
         def interaction(self, frame, *rest):
-            where = _where(frame, *rest)
-            self.session.open(where, self._header, self.kept)
+            where = stack_places.where(frame, *rest)
+            self.session.open(where, self._header, self.kept, self._asked)
             self._header = None
             super().interaction(frame, *rest)
             goes_on = self.stopframe is self.botframe and self.stoplineno == -1
@@ -176,7 +176,7 @@ def _class():
 
         def get_stack(self, f, t):
             stack, index = super().get_stack(f, t)
-            first = _first_of([frame for frame, _ in stack])
+            first = stack_places.first_of([frame for frame, _ in stack])
             return stack[first:], max(0, index - first)
 
         def dispatch_return(self, frame, arg):
@@ -184,9 +184,20 @@ def _class():
                 return super().dispatch_return(frame, arg)
             finally:
                 # Behind the peer's first frame there is nothing of the user's to step through.
-                if frame is self._first and not _suspends(frame) and self.session.is_open:
+                if (
+                    frame is self._first
+                    and not stack_places.suspends(frame)
+                    and self.session.is_open
+                ):
                     self.set_continue()
                     self.session.leave()
+
+        def step_on(self, frame):
+            """Trace `frame` from now on, after a prompt elsewhere; stop there, or at a breakpoint."""
+            goes_on = not self.session.is_open
+            self.set_trace(frame)
+            if goes_on:  # no call of a function, which would be traced
+                self.stopframe, self.stoplineno = self.botframe, -1
 
         def do_quit(self, arg):
             self._quits = True
@@ -206,9 +217,14 @@ def _class():
     return PeerDebugger
 
 
-def enter(frame, header=None):
+def new(header, asked):
+    """Return a debugger without a session yet."""
+    return _class()(header, asked)
+
+
+def enter(frame, header=None, asked=0):
     """Stop at the next line of `frame`, on its thread."""
-    debugger = _class()(header)
+    debugger = new(header, asked)
     debugger.set_trace(frame)  # nothing after it: it is traced from now on
 
 
@@ -226,31 +242,6 @@ async def _traced(coroutine):
     return await coroutine
 
 
-def _stop():
-    """Stop the call that runs on the main thread, at its next line."""
-    global _wanted
-    _wanted = True
-    import ctypes
-
-    if not _callbacks:
-        _callbacks.append(ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(_callback))
-    ctypes.pythonapi.Py_AddPendingCall(_callbacks[0], None)
-
-
-def _callback(_):
-    """Stop, on the main thread, between two steps of the code that it has interrupted."""
-    global _wanted
-    frame = sys._getframe(1)
-    wanted, _wanted = _wanted, False
-    runs, each = False, frame  # type: Any, Any
-    while each is not None:
-        runs = runs or (_is_ours(each) and each.f_code.co_name in call_warnings.RUNNERS)
-        each = each.f_back
-    if wanted and runs:
-        enter(frame)
-    return 0
-
-
 def keep(exc):
     """Keep an exception with its frames; return its number. The oldest is dropped."""
     number = next(_numbers)
@@ -260,13 +251,10 @@ def keep(exc):
 
 def received(what, number, rest):
     """Take what the origin says; on the thread that reads the link, so nothing here waits."""
-    global _wanted
     if what == "post mortem":
         _start(_post_mortem, number)
     elif what == "stop":
-        _start(_stop)
-    elif what == "stop no more":
-        _wanted = False
+        _start(_stop_running, number)
     elif what == "forget":
         _kept.clear()
     elif number in _sessions:
@@ -275,9 +263,20 @@ def received(what, number, rest):
 
 def _start(target, *args):
     try:
-        _thread.start_new_thread(target, args)
+        _thread.start_new_thread(_run, (target, *args))
     except RuntimeError:
         pass  # no more threads: the origin waits for no longer than its limit
+
+
+def _run(target, *args):
+    try:
+        target(*args)
+    except BaseException:  # an interrupt that came late, or a class of ``--pdbcls``
+        sys.excepthook(*sys.exc_info())
+
+
+def _stop_running(number):
+    breakpoints.module("stop_running").stop(number)
 
 
 def _post_mortem(number):
@@ -291,55 +290,17 @@ def _post_mortem(number):
 
 def _interrupt(thread):
     """Raise KeyboardInterrupt in a thread."""
-    if thread == _MAIN:
+    if thread == MAIN:
         import signal
 
         signal.pthread_kill(thread, signal.SIGINT)
     else:
-        import ctypes
-
-        set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
-        set_exception(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))
+        raise_in(thread, KeyboardInterrupt)
 
 
-def _where(frame, *rest):
-    line = frame.f_lineno if frame is not None else 0
-    step = rest[0] if frame is None and rest else None
-    step = getattr(step, "__traceback__", step)
-    while step is not None:
-        frame, line = step.tb_frame, step.tb_lineno
-        step = step.tb_next
-    if frame is None:
-        return "?"
-    code = frame.f_code
-    return "%s (%s:%s)" % (code.co_name, code.co_filename, line)
+def raise_in(thread, exception):
+    """Raise an exception in a thread, at its next step of Python code."""
+    import ctypes
 
-
-def _is_ours(frame):
-    return str(frame.f_globals.get("__name__")).partition(".")[0] == _PACKAGE
-
-
-def _first_of(frames):
-    """Return the place of the first frame that is the user's, of a stack that begins outermost."""
-    runners = [
-        place
-        for place, frame in enumerate(frames)
-        if _is_ours(frame) and frame.f_code.co_name in call_warnings.RUNNERS
-    ]
-    first = runners[-1] + 1 if runners else 0
-    # What calls the user's code between: that loop, or `traced`.
-    passed = (*_OF_LOOPS, bdb.__file__)
-    while first < len(frames) and (
-        _is_ours(frames[first]) or frames[first].f_code.co_filename.endswith(passed)
-    ):
-        first += 1
-    return first if first < len(frames) else 0
-
-
-def _suspends(frame):
-    """Return whether a frame that returns only yields or awaits."""
-    code = frame.f_code
-    if not code.co_flags & 0x2A0:  # generators, coroutines, asynchronous generators
-        return False
-    name = opname[code.co_code[frame.f_lasti]]
-    return "YIELD" in name or "SEND" in name
+    set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    set_exception(ctypes.c_ulong(thread), ctypes.py_object(exception))

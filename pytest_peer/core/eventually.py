@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from .clock import monotonic, seconds, sleep
+from .clock import monotonic, seconds, sleep, standstill
 
 __tracebackhide__ = True  # also where it runs in a peer
 
@@ -27,10 +27,12 @@ def eventually(fn: Callable[[], T], timeout: float | None = 5.0) -> T:
     :raises Exception: the last attempt raised it. It has a note with time and attempts.
     """
     limit = seconds("timeout", timeout)
-    started = monotonic()
+    started, prompts = monotonic(), standstill.count
     pause = 0.001
     attempts = 0
     while True:
+        if standstill or prompts != standstill.count:  # a debugger: the limit begins anew
+            started, prompts = monotonic(), standstill.count
         last = limit is not None and monotonic() - started >= limit
         attempts += 1
         spent = f"after {limit:g} s and {attempts} attempts" if last else ""

@@ -12,7 +12,7 @@ from typing import Any
 
 from . import wire
 from .console import Hangup, Interrupted
-from .terminal import LocalTerminal
+from .terminal import LOOK, LocalTerminal
 
 #: Between two looks whether Ctrl-C has come.
 _LOOK_SECONDS = 0.1
@@ -57,7 +57,7 @@ class _Session:
 
     def run(self) -> int:
         with LocalTerminal() as terminal:
-            signal.signal(signal.SIGURG, lambda *_: terminal.look())
+            signal.signal(LOOK, lambda *_: terminal.look())
             threading.Thread(target=self._receive, daemon=True).start()
             while True:
                 try:
@@ -101,7 +101,7 @@ class _Session:
 
     def _end_prompt(self, main: int | None) -> None:
         self._over = True
-        signal.pthread_kill(main or 0, signal.SIGURG)
+        signal.pthread_kill(main or 0, LOOK)
 
     def _completed(self, text: str, line: str, begin: int, end: int) -> list[str]:
         while not self._matches.empty():

@@ -67,22 +67,23 @@ class Console:
 
     def _serve(self) -> None:
         while not (self.quits or self.interrupted):
+            if self._current is not None and not self._current.open:
+                self.quits = self._current.quit
+                self._current = None
+                continue
             stop = self._next()
             if stop is None:
                 return
             self._current = stop
             if not self._wait(stop):
-                if not stop.open:
-                    self._current = None
-                    self.quits = stop.quit
-                elif not self._passes_on(stop):
+                if stop.open and not self._passes_on(stop):
                     return
                 continue
             self._show(stop)
             self._command(stop)
 
     def _next(self) -> Stop | None:
-        if self._current is not None and self._current.open:
+        if self._current is not None:
             return self._current
         return next((each for each in at_prompt() if not each.kept), None)
 

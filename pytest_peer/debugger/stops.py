@@ -7,20 +7,26 @@ from typing import Any
 
 from ..core.clock import standstill
 from ..core.sync import Event
+from ..core.worker import start_thread
 from ..link.calls import RpcClient
 from ..link.protocol.messages import Payload
 
 #: Seconds for the answer to the key TAB; milliseconds mostly.
 _COMPLETION_SECONDS = 1.0
-#: Seconds for a running call to reach its next line; milliseconds, unless it is in C code.
-_STOP_SECONDS = 5.0
 
 
 class Stop:
     """One session of a debugger, from its first prompt until the code goes on freely."""
 
     def __init__(
-        self, client: RpcClient, number: int, name: str, where: str, header: str, kept: int
+        self,
+        client: RpcClient,
+        number: int,
+        name: str,
+        where: str,
+        header: str,
+        kept: int,
+        asked: int,
     ) -> None:
         self.name = name
         #: ``function (file:line)``
@@ -28,6 +34,8 @@ class Stop:
         self.header: str = header
         #: The number of the exception whose frames these are; 0 for code that is stopped.
         self.kept: int = kept
+        #: The number of the request that it answers; 0 if there was none.
+        self.asked: int = asked
         #: What it waits with for a line; ``None`` while it does not.
         self.prompt: str | None = None
         #: Whether the code of the user's runs, until the next stop.
@@ -92,6 +100,8 @@ class Stop:
 stops: list[Stop] = []
 #: Woken when one has changed.
 changed: Event = Event()
+#: The requests to stop, by their numbers; and what has come of them: a stop, or why there is none.
+asked: dict[int, Stop | str | None] = {}
 #: Called when one has got a prompt, or has ended; the last is in charge. It neither waits nor sends.
 listeners: list[Callable[[Stop], object]] = []
 
@@ -100,9 +110,19 @@ def received(client: RpcClient, payload: Payload) -> None:
     """Take what a debugger says; on a thread that must not wait."""
     assert isinstance(payload, bytes)
     what, number, *more = marshal.loads(payload)
+    if what == "refused":
+        if number in asked:
+            asked[number] = more[0]
+            changed.wake()
+        return
     found = [each for each in stops if each.client is client and each.number == number]
     if what == "stopped":
         stop = Stop(client, number, *more)
+        if stop.asked:
+            if stop.asked not in asked:  # too late: nobody waits for it
+                start_thread(partial(stop.answer, "c\n"), "pytest-peer-late-stop")
+                return
+            asked[stop.asked] = stop
         if not any(each.client is client for each in stops):
             client.at_end.append(partial(_end_all, client))
         standstill.begin(stop)
@@ -125,23 +145,6 @@ def _end_all(client: RpcClient) -> None:
     for stop in [each for each in stops if each.client is client]:
         stop.end()
         _notify(stop)
-
-
-def stop_running(client: RpcClient) -> None:
-    """Stop the call on the main thread of a peer, and wait until the user lets it go on."""
-    before, found = list(stops), list[Stop]()
-
-    def stopped() -> bool:
-        found[:] = [each for each in stops if each.client is client and each not in before]
-        return bool(found)
-
-    client.agent.debug("stop", 0)
-    if not changed.wait_for(stopped, _STOP_SECONDS):
-        client.agent.debug("stop no more", 0)
-        raise TimeoutError(
-            f"no call has reached its next line on the main thread within {_STOP_SECONDS:g} s"
-        )
-    changed.wait_for(lambda: not found[0].open, None)
 
 
 def at_prompt() -> list[Stop]:

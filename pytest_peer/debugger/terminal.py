@@ -5,12 +5,21 @@ import os
 import signal
 import sys
 import termios
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+from ..core.worker import start_thread
 from .console import Hangup, Interrupted
 
+#: readline does not see a signal that comes just before it waits, until the next one.
+_NUDGE_SECONDS = 0.2
+#: The signal whose handler calls `look`.
+LOOK: signal.Signals = signal.SIGURG
+#: What readline puts into a line for Ctrl-C, shows as bash does, and how it is told to.
+_INTERRUPT = "\x03"
+_BINDING = r'"\C-c": "\C-v\C-c\C-m"'
 #: These end the process by default: the terminal is put back before they do.
 _DEADLY = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -26,12 +35,16 @@ class LocalTerminal:
         self._over: Callable[[], bool] | None = None  # while it reads
         self._interrupts = 0
         self._undo = contextlib.ExitStack()
+        self._closed = threading.Event()
+        self._reads_keys = False  # Ctrl-C among them
 
     def __enter__(self) -> "LocalTerminal":
         with contextlib.ExitStack() as undo:
             undo.enter_context(_kept_state())
             undo.enter_context(_handled(signal.SIGINT, self._interrupted))
-            undo.enter_context(_line_editing(self))
+            self._reads_keys = undo.enter_context(_line_editing(self))
+            start_thread(self._nudge, "pytest-peer-terminal")
+            undo.callback(self._closed.set)
             self._undo = undo.pop_all()
         return self
 
@@ -55,14 +68,23 @@ class LocalTerminal:
         over: Callable[[], bool],
     ) -> str | None:
         self.complete = complete
+        if sys.stdin is None:  # closed, with ``--pdb``
+            return None
         try:
             try:
                 self._over = over
-                return None if over() else input(prompt)
+                line = None if over() else self._typed(prompt)
             finally:
                 self._over = None
+            if line is not None and _INTERRUPT in line:
+                raise Interrupted
+            return line
         except KeyboardInterrupt:
             self.write("\n")
+            raise Interrupted from None
+        except SystemError:  # two signals at once: Python calls the second handler in spite
+            if over():
+                return None
             raise Interrupted from None
         except EOFError:
             self.write("\n")
@@ -72,11 +94,50 @@ class LocalTerminal:
         except (OSError, ValueError) as exc:
             raise Hangup from exc
 
+    def _typed(self, prompt: str) -> str:
+        with self._interrupt_as_key():
+            line = input(prompt)
+        if _INTERRUPT in line:
+            import readline
+
+            if (number := readline.get_current_history_length()) > 0:
+                readline.remove_history_item(number - 1)
+        return line
+
+    @contextlib.contextmanager
+    def _interrupt_as_key(self) -> Iterator[None]:
+        """Have readline read Ctrl-C as a key, if it edits the line.
+
+        As a signal it empties the queue of the terminal. If readline has just seen that there is
+        something in it, it waits for that, and heeds no signal meanwhile.
+        """
+        settings = _settings() if self._reads_keys else None
+        if settings is None:
+            yield
+            return
+        with_key = [*settings[:6], [*settings[6]]]
+        with_key[6][termios.VINTR] = os.fpathconf(0, "PC_VDISABLE")
+        try:
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(0, termios.TCSANOW, with_key)
+            yield
+        finally:
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(0, termios.TCSANOW, settings)
+
     def look(self) -> None:
         """Look again whether what is read is over; in a handler that interrupts `read`."""
         if self._over is not None and self._over():
             self._over = None
             raise _Over
+
+    def _nudge(self) -> None:
+        """Have the main thread see its signals, while it reads."""
+        main = threading.main_thread().ident
+        assert main is not None
+        while not self._closed.wait(_NUDGE_SECONDS):
+            if self._over is not None:
+                signal.pthread_kill(main, LOOK)
 
     def interrupts(self) -> int:
         found, self._interrupts = self._interrupts, 0
@@ -100,19 +161,25 @@ def _handled(number: int, handler: Any) -> Iterator[None]:
         signal.signal(number, signal.SIG_DFL if previous is None else previous)
 
 
+def _settings() -> Any:
+    """Return the settings of the terminal that is read, or ``None`` if none is."""
+    try:
+        return termios.tcgetattr(0) if sys.stdin.fileno() == 0 and sys.stdout.isatty() else None
+    except (AttributeError, OSError, ValueError, termios.error):
+        return None
+
+
 @contextlib.contextmanager
 def _kept_state() -> Iterator[None]:
     """Put the terminal's settings back at the end, also if a signal ends this process."""
-    try:
-        fd = sys.stdin.fileno()
-        settings = termios.tcgetattr(fd)
-    except (OSError, ValueError, termios.error):  # a pipe, with ``--pdb``
+    settings = _settings()
+    if settings is None:  # a pipe, with ``--pdb``
         yield
         return
 
     def restore() -> None:
         with contextlib.suppress(termios.error):  # it is gone
-            termios.tcsetattr(fd, termios.TCSADRAIN, settings)
+            termios.tcsetattr(0, termios.TCSADRAIN, settings)
 
     def die(number: int, _: FrameType | None) -> None:
         restore()
@@ -128,12 +195,12 @@ def _kept_state() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _line_editing(terminal: LocalTerminal) -> Iterator[None]:
-    """Complete words at the key TAB, if Python has readline."""
+def _line_editing(terminal: LocalTerminal) -> Iterator[bool]:
+    """Complete words at the key TAB, if Python has readline; give whether it reads Ctrl-C."""
     try:
         import readline
     except ImportError:
-        yield
+        yield False
         return
     found: list[str] = []
 
@@ -148,8 +215,10 @@ def _line_editing(terminal: LocalTerminal) -> Iterator[None]:
     readline.set_completer_delims(" \t\n`@#$%^&*()=+[{]}\\|;:'\",<>?")
     libedit = "libedit" in (readline.__doc__ or "")
     readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
+    if not libedit:
+        readline.parse_and_bind(_BINDING)
     try:
-        yield
+        yield not libedit
     finally:
         readline.set_completer(completers)
         readline.set_completer_delims(delimiters)

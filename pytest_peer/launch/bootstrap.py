@@ -52,7 +52,7 @@ _SERVED = (
 _STUBS = ("agent.stubs.package", "agent.stubs", "agent.stubs.placeholder")
 _PYTEST = "agent.stubs.pytest"
 #: What a peer asks for when it is first needed.
-_DEBUGGER = "agent.debugger"
+_DEBUGGER = ("agent.stack_places", "agent.debugger", "agent.stop_running")
 
 
 @functools.cache
@@ -77,7 +77,7 @@ def template(config: dict[str, Any]) -> bytes:
 @functools.cache
 def own_files() -> list[str]:
     """Return the files of this code. Frames in them are not the user's."""
-    return [_file(name) for name in (_LOADER, *_SERVER_MODULES, *_STUBS, _PYTEST, _DEBUGGER)]
+    return [_file(name) for name in (_LOADER, *_SERVER_MODULES, *_STUBS, _PYTEST, *_DEBUGGER)]
 
 
 @functools.cache

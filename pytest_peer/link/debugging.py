@@ -11,9 +11,13 @@ pdb_class: str = ""
 keeps_frames: bool = False
 #: Exceptions of peers, each with the peer's name and the number of its frames there.
 kept: deque[tuple[BaseException, str, int]] = deque(maxlen=64)
-_FILE = Path(__file__).parent.parent / "agent" / "debugger.py"
+#: The modules of the agent that peers ask for.
+_FILES = {
+    name: Path(__file__).parent.parent / "agent" / f"{name}.py"
+    for name in ("stack_places", "debugger", "stop_running")
+}
 
 
-def debugger(_: Interpreter, what: str) -> tuple[str, bytes, str]:  # noqa: ARG001
-    """Return file and source of the agent's module `debugger`, and `pdb_class`."""
-    return str(_FILE), _FILE.read_bytes(), pdb_class
+def debugger(_: Interpreter, name: str) -> tuple[str, bytes, str]:
+    """Return file and source of a module of the agent, and `pdb_class`."""
+    return str(_FILES[name]), _FILES[name].read_bytes(), pdb_class

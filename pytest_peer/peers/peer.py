@@ -237,11 +237,15 @@ class Peer(Executor):
     def debug(self) -> None:
         """Stop the call that runs on its main thread, in the debugger; wait until that is left.
 
-        :raises TimeoutError: No call reaches its next line within 5 s, as if it is in C code.
+        :raises TimeoutError: No call runs there, or C code that keeps the GIL does for 5 s.
+        :raises PeerDown: The peer has ended.
         """
-        from ..debugger.stops import stop_running  # most never need it
+        from ..debugger.requests import stop_running  # most never need it
 
-        stop_running(self.life.client)
+        life = self.life
+        life.wait_boot(None)
+        if not stop_running(life.client, lambda: life.state is PeerState.DOWN):
+            raise life.record.down_error()
 
     # Life and death
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..core.clock import standstill
+from ..core.down_reason import PeerState
 from ..core.loop import Timer, loop
 from ..core.worker import start_thread
 from ..link import debugging as told
@@ -60,7 +61,8 @@ def _put_back(previous: Any) -> None:
 
 def received(config: pytest.Config, client: "RpcClient", payload: "Payload") -> None:
     """Take what a debugger in a peer says, on a thread that must not wait."""
-    from ..debugger import stops  # most runs never need it
+    # Most runs never need them. The handler must not import them: it may interrupt itself.
+    from ..debugger import attach, console, stops, terminal  # noqa: F401
 
     found = config.stash.get(debugging_key, None)
     if found is not None and found.notice not in stops.listeners:
@@ -78,18 +80,26 @@ class Debugging:
         self._offers: Offers | None = None
         self._texts: deque[str] = deque()  # that are to be shown
         self._timers: dict[Stop, Timer] = {}  # for when the main thread is stuck
-        self._waits = False
+        self._waits = False  # for another terminal
+        self._noticed = self._wanted = self._serves = False
+        self._still = False  # what peers know of the limits
 
     def pytest_enter_pdb(self) -> None:
         standstill.begin(self)
+        self._still = True
+        _tell_peers(True)
 
     def pytest_leave_pdb(self) -> None:
         standstill.end(self)
+        if self._still:
+            self._still = False
+            _tell_peers(False)
 
     pytest_runtest_logfinish = pytest_leave_pdb  # who has quit has not left
 
     def notice(self, stop: "Stop") -> None:
         """Have the main thread look at the prompts; on a thread that must not wait."""
+        self._noticed = True
         if stop.open:
             again = partial(start_thread, self._offer, "pytest-peer-offer")
             self._timers.setdefault(stop, loop.call_later(_STUCK_SECONDS, again))
@@ -109,17 +119,27 @@ class Debugging:
         self.serve()
 
     def serve(self) -> None:
-        """Serve the prompts that there are, unless that has begun."""
-        from ..debugger import stops
-
+        """Serve the prompts that there are; what comes meanwhile, a handler leaves to this."""
+        self._wanted = self._noticed
         if self._terminal is not None:
             self._terminal.look()
             return
+        while self._wanted and not self._serves:
+            self._serves = True
+            try:
+                self._wanted = False
+                self._serve_all()
+            finally:
+                self._serves = False
+
+    def _serve_all(self) -> None:
+        from ..debugger import stops
+
         self._show_texts()
         if self._waits and not stops.stops:
             self._waits = False
             self._config.hook.pytest_leave_pdb(config=self._config, pdb=None)
-        while any(not each.kept for each in stops.at_prompt()):  # what has come meanwhile, too
+        while any(not each.kept for each in stops.at_prompt()):
             if not self._serve():
                 self._offer()
                 return
@@ -149,9 +169,11 @@ class Debugging:
         self._wake()
 
     def _show_texts(self) -> None:
-        while self._texts:
-            with suspended(self._config):
-                os.write(2, f"\n{self._texts.popleft()}".encode(errors="backslashreplace"))
+        with contextlib.suppress(IndexError):  # another thread, or a handler, was faster
+            while self._texts:
+                text = self._texts.popleft()
+                with suspended(self._config):
+                    os.write(2, f"\n{text}".encode(errors="backslashreplace"))
 
     def _serve(self, first: "Stop | None" = None, report: Any = None) -> bool:
         """Serve at the terminal; return whether there is one."""
@@ -190,7 +212,7 @@ class Debugging:
         config = self._config
         with suspended(config) as captures:
             has_terminal = not hasattr(config, "workerinput") and (
-                report is not None or sys.stdin.isatty()
+                report is not None or (sys.stdin is not None and sys.stdin.isatty())
             )
             writer = config.get_terminal_writer()
             if has_terminal:
@@ -206,6 +228,15 @@ class Debugging:
                 on = " (IO-capturing resumed)" if captures else ""
                 writer.sep(">", f"PDB continue{on}")
                 config.hook.pytest_leave_pdb(config=config, pdb=None)
+
+
+def _tell_peers(still: bool) -> None:
+    """Have the limits stand still of what waits in peers, or pass again."""
+    from ..peers.supervisor import living
+
+    for life in living():
+        if life.state is PeerState.RUNNING:
+            life.client.agent.debug("standstill", still)
 
 
 @contextlib.contextmanager

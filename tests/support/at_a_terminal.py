@@ -15,6 +15,10 @@ from timeouts import LONGER
 
 PROMPT = r"\(Pdb [\w.-]+\) "
 
+#: Runs it in the foreground, and shows the settings of the terminal before and after.
+AROUND = 'stty -a >before; trap "" INT; run() { (trap - INT; exec "$@"); }; '
+AROUND += 'trap "stty -a >after; echo left" EXIT; run'
+
 #: What the tests call in peers.
 FUNCTIONS = """
 import asyncio
@@ -72,6 +76,7 @@ class AtTerminal:
             timeout=LONGER,
             dimensions=(50, 200),
         )
+        self.child.str_last_chars = 4000  # of what a failure shows
 
     def prompt(self, *lines: str) -> str:
         """Wait for a prompt, answer it and those after it by `lines`; return what came before."""
@@ -93,6 +98,17 @@ class AtTerminal:
         self.child.expect(pexpect.EOF)
         self.child.close()
         return self.child.before
+
+    def left(self, path: Path) -> str:
+        """Wait for the end of a run with `AROUND`, and check that the terminal is as it was."""
+        self.child.expect("left\r\n")
+        self.check_settings(path)
+        return self.child.before
+
+    @staticmethod
+    def check_settings(path: Path) -> None:
+        before, after = ((path / name).read_text() for name in ("before", "after"))
+        assert before == after
 
 
 def starter(inner: Inner, started: list[AtTerminal]) -> Callable[..., AtTerminal]:

@@ -18,7 +18,7 @@ from collections import deque
 from io import FileIO
 from typing import Any, Callable, Dict, Iterator
 
-from ...core.clock import sleep
+from ...core.clock import Periods, sleep
 from ...core.sync import Event
 from . import codec, framing, messages
 from .messages import Payload
@@ -70,9 +70,13 @@ class Mailbox:
 
     def _take(self, timeout: float | None) -> Payload:
         taken: list[Payload] = []
-        if not self._mail.wait_for(lambda: self._pop(taken), timeout):
+        if not self._wait(lambda: self._pop(taken), timeout):
             raise queue.Empty(self._hints())
         return taken[0]
+
+    def _wait(self, reached: Callable[[], bool], timeout: float | None) -> bool:
+        wait = functools.partial(self._mail.wait_for, reached)
+        return any(map(wait, Periods(timeout, bool)))
 
     def _pop(self, taken: list[Payload]) -> bool:
         """Move the oldest message to `taken`, once; return whether it is there."""
@@ -216,7 +220,7 @@ class _PeerMailbox(Mailbox):
         closed = select.poll()
         closed.register(sock.fileno(), 0)  # it always tells that the other end is closed
         taken: list[Payload] = []
-        if not self._mail.wait_for(lambda: bool(closed.poll(0)) or self._pop(taken), timeout):
+        if not self._wait(lambda: bool(closed.poll(0)) or self._pop(taken), timeout):
             _send(sock, messages.RESPONSE, marshal.dumps(self._hints(), 2))
         try:
             for payload in taken:

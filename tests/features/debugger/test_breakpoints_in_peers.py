@@ -126,25 +126,6 @@ def test_class_of_pdbcls_is_used(at_terminal, inner):
     assert f"\r\n{pid}\r\n" in run.end()
 
 
-def test_no_limit_passes_at_a_prompt(at_terminal, inner):
-    run = at_terminal(
-        """
-    def test_it(peer_factory):
-        stopped, other = peer_factory(), peer_factory(call_timeout=1)
-        later = other.submit(time.sleep, 1.5)
-        result = stopped.submit(work, 3)
-        with pytest.raises(TimeoutError):
-            peer_factory.mailbox("nothing").get(0.5)
-        assert later.result(1) is None
-        assert result.result() == 5
-    """
-    )
-    run.prompt()
-    assert run.answer("import time; time.sleep(2)") == ""
-    run.child.sendline("c")
-    assert "1 passed" in run.end()
-
-
 @pytest.mark.parametrize("version", ["3.8", "3.12", "3.13"])
 def test_peers_of_other_versions_are_debugged(at_terminal, requires_python, version):
     run = at_terminal(

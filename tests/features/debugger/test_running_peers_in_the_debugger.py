@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
+from pytest_peer import PeerDown
 
-def test_a_running_call_is_stopped_in_its_frame(at_terminal):
-    run = at_terminal(
-        """
+SPINS = """
     def spin():
         goes_on = True
         print("spins", flush=True)
@@ -22,8 +19,26 @@ def test_a_running_call_is_stopped_in_its_frame(at_terminal):
         peer.stdout.wait_for("spins")
         peer.debug()
         assert spins.result() == "left"
-    """
-    )
+"""
+
+WAITS = """
+    def wait():
+        asks = threading.Event()
+        threading.Thread(target=print, args=["waits"]).start()
+        asks.wait()
+        after = 1
+        return after
+
+    def test_it(peer):
+        waits = peer.submit(wait)
+        peer.stdout.wait_for("waits")
+        peer.debug()
+        assert waits.result() == 1
+"""
+
+
+def test_a_running_call_is_stopped_in_its_frame(at_terminal):
+    run = at_terminal(SPINS)
     run.prompt()
     assert "spin()" in run.answer("w")
     run.answer("goes_on = False")
@@ -31,12 +46,63 @@ def test_a_running_call_is_stopped_in_its_frame(at_terminal):
     assert "1 passed" in run.end()
 
 
-def test_a_call_in_c_cannot_be_stopped(peer):
+def stop_in_c(run):
+    assert "the call waits in C code" in run.prompt()
+    while "asks.wait()" not in run.answer("up"):
+        pass
+    run.answer("asks.set()")
+    while "after = 1" not in run.answer("n"):
+        pass
+    assert run.answer("p asks.is_set()") == "True"
+    run.child.sendline("c")
+    assert "1 passed" in run.end()
+
+
+def test_a_call_that_waits_in_c_is_stopped(at_terminal):
+    stop_in_c(at_terminal(WAITS))
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.10", "3.12", "3.13"])
+def test_running_calls_of_other_versions_are_stopped(at_terminal, requires_python, version):
+    run = at_terminal(SPINS, f"--peer-exec={requires_python(version)}")
+    run.prompt()
+    run.answer("goes_on = False")
+    run.child.sendline("c")
+    assert "1 passed" in run.end()
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.13"])
+def test_waits_in_c_of_other_versions_are_stopped(at_terminal, requires_python, version):
+    stop_in_c(at_terminal(WAITS, f"--peer-exec={requires_python(version)}"))
+
+
+def test_the_wait_goes_on_behind_the_debugger(at_terminal):
+    run = at_terminal(WAITS.replace("asks.wait()", "asks.wait(0.1)"))
+    run.prompt()
+    assert "-> " in run.answer("w")
+    run.child.sendline("c")
+    assert "1 passed" in run.end()
+
+
+def test_a_peer_without_a_call_cannot_be_stopped(peer):
     peer.call(int)
-    peer.cast(time.sleep, 60)
-    with pytest.raises(TimeoutError, match="within 5 s"):
+    with pytest.raises(TimeoutError, match="no call runs on its main thread"):
         peer.debug()
     assert peer.call(int) == 0
+
+
+def test_a_call_that_keeps_the_gil_cannot_be_stopped(peer):
+    peer.call(int)
+    peer.cast(eval, "re.match('(a*)*b', 'a' * 40)", {"re": __import__("re")})
+    with pytest.raises(TimeoutError, match="C code keeps"):
+        peer.debug()
+
+
+def test_a_dead_peer_cannot_be_stopped(peer):
+    peer.call(int)
+    peer.kill()
+    with pytest.raises(PeerDown):
+        peer.debug()
 
 
 @pytest.mark.parametrize("keyword", ["def", "async def"])

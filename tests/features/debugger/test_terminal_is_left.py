@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 
 import pytest
-from at_a_terminal import PROMPT
+from at_a_terminal import AROUND, PROMPT
 
 TEST = """
     def long():
@@ -20,9 +19,6 @@ TEST = """
             print(os.getpid(), file=file)
         peer.call(long)
 """
-#: Runs it in the foreground, and shows the settings of the terminal before and after.
-AROUND = 'stty -a >before; trap "" INT; run() { (trap - INT; exec "$@"); }; '
-AROUND += 'trap "stty -a >after; echo left" EXIT; run'
 
 
 @pytest.fixture
@@ -37,10 +33,7 @@ def check(run, inner):
     """A function that checks, after the end, that the terminal is as it was."""
 
     def check() -> str:
-        run.child.expect("left\r\n")
-        before, after = ((inner.path / name).read_text() for name in ("before", "after"))
-        assert before == after
-        return run.child.before
+        return run.left(inner.path)
 
     return check
 
@@ -92,17 +85,3 @@ def test_an_interrupt_behind_continue_ends_the_run(run, check):
     run.child.expect("PDB continue")
     run.child.sendintr()
     assert "KeyboardInterrupt" in check()
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_interrupts_at_any_moment(run, check, seed):
-    chance = random.Random(seed)
-    for _ in range(8):
-        run.child.sendline(
-            chance.choice(["p 1", "n", "w", "import time; time.sleep(0.05)", "peers"])
-        )
-        run.child.delaybeforesend = chance.uniform(0, 0.1)
-        run.child.sendintr()
-    run.child.sendline("c")
-    run.child.sendline("q")  # if an interrupt has come instead of `c`
-    check()
