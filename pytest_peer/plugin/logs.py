@@ -36,6 +36,7 @@ class _Text:
         return f"... {self._left_out} characters before; --log-file has all records\n{text}"
 
 
+_hooks = sys.modules[__name__]  # also when pytester has forgotten it
 _logged_key = pytest.StashKey[dict[LogRelay, _Text]]()
 
 
@@ -57,7 +58,7 @@ def taken_of_others(config: pytest.Config) -> Iterator[tuple[str, str]]:
 
 def expect(config: pytest.Config) -> None:
     """Register these hooks, and keep the records of peers out of pytest's own section."""
-    config.pluginmanager.register(sys.modules[__name__], "peer-logs")
+    config.pluginmanager.register(_hooks, "peer-logs")
     # The handler has no public name. Without it, that section has them.
     plugin = config.pluginmanager.get_plugin("logging-plugin")
     handler = getattr(plugin, "report_handler", None)

@@ -217,3 +217,20 @@ def test_without_the_logging_plugin(inner: Any) -> None:
 def test_records_of_a_body_that_runs_in_a_peer(inner: Any) -> None:
     inner.write(LOGS + '@pytest.mark.in_peer(name="db")\ndef test_it():\n    log("in there"); 1/0')
     inner.run().stdout.fnmatch_lines(["*Captured log [[]db] call*", "* in there"])
+
+
+def test_modules_that_pytester_has_forgotten(inner: Any) -> None:
+    """It forgets what was imported in an inner run; objects of these modules are used again."""
+    inner.write(
+        """
+        def pytest_configure():
+            from pytest_peer.plugin import in_peer, logs, runtest
+            for module in in_peer, logs, runtest:
+                del sys.modules[module.__name__]
+        """,
+        "conftest.py",
+    )
+    inner.write(ONE + '\n@pytest.mark.in_peer\ndef test_inside(): logging.error("in there"); 1 / 0')
+    result = inner.run_apart()
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["* slow query", "* in there"])
