@@ -51,6 +51,11 @@ def of(config: pytest.Config) -> "LiveOutput | None":
     return found
 
 
+def has_shown_all(config: pytest.Config) -> bool:
+    """Whether nobody captures what peers print, so that a report has nothing of it, as pytest's."""
+    return config.getoption("capture", "fd") == "no" and of(config) is not None
+
+
 def rendered(data: bytes, prefix: str) -> str:
     """Return whole lines, each behind `prefix`; of one that was overwritten, its last state."""
     text = data.decode("utf-8", "backslashreplace")
