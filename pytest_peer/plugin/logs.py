@@ -1,14 +1,19 @@
-"""Log records of peers in the report: each in the section of its peer, and only there."""
+"""Log records of peers in what pytest shows of logs: by peer.
+
+In a report each is in the section of its peer, and only there. On the terminal and in the log file
+it stands behind the name of its peer.
+"""
 
 import logging
 import sys
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ..evidence.logs import LogRelay, handled
+from . import live_output
 from .session import SECTION_CHARACTERS, lives
 
 if TYPE_CHECKING:
@@ -74,6 +79,46 @@ def expect(config: pytest.Config) -> None:
         return relay is None
 
     handler.addFilter(is_ours)
+    _show_live(config, getattr(plugin, "log_cli_handler", None))
+    _name_in_file(getattr(plugin, "log_file_handler", None))
+
+
+def _show_live(config: pytest.Config, handler: object) -> None:
+    """Have records of peers shown behind their names, among what they print.
+
+    pytest's own handler lets through what the test prints meanwhile. So it must not run on another
+    thread than that of the test.
+    """
+    live = live_output.of(config)
+    if live is None or not isinstance(handler, logging.StreamHandler):
+        return
+    format_record: Callable[[logging.LogRecord], str] = handler.format
+
+    def is_of_the_test(record: logging.LogRecord) -> bool:
+        relay = handled(record)
+        if relay is not None:
+            live.log(relay.peer, format_record(record))
+        return relay is None
+
+    handler.addFilter(is_of_the_test)
+
+
+def _name_in_file(handler: object) -> None:
+    """Have the names of peers before their records, unless the format has them."""
+    if not isinstance(handler, logging.FileHandler) or "%(peer)" in _format_of(handler):
+        return
+    format_record = handler.format
+
+    def format_with_name(record: logging.LogRecord) -> str:
+        relay = handled(record)
+        text = format_record(record)
+        return text if relay is None else f"[{relay.peer}] {text}"
+
+    handler.format = format_with_name  # type: ignore[method-assign]
+
+
+def _format_of(handler: logging.Handler) -> str:
+    return str(getattr(handler.formatter, "_fmt", ""))
 
 
 def _catch_up(config: pytest.Config) -> None:

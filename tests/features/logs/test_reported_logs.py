@@ -169,13 +169,6 @@ def test_logger_that_is_disabled_in_the_test(inner: Any) -> None:
     assert count(result, "app.db:test_inner.py") == 0
 
 
-def test_live_logging_shows_them(inner: Any) -> None:
-    inner.write(ONE.replace("    assert False\n", ""))
-    result = inner.run("--log-cli-level=INFO")
-    result.stdout.fnmatch_lines(["*- live log call -*", "WARNING * app.db:test_inner.py:* slow*"])
-    result.assert_outcomes(passed=1)
-
-
 def test_format_with_the_peer(inner: Any) -> None:
     """As the documentation says."""
     page = (ROOT / "docs/how-to/logs.md").read_text()
@@ -185,12 +178,6 @@ def test_format_with_the_peer(inner: Any) -> None:
     result = inner.run_apart("--log-format=%(peer)s: %(message)s")
     result.stdout.fnmatch_lines(["*Captured log call*", "test: here"])
     result.stdout.fnmatch_lines(["*Captured log [[]db] call*", "db: slow query"])
-
-
-def test_log_file_has_them(inner: Any) -> None:
-    inner.write(ONE)
-    inner.run("--log-file=all.log", "--log-file-level=DEBUG")
-    assert (inner.path / "all.log").read_text().count("slow query") == 1
 
 
 def test_junit_has_them(inner: Any) -> None:
