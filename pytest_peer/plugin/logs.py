@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..evidence.logs import LogRelay, handled
+from ..evidence.logs import LogRelay, handled, pause
+from ..link import log_levels
 from . import live_output
 from .session import SECTION_CHARACTERS, lives
 
@@ -121,9 +122,20 @@ def _format_of(handler: logging.Handler) -> str:
     return str(getattr(handler.formatter, "_fmt", ""))
 
 
-def _catch_up(config: pytest.Config) -> None:
+def _begin_phase(config: pytest.Config) -> None:
+    """Handle what has come since the last phase, with the handlers and levels of this one."""
+    log_levels.release()
+    pause.end()
     for life in lives(config):
         life.client.logs.catch_up()
+
+
+def _end_phase(config: pytest.Config) -> None:
+    """Handle what has come, and keep back the rest until the next phase."""
+    log_levels.hold()
+    pause.begin()
+    for life in lives(config):
+        life.client.logs.catch_up(anyway=True)
 
 
 # Within those of pytest, which take their handlers away.
@@ -131,23 +143,32 @@ def _catch_up(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    _begin_phase(item.config)
     try:
         return (yield)
     finally:
-        _catch_up(item.config)
+        _end_phase(item.config)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    _begin_phase(item.config)
     try:
         return (yield)
     finally:
-        _catch_up(item.config)
+        _end_phase(item.config)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    _begin_phase(item.config)
     try:
         return (yield)
     finally:
-        _catch_up(item.config)
+        _end_phase(item.config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    log_levels.release()
+    pause.end()
