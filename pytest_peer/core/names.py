@@ -4,8 +4,7 @@ import hashlib
 import itertools
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 #: A host name label's limit; file systems allow more.
 MAX_LENGTH = 63
@@ -48,22 +47,6 @@ def checked(name: object) -> str:
     if len(name) > MAX_LENGTH:
         raise ValueError(f"name: at most {MAX_LENGTH} characters, got {len(name)}: {name!r}")
     return name
-
-
-def shortened(every: Iterable[str], module: str) -> dict[str, str]:
-    """Return what to call each peer in a title: default names without module and process id.
-
-    What would then be another's name too stays whole.
-    """
-    tail = re.compile(rf"-\d+-{os.getpid()}$")
-    short: dict[str, str] = {}
-    for name in every:
-        short[name] = name
-        if tail.search(name):
-            rest = name.rpartition("-")[0]
-            short[name] = rest.removeprefix(f"{module}-") if module else rest
-    known = Counter([*short.values(), *(name for name in short if name != short[name])])
-    return {name: each if known[each] == 1 else name for name, each in short.items()}
 
 
 def listed(every: Sequence[str]) -> str:

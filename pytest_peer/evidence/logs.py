@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ..core.clock import monotonic
 from ..core.locks import Lock
 from ..core.loop import loop
 from ..core.sync import Event
@@ -28,10 +29,33 @@ _TOLD = 1 << 16
 #: How long a call, or the end of a peer, waits for a handler on another thread. That may wait for
 #: the call.
 _HELD_SECONDS = 5.0
+#: How long records may be kept back; a peer waits longer before it drops some.
+_PAUSE_SECONDS = 1.0
 _TASK = "taskName"
 
 _worker = Worker("pytest-peer-logs")
 _handling = threading.local()
+
+
+class _Pause:
+    """Whether records are kept back now."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self._until) and monotonic() < self._until
+
+    def begin(self) -> None:
+        self._until = monotonic() + _PAUSE_SECONDS
+
+    def end(self) -> None:
+        self._until = 0.0
+
+
+#: Between two phases of a test, when pytest's handlers are not in place. For a moment at most: who
+#: is in a debugger then wants to see the records.
+pause: _Pause = _Pause()
 
 
 class LogRelay:
@@ -63,8 +87,10 @@ class LogRelay:
             self._hand_over()
 
     def _hand_over(self) -> None:
-        self._due = False
-        if self._arrived != self._done:
+        self._due = bool(pause) and self._arrived != self._done
+        if self._due:
+            loop.call_later(_PATIENCE, self._hand_over)
+        elif self._arrived != self._done:
             _worker.run(self.catch_up)
 
     def after(self, step: Callable[[], object]) -> None:
@@ -86,8 +112,8 @@ class LogRelay:
             self.after(handled.set)
             handled.wait(_HELD_SECONDS)
 
-    def catch_up(self) -> None:
-        """Handle, on this thread, what has come so far."""
+    def catch_up(self, *, anyway: bool = False) -> None:
+        """Handle, on this thread, what has come so far; in a pause only if told so."""
         until = self._arrived
         owned: Callable[[], bool] = self._lock._is_owned  # type: ignore[attr-defined]
         if owned():  # it is in a handler that makes a call
@@ -95,6 +121,8 @@ class LogRelay:
         while self._done < until:
             try:  # before the lock: an interrupt must not leave it locked
                 if not self._lock.acquire(timeout=_HELD_SECONDS):
+                    return
+                if pause and not anyway:
                     return
                 if self._records:
                     self._handle_next()

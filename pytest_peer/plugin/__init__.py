@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from . import factory, fixtures, interpreters, settings, warm_up
+from . import factory, fixtures, interpreters, live_terminal, settings, warm_up
 from .crashes import pytest_terminal_summary
 from .session import hide_frames, left_key, retention_key, running_key, spawned_key
 from .settings import pytest_addoption
@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     factory.check_hosts(config)
     interpreters.configure(config)
     warm_up.configure(config)
-    if config.getoption("capture", "no") in ("no", "tee-sys"):  # pytest lets output through
+    if live_terminal.shows_output(config) or live_terminal.shows_logs(config):
         from . import live_output  # not at the top: other runs do not pay for it
 
         live_output.configure(config)

@@ -47,11 +47,14 @@ _OF_THE_ORIGIN = (
 )
 
 
+_hooks = sys.modules[__name__]
+
+
 def prepare(item: pytest.Item) -> None:
     """Prepare for a test with the marker."""
     plugins = item.config.pluginmanager
-    if not plugins.is_registered(sys.modules[__name__]):
-        plugins.register(sys.modules[__name__], "peer-in-peer")
+    if not plugins.is_registered(_hooks):
+        plugins.register(_hooks, "peer-in-peer")
     if isinstance(item, pytest.Function) and FIXTURE not in item.fixturenames:
         # Not in place: the tests of a parametrized function share the list.
         item.fixturenames = [*item.fixturenames, FIXTURE]

@@ -1,7 +1,8 @@
-"""Short names of peers for lines of the terminal, and their colours."""
+"""Short names of peers, for lines of the terminal and titles of a report, and their colours."""
 
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable
 
 _GENERATED = re.compile(r"(?P<words>.+)-(?P<number>\d+)-(?P<pid>\d+)")  # see `core.names`
@@ -17,18 +18,25 @@ MARKUPS: tuple[dict[str, bool], ...] = (
 )
 
 
-def candidates(name: str, host: str, module: str) -> list[str]:
-    """Return what may stand for a peer, shortest first; the last is like no other's.
+def short(name: str, module: str) -> str:
+    """Return a name without what all names of a test have in common, if it was made up.
 
-    A name that was made up is shortened by what all peers of a test have in common: the word for
-    its module, and the process id of the origin.
+    That is the word for its module, and the process id of the origin; of a long one also what is
+    before the hash in it.
     """
-    full = [name, f"{name}@{host}"]
     made = _GENERATED.fullmatch(name)
     if made is None or int(made["pid"]) != os.getpid():
-        return full
+        return name
     word = _SHORTENED.sub("", made["words"].removeprefix(f"{module}-"))
-    return [word, f"{word}-{made['number']}", *full]
+    return f"{word}-{made['number']}"
+
+
+def titles(every: Iterable[str], module: str) -> dict[str, str]:
+    """Return what to call each peer in a title; what would be another's name too stays whole."""
+    names = dict.fromkeys(every)
+    shorter = {name: short(name, module) for name in names}
+    known = Counter([*shorter.values(), *(name for name in names if name != shorter[name])])
+    return {name: each if known[each] == 1 else name for name, each in shorter.items()}
 
 
 def markup_number(label: str, taken: Collection[int]) -> int:
@@ -53,9 +61,8 @@ class Labels:
     def label(self, name: str, host: str, module: str) -> tuple[str, dict[str, bool]]:
         """Return the label of a peer of that name, and its markup."""
         if name not in self._of:
-            used = set(self._of.values())
-            every = candidates(name, host, module)
-            label = next((each for each in every if each not in used), every[-1])
+            used, whole = self._of.values(), f"{name}@{host}"
+            label = next((each for each in (short(name, module), name) if each not in used), whole)
             self._markups[name] = markup_number(label, set(self._markups.values()))
             self._of[name] = label
         return self._of[name], MARKUPS[self._markups[name]]

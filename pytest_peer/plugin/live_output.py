@@ -1,17 +1,17 @@
-"""What peers print, on the terminal while the test runs: with ``-s`` and ``--capture=tee-sys``.
+"""What peers print and log, on the terminal while the test runs: with ``-s``, and ``log_cli``.
 
-One thread writes, whole lines only. It reads them from the log files, so nothing is queued, nothing
-is lost when the terminal is slow, and neither a peer nor the event loop waits for it.
+One thread writes what they print, whole lines only. It reads them from the log files, so nothing is
+queued, nothing is lost when the terminal is slow, and neither a peer nor the event loop waits for
+it. A log record is written by the thread that handles it, behind what its peer has printed before.
 """
 
 import contextlib
-import functools
 import os
 import sys
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
@@ -19,6 +19,7 @@ from ..core.locks import Lock
 from ..core.sync import Event
 from .factory import words
 from .labels import Labels
+from .live_terminal import Terminal, shows_output
 from .session import lives, running_key
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ def of(config: pytest.Config) -> "LiveOutput | None":
     return found
 
 
+def has_shown_all(config: pytest.Config) -> bool:
+    """Whether nobody captures what peers print, so that a report has nothing of it, as pytest's."""
+    return config.getoption("capture", "no") == "no" and of(config) is not None
+
+
 def rendered(data: bytes, prefix: str) -> str:
     """Return whole lines, each behind `prefix`; of one that was overwritten, its last state."""
     text = data.decode("utf-8", "backslashreplace")
@@ -63,7 +69,8 @@ def rendered(data: bytes, prefix: str) -> str:
 class _Followed:
     """A stream, and what of it was shown."""
 
-    def __init__(self, stream: "OutputStream", prefix: str) -> None:
+    def __init__(self, peer: str, stream: "OutputStream", prefix: str) -> None:
+        self.peer = peer
         self.stream = stream
         self.prefix = prefix
         self.offset = 0  # up to which it was read and shown, but for `held`
@@ -85,63 +92,16 @@ class _Followed:
         return rendered(data if data.endswith(b"\n") else data + b"\n", self.prefix), offset
 
 
-class _Terminal:
-    """Where pytest writes; not what a fixture of the test, such as `capfd`, has put there."""
-
-    def __init__(self, config: pytest.Config, file: TextIO) -> None:
-        self._file = file
-        self._fd = -1
-        with contextlib.suppress(OSError, ValueError):  # a file in memory
-            self._fd = os.dup(file.fileno())
-        self._config = config
-        self._left = 0  # the width that the writer thinks the line has, which we have ended
-
-    @functools.cached_property
-    def _writer(self) -> Any:
-        """pytest's own, if it has one; not before it is configured."""
-        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        return reporter and self._config.get_terminal_writer()
-
-    def markup(self, text: str, markup: dict[str, bool]) -> str:
-        return self._writer.markup(text, **markup) if self._writer else text
-
-    def write(self, text: str) -> None:
-        """Write whole lines, which begin on one of their own."""
-        encoding = self._file.encoding or "utf-8"
-        data = text.encode(encoding, "backslashreplace")
-        width = self._writer.width_of_current_line if self._writer else 0
-        if self._redirected():
-            begin, self._left = b"\n" if width != self._left else b"", width
-            data = begin + data
-            while data:
-                data = data[os.write(self._fd, data) :]
-            return
-        self._left = 0
-        write = self._writer.write if self._writer else self._file.write
-        write(("\n" if width else "") + data.decode(encoding))
-        self._file.flush()
-
-    def _redirected(self) -> bool:
-        if self._fd < 0:
-            return False
-        try:
-            return not os.path.sameopenfile(self._fd, self._file.fileno())
-        except OSError:  # the test has closed it
-            return True
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-
-
 class LiveOutput:
     """A plugin with the thread that writes, which runs while there are peers."""
 
     def __init__(self, config: pytest.Config, file: TextIO) -> None:
         # Now, because later a fixture may have redirected it.
-        self._terminal = _Terminal(config, file)
+        self._terminal = Terminal(config, file)
         self._config = config
+        self._follows = shows_output(config)
         self._labels = Labels()
+        self._prefixes: dict[str, str] = {}
         self._reset()
 
     def _reset(self) -> None:
@@ -154,6 +114,9 @@ class LiveOutput:
         self._pid = -1  # of the process that has the thread
         self._come, self._hurry, self._shown, self._ended = Event(), Event(), Event(), Event()
         self._lock = Lock()
+        self._logged: deque[tuple[str, str]] = deque()  # peers, and what they have logged
+        self._writing = Lock()
+        self._slow = False  # the last record was not written in time
 
     def follow(self, life: "PeerLife") -> None:
         """Show what a peer prints from now on, and has printed; it has just been started."""
@@ -167,7 +130,10 @@ class LiveOutput:
         with self._lock:  # peers boot on threads of their own
             label, markup = self._labels.label(options.name, options.host, words(item)[0])
             prefix = self._terminal.markup(f"[{label}]", markup) + " "
-            new = [_Followed(stream, prefix) for stream in streams.outputs]
+            self._prefixes[options.name] = prefix
+            if not self._follows:
+                return
+            new = [_Followed(options.name, stream, prefix) for stream in streams.outputs]
             self._followed += new
             if self._pid < 0:
                 self._ended = Event()
@@ -193,8 +159,11 @@ class LiveOutput:
             for followed in tuple(self._followed) if polled else ():
                 self._note(followed)
             self._busy = True
-            while self._queue and not self._held:
-                self._show(self._queue.popleft())
+            while (self._queue or self._logged) and not self._held:
+                with self._writing:
+                    self._write_logged()
+                    if self._queue:
+                        self._show(self._queue.popleft())
                 self._shown.wake()
             self._busy = self._behind = False
             self._shown.wake()
@@ -208,18 +177,14 @@ class LiveOutput:
             return self._pid >= 0
 
     def _has_work(self) -> bool:
-        return self._ending or (bool(self._queue) and not self._held)
+        return self._ending or (bool(self._queue or self._logged) and not self._held)
 
     def _show(self, followed: _Followed) -> None:
         followed.noted = False  # before the look at what is there
         closed = followed.stream.closed
         over_at = followed.stream.size if closed else self._over.get(followed)
         text, offset = followed.next_lines(over_at)
-        if text and not self._broken:
-            try:
-                self._terminal.write(text)
-            except (OSError, ValueError):  # nobody reads it: pytest itself fails then
-                self._broken = True
+        self._write(text)
         followed.offset = offset
         if over_at is not None and offset >= over_at:
             self._over.pop(followed, None)
@@ -229,7 +194,45 @@ class LiveOutput:
             with contextlib.suppress(ValueError):  # it was already
                 self._followed.remove(followed)
 
+    def _write(self, text: str) -> None:
+        if text and not self._broken:
+            try:
+                self._terminal.write(text)
+            except (OSError, ValueError):  # nobody reads it: pytest itself fails then
+                self._broken = True
+
+    # On any thread, with `_writing`
+
+    def _write_logged(self) -> None:
+        while self._logged and not self._held:
+            peer, text = self._logged.popleft()
+            for followed in [each for each in tuple(self._followed) if each.peer == peer]:
+                until = followed.stream.size
+                while followed.offset < until:
+                    self._show(followed)
+            prefix = self._prefixes.get(peer) or f"[{peer}] "
+            self._write(prefix + text.replace("\n", f"\n{prefix}") + "\n")
+
     # On other threads
+
+    def log(self, peer: str, text: str) -> None:
+        """Show what a peer has logged; with a terminal that is slow, a moment later."""
+        self._logged.append((peer, text))
+        self._catch_up_logged(0 if self._slow else _REPLY_SECONDS)
+
+    def _catch_up_logged(self, seconds: float) -> None:
+        owned: Callable[[], bool] = self._writing._is_owned  # type: ignore[attr-defined]
+        if owned():  # a signal handler on the thread that writes
+            return
+        try:  # before the lock: an interrupt must not leave it locked
+            self._slow = not self._writing.acquire(timeout=seconds)
+            if self._slow:
+                self._come.wake()
+            else:
+                self._write_logged()
+        finally:
+            if owned():
+                self._writing.release()
 
     def is_idle(self) -> bool:
         """Return whether all that has come is shown, or must not be shown now."""
@@ -253,9 +256,11 @@ class LiveOutput:
 
     def flush(self, *, over: bool = False) -> None:
         """Wait until what has come is shown; at the end of a test that is `over`, begun lines too."""
+        self._held = False  # a debugger is left, in whatever way
+        if self._logged:
+            self._catch_up_logged(_STUCK_SECONDS)
         if self._pid != os.getpid():
             return
-        self._held = False  # a debugger is left, in whatever way
         with self._lock:
             if self._pid < 0:  # it has shown all, and has ended
                 return
@@ -279,7 +284,9 @@ class LiveOutput:
     # Hooks
 
     def _begin(self) -> None:
-        self._labels.keep(life.options.name for life in lives(self._config))
+        kept = {life.options.name for life in lives(self._config)}
+        self._labels.keep(kept)
+        self._prefixes = {name: each for name, each in self._prefixes.items() if name in kept}
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self) -> Generator[None, object, object]:
@@ -309,6 +316,8 @@ class LiveOutput:
 
     def pytest_leave_pdb(self) -> None:
         self._held = False
+        if self._logged:
+            self._catch_up_logged(_REPLY_SECONDS)
         self._come.wake()
 
     def pytest_unconfigure(self) -> None:

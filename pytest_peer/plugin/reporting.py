@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..core.down_reason import DownReason
-from ..core.names import listed, shortened
+from ..core.names import listed
 from ..evidence import stack_text, stacks
-from . import logs
+from . import labels, live_output, logs
 from .factory import words
 from .session import SECTION_CHARACTERS
 from .told import Told
@@ -49,7 +49,8 @@ class Sections:
                 start, self._shown[stream] = self._shown.get(stream, 0), stream.size
                 if start < stream.size:
                     self._talked.add(life)
-                    yield f"{kind} {_bracketed(title)}", _quoted(stream, start)
+                    if not live_output.has_shown_all(self._config):
+                        yield f"{kind} {_bracketed(title)}", _quoted(stream, start)
             if logged := logs.taken(self._config, life):
                 self._talked.add(life)
                 yield f"log {_bracketed(title)}", logged
@@ -101,7 +102,7 @@ def _quoted(stream: OutputStream, start: int) -> str:
 def _titled(lives: Iterable[PeerLife], module: str) -> dict[PeerLife, str]:
     """Return the lives, each with its name, and its number if there are several of the name."""
     every = list(lives)
-    short = shortened((life.options.name for life in every), module)
+    short = labels.titles((life.options.name for life in every), module)
     count, number = Counter(life.options.name for life in every), Counter[str]()
     titles: dict[PeerLife, str] = {}
     for life in every:

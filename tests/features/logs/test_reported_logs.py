@@ -169,13 +169,6 @@ def test_logger_that_is_disabled_in_the_test(inner: Any) -> None:
     assert count(result, "app.db:test_inner.py") == 0
 
 
-def test_live_logging_shows_them(inner: Any) -> None:
-    inner.write(ONE.replace("    assert False\n", ""))
-    result = inner.run("--log-cli-level=INFO")
-    result.stdout.fnmatch_lines(["*- live log call -*", "WARNING * app.db:test_inner.py:* slow*"])
-    result.assert_outcomes(passed=1)
-
-
 def test_format_with_the_peer(inner: Any) -> None:
     """As the documentation says."""
     page = (ROOT / "docs/how-to/logs.md").read_text()
@@ -185,12 +178,6 @@ def test_format_with_the_peer(inner: Any) -> None:
     result = inner.run_apart("--log-format=%(peer)s: %(message)s")
     result.stdout.fnmatch_lines(["*Captured log call*", "test: here"])
     result.stdout.fnmatch_lines(["*Captured log [[]db] call*", "db: slow query"])
-
-
-def test_log_file_has_them(inner: Any) -> None:
-    inner.write(ONE)
-    inner.run("--log-file=all.log", "--log-file-level=DEBUG")
-    assert (inner.path / "all.log").read_text().count("slow query") == 1
 
 
 def test_junit_has_them(inner: Any) -> None:
@@ -217,3 +204,20 @@ def test_without_the_logging_plugin(inner: Any) -> None:
 def test_records_of_a_body_that_runs_in_a_peer(inner: Any) -> None:
     inner.write(LOGS + '@pytest.mark.in_peer(name="db")\ndef test_it():\n    log("in there"); 1/0')
     inner.run().stdout.fnmatch_lines(["*Captured log [[]db] call*", "* in there"])
+
+
+def test_modules_that_pytester_has_forgotten(inner: Any) -> None:
+    """It forgets what was imported in an inner run; objects of these modules are used again."""
+    inner.write(
+        """
+        def pytest_configure():
+            from pytest_peer.plugin import in_peer, logs, runtest
+            for module in in_peer, logs, runtest:
+                del sys.modules[module.__name__]
+        """,
+        "conftest.py",
+    )
+    inner.write(ONE + '\n@pytest.mark.in_peer\ndef test_inside(): logging.error("in there"); 1 / 0')
+    result = inner.run_apart()
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["* slow query", "* in there"])

@@ -24,7 +24,7 @@ def shown(result: pytest.RunResult, text: str) -> list[str]:
     return [line for line in result.outlines if text in line]
 
 
-def test_name_is_shortened_where_it_is_unique(inner: Any) -> None:
+def test_name_that_was_made_up_is_shortened(inner: Any) -> None:
     inner.write(
         SPEAKS
         + """
@@ -36,20 +36,35 @@ def test_it(peer_factory):
     )
     result = inner.run_apart("-s")
     result.stdout.fnmatch_lines(
-        ["[[]test_it] first", "[[]test_it-[0-9]*] second", "[[]db] third"], consecutive=True
+        ["[[]test_it-1] first", "[[]test_it-2] second", "[[]db-3] third"], consecutive=True
     )
 
 
-def test_short_names_begin_anew_in_the_next_test(inner: Any) -> None:
+def test_name_is_that_of_the_report(inner: Any) -> None:
     inner.write(
         SPEAKS
         + """
-def name(factory): return factory.name("db")
-def test_first(peer_factory): peer_factory(name=name(peer_factory)).call(speak, "first")
-def test_second(peer_factory): peer_factory(name=name(peer_factory)).call(speak, "second")
+def test_it(peer_factory):
+    for each in peer_factory.many(2): each.call(speak, "said")
+    assert False
 """
     )
-    inner.run_apart("-s").stdout.fnmatch_lines(["[[]db] first", "[[]db] second"])
+    result = inner.run_apart("-s")
+    result.stdout.fnmatch_lines(["[[]test_it-1] said", "[[]test_it-2] said"])
+    result.stdout.re_match_lines([r"<Peer test_it-1 pid \d+: running>"])
+
+
+def test_report_does_not_repeat_what_was_shown(inner: Any) -> None:
+    inner.write(SPEAKS + NAMED + 'def test_it(peer): peer.call(speak, "said"); assert False')
+    for option, times in (("-s", 1), ("--capture=tee-sys", 2)):  # as what a test prints
+        lines = inner.run_apart(option).outlines
+        assert sum(line.endswith("said") for line in lines) == times, option
+
+
+def test_report_of_a_worker_has_what_was_not_shown(inner: Any) -> None:
+    inner.write(SPEAKS + NAMED + 'def test_it(peer): peer.call(speak, "said"); assert False')
+    result = inner.run_apart("-s", "-n", "1")
+    result.stdout.fnmatch_lines(["*Captured stdout [[]db] call*", "said"])
 
 
 COLOURED = (
