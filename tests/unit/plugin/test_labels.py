@@ -22,6 +22,7 @@ PID = os.getpid()
         ("rank-0", "rank-0"),
         (f"test_shop-db-3-{PID + 1}", f"test_shop-db-3-{PID + 1}"),
     ],
+    ids=["test", "given", "module", "cut", "session", "own", "of-another-process"],
 )
 def test_short_name(name: str, expected: str) -> None:
     assert short(name, "test_shop") == expected
