@@ -39,6 +39,32 @@ def test_level_that_is_set_for_a_running_peer(peer: Peer, caplog: Caplog) -> Non
     assert caplog.messages == ["debug", "info", "warning", "error"]
 
 
+def records_made(level: int) -> int:
+    """Return how many records are made of ten that are logged."""
+    made: list[object] = []
+    python_factory = logging.getLogRecordFactory()
+
+    def make(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        made.append(args)
+        return python_factory(*args, **kwargs)
+
+    logging.setLogRecordFactory(make)
+    try:
+        for _ in range(10):
+            log("unwanted?", level)
+    finally:
+        logging.setLogRecordFactory(python_factory)
+    return len(made)
+
+
+def test_record_that_nobody_wants_is_not_even_made(peer: Peer, caplog: Caplog) -> None:
+    assert peer.call(records_made, DEBUG) == 0
+    with caplog.at_level(DEBUG):
+        assert peer.call(records_made, DEBUG) == 10
+    assert peer.call(records_made, DEBUG) == 0
+    assert len(caplog.messages) == 10
+
+
 def test_level_for_a_block(peer: Peer, caplog: Caplog) -> None:
     with caplog.at_level(DEBUG):
         assert peer.call(enabled, DEBUG)
