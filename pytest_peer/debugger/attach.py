@@ -76,7 +76,8 @@ class Offers:
             self._directory = tempfile.mkdtemp(prefix=wire.PREFIX)
             self._listener = socket.socket(socket.AF_UNIX)
             path = wire.path_in(self._directory)
-            self._listener.bind(path)
+            with wire.address(path) as address:
+                self._listener.bind(address)
             os.chmod(path, 0o600)
             self._listener.listen()
             self._listener.setblocking(False)

@@ -31,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
     for path in wire.found():
         with socket.socket(socket.AF_UNIX) as connection:
             try:
-                connection.connect(path)
+                with wire.address(path) as address:
+                    connection.connect(address)
             except ConnectionRefusedError:  # its run was killed
                 shutil.rmtree(os.path.dirname(path), ignore_errors=True)
                 continue

@@ -4,20 +4,37 @@ The run says ``text``, ``prompt``, ``matches``, ``over`` (the prompt ends by its
 terminal ``attach`` (a name), ``line``, ``complete`` and ``interrupt``.
 """
 
+import contextlib
 import glob
 import json
 import os
 import socket
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 #: Of the directories of sockets, in that for temporary files.
 PREFIX = "pytest-peer-debug-"
 _NAME = "socket"
+#: Bytes of an address: 104 with a zero at the end on macOS, 108 on Linux.
+_LONGEST = 103
 
 
 def path_in(directory: str) -> str:
     return os.path.join(directory, _NAME)
+
+
+@contextlib.contextmanager
+def address(path: str) -> Iterator[str]:
+    """Give an address of a socket: its path, or a shorter one, as addresses have a maximum length."""
+    if len(os.fsencode(path)) <= _LONGEST:
+        yield path
+        return
+    directory = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        yield f"/proc/self/fd/{directory}/{_NAME}"
+    finally:
+        os.close(directory)
 
 
 def found() -> list[str]:

@@ -85,6 +85,19 @@ def test_a_peer_is_debugged_from_another_terminal(start, arguments):
     assert "1 passed" in run.communicate()[0]
 
 
+def test_a_long_path_of_temporary_files_is_no_obstacle(start, tmp_path, monkeypatch):
+    place = tmp_path / ("x" * 120)
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    run = start(TEST)
+    assert offered(run) == "db"
+    child = attach("db")
+    child.expect(PROMPT)
+    child.sendline("c")
+    assert "1 passed" in run.communicate()[0]
+    assert not list(place.glob("pytest-peer-debug-*"))
+
+
 def test_the_socket_is_only_for_the_user(start):
     offered(start(TEST))
     (place,) = Path(tempfile.gettempdir()).glob("pytest-peer-debug-*")
