@@ -243,7 +243,9 @@ class RpcClient:
 
     def received(self, kind: int, ident: int, payload: Payload) -> None:
         """Handle a message. The reader calls this, so it neither sends nor waits nor raises."""
-        if kind == messages.READY:
+        if kind == messages.RESULT:  # first: it comes most often
+            self._replied(ident, (kind, payload))
+        elif kind == messages.READY:
             self.agent.measures = bool(payload)
             self.ready.set()
         elif kind == messages.REQUEST:
@@ -268,11 +270,13 @@ class RpcClient:
             if call is not None:
                 call.warnings = [*(call.warnings or ()), payload]
         else:
-            settle = partial(self._settle, ident, (kind, payload))
-            if isinstance(self.pending.get(ident), PeerFuture):
-                self._after_logs(settle)
-            else:  # a caller that waits does it
-                settle()
+            self._replied(ident, (kind, payload))
+
+    def _replied(self, ident: int, reply: Reply) -> None:
+        if self.logs.behind and isinstance(self.pending.get(ident), PeerFuture):
+            self.logs.after(partial(self._settle, ident, reply))
+        else:  # a caller that waits handles the records
+            self._settle(ident, reply)
 
     def _settle(self, ident: int, reply: Reply) -> None:
         call = self.pending.pop(ident, None)

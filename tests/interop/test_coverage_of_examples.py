@@ -159,7 +159,7 @@ def serve():
 async def serve_async():
     import greeter
 
-    parts = [{"body": b"hel", "more_body": True}, {"body": b"lo", "more_body": False}]
+    parts = [{"body": b"he", "more_body": True}, {"body": b"llo", "more_body": False}]
 
     async def receive():
         await asyncio.sleep(0)
