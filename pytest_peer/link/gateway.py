@@ -30,7 +30,7 @@ class _Gateway(Gateway):
 
 
 class Link:
-    """A gateway to a peer; OSError: that has ended already.
+    """A gateway to a peer; OSError: that has ended already. Waits until there is room in the pipe.
 
     The thread that reads calls `on_message` with kind, id and payload, and `on_end` once when the
     link is closed; neither may send, wait or raise. Before anything is parsed it drains `output`.
@@ -51,6 +51,9 @@ class Link:
         io.execmodel = get_execmodel("thread")
         self._gateway = _Gateway(io, XSpec(f"popen//id={name}"))
         try:
+            # The peer may not have read yet all that was sent before. Its end ends this, too.
+            while not self.stream.wait_writable():
+                pass
             # Ours in the agent's eyes too. Kept: a channel that is collected would send its end.
             self._channel = self._gateway.remote_exec("pass")
         except OSError:  # the caller gets no link that it could close

@@ -91,9 +91,12 @@ class PipeStream:
             if written:
                 parts[0] = memoryview(parts[0])[written:]
 
-    def wait_writable(self) -> None:
-        """Wait for room for PIPE_BUF bytes, until the stream is closed, or for 0.1 s."""
-        self._poll.poll(_CLOSING_POLL_MS)
+    def wait_writable(self) -> bool:
+        """Wait for room for PIPE_BUF bytes, until the stream is closed, or for 0.1 s.
+
+        Return whether a write would not block, or would raise as nobody reads any more.
+        """
+        return bool(self._poll.poll(_CLOSING_POLL_MS))
 
     def close_read(self) -> None:
         if self._read_fd >= 0:
