@@ -179,6 +179,7 @@ class Console:
     def _cast(self, names: str, command: str) -> None:
         targets = self._named(names)
         for each in targets:
+            each.take_text()  # where it stands, if its prompt was never shown
             each.answer(f"{command}\n")
         for each in targets:
             said: list[str] = []

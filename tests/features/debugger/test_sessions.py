@@ -27,6 +27,14 @@ TWO = """
     """
 
 
+def test_cast_shows_answers_without_earlier_text(at_terminal):
+    run = at_terminal(TWO)
+    run.prompt()
+    while len(run.answer("peers").splitlines()) < 2:  # the prompt of the second is never shown
+        pass
+    assert sorted(run.answer("cast * p total").splitlines()) == ["[rank-0] 1", "[rank-1] 10"]
+
+
 def test_two_peers_from_their_breakpoints_to_the_end(at_terminal, inner):
     run = at_terminal(TWO, shell=AROUND)
     run.prompt()
