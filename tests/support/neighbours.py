@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import PackageNotFoundError, version
 
 import pytest
@@ -34,11 +35,17 @@ NEEDED = {"html": ("html_fixtures", "metadata"), "pytest_jsonreport": ("metadata
 
 
 def load_beside_peer(monkeypatch: pytest.MonkeyPatch, *plugins: str) -> None:
-    """Have later runs of pytest load these plugins and this project's; skip where one is missing."""
+    """Have later runs of pytest load these plugins and this project's; skip where one is missing.
+
+    In CI a missing one is a failure.
+    """
     for plugin in plugins:
         try:
             version(PLUGINS[plugin])
         except PackageNotFoundError:
-            pytest.skip(f"{PLUGINS[plugin]} is not installed")
+            reason = f"{PLUGINS[plugin]} is not installed"
+            if os.environ.get("CI") == "true":
+                pytest.fail(reason)
+            pytest.skip(reason)
     needed = [each for plugin in plugins for each in NEEDED.get(plugin, ())]
     load_only(monkeypatch, "peer", *needed, *plugins)
