@@ -121,7 +121,7 @@ class ProcessStarter:
             if self._options.terminal is not None:
                 line = command.on_terminal(line)
             child = SpawnedChild(line, standard, keep)
-            lifeline.tie(end, child.pid)
+            lifeline.tie(end, -child.pid)
         connection.send_loader()
         return child
 
