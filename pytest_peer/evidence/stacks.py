@@ -128,7 +128,10 @@ class Stacks:
 
     def before_kill(self, ended: Event) -> str:
         """Return where a hanging boot is; without our agent it writes that to stderr instead."""
-        text = self._readable_dump(_BOOT_SECONDS)
+        try:
+            text = self._ask(_BOOT_SECONDS)
+        except (TimeoutError, PeerError, PeerDown):  # most often nobody listens yet
+            text = self._readable_dump(_BOOT_SECONDS)
         if text:
             self._keep("the time for the boot was over", text)
         elif (pid := self._local_pid()) is not None and send(pid, signal.SIGABRT):

@@ -207,7 +207,7 @@ class RpcClient:
         ident = self._number()  # before `_expect`: an interrupt leaves nothing there
         try:
             self._expect(ident, waiter)
-            if self._link is None:
+            if self._link is None or not self.ready.is_set():
                 raise StillBooting(f"{self._whom()} is still booting")
             if loop.runs_here():
                 raise PeerError(_INTERRUPTED)

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,9 @@ def assert_works_or_dies(peer: Peer, raised: Mailbox, gate: Gate) -> None:
 
 def hold_and_raise(gate: str, function: str, exception: type[BaseException]) -> None:
     pass_gate(gate)
-    here.origin.send("raised", raise_in(function, exception))
+    while not (raised := raise_in(function, exception)):  # a thread takes an idle loop back soon
+        time.sleep(0.001)
+    here.origin.send("raised", raised)
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
