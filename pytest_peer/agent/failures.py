@@ -15,6 +15,7 @@ _python_handles: Any = None
 _task: Any = None
 _TASK = "of a task that nobody awaited"
 _TASK_SECONDS = 0.02  # for tasks that have only begun
+_AT_EXIT = "Exception ignored in atexit callback"  # of Python 3.10 and newer
 #: Set when the peer is to end: what fails from now on may fail because of that.
 ending = False
 
@@ -49,9 +50,11 @@ _threading._make_invoke_excepthook = _make_reporting
 def _report_ignored(unraisable):
     """Report what Python ignores, as pytest warns of it: of ``__del__``, and of a bare thread."""
     exc: Any = unraisable.exc_value
-    if exc is not None and not (ending or sys.is_finalizing()):
+    # An atexit callback is meant for the end: what it raises is a failure there too.
+    of_end = ending and not str(unraisable.err_msg).startswith(_AT_EXIT)
+    if exc is not None and not (of_end or sys.is_finalizing()):
         what = "ignored in %s" % refusals.safe_repr(unraisable.object)
-        report(what, exceptions.formatted(exc), True)
+        report(what, exceptions.formatted(exc), not ending)
     sys.__unraisablehook__(unraisable)
 
 

@@ -115,6 +115,9 @@ class _Body:
                 self._options = {"backend": name, "backend_options": options}
             elif test.get_closest_marker("trio") is not None:  # of pytest-trio
                 self._runner = _chosen_by_pytest_trio(test)
+                if (trio := sys.modules.get("trio")) is not None:  # its clock is a fixture's value
+                    clocks = [x for x in self._values.values() if isinstance(x, trio.abc.Clock)]
+                    self._options = {"clock": clocks[0]} if clocks else {}
 
     def check(self, peer: Peer | None = None) -> None:
         """Check that all of it can be sent, and with a `peer` that its arguments can arrive there.

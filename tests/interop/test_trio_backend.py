@@ -183,6 +183,24 @@ def test_in_peer_runs_on_what_pytest_trio_has_chosen(
     result.stdout.fnmatch_lines(["by qtrio", "peer: True"])
 
 
+def test_in_peer_runs_by_the_clock_of_a_fixture(
+    inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_only(monkeypatch, "peer", "trio")
+    inner.makepyfile(
+        """
+        import pytest, trio
+
+        @pytest.mark.trio
+        @pytest.mark.in_peer
+        async def test_clock(mock_clock):
+            mock_clock.jump(7)
+            assert trio.current_time() == 7
+        """
+    )
+    inner.runpytest_subprocess().assert_outcomes(passed=1)
+
+
 def test_in_peer_without_what_pytest_trio_has_chosen_is_an_error(
     inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

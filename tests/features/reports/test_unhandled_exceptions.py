@@ -247,6 +247,14 @@ def test_warning_has_the_traceback_of_the_peer(inner):
     )
 
 
+@pytest.mark.parametrize("stop", ["", "; peer.stop()"], ids=["teardown", "stop"])
+def test_failure_of_an_atexit_callback_is_warned_of(inner, stop):
+    inner.write(of_peer("import atexit; peer.call(atexit.register, wrong)" + stop))
+    result = inner.run()
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*UnhandledPeerException*ignored in *wrong*"])
+
+
 def test_filters_make_an_error_of_it(inner):
     inner.write(of_peer("peer.cast(wrong)"))
     result = inner.run("-W", "error::pytest_peer.UnhandledPeerException")
