@@ -2,8 +2,9 @@
 
 The lifeline is a pipe that only the origin can write to, and never does, so it ends with the
 origin. Every peer has a file of its own open at the other end, for which the kernel sends SIGKILL
-to the peer's process group when something happens there (F_SETOWN, F_SETSIG and O_ASYNC in
-fcntl(2)). That works without a thread of the peer, without the GIL, and when the peer is stopped.
+to its owner when something happens there (F_SETOWN, F_SETSIG and O_ASYNC in fcntl(2)): to the
+peer, whose reaper kills the rest, or to the group of a process that has no reaper. That works
+without a thread of the peer, without the GIL, and when the peer is stopped.
 Fork servers are sent this module too, for their children.
 """
 
@@ -37,11 +38,12 @@ def opened() -> Iterator[int]:
             os.close(fd)
 
 
-def tie(fd: int, group: int) -> None:
-    """Have the kernel kill a process group at the end of this process; one in it has `fd` too."""
+def tie(fd: int, owner: int) -> None:
+    """Have the kernel kill a process, or minus a group, when the origin ends; it has `fd` too."""
     if fd >= 0:
         with contextlib.suppress(ProcessLookupError):  # it has ended
-            fcntl.fcntl(fd, fcntl.F_SETOWN, -group)  # the group itself, whoever gets its number
+            # The process or group itself, whoever gets its number.
+            fcntl.fcntl(fd, fcntl.F_SETOWN, owner)
         fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(fd, fcntl.F_SETFL, os.O_ASYNC)
 

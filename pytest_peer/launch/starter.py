@@ -117,7 +117,7 @@ class ProcessStarter:
             self._lifeline = end if control < 0 else -1
             keep = [fd for fd in (*connection.peer_ends, end, control) if fd >= 0]
             child = SpawnedChild(line, standard, keep)
-            lifeline.tie(end, child.pid)
+            lifeline.tie(end, -child.pid)
         connection.send_loader()
         return child
 

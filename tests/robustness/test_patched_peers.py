@@ -14,9 +14,9 @@ from unittest import mock
 import pytest
 from gates import Gate
 from occupations import pass_gate_and_answer
-from timeouts import LONG
+from timeouts import AT_ONCE, LONG
 
-from pytest_peer import Peer, here
+from pytest_peer import CallTimeout, Peer, here
 
 BIG = 3_000_000
 
@@ -29,6 +29,10 @@ def patch(targets: str, **how: Any) -> None:
 
 def answer(message: Any) -> None:
     here.origin.send("answers", here.mailbox("questions").get(LONG) + message)
+
+
+def sleep_long() -> None:
+    time.sleep(LONG)
 
 
 async def twice(value: int) -> int:
@@ -75,6 +79,14 @@ def test_peer_works_while_it_is_patched(
     peer.stop()
     assert peer.down_reason is not None
     assert peer.down_reason.exit_status == 0
+
+
+@pytest.mark.parametrize("target", ["os.stat", "linecache.getline", "tokenize.open"])
+def test_limit_passes_while_a_peer_is_patched(peer: Peer, target: str) -> None:
+    peer.call(patch, target, side_effect=ZeroDivisionError)
+    with pytest.raises(CallTimeout, match="in sleep_long"):
+        peer.call_within(AT_ONCE, sleep_long)
+    assert peer.call_within(LONG, max, 1, 2) == 2
 
 
 @pytest.mark.parametrize("target", ["threading.Thread", "os.read", "time.time"])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from origin_programs import said_by
 from processes import assert_gone, start_child_and_grandchild
 from stopping import taking_less_than
 from timeouts import AT_ONCE, LONG
@@ -81,9 +82,12 @@ def test_other_things_of_a_dead_peer_are_removed(
         end(peer)
 
 
-@pytest.mark.parametrize("shutdown", ["halt", 5.0, None])
-def test_segment_is_removed_whatever_the_shutdown(peer_factory: Any, shutdown: Any) -> None:
-    peer = peer_factory(shutdown=shutdown)
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@pytest.mark.parametrize("shutdown", ["halt", 5.0, None, "close"])
+def test_segment_is_removed_whatever_the_shutdown(
+    peer_factory: Any, shutdown: Any, method: str
+) -> None:
+    peer = peer_factory(shutdown=shutdown, start_method=method)
     with removed(peer.call(make_segment)):
         peer.stop()
 
@@ -95,6 +99,23 @@ def test_segment_of_a_spawned_peer_is_removed(
     peer = peer_factory(start_method="spawn")
     with removed(peer.call(make_segment)):
         end(peer)
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_segment_is_removed_when_the_origin_is_killed(tmp_path: Path, method: str) -> None:
+    (path,) = said_by(
+        tmp_path,
+        f"""
+        sys.path.insert(0, {os.path.dirname(__file__)!r})
+        from test_resource_trackers import make_segment
+        print(start(start_method="{method}").call(make_segment), flush=True)
+        die()
+        """,
+    )
+    try:
+        eventually(lambda: not os.path.exists(path))
+    finally:
+        Path(path).unlink(missing_ok=True)
 
 
 def stop_the_tracker() -> int:

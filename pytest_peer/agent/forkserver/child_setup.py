@@ -22,7 +22,7 @@ def begin(parent, lifeline):
     main_thread._set_native_id()  # only Python 3.13 does it after a fork
     own = os.open("/proc/self/fd/%d" % lifeline, os.O_RDONLY | os.O_CLOEXEC)
     os.close(lifeline)
-    tie(own, os.getpid())
+    tie(own, os.getpid())  # not the group: resource trackers get their time from the reaper
     return own
 
 

@@ -147,7 +147,7 @@ class ForkServer:
             standard = (subprocess.PIPE, subprocess.PIPE, subprocess.STDOUT)  # pipes, as a peer's
             popen = execute(line, standard, [code.fileno(), theirs.fileno(), end])
             self._pid = popen.pid
-            lifeline.tie(end, self._pid)  # until it serves: an import sees no end of the origin
+            lifeline.tie(end, -self._pid)  # until it serves: an import sees no end of the origin
         assert popen.stdin is not None and popen.stdout is not None
         popen.stdin.close()
         self._pipe = popen.stdout
