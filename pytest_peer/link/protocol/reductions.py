@@ -72,6 +72,8 @@ def _renamed(cls: type, path: str) -> Iterator[tuple[str, Any]]:
 def _place(obj: Any) -> tuple[str, str] | None:
     """Return the module that holds an object, and the name for it."""
     global _places
+    if (stream := _stream(obj)) is not None:
+        return stream
     if _loaded and len(sys.modules) != len(_loaded) + 1:  # with `__main__`
         remember()  # a test has imported more
     places = _places
@@ -94,6 +96,15 @@ def _place(obj: Any) -> tuple[str, str] | None:
     return (name, key) if held.get(key, weak.get(key)) is obj else None
 
 
+def _stream(obj: Any) -> tuple[str, str] | None:
+    """Return the place of a standard stream, whatever pytest has put there."""
+    if obj is sys.stdout or obj is sys.stderr or obj is sys.stdin:
+        for name in ("stdout", "stderr", "stdin"):
+            if getattr(sys, name) is obj:
+                return "sys", name
+    return None
+
+
 def _held(place: tuple[str, str]) -> module_aliases.Made:
     return module_aliases.Made(attrgetter(place[1]), module_aliases.imported(place[0]))
 
@@ -103,6 +114,8 @@ def reference(obj: Any, home: str = "") -> Any:
 
     :param home: a module that the other end cannot import.
     """
+    if (stream := _stream(obj)) is not None:
+        return _held(stream).__reduce__()
     found = module_aliases.reference(obj)
     if found is not NotImplemented or type(obj) in _METHODS or not callable(obj):
         return found
