@@ -4,7 +4,8 @@ The lifeline is a pipe that only the origin can write to, and never does, so it 
 origin. Every peer has a file of its own open at the other end, for which the kernel sends SIGKILL
 to its owner when something happens there (F_SETOWN, F_SETSIG and O_ASYNC in fcntl(2)): to the
 peer, whose reaper kills the rest, or to the group of a process that has no reaper. That works
-without a thread of the peer, without the GIL, and when the peer is stopped.
+without a thread of the peer, without the GIL, and when the peer is stopped. A reaper that is
+stopped gets SIGCONT by a file of its own.
 Fork servers are sent this module too, for their children.
 """
 
@@ -38,13 +39,13 @@ def opened() -> Iterator[int]:
             os.close(fd)
 
 
-def tie(fd: int, owner: int) -> None:
-    """Have the kernel kill a process, or minus a group, when the origin ends; it has `fd` too."""
+def tie(fd: int, owner: int, number: int = signal.SIGKILL) -> None:
+    """Have the kernel signal a process, or minus a group, when the origin ends; it has `fd` too."""
     if fd >= 0:
         with contextlib.suppress(ProcessLookupError):  # it has ended
             # The process or group itself, whoever gets its number.
             fcntl.fcntl(fd, fcntl.F_SETOWN, owner)
-        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(fd, fcntl.F_SETSIG, number)
         fcntl.fcntl(fd, fcntl.F_SETFL, os.O_ASYNC)
 
 

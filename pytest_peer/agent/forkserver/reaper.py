@@ -19,6 +19,7 @@ import time
 from typing import Any
 
 from ...launch import procfs, session
+from ...launch.lifeline import tie
 
 #: What wakes a reaper: the end of a child; that of the zygote, or the server, for a traced peer.
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
@@ -31,7 +32,7 @@ _c: Any = ctypes.PyDLL(None, use_errno=True)
 _before_fork, _after_fork = _c.PyOS_BeforeFork, _c.PyOS_AfterFork_Child
 
 
-def fork_reapers(server: int, zygote: Any, set_title: Any) -> Any:
+def fork_reapers(server: int, zygote: Any, lifeline: int, set_title: Any) -> Any:
     """In a child of the server's, be the zygote. Returns in peers only.
 
     For each socket that comes over `zygote`, fork a reaper, which forks a peer and tells the socket
@@ -48,7 +49,7 @@ def fork_reapers(server: int, zygote: Any, set_title: Any) -> Any:
         connection = socket.socket(fileno=fd)
         if _fork(connection) == 0:
             zygote.close()
-            return connection, *_begin(own, connection, most)
+            return connection, *_begin(own, connection, lifeline, most)
         connection.close()
 
 
@@ -60,7 +61,7 @@ def _fork(connection: Any) -> int:
     return pid
 
 
-def _begin(zygote: int, connection: Any, most: int) -> tuple[int, set[int]]:
+def _begin(zygote: int, connection: Any, lifeline: int, most: int) -> tuple[int, set[int]]:
     """Become a reaper. Returns in its peer only."""
     _signal.signal(signal.SIGCHLD, _signal.SIG_DFL)
     blocked = _signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -76,8 +77,18 @@ def _begin(zygote: int, connection: Any, most: int) -> tuple[int, set[int]]:
         _before_fork()
         _after_fork()
         return own, blocked
+    kept = most
+    try:
+        kept = os.open("/proc/self/fd/%d" % lifeline, os.O_RDONLY)
+        tie(kept, own, _signal.SIGCONT)  # it may be stopped when the origin ends
+    except OSError:  # there are no more descriptors
+        pass
     connection.send(b"%d %d" % (own, peer))
-    os.closerange(0, most)  # left open, they would keep the others' from ending
+    for begin, end in (
+        (0, kept),
+        (kept + 1, most),
+    ):  # left open, they would keep the others' from ending
+        os.closerange(begin, end)
     while _signal.sigwaitinfo(_SIGNALS).si_signo == signal.SIGCHLD:
         if session.reap_orphans(peer):
             break

@@ -256,7 +256,7 @@ class Template:
                 if self._parent >= 0:
                     os.close(self._parent)
                 request = self._wait_for_request(
-                    *reaper.fork_reapers(self._pid, theirs, self._set_title)
+                    *reaper.fork_reapers(self._pid, theirs, self.lifeline, self._set_title)
                 )
             except BaseException:
                 os._exit(1)  # the code around this is the server's
