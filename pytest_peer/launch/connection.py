@@ -72,6 +72,10 @@ class Connection:
         view = memoryview(bootstrap.peer(interpreter.compiled, config))
         while view:
             view = view[os.write(self._write, view) :]
+        # It may have filled the pipe, and the gateway's first message does not wait for room.
+        poll = select.poll()
+        poll.register(self._write, select.POLLOUT)
+        poll.poll()  # also until the peer's end
 
 
 class Pipes(Connection):
