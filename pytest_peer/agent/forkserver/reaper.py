@@ -81,14 +81,11 @@ def _begin(zygote: int, connection: Any, lifeline: int, most: int) -> tuple[int,
     try:
         kept = os.open("/proc/self/fd/%d" % lifeline, os.O_RDONLY)
         tie(kept, own, _signal.SIGCONT)  # it may be stopped when the origin ends
-    except OSError:  # there are no more descriptors
+    except OSError:  # there is no lifeline, or no descriptor left
         pass
     connection.send(b"%d %d" % (own, peer))
-    for begin, end in (
-        (0, kept),
-        (kept + 1, most),
-    ):  # left open, they would keep the others' from ending
-        os.closerange(begin, end)
+    os.closerange(0, kept)  # left open, they would keep the others' from ending
+    os.closerange(kept + 1, most)
     while _signal.sigwaitinfo(_SIGNALS).si_signo == signal.SIGCHLD:
         if session.reap_orphans(peer):
             break

@@ -19,6 +19,7 @@ _METHODS = (types.MethodType, types.BuiltinMethodType, type([].__len__))
 _REFERRED = (*_METHODS, types.FunctionType)
 _UNBOUND = (types.FunctionType, types.WrapperDescriptorType)
 _LIBRARIES = (os.path.dirname(os.__file__), "site-packages", "dist-packages")
+_STREAMS = ("stdout", "stderr", "stdin")
 _loaded: dict[str, Any] = {}  # `sys.modules` when that was looked at last; empty in peers
 #: What modules held before a test could change it, by name. Objects of the user's modules are kept
 #: weakly where that is possible: a test may look whether they are freed.
@@ -98,9 +99,9 @@ def _place(obj: Any) -> tuple[str, str] | None:
 
 def _stream(obj: Any) -> tuple[str, str] | None:
     """Return the place of a standard stream, whatever pytest has put there."""
-    if obj is sys.stdout or obj is sys.stderr or obj is sys.stdin:
-        for name in ("stdout", "stderr", "stdin"):
-            if getattr(sys, name) is obj:
+    if obj is not None:  # as they are where a process has no such file
+        for name in _STREAMS:
+            if vars(sys).get(name) is obj:
                 return "sys", name
     return None
 

@@ -6,6 +6,7 @@ import sys
 from typing import TextIO
 
 import pytest
+from inner_pytest import Inner
 
 from pytest_peer import Peer
 
@@ -21,7 +22,7 @@ def test_argument(peer):
 
 
 @pytest.mark.parametrize("capture", ["fd", "sys", "tee-sys", "no"])
-def test_stream_that_pytest_captures(inner, capture: str) -> None:
+def test_stream_that_pytest_captures(inner: Inner, capture: str) -> None:
     inner.write(SUITE)
     inner.run(f"--capture={capture}").assert_outcomes(passed=2)
 
