@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
 from contextlib import AbstractContextManager
-from itertools import islice
 from pathlib import Path
 from signal import SIGKILL
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, final, overload
+from typing import TYPE_CHECKING, Any, NoReturn, final
 
 from ..core.clock import seconds
 from ..core.down_reason import DownReason, PeerState
-from ..core.options import PeerOptions
 from ..evidence.output import OutputStream
 from ..evidence.standard_streams import InputStream
-from ..link.futures import PeerFuture, results
-from ..link.pickling import check_callable
-from .lifecycle import PeerLife
+from .executor import PeerExecutor
 from .restart import Lives, kill_all, stop_all
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
 
-T = TypeVar("T")
-
 
 @final
-class Peer(Executor):
+class Peer(PeerExecutor):
     """A Python process that this one started and controls. Erlang's module ``peer``.
 
     The fixtures `peer` and `peer_factory` give peers, and `pytest_peer.start`. A peer is also a
@@ -38,13 +29,7 @@ class Peer(Executor):
 
     def __init__(self, owner: Supervisor) -> None:
         """:private: made by a supervisor, its owner."""
-        #: :private:
         self.lives: Lives = Lives(owner, self)
-
-    @property
-    def life(self) -> PeerLife:
-        """:private: its present life."""
-        return self.lives.present
 
     @property
     def name(self) -> str:
@@ -60,11 +45,6 @@ class Peer(Executor):
     def node(self) -> str:
         """``name@host``."""
         return f"{self.name}@{self.host}"
-
-    @property
-    def options(self) -> PeerOptions:
-        """The options it was started with."""
-        return self.life.options
 
     @property
     def pid(self) -> int | None:
@@ -120,108 +100,6 @@ class Peer(Executor):
             "a peer's handle cannot be sent to another process; "
             "send its name, or values that the peer has returned"
         )
-
-    # Calls
-
-    @overload
-    def call(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T: ...
-    @overload
-    def call(self, fn: str, /, *args: Any, **kwargs: Any) -> Any: ...
-    def call(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
-        """Run ``fn(*args, **kwargs)`` in the peer. Erlang's ``peer:call/4``.
-
-        The time limit is the option ``call_timeout``, 60 seconds by default.
-
-        :param fn: A callable, or ``"module:qualname"`` for what cannot be imported here. A
-            coroutine function runs on an event loop that lives as long as the peer.
-        :returns: What `fn` returns. What it raises is raised here.
-        :raises CallTimeout: No answer in time. The function goes on, its answer is dropped, the
-            peer stays usable.
-        :raises PeerDown: The peer has ended.
-        :raises EncodeError: The call or its result cannot be sent.
-        """
-        return self.call_within(self.options.call_timeout, fn, *args, **kwargs)
-
-    def call_within(
-        self, timeout: float | None, fn: Callable[..., T] | str, /, *args: Any, **kwargs: Any
-    ) -> T:
-        """Call with a time limit of its own; see `call`. Erlang's ``peer:call/5``.
-
-        :param timeout: Seconds; ``None`` for no limit.
-        """
-        check_callable(fn)
-        result: T = self.life.client.call(fn, args, kwargs, seconds("call_within", timeout))
-        return result
-
-    def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> PeerFuture:
-        """Call without waiting; see `call`.
-
-        :returns: A future. Its ``result(timeout)`` returns or raises what `call` does.
-        :raises PeerDown: The peer has ended.
-        """
-        check_callable(fn)
-        return self.life.client.submit(fn, args, kwargs)
-
-    def map(
-        self,
-        fn: Callable[..., Any] | str,
-        /,
-        *iterables: Iterable[Any],
-        timeout: float | None = None,
-        chunksize: int = 1,  # noqa: ARG002 - Executor's; there is nothing to be gained by it
-        buffersize: int | None = None,
-    ) -> Iterator[Any]:
-        """Submit a call for every row of the iterables, and give the results in order.
-
-        :param timeout: Seconds for all of them together; ``None`` for no limit.
-        :param buffersize: Calls whose results were not yet asked for; ``None`` for all.
-        """
-        if buffersize is not None and buffersize < 1:
-            raise ValueError(f"buffersize: expected None or 1 and more, got {buffersize!r}")
-        calls = (self.submit(fn, *row) for row in zip(*iterables, strict=False))
-        first = deque(islice(calls, buffersize))
-        return results(first, calls, seconds("timeout", timeout))
-
-    async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
-        """Call and await the outcome, for asyncio and trio; see `call`.
-
-        Where this is cancelled, so is a coroutine that runs in the peer. If that raises something
-        else then, it is an `UnhandledPeerException`. What a function returns or raises is dropped.
-        """
-        calls = self.life.client
-        future = self.submit(fn, *args, **kwargs)
-        try:
-            return await future.aresult(self.options.call_timeout)
-        except Exception:
-            calls.pending.pop(future.ident, None)  # a late reply is dropped
-            raise
-        except BaseException:  # a cancellation, whichever library's
-            future.abandoned = True
-            future.cancel()
-            raise
-
-    def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
-        """Run `fn` in the peer, and wait for no answer. Erlang's ``peer:cast/4``.
-
-        An exception is written to the peer's stderr, and is an `UnhandledPeerException`. While the
-        peer boots, this waits for the boot.
-
-        :raises PeerDown: The peer has ended.
-        :raises EncodeError: The call cannot be sent.
-        """
-        check_callable(fn)
-        self.life.client.cast(fn, args, kwargs)
-
-    def send(self, mailbox: str, message: object) -> None:
-        """Put a message into a mailbox of the peer. Erlang's ``peer:send/3``.
-
-        There ``pytest_peer.here.mailbox(name)`` gets it. This waits until the peer has booted.
-
-        :param mailbox: The mailbox's name.
-        :raises PeerDown: The peer has ended.
-        :raises EncodeError: The message cannot be sent.
-        """
-        self.life.client.send(mailbox, message)
 
     def dump_stacks(self) -> str:
         """Return the Python stack of every thread of the peer, as text.
