@@ -29,6 +29,8 @@ class _Text:
         self._size = self._left_out = 0
 
     def add(self, text: str) -> None:
+        # A lone surrogate, of a file's name mostly, would end a run of pytest-xdist.
+        text = text.encode("utf-8", "backslashreplace").decode()
         self._parts.append(text)
         self._size += len(text)
         while self._size > SECTION_CHARACTERS and len(self._parts) > 1:

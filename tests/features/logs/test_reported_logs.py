@@ -194,6 +194,12 @@ def test_records_travel_from_an_xdist_worker(inner: Any) -> None:
     result.stdout.fnmatch_lines(["*Captured log [[]db] call*", "* slow query"])
 
 
+def test_file_name_that_is_no_text_travels_from_a_worker(inner: Any) -> None:
+    inner.write(ONE.replace("slow query", "slow \\udcff"))
+    result = inner.run("-n", "1")
+    result.stdout.fnmatch_lines(["*Captured log [[]db] call*", r"* slow \udcff"])
+
+
 def test_without_the_logging_plugin(inner: Any) -> None:
     inner.write(ONE)
     result = inner.run_apart("-p", "no:logging")
