@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import textwrap
 import warnings
+from collections.abc import Iterator
 
 import pytest
 from paths import SUPPORT
@@ -45,6 +47,15 @@ def load_only(monkeypatch: pytest.MonkeyPatch, *plugins: str) -> None:
     )
 
 
+@contextlib.contextmanager
+def as_at_home() -> Iterator[pytest.MonkeyPatch]:
+    """Hide from a run that this is CI, where pytest's summary has whole texts instead of lines."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("CI", raising=False)
+        patch.delenv("BUILD_NUMBER", raising=False)
+        yield patch
+
+
 class Inner:
     """A directory with tests, and runs of them."""
 
@@ -67,7 +78,7 @@ class Inner:
         """Run the tests in this process, with its fork server; with xdist in another process."""
         if "-n" in arguments:
             return self.run_apart(*arguments)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), as_at_home():
             warnings.resetwarnings()  # those of the outer test are not theirs
             return self.pytester.runpytest_inprocess(*arguments, syspathinsert=True)
 
@@ -75,7 +86,7 @@ class Inner:
         """Run the tests in a process of their own, which they may end, interrupt or inspect."""
         if "-n" in arguments:
             arguments = ("-p", "xdist", *arguments)
-        with pytest.MonkeyPatch.context() as patch:
+        with as_at_home() as patch:
             patch.setenv("PYTHONPATH", str(SUPPORT))
             return self.pytester.runpytest_subprocess(*arguments, timeout=LONGER)
 
