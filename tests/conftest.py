@@ -73,6 +73,13 @@ def run(tmp_path: Path) -> Callable[..., list[str]]:
 
 
 @pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """pytest's own, without the plugins of tests/interop, which leave threads in this process."""
+    load_only(monkeypatch, "peer", "timeout", "xdist")
+    return pytester
+
+
+@pytest.fixture
 def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inner]:
     """A directory for tests that run in a pytest of their own."""
     load_only(monkeypatch, "peer", "timeout")
