@@ -108,7 +108,7 @@ def config() -> dict[str, Any] | None:
     measurement = current()
     if measurement is None:
         return None
-    options = {
+    options: dict[str, Any] = {
         name: value
         for name, value in vars(measurement.config).items()
         if not name.startswith("_") and isinstance(value, _TYPES)
@@ -116,6 +116,11 @@ def config() -> dict[str, Any] | None:
     options |= {"data_file": _data_file(measurement), "parallel": True, "fail_under": 0.0}
     # Where this process was when it began to measure: a test may have gone elsewhere.
     directory = sys.modules["coverage.files"].relative_directory()
+    for name in ("source", "source_dirs"):
+        if options.get(name):
+            # Children of a peer may begin elsewhere. What is no directory is a package.
+            paths = [(each, os.path.join(directory, each)) for each in options[name]]
+            options[name] = [path if os.path.isdir(path) else each for each, path in paths]
     variables = {k: v for k, v in os.environ.items() if k.startswith(_VARIABLES)}
     if "multiprocessing" in measurement.config.concurrency:
         # What that starts reads the configuration anew, in the peer's directory.
