@@ -168,13 +168,23 @@ def tidy(pid: int) -> None:
         pattern = f"{glob.escape(file)}.*.pid{pid}.X*"
         _beside[pattern] = os.getpid()
         for path in glob.glob(pattern):
-            data = sys.modules[LIBRARY].CoverageData(basename=path)
-            try:
-                data.read()
-            except sys.modules["coverage.exceptions"].CoverageException:
+            if not _whole(path):
                 os.unlink(path)
-            finally:
-                data.close(force=True)
+
+
+def _whole(path: str) -> bool:
+    """Return whether a data file is one; who combines it would fail at what is not."""
+    sqlite3: Any = sys.modules["sqlite3"]  # coverage has imported it
+    data = sys.modules[LIBRARY].CoverageData(basename=path)
+    try:
+        data.read()
+        # Coverage writes without a journal, so any page may be an old one.
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            return bool(database.execute("PRAGMA quick_check").fetchone() == ("ok",))
+    except (sqlite3.Error, sys.modules["coverage.exceptions"].CoverageException):
+        return False
+    finally:
+        data.close(force=True)
 
 
 def _arc(packed: int) -> tuple[int, int]:

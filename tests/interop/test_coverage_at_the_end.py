@@ -205,15 +205,20 @@ def test_exit_handlers_of_a_peer_count(measured):
         assert 7 in measured.lines(measured.path / "late.py")
 
 
-def test_file_of_a_peer_that_died_while_it_wrote_is_removed(measured):
+@pytest.mark.parametrize(
+    "torn", ["file.truncate(20)", "file.seek(-8192, 2), file.write(bytes(8192))"]
+)
+def test_file_of_a_peer_that_died_while_it_wrote_is_removed(measured, torn):
     measured.inner.write(
-        """
+        f"""
         import shop
 
         def tear():
             import coverage
-            with open(coverage.Coverage.current().get_data().data_filename(), "w") as file:
-                file.write("SQLite format 3")
+            coverage.Coverage.current().save()
+            name = coverage.Coverage.current().get_data().data_filename()
+            with open(name, "r+b") as file:
+                {torn}
 
         def test_it(peer_factory):
             first, second = peer_factory.many(2)
