@@ -10,8 +10,9 @@ import atexit
 import sys
 from typing import Any
 
-from ..link.protocol import messages, module_aliases
+from ..link.protocol import exceptions, messages, module_aliases
 from ..link.protocol.unpatched import _thread, os, pickle, select
+from . import failures
 
 #: In front of a snapshot is its size, behind it is room for what comes while the file is made.
 _HEAD = 8
@@ -20,6 +21,7 @@ _ROOM = 1 << 16
 _BRIEF = 1e-6
 
 _measurement: Any = None  # the `coverage.Coverage` of this peer
+_failed: Any = None  # what it has raised
 _threading: Any = sys.modules["threading"]  # itself: there are the trace functions of new threads
 
 
@@ -28,12 +30,12 @@ def begin(given):
 
     A peer measures nothing without `coverage`, or where it does not see the origin's files.
     """
-    global _measurement
+    global _measurement, _failed
     if given is None:
         return
-    os.environ.update(given["variables"])  # for what the peer starts
     if module_aliases.place_of(given["directory"]) != given["place"]:
         return
+    os.environ.update(given["variables"])  # for what the peer starts
     try:
         # Now, while only what is installed here is found, and not what the origin has.
         import coverage  # type: ignore[import-not-found,unused-ignore]
@@ -44,8 +46,7 @@ def begin(given):
         os.chdir(given["directory"])  # to which names of files are relative in the options
         _measurement = _started(coverage.Coverage, given["options"])
     except Exception as exc:
-        text = "no coverage of this peer: %s: %s\n" % (type(exc).__name__, exc)
-        sys.stderr.write(text)
+        _failed = exc
     finally:
         os.fchdir(here)
         os.close(here)
@@ -59,12 +60,14 @@ def _started(make, options):
     # The origin warns, and it looks for files that nothing has run.
     measurement._warn = measurement._post_save_work = lambda *_args, **_kwargs: None
     measurement.start()
-    atexit.register(measurement.save)
+    atexit.register(save)
     return measurement
 
 
 def measures():
-    """Return whether this peer measures, as bytes for the origin."""
+    """Return whether this peer measures, as bytes for the origin; report if it cannot."""
+    if _failed is not None:
+        failures.report("of coverage, which does not measure", exceptions.formatted(_failed))
     return b"" if _measurement is None else b"measures"
 
 
@@ -85,9 +88,15 @@ def _run_traced(target, args):
 
 
 def save():
-    """Write what was measured until now; more may follow."""
-    if _measurement is not None:
-        _measurement.save()
+    """Write what was measured until now; more may follow. The first failure is reported."""
+    global _failed
+    try:
+        if _measurement is not None:
+            _measurement.save()
+    except Exception as exc:
+        if _failed is None:
+            _failed = exc
+            failures.report("of coverage, which has saved nothing", exceptions.formatted(exc))
 
 
 def received(enqueue, ident, payload):
@@ -107,7 +116,7 @@ def received(enqueue, ident, payload):
 
 def _answer(enqueue, ident, what):
     if what != messages.CONTEXT:  # if it was to stop, that has failed
-        _quietly(save)
+        save()
     _quietly(enqueue, messages.COVERAGE, ident, b"")
     if what == messages.STOP:
         os.kill(os.getpid(), _signal.SIGSTOP)

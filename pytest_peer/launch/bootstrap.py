@@ -27,7 +27,7 @@ _PROTOCOL = (
     "refusals codec mailbox frame_info exceptions"
 )
 _PEER = (
-    "runtime breakpoints coverage reader call_warnings failures soft_assertions assertions resources "
+    "runtime breakpoints reader call_warnings failures coverage soft_assertions assertions resources "
     "imports homes coroutines dispatch waits stacks fault_dumps main"
 )
 _PEER_MODULES = (

@@ -198,8 +198,9 @@ def test_peer_that_cannot_measure_says_so(measured, requires_python):
         @pytest.mark.peer(exec={requires_python("3.10")!r}, env={{"PYTHONPATH": "there"}})
         def test_it(peer):
             assert peer.call(os.getcwd) == os.getcwd()
-            assert "no coverage of this peer: TypeError" in peer.stderr.text
             peer.kill()
         """
     )
-    measured.test().assert_outcomes(passed=1)
+    result = measured.test()
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines("*exception of coverage, which does not measure:")

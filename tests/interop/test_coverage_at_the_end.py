@@ -205,15 +205,20 @@ def test_exit_handlers_of_a_peer_count(measured):
         assert 7 in measured.lines(measured.path / "late.py")
 
 
-def test_file_of_a_peer_that_died_while_it_wrote_is_removed(measured):
+@pytest.mark.parametrize(
+    "torn", ["file.truncate(20)", "file.seek(-8192, 2), file.write(bytes(8192))"]
+)
+def test_file_of_a_peer_that_died_while_it_wrote_is_removed(measured, torn):
     measured.inner.write(
-        """
+        f"""
         import shop
 
         def tear():
             import coverage
-            with open(coverage.Coverage.current().get_data().data_filename(), "w") as file:
-                file.write("SQLite format 3")
+            coverage.Coverage.current().save()
+            name = coverage.Coverage.current().get_data().data_filename()
+            with open(name, "r+b") as file:
+                {torn}
 
         def test_it(peer_factory):
             first, second = peer_factory.many(2)
@@ -226,4 +231,61 @@ def test_file_of_a_peer_that_died_while_it_wrote_is_removed(measured):
     measured.test("-W", "error").assert_outcomes(passed=1)
     assert measured.has("wholesale")
     assert not measured.has("retail")
+    assert measured.files() == [".coverage"]
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_termination_with_the_setting_for_it(measured, busy):
+    measured.settings("sigterm = true")
+    measured.inner.write(
+        f"""
+        import shop
+
+        def test_it(peer):
+            if {busy}:
+                peer.submit(time.sleep, 600)
+            peer.call(shop.sell, 11)
+            with peer.expect_death():
+                peer.kill(signal.SIGTERM)
+        """
+    )
+    measured.test().assert_outcomes(passed=1)
+    assert measured.has("wholesale")
+    assert measured.files() == [".coverage"]
+
+
+def test_test_that_times_out(measured, monkeypatch):
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p peer -p timeout -p no:cacheprovider")
+    measured.inner.write(
+        """
+        import shop
+
+        @pytest.mark.timeout(2, method="signal", func_only=True)
+        def test_it(peer):
+            peer.call(shop.sell, 11)
+            peer.call(time.sleep, 600)
+        """
+    )
+    measured.test().assert_outcomes(failed=1)
+    assert measured.has("wholesale")
+    assert measured.files() == [".coverage"]
+
+
+def test_twenty_peers_at_once(measured):
+    names = [f"run_{index}" for index in range(20)]
+    module = measured.module("own", "".join(f"def {name}(): pass\n" for name in names))
+    measured.inner.write(
+        """
+        @pytest.mark.parametrize("end", ["kill", "stop"])
+        def test_it(peer_factory, end):
+            group = peer_factory.many(20)
+            half = group[:10] if end == "kill" else group[10:]
+            for peer in half:
+                peer.submit(f"own:run_{group.index(peer)}").result()
+            getattr(group, end)()
+        """
+    )
+    measured.test("--cov-branch").assert_outcomes(passed=2)
+    arcs = measured.arcs(module)
+    assert [name for line, name in enumerate(names, 1) if (-line, line) not in arcs] == []
     assert measured.files() == [".coverage"]

@@ -31,6 +31,11 @@ LIBRARIES = [
     "websockets",
 ]
 
+#: What takes most of the time: each peer would import it, and the fork server does once.
+PRELOADED = "celery django.db.models gunicorn.app.base pysyncobj rq websockets.asyncio.server"
+#: Seconds for a run. It has taken 50 on a machine with ten processes for each processor.
+SECONDS = 120.0
+
 #: Calls what does not end its process and needs no server of another program.
 WORK = """
 import asyncio
@@ -239,13 +244,14 @@ def examples(measured) -> list[Path]:
     return copies
 
 
+@pytest.mark.timeout(SECONDS + 30)
 @pytest.mark.parametrize("thread", IN_PEERS)
 def test_examples_in_peers_equal_those_in_process(measured, examples, thread):
     measured.settings("core = ctrace")  # the other one knows no contexts
     measured.inner.write(IN_PROCESS[thread] + IN_PEERS[thread])
     modules = [measured.module("work", WORK), *examples]
-    options = ("--cov-context=test", "--cov-branch")
-    measured.test(*options, "test_inner.py").assert_outcomes(passed=4)
+    options = ("--cov-context=test", "--cov-branch", "-o", f"peer_preload={PRELOADED}")
+    measured.test(*options, "test_inner.py", timeout=SECONDS).assert_outcomes(passed=4)
 
     data, ran = measured.data(), {}
     for test in sorted(data.measured_contexts()):

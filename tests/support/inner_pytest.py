@@ -82,13 +82,13 @@ class Inner:
             warnings.resetwarnings()  # those of the outer test are not theirs
             return self.pytester.runpytest_inprocess(*arguments, syspathinsert=True)
 
-    def run_apart(self, *arguments: str) -> pytest.RunResult:
+    def run_apart(self, *arguments: str, timeout: float = LONGER) -> pytest.RunResult:
         """Run the tests in a process of their own, which they may end, interrupt or inspect."""
         if "-n" in arguments:
             arguments = ("-p", "xdist", *arguments)
         with as_at_home() as patch:
             patch.setenv("PYTHONPATH", str(SUPPORT))
-            return self.pytester.runpytest_subprocess(*arguments, timeout=LONGER)
+            return self.pytester.runpytest_subprocess(*arguments, timeout=timeout)
 
     def pids(self) -> list[int]:
         """Those that the tests have noted."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from coverage import CoverageData
 from inner_pytest import Inner
+from timeouts import LONGER
 
 #: The code under test. The comments are names of its lines.
 SHOP = """
@@ -106,16 +107,16 @@ class Measured:
         """Write the configuration of coverage."""
         (self.path / ".coveragerc").write_text("[run]\n" + textwrap.dedent(text))
 
-    def test(self, *arguments: str) -> pytest.RunResult:
+    def test(self, *arguments: str, timeout: float = LONGER) -> pytest.RunResult:
         """Run the tests with pytest-cov."""
         given = arguments if any(each.startswith("--cov=") for each in arguments) else ("--cov=.",)
         options = ("-p", "pytest_cov", "--cov-report=", *given)
-        return self.inner.run_apart(*dict.fromkeys((*options, *arguments)))
+        return self.inner.run_apart(*dict.fromkeys((*options, *arguments)), timeout=timeout)
 
     def test_below(self, *arguments: str) -> pytest.RunResult:
         """Run the tests with ``coverage run``."""
         run = (sys.executable, "-m", "coverage", "run", *arguments, "-m", "pytest")
-        return self.inner.pytester.run(*run, timeout=50)
+        return self.inner.pytester.run(*run, timeout=LONGER)
 
     def data(self) -> CoverageData:
         data = CoverageData(basename=str(self.path / ".coverage"))
@@ -145,5 +146,5 @@ class Measured:
         return sorted(
             each
             for each in os.listdir(self.path)
-            if each.startswith(".coverage") and "rc" not in each
+            if each.startswith(".coverage") and each != ".coveragerc"
         )
