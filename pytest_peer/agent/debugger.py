@@ -13,7 +13,7 @@ from collections import deque
 from typing import Any
 
 from ..link.protocol import messages
-from ..link.protocol.unpatched import _thread, marshal, queue, threading
+from ..link.protocol.unpatched import _thread, marshal, os, queue, threading
 from . import breakpoints, runtime, stack_places
 
 _PACKAGE = __package__.partition(".")[0]
@@ -243,8 +243,11 @@ async def _traced(coroutine):
 
 
 def keep(exc):
-    """Keep an exception with its frames; return its number. The oldest is dropped."""
-    number = next(_numbers)
+    """Keep an exception with its frames; return a number that no other life has.
+
+    The oldest is dropped.
+    """
+    number = int.from_bytes(os.urandom(7), "little")
     _kept.append((number, exc))
     return number
 
@@ -281,11 +284,13 @@ def _stop_running(number):
 
 def _post_mortem(number):
     exc = next((each for kept, each in list(_kept) if kept == number), None)
+    if exc is None:
+        say("refused", number, "its frames are kept no more")
+        return
     debugger = _class()()
     debugger.reset()
     debugger.kept = number
-    if exc is not None:
-        debugger.interaction(None, exc if sys.version_info >= (3, 13) else exc.__traceback__)
+    debugger.interaction(None, exc if sys.version_info >= (3, 13) else exc.__traceback__)
 
 
 def _interrupt(thread):

@@ -61,8 +61,7 @@ class Offers:
     def close(self) -> None:
         """Offer nothing any more."""
         with self._lock:
-            loop.cancel(*(timer for timer in self._timers.values() if timer is not None))
-            self._timers.clear()
+            self._disarm()
             self._close()
 
     def _arm(self, stop: Stop) -> None:
@@ -71,16 +70,14 @@ class Offers:
             timer = loop.call_later(self._seconds, partial(self._expire, stop))
         self._timers[stop] = timer
 
+    def _disarm(self) -> None:
+        loop.cancel(*(timer for timer in self._timers.values() if timer is not None))
+        self._timers.clear()
+
     def _open(self) -> None:
         if self._listener is None:
             self._directory = tempfile.mkdtemp(prefix=wire.PREFIX)
-            self._listener = socket.socket(socket.AF_UNIX)
-            path = wire.path_in(self._directory)
-            with wire.address(path) as address:
-                self._listener.bind(address)
-            os.chmod(path, 0o600)
-            self._listener.listen()
-            self._listener.setblocking(False)
+            self._listener = wire.listen_in(self._directory)
             loop.add(self._listener.fileno(), self._accept)
 
     def _close(self) -> None:
@@ -131,7 +128,7 @@ class Offers:
         with self._lock:
             self._attached = False
             left = [each for each in self._timers if each.prompt is not None]
-            self._timers.clear()
+            self._disarm()  # the time begins anew
             for each in left:
                 self._arm(each)
             if not left:

@@ -1,8 +1,6 @@
 """``python -m pytest_peer attach [NAME]``: a terminal for a peer that is stopped in another run."""
 
-import os
 import queue
-import shutil
 import signal
 import socket
 import sys
@@ -20,30 +18,35 @@ _LOOK_SECONDS = 0.1
 _COMPLETION_SECONDS = 2.0
 #: Seconds for the answer of a run.
 _HELLO_SECONDS = 10.0
+#: In the place of the status with which a run says the end.
+_LOST = "lost"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Attach; return the exit status: 0 when the peer goes on, 1 when nobody waits."""
+    """Attach; return the exit status: 0 when no peer waits any more.
+
+    It is 1 when none has waited, or if the run has ended meanwhile.
+    """
     if len(arguments) > 1 or any(each.startswith("-") for each in arguments):
         print("usage: python -m pytest_peer attach [NAME]", file=sys.stderr)
         return 2
     name = arguments[0] if arguments else ""
     for path in wire.found():
         with socket.socket(socket.AF_UNIX) as connection:
-            try:
-                with wire.address(path) as address:
-                    connection.connect(address)
-            except ConnectionRefusedError:  # its run was killed
-                shutil.rmtree(os.path.dirname(path), ignore_errors=True)
-                continue
-            except OSError:  # it has just ended
+            if not wire.connected(connection, path):
                 continue
             end = wire.Wire(connection)
             end.send(attach=name)
             first = end.receive(_HELLO_SECONDS)
             if first is None or first.get("end") == 1:
                 continue
-            return _Session(end, first).run()
+            session = _Session(end, first)
+            status = session.run()
+        if session.lost:
+            print("\nthe run has ended", file=sys.stderr)
+            with socket.socket(socket.AF_UNIX) as again:
+                wire.connected(again, path)  # removes what it has left
+        return status
     print(f"no peer {name!r} waits" if name else "no peer waits", file=sys.stderr)
     return 1
 
@@ -55,6 +58,8 @@ class _Session:
         self._messages.put(first)
         self._matches: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
         self._over = False
+        #: Whether the run has ended without having said so.
+        self.lost: bool = False
 
     def run(self) -> int:
         with LocalTerminal() as terminal:
@@ -72,7 +77,8 @@ class _Session:
                 elif "prompt" in message and not self._prompt(terminal, message["prompt"]):
                     return 1
                 elif "end" in message:
-                    return 0
+                    self.lost = message["end"] == _LOST
+                    return int(self.lost)
 
     def _prompt(self, terminal: LocalTerminal, prompt: str) -> bool:
         """Send what the user types; return whether there is still a user."""
@@ -98,7 +104,7 @@ class _Session:
             else:
                 self._messages.put(message)
         self._end_prompt(main)
-        self._messages.put({"end": 0})
+        self._messages.put({"end": _LOST})
 
     def _end_prompt(self, main: int | None) -> None:
         self._over = True

@@ -69,6 +69,8 @@ class Console:
         while not (self.quits or self.interrupted):
             if self._current is not None and not self._current.open:
                 self.quits = self._current.quit
+                if self._current.gone:
+                    self._terminal.write(f"peer {self._current.name} has ended\n")
                 self._current = None
                 continue
             stop = self._next()

@@ -44,6 +44,8 @@ class Stop:
         self.open: bool = True
         #: Whether the user has left it by ``q``.
         self.quit: bool = False
+        #: Whether it has ended with its peer.
+        self.gone: bool = False
         self.client = client
         self.number = number
         self._text: list[str] = []
@@ -143,6 +145,7 @@ def _notify(stop: Stop) -> None:
 
 def _end_all(client: RpcClient) -> None:
     for stop in [each for each in stops if each.client is client]:
+        stop.gone = True
         stop.end()
         _notify(stop)
 

@@ -8,6 +8,7 @@ import contextlib
 import glob
 import json
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -16,12 +17,10 @@ from typing import Any
 #: Of the directories of sockets, in that for temporary files.
 PREFIX = "pytest-peer-debug-"
 _NAME = "socket"
+#: While it does not listen yet: a terminal would take it for that of a dead run.
+_EARLY_NAME = "new"
 #: Bytes of an address: 104 with a zero at the end on macOS, 108 on Linux.
 _LONGEST = 103
-
-
-def path_in(directory: str) -> str:
-    return os.path.join(directory, _NAME)
 
 
 @contextlib.contextmanager
@@ -32,14 +31,40 @@ def address(path: str) -> Iterator[str]:
         return
     directory = os.open(os.path.dirname(path), os.O_RDONLY)
     try:
-        yield f"/proc/self/fd/{directory}/{_NAME}"
+        yield f"/proc/self/fd/{directory}/{os.path.basename(path)}"
     finally:
         os.close(directory)
 
 
+def listen_in(directory: str) -> socket.socket:
+    """Return a socket for terminals, which find it when it listens."""
+    listener = socket.socket(socket.AF_UNIX)
+    path = os.path.join(directory, _EARLY_NAME)
+    with address(path) as place:
+        listener.bind(place)
+    os.chmod(path, 0o600)
+    listener.listen()
+    listener.setblocking(False)
+    os.rename(path, os.path.join(directory, _NAME))
+    return listener
+
+
+def connected(connection: socket.socket, path: str) -> bool:
+    """Connect to a run; return whether it lives. What a killed one has left is removed."""
+    try:
+        with address(path) as place:
+            connection.connect(place)
+    except ConnectionRefusedError:
+        shutil.rmtree(os.path.dirname(path), ignore_errors=True)
+        return False
+    except OSError:  # it has just ended
+        return False
+    return True
+
+
 def found() -> list[str]:
     """Return the sockets of this user's runs, the oldest first."""
-    paths = glob.glob(path_in(os.path.join(tempfile.gettempdir(), f"{PREFIX}*")))
+    paths = glob.glob(os.path.join(tempfile.gettempdir(), f"{PREFIX}*", _NAME))
     times = {}
     for path in paths:
         try:

@@ -101,7 +101,7 @@ def rebuilt(description: dict[str, Any], peer: str) -> BaseException:
         text = f"KeyboardInterrupt: {exc}" if exc.args else "KeyboardInterrupt"
         exc = PeerInterrupted(text).with_traceback(exc.__traceback__)
     if description.get("kept"):
-        debugging.kept.append((exc, *description["kept"]))
+        debugging.kept.append(debugging.Kept(exc, *description["kept"]))
     if not description.get("disguised"):  # a note would become part of the reason of a skip
         _add_note(exc, f"raised in {peer}")
     return exc

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..core.errors import CallTimeout, PeerDown
 from ..core.names import listed
 from ..evidence.stack_text import comparable, parts
+from ..link import debugging
 
 if TYPE_CHECKING:
     from .lifecycle import PeerLife
@@ -83,6 +84,7 @@ def _folded(every: Sequence[Failure]) -> Iterator[BaseException]:
         equal.setdefault(failure.key(), []).append(failure)
     for one, *others in equal.values():
         exc = one.exc
+        debugging.fold(exc, [each.exc for each in others])
         names = tuple(each.name for each in sorted(others, key=lambda each: each.index))
         notes = getattr(exc, "__notes__", ())
         if not any(one.name in text for text in (str(exc), *notes)):

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..core.clock import monotonic
 from ..link import debugging as told
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class PostMortem:
         """Let the frames go: the report is made."""
         from ..peers.supervisor import living
 
-        names = {name for _, name, _ in told.kept}
+        names = {each.peer for each in told.kept}
         told.kept.clear()
         for life in living():
             if life.options.name in names:
@@ -74,32 +73,30 @@ class PostMortem:
         from ..peers.supervisor import living
 
         lives = {life.options.name: life for life in living()}
+        wanted = [each for each in dict.fromkeys(places) if each[0] in lives]
         found: list[Stop] = []
-        deadline = monotonic() + _SECONDS
-        for name, number in places:
-            if name in lives:
-                lives[name].client.agent.debug("post mortem", number)
-        wanted = {(name, number) for name, number in places if name in lives}
 
         def all_there() -> bool:
-            found[:] = [
-                stop
-                for place in places
-                for stop in stops.at_prompt()
-                if (stop.name, stop.kept) == place
-            ]
-            return len(found) >= len(wanted)
+            here = {stop.kept: stop for stop in stops.at_prompt()}
+            found[:] = [here[number] for _, number in wanted if number in here]
+            gone = sum(stops.asked[number] is not None for _, number in wanted)
+            return len(found) + gone >= len(wanted)
 
-        stops.changed.wait_for(all_there, max(0.0, deadline - monotonic()))
+        stops.asked.update((number, None) for _, number in wanted)
+        try:
+            for name, number in wanted:
+                lives[name].client.agent.debug("post mortem", number)
+            stops.changed.wait_for(all_there, _SECONDS)
+        finally:
+            for _, number in wanted:
+                del stops.asked[number]
         return found
 
 
 def _places(exc: BaseException) -> Iterator[tuple[str, int]]:
     """Yield peers, and the numbers of frames there, for an exception or those of a group."""
-    for each, name, number in list(told.kept):
-        if each is exc:
-            yield name, number
-            return
-    if isinstance(exc, BaseExceptionGroup):
+    found = told.frames_of(exc)
+    yield from ((each.peer, each.number) for each in found)
+    if not found and isinstance(exc, BaseExceptionGroup):
         for member in exc.exceptions:
             yield from _places(member)

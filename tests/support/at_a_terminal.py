@@ -61,15 +61,21 @@ def deepest(number):
 
 
 class AtTerminal:
-    """A run of pytest at a terminal of its own, which shows no colours."""
+    """A run of pytest, or of another module, at a terminal of its own, which shows no colours."""
 
-    def __init__(self, path: Path, *arguments: str, shell: str = "exec") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *arguments: str,
+        module: tuple[str, ...] = ("pytest",),
+        shell: str = "exec",
+    ) -> None:
         addopts = os.environ["PYTEST_ADDOPTS"]
         environment = {**os.environ, "PYTHONPATH": str(SUPPORT), "PYTEST_ADDOPTS": addopts}
         environment.update(TERM="dumb", PS1="", INPUTRC=os.devnull)
         self.child: pexpect.spawn[str] = pexpect.spawn(
             "/bin/bash",
-            ["-c", f'{shell} "$@"', "bash", sys.executable, "-m", "pytest", *arguments],
+            ["-c", f'{shell} "$@"', "bash", sys.executable, "-m", *module, *arguments],
             cwd=str(path),
             env=environment,
             encoding="utf-8",
@@ -92,6 +98,12 @@ class AtTerminal:
         self.child.sendline(line)
         self.child.expect(PROMPT)
         return self.child.before.partition("\n")[2].replace("\r\n", "\n").rstrip("\n")
+
+    def wait_for_stops(self, count: int) -> None:
+        """At a prompt, wait until so many peers have one; those on their way there run."""
+        places: list[str] = []
+        while len(places) < count or any(place.endswith(": runs") for place in places):
+            places = self.answer("peers").splitlines()
 
     def end(self) -> str:
         """Wait for the end of the run; return what came before."""

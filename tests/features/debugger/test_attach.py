@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import stat
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from at_a_terminal import FUNCTIONS, PROMPT
+from at_a_terminal import AROUND, FUNCTIONS, PROMPT, AtTerminal
 from timeouts import LONGER
 
 from pytest_peer import eventually
@@ -145,15 +144,72 @@ def test_a_peer_waits_again_when_a_terminal_has_gone(start):
     assert "1 passed" in run.communicate()[0]
 
 
-def test_the_terminal_ends_with_the_peer(start):
+@pytest.fixture
+def attach_around(inner) -> Callable[..., AtTerminal]:
+    """A function that attaches, in a shell that shows the settings of the terminal."""
+
+    def attach_around(*name: str) -> AtTerminal:
+        return AtTerminal(inner.path, *name, module=("pytest_peer", "attach"), shell=AROUND)
+
+    return attach_around
+
+
+def test_the_terminal_ends_with_the_run(start, attach_around, inner):
+    run = start(TEST)
+    offered(run)
+    terminal = attach_around("db")
+    terminal.prompt()
+    run.kill()
+    assert "the run has ended" in terminal.left(inner.path)
+    terminal.end()
+    assert terminal.child.exitstatus == 1
+    assert not list(Path(tempfile.gettempdir()).glob("pytest-peer-debug-*"))
+
+
+def test_the_terminal_tells_the_end_of_the_peer(start, attach_around, inner):
+    run = start(TEST)
+    offered(run)
+    terminal = attach_around("db")
+    terminal.prompt("import os; os.kill(os.getpid(), 9)")
+    assert "peer db has ended" in terminal.left(inner.path)
+    assert "killed by SIGKILL" in run.communicate()[0]
+
+
+@pytest.mark.parametrize("closes", [signal.SIGHUP, signal.SIGKILL])
+def test_what_a_killed_run_leaves_waits_for_nobody(start, closes):
     run = start(TEST)
     offered(run)
     child = attach("db")
     child.expect(PROMPT)
-    os.kill(run.pid, signal.SIGKILL)
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    child.kill(closes)  # so that it removes nothing
+    child.wait()
+    run.kill()
     run.communicate()
     assert pexpect.run(" ".join(ATTACH)).split() == [b"no", b"peer", b"waits"]
     assert not list(Path(tempfile.gettempdir()).glob("pytest-peer-debug-*"))
+
+
+TWO = """
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_it(peer_factory, name):
+    assert peer_factory(name=name).call(work, 3) == 5
+"""
+
+
+@pytest.mark.timeout(120)  # six interpreters start
+def test_two_terminals_at_peers_of_two_workers(start):
+    run = start(TWO, "-p", "xdist", "-n", "2")
+    assert {offered(run), offered(run)} == {"one", "two"}
+    first = attach("two")
+    first.expect(PROMPT)
+    second = attach()
+    second.expect(PROMPT)
+    assert (first.after, second.after) == ("(Pdb two) ", "(Pdb one) ")
+    third = attach()
+    third.expect("no peer waits")
+    for child in (second, first):
+        child.sendline("c")
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 0
+    assert "2 passed" in run.communicate()[0]

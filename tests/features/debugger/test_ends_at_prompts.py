@@ -63,7 +63,18 @@ def test_a_second_interrupt_ends_the_run(run, pids):
 
 
 def test_no_limit_of_pytest_timeout_passes_at_a_prompt(at_terminal):
-    run = at_terminal(TEST.replace("sleep, 100", "sleep, 0"), "--timeout=5")
+    run = at_terminal(
+        """
+    @pytest.fixture
+    def booted(peer):  # which may take longer than the limit
+        peer.call(int)
+        return peer
+
+    @pytest.mark.timeout(5, func_only=True)
+    def test_it(booted):
+        assert booted.call(work, 3) == 5
+    """
+    )
     run.prompt()
     assert run.answer("import time; time.sleep(6)") == ""
     run.child.sendline("c")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 
@@ -52,12 +54,60 @@ def test_members_of_a_group_are_entered(at_terminal):
     """,
         "--pdb",
     )
-    run.prompt()
-    assert run.child.after == "(Pdb rank-0) "
+    first = re.search(r"first (rank-\d): ValueError", run.prompt())  # in the order of time
+    assert first is not None
+    assert run.child.after == f"(Pdb {first[1]}) "
+    run.answer("peer rank-0")
     assert run.answer("p number") == "3"
     run.answer("peer rank-2")
     assert run.answer("p number") == "5"
     assert "[rank-1] 28" in run.answer("cast * p secret")
+    run.child.sendline("c")
+    assert "1 failed" in run.end()
+
+
+def test_equal_failures_are_entered_each(at_terminal):
+    run = at_terminal(
+        """
+    def test_it(peer_factory):
+        peer_factory.many(3, name="rank").call(deep, 1)
+    """,
+        "--pdb",
+    )
+    before = run.prompt()
+    first = run.child.after[len("(Pdb ") : -len(") ")]
+    assert "the same in rank-" in before
+    assert f"first {first}: ValueError" in before
+    assert run.answer("peers").count("deepest") == 3
+    for name in ("rank-2", "rank-0", "rank-1"):
+        run.answer(f"peer {name}")
+        assert run.child.after == f"(Pdb {name}) "
+        assert run.answer("p secret") == "21"
+    run.child.sendline("c")
+    assert "1 failed" in run.end()
+
+
+#: The first failure of a peer is raised after others, or in another life.
+LATE = """
+    def test_it(peer):
+        first = peer.submit(deep, 1)
+        first.exception()
+        {then}
+        with pytest.raises(ValueError):
+            peer.call(deep, 2)
+        first.result()
+"""
+
+
+@pytest.mark.parametrize(
+    "then",
+    ["[peer.submit(deep, 5).exception() for _ in range(4)]", "peer.restart()"],
+    ids=["dropped", "another life"],
+)
+def test_no_other_frames_are_entered(at_terminal, then):
+    run = at_terminal(LATE.format(then=then), "--pdb")
+    run.child.expect([r"\(Pdb\) ", r"\(Pdb .+\) "])
+    assert run.child.after == "(Pdb) "
     run.child.sendline("c")
     assert "1 failed" in run.end()
 

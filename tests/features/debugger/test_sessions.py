@@ -30,16 +30,14 @@ TWO = """
 def test_cast_shows_answers_without_earlier_text(at_terminal):
     run = at_terminal(TWO)
     run.prompt()
-    while len(run.answer("peers").splitlines()) < 2:  # the prompt of the second is never shown
-        pass
+    run.wait_for_stops(2)  # the prompt of the second is never shown
     assert sorted(run.answer("cast * p total").splitlines()) == ["[rank-0] 1", "[rank-1] 10"]
 
 
 def test_two_peers_from_their_breakpoints_to_the_end(at_terminal, inner):
     run = at_terminal(TWO, shell=AROUND)
     run.prompt()
-    while len(run.answer("peers").splitlines()) < 2:  # the second comes when it comes
-        pass
+    run.wait_for_stops(2)
     run.answer("peer rank-1")
     assert run.answer("p total") == "10"
     run.child.send("p tot")

@@ -18,9 +18,7 @@ def both(at_terminal):
     """Two peers at a breakpoint."""
     run = at_terminal(GROUP)
     run.prompt()
-    # The second comes when it comes.
-    while len(run.answer("peers").splitlines()) < 2:
-        pass
+    run.wait_for_stops(2)
     return run
 
 
