@@ -4,18 +4,16 @@ When the origin has not handled so many, a thread that logs waits for it, as it 
 handler. If that takes too long, records are dropped, and counted.
 """
 
-from functools import partial
-
 from ..core.clock import monotonic
 from ..core.locks import Lock
 from ..core.sync import Event
 from ..link.protocol import mailbox, messages
 from . import runtime
 
-#: Bytes that were sent and are not handled yet.
-_MOST = 1 << 19
-#: With fewer there is room for any record. The origin says what it has handled in smaller steps.
-_FEW = 1 << 17
+#: With so many bytes that were sent and are not handled yet there is room for no record, and with
+#: fewer for any. A call that is made meanwhile waits for them, so it is some hundred records. The
+#: origin says what it has handled in smaller steps.
+_MOST = 1 << 17
 #: How long a thread waits, and a forked child for its parent.
 _SECONDS = 2.0
 
@@ -39,9 +37,8 @@ class LogWindow:
 
     def send(self, data):
         """Send a packed record, or drop and count it; return whether there is a link."""
-        has_room = partial(self._has_room, len(data))
         while not self._took(len(data)):
-            if self._dropping or not self._room.wait_for(has_room, _SECONDS):
+            if self._dropping or not self._room.wait_for(self._has_room, _SECONDS):
                 return self._drop()
         if self._dropped:
             with self._lock:
@@ -50,13 +47,12 @@ class LogWindow:
                 return False
         return self._enqueued(data)
 
-    def _has_room(self, size):
-        waiting = self._sent - self._handled
-        return waiting < _FEW or waiting + size < _MOST
+    def _has_room(self):
+        return self._sent - self._handled < _MOST
 
     def _took(self, size):
         with self._lock:
-            took = self._has_room(size)
+            took = self._has_room()
             self._sent += size if took else 0
             return took
 

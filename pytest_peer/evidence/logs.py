@@ -25,7 +25,7 @@ _PATIENCE = 0.01
 #: Unless there are so many.
 _MANY = 64
 #: Bytes that were handled before the peer hears of it; a fraction of what it sends without that.
-_TOLD = 1 << 16
+_TOLD = 1 << 14
 #: How long a call, or the end of a peer, waits for a handler on another thread. That may wait for
 #: the call.
 _HELD_SECONDS = 5.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -67,6 +68,73 @@ def test_calls_are_answered_in_a_flood(peer: Peer, peer_factory: Any, quiet_capl
     for number in range(20):
         assert peer.call(abs, -number) == number
     assert time.monotonic() - begin < SOON
+
+
+def start_pumps() -> None:
+    """Log on three threads without a pause until `stop_pumps`."""
+
+    def pump(name: str) -> None:
+        while pumping.is_set():
+            counts[name] += 1
+            DB.warning("%s %d", name, counts[name])
+
+    counts.update(dict.fromkeys("abc", 0))
+    pumping.set()
+    pumps.extend(threading.Thread(target=pump, args=(name,)) for name in counts)
+    for each in pumps:
+        each.start()
+
+
+def stop_pumps() -> dict[str, int]:
+    """Return how many records each thread has logged."""
+    pumping.clear()
+    for each in pumps:
+        each.join()
+    return counts
+
+
+pumping = threading.Event()
+pumps: list[threading.Thread] = []
+counts: dict[str, int] = {}
+
+
+class InOrder(logging.Handler):
+    """Counts the records of each thread, and wants them in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts = dict.fromkeys("abc", 0)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        name, number = record.getMessage().split()
+        self.counts[name] += 1
+        assert int(number) == self.counts[name]
+
+
+@pytest.fixture
+def in_order(quiet_caplog: Caplog) -> Iterator[InOrder]:
+    handler = InOrder()
+    DB.addHandler(handler)
+    yield handler
+    DB.removeHandler(handler)
+
+
+def test_no_record_of_a_flood_is_lost(peer: Peer, in_order: InOrder) -> None:
+    peer.call(start_pumps)
+    for _ in range(5):
+        peer.call(abs, -1)
+    assert peer.call(stop_pumps) == in_order.counts
+
+
+def test_few_records_of_a_flood_wait_for_an_answer(peer: Peer, in_order: InOrder) -> None:
+    peer.call(start_pumps)
+    handled = []
+    for _ in range(5):
+        before = sum(in_order.counts.values())
+        peer.call(abs, -1)
+        handled.append(sum(in_order.counts.values()) - before)
+    peer.call(stop_pumps)
+    assert statistics.median(handled) < 1500  # each has some 250 bytes
 
 
 def test_peer_ends_in_a_flood(peer: Peer, quiet_caplog: Caplog) -> None:
