@@ -205,6 +205,11 @@ def _class():
 
         do_q = do_exit = do_quit
 
+        def do_EOF(self, arg):
+            result = super().do_EOF(arg)
+            self._quits = False  # from 3.14 on it is `q`; here it fails the test, as before
+            return result
+
         def do_interact(self, arg):
             # It reads from `sys.stdin`.
             streams = sys.stdin, sys.stdout, sys.stderr

@@ -13,6 +13,8 @@ from inner_pytest import Inner
 from paths import SUPPORT
 from timeouts import LONGER
 
+#: From 3.13 on pdb stops at `breakpoint()` itself, before that at the line behind.
+STEPS_TO_NEXT_LINE = ["n"] if sys.version_info >= (3, 13) else []
 PROMPT = r"\(Pdb [\w.-]+\) "
 
 #: Runs it in the foreground, and shows the settings of the terminal before and after.

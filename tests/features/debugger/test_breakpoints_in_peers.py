@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from at_a_terminal import STEPS_TO_NEXT_LINE
 
 
 def test_a_call_is_debugged_though_pytest_captures(at_terminal):
@@ -12,7 +13,7 @@ def test_a_call_is_debugged_though_pytest_captures(at_terminal):
         assert peer_factory(name="db").call(work, 3) == 5
     """
     )
-    assert "-> total += 1" in run.prompt()
+    assert "-> total += 1" in "".join([run.prompt(), *map(run.answer, STEPS_TO_NEXT_LINE)])
     assert run.child.after == "(Pdb db) "
     assert run.answer("p total") == "4"
     assert "-> return total" in run.answer("n")
@@ -83,8 +84,8 @@ def test_steps_end_with_the_function_of_the_call(at_terminal):
     )
     run.prompt()
     assert run.answer("up") == "*** Oldest frame"
-    for _ in range(2):
-        run.answer("n")
+    for line in [*STEPS_TO_NEXT_LINE, "n", "n"]:
+        run.answer(line)
     run.child.sendline("n")
     assert "1 passed" in run.end()
 

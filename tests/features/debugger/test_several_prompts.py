@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from at_a_terminal import STEPS_TO_NEXT_LINE
 
 GROUP = """
     def test_both(peer_factory):
@@ -44,7 +45,8 @@ def test_cast_labels_the_answers(both):
     answers = both.answer("cast * p total").splitlines()
     assert sorted(answers) == ["[rank-0] 2", "[rank-1] 11"]
     assert both.answer("cast rank-0 p total") == "[rank-0] 2"
-    stepped = both.answer("cast rank-0,rank-1 n").splitlines()
+    for line in [*STEPS_TO_NEXT_LINE, "n"]:
+        stepped = both.answer(f"cast rank-0,rank-1 {line}").splitlines()
     assert {"[rank-0] -> return total", "[rank-1] -> return total"} <= set(stepped)
 
 
