@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.clock import monotonic, sleep
 from . import wire
 from .console import Hangup, Interrupted
 from .terminal import LOOK, LocalTerminal
@@ -18,6 +19,9 @@ _LOOK_SECONDS = 0.1
 _COMPLETION_SECONDS = 2.0
 #: Seconds for the answer of a run.
 _HELLO_SECONDS = 10.0
+#: Seconds for a killed run to be gone, and between two looks.
+_KILLED_SECONDS = 2.0
+_PAUSE_SECONDS = 0.01
 #: In the place of the status with which a run says the end.
 _LOST = "lost"
 
@@ -44,11 +48,20 @@ def main(arguments: Sequence[str]) -> int:
             status = session.run()
         if session.lost:
             print("\nthe run has ended", file=sys.stderr)
-            with socket.socket(socket.AF_UNIX) as again:
-                wire.connected(again, path)  # removes what it has left
+            _remove_left(path)
         return status
     print(f"no peer {name!r} waits" if name else "no peer waits", file=sys.stderr)
     return 1
+
+
+def _remove_left(path: str) -> None:
+    """Remove what a killed run has left; the kernel may close its sockets one after the other."""
+    end = monotonic() + _KILLED_SECONDS
+    while monotonic() < end:
+        with socket.socket(socket.AF_UNIX) as connection:
+            if not wire.connected(connection, path):
+                return
+        sleep(_PAUSE_SECONDS)
 
 
 class _Session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import tempfile
 from types import SimpleNamespace
@@ -55,19 +56,22 @@ class Timers:
             self.alive.remove(each)
 
 
-def test_time_begins_anew_when_a_terminal_has_gone(stop, attached, monkeypatch):
+def test_time_begins_anew_when_a_terminal_has_gone(stop, attached, monkeypatch, request):
     timers = Timers()
     monkeypatch.setattr(attach, "loop", timers)
     said: list[str] = []
     again = stops.Event()
     offers = attach.Offers(said.append, 60)
     monkeypatch.setattr(offers, "update", lambda _: again.set())
+    loop.start()  # as peers do
+    request.addfinalizer(loop.leave)
+    request.addfinalizer(offers.close)
     attach.Offers.update(offers, stop)
     (first,) = timers.alive
     terminal = attached()
-    while "prompt" not in terminal.receive(20):
-        pass
-    terminal.close()
+    with contextlib.closing(terminal):
+        while "prompt" not in (terminal.receive(20) or pytest.fail("no prompt")):
+            pass
     assert again.wait(20)
     (second,) = timers.alive
     assert second is not first
