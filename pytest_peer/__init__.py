@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .peers.api import mailbox as mailbox
     from .peers.api import start as start
     from .peers.api import start_link as start_link
+    from .peers.choreography.blocked import Blocked as Blocked
     from .peers.group import PeerGroup as PeerGroup
     from .peers.peer import Peer as Peer
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 #: peer that uses only `here`, must not pay for all of them.
 _NAMES = {
     "core.errors": "BootError BootTimeout CallTimeout DecodeError EncodeError ExecNotFound "
-    "HandshakeError NameInUse PeerDown PeerDownWarning PeerError PeerInterrupted RemoteError "
-    "UnhandledPeerException",
+    "HandshakeError NameInUse NotBlocked PeerDown PeerDownWarning PeerError "
+    "PeerInterrupted RemoteError UnhandledPeerException",
     "core.eventually": "eventually",
     "core.launchers": "over_stdio",
     "core.names": "random_name",
@@ -40,6 +41,7 @@ _NAMES = {
     "core.down_reason": "DownReason PeerState",
     "link.protocol.mailbox": "Mailbox",
     "peers.api": "mailbox start start_link",
+    "peers.choreography.blocked": "Blocked",
     "peers.group": "PeerGroup",
     "peers.peer": "Peer",
 }

@@ -177,6 +177,15 @@ class Agent:
 
     def _send_stacks(self, ident, what):
         try:
+            if what.startswith(b"call "):
+                from . import blocked  # not at the top: most peers need it not
+
+                _, number, limit = what.split()
+                calls = self._dispatcher, int(number), float(limit)
+                self._sender.enqueue(
+                    messages.STACKS, ident, blocked.of_call(*calls, self._own_files)
+                )
+                return
             if what:
                 text = stacks.debugger()
             else:

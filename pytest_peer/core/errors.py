@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from .down_reason import DownReason
 
 __all__ = ["BootError", "BootTimeout", "CallTimeout", "DecodeError", "EncodeError", "ExecNotFound"]
-__all__ += ["HandshakeError", "NameInUse", "PeerDown", "PeerDownWarning", "PeerError"]
+__all__ += ["HandshakeError", "NameInUse", "NotBlocked"]
+__all__ += ["PeerDown", "PeerDownWarning", "PeerError"]
 __all__ += ["PeerInterrupted", "RemoteError", "UnhandledPeerException"]
 #: Lines of a peer's output in an error message: enough for a traceback, short enough for a report.
 QUOTED_LINES = 40
@@ -101,6 +102,18 @@ class CallTimeout(PeerError, TimeoutError):
         self.stacks = stacks
         #: The names of the other members of a group for which this failure stands.
         self.others: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}\n{self.stacks}" if self.stacks else str(self.args[0])
+
+
+class NotBlocked(PeerError, AssertionError):
+    """A call has ended, or still runs; `PeerFuture.wait_blocked` had expected it to wait."""
+
+    def __init__(self, message: str, stacks: str = "") -> None:
+        super().__init__(message)
+        #: The Python stack of every thread of a peer whose call still runs; empty if it has ended.
+        self.stacks = stacks
 
     def __str__(self) -> str:
         return f"{self.args[0]}\n{self.stacks}" if self.stacks else str(self.args[0])

@@ -58,6 +58,8 @@ class RpcClient:
         self._mailboxes = mailboxes
         #: The failures that nobody has seen; a supervisor has them.
         self.unhandled: Unhandled = Unhandled()
+        #: Waits until a call is blocked; a life does.
+        self.wait_blocked: Callable[[PeerFuture, float | None], Any]
         #: Takes its log records, and what tells it of their levels.
         self.logs: RecordSink = NoRecords()
         self.levels: LevelFeed = LevelFeed()
@@ -154,6 +156,7 @@ class RpcClient:
         future = PeerFuture(self._whom, self._make_timeout_error, self._held)
         future.unhandled = self.unhandled
         ident = future.ident = self.number()
+        future.until_blocked = partial(self.wait_blocked, future)
         future.cancel_in_peer = partial(self._cancel, ident)
 
         def send() -> None:

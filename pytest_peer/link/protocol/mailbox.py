@@ -20,6 +20,7 @@ from typing import Any, Callable, Dict, Iterator
 
 from ...core.clock import Periods, sleep
 from ...core.sync import Event
+from ...core.waiting import Waiting
 from . import codec, framing, messages
 from .messages import Payload
 from .receiver import FrameReceiver
@@ -70,8 +71,9 @@ class Mailbox:
 
     def _take(self, timeout: float | None) -> Payload:
         taken: list[Payload] = []
-        if not self._wait(lambda: self._pop(taken), timeout):
-            raise queue.Empty(self._hints())
+        with Waiting("mailbox %s" % self.name):
+            if not self._wait(lambda: self._pop(taken), timeout):
+                raise queue.Empty(self._hints())
         return taken[0]
 
     def _wait(self, reached: Callable[[], bool], timeout: float | None) -> bool:

@@ -1,0 +1,1 @@
+"""Who waits for whom: facts of the kernel about peers, in place of sleeps."""
