@@ -1,6 +1,6 @@
 """Count wrong decisions of `wait_blocked` and too early ends of `settle`, on a machine that is busy.
 
-    python benchmarks/decisions.py [--count 3000] [--rounds 300] [--busy 4]
+    python benchmarks/decisions.py [--count 3000] [--rounds 1000] [--busy 4]
 
 ``--busy`` is the number of processes a core that only loop meanwhile.
 """
@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import token_ring
 from pytest_peer import NotBlocked, Peer, start
 
 #: Seconds for a call that runs: it must not be found to wait within them.
@@ -152,6 +153,7 @@ def decisions(count: int, directory: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=3000)
+    parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--busy", type=int, default=4)
     options = parser.parse_args()
     loops = options.busy * (os.cpu_count() or 1)
@@ -161,7 +163,8 @@ def main() -> None:
             sys.path.insert(0, str(Path(__file__).parent))
             import decisions as by_reference  # its functions go to the peers by their names
 
-            sys.exit(bool(by_reference.decisions(options.count, directory)))
+            wrong = by_reference.decisions(options.count, directory) if options.count else 0
+            sys.exit(bool(wrong + (token_ring.rounds(options.rounds) if options.rounds else 0)))
     finally:
         for process in busy:
             process.kill()

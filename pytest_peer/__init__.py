@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 #: peer that uses only `here`, must not pay for all of them.
 _NAMES = {
     "core.errors": "BootError BootTimeout CallTimeout DecodeError EncodeError ExecNotFound "
-    "HandshakeError NameInUse NotBlocked PeerDown PeerDownWarning PeerError "
+    "HandshakeError NameInUse NotBlocked NotSettled PeerDown PeerDownWarning PeerError "
     "PeerInterrupted RemoteError UnhandledPeerException",
     "core.eventually": "eventually",
     "core.launchers": "over_stdio",

@@ -21,6 +21,21 @@ _MOST_PAUSE = 0.005
 _SWITCHES = 3
 
 
+def asked(what, calls, own_files):
+    """Return the encoded answer to a question of the origin's."""
+    if what == b"own":
+        return marshal.dumps(_own_waits(calls), 2)
+    _, number, limit = what.split()
+    return of_call(calls, int(number), float(limit), own_files)
+
+
+def _own_waits(calls):
+    """Return the threads that wait in ways of ours, each with whether it is the agent's own."""
+    numbers = waits.native_ids()
+    found = [(numbers.get(ident, 0), False) for ident in list(waiting.words)]
+    return [*found, (calls.reader.number, True)]
+
+
 def of_call(calls, ident, limit, own_files):
     """Look at a call until it waits, for so many seconds at most; see `answer`."""
     unreadable = threads.why_unreadable()

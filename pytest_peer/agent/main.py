@@ -177,14 +177,11 @@ class Agent:
 
     def _send_stacks(self, ident, what):
         try:
-            if what.startswith(b"call "):
+            if what.startswith((b"call ", b"own")):
                 from . import blocked  # not at the top: most peers need it not
 
-                _, number, limit = what.split()
-                calls = self._dispatcher, int(number), float(limit)
-                self._sender.enqueue(
-                    messages.STACKS, ident, blocked.of_call(*calls, self._own_files)
-                )
+                found = blocked.asked(what, self._dispatcher, self._own_files)
+                self._sender.enqueue(messages.STACKS, ident, found)
                 return
             if what:
                 text = stacks.debugger()

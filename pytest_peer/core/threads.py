@@ -19,6 +19,7 @@ _open, _read, _close, _pread = os.open, os.read, os.close, os.pread
 _readlink, _stat, _listdir, _getpid = os.readlink, os.stat, os.listdir, os.getpid
 _now: Any = partial(getattr(time, "clock_gettime", time.monotonic))
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
+_PAGE = 1 << 12
 _MACHINE = os.uname().machine
 _TABLES = ("tcp", "tcp6", "udp", "udp6", "unix")
 _LISTENS, _ACCEPTS = "0A", 1 << 16  # of TCP, and a flag of a Unix socket
@@ -36,7 +37,7 @@ class Sight(NamedTuple):
 
     @property
     def asleep(self) -> bool:
-        return self.state in _ASLEEP
+        return self.state in ASLEEP
 
     @property
     def processor_seconds(self) -> float:
@@ -46,29 +47,48 @@ class Sight(NamedTuple):
 
 
 #: Asleep, stopped, stopped by a debugger, ended; ``D`` is not: the kernel goes on by itself.
-_ASLEEP = frozenset("STtZXx")
+ASLEEP = frozenset("STtZXx")
 
 
 def seen(pid: int, thread: int) -> Sight:
     """Look at a thread of a process. What else is shown is read after its state."""
+    return Sight(state(pid, thread), turns(pid, thread), syscall(pid, thread))
+
+
+def state(pid: int, thread: int) -> str:
+    """Return the state of a thread, as `Sight` has it."""
+    return state_in(contents("%s/task/%d/stat" % (_place(pid), thread)))
+
+
+def state_in(text: str) -> str:
+    """Return the state that a file ``stat`` has; empty if there is none."""
+    return text.rpartition(")")[2][1:2]
+
+
+def syscall(pid: int, thread: int) -> str:
+    """Return in which system call a thread is, as `Sight` has it."""
+    return contents("%s/task/%d/syscall" % (_place(pid), thread)).strip()
+
+
+def turns(pid: int, thread: int) -> str:
+    """Return what changes whenever a thread has run; `Sight` has it as `ran`."""
     where = "%s/task/%d/" % (_place(pid), thread)
-    state = contents(where + "stat").rpartition(")")[2][1:2]
-    return Sight(state, turns(where), contents(where + "syscall").strip())
-
-
-def turns(where: str) -> str:
-    """Return what changes whenever a thread runs."""
     ran = contents(where + "schedstat").strip()
-    if ran and ran != "0 0 0":
+    if counts(ran):
         return ran
     # A kernel without CONFIG_SCHED_INFO: how often it has waited, and was made to.
     lines = contents(where + "status").splitlines()
     return "".join("-%s" % line.split()[1] for line in lines if "ctxt_switches" in line)
 
 
-def wait_of(pid: int, thread: int, syscall: str) -> syscalls.Wait | None:
-    """Return what a thread waits for that is in that system call, or ``None`` if in none."""
-    name, arguments = syscalls.parsed(syscall, _MACHINE)
+def counts(ran: str) -> bool:
+    """Return whether a line of ``schedstat`` says something."""
+    return ran not in ("", "0 0 0")
+
+
+def wait_of(pid: int, thread: int, line: str) -> syscalls.Wait | None:
+    """Return what a thread waits for, by its line of ``syscall``; ``None`` if it is in none."""
+    name, arguments = syscalls.parsed(line, _MACHINE)
     if len(arguments) < 6:
         return None
     return syscalls.judged(name, arguments, _Shown(pid, thread))
@@ -79,21 +99,25 @@ def _place(pid: int) -> str:
     return "/proc/self" if pid == _getpid() else "/proc/%d" % pid
 
 
-def contents(path: str) -> str:
-    """Return what is in a file of ``/proc``; empty if it is not shown."""
+def contents(path: str, whole: bool = False) -> str:
+    """Return what is in a file of ``/proc``; empty if it is not shown.
+
+    :param whole: of a table, one read gives a page. Nothing else is longer.
+    """
     try:
         fd = _open(path, _FLAGS)
     except OSError:
         return ""
     try:
-        parts = [_read(fd, 1 << 16)]
-        while parts[-1]:  # of a table, one read gives a page
-            parts.append(_read(fd, 1 << 16))
+        data = more = _read(fd, _PAGE)
+        while whole and more:
+            more = _read(fd, _PAGE)
+            data += more
     except OSError:
         return ""
     finally:
         _close(fd)
-    return b"".join(parts).decode("utf-8", "surrogateescape")
+    return data.decode("utf-8", "surrogateescape")
 
 
 def numbers(path: str) -> list[int]:
@@ -108,9 +132,9 @@ def why_unreadable() -> str:
     """Return why nothing can be known of threads, or nothing if it can."""
     if sys.platform != "linux":
         return "it asks the Linux kernel, and this is %s" % sys.platform
-    if not contents("/proc/thread-self/stat"):
+    if not contents("/proc/self/stat"):
         return "nothing is mounted at /proc"
-    if not turns("/proc/thread-self/"):
+    if not turns(_getpid(), _getpid()):
         return "/proc shows neither schedstat nor context switches of threads"
     return ""
 
@@ -127,8 +151,7 @@ class _Shown(syscalls.Process):
         return stat.S_ISFIFO(_stat("%s/fd/%d" % (_place(self._pid), fd)).st_mode)
 
     def socket(self, fd: int) -> tuple[bool, str, str]:
-        inode = self.file(fd).partition("[")[2].rstrip("]")
-        return next(sockets(self._pid, inode), (False, "", ""))
+        return socket_of(self._pid, fd)
 
     def address(self, pointer: int, size: int) -> str:
         import _socket  # not at the top: most peers need none
@@ -160,13 +183,19 @@ class _Shown(syscalls.Process):
         return contents("%s/task/%d/wchan" % (_place(self._pid), self._thread))
 
 
+def socket_of(pid: int, fd: int) -> tuple[bool, str, str]:
+    """Return whether a socket of a process listens, its address, and the other end's, or empty."""
+    inode = _readlink("%s/fd/%d" % (_place(pid), fd)).partition("[")[2].rstrip("]")
+    return next(sockets(pid, inode), (False, "", ""))
+
+
 def sockets(pid: int, inode: str = "") -> Any:
     """Yield of the sockets in the network of a process whether each listens, and both addresses.
 
     :param inode: only that one; each is followed by its inode if this is empty.
     """
     for table in _TABLES:
-        for line in contents("%s/net/%s" % (_place(pid), table)).splitlines()[1:]:
+        for line in contents("%s/net/%s" % (_place(pid), table), True).splitlines()[1:]:
             fields = line.split(None, 7) if table == "unix" else line.split()
             own = fields[6 if table == "unix" else 9]
             if inode and inode != own:

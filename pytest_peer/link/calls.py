@@ -23,7 +23,7 @@ from .protocol.mailbox import Mailboxes
 from .protocol.messages import MultipartMessage, Payload, snapshot, split_mailbox, with_mailbox
 from .protocol.sender import WouldWait
 from .reader import ReplyWaiter
-from .requests import RequestHandler, request_worker
+from .requests import RequestHandler
 from .soft_assertions import collected
 from .unhandled import Unhandled
 
@@ -253,8 +253,7 @@ class RpcClient:
             self.ready.set()
         elif kind == messages.REQUEST:
             assert self._link is not None
-            respond = self._request_handler.respond
-            request_worker.run(partial(respond, self._link.sender, ident, payload))
+            self._request_handler.accept(self._link.sender, ident, payload)
         elif kind == messages.MESSAGE:
             name, payload = split_mailbox(payload)
             self._after_logs(partial(self._mailboxes[name].deliver, payload))
@@ -292,6 +291,11 @@ class RpcClient:
             self.logs.after(deliver)
         else:
             deliver()
+
+    def is_quiet(self) -> bool:
+        """Return whether nothing is on its way in either direction, or waits to be."""
+        link = self._link
+        return link is None or (link.is_quiet() and not self._request_handler.asked)
 
     def wait_pending(self) -> None:
         """Wait until all submitted calls are settled."""

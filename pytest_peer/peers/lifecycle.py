@@ -44,7 +44,6 @@ from ..link.calls import RpcClient
 from ..link.protocol import messages
 from . import transitions
 from .boot_errors import start_error, still_booting
-from .choreography import blocked
 from .coverage import PeerCoverage
 from .process import PeerProcess
 from .record import Record
@@ -85,7 +84,7 @@ class PeerLife:
         self.client.unhandled = self.owner.unhandled
         self.client.logs = LogRelay(options.name, self.client.levels.handled)
         self.client.debugged = self.owner.debugged
-        self.client.wait_blocked = partial(blocked.wait, self)
+        self.client.wait_blocked = partial(self.owner.wait_blocked, self)
         agent = self.client.agent
         self.stacks: Stacks = Stacks(agent.stacks, agent.has_debugger, self.process.local_pid)
         self._lives = lives

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
@@ -76,6 +76,23 @@ class PeerFactory:
     def mailbox(self, name: str) -> Mailbox:
         """Return the mailbox into which its peers put by ``here.origin.send(name, message)``."""
         return self._supervisor().mailboxes[name]
+
+    def settle(
+        self,
+        timeout: float | None = 5.0,
+        *,
+        watch: Sequence[int] = (),
+        ignore_timers: bool = True,
+    ) -> None:
+        """Wait until all its peers are at rest at the same moment; see `Peer.settle`.
+
+        :param watch: ids of other processes that shall be at rest too, with what they have started:
+            servers of the test.
+        :raises ValueError: there is no such process.
+        """
+        from ..peers.choreography.settle import Settling
+
+        Settling(self._supervisor().left, watch, ignore_timers).wait(timeout)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a factory of peers cannot be sent to another process")

@@ -71,14 +71,14 @@ class Mailbox:
 
     def _take(self, timeout: float | None) -> Payload:
         taken: list[Payload] = []
-        with Waiting("mailbox %s" % self.name):
-            if not self._wait(lambda: self._pop(taken), timeout):
-                raise queue.Empty(self._hints())
+        if not self._wait(lambda: self._pop(taken), timeout):
+            raise queue.Empty(self._hints())
         return taken[0]
 
     def _wait(self, reached: Callable[[], bool], timeout: float | None) -> bool:
         wait = functools.partial(self._mail.wait_for, reached)
-        return any(map(wait, Periods(timeout, bool)))
+        with Waiting("mailbox %s" % self.name):
+            return any(map(wait, Periods(timeout, bool)))
 
     def _pop(self, taken: list[Payload]) -> bool:
         """Move the oldest message to `taken`, once; return whether it is there."""
