@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .peers.api import start as start
     from .peers.api import start_link as start_link
     from .peers.choreography.blocked import Blocked as Blocked
+    from .peers.choreography.deadlock import Wait as Wait
     from .peers.group import PeerGroup as PeerGroup
     from .peers.peer import Peer as Peer
 
@@ -42,6 +43,7 @@ _NAMES = {
     "link.protocol.mailbox": "Mailbox",
     "peers.api": "mailbox start start_link",
     "peers.choreography.blocked": "Blocked",
+    "peers.choreography.deadlock": "Wait",
     "peers.group": "PeerGroup",
     "peers.peer": "Peer",
 }

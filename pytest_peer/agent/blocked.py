@@ -30,10 +30,10 @@ def asked(what, calls, own_files):
 
 
 def _own_waits(calls):
-    """Return the threads that wait in ways of ours, each with whether it is the agent's own."""
+    """Return the threads that wait in ways of ours, each with its word; ``agent`` for its own."""
     numbers = waits.native_ids()
-    found = [(numbers.get(ident, 0), False) for ident in list(waiting.words)]
-    return [*found, (calls.reader.number, True)]
+    found = [(numbers.get(ident, 0), word) for ident, word in list(waiting.words.items())]
+    return [*found, (calls.reader.number, "agent")]
 
 
 def of_call(calls, ident, limit, own_files):

@@ -42,11 +42,11 @@ class Agent:
         how, on, thread, syscall, stack = marshal.loads(found)
         return how, on, thread, syscall, stack
 
-    def own_waits(self, seconds: float) -> list[tuple[int, bool]]:
-        """Return which threads wait in ways of ours, and whether each is the agent's own."""
+    def own_waits(self, seconds: float) -> list[tuple[int, str]]:
+        """Return which threads wait in ways of ours, with their words; ``agent`` for its own."""
         (_, found), _ = self._client.ask(messages.STACKS, b"own", seconds)
         assert isinstance(found, bytes)
-        return [(thread, is_agent) for thread, is_agent in marshal.loads(found)]
+        return [(thread, word) for thread, word in marshal.loads(found)]
 
     def has_debugger(self, seconds: float) -> bool:
         """Return whether a debugger of Python code is attached to it; raises as `stacks`."""

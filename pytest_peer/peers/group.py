@@ -121,7 +121,8 @@ class PeerGroup(Sequence[Peer]):
         stacks = record_all([peer.life.stacks for peer in late.values()], "a call timed out")
         for (index, peer), text in zip(late.items(), stacks, strict=True):
             whom, limit = peer.life.record.whom(), peer.options.call_timeout
-            outcomes[index] = None, CallTimeout(f"no answer from {whom} within {limit:g} s", text)
+            told = peer.life.owner.with_deadlock(text)
+            outcomes[index] = None, CallTimeout(f"no answer from {whom} within {limit:g} s", told)
         return self._values(outcomes, ended)
 
 

@@ -25,7 +25,7 @@ from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailbox, Mailboxes
 from ..link.protocol.messages import Payload
 from ..link.unhandled import Unhandled
-from .choreography import blocked
+from .choreography import blocked, deadlock
 from .choreography.blocked import Blocked
 from .group import PeerGroup
 from .lifecycle import PeerLife
@@ -186,6 +186,10 @@ class Supervisor:
     def wait_blocked(self, life: PeerLife, future: PeerFuture, timeout: float | None) -> Blocked:
         """Wait until a call of one of its peers waits; see `PeerFuture.wait_blocked`."""
         return blocked.wait(life, future, timeout)
+
+    def with_deadlock(self, stacks: str) -> str:
+        """Return stacks below a cycle of waits among its peers, if there is one."""
+        return "\n\n".join(filter(None, [deadlock.told(self.left()), stacks]))
 
     def stopped(self) -> None:
         """Called when a user has stopped a peer."""

@@ -14,6 +14,7 @@ from . import interpreters, settings
 
 if TYPE_CHECKING:
     from ..link.protocol.mailbox import Mailbox
+    from ..peers.choreography.deadlock import Wait
     from ..peers.group import PeerGroup
     from ..peers.peer import Peer
     from ..peers.supervisor import Supervisor
@@ -93,6 +94,16 @@ class PeerFactory:
         from ..peers.choreography.settle import Settling
 
         Settling(self._supervisor().left, watch, ignore_timers).wait(timeout)
+
+    def deadlock(self) -> list[Wait] | None:
+        """Return a cycle of waits among its peers, or ``None``.
+
+        Each of them waits for a file lock, a pipe, a socket or a call that the next one has, and
+        none of them runs.
+        """
+        from ..peers.choreography.deadlock import deadlock
+
+        return deadlock(self._supervisor().left())
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a factory of peers cannot be sent to another process")

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, final
 from unittest import SkipTest
 
+from ...core import threads
 from ...core.clock import monotonic, sleep, standstill
 from ...core.errors import NotBlocked, PeerDown, PeerError, StillBooting
 from ...link.futures import PeerFuture
+from .holders import holders
+from .processes import owners
 
 if TYPE_CHECKING:
     from ..lifecycle import PeerLife
@@ -58,9 +61,9 @@ def wait(life: PeerLife, future: PeerFuture, timeout: float | None) -> Blocked:
         left = _LOOK_SECONDS
         if timeout is not None:
             left = min(left, begun + timeout - monotonic())
-        how, on, _thread, _syscall, frames = _asked(life, future.ident, max(0.0, left))
+        how, on, thread, syscall, frames = _asked(life, future.ident, max(0.0, left))
         if how == "waits" and not future.done():
-            return Blocked(on, None, frames)
+            return Blocked(on, _holder(life, on, thread, syscall), frames)
         if how == "unknown":
             raise unknown(on)
         if left <= 0:
@@ -89,6 +92,21 @@ def _asked(
     except PeerDown:  # the call fails as well
         pass
     return "absent", "", 0, "", []
+
+
+def _holder(life: PeerLife, on: str, thread: int, line: str) -> Peer | None:
+    """Return the only peer that has what a thread of `life` waits for."""
+    others = [each for each in life.owner.left() if each is not life]
+    if on.startswith("call "):
+        named = [each for each in others if each.options.name == on.removeprefix("call ")]
+        return named[0].lives.peer if named else None
+    pid = life.process.local_pid()
+    if pid is None or not others:
+        return None
+    wait = threads.wait_of(pid, thread, line)
+    of = owners(others)
+    found = {of[each] for each in holders(pid, wait, of)} if wait is not None else set()
+    return found.pop().lives.peer if len(found) == 1 else None
 
 
 def _ended(life: PeerLife, future: PeerFuture) -> NotBlocked:

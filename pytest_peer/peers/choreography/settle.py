@@ -10,11 +10,11 @@ from ...core import threads
 from ...core.clock import monotonic, seconds, sleep, standstill
 from ...core.errors import NotSettled, PeerDown, PeerError, StillBooting
 from ...evidence.stacks import record_all
-from ...launch import procfs
 from ..lifecycle import PeerLife
 from ..transitions import Phase
 from .blocked import unknown
-from .sweep import Moment, Sweep, Thread
+from .processes import owner, root_of
+from .sweep import Moment, Root, Sweep, Thread
 
 #: Seconds between two looks.
 _PAUSE_SECONDS = 0.0002
@@ -43,7 +43,7 @@ class Settling:
         self._lives = lives
         self._watch = watch
         self._ignore_timers = ignore_timers
-        self._above: dict[int, tuple[int, bool]] = {}  # of each peer: below which process all is
+        self._above: dict[PeerLife, Root | None] = {}
         self._quiet = False
         self._looks = 0
         self._busy: Counter[Thread | str] = Counter()
@@ -71,19 +71,15 @@ class Settling:
             sleep(pause)
             pause = min(1.5 * pause, _MOST_PAUSE_SECONDS)
 
-    def _roots(self) -> Iterator[tuple[int, bool]]:
+    def _roots(self) -> Iterator[Root]:
         for life in self._lives():
-            if not life.process.started or life.phase >= Phase.DOWN:
-                continue
-            if life.process.elsewhere:
+            if life.process.started and life.process.elsewhere:
                 raise PeerError(f"{life.record.whom()} is on another machine; it cannot be watched")
-            process = life.process.os_process
-            if process.pid not in self._above:
-                self._above[process.pid] = process.pid, False
-                status = procfs.of_process(process.pid)
-                if process.child.has_reaper and status is not None:  # it has the peer's orphans
-                    self._above[process.pid] = status.parent, True
-            yield self._above[process.pid]
+            if self._above.get(life) is None:  # that stays as it is, to the end of the peer
+                self._above[life] = root_of(life)
+            root = self._above[life]
+            if root is not None and life.phase < Phase.DOWN:
+                yield root
         yield from ((pid, False) for pid in self._watch)
 
     def _look_at_links(self) -> None:
@@ -118,19 +114,19 @@ class Settling:
                 timed.append(each)
         for life in self._lives():
             of_life = [each for each in timed if each.process == life.process.pid]
-            for number, is_agent in _ours(life) if of_life else ():
+            for number, word in _ours(life) if of_life else ():
                 each = Thread(of_life[0].process, number)
-                self._ours[each] = "" if is_agent else moment.asleep.get(each, "none")
+                self._ours[each] = "" if word == "agent" else moment.asleep.get(each, "none")
         return timed
 
     def _error(self, limit: float) -> NotSettled:
-        lives = {life.process.pid: life for life in self._lives() if life.process.started}
+        lives = {life.process.pid: life for life in self._lives() if life.process.pid is not None}
         lines, running = [], []
         for who, count in self._busy.most_common(_NAMED):
             if isinstance(who, str):
                 lines.append(f"{who}, at {count} of {self._looks} looks")
                 continue
-            of = _peer_of(who.process, lives)
+            of = owner(who.process, lives)
             text = "a process of yours" if of is None else of.record.whom()
             if of is not None and of.process.pid != who.process:
                 text += f", its process {who.process}"
@@ -146,16 +142,7 @@ class Settling:
         return NotSettled(message, lines, "\n".join(told))
 
 
-def _peer_of(pid: int, lives: dict[int | None, PeerLife]) -> PeerLife | None:
-    """Return the life to which a process belongs."""
-    above: int | None = pid
-    while above and above not in lives:
-        status = procfs.of_process(above)
-        above = status.parent if status is not None else None
-    return lives.get(above)
-
-
-def _ours(life: PeerLife) -> Iterable[tuple[int, bool]]:
+def _ours(life: PeerLife) -> Iterable[tuple[int, str]]:
     try:
         return life.client.agent.own_waits(_ANSWER_SECONDS)
     except TimeoutError as exc:

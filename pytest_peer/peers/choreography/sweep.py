@@ -26,6 +26,10 @@ class Thread(NamedTuple):
     number: int
 
 
+#: A process, and whether it only stands above others that are looked at.
+Root = tuple[int, bool]
+
+
 class Moment(NamedTuple):
     """What a sweep has found."""
 
@@ -40,15 +44,12 @@ class Moment(NamedTuple):
 
 
 class Sweep:
-    """Looks at processes and those below them, each time at those that there are.
+    """Looks at processes and those below them, each time at those that there are."""
 
-    :param roots: gives their numbers, each with whether it only stands above others.
-    """
-
-    def __init__(self, roots: Callable[[], Iterable[tuple[int, bool]]]) -> None:
+    def __init__(self, roots: Callable[[], Iterable[Root]]) -> None:
         self._roots = roots
         self._files: dict[Thread, tuple[int, int]] = {}  # ``stat`` and ``schedstat``
-        self._known = self._listed()
+        self._known = listed(self._roots())
 
     def close(self) -> None:
         """Close what is open; may be repeated."""
@@ -59,7 +60,7 @@ class Sweep:
         """Return who slept, at a moment at which `meanwhile` is called."""
         known, before = self._known, {each: self._turns(each) for each in self._known}
         meanwhile()
-        self._known = self._listed()
+        self._known = listed(self._roots())
         asleep = {
             each: turns
             for each, turns in before.items()
@@ -69,20 +70,6 @@ class Sweep:
         for each in known - self._known:
             self._forget(each)
         return Moment(known | self._known, asleep)
-
-    def _listed(self) -> frozenset[Thread]:
-        found = set()
-        seen, pids = {os.getpid()}, list(self._roots())  # it may be below one that is watched
-        while pids:
-            pid, is_above = pids.pop()
-            if pid in seen:
-                continue
-            seen.add(pid)
-            for number in threads.numbers(f"/proc/{pid}/task"):
-                if not is_above:
-                    found.add(Thread(pid, number))
-                pids += [(child, False) for child in _children(pid, number)]
-        return frozenset(found)
 
     def _state(self, thread: Thread) -> str:
         files = self._opened(thread)
@@ -108,6 +95,22 @@ class Sweep:
     def _forget(self, thread: Thread) -> None:
         for fd in self._files.pop(thread, ()):
             os.close(fd)
+
+
+def listed(roots: Iterable[Root]) -> frozenset[Thread]:
+    """Return the threads of processes, and of all below them."""
+    found = set()
+    seen, pids = {os.getpid()}, list(roots)  # it may be below one that is watched
+    while pids:
+        pid, is_above = pids.pop()
+        if pid in seen:
+            continue
+        seen.add(pid)
+        for number in threads.numbers(f"/proc/{pid}/task"):
+            if not is_above:
+                found.add(Thread(pid, number))
+            pids += [(child, False) for child in _children(pid, number)]
+    return frozenset(found)
 
 
 def _read(fd: int) -> str:
