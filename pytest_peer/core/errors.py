@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .down_reason import DownReason
 
 __all__ = ["BootError", "BootTimeout", "CallTimeout", "DecodeError", "EncodeError", "ExecNotFound"]
-__all__ += ["HandshakeError", "NameInUse", "NotBlocked", "NotSettled"]
+__all__ += ["HandshakeError", "InterleavingStuck", "NameInUse", "NotBlocked", "NotSettled"]
 __all__ += ["PeerDown", "PeerDownWarning", "PeerError"]
 __all__ += ["PeerInterrupted", "RemoteError", "UnhandledPeerException"]
 #: Lines of a peer's output in an error message: enough for a traceback, short enough for a report.
@@ -117,6 +117,15 @@ class NotBlocked(PeerError, AssertionError):
 
     def __str__(self) -> str:
         return f"{self.args[0]}\n{self.stacks}" if self.stacks else str(self.args[0])
+
+
+class InterleavingStuck(PeerError):
+    """The steps of an `Interleaving` cannot end: a step runs on, or all sessions wait."""
+
+    def __init__(self, message: str, waits: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        #: What each step waits for that has begun, a line each.
+        self.waits: list[str] = list(waits)
 
 
 class NotSettled(PeerError, TimeoutError):

@@ -30,13 +30,19 @@ class Blocked:
     """What a call of a peer waits for."""
 
     def __init__(
-        self, on: str, holder: Peer | None = None, frames: Sequence[tuple[str, int, str]] = ()
+        self,
+        on: str,
+        holder: Peer | None = None,
+        frames: Sequence[tuple[str, int, str]] = (),
+        thread: tuple[int, int] | None = None,
     ) -> None:
         """:private: `PeerFuture.wait_blocked` makes it."""
         #: For what: ``"flock /x/store.lock"``, ``"recv 127.0.0.1:5432"``, ``"lock"``, ``"sleep"``.
         self.on = on
         #: The peer that has it, if the kernel says so.
         self.holder = holder
+        #: :private: the process and thread that wait, of a peer on this machine.
+        self.thread = thread
         self._frames = tuple(frames)
 
     @property
@@ -63,7 +69,9 @@ def wait(life: PeerLife, future: PeerFuture, timeout: float | None) -> Blocked:
             left = min(left, begun + timeout - monotonic())
         how, on, thread, syscall, frames = _asked(life, future.ident, max(0.0, left))
         if how == "waits" and not future.done():
-            return Blocked(on, _holder(life, on, thread, syscall), frames)
+            pid = life.process.local_pid()
+            place = None if pid is None else (pid, thread)
+            return Blocked(on, _holder(life, on, thread, syscall), frames, place)
         if how == "unknown":
             raise unknown(on)
         if left <= 0:
