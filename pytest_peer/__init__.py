@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from .peers.api import mailbox as mailbox
     from .peers.api import start as start
     from .peers.api import start_link as start_link
+    from .peers.choreography.blocked import Blocked as Blocked
+    from .peers.choreography.deadlock import Wait as Wait
+    from .peers.choreography.interleaving_run import InterleavingRun as InterleavingRun
+    from .peers.choreography.interleavings import Interleaving as Interleaving
+    from .peers.choreography.interleavings import interleavings as interleavings
     from .peers.group import PeerGroup as PeerGroup
     from .peers.peer import Peer as Peer
 
@@ -31,8 +36,8 @@ if TYPE_CHECKING:
 #: peer that uses only `here`, must not pay for all of them.
 _NAMES = {
     "core.errors": "BootError BootTimeout CallTimeout DecodeError EncodeError ExecNotFound "
-    "HandshakeError NameInUse PeerDown PeerDownWarning PeerError PeerInterrupted RemoteError "
-    "UnhandledPeerException",
+    "HandshakeError InterleavingStuck NameInUse NotBlocked NotSettled PeerDown PeerDownWarning PeerError "
+    "PeerInterrupted RemoteError UnhandledPeerException",
     "core.eventually": "eventually",
     "core.launchers": "over_stdio",
     "core.names": "random_name",
@@ -40,6 +45,10 @@ _NAMES = {
     "core.down_reason": "DownReason PeerState",
     "link.protocol.mailbox": "Mailbox",
     "peers.api": "mailbox start start_link",
+    "peers.choreography.blocked": "Blocked",
+    "peers.choreography.deadlock": "Wait",
+    "peers.choreography.interleaving_run": "InterleavingRun",
+    "peers.choreography.interleavings": "Interleaving interleavings",
     "peers.group": "PeerGroup",
     "peers.peer": "Peer",
 }

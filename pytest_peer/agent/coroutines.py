@@ -85,6 +85,10 @@ class EventLoop:
         """Return whether a call has a coroutine that has not ended."""
         return ident in self._by_number
 
+    def task_of(self, ident):
+        """Return the task of a call's coroutine that has not ended, or ``None``."""
+        return self._by_number.get(ident)
+
     def leave(self):
         """Let the main thread go, whatever tasks live: the calls have ended."""
         self._leaving = True

@@ -63,6 +63,9 @@ class Dispatcher:
         self.event_loop = EventLoop(self)
         self._pid = os.getpid()
         self._young = {}  # until when `wait_begun` waits for a call, by its number
+        #: On which thread a call runs that is no coroutine, and its number in the kernel.
+        self.threads = {}
+        self._main = _thread.get_ident(), self._pid
 
     def accept(self, job):
         """Add a call; on the thread that reads the link, so it neither waits nor raises."""
@@ -101,6 +104,7 @@ class Dispatcher:
         del job  # arguments live no longer than their call
         coroutine = None
         self._young[ident] = _ENDLESS
+        self.threads[ident] = self._main if on_main else _own_thread()
         if kind == messages.CALL:
             call_warnings.begin(ident)
         try:
@@ -126,6 +130,7 @@ class Dispatcher:
             reply, data = messages.RESULT, b""
             if type(value) is types.CoroutineType:
                 self._young[ident] = _ENDLESS
+                del self.threads[ident]  # what the coroutine does is not this thread's
                 self.event_loop.prepare(_start_thread)
                 self.begun(ident)  # the loop may be blocked
                 coroutine = value
@@ -193,6 +198,7 @@ class Dispatcher:
     def reply(self, kind, ident, reply, data, on_main):
         """Send the reply of a call, which ends with that."""
         self.event_loop.cancelled.discard(ident)
+        self.threads.pop(ident, None)
         call_warnings.end()
         attempt(soft_assertions.collect)
         flush()
@@ -243,9 +249,17 @@ class Dispatcher:
             if self._finishing and not self._running:
                 self._all_done.notify_all()
 
+    def has_begun(self, ident):
+        """Return whether the code of the user's has begun, and has not failed."""
+        return self._young.get(ident, _ENDLESS) != _ENDLESS
+
     def begun(self, ident):
         """Note that the code of the user's has begun."""
         self._young[ident] = monotonic() + _YOUNG
+
+
+def _own_thread():
+    return _thread.get_ident(), _thread.get_native_id()
 
 
 def flush():

@@ -177,6 +177,12 @@ class Agent:
 
     def _send_stacks(self, ident, what):
         try:
+            if what.startswith((b"call ", b"own")):
+                from . import blocked  # not at the top: most peers need it not
+
+                found = blocked.asked(what, self._dispatcher, self._own_files)
+                self._sender.enqueue(messages.STACKS, ident, found)
+                return
             if what:
                 text = stacks.debugger()
             else:

@@ -35,6 +35,7 @@ class LinkReader:
         self.busy = False  # the main thread is in a call
         self._started = False
         self._standby = 0  # the standby thread
+        self.number = 0  # of that, in the kernel
         self._asleep = True
         self._alarm, self._runs = _thread.allocate_lock(), _thread.allocate_lock()
         self._alarm.acquire()
@@ -111,7 +112,7 @@ class LinkReader:
             pass  # it is awake already
 
     def _stand_by(self):
-        self._standby = _thread.get_ident()
+        self._standby, self.number = _thread.get_ident(), _thread.get_native_id()
         self._runs.release()
         self._alarm.acquire()
         idle = 0

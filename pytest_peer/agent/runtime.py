@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+from ..core.waiting import Waiting
 from ..link.protocol import codec, messages
 from ..link.protocol.mailbox import Here
 from ..link.protocol.sender import WouldWait
@@ -43,7 +44,8 @@ class Runtime(Here):
             on_main = threading.get_ident() == threading.main_thread().ident
             if on_main and not self.reader.hand_over():
                 raise NoResponse("there is no thread that could read the response")
-            payload = response.get(True, _SECONDS)
+            with Waiting(""):
+                payload = response.get(True, _SECONDS)
         except queue.Empty:
             text = "the origin has not sent %s %s within %d s"
             raise NoResponse(text % (what, args[0], _SECONDS)) from None

@@ -4,7 +4,7 @@ import sys
 import types
 from time import sleep
 
-from ..link.protocol.unpatched import os, threading
+from ..link.protocol.unpatched import threading
 from . import call_warnings, failures
 
 _IDLE = "waits for a call"
@@ -34,7 +34,7 @@ def _is_ours(frame, own_files):
     return ours or frame.f_code.co_filename in own_files
 
 
-def _of_user(top, own_files, on_main):
+def of_user(top, own_files, on_main):
     """Return the frames of a thread that are the user's, and where it is if there are none.
 
     That is `None` for a thread of the agent that is in no call.
@@ -73,14 +73,13 @@ def written(own_files, main_busy):
     names = {thread.ident: thread.name for thread in threads}
     main = threading.main_thread().ident
     # A thread has waited for something if it has stayed there until its frames were read.
-    numbers = {each.ident: each.native_id for each in threads if getattr(each, "native_id", None)}
-    numbers[main] = os.getpid()
+    numbers = waits.native_ids()
     before = waits.seen(numbers.values())
     if main_busy or len(numbers) > 1:
         sleep(waits.seconds())
     found = []
     for ident, frame in sys._current_frames().items():
-        frames, in_call = _of_user(frame, own_files, ident == main)
+        frames, in_call = of_user(frame, own_files, ident == main)
         text = "".join(traceback.format_list(traceback.StackSummary.extract(iter(frames))))
         order = _ORDER if text else ""
         if not text and ident == main:
@@ -92,10 +91,10 @@ def written(own_files, main_busy):
     after = waits.seen(numbers.values())
     parts = []
     for ident, order, text in found:
-        where = after.get(numbers.get(ident), ("-", ""))
+        number = numbers.get(ident)
         idles = text.strip() in (_IDLE, _IN_LOOP)
-        stays = not idles and where == before.get(numbers.get(ident))
-        on = waits.described(where[0]) if stays else ""
+        stays = number in after and not idles and after[number] == before.get(number)
+        on = waits.described(ident, number, after[number]) if stays else ""
         what = names.get(ident, ident), " blocked on %s" % on if on else "", order, text
         parts.append("Thread %s%s%s:\n%s" % what)
     tasks = [task for task in failures.tasks() if task._loop and not task.done()]
@@ -106,7 +105,7 @@ def written(own_files, main_busy):
         coroutine = getattr(task, "_coro", None)
         # Where a task runs, the stack of its thread shows.
         if task._loop.is_running() and not getattr(coroutine, "cr_running", False):
-            chain = (each for each in _frames(coroutine) if not _is_ours(each[0], own_files))
+            chain = of_task(coroutine, own_files)
             text = "".join(traceback.format_list(traceback.StackSummary.extract(chain)))
             if text:
                 parts.append("Task %s%s:\n%s" % (task.get_name(), _ORDER, text))
@@ -133,6 +132,11 @@ def _waits_for_debugger():
     every = sys._current_frames().values()
     frames = (frame for top in every for frame, _ in traceback.walk_stack(top))
     return any(frame.f_code.co_name in ("wait_for_client", "_wait_for_attach") for frame in frames)
+
+
+def of_task(coroutine, own_files):
+    """Return the frames of a task that are the user's, each with its line."""
+    return [each for each in _frames(coroutine) if not _is_ours(each[0], own_files)]
 
 
 def _frames(waits):

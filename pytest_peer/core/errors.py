@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from .down_reason import DownReason
 
 __all__ = ["BootError", "BootTimeout", "CallTimeout", "DecodeError", "EncodeError", "ExecNotFound"]
-__all__ += ["HandshakeError", "NameInUse", "PeerDown", "PeerDownWarning", "PeerError"]
+__all__ += ["HandshakeError", "InterleavingStuck", "NameInUse", "NotBlocked", "NotSettled"]
+__all__ += ["PeerDown", "PeerDownWarning", "PeerError"]
 __all__ += ["PeerInterrupted", "RemoteError", "UnhandledPeerException"]
 #: Lines of a peer's output in an error message: enough for a traceback, short enough for a report.
 QUOTED_LINES = 40
@@ -104,6 +105,42 @@ class CallTimeout(PeerError, TimeoutError):
 
     def __str__(self) -> str:
         return f"{self.args[0]}\n{self.stacks}" if self.stacks else str(self.args[0])
+
+
+class NotBlocked(PeerError, AssertionError):
+    """A call has ended, or still runs; `PeerFuture.wait_blocked` had expected it to wait."""
+
+    def __init__(self, message: str, stacks: str = "") -> None:
+        super().__init__(message)
+        #: The Python stack of every thread of a peer whose call still runs; empty if it has ended.
+        self.stacks = stacks
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}\n{self.stacks}" if self.stacks else str(self.args[0])
+
+
+class InterleavingStuck(PeerError):
+    """The steps of an `Interleaving` cannot end: a step runs on, or all sessions wait."""
+
+    def __init__(self, message: str, waits: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        #: What each step waits for that has begun, a line each.
+        self.waits: list[str] = list(waits)
+
+
+class NotSettled(PeerError, TimeoutError):
+    """There was no moment at which all peers were at rest."""
+
+    def __init__(self, message: str, busy: Sequence[str] = (), stacks: str = "") -> None:
+        super().__init__(message)
+        #: What kept running, a line each: a thread of a peer, or a message on its way.
+        self.busy: list[str] = list(busy)
+        #: The Python stacks of these peers.
+        self.stacks = stacks
+
+    def __str__(self) -> str:
+        lines = [str(self.args[0]), *(f"  {line}" for line in self.busy), self.stacks]
+        return "\n".join(filter(None, lines))
 
 
 class StillBooting(TimeoutError):

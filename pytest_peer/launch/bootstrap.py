@@ -28,15 +28,18 @@ _PROTOCOL = (
 )
 _PEER = (
     "runtime breakpoints reader call_warnings failures coverage soft_assertions assertions resources "
-    "imports homes coroutines dispatch waits stacks fault_dumps main"
+    "imports homes coroutines dispatch stacks fault_dumps main"
 )
 _PEER_MODULES = (
-    *(f"core.{name}" for name in ("locks", "fork_warning", "clock", "sync")),
+    *(f"core.{name}" for name in ("locks", "fork_warning", "clock", "sync", "waiting")),
     *(f"link.protocol.{name}" for name in _PROTOCOL.split()),
     *(f"agent.{name}" for name in _PEER.split()),
 )
 #: Imported only when they are needed, in a spawned peer.
-_LATER_MODULES = tuple(f"agent.{name}" for name in ("log_records", "log_window", "logs"))
+_LATER_MODULES = (
+    *(f"core.{name}" for name in ("syscalls", "threads", "patience")),
+    *(f"agent.{name}" for name in ("log_records", "log_window", "logs", "waits", "blocked")),
+)
 _LOADER = "agent.loader"
 _SERVER_MODULES = (
     *_PEER_MODULES,

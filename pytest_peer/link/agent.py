@@ -32,6 +32,22 @@ class Agent:
         assert isinstance(text, bytes)
         return text.decode("utf-8", "backslashreplace")
 
+    def waits(
+        self, call: int, limit: float, seconds: float
+    ) -> tuple[str, str, int, str, list[Any]]:
+        """Return what `agent.blocked` finds out of a call within `limit`; raises as `stacks`."""
+        asked = b"call %d %r" % (call, limit)
+        (_, found), _ = self._client.ask(messages.STACKS, asked, seconds)
+        assert isinstance(found, bytes)
+        how, on, thread, syscall, stack = marshal.loads(found)
+        return how, on, thread, syscall, stack
+
+    def own_waits(self, seconds: float) -> list[tuple[int, str]]:
+        """Return which threads wait in ways of ours, with their words; ``agent`` for its own."""
+        (_, found), _ = self._client.ask(messages.STACKS, b"own", seconds)
+        assert isinstance(found, bytes)
+        return [(thread, word) for thread, word in marshal.loads(found)]
+
     def has_debugger(self, seconds: float) -> bool:
         """Return whether a debugger of Python code is attached to it; raises as `stacks`."""
         (_, name), _ = self._client.ask(messages.STACKS, b"debugger", seconds)

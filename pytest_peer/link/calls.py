@@ -23,7 +23,7 @@ from .protocol.mailbox import Mailboxes
 from .protocol.messages import MultipartMessage, Payload, snapshot, split_mailbox, with_mailbox
 from .protocol.sender import WouldWait
 from .reader import ReplyWaiter
-from .requests import RequestHandler, request_worker
+from .requests import RequestHandler
 from .soft_assertions import collected
 from .unhandled import Unhandled
 
@@ -58,6 +58,8 @@ class RpcClient:
         self._mailboxes = mailboxes
         #: The failures that nobody has seen; a supervisor has them.
         self.unhandled: Unhandled = Unhandled()
+        #: Waits until a call is blocked; a life does.
+        self.wait_blocked: Callable[[PeerFuture, float | None], Any]
         #: Takes its log records, and what tells it of their levels.
         self.logs: RecordSink = NoRecords()
         self.levels: LevelFeed = LevelFeed()
@@ -154,6 +156,7 @@ class RpcClient:
         future = PeerFuture(self._whom, self._make_timeout_error, self._held)
         future.unhandled = self.unhandled
         ident = future.ident = self.number()
+        future.until_blocked = partial(self.wait_blocked, future)
         future.cancel_in_peer = partial(self._cancel, ident)
 
         def send() -> None:
@@ -250,8 +253,7 @@ class RpcClient:
             self.ready.set()
         elif kind == messages.REQUEST:
             assert self._link is not None
-            respond = self._request_handler.respond
-            request_worker.run(partial(respond, self._link.sender, ident, payload))
+            self._request_handler.accept(self._link.sender, ident, payload)
         elif kind == messages.MESSAGE:
             name, payload = split_mailbox(payload)
             self._after_logs(partial(self._mailboxes[name].deliver, payload))
@@ -289,6 +291,11 @@ class RpcClient:
             self.logs.after(deliver)
         else:
             deliver()
+
+    def is_quiet(self) -> bool:
+        """Return whether nothing is on its way in either direction, or waits to be."""
+        link = self._link
+        return link is None or (link.is_quiet() and not self._request_handler.asked)
 
     def wait_pending(self) -> None:
         """Wait until all submitted calls are settled."""

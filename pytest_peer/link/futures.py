@@ -4,15 +4,13 @@ import contextlib
 import sys
 import threading
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from functools import partial
-from itertools import islice
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..core.clock import Periods, monotonic, seconds
+from ..core.clock import Periods, seconds
 from ..core.errors import CallTimeout
 from ..core.locks import Lock
 from ..core.loop import loop
@@ -25,6 +23,9 @@ from .protocol import exceptions, messages
 from .protocol.messages import Payload
 from .soft_assertions import collected, take
 from .unhandled import Unhandled
+
+if TYPE_CHECKING:
+    from ..peers.choreography.blocked import Blocked
 
 #: A value, or an exception that was raised in the peer.
 Outcome = tuple[Any, BaseException | None]
@@ -115,6 +116,8 @@ class PeerFuture(Future[Any]):
     unhandled: Unhandled = Unhandled()
     #: Lets the peer cancel its coroutine.
     cancel_in_peer: Callable[[], object]
+    #: Waits, with a limit, until the call does.
+    until_blocked: Callable[[float | None], "Blocked"]
     _asked = _cancelling = _left = False
     #: Whether nobody can ask any more.
     abandoned: bool = False
@@ -211,6 +214,15 @@ class PeerFuture(Future[Any]):
         """Wait for the outcome and return the exception, if it is one; limits as for `result`."""
         return self.outcome(timeout)[1]
 
+    def wait_blocked(self, timeout: float | None = 5.0) -> "Blocked":
+        """Wait until the call waits for something itself, by the word of the kernel.
+
+        :param timeout: seconds, 5 by default; ``None`` for no limit.
+        :returns: what it waits for, and the peer that has that.
+        :raises NotBlocked: the call has ended, or runs; with its value, or the peer's stacks.
+        """
+        return self.until_blocked(seconds("timeout", timeout))
+
     def cancel(self) -> bool:
         """Cancel a call that was not sent; or a coroutine in the peer, which may take its time.
 
@@ -301,26 +313,6 @@ class PeerFuture(Future[Any]):
                 self.set_exception(error)
 
 
-def results(
-    futures: deque[PeerFuture], later: Iterator[PeerFuture], timeout: float | None
-) -> Iterator[Any]:
-    """Yield the results in order, as ``Executor.map`` does; the limit is for all together."""
-    deadline = None if timeout is None else monotonic() + timeout
-    try:
-        while futures:  # keeps nothing of a result that it has given
-            futures.extend(islice(later, 1))
-            begun = monotonic()
-            left = None if deadline is None else max(0.0, deadline - begun)
-            value = [_first(futures, left, timeout)]
-            if timeout and left and monotonic() - begun > left:  # a debugger: it begins anew
-                deadline = monotonic() + timeout
-            yield value.pop()
-    finally:
-        for future in futures:
-            future.ask()  # a failure before it has been seen, or the rest is not wanted
-            future.cancel()
-
-
 def _trio() -> Any:
     """Return the module if a task of trio calls this."""
     trio: Any = sys.modules.get("trio")
@@ -336,11 +328,3 @@ def _text(whom: Callable[[], str], failure: Exception | Payload) -> str:
     else:
         text = exceptions.unhandled(decode(failure))
     return text and f"{whom()}: exception of a submitted call that nobody asked for:\n{text}"
-
-
-def _first(futures: deque[PeerFuture], left: float | None, timeout: float | None) -> Any:
-    value, exc = futures[0].outcome(left, timeout)
-    if exc is not None:
-        raise exc
-    del futures[0]
-    return value

@@ -6,6 +6,11 @@ messages. There is no group: a group ends gateways at exit in its own ways, and 
 processes.
 """
 
+import fcntl
+import os
+import stat
+import sys
+import termios
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +25,9 @@ from .protocol.receiver import FrameReceiver
 from .protocol.sender import MessageSender
 from .protocol.streams import PipeStream, stream_over
 from .reader import Output, Reader
+
+#: Of a socket, the bytes that have not arrived at the other end; a pipe knows only one number.
+_OUTGOING = termios.TIOCOUTQ
 
 
 class _Gateway(Gateway):
@@ -67,9 +75,26 @@ class Link:
             read_fd, receiver, output, lambda: run_all(close_channel, on_end)
         )
         self.sender: MessageSender = MessageSender(self.stream)
+        self._fds = read_fd, write_fd
+
+    def is_quiet(self) -> bool:
+        """Return whether nothing is on its way: not sent, not read, or being handled."""
+        if self.sender.is_busy() or not self.reader.is_quiet():
+            return False
+        try:
+            return not any(map(_unread, self._fds, (termios.FIONREAD, _OUTGOING)))
+        except OSError:  # it is closed
+            return True
 
     def close(self) -> None:
         """Close both descriptors after the end of the peer; may wait a moment for the reader."""
         if self._closing.acquire(blocking=False):  # once: the descriptors may get new owners
             self.reader.stop()
             run_all(self.stream.close_read, self.stream.close_write)
+
+
+def _unread(fd: int, request: int) -> int:
+    """Return how many bytes are in a pipe, or on their way through a socket."""
+    if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+        request = termios.FIONREAD
+    return int.from_bytes(fcntl.ioctl(fd, request, bytes(4)), sys.byteorder)

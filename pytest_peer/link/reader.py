@@ -142,6 +142,12 @@ class Reader:
                 waiter.pause(min(left, _CHECK_SECONDS))
         return waiter.wait(max(0.0, deadline - monotonic()))
 
+    def is_quiet(self) -> bool:
+        """Return whether nothing that was read is still to be handled."""
+        # Another thread that reads has the lock somewhere else.
+        idle = bool(self._free or self._main) or self._ended
+        return idle and self._receiver.between_frames()
+
     def stop(self) -> None:
         """Read no more: the descriptor may be closed then. All waiters must be settled before."""
         lock: ReadLock = deque()

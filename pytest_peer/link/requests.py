@@ -5,6 +5,7 @@ import marshal
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import machinery
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ class RequestHandler:
         self._modules = origin_modules(interpreter.path if interpreter.same else None)
         self._sent: dict[str, Entry] = {}
         self._lock = Lock()
+        #: Numbers of the requests that have no response yet.
+        self.asked: set[int] = set()
         #: What it has by value of modules that it cannot import, by their identities here.
         self._sent_objects: dict[int, Any] = {}
 
@@ -54,6 +57,11 @@ class RequestHandler:
                     sender.enqueue(messages.MODULES, 0, marshal.dumps(news, 2))
                 self._sent = table
 
+    def accept(self, sender: MessageSender, ident: int, payload: Payload) -> None:
+        """Have a request responded to; on the thread that reads the link."""
+        self.asked.add(ident)
+        request_worker.run(partial(self.respond, sender, ident, payload))
+
     def respond(self, sender: MessageSender, ident: int, payload: Payload) -> None:
         """Respond to a request, by ``None`` if anything fails here: the peer waits for it."""
         try:
@@ -65,6 +73,7 @@ class RequestHandler:
             response = encode(None, "", "no response")
         with contextlib.suppress(OSError):  # the peer is down meanwhile
             sender.enqueue(messages.RESPONSE, ident, response)
+        self.asked.discard(ident)
 
     def _globals(
         self, _: Interpreter, name: str, needed: list[str], known: list[str], arrived: list[int]

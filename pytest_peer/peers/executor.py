@@ -8,8 +8,8 @@ from concurrent.futures import Executor
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ..core.clock import seconds
-from ..link.futures import PeerFuture, results
+from ..core.clock import monotonic, seconds
+from ..link.futures import PeerFuture
 from ..link.pickling import check_callable
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class PeerExecutor(Executor):
             raise ValueError(f"buffersize: expected None or 1 and more, got {buffersize!r}")
         calls = (self.submit(fn, *row) for row in zip(*iterables, strict=False))
         first = deque(islice(calls, buffersize))
-        return results(first, calls, seconds("timeout", timeout))
+        return _results(first, calls, seconds("timeout", timeout))
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """Call and await the outcome, for asyncio and trio; see `call`.
@@ -135,3 +135,31 @@ class PeerExecutor(Executor):
         :raises EncodeError: The message cannot be sent.
         """
         self.life.client.send(mailbox, message)
+
+
+def _results(
+    futures: deque[PeerFuture], later: Iterator[PeerFuture], timeout: float | None
+) -> Iterator[Any]:
+    """Yield the results in order, as ``Executor.map`` does; the limit is for all together."""
+    deadline = None if timeout is None else monotonic() + timeout
+    try:
+        while futures:  # keeps nothing of a result that it has given
+            futures.extend(islice(later, 1))
+            begun = monotonic()
+            left = None if deadline is None else max(0.0, deadline - begun)
+            value = [_first(futures, left, timeout)]
+            if timeout and left and monotonic() - begun > left:  # a debugger: it begins anew
+                deadline = monotonic() + timeout
+            yield value.pop()
+    finally:
+        for future in futures:
+            future.ask()  # a failure before it has been seen, or the rest is not wanted
+            future.cancel()
+
+
+def _first(futures: deque[PeerFuture], left: float | None, timeout: float | None) -> Any:
+    value, exc = futures[0].outcome(left, timeout)
+    if exc is not None:
+        raise exc
+    del futures[0]
+    return value

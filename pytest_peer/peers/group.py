@@ -11,6 +11,7 @@ from ..core.clock import monotonic
 from ..core.errors import CallTimeout
 from ..evidence.stacks import record_all
 from ..link.futures import Outcome, PeerFuture
+from .choreography.settle import Settling
 from .group_failures import Failure, raise_for
 from .peer import Peer
 from .restart import kill_all, stop_all
@@ -81,6 +82,10 @@ class PeerGroup(Sequence[Peer]):
         """Kill all members with SIGKILL; see `Peer.kill`."""
         kill_all([life for peer in self._peers for life in peer.lives.stoppable], save=save)
 
+    def settle(self, timeout: float | None = 5.0, *, ignore_timers: bool = True) -> None:
+        """Wait until all members are at rest at the same moment; see `Peer.settle`."""
+        Settling(lambda: [peer.life for peer in self], (), ignore_timers).wait(timeout)
+
     def _values(self, outcomes: Sequence[Outcome], ended: Mapping[int, float] = {}) -> list[Any]:
         now = monotonic()
         failures = [
@@ -116,7 +121,8 @@ class PeerGroup(Sequence[Peer]):
         stacks = record_all([peer.life.stacks for peer in late.values()], "a call timed out")
         for (index, peer), text in zip(late.items(), stacks, strict=True):
             whom, limit = peer.life.record.whom(), peer.options.call_timeout
-            outcomes[index] = None, CallTimeout(f"no answer from {whom} within {limit:g} s", text)
+            told = peer.life.owner.with_deadlock(text)
+            outcomes[index] = None, CallTimeout(f"no answer from {whom} within {limit:g} s", told)
         return self._values(outcomes, ended)
 
 

@@ -78,15 +78,16 @@ class PeerLife:
         self.client: RpcClient = RpcClient(
             self.record.whom,
             self.owner.mailboxes,
-            lambda: self.stacks.record("a call timed out"),
+            lambda: self.owner.with_deadlock(self.stacks.record("a call timed out")),
             self.held,
         )
         self.client.unhandled = self.owner.unhandled
         self.client.logs = LogRelay(options.name, self.client.levels.handled)
         self.client.debugged = self.owner.debugged
+        self.client.wait_blocked = partial(self.owner.wait_blocked, self)
         agent = self.client.agent
         self.stacks: Stacks = Stacks(agent.stacks, agent.has_debugger, self.process.local_pid)
-        self._lives = lives
+        self.lives = lives
         self._course = transitions.Course()
         self._writing = Lock()  # for threads of ours
         self._timers: list[Timer] = []
@@ -190,7 +191,7 @@ class PeerLife:
 
     def _boot(self) -> None:
         self._course.enter(Phase.STARTING)
-        self._lives.publish(self)
+        self.lives.publish(self)
         try:
             loop.start()
             if self.requests.kill or self.requests.stop:
@@ -217,7 +218,7 @@ class PeerLife:
             raise
         if callable(wait_boot := self.options.wait_boot):
             self._course.wait(lambda: self.state is not PeerState.BOOTING, None)
-            wait_boot(self._lives.peer)
+            wait_boot(self.lives.peer)
 
     def _connect(self) -> None:
         self._boot_limits = Periods(self.options.boot_limit, self.held)
@@ -241,7 +242,7 @@ class PeerLife:
             for fn in self.options.setup:
                 self.record.missing = "its setup did not end"
                 self.client.call(fn, (), {}, None, in_boot=True)
-            for fn in self.owner.collectors(self._lives.peer):
+            for fn in self.owner.collectors(self.lives.peer):
                 self.client.call(_COLLECT, (fn,), {}, None, in_boot=True)
         except BaseException as exc:
             if not isinstance(exc, PeerDown):  # else it has ended
@@ -276,7 +277,7 @@ class PeerLife:
     def _see_end(self) -> None:
         """Look at a sign of the end; the first one makes it ENDING."""
         if self._course.enter(Phase.ENDING):  # before the look at what expects it
-            self._expected = self._lives.ending(self)
+            self._expected = self.lives.ending(self)
             self._timers.append(loop.call_later(OTHER_END_SECONDS, self._lose_patience))
         if self.process.os_process.exited.is_set() and (self._link_ended or not self._patient):
             self._conclude()

@@ -11,6 +11,7 @@ from ..core.clock import seconds
 from ..core.down_reason import DownReason, PeerState
 from ..evidence.output import OutputStream
 from ..evidence.standard_streams import InputStream
+from .choreography.settle import Settling
 from .executor import PeerExecutor
 from .restart import Lives, kill_all, stop_all
 
@@ -124,6 +125,19 @@ class Peer(PeerExecutor):
         life.wait_boot(None)
         if not stop_running(life.client, lambda: life.state is PeerState.DOWN):
             raise life.record.down_error()
+
+    def settle(self, timeout: float | None = 5.0, *, ignore_timers: bool = True) -> None:
+        """Wait until the peer and all that it has started are at rest, by the word of the kernel.
+
+        There was a moment at which no thread ran or could run, and no message was on its way
+        between test and peer.
+
+        :param timeout: Seconds, 5 by default; ``None`` for no limit.
+        :param ignore_timers: Whether a thread that waits with a limit of its own, as in
+            ``time.sleep``, is at rest.
+        :raises NotSettled: There was none in time; says which threads kept running.
+        """
+        Settling(lambda: [self.life], (), ignore_timers).wait(timeout)
 
     # Life and death
 

@@ -20,11 +20,13 @@ from ..core.start_methods import patched_by
 from ..core.sync import Event
 from ..evidence.artifacts import Artifacts
 from ..link.calls import RpcClient
-from ..link.futures import users_level
+from ..link.futures import PeerFuture, users_level
 from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailbox, Mailboxes
 from ..link.protocol.messages import Payload
 from ..link.unhandled import Unhandled
+from .choreography import blocked, deadlock
+from .choreography.blocked import Blocked
 from .group import PeerGroup
 from .lifecycle import PeerLife
 from .peer import Peer
@@ -180,6 +182,14 @@ class Supervisor:
         if not stops.listeners:
             stops.listeners.append(attach.on_stderr().update)
         stops.received(client, payload)
+
+    def wait_blocked(self, life: PeerLife, future: PeerFuture, timeout: float | None) -> Blocked:
+        """Wait until a call of one of its peers waits; see `PeerFuture.wait_blocked`."""
+        return blocked.wait(life, future, timeout)
+
+    def with_deadlock(self, stacks: str) -> str:
+        """Return stacks below a cycle of waits among its peers, if there is one."""
+        return "\n\n".join(filter(None, [deadlock.told(self.left()), stacks]))
 
     def stopped(self) -> None:
         """Called when a user has stopped a peer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
@@ -14,6 +14,7 @@ from . import interpreters, settings
 
 if TYPE_CHECKING:
     from ..link.protocol.mailbox import Mailbox
+    from ..peers.choreography.deadlock import Wait
     from ..peers.group import PeerGroup
     from ..peers.peer import Peer
     from ..peers.supervisor import Supervisor
@@ -76,6 +77,33 @@ class PeerFactory:
     def mailbox(self, name: str) -> Mailbox:
         """Return the mailbox into which its peers put by ``here.origin.send(name, message)``."""
         return self._supervisor().mailboxes[name]
+
+    def settle(
+        self,
+        timeout: float | None = 5.0,
+        *,
+        watch: Sequence[int] = (),
+        ignore_timers: bool = True,
+    ) -> None:
+        """Wait until all its peers are at rest at the same moment; see `Peer.settle`.
+
+        :param watch: ids of other processes that shall be at rest too, with what they have started:
+            servers of the test.
+        :raises ValueError: there is no such process.
+        """
+        from ..peers.choreography.settle import Settling
+
+        Settling(self._supervisor().left, watch, ignore_timers).wait(timeout)
+
+    def deadlock(self) -> list[Wait] | None:
+        """Return a cycle of waits among its peers, or ``None``.
+
+        Each of them waits for a file lock, a pipe, a socket or a call that the next one has, and
+        none of them runs.
+        """
+        from ..peers.choreography.deadlock import deadlock
+
+        return deadlock(self._supervisor().left())
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a factory of peers cannot be sent to another process")

@@ -11,6 +11,7 @@ import pytest
 from ..core.down_reason import DownReason
 from ..core.names import listed
 from ..evidence import stack_text, stacks
+from ..peers.choreography import deadlock
 from . import labels, live_output, logs
 from .factory import words
 from .session import SECTION_CHARACTERS
@@ -68,6 +69,8 @@ class Sections:
         }
         self._talked.update(life for life, of_life in parts.items() if of_life)
         yield "peers", _states(titles, self._talked)
+        if (cycle := deadlock.told(titles)) and not told.text(cycle):
+            yield "deadlock", cycle.partition("\n")[2]
         untold = {
             life: [part for part in of_life if not told.stack(life, part)]
             for life, of_life in parts.items()

@@ -25,6 +25,10 @@ class Told:
         """Whether a call has raised that this life is over, and why."""
         return id(getattr(life.record, "reason", None)) in self._reasons
 
+    def text(self, text: str) -> bool:
+        """Whether that text has been shown, of whatever peer."""
+        return comparable(text) in self._text
+
     def stack(self, life: PeerLife, part: Part) -> bool:
         """Whether that stack has been shown as one of this peer."""
         return life.options.name in self._text and comparable(part.body) in self._text

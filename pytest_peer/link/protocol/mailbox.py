@@ -20,6 +20,7 @@ from typing import Any, Callable, Dict, Iterator
 
 from ...core.clock import Periods, sleep
 from ...core.sync import Event
+from ...core.waiting import Waiting
 from . import codec, framing, messages
 from .messages import Payload
 from .receiver import FrameReceiver
@@ -76,7 +77,8 @@ class Mailbox:
 
     def _wait(self, reached: Callable[[], bool], timeout: float | None) -> bool:
         wait = functools.partial(self._mail.wait_for, reached)
-        return any(map(wait, Periods(timeout, bool)))
+        with Waiting("mailbox %s" % self.name):
+            return any(map(wait, Periods(timeout, bool)))
 
     def _pop(self, taken: list[Payload]) -> bool:
         """Move the oldest message to `taken`, once; return whether it is there."""

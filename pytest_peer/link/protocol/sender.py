@@ -138,7 +138,7 @@ class MessageSender:
         :raises WouldWait: it would wait for itself.
         """
         small = not isinstance(payload, MultipartMessage) and len(payload) <= SMALL
-        if small and not self._busy():
+        if small and not self.is_busy():
             try:
                 self._send(kind, messages.WHOLE, ident, payload)
                 return
@@ -166,7 +166,8 @@ class MessageSender:
             return False  # another thread was first
         return True
 
-    def _busy(self) -> bool:
+    def is_busy(self) -> bool:
+        """Return whether something has not gone yet."""
         return bool(self._arrived) or self._running.locked()
 
     def snapshot(self, kind: int, ident: int) -> None:
@@ -177,7 +178,7 @@ class MessageSender:
 
     def wait_idle(self, seconds: float | None) -> bool:
         """Wait until everything has gone; return whether it has within so many seconds."""
-        while self._busy():  # not by the lock: who held it would keep others from a start
+        while self.is_busy():  # not by the lock: who held it would keep others from a start
             if seconds is not None:
                 if seconds <= 0:
                     return False

@@ -1,0 +1,175 @@
+"""Count wrong decisions of `wait_blocked` and too early ends of `settle`, on a machine that is busy.
+
+    python benchmarks/decisions.py [--count 3000] [--rounds 1000] [--busy 4]
+
+``--busy`` is the number of processes a core that only loop meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import queue
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import token_ring
+from pytest_peer import NotBlocked, Peer, start
+
+#: Seconds for a call that runs: it must not be found to wait within them.
+_RUNS = 0.05
+_WAITS = 30.0
+
+
+def flock(path: str) -> None:
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def lockf(path: str) -> None:
+    with open(path, "w") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+
+
+def receive(path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(path)
+        sock.recv(1)
+
+
+def lock(_: str) -> None:
+    taken = threading.Lock()
+    taken.acquire()
+    taken.acquire(timeout=_WAITS)
+
+
+def take(_: str) -> None:
+    queue.SimpleQueue[None]().get()
+
+
+def sqlite_busy(path: str) -> None:
+    with sqlite3.connect(path, timeout=_WAITS) as connection:
+        connection.execute("begin immediate")
+
+
+def sleep(_: str) -> None:
+    time.sleep(_WAITS)
+
+
+def loop(_: str) -> None:
+    until = time.monotonic() + 10 * _RUNS
+    while time.monotonic() < until:
+        pass
+
+
+def loop_with_others(path: str) -> None:
+    """Two threads that want the GIL."""
+    threading.Thread(target=loop, args=[path], daemon=True).start()
+    loop(path)
+
+
+def yield_always(_: str) -> None:
+    until = time.monotonic() + 10 * _RUNS
+    while time.monotonic() < until:
+        time.sleep(0)
+
+
+#: What each waits for; nothing if it runs.
+CASES = {
+    flock: "flock",
+    lockf: "lockf",
+    receive: "recv",
+    lock: "lock",
+    take: "lock",
+    sqlite_busy: "polling",
+    sleep: "sleep",
+    loop: "",
+    loop_with_others: "",
+    yield_always: "",
+}
+
+
+class Holder:
+    """Has what the calls wait for."""
+
+    def __init__(self, directory: str) -> None:
+        self.flocked = open(f"{directory}/flock", "w")  # noqa: SIM115 - held all the while
+        fcntl.flock(self.flocked, fcntl.LOCK_EX)
+        self.lockfed = open(f"{directory}/lockf", "w")  # noqa: SIM115
+        fcntl.lockf(self.lockfed, fcntl.LOCK_EX)
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(f"{directory}/receive")
+        self.server.listen(1000)
+        self.database = sqlite3.connect(f"{directory}/sqlite_busy", isolation_level=None)
+        self.database.execute("begin immediate")
+
+
+def decide(peer: Peer, name: str, directory: str) -> tuple[str, float]:
+    """Return what was decided, and the milliseconds that it took."""
+    function = next(each for each in CASES if each.__name__ == name)
+    future = peer.submit(function, f"{directory}/{name}")
+    begun = time.perf_counter()
+    try:
+        found = future.wait_blocked(_WAITS if CASES[function] else _RUNS).on
+    except NotBlocked:
+        found = ""
+    return found, (time.perf_counter() - begun) * 1e3
+
+
+def decisions(count: int, directory: str) -> int:
+    """Make that many decisions; return how many were wrong."""
+    wrong: Counter[str] = Counter()
+    times: dict[str, list[float]] = {function.__name__: [] for function in CASES}
+    holder = Holder(directory)
+    made = 0
+    while made < count:
+        with start(shutdown=("halt", 0)) as peer:
+            peer.call(yield_always, "")  # it imports this module
+            for function, expected in CASES.items():
+                found, taken = decide(peer, function.__name__, directory)
+                made += 1
+                times[function.__name__].append(taken)
+                if found.partition(" ")[0] != expected:
+                    wrong[f"{function.__name__}: {found or 'runs'}"] += 1
+    del holder
+    for name, every in times.items():
+        print(f"{name:18} {len(every):6} decisions, median {statistics.median(every):7.1f} ms")
+    waits = [
+        each for f, e in CASES.items() if e not in ("", "polling") for each in times[f.__name__]
+    ]
+    print(f"waits: median {statistics.median(waits):.1f} ms; wrong: {dict(wrong) or 0} of {made}")
+    return wrong.total()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--count", type=int, default=3000)
+    parser.add_argument("--rounds", type=int, default=1000)
+    parser.add_argument("--busy", type=int, default=4)
+    options = parser.parse_args()
+    loops = options.busy * (os.cpu_count() or 1)
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(loops)]
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            sys.path.insert(0, str(Path(__file__).parent))
+            import decisions as by_reference  # its functions go to the peers by their names
+
+            wrong = by_reference.decisions(options.count, directory) if options.count else 0
+            sys.exit(bool(wrong + (token_ring.rounds(options.rounds) if options.rounds else 0)))
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+if __name__ == "__main__":
+    main()

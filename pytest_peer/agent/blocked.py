@@ -1,0 +1,150 @@
+"""Whether a call waits, and for what.
+
+A thread that waits for the GIL is in the kernel as one that waits for a lock. But it looks every
+few milliseconds whether others want it too, so its wait has a short limit. A thread that has lent
+the GIL waits without a limit until another has it. So a wait for a lock is one if the thread has
+not run from before this thread got the GIL until after that.
+"""
+
+import sys
+from time import sleep
+
+from ..core import patience, threads, waiting
+from ..core.clock import monotonic
+from ..link.protocol.unpatched import _thread, marshal, os
+from . import stacks, waits
+
+#: Seconds between two looks at a thread: it may be about to wait.
+_PAUSE = 0.0002
+_MOST_PAUSE = 0.005
+#: How many of the switches of the GIL a limit takes that is none of these.
+_SWITCHES = 3
+
+
+def asked(what, calls, own_files):
+    """Return the encoded answer to a question of the origin's."""
+    if what == b"own":
+        return marshal.dumps(_own_waits(calls), 2)
+    _, number, limit = what.split()
+    return of_call(calls, int(number), float(limit), own_files)
+
+
+def _own_waits(calls):
+    """Return the threads that wait in ways of ours, each with its word; ``agent`` for its own."""
+    numbers = waits.native_ids()
+    found = [(numbers.get(ident, 0), word) for ident, word in list(waiting.words.items())]
+    return [*found, (calls.reader.number, "agent")]
+
+
+def of_call(calls, ident, limit, own_files):
+    """Look at a call until it waits, for so many seconds at most; see `answer`."""
+    unreadable = threads.why_unreadable()
+    if unreadable:
+        return answer("unknown", unreadable)
+    looks, until, pause = patience.Patience(), monotonic() + limit, _PAUSE
+    thread = None
+    while True:
+        found = _looked(calls, ident, own_files)
+        if not isinstance(found, tuple):
+            return found
+        if found[:2] != thread:
+            looks, thread = patience.Patience(), found[:2]
+        key, number, sight, wait = found
+        on = looks.decided(monotonic(), sight, wait)
+        if on:
+            return answer("waits", on, number, sight.syscall, _stack(key, own_files))
+        if monotonic() > until:
+            return answer("runs")
+        sleep(pause)
+        pause = min(1.5 * pause, _MOST_PAUSE)
+
+
+def answer(how, on="", number=0, syscall="", stack=()):
+    """Encode: it ``waits``, ``runs``, or is ``absent`` or ``unknown``; the rest of who waits."""
+    return marshal.dumps((how, on, number, syscall, list(stack)), 2)
+
+
+def _looked(calls, ident, own_files):
+    """Return of the call its thread, that in the kernel, what it does, and what it waits for.
+
+    That is ``None`` if it may run. Or return the answer, if no thread runs the call.
+    """
+    task = calls.event_loop.task_of(ident)
+    if task is None:
+        thread = calls.threads.get(ident)
+        if thread is None:
+            return answer("absent")
+        key, number = thread
+    else:
+        coroutine = getattr(task, "_coro", None)
+        if not getattr(coroutine, "cr_running", False):
+            if _task_waits(task, set()):
+                return answer(
+                    "waits", "task", 0, "", _written(stacks.of_task(coroutine, own_files))
+                )
+            key, number = 0, 0
+        else:
+            key = getattr(task._loop, "_thread_id", None)
+            number = waits.native_ids().get(key, 0)
+    nothing = threads.Sight("R", "", "")
+    if not number or not calls.has_begun(ident):
+        return key, number, nothing, None
+    sight = threads.seen(os.getpid(), number)
+    wait = threads.wait_of(os.getpid(), number, sight.syscall) if sight.asleep else None
+    # Reading has let others have the GIL, and so this thread has got it since then. What was read
+    # of memory was that of this wait only if the thread is still in it.
+    if wait is None or threads.seen(os.getpid(), number) != sight:
+        return key, number, nothing, None
+    if wait.is_futex:
+        if not wait.limit > _gil_seconds():
+            return key, number, nothing, None
+        word = waiting.words.get(key)
+        wait.is_sure = word is not None or not _others_run((number, calls.reader.number))
+        wait.on = wait.on if word is None else word
+    return key, number, sight, wait
+
+
+def _others_run(idle):
+    """Return whether another thread runs, or wants the GIL: it may have the lock."""
+    pid, own = os.getpid(), _thread.get_native_id()
+    for each in threads.numbers("/proc/self/task"):
+        if each != own and each not in idle:
+            sight = threads.seen(pid, each)
+            wait = threads.wait_of(pid, each, sight.syscall) if sight.asleep else None
+            if wait is None or (wait.is_futex and not wait.limit > _gil_seconds()):
+                return True
+    return False
+
+
+def _gil_seconds():
+    return _SWITCHES * sys.getswitchinterval()
+
+
+def _task_waits(task, known):
+    """Return whether a task waits for what is not done: no step of it can come."""
+    waiter = getattr(task, "_fut_waiter", None)
+    return waiter is not None and _future_waits(waiter, known)
+
+
+def _future_waits(future, known):
+    if future.done():
+        return False
+    if id(future) in known:
+        return True
+    known.add(id(future))
+    if hasattr(future, "_fut_waiter"):  # it is a task
+        if getattr(getattr(future, "_coro", None), "cr_running", False):
+            return False
+        return _task_waits(future, known)
+    # What `gather` waits for.
+    children = getattr(future, "_children", None) or ()
+    return all(child.done() or _future_waits(child, known) for child in children)
+
+
+def _stack(key, own_files):
+    frame = sys._current_frames().get(key)
+    return _written(stacks.of_user(frame, own_files, True)[0] if frame is not None else ())
+
+
+def _written(frames):
+    return [(frame.f_code.co_filename, line, frame.f_code.co_name) for frame, line in frames]

@@ -1,0 +1,51 @@
+"""Decide from looks at one thread whether it waits; also sent to peers."""
+
+from __future__ import annotations
+
+from .syscalls import Wait
+from .threads import Sight
+
+#: Seconds: a limit that ends sooner may be that of a wait that only looks again. SQLite and the
+#: usual libraries of file locks look every 0.1 s or more often.
+LONG = 0.12
+#: Seconds for which a thread waits for a lock while others run that may have it: one that has
+#: started a thread, for example, waits until that runs.
+_HANDED = 0.03
+#: Different short waits of a thread that polls.
+_TURNS = 4
+#: The part of the time that such a thread runs at most.
+_SHARE = 0.25
+
+
+class Patience:
+    """Has looked at one thread for some time."""
+
+    def __init__(self) -> None:
+        self._since = self._begun = 0.0
+        self._last: Sight | None = None
+        self._turns = 0
+        self._ran = 0.0
+
+    def decided(self, now: float, sight: Sight, wait: Wait | None) -> str:
+        """Return what the thread waits for; empty as long as it may run.
+
+        :param now: a moment in seconds.
+        :param sight: what was seen twice in a row.
+        :param wait: what it waits for then; ``None`` if it does not, or may want the GIL.
+        """
+        if wait is None or not sight.asleep:
+            return ""
+        if sight != self._last:
+            self._last, self._since = sight, now
+            if not wait.limit > LONG:
+                if not self._turns:
+                    self._begun, self._ran = now, sight.processor_seconds
+                self._turns += 1
+        stays = now - self._since
+        if wait.limit > LONG:  # also without any
+            return wait.on if wait.is_sure or stays > _HANDED else ""
+        if wait.limit != wait.limit and stays > LONG:  # it is not known
+            return wait.on
+        # Without the times, NaN is not greater.
+        busy = sight.processor_seconds - self._ran > _SHARE * (now - self._begun)
+        return "polling" if self._turns >= _TURNS and not busy else ""

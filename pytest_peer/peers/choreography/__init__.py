@@ -1,0 +1,1 @@
+"""Who waits for whom: facts of the kernel, points, barriers, orders of steps."""
