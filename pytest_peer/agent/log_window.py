@@ -9,7 +9,7 @@ from functools import partial
 from ..core.clock import monotonic
 from ..core.locks import Lock
 from ..core.sync import Event
-from ..link.protocol import mailbox, messages
+from ..link.protocol import children, messages
 from . import runtime
 
 #: Bytes that were sent and are not handled yet.
@@ -100,7 +100,7 @@ class ChildLink:
         return False
 
     def _ask(self, data):
-        mailbox.ask(runtime.runtime.root, messages.RECORD, data, _SECONDS)
+        children.ask(runtime.runtime.root, messages.RECORD, data, _SECONDS)
 
 
 def _note(text):

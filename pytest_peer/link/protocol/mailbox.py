@@ -1,37 +1,25 @@
-"""Named queues of messages on either side of the link, and all that `here` shows in a peer.
-
-The processes that a peer has started ask it for their part, each time by a new connection, which a
-forked child closes. It listens on a socket that is no file. In the name is its process id, or its
-parent's if that gets its orphans (see `agent.forkserver.reaper`): they find it among their parents
-and the leaders of their sessions. The kernel says who is at the other end.
-"""
+"""Named queues of messages on either side of the link, and all that `here` shows in a peer."""
 
 from __future__ import annotations
 
 import _socket
 import functools
 import itertools
-import struct
 import sys
 import types
 from collections import deque
-from io import FileIO
 from typing import Any, Callable, Dict, Iterator
 
 from ...core.clock import Periods, sleep
 from ...core.sync import Event
-from . import codec, framing, messages
+from . import children, codec, messages
 from .messages import Payload
-from .receiver import FrameReceiver
-from .sender import Transmission
 from .unpatched import _thread, marshal, os, queue, select
 
 #: Seconds until a peer that had no descriptors or threads left accepts the next connection.
 _PAUSE = 0.05
 #: Only between the same two does code travel by value.
 _PYTHON = (sys.implementation.name, *sys.version_info[:2])
-#: Sockets of this process that are open; a copy in a forked child would hide its end.
-_sockets: set[Any] = set()
 
 
 class Mailbox:
@@ -142,7 +130,7 @@ class Here:
         if os.getpid() == self.pid:
             self.enqueue(messages.MESSAGE, next(self.ids), data, True)
         else:
-            ask(self.root, messages.MESSAGE, data)
+            children.ask(self.root, messages.MESSAGE, data)
 
     def listen(self, parent_reaps: bool) -> None:
         """Serve the processes that the peer starts; not where the system has no such sockets.
@@ -154,48 +142,48 @@ class Here:
         runs = _thread.allocate_lock()
         runs.acquire()
         try:
-            listener = _opened(_socket.AF_UNIX)
-            listener.bind(_address(self.root))
+            listener = children.opened(_socket.AF_UNIX)
+            listener.bind(children.address(self.root))
             listener.listen(128)
             _thread.start_new_thread(self._accept, (listener, runs))
             runs.acquire()  # a crash before has no stacks, see `LinkReader.start`
         except (OSError, RuntimeError):
-            _close_all()
+            children.close_all()
 
     def _accept(self, listener: Any, runs: Any) -> None:
         runs.release()
         while True:
             sock = None
             try:
-                sock = _opened(fileno=listener._accept()[0])
+                sock = children.opened(fileno=listener._accept()[0])
                 _thread.start_new_thread(self._serve, (sock,))
             except (OSError, RuntimeError):
                 if sock is not None:
-                    _close(sock)  # the other end gets an error
+                    children.close(sock)  # the other end gets an error
                 sleep(_PAUSE)
             self.mail.wake()  # who has waited for a message may have ended
 
     def _serve(self, sock: Any) -> None:
         try:
-            if self.root not in _lineage(_other_end(sock)):
+            if self.root not in children.lineage(children.other_end(sock)):
                 return
-            kind, payload = _receive(sock)
+            kind, payload = children.receive(sock)
             if kind == messages.MESSAGE:
                 self.enqueue(kind, next(self.ids), payload, True)
-                _send(sock, messages.RESPONSE, b"")
+                children.send(sock, messages.RESPONSE, b"")
             elif kind == messages.RECORD:
                 self.relay(payload)
-                _send(sock, messages.RESPONSE, b"")
+                children.send(sock, messages.RESPONSE, b"")
             elif payload:
                 name, timeout = marshal.loads(payload)
                 self.mailboxes[name].hand_over(sock, timeout)
             else:
                 about = self.name, self.by_value, _PYTHON
-                _send(sock, messages.RESPONSE, marshal.dumps(about, 2))
+                children.send(sock, messages.RESPONSE, marshal.dumps(about, 2))
         except Exception:
             pass  # it has ended, or is of another version; it gets no answer
         finally:
-            _close(sock)
+            children.close(sock)
 
 
 class _PeerMailbox(Mailbox):
@@ -207,7 +195,7 @@ class _PeerMailbox(Mailbox):
         if os.getpid() == self._here.pid:
             return super()._take(timeout)
         wanted = marshal.dumps((self.name, timeout and float(timeout)), 2)
-        kind, payload = ask(self._here.root, messages.REQUEST, wanted)
+        kind, payload = children.ask(self._here.root, messages.REQUEST, wanted)
         if kind == messages.RESPONSE:
             raise queue.Empty(marshal.loads(payload))
         return payload
@@ -221,10 +209,10 @@ class _PeerMailbox(Mailbox):
         closed.register(sock.fileno(), 0)  # it always tells that the other end is closed
         taken: list[Payload] = []
         if not self._wait(lambda: bool(closed.poll(0)) or self._pop(taken), timeout):
-            _send(sock, messages.RESPONSE, marshal.dumps(self._hints(), 2))
+            children.send(sock, messages.RESPONSE, marshal.dumps(self._hints(), 2))
         try:
             for payload in taken:
-                _send(sock, messages.MESSAGE, payload)
+                children.send(sock, messages.MESSAGE, payload)
         except Exception:  # it has just ended
             self._payloads.extendleft(taken)
             self._mail.wake()
@@ -234,9 +222,9 @@ class _PeerMailbox(Mailbox):
 def found() -> Here:
     """Return what is here in a process that its peer has not forked."""
     # A process outside of this container is number 0: no peer of this one.
-    for pid in filter(None, _lineage(os.getpid())):
+    for pid in filter(None, children.lineage(os.getpid())):
         try:
-            _, about = ask(pid, messages.REQUEST, b"")
+            _, about = children.ask(pid, messages.REQUEST, b"")
         except ConnectionRefusedError:
             continue
         name, by_value, python = marshal.loads(about)
@@ -244,86 +232,6 @@ def found() -> Here:
             by_value = "code cannot travel by value from a Python that is not the peer's"
         return Here(pid, name, by_value)
     raise RuntimeError("pytest_peer.here works only in a peer, and in what it has started")
-
-
-def _lineage(pid: int) -> Iterator[int]:
-    """Yield a process, its parents, and the leaders of their sessions, the nearest first."""
-    child = gone = 0
-    while pid > 0 and pid != gone:
-        try:
-            with FileIO("/proc/%d/stat" % pid) as file:  # tests patch `open`
-                _, parent, _, session, *_ = file.readall().rpartition(b")")[2].split()
-        except OSError:
-            pid, child, gone = child, 0, pid  # the child has got another parent then
-            continue
-        yield from (pid, int(session))
-        pid, child = int(parent), pid
-
-
-def ask(pid: int, kind: int, payload: Payload, limit: float = 0.0) -> tuple[int, Any]:
-    """Return the kind and payload of the peer's answer, or raise OSError.
-
-    :param limit: seconds for the connection and for each part of both; 0 is no limit.
-    """
-    sock = _opened(_socket.AF_UNIX)
-    try:
-        for option in (_socket.SO_SNDTIMEO, _socket.SO_RCVTIMEO) if limit else ():
-            sock.setsockopt(_socket.SOL_SOCKET, option, struct.pack("ll", int(limit), 0))
-        if sock.connect_ex(_address(pid)) or pid not in _lineage(_other_end(sock)):
-            raise ConnectionRefusedError("the peer, process %d, is gone or out of reach" % pid)
-        _send(sock, kind, payload)
-        return _receive(sock)
-    except (EOFError, BrokenPipeError, ConnectionResetError, FileNotFoundError) as exc:
-        # The last where there is no Linux.
-        raise ConnectionAbortedError("the peer gives this process no answer") from exc
-    finally:
-        _close(sock)
-
-
-def _opened(*args: Any, **kwargs: Any) -> Any:
-    sock = _socket.socket(*args, **kwargs)
-    _sockets.add(sock)
-    sock.settimeout(None)  # whatever `socket.setdefaulttimeout` says
-    return sock
-
-
-def _close(sock: Any) -> None:
-    _sockets.discard(sock)
-    sock.close()
-
-
-def _close_all() -> None:
-    while _sockets:
-        _sockets.pop().close()
-
-
-os.register_at_fork(after_in_child=_close_all)
-
-
-def _address(pid: int) -> str:
-    # Containers can share a network, and with it these names, but not the process ids.
-    return "\0pytest-peer-%d-%d" % (os.stat("/proc/self/ns/pid").st_ino, pid)
-
-
-def _other_end(sock: Any) -> Any:
-    """Return the id of the process that has connected, or of the one that listens."""
-    return sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED)  # its first member
-
-
-def _send(sock: Any, kind: int, payload: Payload) -> None:
-    message = Transmission(kind, 0, payload, True, None)
-    while message.left:
-        flag, part = message.next_item()
-        for piece in (framing.head(kind, flag, 0, len(part)), part, framing.STOP):
-            sock.sendall(piece, _socket.MSG_NOSIGNAL)
-
-
-def _receive(sock: Any) -> tuple[int, Any]:
-    got: list[tuple[int, Any]] = []
-    receiver = FrameReceiver(sock.fileno(), lambda kind, _, payload: got.append((kind, payload)))
-    while not got:
-        receiver.pull()
-    return got[0]
 
 
 def public(name: str, otherwise: type[Exception]) -> Any:
