@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 #: The public names of each module. It is imported on first use: a test suite without peers, and a
 #: peer that uses only `here`, must not pay for all of them.
 _NAMES = {
-    "core.errors": "BootError BootTimeout CallTimeout DecodeError EncodeError ExecNotFound "
-    "HandshakeError NameInUse PeerDown PeerDownWarning PeerError PeerInterrupted RemoteError "
+    "core.errors": "BarrierBroken BootError BootTimeout CallTimeout DecodeError EncodeError "
+    "ExecNotFound HandshakeError NameInUse PeerDown PeerDownWarning PeerError PeerInterrupted RemoteError "
     "UnhandledPeerException",
     "core.eventually": "eventually",
     "core.launchers": "over_stdio",

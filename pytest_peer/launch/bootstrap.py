@@ -12,9 +12,10 @@ from typing import Any
 
 from .. import _HOMES
 from ..core.options import PeerOptions
-from ..link import debugging, log_levels, tracebacks
+from ..link import debugging, log_levels
 from ..link.interpreter import Interpreter
 from ..link.origin_modules import Entry, described, of_environment
+from ..link.protocol import tracebacks
 from ..link.protocol.module_aliases import place_of
 from ..link.soft_assertions import settings
 from . import coverage
@@ -24,19 +25,24 @@ _ROOT = Path(__file__).parent.parent
 #: In the order in which they are loaded.
 _PROTOCOL = (
     "unpatched messages streams framing receiver sender module_aliases reductions by_value "
-    "refusals codec children mailbox frame_info exceptions"
+    "refusals codec frame_info exceptions children mailbox"
 )
 _PEER = (
     "runtime breakpoints coverage reader call_warnings failures soft_assertions assertions resources "
     "imports homes coroutines dispatch waits stacks fault_dumps main"
 )
+_SIBLINGS = "tracebacks rebuilding awaiting asking sibling_futures siblings"
 _PEER_MODULES = (
     *(f"core.{name}" for name in ("locks", "fork_warning", "clock", "sync")),
     *(f"link.protocol.{name}" for name in _PROTOCOL.split()),
     *(f"agent.{name}" for name in _PEER.split()),
 )
 #: Imported only when they are needed, in a spawned peer.
-_LATER_MODULES = tuple(f"agent.{name}" for name in ("log_records", "log_window", "logs"))
+_LATER_MODULES = (
+    *(f"agent.{name}" for name in ("log_records", "log_window", "logs")),
+    *(f"link.protocol.{name}" for name in _SIBLINGS.split()),
+    "agent.exchange",
+)
 _LOADER = "agent.loader"
 _SERVER_MODULES = (
     *_PEER_MODULES,
@@ -113,6 +119,7 @@ def agent_config(
         # As multiprocessing's own children have it.
         "authkey": process and bytes(process.current_process().authkey),
         "by_value": interpreter.by_value,
+        "call_timeout": options.call_timeout,
         "locals": tracebacks.shown_locals,
         "keeps_frames": debugging.keeps_frames,
         "settings": settings() if same else {},

@@ -25,6 +25,7 @@ from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailbox, Mailboxes
 from ..link.protocol.messages import Payload
 from ..link.unhandled import Unhandled
+from .choreography.relay import Relay
 from .group import PeerGroup
 from .lifecycle import PeerLife
 from .peer import Peer
@@ -54,6 +55,8 @@ class Supervisor:
         self.restarting: set[int] = set()
         #: Failures of code in the peers that nobody has seen.
         self.unhandled: Unhandled = Unhandled()
+        #: Does what its peers ask for: calls of each other, barriers, marks.
+        self.relay: Relay = Relay(self)
         self.resources: contextlib.ExitStack = contextlib.ExitStack()  # left after the peers
         self._deaths: list[PeerLife] = []  # that nobody asked for: a warning or an error
         self._closed = False
@@ -88,6 +91,8 @@ class Supervisor:
     def _start_all(self, every: list[PeerOptions]) -> tuple[list[Peer], list[Exception]]:
         """Start peers that boot at the same time; after an error none of them is left."""
         peers = [Peer(self) for _ in every]
+        # Before the first starts: its `setup` may ask for the others.
+        self.relay.peers.update({each.name: peer for each, peer in zip(every, peers, strict=True)})
         failures: list[Exception] = []
 
         def give_up() -> None:
@@ -159,6 +164,7 @@ class Supervisor:
         first = self.first_ended
         if first is None or (life.died_unasked and not first.died_unasked):
             self.first_ended = life
+        self.relay.barriers.ended(life)
 
     def released(self, life: PeerLife) -> None:
         _living.discard(life)

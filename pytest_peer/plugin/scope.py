@@ -9,8 +9,8 @@ import pytest
 
 from ..core.locks import Lock
 from ..evidence.artifacts import Artifacts
-from ..link import tracebacks
 from ..link.calls import RpcClient
+from ..link.protocol import tracebacks
 from ..link.protocol.messages import Payload
 from ..peers.lifecycle import PeerLife
 from ..peers.peer import Peer

@@ -13,7 +13,7 @@ import struct
 from io import FileIO
 from typing import Any, Iterator
 
-from . import framing, messages
+from . import framing
 from .messages import Payload
 from .receiver import FrameReceiver
 from .sender import Transmission
@@ -42,19 +42,49 @@ def ask(pid: int, kind: int, payload: Payload, limit: float = 0.0) -> tuple[int,
 
     :param limit: seconds for the connection and for each part of both; 0 is no limit.
     """
-    sock = opened(_socket.AF_UNIX)
-    try:
-        for option in (_socket.SO_SNDTIMEO, _socket.SO_RCVTIMEO) if limit else ():
-            sock.setsockopt(_socket.SOL_SOCKET, option, struct.pack("ll", int(limit), 0))
-        if sock.connect_ex(address(pid)) or pid not in lineage(other_end(sock)):
-            raise ConnectionRefusedError("the peer, process %d, is gone or out of reach" % pid)
+    with Connection(pid, limit) as sock:
         send(sock, kind, payload)
-        return receive(sock)
-    except (EOFError, BrokenPipeError, ConnectionResetError, FileNotFoundError) as exc:
+        return next(received(sock))
+
+
+class Connection:
+    """A context manager that gives a socket to the peer, and lets OSError say that it is gone."""
+
+    def __init__(self, pid: int, limit: float = 0.0) -> None:
+        self._pid = pid
+        self._limit = limit
+        self._sock: Any = None
+        self._hung_up = False
+
+    def __enter__(self) -> Any:
+        pid, self._sock = self._pid, opened(_socket.AF_UNIX)
+        sock = self._sock
+        try:
+            for option in (_socket.SO_SNDTIMEO, _socket.SO_RCVTIMEO) if self._limit else ():
+                seconds = struct.pack("ll", int(self._limit), 0)
+                sock.setsockopt(_socket.SOL_SOCKET, option, seconds)
+            if sock.connect_ex(address(pid)) or pid not in lineage(other_end(sock)):
+                raise ConnectionRefusedError("the peer, process %d, is gone or out of reach" % pid)
+            if self._hung_up:
+                raise ConnectionAbortedError("this process has given its question up")
+        except BaseException as exc:
+            self.__exit__(type(exc), exc, None)
+            raise
+        return sock
+
+    def __exit__(self, _: object, exc: BaseException | None, __: object) -> None:
+        close(self._sock)
         # The last where there is no Linux.
-        raise ConnectionAbortedError("the peer gives this process no answer") from exc
-    finally:
-        close(sock)
+        if isinstance(exc, (EOFError, BrokenPipeError, ConnectionResetError, FileNotFoundError)):
+            raise ConnectionAbortedError("the peer gives this process no answer") from exc
+
+    def hang_up(self) -> None:
+        """Let a thread that reads from it do so no more."""
+        self._hung_up = True
+        try:
+            self._sock.shutdown(_socket.SHUT_RDWR)
+        except (AttributeError, OSError):
+            pass  # it is not open yet, or no longer
 
 
 def opened(*args: Any, **kwargs: Any) -> Any:
@@ -95,9 +125,11 @@ def send(sock: Any, kind: int, payload: Payload) -> None:
             sock.sendall(piece, _socket.MSG_NOSIGNAL)
 
 
-def receive(sock: Any) -> tuple[int, Any]:
+def received(sock: Any) -> Iterator[tuple[int, Any]]:
+    """Yield what comes: kinds and payloads."""
     got: list[tuple[int, Any]] = []
     receiver = FrameReceiver(sock.fileno(), lambda kind, _, payload: got.append((kind, payload)))
-    while not got:
-        receiver.pull()
-    return got[0]
+    while True:
+        while not got:
+            receiver.pull()
+        yield got.pop(0)

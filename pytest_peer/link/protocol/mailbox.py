@@ -5,21 +5,18 @@ from __future__ import annotations
 import _socket
 import functools
 import itertools
-import sys
 import types
 from collections import deque
 from typing import Any, Callable, Dict, Iterator
 
 from ...core.clock import Periods, sleep
 from ...core.sync import Event
-from . import children, codec, messages
+from . import children, codec, exceptions, messages
 from .messages import Payload
 from .unpatched import _thread, marshal, os, queue, select
 
 #: Seconds until a peer that had no descriptors or threads left accepts the next connection.
 _PAUSE = 0.05
-#: Only between the same two does code travel by value.
-_PYTHON = (sys.implementation.name, *sys.version_info[:2])
 
 
 class Mailbox:
@@ -108,23 +105,43 @@ class Here:
 
     enqueue: Any = None  # set in the peer when the link is up
     relay: Any = None  # there sends the log record of a child
+    exchange: Any  # there asks the origin
 
-    def __init__(self, pid: int, name: str, by_value: str) -> None:
+    def __init__(
+        self, pid: int, name: str, by_value: str, call_timeout: float | None = None
+    ) -> None:
         self.pid = pid
         self.name = name
         self.by_value = by_value
+        self.call_timeout = call_timeout
         self.ids: Iterator[int] = itertools.count(1)
         self.mail: Event = Event()  # of all mailboxes
         self.mailboxes: Any = Mailboxes(lambda name, boxes: _PeerMailbox(name, boxes, self))
         self.origin: Any = types.SimpleNamespace(send=self._send)
         self.root: int = pid  # all that it has started is below this process
+        self._siblings: Any = None
+
+    @property
+    def siblings(self) -> Any:
+        """Return what `here` knows of the other peers; see `Siblings`."""
+        if self._siblings is None:
+            from .siblings import Siblings  # not at the top: most peers need none
+
+            self._siblings = Siblings(self)
+        return self._siblings
+
+    def asking(self) -> Any:
+        """Return how this process asks the origin."""
+        from .asking import OfChild
+
+        return OfChild(self.root)
 
     def _send(self, mailbox: str, message: object) -> None:
         """Put `message` into the origin's mailbox of that name."""
         try:
             packed = codec.pack(message, self.by_value, codec.big_buffers((message,)))
         except codec.CannotEncode as exc:
-            error = public("EncodeError", codec.CannotEncode)
+            error = exceptions.public("EncodeError", codec.CannotEncode)
             raise error("the message %s" % exc) from exc.__cause__
         data = messages.with_mailbox(mailbox, messages.snapshot(packed))
         if os.getpid() == self.pid:
@@ -167,10 +184,12 @@ class Here:
         try:
             if self.root not in children.lineage(children.other_end(sock)):
                 return
-            kind, payload = children.receive(sock)
+            kind, payload = next(children.received(sock))
             if kind == messages.MESSAGE:
                 self.enqueue(kind, next(self.ids), payload, True)
                 children.send(sock, messages.RESPONSE, b"")
+            elif kind == messages.RELAY:
+                self.exchange.serve(sock, payload)
             elif kind == messages.RECORD:
                 self.relay(payload)
                 children.send(sock, messages.RESPONSE, b"")
@@ -178,7 +197,7 @@ class Here:
                 name, timeout = marshal.loads(payload)
                 self.mailboxes[name].hand_over(sock, timeout)
             else:
-                about = self.name, self.by_value, _PYTHON
+                about = self.name, self.by_value, self.call_timeout, codec.PYTHON
                 children.send(sock, messages.RESPONSE, marshal.dumps(about, 2))
         except Exception:
             pass  # it has ended, or is of another version; it gets no answer
@@ -227,20 +246,11 @@ def found() -> Here:
             _, about = children.ask(pid, messages.REQUEST, b"")
         except ConnectionRefusedError:
             continue
-        name, by_value, python = marshal.loads(about)
-        if python != _PYTHON:
+        name, by_value, call_timeout, python = marshal.loads(about)
+        if python != codec.PYTHON:
             by_value = "code cannot travel by value from a Python that is not the peer's"
-        return Here(pid, name, by_value)
+        return Here(pid, name, by_value, call_timeout)
     raise RuntimeError("pytest_peer.here works only in a peer, and in what it has started")
-
-
-def public(name: str, otherwise: type[Exception]) -> Any:
-    """Return our public error of that name, or `otherwise` if this package cannot be imported."""
-    try:
-        from pytest_peer.core import errors
-    except ImportError:
-        return otherwise
-    return getattr(errors, name)
 
 
 def _rebuilt(payload: Payload) -> Any:
@@ -248,4 +258,4 @@ def _rebuilt(payload: Payload) -> Any:
         return codec.loads(payload)
     except Exception as exc:
         text = "the message cannot be rebuilt in the peer: %s: %s" % (type(exc).__name__, exc)
-        raise public("DecodeError", codec.CannotDecode)(text) from exc
+        raise exceptions.public("DecodeError", codec.CannotDecode)(text) from exc

@@ -24,7 +24,7 @@ def dead(number: int) -> Any:
     return SimpleNamespace(
         record=record,
         died_unasked=True,
-        options=SimpleNamespace(peer_down="stop"),
+        options=SimpleNamespace(name=str(number), peer_down="stop"),
     )
 
 

@@ -1,0 +1,122 @@
+"""Waits in a task of asyncio or trio, for what another thread brings about."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import Any, Callable, Iterator
+
+from ...core.clock import monotonic
+from .unpatched import _thread
+
+#: Has what it is given called, soon or later, when it is worth to look again; returns what undoes it.
+Register = Callable[[Callable[[], object]], Callable[[], object]]
+#: Where the periods end.
+_OVER = -1.0
+
+
+async def reached(
+    condition: Callable[[], bool], register: Register, periods: Iterator[float | None]
+) -> bool:
+    """Wait until `condition` is true, or the `periods` are over; return whether it is.
+
+    A cancellation leaves nothing behind: only the task looks at `condition`, and returns then.
+    """
+    trio = _trio()
+    waiting: Any = _TrioWait(trio) if trio else _AsyncioWait()
+    limit = next(periods, _OVER)
+    while limit != _OVER:
+        deadline = None if limit is None else monotonic() + limit
+        in_time = True
+        while in_time:
+            undo = register(waiting.new_event())
+            try:
+                if condition():
+                    return True
+                left = None if deadline is None else max(0.0, deadline - monotonic())
+                in_time = left != 0 and await waiting.wait(left)
+            finally:
+                undo()
+        # The next period may begin with a question to the peer, which takes a moment.
+        limit = await waiting.in_thread(partial(next, periods, _OVER))
+    return condition()
+
+
+def _trio() -> Any:
+    """Return the module if a task of trio calls this."""
+    trio: Any = sys.modules.get("trio")
+    try:
+        return trio and trio.lowlevel.current_task() and trio
+    except (AttributeError, RuntimeError):  # it is being imported, or runs no task
+        return None
+
+
+class _AsyncioWait:
+    def __init__(self) -> None:
+        import asyncio  # not at the top: its import takes long
+
+        self._asyncio = asyncio
+        self._loop = asyncio.get_running_loop()
+        self._event: Any = None
+
+    def new_event(self) -> Callable[[], object]:
+        self._event = self._asyncio.Event()
+        return partial(self._soon, self._event.set)
+
+    def _soon(self, step: Callable[[], object]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(step)
+        except RuntimeError:
+            pass  # the loop is closed
+
+    async def wait(self, limit: float | None) -> bool:
+        try:
+            await self._asyncio.wait_for(self._event.wait(), limit)
+        except self._asyncio.TimeoutError:
+            return False
+        return True
+
+    async def in_thread(self, step: Callable[[], Any]) -> Any:
+        return await self._loop.run_in_executor(None, step)
+
+
+class _TrioWait:
+    def __init__(self, trio: Any) -> None:
+        self._trio = trio
+        self._token = trio.lowlevel.current_trio_token()
+        self._event: Any = None
+
+    def new_event(self) -> Callable[[], object]:
+        self._event = self._trio.Event()
+        return partial(self._soon, self._event.set)
+
+    def _soon(self, step: Callable[[], object]) -> None:
+        try:
+            self._token.run_sync_soon(step)
+        except RuntimeError:
+            pass  # trio has ended
+
+    async def wait(self, limit: float | None) -> bool:
+        if limit is None:
+            await self._event.wait()
+            return True
+        # Not by trio's clock, which jumps in tests while all of its tasks wait.
+        late: list[bool] = []
+        ended = _thread.allocate_lock()
+        ended.acquire()
+        wake = partial(self._soon, self._event.set)
+
+        def watch() -> None:
+            if not ended.acquire(True, limit):
+                late.append(True)
+                wake()
+
+        _thread.start_new_thread(watch, ())
+        try:
+            await self._event.wait()
+        finally:
+            ended.release()
+        return not late
+
+    async def in_thread(self, step: Callable[[], Any]) -> Any:
+        return await self._trio.to_thread.run_sync(step)

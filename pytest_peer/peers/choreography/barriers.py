@@ -1,0 +1,163 @@
+"""The barriers of a factory: tells its peers and the test when one opens, or why it has broken."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ...core.clock import Periods
+from ...core.errors import BarrierBroken
+from ...core.locks import Lock
+from ...core.sync import Event
+from ...core.worker import run_all, start_thread
+from ...evidence.stacks import record_all
+from ...link.protocol.siblings import parties_of
+from .barrier import Barrier, Party
+
+if TYPE_CHECKING:
+    from ..lifecycle import PeerLife
+    from ..supervisor import Supervisor
+
+#: Peers that have not come whose stacks are in the error.
+_MOST_STACKS = 10
+#: Seconds for these, which all who wait have to wait for.
+_STACKS_SECONDS = 0.5
+#: Takes ``None``, or the error; neither waits nor raises.
+Settle = Callable[[BarrierBroken | None], object]
+#: Makes the error, a new one for each that raises it.
+_Make = Callable[[], BarrierBroken]
+
+
+class Barriers:
+    """All that parties have come to; none is forgotten, as a broken one stays broken."""
+
+    def __init__(self, owner: Supervisor) -> None:
+        self._owner = owner
+        self._lock = Lock()
+        self._tokens = itertools.count(1)
+        self._barriers: dict[str, Barrier] = {}
+        self._settles: dict[int, tuple[Barrier, Settle]] = {}
+        # Of those that have broken, as soon as the stacks are known.
+        self._errors: dict[str, _Make] = {}
+        # The last that has ended, by its name.
+        self._ended: dict[str, PeerLife] = {}
+
+    def enter(self, name: str, parties: int, party: Party, settle: Settle) -> int:
+        """Let a party come; `settle` tells how it ends. Return the token for `leave`."""
+        living = self._living()
+        lost = [each for each, life in list(self._ended.items()) if life.died_unasked]
+        with self._lock:
+            barrier = self._barriers.setdefault(name, Barrier(name))
+            token = next(self._tokens)
+            self._settles[token] = barrier, settle
+            broken_before = bool(barrier.why)
+            released = barrier.enter(token, party, parties, living, lost)
+        self._let_go(barrier, released, broken_before)
+        return token
+
+    def leave(self, token: int, why: str) -> None:
+        """Let a party go that waits no longer; this breaks the barrier."""
+        with self._lock:
+            barrier, _ = self._settles.get(token, (None, None))
+            released = barrier.leave(token, why) if barrier is not None else []
+        if barrier is not None:
+            self._let_go(barrier, released)
+
+    def expire(self, token: int, limit: float | None) -> None:
+        """Let a party go that has waited for too long."""
+        self.leave(token, f"waited for {limit:g} s")
+
+    def ended(self, life: PeerLife) -> None:
+        """Note that a peer has ended, or is about to be down."""
+        name = life.options.name
+        self._ended[name] = life
+        living = set(self._living())
+        if self._owner.restarting and life.requests.stop:
+            living.add(name)  # it is coming back
+        for barrier in list(self._barriers.values()):
+            with self._lock:
+                released = barrier.ended(name, str(life.record.reason), living)
+            self._let_go(barrier, released)
+
+    def wait(self, name: str, parties: int, timeout: float | None) -> None:
+        """Let the test come, and wait; see `PeerFactory.barrier`."""
+        parties_of(name, parties)
+        settled, errors = Event(), list[BarrierBroken | None]()
+
+        def settle(error: BarrierBroken | None) -> None:
+            errors.append(error)
+            settled.set()
+
+        token = self.enter(name, parties, Party(""), settle)
+        try:
+            if not any(map(settled.wait, Periods(timeout, self._owner.held))):
+                self.expire(token, timeout)
+                settled.wait()
+        except BaseException:  # Ctrl-C, a time limit's signal
+            self.leave(token, "has given up")
+            raise
+        if errors[0] is not None:
+            raise errors[0]
+
+    def _let_go(self, barrier: Barrier, released: list[int], broken_before: bool = False) -> None:
+        if not released:
+            return
+        if not barrier.why:
+            for token in released:
+                self._settle(token, None)
+        elif not broken_before:
+            # Who has to wait no longer is told in which state the others are, which takes a moment.
+            start_thread(partial(self._tell, barrier), "pytest-peer-barrier")
+        elif barrier.name in self._errors:
+            self._settle_broken(barrier)
+
+    def _tell(self, barrier: Barrier) -> None:
+        """Find out where the missing are, and tell all that have come to a broken barrier."""
+        make: _Make = partial(BarrierBroken, f"barrier {barrier.name!r} is broken: {barrier.why}")
+        try:
+            make = self._described(barrier)
+        finally:
+            self._errors[barrier.name] = make
+            self._settle_broken(barrier)
+
+    def _settle_broken(self, barrier: Barrier) -> None:
+        make = self._errors[barrier.name]
+        for token, (other, _) in list(self._settles.items()):
+            if other is barrier:
+                self._settle(token, make())
+
+    def _settle(self, token: int, error: BarrierBroken | None) -> None:
+        _, settle = self._settles.pop(token, (None, None))
+        if settle is not None:
+            run_all(partial(settle, error))
+
+    def _described(self, barrier: Barrier) -> _Make:
+        came = [str(party) for party in barrier.came.values()]
+        living = self._living()
+        # In the order of their numbers, if they have some.
+        peers = sorted({*living, *self._ended}, key=lambda name: (len(name), name))
+        missing = barrier.missing(peers)
+        shown = [self._shown(name, living) for name in missing]
+        asked = [name for name in missing if name in living][:_MOST_STACKS]
+        if self._owner.unhandled.closing:  # they are being stopped
+            asked = []
+        stacks = record_all(
+            [living[name].stacks for name in asked],
+            f"barrier {barrier.name!r} broke",
+            _STACKS_SECONDS,
+        )
+        text = (
+            f"barrier {barrier.name!r} is broken: {barrier.why}; of {barrier.parties} parties "
+            f"{len(came)} had come: {', '.join(came)}; not come: {', '.join(shown) or 'no peer'}"
+        )
+        where = "\n\n".join(f"{name}:\n{found}" for name, found in zip(asked, stacks, strict=True))
+        return partial(BarrierBroken, text, came, missing, where)
+
+    def _shown(self, name: str, living: Mapping[str, PeerLife]) -> str:
+        return name if name in living else f"{name} ({self._ended[name].record.reason})"
+
+    def _living(self) -> dict[str, PeerLife]:
+        lives = {life.options.name: life for life in self._owner.left()}
+        return {name: life for name, life in lives.items() if life is not self._ended.get(name)}
