@@ -1,6 +1,7 @@
 """The peer to which this process belongs: its name, its mailboxes, the other peers, the test.
 
-``name`` is the name of the peer, as ``peer.name`` in the test. ``mailbox(name)`` is the mailbox
+``name`` is the name of the peer, as ``peer.name`` in the test, and ``index`` its place in the group
+with which ``peer_factory.many`` has started it, else ``None``. ``mailbox(name)`` is the mailbox
 into which ``peer.send`` puts messages. ``origin.send(mailbox, message)`` puts one into a mailbox of
 the process that started this peer. ``peer(name)`` is another peer. All of these work in a peer, and
 on Linux in every process that it has started, forked or not. Elsewhere they raise
@@ -31,6 +32,7 @@ class Origin(Protocol):
 
 
 name: str
+index: "int | None"
 origin: Origin
 
 
@@ -101,12 +103,14 @@ def _runtime() -> Any:
     agent: Any = sys.modules.get("pytest_peer_agent.agent.runtime")
     if getattr(agent, "runtime", None) is not None:
         return agent.runtime  # also in what it has forked
-    from .link.protocol import mailbox as mailboxes
+    from .link.protocol import here as inside
 
-    return mailboxes.found()
+    return inside.found()
 
 
 def __getattr__(attribute: str) -> Any:
     if attribute in ("name", "origin"):
         return getattr(_runtime(), attribute)
+    if attribute == "index":
+        return _runtime().siblings.index
     raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")

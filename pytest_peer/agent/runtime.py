@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from ..link.protocol import codec, messages
-from ..link.protocol.mailbox import Here
+from ..link.protocol.here import Here
 from ..link.protocol.sender import WouldWait
 from ..link.protocol.unpatched import _thread, marshal, os, queue, threading
 

@@ -25,7 +25,7 @@ _ROOT = Path(__file__).parent.parent
 #: In the order in which they are loaded.
 _PROTOCOL = (
     "unpatched messages streams framing receiver sender module_aliases reductions by_value "
-    "refusals codec frame_info exceptions children mailbox"
+    "refusals codec frame_info exceptions children mailbox here"
 )
 _PEER = (
     "runtime breakpoints coverage reader call_warnings failures soft_assertions assertions resources "

@@ -110,13 +110,8 @@ class PeerFactory:
         """
         return self._supervisor().relay.marks.wait(name, self._limit(timeout), fields)
 
-    def _limit(self, timeout: float | str | None) -> float | None:
-        from ..core.options import PeerOptions
-
-        chosen: Any = timeout
-        if timeout == CALL_TIMEOUT:
-            default = PeerOptions(name="").call_timeout
-            chosen = settings.read(self._config).get(CALL_TIMEOUT, default)
+    def _limit(self, timeout: Any) -> float | None:
+        chosen = self._supervisor().call_timeout() if timeout == CALL_TIMEOUT else timeout
         return seconds("timeout", chosen)
 
     def __reduce__(self) -> NoReturn:

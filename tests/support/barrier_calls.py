@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from timeouts import LONG
@@ -23,10 +24,13 @@ async def acome(name: str, parties: int, timeout: float | None = LONG) -> str:
     return here.name
 
 
-def outcome(name: str, parties: int, timeout: float | None = LONG) -> Any:
-    """Come, and return how it has broken."""
+async def outcome(name: str, parties: int, timeout: float | None = LONG) -> Any:
+    """Come, tell the test when that is done, and return how it has broken."""
+    task = asyncio.ensure_future(here.abarrier(name, parties, timeout))
+    await asyncio.sleep(0)  # it has asked
+    here.mark("has come", by=here.name)
     try:
-        come(name, parties, timeout)
+        await task
     except BarrierBroken as exc:
         return str(exc.args[0]), exc.came, exc.missing, exc.stacks
     return "open"
@@ -35,11 +39,6 @@ def outcome(name: str, parties: int, timeout: float | None = LONG) -> Any:
 def send_when_open(name: str, parties: str) -> None:
     here.barrier(name, int(parties), LONG)
     here.origin.send("open", here.name)
-
-
-def come_and_wait(name: str, parties: str) -> None:
-    here.mark("child comes")
-    here.barrier(name, int(parties), LONG)
 
 
 def mark_done() -> None:

@@ -7,7 +7,6 @@ a limit of its own. When the time is over, the origin is told, and its answer sa
 from __future__ import annotations
 
 import sys
-from functools import partial
 from typing import Any, Callable, Iterator, Optional, Protocol, Sequence, Tuple
 
 from . import awaiting, children, messages
@@ -69,28 +68,17 @@ class Asking:
 
     async def aask(self, head: tuple[Any, ...], payload: Payload, limit: Limit) -> Answer:
         """Do the same in a task, which may be cancelled: then the request is given up."""
-        answers: list[Answer] = []
-        wakers: list[Callable[[], object]] = []
-
-        def done(answer: Answer) -> None:
-            answers.append(answer)
-            for wake in wakers[:]:
-                wake()
-
-        def register(wake: Callable[[], object]) -> Callable[[], object]:
-            wakers.append(wake)
-            return partial(wakers.remove, wake)
-
-        pending = self.begin(head, payload, done, limit)
+        arrival = awaiting.Arrival()
+        pending = self.begin(head, payload, arrival.bring, limit)
         try:
-            arrived = partial(bool, answers)
-            if not await awaiting.reached(arrived, register, pending.periods()):
+            if not await arrival.wait(pending.periods()):
                 pending.late()
-                await awaiting.reached(arrived, register, iter([None]))
+                await arrival.wait(iter([None]))
         except BaseException:
             pending.cancel()
             raise
-        return answers[0]
+        answer: Answer = arrival.value
+        return answer
 
 
 class OfChild(Asking):

@@ -42,6 +42,42 @@ async def reached(
     return condition()
 
 
+class Arrival:
+    """What a thread of ours brings to a task, once."""
+
+    def __init__(self) -> None:
+        self._brought: list[Any] = []
+        self._wakers: list[Callable[[], object]] = []
+        self._keep: Callable[[Any], object] | None = None
+
+    def keep(self, keep: Callable[[Any], object]) -> None:
+        """Give it to `keep`, now or when it comes: the task has been cancelled."""
+        self._keep = keep
+        while self._brought:
+            keep(self._brought.pop())
+
+    def bring(self, what: Any) -> None:
+        """Bring it, on any thread."""
+        self._brought.append(what)
+        for wake in self._wakers[:]:
+            wake()
+        if self._keep is not None:
+            self.keep(self._keep)
+
+    @property
+    def value(self) -> Any:
+        """Return it when it has come."""
+        return self._brought[0]
+
+    async def wait(self, periods: Iterator[float | None]) -> bool:
+        """Wait for it; return whether it has come before the periods are over."""
+        return await reached(partial(bool, self._brought), self._register, periods)
+
+    def _register(self, wake: Callable[[], object]) -> Callable[[], object]:
+        self._wakers.append(wake)
+        return partial(self._wakers.remove, wake)
+
+
 def _trio() -> Any:
     """Return the module if a task of trio calls this."""
     trio: Any = sys.modules.get("trio")

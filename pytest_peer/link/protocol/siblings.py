@@ -13,7 +13,7 @@ from .messages import Payload
 from .unpatched import marshal
 
 if TYPE_CHECKING:
-    from .mailbox import Here
+    from .here import Here
 
 #: Encodes something; is given why code cannot travel by value.
 _Pack = Callable[[str], Payload]
@@ -24,6 +24,7 @@ class Siblings:
 
     def __init__(self, here: Here) -> None:
         self.here = here
+        self._index: tuple[int | None] | None = None
 
     def peer(self, name: str) -> Sibling:
         """Return the handle of the living peer of that name."""
@@ -35,6 +36,13 @@ class Siblings:
     def handle(self, *parts: Any) -> Sibling:
         """Return the handle of a peer that has come from another process."""
         return Sibling(self, *parts)
+
+    @property
+    def index(self) -> int | None:
+        """Return the place of this peer in its group."""
+        if self._index is None:
+            self._index = (marshal.loads(self.value(self.here.asking().ask(("index",)))),)
+        return self._index[0]
 
     def barrier(self, name: str, parties: int, timeout: Any) -> None:
         """Wait at a barrier; see `here.barrier`."""

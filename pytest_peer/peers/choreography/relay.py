@@ -50,6 +50,8 @@ class Relay:
         self._owner = owner
         #: Its peers by name, those that are being started included.
         self.peers: WeakValueDictionary[str, Peer] = WeakValueDictionary()
+        #: The places in their groups of those that have one, by name.
+        self.indexes: dict[str, int] = {}
         self.barriers: Barriers = Barriers(owner)
         self.marks: Marks = Marks(owner)
         self._requests: dict[PeerLife, dict[int, Request]] = {}
@@ -148,6 +150,9 @@ class Relay:
         request.at_cancel = lambda: self.barriers.leave(token, "has given up")
         request.at_late = partial(self.barriers.expire, token)
 
+    def _index(self, request: Request, asker: Asker, _: Payload) -> None:
+        request.answer(marshal.dumps(self.indexes.get(asker.life.options.name), 2))
+
     def _mark(self, request: Request, asker: Asker, payload: Payload, name: str) -> None:
         self.marks.add(name, asker.life.options.name, payload)
         request.answer()
@@ -163,6 +168,7 @@ _SERVED: dict[str, Callable[..., None]] = {
     "stacks": Relay._stacks,
     "late": Relay._late,
     "barrier": Relay._barrier,
+    "index": Relay._index,
     "mark": Relay._mark,
 }
 

@@ -25,14 +25,10 @@ NAMES = ["party-0", "party-1", "party-2"]
 
 
 @pytest.mark.parametrize("come", [barrier_calls.come, barrier_calls.acome])
-def test_all_go_on_when_the_last_has_come(
-    three: PeerGroup, module_peer_factory: Any, come: Callable[..., Any]
-) -> None:
+def test_all_go_on_when_the_last_has_come(three: PeerGroup, come: Callable[..., Any]) -> None:
     name = come.__name__
     first = [peer.submit(come, name, 3) for peer in three[:2]]
-    for peer in three[:2]:
-        while module_peer_factory.wait_mark("comes", LONG, barrier=name).peer not in NAMES:
-            assert peer.state == "running"
+    three[0].call(barrier_calls.come, f"{name} two", 1)
     assert not any(future.done() for future in first)
     last = three[2].submit(come, name, 3)
     assert [future.result(LONG) for future in (*first, last)] == NAMES

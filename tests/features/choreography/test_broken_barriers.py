@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import barrier_calls
@@ -16,9 +16,14 @@ import pytest
 from mailbox_calls import take
 from timeouts import LONG
 
-from pytest_peer import BarrierBroken, Peer, PeerError, PeerGroup, here
+from pytest_peer import BarrierBroken, Peer, PeerError, PeerGroup, eventually, here
 
 LIMIT = 600.0  # which nobody waits for
+
+
+def wchan(pid: int) -> str:
+    """Return the function of the kernel in which a process waits."""
+    return Path(f"/proc/{pid}/wchan").read_text()
 
 
 @pytest.fixture
@@ -28,18 +33,12 @@ def three(peer_factory: Any) -> PeerGroup:
 
 
 def waiting(factory: Any, peers: PeerGroup, parties: int) -> list[Any]:
-    """Let peers come, and wait until all have."""
+    """Let peers come, one after the other, and wait until they have."""
     futures = []
     for peer in peers:
         futures.append(peer.submit(barrier_calls.outcome, "b", parties, LIMIT))
-        peer.call(_until_marked)
-        factory.wait_mark("comes", LONG)
+        factory.wait_mark("has come", LONG, by=peer.name)
     return futures
-
-
-def _until_marked() -> None:
-    """Return when the other call of the peer has come: its mark was on the link before."""
-    time.sleep(0.2)
 
 
 def test_death_of_who_has_come_breaks_it(three: PeerGroup, peer_factory: Any) -> None:
@@ -150,11 +149,11 @@ def test_death_of_a_process_of_a_peer_breaks_it(three: PeerGroup, peer_factory: 
     def start() -> int:
         pid = os.fork()
         if not pid:
-            barrier_calls.come_and_wait("b", "3")
+            here.barrier("b", 3, LIMIT)
         return pid
 
     pid = three[0].call(start)
-    peer_factory.wait_mark("child comes", LONG)
+    eventually(lambda: wchan(pid).startswith("unix_stream"), LONG)  # it waits for the answer
     futures = waiting(peer_factory, three[1:2], 3)
     os.kill(pid, signal.SIGKILL)
     text, came, _, _ = futures[0].result(LONG)
@@ -172,6 +171,6 @@ def test_limit_counts_in_a_process_of_a_peer(peer: Peer) -> None:
 
 
 def _expect_break() -> None:
-    text, came, _, _ = barrier_calls.outcome("b", 2, 0.1)
+    text, came, _, _ = asyncio.run(barrier_calls.outcome("b", 2, 0.1))
     assert "waited for 0.1 s" in text
     assert came == (f"{here.name} (process {os.getpid()})",)
