@@ -14,7 +14,7 @@ from .protocol.messages import Payload, snapshot
 _PICKLERS = ("pytest_peer", "cloudpickle", "pickle", "copyreg")
 #: A callable, or ``"module:qualname"``.
 Function = Callable[..., Any] | str
-check_callable = codec.check_callable
+check_callable: Callable[[object], None] = codec.check_callable
 
 
 def encode(obj: object, by_value: str, what: str) -> Payload:

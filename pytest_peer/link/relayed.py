@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..core.errors import PeerDown
 from .futures import Reply
 from .protocol import exceptions, messages
-from .protocol.codec import code_refusal
+from .protocol.codec import PYTHON
 from .protocol.messages import Payload
 from .protocol.sender import WouldWait
 
@@ -31,7 +31,7 @@ class Request:
     def __init__(self, client: "RpcClient", ident: int) -> None:
         self.client = client
         self.ident = ident
-        self.answered = False
+        self.answered: bool = False
         #: Called when the peer has given it up, or has ended.
         self.at_cancel: Callable[[], object] = lambda: None
         #: Called when its limit is over.
@@ -89,9 +89,8 @@ def call(client: "RpcClient", request: Request, payload: Payload) -> None:
         request.at_cancel = lambda: client.cancel(ident)
         try:
             client.expect(ident, request)
-            there, here = client.python, request.python
-            if code_refusal(there, here) != client.by_value:  # it decides what may come back
-                client.enqueue(messages.CALLER, ident, marshal.dumps(here, 2))
+            if request.python != PYTHON:  # it decides which code may come back
+                client.enqueue(messages.CALLER, ident, marshal.dumps(request.python, 2))
             client.enqueue(messages.CALL, ident, payload)
         except BaseException as exc:
             client.pending.pop(ident, None)

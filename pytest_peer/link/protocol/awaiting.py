@@ -38,7 +38,7 @@ async def reached(
             finally:
                 undo()
         # The next period may begin with a question to the peer, which takes a moment.
-        limit = await waiting.in_thread(partial(next, periods, _OVER))
+        limit = await _on_thread(waiting, partial(next, periods, _OVER))
     return condition()
 
 
@@ -87,6 +87,26 @@ def _trio() -> Any:
         return None
 
 
+async def _on_thread(waiting: Any, step: Callable[[], Any]) -> Any:
+    """Return or raise what `step` does on a thread that ends with it: pools keep theirs."""
+    outcome: list[Any] = []
+    ended = waiting.new_event()
+
+    def run() -> None:
+        try:
+            outcome.extend((step(), None))
+        except BaseException as exc:
+            outcome.extend((None, exc))
+        ended()
+
+    _thread.start_new_thread(run, ())
+    await waiting.wait(None)
+    value, error = outcome
+    if error is not None:
+        raise error
+    return value
+
+
 class _AsyncioWait:
     def __init__(self) -> None:
         import asyncio  # not at the top: its import takes long
@@ -111,9 +131,6 @@ class _AsyncioWait:
         except self._asyncio.TimeoutError:
             return False
         return True
-
-    async def in_thread(self, step: Callable[[], Any]) -> Any:
-        return await self._loop.run_in_executor(None, step)
 
 
 class _TrioWait:
@@ -153,6 +170,3 @@ class _TrioWait:
         finally:
             ended.release()
         return not late
-
-    async def in_thread(self, step: Callable[[], Any]) -> Any:
-        return await self._trio.to_thread.run_sync(step)

@@ -94,8 +94,12 @@ class Relay:
             raise LookupError(
                 f"no living peer of this factory has the name {name!r}; there are {names}"
             )
-        limit, python = peer.options.call_timeout, peer.life.client.python
-        request.answer(marshal.dumps((peer.key, limit, python if python[0] else None), 2))
+
+        def tell(client: RpcClient) -> None:
+            python = client.python if client.python[0] else None
+            request.answer(marshal.dumps((peer.key, peer.options.call_timeout, python), 2))
+
+        _with_client(peer.key, request, tell)
 
     def _about(self, request: Request, _: Asker, __: Payload, key: str) -> None:
         def tell(client: RpcClient) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,22 @@ def test_limit_of_the_test_breaks_it(three: PeerGroup, peer_factory: Any) -> Non
     assert isinstance(caught.value, PeerError)
     assert "not come: party-1, party-2\nparty-1:\n" in str(caught.value)
     assert "the test waited" in futures[0].result(LONG)[0]
+
+
+def come_at_a_prompt(seconds: float) -> float:
+    """Come with a short limit while a debugger has a prompt; return after which time it broke."""
+    from pytest_peer_agent.core.clock import standstill
+
+    standstill.begin("prompt")
+    threading.Timer(seconds, standstill.end, ["prompt"]).start()
+    begin = time.monotonic()
+    with pytest.raises(BarrierBroken):
+        here.barrier("b", 2, 0.1)
+    return time.monotonic() - begin
+
+
+def test_no_limit_passes_while_a_debugger_has_a_prompt(peer: Peer) -> None:
+    assert peer.call(come_at_a_prompt, 0.6) > 0.6
 
 
 def test_different_numbers_break_it(three: PeerGroup, peer_factory: Any) -> None:
