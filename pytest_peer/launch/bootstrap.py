@@ -38,15 +38,14 @@ _PEER_MODULES = (
     *(f"agent.{name}" for name in _PEER.split()),
 )
 #: Imported only when they are needed, in a spawned peer.
-_LATER_MODULES = (
-    *(f"agent.{name}" for name in ("log_records", "log_window", "logs")),
-    *(f"link.protocol.{name}" for name in _SIBLINGS.split()),
-    "agent.exchange",
-)
+_LATER_MODULES = tuple(f"agent.{name}" for name in ("log_records", "log_window", "logs"))
+#: The same, but a peer that has not their files asks for them.
+_ASKED_MODULES = (*(f"link.protocol.{name}" for name in _SIBLINGS.split()), "agent.exchange")
 _LOADER = "agent.loader"
 _SERVER_MODULES = (
     *_PEER_MODULES,
     *_LATER_MODULES,
+    *_ASKED_MODULES,
     *("launch.lifeline", "launch.procfs", "launch.session"),
     *(f"agent.forkserver.{name}" for name in ("child_setup", "reaper", "prewarm", "server")),
 )
@@ -71,6 +70,8 @@ def loader() -> bytes:
 def peer(compiled: bool, config: dict[str, Any]) -> bytes:
     """Return the rest, for a peer. `compiled` says whether it can read our compiled code."""
     later = {f"{_AGENT}.{name}": _late(name, compiled) for name in _LATER_MODULES}
+    for name in _ASKED_MODULES:
+        later[f"{_AGENT}.{name}"] = described(_file(name), None, False, same=False)
     whole = {**config, "later": later}
     return _code(compiled, "agent.main:run", _PEER_MODULES) + _framed(whole)
 
