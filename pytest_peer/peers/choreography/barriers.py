@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from ...core.clock import Periods
 from ...core.errors import BarrierBroken
 from ...core.locks import Lock
-from ...core.sync import Event
 from ...core.worker import run_all, start_thread
 from ...evidence.stacks import record_all
 from ...link.protocol.siblings import parties_of
@@ -44,26 +43,27 @@ class Barriers:
         # The last that has ended, by its name.
         self._ended: dict[str, PeerLife] = {}
 
-    def enter(self, name: str, parties: int, party: Party, settle: Settle) -> int:
-        """Let a party come; `settle` tells how it ends. Return the token for `leave`."""
-        living = self._living()
-        lost = [each for each, life in list(self._ended.items()) if life.died_unasked]
+    def token(self) -> int:
+        """Return what stands for a party that is about to come."""
+        return next(self._tokens)
+
+    def enter(self, token: int, name: str, parties: int, party: Party, settle: Settle) -> None:
+        """Let a party come; `settle` tells how it ends."""
+
+        def come() -> list[int]:
+            self._settles[token] = barrier, settle
+            lost = [each for each, life in self._ended.items() if life.died_unasked]
+            return barrier.enter(token, party, parties, self._living(), lost)
+
         with self._lock:
             barrier = self._barriers.setdefault(name, Barrier(name))
-            token = next(self._tokens)
-            self._settles[token] = barrier, settle
-            broken_before = bool(barrier.why)
-            released = barrier.enter(token, party, parties, living, lost)
-        self._let_go(barrier, released, broken_before)
-        return token
+        self._change(barrier, come)
 
     def leave(self, token: int, why: str) -> None:
         """Let a party go that waits no longer; this breaks the barrier."""
-        with self._lock:
-            barrier, _ = self._settles.get(token, (None, None))
-            released = barrier.leave(token, why) if barrier is not None else []
+        barrier, _ = self._settles.get(token, (None, None))
         if barrier is not None:
-            self._let_go(barrier, released)
+            self._change(barrier, partial(barrier.leave, token, why))
 
     def expire(self, token: int, limit: float | None) -> None:
         """Let a party go that has waited for too long."""
@@ -71,46 +71,51 @@ class Barriers:
 
     def ended(self, life: PeerLife) -> None:
         """Note that a peer has ended, or is about to be down."""
-        name = life.options.name
-        self._ended[name] = life
-        living = set(self._living())
-        if self._owner.restarting and life.requests.stop:
-            living.add(name)  # it is coming back
-        for barrier in list(self._barriers.values()):
-            with self._lock:
-                released = barrier.ended(name, str(life.record.reason), living)
-            self._let_go(barrier, released)
+        name, reason = life.options.name, str(life.record.reason)
+        with self._lock:
+            self._ended[name] = life
+            barriers = list(self._barriers.values())
+        comes_back = bool(self._owner.restarting) and life.requests.stop
+        for barrier in barriers:
+            living = {*self._living(), *([name] if comes_back else [])}
+            self._change(barrier, partial(barrier.ended, name, reason, living))
 
     def wait(self, name: str, parties: int, timeout: float | None) -> None:
         """Let the test come, and wait; see `PeerFactory.barrier`."""
         parties_of(name, parties)
-        settled, errors = Event(), list[BarrierBroken | None]()
+        mail, errors = self._owner.mail, list[BarrierBroken | None]()
+        wait = partial(mail.wait_for, lambda: bool(errors))
 
         def settle(error: BarrierBroken | None) -> None:
             errors.append(error)
-            settled.set()
+            mail.wake()
 
-        token = self.enter(name, parties, Party(""), settle)
+        token = self.token()
         try:
-            if not any(map(settled.wait, Periods(timeout, self._owner.held))):
+            self.enter(token, name, parties, Party(""), settle)
+            if not any(map(wait, Periods(timeout, self._owner.held))):
                 self.expire(token, timeout)
-                settled.wait()
+                wait(None)
         except BaseException:  # Ctrl-C, a time limit's signal
             self.leave(token, "has given up")
             raise
         if errors[0] is not None:
             raise errors[0]
 
-    def _let_go(self, barrier: Barrier, released: list[int], broken_before: bool = False) -> None:
-        if not released:
-            return
-        if not barrier.why:
-            for token in released:
-                self._settle(token, None)
-        elif not broken_before:
+    def _change(self, barrier: Barrier, change: Callable[[], list[int]]) -> None:
+        """Change it, and tell those that this lets go."""
+        with self._lock:
+            broken_before = bool(barrier.why)
+            released = change()
+            broken = bool(barrier.why)
+            # Now: the next round may break before they are told.
+            opened = [] if broken else [self._settles.pop(token)[1] for token in released]
+        for settle in opened:
+            run_all(partial(settle, None))
+        if broken and not broken_before:
             # Who has to wait no longer is told in which state the others are, which takes a moment.
             start_thread(partial(self._tell, barrier), "pytest-peer-barrier")
-        elif barrier.name in self._errors:
+        elif broken and released and barrier.name in self._errors:
             self._settle_broken(barrier)
 
     def _tell(self, barrier: Barrier) -> None:
@@ -126,12 +131,9 @@ class Barriers:
         make = self._errors[barrier.name]
         for token, (other, _) in list(self._settles.items()):
             if other is barrier:
-                self._settle(token, make())
-
-    def _settle(self, token: int, error: BarrierBroken | None) -> None:
-        _, settle = self._settles.pop(token, (None, None))
-        if settle is not None:
-            run_all(partial(settle, error))
+                _, settle = self._settles.pop(token, (None, None))
+                if settle is not None:  # another thread tells it
+                    run_all(partial(settle, make()))
 
     def _described(self, barrier: Barrier) -> _Make:
         came = [str(party) for party in barrier.came.values()]

@@ -150,9 +150,10 @@ class Relay:
                 request.fail(error)
 
         party = Party(asker.life.options.name, asker.process)
-        token = self.barriers.enter(name, parties, party, settle)
+        token = self.barriers.token()
         request.at_cancel = lambda: self.barriers.leave(token, "has given up")
         request.at_late = partial(self.barriers.expire, token)
+        self.barriers.enter(token, name, parties, party, settle)
 
     def _index(self, request: Request, asker: Asker, _: Payload) -> None:
         request.answer(marshal.dumps(self.indexes.get(asker.life.options.name), 2))

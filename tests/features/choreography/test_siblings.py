@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sibling_calls
+from away import away
 from mailbox_calls import take
 from timeouts import LONG
 
+import pytest_peer
 from pytest_peer import Peer, PeerGroup, here
 
 
@@ -177,3 +182,15 @@ def test_handle_follows_a_restart(peer_factory: Any) -> None:
     one.call(keep, other)
     other.restart()
     assert one.call(lambda: here.handle.call("os:getpid")) == other.pid  # type: ignore[attr-defined]
+
+
+def test_peer_that_sees_no_files_of_ours(peer_factory: Any) -> None:
+    hidden = away(Path(pytest_peer.__file__).parent, os.path.realpath(sys.executable))
+    far = peer_factory(name="far", **hidden)
+    near = peer_factory(name="near")
+    assert far.call(sibling_calls.call, "near", os.getpid) == near.pid
+    assert (
+        near.call(sibling_calls.submit, "far", sibling_calls.submit, "near", os.getpid) == near.pid
+    )
+    with pytest.raises(ValueError, match="told so"):
+        far.call(sibling_calls.call, "near", sibling_calls.fail, "told so")

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import barrier_calls
 import pytest
 import sibling_calls
-from away import away
 from pythons import NEWEST
 from timeouts import LONG
 
-import pytest_peer
 from pytest_peer import EncodeError, Peer, here
 
 
@@ -91,15 +87,3 @@ def test_barrier_and_mark(other: Peer, peer: Peer, peer_factory: Any) -> None:
     text, came, _, _ = other.call(barrier_calls.outcome, "late", 2, 0.1)
     assert "other waited for 0.1 s" in text
     assert came == ("other",)
-
-
-def test_peer_that_sees_no_files_of_ours(peer_factory: Any) -> None:
-    hidden = away(Path(pytest_peer.__file__).parent, os.path.realpath(sys.executable))
-    far = peer_factory(name="far", **hidden)
-    near = peer_factory(name="near")
-    assert far.call(sibling_calls.call, "near", os.getpid) == near.pid
-    assert (
-        near.call(sibling_calls.submit, "far", sibling_calls.submit, "near", os.getpid) == near.pid
-    )
-    with pytest.raises(ValueError, match="told so"):
-        far.call(sibling_calls.call, "near", sibling_calls.fail, "told so")
