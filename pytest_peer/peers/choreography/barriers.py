@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import ref
 
 from ...core.clock import Periods
 from ...core.errors import BarrierBroken
@@ -23,10 +24,20 @@ if TYPE_CHECKING:
 _MOST_STACKS = 10
 #: Seconds for these, which all who wait have to wait for.
 _STACKS_SECONDS = 0.5
+#: Of as many peers that have ended it is known how.
+_MOST_ENDED = 1000
 #: Takes ``None``, or the error; neither waits nor raises.
 Settle = Callable[[BarrierBroken | None], object]
 #: Makes the error, a new one for each that raises it.
 _Make = Callable[[], BarrierBroken]
+
+
+class _Ended(NamedTuple):
+    """The end of a life, which this does not keep in memory."""
+
+    life: Callable[[], PeerLife | None]
+    reason: str
+    unasked: bool
 
 
 class Barriers:
@@ -40,8 +51,8 @@ class Barriers:
         self._settles: dict[int, tuple[Barrier, Settle]] = {}
         # Of those that have broken, as soon as the stacks are known.
         self._errors: dict[str, _Make] = {}
-        # The last that has ended, by its name.
-        self._ended: dict[str, PeerLife] = {}
+        # The last that has ended, by its name; the oldest are forgotten.
+        self._ended: dict[str, _Ended] = {}
 
     def token(self) -> int:
         """Return what stands for a party that is about to come."""
@@ -52,7 +63,7 @@ class Barriers:
 
         def come() -> list[int]:
             self._settles[token] = barrier, settle
-            lost = [each for each, life in self._ended.items() if life.died_unasked]
+            lost = [each for each, end in self._ended.items() if end.unasked]
             return barrier.enter(token, party, parties, self._living(), lost)
 
         with self._lock:
@@ -73,7 +84,10 @@ class Barriers:
         """Note that a peer has ended, or is about to be down."""
         name, reason = life.options.name, str(life.record.reason)
         with self._lock:
-            self._ended[name] = life
+            self._ended.pop(name, None)
+            self._ended[name] = _Ended(ref(life), reason, life.died_unasked)
+            for oldest in list(self._ended)[:-_MOST_ENDED]:
+                del self._ended[oldest]
             barriers = list(self._barriers.values())
         comes_back = bool(self._owner.restarting) and life.requests.stop
         for barrier in barriers:
@@ -158,8 +172,12 @@ class Barriers:
         return partial(BarrierBroken, text, came, missing, where)
 
     def _shown(self, name: str, living: Mapping[str, PeerLife]) -> str:
-        return name if name in living else f"{name} ({self._ended[name].record.reason})"
+        return name if name in living else f"{name} ({self._ended[name].reason})"
 
     def _living(self) -> dict[str, PeerLife]:
         lives = {life.options.name: life for life in self._owner.left()}
-        return {name: life for name, life in lives.items() if life is not self._ended.get(name)}
+        return {name: life for name, life in lives.items() if not self._has_ended(life)}
+
+    def _has_ended(self, life: PeerLife) -> bool:
+        end = self._ended.get(life.options.name)
+        return end is not None and end.life() is life
