@@ -47,6 +47,7 @@ class Figure:
         "MB/s": 1e-6,
         "calls/s": 1,
         "lines/s": 1,
+        "x": 1,
     }
 
     def shown(self, value: float) -> float:

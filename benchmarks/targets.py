@@ -74,6 +74,7 @@ TARGETS = [
     Target("1,000 idle peers started", "idle-1000", "started", 8, "s", ours=FORKED),
     *_ratio("round trip, one processor", "trips-pinned", "p50", {EXECNET: 0.9, ERLANG: 1}),
     *_ratio("round trip, all processors", "trips", "p50", {EXECNET: 0.9, ERLANG: 1}),
+    Target("call from peer to peer / call from the test", "siblings", "ratio", 2.5),
     *_ratio("calls of 8 callers", "callers", "rate", {EXECNET: 1, "rpyc": 1}, at_least=True),
     *_ratio("argument of 100 MB", "payload-100", "argument", {EXECNET: 2, PIPE: 1}, at_least=True),
     *_ratio("result of 100 MB", "payload-100", "result", {EXECNET: 2, PIPE: 1}, at_least=True),

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 #: The public names of each module. It is imported on first use: a test suite without peers, and a
 #: peer that uses only `here`, must not pay for all of them.
 _NAMES = {
-    "core.errors": "BootError BootTimeout CallTimeout DecodeError EncodeError ExecNotFound "
-    "HandshakeError InterleavingStuck NameInUse NotBlocked NotSettled PeerDown PeerDownWarning PeerError "
-    "PeerInterrupted RemoteError UnhandledPeerException",
+    "core.errors": "BarrierBroken BootError BootTimeout CallTimeout DecodeError EncodeError "
+    "ExecNotFound HandshakeError InterleavingStuck NameInUse NotBlocked NotSettled PeerDown PeerDownWarning "
+    "PeerError PeerInterrupted RemoteError UnhandledPeerException",
     "core.eventually": "eventually",
     "core.launchers": "over_stdio",
     "core.names": "random_name",

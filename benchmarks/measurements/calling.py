@@ -41,6 +41,15 @@ def measurements(counts: Counts) -> list[Measurement]:
         trips("trips-pinned", "one processor", around=processor.pinned),
         trips("trips", "all processors"),
         Measurement(
+            "siblings",
+            "siblings",
+            [
+                Figure("p50", "round trip of add(1, 2), from peer to peer: p50", "µs"),
+                Figure("ratio", "  of one from the test", "x"),
+            ],
+            on_line(lambda line: _siblings(line, counts.trips)),
+        ),
+        Measurement(
             "callers",
             "together",
             [Figure("rate", f"{counts.callers} callers at the same time", "calls/s")],
@@ -60,6 +69,11 @@ def measurements(counts: Counts) -> list[Measurement]:
             on_line(lambda line: _pipelined(line, counts.trips)),
         ),
     ]
+
+
+def _siblings(line: Line, count: int) -> dict[str, float]:
+    p50 = statistics.median(line.siblings(count))
+    return {"p50": p50, "ratio": p50 / statistics.median(line.trips(count))}
 
 
 def _pipelined(line: Line, count: int) -> dict[str, float]:

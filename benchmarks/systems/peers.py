@@ -19,6 +19,7 @@ OFFERS = frozenset(
         "many",
         "idle",
         "trips",
+        "siblings",
         "together",
         "pipelined",
         "payload",
@@ -81,7 +82,7 @@ class Peers(System):
     @contextmanager
     def line(self) -> Iterator[Line]:
         with pytest_peer.start(**self.options) as peer:
-            yield _Line(peer)
+            yield _Line(peer, self.options)
 
 
 class PeersOverTcp(Peers):
@@ -98,12 +99,18 @@ class PeersOverTcp(Peers):
 
 
 class _Line(Line):
-    def __init__(self, peer: pytest_peer.Peer) -> None:
+    def __init__(self, peer: pytest_peer.Peer, options: dict[str, object]) -> None:
         self._peer = peer
+        self._peer_options = options
         self.pids = [peer.pid]
 
     def trip(self) -> object:
         return self._peer.call(operator.add, 1, 2)
+
+    def siblings(self, count: int) -> list[float]:
+        with pytest_peer.start(**self._peer_options) as other:
+            times: list[float] = other.call(far.sibling_trips, self._peer.name, count)
+        return times
 
     def push(self, payload: bytes) -> object:
         return self._peer.call(len, payload)

@@ -54,6 +54,10 @@ class Line:
         """Do the smallest possible call."""
         raise NotImplementedError
 
+    def siblings(self, count: int) -> list[float]:
+        """Return the seconds of each of so many trips that another such process does."""
+        raise NotImplementedError
+
     def caller(self) -> Callable[[], object]:
         """Return a `trip` for one of several threads."""
         return self.trip
@@ -136,7 +140,7 @@ class System:
 
     name: str
     #: The measurements it has: "boot", "many", "idle", "suite", "plugin";
-    #: and of its line "trips", "together", "pipelined", "payload", "during", "print".
+    #: and of its line "trips", "siblings", "together", "pipelined", "payload", "during", "print".
     offers: frozenset[str]
 
     def boot(self) -> dict[str, float]:

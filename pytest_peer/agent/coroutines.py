@@ -223,7 +223,11 @@ class EventLoop:
                 interrupt = self._tasks.pop(task)
             self._calls.end_if_forked(None, False)
             # A copy, so that the event loop does not wait until it has been sent.
-            data = b"" if kind == messages.CAST else messages.snapshot(self._calls.packed(value))
+            data = (
+                b""
+                if kind == messages.CAST
+                else messages.snapshot(self._calls.packed(value, ident))
+            )
             reply = messages.RESULT, data
         except BaseException as exc:
             self._calls.end_if_forked(exc, False)

@@ -135,7 +135,7 @@ class Dispatcher:
                 self.begun(ident)  # the loop may be blocked
                 coroutine = value
             elif kind != messages.CAST:
-                data = self.packed(value)
+                data = self.packed(value, ident)
             del value
         except BaseException as exc:
             self.end_if_forked(exc, on_main)
@@ -177,7 +177,7 @@ class Dispatcher:
         call_warnings.end()  # what a module without a loader makes Python 3.15 warn of is no news
         try:
             description = exceptions.describe(
-                exc, self._runtime.by_value, self._own_files, self._runtime.locals
+                exc, self._runtime.refusal(ident), self._own_files, self._runtime.locals
             )
         except BaseException as failed:
             text = "%s, and describing it failed: %r" % (type(exc).__qualname__, failed)
@@ -197,6 +197,7 @@ class Dispatcher:
 
     def reply(self, kind, ident, reply, data, on_main):
         """Send the reply of a call, which ends with that."""
+        self._runtime.callers.pop(ident, None)
         self.event_loop.cancelled.discard(ident)
         self.threads.pop(ident, None)
         call_warnings.end()
@@ -238,8 +239,8 @@ class Dispatcher:
         finally:
             del self._young[ident]
 
-    def packed(self, value):
-        return codec.pack(value, self._runtime.by_value, codec.big_buffers((value,)))
+    def packed(self, value, ident):
+        return codec.pack(value, self._runtime.refusal(ident), codec.big_buffers((value,)))
 
     def _end_call(self, on_main):
         if on_main:

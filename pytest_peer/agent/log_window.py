@@ -7,7 +7,7 @@ handler. If that takes too long, records are dropped, and counted.
 from ..core.clock import monotonic
 from ..core.locks import Lock
 from ..core.sync import Event
-from ..link.protocol import mailbox, messages
+from ..link.protocol import children, messages
 from . import runtime
 
 #: With so many bytes that were sent and are not handled yet there is room for no record, and with
@@ -96,7 +96,7 @@ class ChildLink:
         return False
 
     def _ask(self, data):
-        mailbox.ask(runtime.runtime.root, messages.RECORD, data, _SECONDS)
+        children.ask(runtime.runtime.root, messages.RECORD, data, _SECONDS)
 
 
 def _note(text):

@@ -6,7 +6,7 @@ import sys
 from time import monotonic
 
 from ..link.protocol import codec, messages, module_aliases, receiver, sender, streams
-from ..link.protocol.unpatched import _thread, os, threading
+from ..link.protocol.unpatched import _thread, marshal, os, threading
 from . import (
     assertions,
     breakpoints,
@@ -76,12 +76,13 @@ class Agent:
         self._receiver = receiver.FrameReceiver(read_fd, self._received)
         self._own_files = frozenset(config["own_files"])
         self._runtime = runtime.runtime = runtime.Runtime(
-            *(config[each] for each in ("name", "by_value", "locals", "levels"))
+            *(config[each] for each in ("name", "by_value", "call_timeout", "locals", "levels"))
         )
         self._runtime.keeps_frames = config["keeps_frames"]
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
         self._runtime.reader = self._dispatcher.reader
         self._runtime.relay = _relay
+        self._runtime.make_exchange = _exchange
         assertions.ask = homes.ask = self._runtime.ask
         codec.find_home = homes.find
         place = config["environment"]
@@ -172,6 +173,10 @@ class Agent:
                 pass  # no more threads: the origin gets no reply, and sends the signal
         elif kind == messages.DEBUG:
             breakpoints.received(payload)
+        elif kind in (messages.RESULT, messages.EXCEPTION, messages.WARNING):
+            self._runtime.exchange.received(kind, ident, payload)
+        elif kind == messages.CALLER:
+            self._runtime.callers[ident] = marshal.loads(payload)
         elif kind == messages.SHUTDOWN:
             self._shut_down(payload)
 
@@ -215,7 +220,7 @@ class Agent:
     def _finish(self):
         dispatch.attempt(coverage.save)
         self._dispatcher.wait_all_done()
-        dispatch.attempt(soft_assertions.collect, failures.report_tasks)
+        dispatch.attempt(soft_assertions.collect, failures.report_tasks, self._runtime.report)
         self._sender.wait_idle(None)
         # The main thread returns, and the interpreter ends normally.
         self._dispatcher.event_loop.leave()
@@ -225,7 +230,8 @@ class Agent:
         """Flush, run the atexit callbacks and exit, without waiting for threads and calls."""
         _halting.acquire()  # never released: a second thread waits for the exit
         self._dispatcher.wait_begun()
-        dispatch.attempt(coverage.save, soft_assertions.collect, failures.report_tasks)
+        steps = soft_assertions.collect, failures.report_tasks, self._runtime.report
+        dispatch.attempt(coverage.save, *steps)
         failures.ending = True
         dispatch.end(_end_work, 0, lambda: self._sender.wait_idle(dispatch.LAST_SECONDS))
 
@@ -255,6 +261,12 @@ def _relay(record):
     from . import log_window  # not at the top: most peers have no child that logs
 
     log_window.window.send(record)
+
+
+def _exchange(runtime):
+    from .exchange import Exchange  # not at the top: most peers have none
+
+    return Exchange(runtime)
 
 
 def _terminate(terminate, child, until):

@@ -67,6 +67,8 @@ class LinkReader:
 
     def hand_over(self):
         """Let the standby thread read for a call on the main thread; return whether it does."""
+        if not self._main_reads:
+            return self._started
         # On the main thread a signal handler could raise in the middle of a message.
         with self._lock:
             self._main_reads = False

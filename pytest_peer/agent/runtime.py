@@ -5,7 +5,7 @@ from typing import Any
 
 from ..core.waiting import Waiting
 from ..link.protocol import codec, messages
-from ..link.protocol.mailbox import Here
+from ..link.protocol.here import Here
 from ..link.protocol.sender import WouldWait
 from ..link.protocol.unpatched import _thread, marshal, os, queue, threading
 
@@ -18,8 +18,8 @@ class NoResponse(ImportError):
 
 
 class Runtime(Here):
-    def __init__(self, name, by_value, locals, levels):
-        super().__init__(os.getpid(), name, by_value)
+    def __init__(self, name, by_value, call_timeout, locals, levels):
+        super().__init__(os.getpid(), name, by_value, call_timeout)
         self.locals = locals
         #: Of loggers, by name: what the origin has set after this peer; of `None`, what it disables.
         self.levels = levels
@@ -27,6 +27,30 @@ class Runtime(Here):
         self.keeps_frames = False  # of failures, for ``--pdb``
         self.reader: Any = None  # the `LinkReader`, which must read while the main thread waits
         self._waiting = {}
+        self.make_exchange: Any = None
+        self._exchange: Any = None
+        #: The Python that gets the result of a call, by its number, if it is not the origin's.
+        self.callers = {}
+
+    @property
+    def exchange(self):
+        """Return what has the requests to siblings and barriers."""
+        if self._exchange is None:
+            self._exchange = self.make_exchange(self)
+        return self._exchange
+
+    def report(self):
+        """Report the failures of calls to siblings that nobody has asked for; at the end."""
+        if self._exchange is not None:
+            self._exchange.report_all()
+
+    def asking(self):
+        return self.exchange if os.getpid() == self.pid else super().asking()
+
+    def refusal(self, ident):
+        """Return why the call with that number cannot return code by value."""
+        caller = self.callers.get(ident)
+        return self.by_value if caller is None else codec.code_refusal(codec.PYTHON, caller)
 
     def ask(self, what, *args):
         """Return the origin's response or raise `NoResponse`."""

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .down_reason import DownReason
 
-__all__ = ["BootError", "BootTimeout", "CallTimeout", "DecodeError", "EncodeError", "ExecNotFound"]
-__all__ += ["HandshakeError", "InterleavingStuck", "NameInUse", "NotBlocked", "NotSettled"]
-__all__ += ["PeerDown", "PeerDownWarning", "PeerError"]
+__all__ = ["BarrierBroken", "BootError", "BootTimeout", "CallTimeout", "DecodeError", "EncodeError"]
+__all__ += ["ExecNotFound", "HandshakeError", "InterleavingStuck", "NameInUse", "NotBlocked"]
+__all__ += ["NotSettled", "PeerDown", "PeerDownWarning", "PeerError"]
 __all__ += ["PeerInterrupted", "RemoteError", "UnhandledPeerException"]
 #: Lines of a peer's output in an error message: enough for a traceback, short enough for a report.
 QUOTED_LINES = 40
@@ -113,6 +113,24 @@ class NotBlocked(PeerError, AssertionError):
     def __init__(self, message: str, stacks: str = "") -> None:
         super().__init__(message)
         #: The Python stack of every thread of a peer whose call still runs; empty if it has ended.
+        self.stacks = stacks
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}\n{self.stacks}" if self.stacks else str(self.args[0])
+
+
+class BarrierBroken(PeerError):
+    """A barrier will not open: a party has ended or has waited too long, or too few are left."""
+
+    def __init__(
+        self, message: str, came: Sequence[str] = (), missing: Sequence[str] = (), stacks: str = ""
+    ) -> None:
+        super().__init__(message)
+        #: Who had come, by the names of the peers; a process that one has started by its id too.
+        self.came: tuple[str, ...] = tuple(came)
+        #: The peers that had not come.
+        self.missing: tuple[str, ...] = tuple(missing)
+        #: Where those of them that lived were then.
         self.stacks = stacks
 
     def __str__(self) -> str:

@@ -172,10 +172,15 @@ class EventLoop:
 
     def _run(self, selector: selectors.BaseSelector) -> None:
         while self._goes_on():
-            while self._soon:
-                self._call(self._soon.popleft())
-            for key, _ in selector.select(self._run_timers()):
-                self._dispatch(key)
+            turn = True
+            while turn:
+                while self._soon:
+                    self._call(self._soon.popleft())
+                # Without a timer no lock is taken: who adds one ends the wait.
+                seconds = self._run_timers() if self._timers or not self._users else None
+                for key, _ in selector.select(seconds):
+                    self._dispatch(key)
+                turn = bool(self._users)  # then it goes on
 
     def _goes_on(self) -> bool:
         with self._lock:

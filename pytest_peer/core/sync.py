@@ -14,12 +14,19 @@ from collections.abc import Callable
 from .clock import monotonic
 
 
+class _Callback:
+    """Stands among the locks of those that wait."""
+
+    def __init__(self, fn: Callable[[], object]) -> None:
+        self.release = fn
+
+
 class Event:
     """Like `threading.Event` without ``clear``. Each wait has its lock: a handler may wait too."""
 
     def __init__(self) -> None:
         self._is_set = False
-        self._waiters: list[LockType] = []
+        self._waiters: list[LockType | _Callback] = []
 
     def is_set(self) -> bool:
         return self._is_set
@@ -35,6 +42,21 @@ class Event:
                 self._waiters.pop().release()
             except IndexError:
                 pass  # another thread wakes them at the same time
+
+    def call_back(self, fn: Callable[[], object]) -> Callable[[], object]:
+        """Have `fn` called at the next `wake`, on its thread; return what undoes that."""
+        waiter = _Callback(fn)
+        self._waiters.append(waiter)
+
+        def undo() -> None:
+            try:
+                self._waiters.remove(waiter)
+            except ValueError:
+                pass  # it has been called
+
+        if self._is_set:
+            self.wake()
+        return undo
 
     def wait(self, timeout: float | None = None) -> bool:
         return self.wait_for(self.is_set, timeout)

@@ -161,22 +161,24 @@ class Stacks:
             file.write(written)
 
 
-def record_all(every: Sequence[Stacks], occasion: str) -> list[str]:
-    """Return `Stacks.record` of each, all taken at the same time."""
-    found = [f"no stacks: not within {_SECONDS_OF_SEVERAL:g} s"] * len(every)
+def record_all(
+    every: Sequence[Stacks], occasion: str, seconds: float = _SECONDS_OF_SEVERAL
+) -> list[str]:
+    """Return `Stacks.record` of each, all taken at the same time, each in so many seconds."""
+    found = [f"no stacks: not within {seconds:g} s"] * len(every)
 
     left, changed = {*range(len(every))}, Event()
 
     def take(index: int, stacks: Stacks) -> None:
         try:
-            found[index] = stacks.record(occasion, _SECONDS_OF_SEVERAL)
+            found[index] = stacks.record(occasion, seconds)
         finally:
             left.remove(index)
             changed.wake()
 
     for each in enumerate(every):
         start_thread(partial(take, *each), "pytest-peer-stacks")
-    changed.wait_for(lambda: not left, _SECONDS_OF_SEVERAL + _LATE_SECONDS)
+    changed.wait_for(lambda: not left, seconds + min(seconds, _LATE_SECONDS))
     return list(found)
 
 

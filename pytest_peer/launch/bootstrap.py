@@ -12,9 +12,10 @@ from typing import Any
 
 from .. import _HOMES
 from ..core.options import PeerOptions
-from ..link import debugging, log_levels, tracebacks
+from ..link import debugging, log_levels
 from ..link.interpreter import Interpreter
 from ..link.origin_modules import Entry, described, of_environment
+from ..link.protocol import tracebacks
 from ..link.protocol.module_aliases import place_of
 from ..link.soft_assertions import settings
 from . import coverage
@@ -24,12 +25,13 @@ _ROOT = Path(__file__).parent.parent
 #: In the order in which they are loaded.
 _PROTOCOL = (
     "unpatched messages streams framing receiver sender module_aliases reductions by_value "
-    "refusals codec mailbox frame_info exceptions"
+    "refusals codec frame_info exceptions children mailbox here"
 )
 _PEER = (
     "runtime breakpoints reader call_warnings failures coverage soft_assertions assertions resources "
     "imports homes coroutines dispatch stacks fault_dumps main"
 )
+_SIBLINGS = "tracebacks rebuilding awaiting asking sibling_futures siblings"
 _PEER_MODULES = (
     *(f"core.{name}" for name in ("locks", "fork_warning", "clock", "sync", "waiting")),
     *(f"link.protocol.{name}" for name in _PROTOCOL.split()),
@@ -40,10 +42,13 @@ _LATER_MODULES = (
     *(f"core.{name}" for name in ("syscalls", "threads", "patience")),
     *(f"agent.{name}" for name in ("log_records", "log_window", "logs", "waits", "blocked")),
 )
+#: The same, but a peer that has not their files asks for them.
+_ASKED_MODULES = (*(f"link.protocol.{name}" for name in _SIBLINGS.split()), "agent.exchange")
 _LOADER = "agent.loader"
 _SERVER_MODULES = (
     *_PEER_MODULES,
     *_LATER_MODULES,
+    *_ASKED_MODULES,
     *("launch.lifeline", "launch.procfs", "launch.session"),
     *(f"agent.forkserver.{name}" for name in ("child_setup", "reaper", "prewarm", "server")),
 )
@@ -68,6 +73,8 @@ def loader() -> bytes:
 def peer(compiled: bool, config: dict[str, Any]) -> bytes:
     """Return the rest, for a peer. `compiled` says whether it can read our compiled code."""
     later = {f"{_AGENT}.{name}": _late(name, compiled) for name in _LATER_MODULES}
+    for name in _ASKED_MODULES:
+        later[f"{_AGENT}.{name}"] = described(_file(name), None, False, same=False)
     whole = {**config, "later": later}
     return _code(compiled, "agent.main:run", _PEER_MODULES) + _framed(whole)
 
@@ -116,6 +123,7 @@ def agent_config(
         # As multiprocessing's own children have it.
         "authkey": process and bytes(process.current_process().authkey),
         "by_value": interpreter.by_value,
+        "call_timeout": options.call_timeout,
         "locals": tracebacks.shown_locals,
         "keeps_frames": debugging.keeps_frames,
         "settings": settings() if same else {},

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import wait
 from functools import partial
@@ -11,9 +10,9 @@ from typing import Any
 from ..core.clock import Periods, monotonic
 from ..core.errors import CallTimeout, PeerDown, PeerError, StillBooting
 from ..core.loop import loop
-from ..core.sync import Event
 from .agent import Agent
 from .futures import PeerFuture, Reply, outcome
+from .gate import Gate
 from .gateway import Link
 from .interpreter import Interpreter
 from .log_levels import LevelFeed, NoRecords, RecordSink
@@ -23,6 +22,7 @@ from .protocol.mailbox import Mailboxes
 from .protocol.messages import MultipartMessage, Payload, snapshot, split_mailbox, with_mailbox
 from .protocol.sender import WouldWait
 from .reader import ReplyWaiter
+from .relayed import Request
 from .requests import RequestHandler
 from .soft_assertions import collected
 from .unhandled import Unhandled
@@ -36,9 +36,7 @@ _INTERRUPTED = (
 class RpcClient:
     """The origin's side of the link: everything waits for the boot, and fails after the end.
 
-    It takes no lock, which a signal handler that stops the peer could find taken by the step that
-    it has interrupted. A thread that adds a call looks afterwards whether the peer has booted or
-    ended; the thread that reports this looks afterwards for calls. So one of them finds the call.
+    It takes no lock, for the reason that `Gate` has.
 
     All that sends raises `PeerDown` when the peer has ended, and `EncodeError` for what cannot be
     sent. When a call times out, `held` tells whether a debugger holds the peer, so that it goes on,
@@ -68,41 +66,40 @@ class RpcClient:
         self.agent: Agent = Agent(self)
         #: Called when the peer is down; none of them waits.
         self.at_end: list[Callable[[], object]] = []
+        #: Takes what the peer asks to be done; a supervisor does. It neither waits nor raises.
+        self.relay: Callable[[RpcClient, int, int, Payload], object] = lambda *_: None
         #: Set when the agent listens, or never will.
-        self.ready: Event = Event()
-        # Set when everything may be sent, or never will be.
-        self._opened = Event()
+        self.ready: Gate = Gate()
+        #: Set when everything may be sent, or never will be.
+        self.opened: Gate = Gate()
         # Makes the exception of a call after the end; `None` before.
         self._error: Callable[[], PeerDown] | None = None
         #: Gives a message its number.
         self.number: Callable[[], int] = itertools.count(1).__next__
         #: The calls without a reply, by their numbers; the reply of one that is removed is dropped.
-        self.pending: dict[int, PeerFuture | ReplyWaiter] = {}
-        # The calls that were submitted while the peer boots, and what sends them.
-        self._submitted: deque[tuple[PeerFuture, Callable[[], object]]] = deque()
+        self.pending: dict[int, PeerFuture | ReplyWaiter | Request] = {}
         self._link: Link | None = None
-        self._by_value = ""
+        #: Why code cannot travel by value to it; and its Python, as `code_refusal` compares it.
+        self.by_value: str = ""
+        self.python: tuple[str, int, int] = ("", 0, 0)
         self._request_handler: RequestHandler
 
     def attach(self, link: Link, interpreter: Interpreter) -> None:
         """Use this link, before it listens, to a peer with that interpreter."""
-        self._by_value = interpreter.by_value
+        self.by_value, self.python = interpreter.by_value, interpreter.python
         self._request_handler = RequestHandler(interpreter)
         self._link = link
         self.levels.open(partial(self.enqueue, messages.LEVELS, 0))
 
     def open(self) -> None:
         """Send the calls that were submitted meanwhile, in order: the agent listens."""
-        self._send_submitted()
-        self._opened.set()
-        self._send_submitted()
+        self.opened.set()
 
     def end(self, error: Callable[[], PeerDown]) -> None:
         """Let all pending calls fail with `error`, and from now on all others: the peer is down."""
         self._error = error
-        self._opened.set()
+        self.opened.set()
         self.ready.set()
-        self._send_submitted()
         for each in self.at_end:
             each()
         for ident in list(self.pending):
@@ -126,14 +123,14 @@ class RpcClient:
         """
         left = timeout
         try:
-            if not (in_boot or self._opened.is_set()):
+            if not (in_boot or self.opened.is_set()):
                 begin = monotonic()
                 self._wait_open(timeout)
                 if timeout:
                     left = begin + timeout - monotonic()
                     if left <= 0:  # a debugger has held the boot: the limit begins anew
                         left = timeout
-            call = encode_call(fn, args, kwargs, self._by_value)
+            call = encode_call(fn, args, kwargs, self.by_value)
             (kind, reply), warnings = self.ask(messages.CALL, call, left)
         except TimeoutError as late:
             if late.args or timeout is None:  # not ours, but a signal handler's
@@ -157,14 +154,14 @@ class RpcClient:
         future.unhandled = self.unhandled
         ident = future.ident = self.number()
         future.until_blocked = partial(self.wait_blocked, future)
-        future.cancel_in_peer = partial(self._cancel, ident)
+        future.cancel_in_peer = partial(self.cancel, ident)
 
         def send() -> None:
             if not future.set_running_or_notify_cancel():
                 return
             try:
                 self.expect(ident, future)
-                call = snapshot(encode_call(fn, args, kwargs, self._by_value))
+                call = snapshot(encode_call(fn, args, kwargs, self.by_value))
                 with contextlib.suppress(PeerDown):  # `end` sets the future's exception
                     self.enqueue(messages.CALL, ident, call)
             except BaseException as exc:  # `wait_pending` must not wait for what was not sent
@@ -175,37 +172,24 @@ class RpcClient:
                     future.lost(exc)
                     future.set_exception(exc)
 
-        if self._opened.is_set():
-            send()
-        else:
-            self._submitted.append((future, send))
-            if self._opened.is_set():
-                self._send_submitted()
+        self.opened.after(future, send)
         return future
 
-    def _cancel(self, ident: int) -> None:
+    def cancel(self, ident: int) -> None:
+        """Cancel the coroutine of a call, if it has one."""
         with contextlib.suppress(PeerDown):
             self.enqueue(messages.CANCEL, ident, b"")
-
-    def _send_submitted(self) -> None:
-        with contextlib.suppress(IndexError):
-            while True:
-                future, send = self._submitted.popleft()
-                try:
-                    send()
-                except PeerDown as exc:
-                    future.fail(exc)  # perhaps `end` has done it already
 
     def cast(self, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Call `fn` in the peer without a reply; waits for the boot."""
         self._wait_open(None)
-        call = snapshot(encode_call(fn, args, kwargs, self._by_value))
+        call = snapshot(encode_call(fn, args, kwargs, self.by_value))
         self.enqueue(messages.CAST, self.number(), call, True)
 
     def send(self, mailbox: str, message: object) -> None:
         """Put `message` into a mailbox of the peer; waits for the agent, whose `setup` may wait."""
         self._wait_open(None, self.ready)
-        payload = with_mailbox(mailbox, encode(message, self._by_value, "the message"))
+        payload = with_mailbox(mailbox, encode(message, self.by_value, "the message"))
         self.enqueue(messages.MESSAGE, self.number(), payload, True)
 
     def let_others_read(self) -> None:
@@ -267,6 +251,8 @@ class RpcClient:
                 self.unhandled.add(lambda: text)
         elif kind == messages.DEBUG:
             self.debugged(self, payload)
+        elif kind in (messages.RELAY, messages.CANCEL):
+            self.relay(self, kind, ident, payload)
         elif kind == messages.WARNING:
             call = self.pending.get(ident)
             if call is not None:
@@ -275,7 +261,7 @@ class RpcClient:
             self._replied(ident, (kind, payload))
 
     def _replied(self, ident: int, reply: Reply) -> None:
-        if self.logs.behind and isinstance(self.pending.get(ident), PeerFuture):
+        if self.logs.behind and isinstance(self.pending.get(ident), (PeerFuture, Request)):
             self.logs.after(partial(self._settle, ident, reply))
         else:  # a caller that waits handles the records
             self._settle(ident, reply)
@@ -299,26 +285,29 @@ class RpcClient:
 
     def wait_pending(self) -> None:
         """Wait until all submitted calls are settled."""
-        if self._submitted or self._link is not None:
-            self._opened.wait()
+        if self.opened.waiting or self._link is not None:
+            self.opened.wait()
         submitted = [each for each in list(self.pending.values()) if isinstance(each, PeerFuture)]
         wait([each for each in submitted if not each.abandoned])
 
-    def _wait_open(self, timeout: float | None, opened: Event | None = None) -> None:
-        opened = opened or self._opened
+    def _wait_open(self, timeout: float | None, opened: Gate | None = None) -> None:
+        opened = opened or self.opened
         if not opened.is_set():
             if loop.runs_here():
                 raise PeerError(f"{self._whom()} is booting; this finalizer must not wait for it")
             if not any(map(opened.wait, Periods(timeout, self._held))):
                 raise TimeoutError
+        self.check_up()
+
+    def check_up(self) -> None:
+        """Raise `PeerDown` if the peer has ended."""
         if self._error is not None:
             raise self._error()
 
-    def expect(self, ident: int, call: PeerFuture | ReplyWaiter) -> None:
+    def expect(self, ident: int, call: PeerFuture | ReplyWaiter | Request) -> None:
         """Let `call` have the reply to the message of that number."""
         self.pending[ident] = call  # the callers remove it
-        if self._error is not None:
-            raise self._error()
+        self.check_up()
 
     def enqueue(
         self,

@@ -16,10 +16,9 @@ from ..core.locks import Lock
 from ..core.loop import loop
 from ..core.sync import Event
 from ..core.worker import callbacks
-from . import tracebacks
 from .origin_modules import OURS
 from .pickling import decode, rebuilt, rebuilt_warning
-from .protocol import exceptions, messages
+from .protocol import exceptions, messages, tracebacks
 from .protocol.messages import Payload
 from .soft_assertions import collected, take
 from .unhandled import Unhandled
@@ -72,7 +71,8 @@ def _issue(payloads: Sequence[Payload], peer: str) -> Warning | None:
             if described["of caller"]:
                 warnings.warn(message, stacklevel=users_level())
             else:
-                place = filename, described["line"], described["module"]
+                module = described["module"] or filename.removesuffix(".py")  # `None` hides it
+                place = filename, described["line"], module
                 registry = _registries.setdefault(filename, {})
                 warnings.warn_explicit(message, type(message), *place, registry)
         except Warning as exc:

@@ -10,6 +10,7 @@ from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
 
+from .protocol.codec import code_refusal
 from .protocol.module_aliases import Place, place_of
 
 #: The oldest Python that the agent and execnet run on.
@@ -61,15 +62,12 @@ class Interpreter:
     @property
     def by_value(self) -> str:
         """Return why code cannot be sent to it by value; empty if it can."""
-        here = f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}"
-        there = f"{self.implementation} {self.version[0]}.{self.version[1]}"
-        if there == here:
-            return ""
-        return (
-            f"code cannot travel by value between {here} and {there}: it would crash the "
-            "interpreter. Move it to the top level of an importable module, "
-            "or use the same Python version on both sides"
-        )
+        return code_refusal((sys.implementation.name, *sys.version_info[:2]), self.python)
+
+    @property
+    def python(self) -> tuple[str, int, int]:
+        """Return what `code_refusal` compares."""
+        return (self.implementation, *self.version[:2])
 
 
 def literal(line: bytes) -> Any:

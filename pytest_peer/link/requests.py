@@ -24,6 +24,8 @@ from .soft_assertions import collect
 
 #: What a test module and the agent import, and a peer need not have installed.
 _NEEDED = {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "cloudpickle"}
+#: The package of the agent, which mirrors ours.
+_AGENT = f"{OURS}_agent"
 #: Directories of packages that peers have asked for, and what reads their files.
 _packages: dict[str, Callable[[str], bytes]] = {}
 #: Responds to one request after the other. Not the worker of users' callbacks, which may wait for
@@ -113,7 +115,7 @@ def _module(interpreter: Interpreter, name: str, sees: bool) -> Entry | None:
 
 def _source(interpreter: Interpreter, name: str) -> Entry | None:
     """Return the code of a module whose file the peer has not; without source if it is compiled."""
-    found = _found(name)
+    found = _found(OURS + name.removeprefix(_AGENT) if name.startswith(_AGENT) else name)
     if found is None or not (found.origin or found.submodule_search_locations):
         return None
     search = found.submodule_search_locations

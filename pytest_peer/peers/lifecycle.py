@@ -85,6 +85,7 @@ class PeerLife:
         self.client.logs = LogRelay(options.name, self.client.levels.handled)
         self.client.debugged = self.owner.debugged
         self.client.wait_blocked = partial(self.owner.wait_blocked, self)
+        self.client.relay = partial(self.owner.relay.received, self)
         agent = self.client.agent
         self.stacks: Stacks = Stacks(agent.stacks, agent.has_debugger, self.process.local_pid)
         self.lives = lives

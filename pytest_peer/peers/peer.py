@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 from signal import SIGKILL
-from typing import TYPE_CHECKING, Any, NoReturn, final
+from typing import TYPE_CHECKING, Any, final
 
 from ..core.clock import seconds
 from ..core.down_reason import DownReason, PeerState
 from ..evidence.output import OutputStream
 from ..evidence.standard_streams import InputStream
+from .choreography.relay import handles
 from .choreography.settle import Settling
 from .executor import PeerExecutor
 from .restart import Lives, kill_all, stop_all
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
+
+_numbers = itertools.count(1)
+_ORIGIN = os.urandom(4).hex()  # a peer that starts peers has handles of both origins
 
 
 @final
@@ -31,6 +37,9 @@ class Peer(PeerExecutor):
     def __init__(self, owner: Supervisor) -> None:
         """:private: made by a supervisor, its owner."""
         self.lives: Lives = Lives(owner, self)
+        #: :private: its handles in peers have it
+        self.key: str = f"{_ORIGIN}-{next(_numbers)}"
+        handles[self.key] = self
 
     @property
     def name(self) -> str:
@@ -96,11 +105,10 @@ class Peer(PeerExecutor):
     def __repr__(self) -> str:
         return repr(self.life)
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a peer's handle cannot be sent to another process; "
-            "send its name, or values that the peer has returned"
-        )
+    def __reduce__(self) -> Any:
+        from .. import here
+
+        return here._handle, (self.name, self.key, self.options.call_timeout)
 
     def dump_stacks(self) -> str:
         """Return the Python stack of every thread of the peer, as text.

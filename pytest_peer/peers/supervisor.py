@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import os
-import queue
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import names
-from ..core.clock import Periods
-from ..core.errors import BootError, NameInUse, PeerDown, PeerDownWarning, PeerError
+from ..core.errors import BootError, NameInUse, PeerDownWarning, PeerError
 from ..core.locks import Lock
 from ..core.options import PeerOptions, checked
 from ..core.start_methods import patched_by
@@ -21,12 +19,13 @@ from ..core.sync import Event
 from ..evidence.artifacts import Artifacts
 from ..link.calls import RpcClient
 from ..link.futures import PeerFuture, users_level
-from ..link.pickling import decode
-from ..link.protocol.mailbox import Mailbox, Mailboxes
+from ..link.protocol.mailbox import Mailboxes
 from ..link.protocol.messages import Payload
 from ..link.unhandled import Unhandled
 from .choreography import blocked, deadlock
 from .choreography.blocked import Blocked
+from .choreography.mailboxes import OriginMailbox
+from .choreography.relay import Relay
 from .group import PeerGroup
 from .lifecycle import PeerLife
 from .peer import Peer
@@ -45,7 +44,7 @@ class Supervisor:
     """Starts peers, and stops them together."""
 
     def __init__(self) -> None:
-        self.mailboxes: Mailboxes = Mailboxes(partial(_SharedMailbox, owner=self))
+        self.mailboxes: Mailboxes = Mailboxes(partial(OriginMailbox, owner=self), self.call_timeout)
         #: Woken when a message has come, or perhaps no more can come.
         self.mail: Event = Event()
         #: Name and text of the lives that ended last. A list of lives would keep their memory.
@@ -56,13 +55,17 @@ class Supervisor:
         self.restarting: set[int] = set()
         #: Failures of code in the peers that nobody has seen.
         self.unhandled: Unhandled = Unhandled()
+        #: Does what its peers ask for: calls of each other, barriers, marks.
+        self.relay: Relay = Relay(self)
         self.resources: contextlib.ExitStack = contextlib.ExitStack()  # left after the peers
         self._deaths: list[PeerLife] = []  # that nobody asked for: a warning or an error
         self._closed = False
 
     def start(self, options: Mapping[str, Any]) -> Peer:
         """Check options, start a peer, and wait for its boot as ``wait_boot`` says."""
-        peers, failures = self._start_all([checked(options)])
+        chosen = checked(options)
+        self.relay.indexes.pop(chosen.name, None)
+        peers, failures = self._start_all([chosen])
         if failures:
             raise failures[0]
         return peers[0]
@@ -82,6 +85,7 @@ class Supervisor:
             names.checked(prefix)
         chosen = [f"{prefix}-{index}" if prefix is not None else name() for index in range(count)]
         every = [checked(placed({**options, "name": each})) for each in chosen]
+        self.relay.indexes.update({each: index for index, each in enumerate(chosen)})
         peers, failures = self._start_all(every)
         if failures:
             raise ExceptionGroup(f"{len(failures)} of {count} peers did not boot", failures)
@@ -90,6 +94,8 @@ class Supervisor:
     def _start_all(self, every: list[PeerOptions]) -> tuple[list[Peer], list[Exception]]:
         """Start peers that boot at the same time; after an error none of them is left."""
         peers = [Peer(self) for _ in every]
+        # Before the first starts: its `setup` may ask for the others.
+        self.relay.peers.update({each.name: peer for each, peer in zip(every, peers, strict=True)})
         failures: list[Exception] = []
 
         def give_up() -> None:
@@ -150,6 +156,10 @@ class Supervisor:
         """Return where artifacts go; ``None`` for a temporary directory."""
         return None
 
+    def call_timeout(self) -> float | None:
+        """Return the limit of what waits for messages and has no limit of its own."""
+        return PeerOptions().call_timeout
+
     def collectors(self, peer: Peer) -> Iterable[Any]:  # noqa: ARG002
         """Return what the peer runs after each call, for failures that plugins collect there."""
         return ()
@@ -161,6 +171,7 @@ class Supervisor:
         first = self.first_ended
         if first is None or (life.died_unasked and not first.died_unasked):
             self.first_ended = life
+        self.relay.barriers.ended(life)
 
     def released(self, life: PeerLife) -> None:
         _living.discard(life)
@@ -238,42 +249,6 @@ class Supervisor:
         self._closed = self.unhandled.closing = True
         with self.resources:
             stop_all([each for each in living() if each.owner is self], wait_closed=True)
-
-
-class _SharedMailbox(Mailbox):
-    """A mailbox whose `get` raises `PeerDown` when no peer is left that could send."""
-
-    def __init__(self, name: str, boxes: Mailboxes, owner: Supervisor) -> None:
-        super().__init__(name, lambda payload: decode(payload, "the message"), boxes, owner.mail)
-        self._owner = owner
-
-    def __iter__(self) -> Iterator[Any]:
-        with contextlib.suppress(PeerDown):
-            yield from super().__iter__()
-
-    def _take(self, timeout: float | None) -> Payload:
-        owner, taken = self._owner, list[Payload]()
-        cause: PeerLife | None = None
-
-        def settled() -> bool:
-            nonlocal cause
-            # Before the look at messages: what they have sent has come then.
-            cause = None if owner.left() or owner.restarting else owner.first_ended
-            return self._pop(taken) or cause is not None
-
-        wait = partial(owner.mail.wait_for, settled)
-        if not any(map(wait, Periods(timeout, owner.held))):
-            raise queue.Empty(self._hints())
-        if cause is None or taken:
-            return taken[0]
-        error = cause.record.down_error()
-        error.args = (f"no message in mailbox {self.name!r}{self._hints()}",)
-        raise error
-
-    def _hints(self) -> str:
-        restarted = {life.options.name for life in self._owner.left()}
-        down = [text for name, text in list(self._owner.ended) if name not in restarted]
-        return super()._hints() + (f"; down: {', '.join(down)}" if down else "")
 
 
 def living() -> list[PeerLife]:

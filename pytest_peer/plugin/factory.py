@@ -6,15 +6,17 @@ import itertools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, final
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, final
 
 import pytest
 
+from ..core.clock import CALL_TIMEOUT, seconds
 from . import interpreters, settings
 
 if TYPE_CHECKING:
     from ..link.protocol.mailbox import Mailbox
     from ..peers.choreography.deadlock import Wait
+    from ..peers.choreography.marks import Mark
     from ..peers.group import PeerGroup
     from ..peers.peer import Peer
     from ..peers.supervisor import Supervisor
@@ -104,6 +106,41 @@ class PeerFactory:
         from ..peers.choreography.deadlock import deadlock
 
         return deadlock(self._supervisor().left())
+
+    def barrier(
+        self,
+        name: str,
+        parties: int,
+        timeout: float | Literal["call_timeout"] | None = CALL_TIMEOUT,
+    ) -> None:
+        """Come to a barrier as one of its parties, and wait for the others; see ``here.barrier``.
+
+        :param parties: how many, the test included.
+        :param timeout: seconds, ``None`` for no limit; by default ``call_timeout`` of the settings.
+        :raises BarrierBroken: a party has ended or has waited too long, or too few are left.
+        """
+        self._supervisor().relay.barriers.wait(name, parties, self._limit(timeout))
+
+    def wait_mark(
+        self,
+        name: str,
+        timeout: float | Literal["call_timeout"] | None = CALL_TIMEOUT,
+        /,
+        **fields: Any,
+    ) -> Mark:
+        """Wait until one of its peers makes a mark by ``here.mark(name, ...)``, or find one made.
+
+        :param timeout: seconds, ``None`` for no limit; by default ``call_timeout`` of the settings.
+        :param fields: what the mark must have; it may have more.
+        :returns: the first such mark, with ``name``, ``peer`` (a name) and ``fields``.
+        :raises TimeoutError: no peer made it in time; names the last marks.
+        :raises PeerDown: all peers that could make it are down.
+        """
+        return self._supervisor().relay.marks.wait(name, self._limit(timeout), fields)
+
+    def _limit(self, timeout: Any) -> float | None:
+        chosen = self._supervisor().call_timeout() if timeout == CALL_TIMEOUT else timeout
+        return seconds("timeout", chosen)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a factory of peers cannot be sent to another process")

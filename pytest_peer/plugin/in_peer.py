@@ -20,8 +20,8 @@ from typing import Any, cast
 import pytest
 
 from ..core.errors import DecodeError, EncodeError, PeerError
-from ..link import tracebacks
 from ..link.pickling import encode
+from ..link.protocol import tracebacks
 from ..peers.group import PeerGroup
 from ..peers.peer import Peer
 from . import settings

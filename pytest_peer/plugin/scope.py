@@ -9,8 +9,8 @@ import pytest
 
 from ..core.locks import Lock
 from ..evidence.artifacts import Artifacts
-from ..link import tracebacks
 from ..link.calls import RpcClient
+from ..link.protocol import tracebacks
 from ..link.protocol.messages import Payload
 from ..peers.lifecycle import PeerLife
 from ..peers.peer import Peer
@@ -19,6 +19,7 @@ from . import (  # as `warm_up` has it, also after pytester has forgotten module
     debugging,
     live_output,
     runtest,
+    settings,
 )
 from .artifacts import retention
 from .session import closed_key, hide_frames, interrupt_key, running_key, scopes_key
@@ -63,6 +64,12 @@ class Scope(Supervisor):
     def started(self, life: PeerLife) -> None:
         if (live := live_output.of(self._config)) is not None:
             live.follow(life)
+
+    def call_timeout(self) -> float | None:
+        found: float | None = settings.read(self._config).get(
+            "call_timeout", super().call_timeout()
+        )
+        return found
 
     def collectors(self, peer: Peer) -> Iterable[Any]:
         found: Iterable[Any] = self._config.stash[running_key].ihook.pytest_peer_outcome(peer=peer)

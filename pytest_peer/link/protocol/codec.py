@@ -21,6 +21,8 @@ from .messages import MultipartMessage, Payload, Segment
 from .unpatched import pickle
 
 PROTOCOL = messages.PICKLE
+#: Only between the same two does code travel by value.
+PYTHON: tuple[Any, ...] = (sys.implementation.name, *sys.version_info[:2])
 #: Buffers of this size and more are not copied into a pickle.
 BIG = 1 << 16
 _BUFFERS = frozenset({bytes, bytearray, memoryview})
@@ -133,6 +135,49 @@ def pack(obj: Any, refusal: str, big: Sequence[Any]) -> Payload:
     pickling = _Pickling(big)
     data = dumps(obj, refusal, pickling)
     return MultipartMessage(data, pickling.segments) if pickling.segments else data
+
+
+def check_callable(fn: object) -> None:
+    """Raise a TypeError or ValueError for what is neither callable nor ``"module:qualname"``."""
+    if not (all(fn.partition(":")) if isinstance(fn, str) else callable(fn)):
+        error = ValueError if isinstance(fn, str) else TypeError
+        raise error("expected a callable or 'module:qualname', got %r" % (fn,))
+
+
+def pack_call(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], refusal: str) -> Payload:
+    """Pickle a call as `pack` does; the text of a `CannotEncode` names the argument."""
+    fn = reductions.callee(fn)
+    try:
+        return pack((fn, args, kwargs), refusal, big_buffers((*args, *kwargs.values())))
+    except CannotEncode:
+        pass
+    # Again, part by part, for the message. Outside of the handler, to leave its exception out.
+    names = ["the function", *("argument %r" % key for key in (*range(len(args)), *kwargs))]
+    for name, part in zip(names, (fn, *args, *kwargs.values())):
+        pack_named(name, part, refusal)
+    return pack_named("the call", (fn, args, kwargs), refusal)
+
+
+def pack_named(what: str, obj: Any, refusal: str) -> Payload:
+    """Pickle as `pack` does; the text of a `CannotEncode` says `what` cannot travel."""
+    try:
+        return pack(obj, refusal, big_buffers((obj,)))
+    except CannotEncode as exc:
+        raise CannotEncode("%s %s" % (what, exc)) from exc.__cause__
+
+
+def code_refusal(here: Sequence[Any], there: Sequence[Any]) -> str:
+    """Return why code cannot travel by value between two Pythons; empty if it can.
+
+    Both are implementation, major and minor version.
+    """
+    if tuple(here) == tuple(there):
+        return ""
+    return (
+        "code cannot travel by value between %s %d.%d and %s %d.%d: it would crash the "
+        "interpreter. Move it to the top level of an importable module, "
+        "or use the same Python version on both sides" % (*here, *there)
+    )
 
 
 def loads(payload: Payload) -> Any:

@@ -52,6 +52,21 @@ def describe(
     return description
 
 
+def errors() -> Any:
+    """Return the module of our errors, or raise ImportError where this package is not."""
+    from pytest_peer.core import errors
+
+    return errors
+
+
+def public(name: str, otherwise: type[Exception]) -> Any:
+    """Return our public error of that name, or `otherwise` if this package cannot be imported."""
+    try:
+        return getattr(errors(), name)
+    except ImportError:
+        return otherwise
+
+
 def unhandled(description: dict[str, Any]) -> str:
     """Return the text of a failure that nobody has seen; none for an exit or a cancellation."""
     none = cancelled(description) or description["type"].endswith(".SystemExit")

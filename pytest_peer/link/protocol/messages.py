@@ -17,6 +17,8 @@ from __future__ import annotations
 import struct
 from typing import Any, Tuple, Union
 
+from .unpatched import marshal
+
 #: The protocol of pickle; Python 3.8 knows it as well.
 PICKLE = 5
 
@@ -28,6 +30,7 @@ STACKS = 4  # empty, or what is asked of threads; the reply is STACKS, mostly wi
 RESPONSE = 5  # pickle of what a REQUEST asked for
 MODULES = 6  # marshalled: modules of the origin that the peer does not know yet; see `modules`
 CANCEL = 7  # empty; its id is that of a CALL, which it may overtake
+CALLER = 8  # marshalled: the Python that gets the reply of the CALL with that id; before that
 LEVELS = 9  # marshalled: how many bytes of RECORDs were handled, and new levels of loggers
 # from the peer
 READY = 10  # the agent listens; not empty if it measures coverage
@@ -36,8 +39,9 @@ EXCEPTION = 12  # pickle of a description made by `exceptions`
 REQUEST = 13  # pickle of (what, arguments); the origin sends a RESPONSE
 WARNING = 14  # pickle of a warning of the call with that id; before its reply
 FAILURE = 15  # text: an exception that no reply has
+RELAY = 19  # what the origin is asked to do, see `with_head`; the reply is RESULT or EXCEPTION
 RECORD = 18  # marshalled: a log record, see `LOG_FIELDS`; before the reply of its call
-# both ways
+# both ways; of a reply to a RELAY, so are RESULT, EXCEPTION, WARNING and, to give it up, CANCEL
 DEBUG = 16  # marshalled: what is said, the number of the session, more; see `agent.debugger`
 MESSAGE = 20  # for a mailbox; see `with_mailbox`
 COVERAGE = 21  # one of these and a name, with a blank between; the reply is empty
@@ -74,6 +78,7 @@ LOG_MARK = "_pytest_peer"
 LINK_LOST = 113
 
 _NAME = struct.Struct("!H")
+_HEAD = struct.Struct("!I")
 #: Kind and size of a segment, in a TABLE.
 SEGMENT = struct.Struct("!BQ")
 
@@ -124,3 +129,23 @@ def split_mailbox(payload: Payload) -> tuple[str, Payload]:
     if isinstance(payload, MultipartMessage):
         return name, MultipartMessage(data[start:], payload.segments)
     return name, data[start:]
+
+
+def with_head(head: tuple[Any, ...], payload: Payload = b"") -> Payload:
+    """Put what can be marshalled in front of a payload, to be read without unpickling."""
+    data = marshal.dumps(head, 2)
+    prefix = _HEAD.pack(len(data)) + data
+    if isinstance(payload, MultipartMessage):
+        return MultipartMessage(prefix + payload.data, payload.segments)
+    return prefix + payload
+
+
+def split_head(payload: Payload) -> tuple[tuple[Any, ...], Payload]:
+    """Return both again; the inverse of `with_head`."""
+    data = payload.data if isinstance(payload, MultipartMessage) else payload
+    (size,) = _HEAD.unpack_from(data)
+    start = _HEAD.size + size
+    head: tuple[Any, ...] = marshal.loads(data[_HEAD.size : start])
+    if isinstance(payload, MultipartMessage):
+        return head, MultipartMessage(data[start:], payload.segments)
+    return head, data[start:]

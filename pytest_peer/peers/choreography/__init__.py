@@ -1,1 +1,1 @@
-"""Who waits for whom: facts of the kernel, points, barriers, orders of steps."""
+"""Who waits for whom: blocked calls, siblings, barriers, marks, orders of steps."""

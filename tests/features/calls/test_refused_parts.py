@@ -117,34 +117,6 @@ def test_error_names_the_path_of_the_part(
     assert f"{path} (TypeError: cannot pickle '_thread.lock' object)" in str(caught.value)
 
 
-HANDLE = "a peer's handle cannot be sent to another process; send its name, or values"
-
-
-def closure_over(value: object) -> Callable[[], object]:
-    return lambda: value
-
-
-@pytest.mark.parametrize(
-    ("call", "where"),
-    [
-        (lambda peer: (repr, peer), "argument 0 cannot be pickled: {peer!r} of type Peer"),
-        (lambda peer: (repr, [peer]), "{peer!r} of type Peer at [0]"),
-        (
-            lambda peer: (closure_over(peer),),
-            "{peer!r} of type Peer at closure_over.<locals>.<lambda>.value",
-        ),
-        (lambda peer: (peer.call,), "{peer!r} of type Peer at Peer().call.__self__"),
-    ],
-    ids=["argument", "list", "closure", "method"],
-)
-def test_handle_that_is_sent_is_named_with_what_to_do(
-    shared: Peer, call: Callable[[Peer], Any], where: str
-) -> None:
-    with pytest.raises(EncodeError) as caught:
-        shared.call(*call(shared))
-    assert f"{where.format(peer=shared)} (TypeError: {HANDLE}" in str(caught.value)
-
-
 def test_group_or_mailbox_that_is_sent_says_what_to_do(shared: Peer, peer_factory: Any) -> None:
     with pytest.raises(
         EncodeError, match=r"PeerGroup \(TypeError: a group of peers cannot be sent"

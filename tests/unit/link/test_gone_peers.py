@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pytest_peer.link.protocol.mailbox import Here
+from pytest_peer.link.protocol.here import Here
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's abstract sockets")
 

@@ -6,7 +6,7 @@ import linecache
 
 import pytest
 
-from pytest_peer.link import tracebacks
+from pytest_peer.link.protocol import tracebacks
 
 WHOSE = "peer 'db' (pid 1)"
 

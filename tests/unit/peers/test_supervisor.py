@@ -15,16 +15,20 @@ from pytest_peer.peers.supervisor import Supervisor
 DEATHS = 2000
 
 
+class Life(SimpleNamespace):
+    """To which there may be weak references."""
+
+
 def dead(number: int) -> Any:
     record = SimpleNamespace(
         reason="exited",
         whom=lambda: f"peer {number}",
         artifacts=SimpleNamespace(path="nowhere"),
     )
-    return SimpleNamespace(
+    return Life(
         record=record,
         died_unasked=True,
-        options=SimpleNamespace(peer_down="stop"),
+        options=SimpleNamespace(name=str(number), peer_down="stop"),
     )
 
 

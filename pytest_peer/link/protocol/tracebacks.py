@@ -1,13 +1,14 @@
 """Tracebacks rebuilt from the description of a peer's frames, for every style of showing them."""
 
+from __future__ import annotations
+
 import ast
 import functools
 import linecache
-from collections.abc import Mapping, Sequence
 from types import CodeType, TracebackType
-from typing import Any
+from typing import Any, Mapping, Sequence
 
-from .protocol.frame_info import LINE
+from .frame_info import LINE
 
 #: Files whose source only a peer has that are kept for reports; the oldest is dropped first.
 _FILES = 200
@@ -58,7 +59,7 @@ def _code(filename: str, name: str, first: int, line: int, place: Any) -> CodeTy
     first = min(first, line)
     end, column, end_column = place or (line, -1, -1)
     where = {"lineno": line - first + 1, "end_lineno": max(end, line) - first + 1}
-    where |= {"col_offset": column, "end_col_offset": end_column}
+    where.update(col_offset=column, end_col_offset=end_column)
     statement = ast.Raise(exc=ast.Name(_STOP, ast.Load(), **where), cause=None, **where)
     code = compile(ast.Module([statement], []), filename, "exec")
     return code.replace(co_name=name, co_firstlineno=first)
