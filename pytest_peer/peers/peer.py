@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from signal import SIGKILL
@@ -11,10 +12,12 @@ from ..core.clock import seconds
 from ..core.down_reason import DownReason, PeerState
 from ..evidence.output import OutputStream
 from ..evidence.standard_streams import InputStream
+from ..link.pickling import check_callable
 from .executor import PeerExecutor
 from .restart import Lives, kill_all, stop_all
 
 if TYPE_CHECKING:
+    from .choreography.running import Service
     from .supervisor import Supervisor
 
 
@@ -111,6 +114,31 @@ class Peer(PeerExecutor):
         :raises PeerDown: The peer has ended.
         """
         return self.life.stacks.take()
+
+    def running(
+        self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any
+    ) -> AbstractContextManager[Service]:
+        """Run `fn` in the peer as long as the block, which it must not end before: a server.
+
+        Whatever waits for this peer in the block (`OutputStream.wait_for` and ``expect``, those of
+        the service, mailboxes of the test) and `eventually` raise at once what `fn` has raised, or
+        `ServiceEnded` if it has returned. So does the end of the block.
+
+        Leaving the block cancels a coroutine, and waits for its end, 5 s at most. A function that
+        is no coroutine goes on until the peer ends. A death of the peer that was asked for is no
+        failure; after a restart in the block, `fn` does not run again.
+
+        :param fn: See `call`.
+        :returns: A context manager. It gives the service, with the methods ``wait_for`` and
+            ``expect`` for both streams together.
+        :raises ServiceEnded: `fn` has returned. What it has raised is raised as itself.
+        :raises PeerDown: The peer has ended.
+        :raises EncodeError: The call cannot be sent.
+        """
+        from .choreography.running import running  # most never need it
+
+        check_callable(fn)
+        return running(self.life, fn, args, kwargs)
 
     def debug(self) -> None:
         """Stop the call that runs on its main thread, in the debugger; wait until that is left.

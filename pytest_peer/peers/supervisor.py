@@ -16,6 +16,7 @@ from ..core.clock import Periods
 from ..core.errors import BootError, NameInUse, PeerDown, PeerDownWarning, PeerError
 from ..core.locks import Lock
 from ..core.options import PeerOptions, checked
+from ..core.services import Services
 from ..core.start_methods import patched_by
 from ..core.sync import Event
 from ..evidence.artifacts import Artifacts
@@ -46,6 +47,8 @@ class Supervisor:
         self.mailboxes: Mailboxes = Mailboxes(partial(_SharedMailbox, owner=self))
         #: Woken when a message has come, or perhaps no more can come.
         self.mail: Event = Event()
+        #: What must go on while somebody waits for messages of its peers.
+        self.services: Services = Services()
         #: Name and text of the lives that ended last. A list of lives would keep their memory.
         self.ended: deque[tuple[str, str]] = deque(maxlen=16)
         #: The first that ended unasked, or the first that ended, of those since none lived.
@@ -244,18 +247,23 @@ class _SharedMailbox(Mailbox):
     def _take(self, timeout: float | None) -> Payload:
         owner, taken = self._owner, list[Payload]()
         cause: PeerLife | None = None
+        failure: BaseException | None = None
 
         def settled() -> bool:
-            nonlocal cause
+            nonlocal cause, failure
             # Before the look at messages: what they have sent has come then.
             cause = None if owner.left() or owner.restarting else owner.first_ended
-            return self._pop(taken) or cause is not None
+            failure = owner.services.failure()
+            return self._pop(taken) or cause is not None or failure is not None
 
         wait = partial(owner.mail.wait_for, settled)
         if not any(map(wait, Periods(timeout, owner.held))):
             raise queue.Empty(self._hints())
-        if cause is None or taken:
+        if taken:
             return taken[0]
+        if failure is not None:
+            raise failure
+        assert cause is not None
         error = cause.record.down_error()
         error.args = (f"no message in mailbox {self.name!r}{self._hints()}",)
         raise error

@@ -1,0 +1,1 @@
+"""Who waits for whom: points, barriers, siblings, orders of steps."""
