@@ -76,6 +76,8 @@ class PeerGroup(Sequence[Peer]):
     def stop(self) -> None:
         """Stop all members; see `Peer.stop`."""
         stop_all([life for peer in self._peers for life in peer.lives.stoppable])
+        for peer in self._peers:
+            peer.lives.owner.ports.release([peer])
 
     def kill(self, *, save: bool = True) -> None:
         """Kill all members with SIGKILL; see `Peer.kill`."""

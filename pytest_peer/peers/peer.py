@@ -140,6 +140,19 @@ class Peer(PeerExecutor):
         check_callable(fn)
         return running(self.life, fn, args, kwargs)
 
+    def reserve_port(self, host: str = "127.0.0.1") -> int:
+        """Return a port for code in the peer to bind, which nobody else gets until it is stopped.
+
+        It is outside the range from which the kernel gives ports by itself, and no other test of
+        this machine is given it. It is free for IPv4 and IPv6, TCP and UDP, on every address, and
+        stays reserved over `restart`. It is not bound.
+
+        :param host: An address of the peer's machine, default ``"127.0.0.1"``.
+        :raises OSError: `host` is none, or no such port is free.
+        :raises PeerDown: The peer, on another machine, has ended.
+        """
+        return self.lives.owner.ports.reserve(self, host)
+
     def debug(self) -> None:
         """Stop the call that runs on its main thread, in the debugger; wait until that is left.
 
@@ -184,6 +197,7 @@ class Peer(PeerExecutor):
         :raises PeerDown: The process is not gone 20 seconds after it was killed.
         """
         stop_all(self.lives.stoppable)
+        self.lives.owner.ports.release([self])
         self.lives.owner.stopped()
 
     def kill(self, signal: int = SIGKILL, *, save: bool = True) -> None:
@@ -224,6 +238,7 @@ class Peer(PeerExecutor):
         life = self.lives.renew(changes)
         if life.options.awaits_boot:
             life.wait_boot(None)
+            self.lives.owner.ports.renew(self)
         return self
 
     def expect_death(self, timeout: float | None = 5.0) -> AbstractContextManager[Peer]:

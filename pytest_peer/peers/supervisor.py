@@ -26,6 +26,7 @@ from ..link.pickling import decode
 from ..link.protocol.mailbox import Mailbox, Mailboxes
 from ..link.protocol.messages import Payload
 from ..link.unhandled import Unhandled
+from .choreography.ports import Ports
 from .group import PeerGroup
 from .lifecycle import PeerLife
 from .peer import Peer
@@ -58,6 +59,9 @@ class Supervisor:
         #: Failures of code in the peers that nobody has seen.
         self.unhandled: Unhandled = Unhandled()
         self.resources: contextlib.ExitStack = contextlib.ExitStack()  # left after the peers
+        #: Those that its peers have reserved.
+        self.ports: Ports = Ports()
+        self.resources.callback(self.ports.close)
         self._deaths: list[PeerLife] = []  # that nobody asked for: a warning or an error
         self._closed = False
 
