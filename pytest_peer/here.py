@@ -1,6 +1,7 @@
 """The peer to which this process belongs: its name, its mailboxes, and what has started it.
 
-``name`` is the name of the peer, as ``peer.name`` in the test. ``mailbox(name)`` is the mailbox
+``name`` is the name of the peer, as ``peer.name`` in the test, and ``index`` its place in the group
+that ``peer_factory.many`` has made, from 0 on; ``None`` if that has not made it. ``mailbox(name)`` is the mailbox
 into which ``peer.send`` puts messages. ``origin.send(mailbox, message)`` puts one into a mailbox of
 the process that started this peer. All of these work in a peer, and on Linux in every process that
 it has started, forked or not. Elsewhere they raise ``RuntimeError``.
@@ -29,6 +30,7 @@ class Origin(Protocol):
 
 
 name: str
+index: "int | None"
 origin: Origin
 
 
@@ -55,6 +57,6 @@ def _runtime() -> Any:
 
 
 def __getattr__(attribute: str) -> Any:
-    if attribute in ("name", "origin"):
+    if attribute in ("name", "index", "origin"):
         return getattr(_runtime(), attribute)
     raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")

@@ -78,6 +78,7 @@ class Agent:
         self._runtime = runtime.runtime = runtime.Runtime(
             *(config[each] for each in ("name", "by_value", "locals", "levels"))
         )
+        self._runtime.index = config["index"]
         self._runtime.keeps_frames = config["keeps_frames"]
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
         self._runtime.reader = self._dispatcher.reader

@@ -70,6 +70,11 @@ class PeerOptions:
     terminal: tuple[int, int] | None = None  # its size: rows, columns
 
     @property
+    def index(self) -> int | None:
+        """Its place in the group that it was started with; ``None`` without one."""
+        return None
+
+    @property
     def not_forkable(self) -> str:
         """Why a fork server cannot start this peer; empty if it can."""
         at_start = sorted(read_at_start(self.env))
@@ -108,6 +113,33 @@ class PeerOptions:
         return self.shutdown if isinstance(self.shutdown, tuple) else ("finish", self.shutdown)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Member(PeerOptions):
+    index: int | None = None
+
+
+def placed(options: PeerOptions, index: int | None) -> PeerOptions:
+    """Return the options of a group's member in that place."""
+    return _Member(**{name: getattr(options, name) for name in PeerOptions.__slots__}, index=index)
+
+
+def of_each(count: int, each: object) -> list[Mapping[str, Any]]:
+    """Return the options that each of `count` peers has of its own; raises as `checked`."""
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        error = ValueError if type(count) is int else TypeError
+        raise error(f"many: expected a number of peers, got {count!r}")
+    if each is None:
+        return [{}] * count
+    if isinstance(each, str | bytes) or not isinstance(each, Sequence):
+        raise TypeError(f"each: expected a list of options, got {each!r}")
+    for item in each:
+        if not isinstance(item, Mapping):
+            raise TypeError(f"each: expected options of a peer, got {item!r} in {each!r}")
+    if len(each) != count:
+        raise ValueError(f"each: expected options for {count} peers, got {len(each)}: {each!r}")
+    return list(each)
+
+
 def checked(options: Mapping[str, Any]) -> PeerOptions:
     """Check `options` and fill in the defaults; a TypeError or ValueError names option and item."""
     values = {name: check(name, value) for name, value in options.items()}
@@ -139,7 +171,7 @@ def changed(options: PeerOptions, changes: Mapping[str, Any]) -> PeerOptions:
     """Return the options with some `changes`, checked; raises as `checked`."""
     values = {name: getattr(options, name) for name in PeerOptions.__slots__} | dict(changes)
     values["setup"] = Setup(check("setup", values["setup"]).own, options.setup.hooked)
-    return checked(values)
+    return placed(checked(values), options.index)
 
 
 def check(name: str, value: object) -> Any:

@@ -111,6 +111,7 @@ def agent_config(
     portable = [(entry, place_of(entry)) for entry in entries if not of_environment(entry)]
     return {
         "name": options.name,
+        "index": options.index,
         # As multiprocessing's own children have it.
         "authkey": process and bytes(process.current_process().authkey),
         "by_value": interpreter.by_value,

@@ -6,7 +6,7 @@ import os
 import queue
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from ..core import names
 from ..core.clock import Periods
 from ..core.errors import BootError, NameInUse, PeerDown, PeerDownWarning, PeerError
 from ..core.locks import Lock
-from ..core.options import PeerOptions, checked
+from ..core.options import PeerOptions, checked, of_each
+from ..core.options import placed as member
 from ..core.services import Services
 from ..core.start_methods import patched_by
 from ..core.sync import Event
@@ -78,15 +79,17 @@ class Supervisor:
         options: Mapping[str, Any],
         name: Callable[[], str],
         placed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+        each: Sequence[Mapping[str, Any]] | None = None,
     ) -> PeerGroup:
         """Start `count` peers or none; `name` makes up a name, `placed` completes the options."""
-        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-            error = ValueError if type(count) is int else TypeError
-            raise error(f"many: expected a number of peers, got {count!r}")
+        own = of_each(count, each)
         if (prefix := options.get("name")) is not None:
             names.checked(prefix)
         chosen = [f"{prefix}-{index}" if prefix is not None else name() for index in range(count)]
-        every = [checked(placed({**options, "name": each})) for each in chosen]
+        every = [
+            member(checked(placed({**options, "name": chosen[index], **own[index]})), index)
+            for index in range(count)
+        ]
         peers, failures = self._start_all(every)
         if failures:
             raise ExceptionGroup(f"{len(failures)} of {count} peers did not boot", failures)

@@ -26,7 +26,7 @@ def boot_and_call(divisor):
     call = codec.dumps((operator.floordiv, (1, divisor), {}))
     received = [framing.head(messages.CALL, messages.WHOLE, 1, len(call)), call, framing.STOP]
     config: Any = dict.fromkeys(
-        ("stubs", "evidence", "environment", "authkey", "coverage", "keeps_frames")
+        ("stubs", "evidence", "environment", "authkey", "coverage", "keeps_frames", "index")
     )
     config.update(name="", by_value="", locals="", own_files=[], lifeline=-1, settings={})
     path = os.environ.get("PYTHONPATH")

@@ -120,6 +120,7 @@ class Here:
 
     enqueue: Any = None  # set in the peer when the link is up
     relay: Any = None  # there sends the log record of a child
+    index: Any = None  # its place in its group
 
     def __init__(self, pid: int, name: str, by_value: str) -> None:
         self.pid = pid
@@ -190,7 +191,7 @@ class Here:
                 name, timeout = marshal.loads(payload)
                 self.mailboxes[name].hand_over(sock, timeout)
             else:
-                about = self.name, self.by_value, _PYTHON
+                about = self.name, self.by_value, _PYTHON, self.index
                 _send(sock, messages.RESPONSE, marshal.dumps(about, 2))
         except Exception:
             pass  # it has ended, or is of another version; it gets no answer
@@ -239,10 +240,12 @@ def found() -> Here:
             _, about = ask(pid, messages.REQUEST, b"")
         except ConnectionRefusedError:
             continue
-        name, by_value, python = marshal.loads(about)
+        name, by_value, python, index = marshal.loads(about)
         if python != _PYTHON:
             by_value = "code cannot travel by value from a Python that is not the peer's"
-        return Here(pid, name, by_value)
+        here = Here(pid, name, by_value)
+        here.index = index
+        return here
     raise RuntimeError("pytest_peer.here works only in a peer, and in what it has started")
 
 
