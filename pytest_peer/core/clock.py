@@ -12,9 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Final
 
 #: Between two looks whether a debugger still holds a peer, for which a limit has passed.
 _HELD_SECONDS = 0.5
+
+#: As a limit it stands for the option of that name; a peer has more than one copy of this module.
+CALL_TIMEOUT: Final = "call_timeout"
 
 monotonic: partial[float] = partial(time.monotonic)
 now: partial[float] = partial(time.time)

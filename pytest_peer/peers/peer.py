@@ -181,11 +181,12 @@ class Peer(PeerExecutor):
         """Wait until the peer is down, and return why.
 
         :param timeout: Seconds, ``None`` for no limit.
-        :raises TimeoutError: It is not down in time.
+        :raises TimeoutError: It is not down in time; with its stacks.
         """
         life, limit = self.life, seconds("timeout", timeout)
         if not life.wait_down(limit):
-            raise TimeoutError(f"{life.record.whom()} is not down after {limit:g} s")
+            stacks = life.stacks.record("its end was awaited")
+            raise TimeoutError(f"{life.record.whom()} is not down after {limit:g} s\n{stacks}")
         return life.record.reason
 
     def stop(self) -> None:
