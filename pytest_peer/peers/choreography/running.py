@@ -88,8 +88,10 @@ class Service:
         return self._failure.with_traceback(self._traceback)
 
     def _was_asked_for(self, down: PeerDown) -> bool:
-        own = down.reason is getattr(self._life.record, "reason", None)
-        return own and not self._life.died_unasked
+        record = self._life.record
+        if down.reason is not getattr(record, "reason", None) or record.boot_error is not None:
+            return False
+        return not self._life.died_unasked
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """:private: Call the function."""
@@ -149,10 +151,10 @@ def running(
     service = Service(life, fn)
     dependent = (everywhere, life.owner.services, life.process.streams.stdout.services)
     raised: BaseException | None = None
+    service.begin(args, kwargs)
     try:
         for services in dependent:
             services.add(service.failure)
-        service.begin(args, kwargs)
         yield service
     except BaseException as exc:
         raised = exc

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from inner_pytest import Inner
 from timeouts import AGES, LONG
 
 from pytest_peer import (
+    EncodeError,
     Peer,
     PeerDown,
     ServiceEnded,
@@ -261,9 +263,29 @@ def test_coroutine_that_goes_on_is_told_of(peer: Peer, monkeypatch: pytest.Monke
         peer.lives.owner.warn(closed=True)
 
 
-def test_call_that_cannot_be_sent_fails_at_once(peer: Peer) -> None:
+# What cannot begin
+
+
+def test_what_cannot_be_called_is_refused(peer: Peer) -> None:
     with pytest.raises(TypeError, match="callable"):
         peer.running(3)  # type: ignore[arg-type]
+
+
+def test_dead_peer_runs_nothing(dead: Peer) -> None:
+    with pytest.raises(PeerDown), dead.running(say):
+        raise AssertionError
+
+
+def test_boot_that_fails_ends_the_waits(peer_factory: Any) -> None:
+    peer = peer_factory(exec=[sys.executable, "-c", "raise SystemExit(3)"], wait_boot=False)
+    with pytest.raises(PeerDown), peer.running(say) as service:
+        service.wait_for("ready", LONG)
+
+
+def test_call_that_cannot_be_sent_ends_the_waits(peer: Peer) -> None:
+    lock: Any = threading.Lock()
+    with pytest.raises(EncodeError), peer.running(say, lock) as service:
+        service.wait_for("ready", LONG)
 
 
 # In a run of pytest
