@@ -73,7 +73,8 @@ class Calls:
             if failed is not None:
                 continue
             left, begun = self._left(limits[index]), monotonic()
-            if future.wait(left):
+            # A limit of 0 is a timeout at once, however fast the peer is.
+            if future.wait(left) and limits[index] != 0:
                 outcomes[index] = future.outcome(0)
                 if left and monotonic() - begun > left:  # a debugger: the limit begins anew
                     self._started = monotonic()

@@ -80,9 +80,9 @@ def test_call_within_is_everyone_s_limit(shared: PeerGroup) -> None:
     assert shared.call_within(LONG, operator.add, 1, 2) == [3, 3, 3]
     with pytest.raises(ExceptionGroup, match="3 of 3") as caught:
         shared.call_within(0, name)
-    (failure,) = caught.value.exceptions
-    assert isinstance(failure, CallTimeout)
-    assert len(failure.others) == 2
+    # One stands for those with equal stacks.
+    late = [each for each in caught.value.exceptions if isinstance(each, CallTimeout)]
+    assert len(late) + sum(len(each.others) for each in late) == 3
 
 
 def test_send_reaches_everyone(shared: PeerGroup) -> None:
