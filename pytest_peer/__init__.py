@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from .core.down_reason import DownReason as DownReason
     from .core.down_reason import PeerState as PeerState
     from .core.errors import *  # noqa: F403 - all that it declares is public
+    from .core.eventually import aeventually as aeventually
     from .core.eventually import eventually as eventually
+    from .core.eventually import still as still
     from .core.launchers import over_stdio as over_stdio
     from .core.names import random_name as random_name
     from .core.options import PeerOptions as PeerOptions
@@ -37,8 +39,8 @@ if TYPE_CHECKING:
 _NAMES = {
     "core.errors": "BarrierBroken BootError BootTimeout CallTimeout DecodeError EncodeError "
     "ExecNotFound HandshakeError InterleavingStuck NameInUse NotBlocked NotSettled PeerDown PeerDownWarning "
-    "PeerError PeerInterrupted RemoteError UnhandledPeerException",
-    "core.eventually": "eventually",
+    "PeerError PeerInterrupted RemoteError ServiceEnded UnhandledPeerException",
+    "core.eventually": "aeventually eventually still",
     "core.launchers": "over_stdio",
     "core.names": "random_name",
     "core.options": "PeerOptions",

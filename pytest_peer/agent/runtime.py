@@ -25,6 +25,7 @@ class Runtime(Here):
         self.levels = levels
         self.level_changes = 0
         self.keeps_frames = False  # of failures, for ``--pdb``
+        self.runs_coroutine: Any = None  # tells it of the number of a call
         self.reader: Any = None  # the `LinkReader`, which must read while the main thread waits
         self._waiting = {}
         self.make_exchange: Any = None

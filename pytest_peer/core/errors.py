@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["BarrierBroken", "BootError", "BootTimeout", "CallTimeout", "DecodeError", "EncodeError"]
 __all__ += ["ExecNotFound", "HandshakeError", "InterleavingStuck", "NameInUse", "NotBlocked"]
 __all__ += ["NotSettled", "PeerDown", "PeerDownWarning", "PeerError"]
-__all__ += ["PeerInterrupted", "RemoteError", "UnhandledPeerException"]
+__all__ += ["PeerInterrupted", "RemoteError", "ServiceEnded", "UnhandledPeerException"]
 #: Lines of a peer's output in an error message: enough for a traceback, short enough for a report.
 QUOTED_LINES = 40
 #: What Python 3.14 and newer write in a crash below the Python stacks, and longer than these.
@@ -191,6 +191,21 @@ class RemoteError(PeerError):
 
 class PeerInterrupted(PeerError):
     """Stands for a ``KeyboardInterrupt`` of the peer: it fails the test and does not end pytest."""
+
+
+class ServiceEnded(PeerError):
+    """A function that was to run until the end of its block, `Peer.running`, has returned."""
+
+    def __init__(self, fn: Callable[..., object] | str, value: object) -> None:
+        super().__init__(fn, value)
+        #: The function, as it was given.
+        self.fn = fn
+        #: What it has returned.
+        self.value = value
+
+    def __str__(self) -> str:
+        name = self.fn if isinstance(self.fn, str) else getattr(self.fn, "__qualname__", self.fn)
+        return f"{name} returned {self.value!r} before the end of its block"
 
 
 class PeerDownWarning(UserWarning):

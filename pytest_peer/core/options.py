@@ -108,6 +108,23 @@ class PeerOptions:
         return self.shutdown if isinstance(self.shutdown, tuple) else ("finish", self.shutdown)
 
 
+def of_each(count: int, each: object) -> list[Mapping[str, Any]]:
+    """Return the options that each of `count` peers has of its own; raises as `checked`."""
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        error = ValueError if type(count) is int else TypeError
+        raise error(f"many: expected a number of peers, got {count!r}")
+    if each is None:
+        return [{}] * count
+    if isinstance(each, str | bytes) or not isinstance(each, Sequence):
+        raise TypeError(f"each: expected a list of options, got {each!r}")
+    for item in each:
+        if not isinstance(item, Mapping):
+            raise TypeError(f"each: expected options of a peer, got {item!r} in {each!r}")
+    if len(each) != count:
+        raise ValueError(f"each: expected options for {count} peers, got {len(each)}: {each!r}")
+    return list(each)
+
+
 def checked(options: Mapping[str, Any]) -> PeerOptions:
     """Check `options` and fill in the defaults; a TypeError or ValueError names option and item."""
     values = {name: check(name, value) for name, value in options.items()}

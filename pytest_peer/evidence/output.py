@@ -6,32 +6,28 @@ it hands out the reply.
 """
 
 import contextlib
-import math
 import os
 import re
 from collections.abc import Callable
-from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import IO
 
-from ..core.clock import Periods, monotonic, seconds
-from ..core.errors import quoted
 from ..core.locks import Lock
 from ..core.loop import loop
+from ..core.services import Services
 from ..core.sync import Event
 from ..core.worker import run_all
+from . import search
 
 #: `OutputStream.bytes` and `OutputStream.text` have no more; the log file has all of it.
 _MOST_BYTES = 32 << 20
 #: After the end of the peer, a stream keeps this many bytes in case its log file is removed.
 _KEPT_BYTES = 1 << 18
-#: Seconds between checks of a file for which someone waits: the kernel does not report its growth.
-_FILE_POLL_SECONDS = 0.02
 #: No pipe has more, unless root has changed fs.pipe-max-size.
 _MOST_IN_A_PIPE = 1 << 20
 _Bytes = bytes  # in `OutputStream` that is the property
-#: `wait_for` looks this far back from what it has seen, for matches that came in pieces.
+#: `find` looks this far back from what it has seen, for matches that came in pieces.
 _OVERLAP = 1 << 16
 
 
@@ -49,10 +45,12 @@ class OutputStream:
         self._log = log.open("ab+" if pipe is not None else "rb", buffering=0)
         self._lock = Lock()
         self._changed = Event()  # only its `wake` happens
+        #: What must go on while somebody waits for output.
+        self.services: Services = Services()
         self._end = b""  # of the stream, when it is closed
         self._closed = False
         self._size = 0
-        self._expected = 0  # where the next `expect` begins to search
+        self.expected: int = 0  # where the next `expect` begins to search
         #: Called when more has come, and at the end, on any thread: must not wait.
         self.on_change: Callable[[], object] | None = None
         #: The file with the whole stream.
@@ -96,6 +94,15 @@ class OutputStream:
         """Whether `on_change` is called: the kernel does not report the growth of a file."""
         return self._pipe is not None
 
+    @property
+    def changed(self) -> Event:
+        """What is woken when more has come, and at the end."""
+        return self._changed
+
+    def join(self, other: "OutputStream") -> None:
+        """Become a stream of the same peer as `other`, so that one can wait for both at once."""
+        self._changed, self.services = other._changed, other.services
+
     def piece(self, offset: int, most: int) -> _Bytes:
         """Return at most so many bytes from `offset` on; for who follows it, in small steps."""
         with self._lock:
@@ -128,8 +135,10 @@ class OutputStream:
         :param timeout: seconds, ``None`` for no limit.
         :raises TimeoutError: it did not come in time, or cannot come because the peer is down;
             shows the last lines.
+        :raises ServiceEnded: a function that `Peer.running` runs has returned. What such a function
+            has raised is raised here.
         """
-        return self._found(re.compile(pattern), timeout, 0)[0]
+        return search.wait_for(pattern, timeout, {self: 0}, self._held).match
 
     def expect(self, pattern: str | re.Pattern[str], timeout: float | None = 5.0) -> re.Match[str]:
         """Wait until `pattern` is found in the text behind what the last `expect` has found.
@@ -139,43 +148,24 @@ class OutputStream:
         :param timeout: seconds, ``None`` for no limit.
         :raises TimeoutError: as `wait_for`.
         """
-        match, start = self._found(re.compile(pattern), timeout, self._expected)
-        length = match.end() - bool(start)  # `_found` has put one character in front
-        self._expected = start + _bytes_of(self._since(start), length)
-        return match
+        found = search.wait_for(pattern, timeout, {self: self.expected}, self._held)
+        self.expected = found.end
+        return found.match
 
-    def _found(
-        self, regex: re.Pattern[str], timeout: float | None, begin: int
-    ) -> tuple[re.Match[str], int]:
-        """Wait for a match in the bytes from `begin` on; return it, and where its text begins."""
-        limit = seconds("timeout", timeout)
-        limits = Periods(limit, self._held)
-        next(limits)
-        deadline = monotonic() + (math.inf if limit is None else limit)
-        seen = begin
-        while True:
-            self.drain()
-            with self._lock:
-                end, closed = self.size, self._closed
-            start = max(begin, seen - _OVERLAP)
-            # With one character more, and not from there on: ``^`` matches only where a line begins.
-            before = "" if not start else "\n" if self.piece(start - 1, 1) == b"\n" else " "
-            match = regex.search(before + self.text_since(start), len(before))
-            if match is not None:
-                return match, start
-            seen = end
-            left = deadline - monotonic()
-            if left <= 0 and not closed and (more := next(limits, None)):
-                left, deadline = more, monotonic() + more
-            if closed or left <= 0:
-                why = "the peer is down" if closed else f"not within {limit:g} s"
-                tail = quoted("last output", self.text_since(self.size - 8192))
-                raise TimeoutError(f"{regex.pattern!r} was not written: {why}\n{tail}")
-            pause = left if self._pipe is not None else min(left, _FILE_POLL_SECONDS)
-            self._changed.wait_for(partial(self._differs, end), pause)
+    def find(
+        self, regex: re.Pattern[str], begin: int, seen: int
+    ) -> tuple[re.Match[str], int] | None:
+        """Return a match behind byte `begin`, and the number of bytes that end with it.
 
-    def _differs(self, size: int) -> bool:
-        return self._closed or self.size != size
+        The bytes before `seen` have been searched.
+        """
+        start = max(begin, seen - _OVERLAP)
+        # With one character more, and not from there on: ``^`` matches only where a line begins.
+        before = "" if not start else "\n" if self.piece(start - 1, 1) == b"\n" else " "
+        match = regex.search(before + self.text_since(start), len(before))
+        if match is None:
+            return None
+        return match, start + _bytes_of(self._since(start), match.end() - len(before))
 
     def drain(self) -> bool:
         """Read what is in the pipe now; return whether more may come."""

@@ -112,6 +112,7 @@ class StandardStreams:
             made.callback(self.close_theirs)
             self._open(directory, made)
             made.pop_all()
+        self.stderr.join(self.stdout)
         #: Those that are different ones.
         self.outputs: tuple[OutputStream, ...] = tuple({self.stdout: None, self.stderr: None})
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..core.clock import Periods, seconds
+from ..core.clock import CALL_TIMEOUT, Periods, seconds
 from ..core.errors import CallTimeout
 from ..core.locks import Lock
 from ..core.loop import loop
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Outcome = tuple[Any, BaseException | None]
 #: Kind and payload of a message that replies to a call.
 Reply = tuple[int, Payload]
+Limit = float | Literal["call_timeout"] | None
 #: What may stand between us and the code of the user that called.
 _BETWEEN = frozenset({OURS, "contextlib"})
 #: For each file of a peer the dict that Python keeps in a module, to show a warning once.
@@ -114,6 +115,8 @@ class PeerFuture(Future[Any]):
 
     #: Has its failure until somebody asks.
     unhandled: Unhandled = Unhandled()
+    #: The limit of `result` without one.
+    call_timeout: float | None = None
     #: Lets the peer cancel its coroutine.
     cancel_in_peer: Callable[[], object]
     #: Waits, with a limit, until the call does.
@@ -155,14 +158,15 @@ class PeerFuture(Future[Any]):
     _result = property(lambda self: self._decoded()[0], _store)
     _exception = property(lambda self: self._decoded()[1], _store)
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: Limit = CALL_TIMEOUT) -> Any:
         """Wait for the outcome and return the value or raise the exception.
 
-        :param timeout: seconds, ``None`` for no limit. After a timeout it may be called again.
+        :param timeout: seconds, ``None`` for no limit; by default the peer's option
+            ``call_timeout``, from now on. After a timeout it may be called again.
         :raises CallTimeout: no reply in time; carries the peer's stacks.
         :raises PeerDown: the peer has ended.
         """
-        value, exc = self.outcome(timeout)
+        value, exc = self.outcome(self.call_timeout if timeout == CALL_TIMEOUT else timeout)
         if exc is None:
             return value
         try:
@@ -210,9 +214,9 @@ class PeerFuture(Future[Any]):
             if limit == 0:
                 raise await in_thread(self._make_timeout_error, timeout)
 
-    def exception(self, timeout: float | None = None) -> BaseException | None:
+    def exception(self, timeout: Limit = CALL_TIMEOUT) -> BaseException | None:
         """Wait for the outcome and return the exception, if it is one; limits as for `result`."""
-        return self.outcome(timeout)[1]
+        return self.outcome(self.call_timeout if timeout == CALL_TIMEOUT else timeout)[1]
 
     def wait_blocked(self, timeout: float | None = 5.0) -> "Blocked":
         """Wait until the call waits for something itself, by the word of the kernel.

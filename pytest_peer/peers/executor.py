@@ -69,11 +69,15 @@ class PeerExecutor(Executor):
     def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> PeerFuture:
         """Call without waiting; see `call`.
 
-        :returns: A future. Its ``result(timeout)`` returns or raises what `call` does.
+        :returns: A future. Its ``result(timeout)`` returns or raises what `call` does, and without
+            a time limit has that of `call`, counted from the asking.
         :raises PeerDown: The peer has ended.
         """
         check_callable(fn)
-        return self.life.client.submit(fn, args, kwargs)
+        life = self.life
+        future = life.client.submit(fn, args, kwargs)
+        future.call_timeout = life.options.call_timeout
+        return future
 
     def map(
         self,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
+from signal import SIGKILL
 from typing import Any, NoReturn, final, overload
 
-from ..core.clock import monotonic
-from ..core.errors import CallTimeout
-from ..evidence.stacks import record_all
+from ..core.clock import monotonic, seconds
+from ..core.down_reason import DownReason
+from ..core.names import listed
 from ..link.futures import Outcome, PeerFuture
+from .at_once import Calls, at_once, outcome_of
 from .choreography.settle import Settling
 from .group_failures import Failure, raise_for
 from .peer import Peer
@@ -42,6 +44,30 @@ class PeerGroup(Sequence[Peer]):
     def __len__(self) -> int:
         return len(self._peers)
 
+    def __sub__(self, others: Peer | Iterable[Peer]) -> PeerGroup:
+        """Return the group without a member, or without several.
+
+        :raises ValueError: One of them is no member.
+        """
+        if not isinstance(others, Peer | Iterable):
+            return NotImplemented
+        left = list(self._peers)
+        for each in [others] if isinstance(others, Peer) else others:
+            if each not in left:
+                raise ValueError(f"{each!r} is no member of {self!r}")
+            left.remove(each)
+        return PeerGroup(left)
+
+    def only(self, *names: str) -> PeerGroup:
+        """Return the group of the members with these names, in the order of the names.
+
+        :raises LookupError: No member has one of them.
+        """
+        known = {peer.name: peer for peer in self._peers}
+        if missing := [name for name in names if name not in known]:
+            raise LookupError(f"no member is named {listed(missing)}; there are {listed([*known])}")
+        return PeerGroup([known[name] for name in names])
+
     def __repr__(self) -> str:
         return f"<PeerGroup {', '.join(map(repr, self._peers))}>"
 
@@ -51,9 +77,18 @@ class PeerGroup(Sequence[Peer]):
             "send its names, or values that the peers have returned"
         )
 
+    # Calls
+
     def call(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> list[Any]:
         """Call `fn` on every member; see `Peer.call`."""
-        return self._call([partial(peer.submit, fn, *args, **kwargs) for peer in self._peers])
+        return self._call([partial(peer.submit, fn, *args, **kwargs) for peer in self])
+
+    def call_within(
+        self, timeout: float | None, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any
+    ) -> list[Any]:
+        """Call `fn` on every member with a limit in seconds; see `Peer.call_within`."""
+        submits = [partial(peer.submit, fn, *args, **kwargs) for peer in self]
+        return self._call(submits, [seconds("call_within", timeout)] * len(self))
 
     def map(self, fn: Callable[..., Any] | str, /, *iterables: Any) -> list[Any]:
         """Call `fn` on every member, each with its own arguments.
@@ -70,17 +105,82 @@ class PeerGroup(Sequence[Peer]):
         """Call `fn` on every member without waiting; see `Peer.submit`."""
         return [peer.submit(fn, *args, **kwargs) for peer in self._peers]
 
+    async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> list[Any]:
+        """Call `fn` on every member, and await all outcomes; see `Peer.acall`."""
+        calls = Calls(partial(peer.submit, fn, *args, **kwargs) for peer in self)
+        limits = [peer.options.call_timeout for peer in self]
+        return self._values(await calls.awaited(self._peers, limits), calls.ended)
+
     def cast(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> None:
         """Run `fn` on every member, and wait for no answer; see `Peer.cast`."""
-        self._values([_outcome(partial(peer.cast, fn, *args, **kwargs)) for peer in self._peers])
+        self._values([outcome_of(partial(peer.cast, fn, *args, **kwargs)) for peer in self._peers])
+
+    def send(self, mailbox: str, message: object) -> None:
+        """Put a message into the mailbox of that name of every member; see `Peer.send`."""
+        self._values([outcome_of(partial(peer.send, mailbox, message)) for peer in self._peers])
+
+    def dump_stacks(self) -> list[str]:
+        """Return the stacks of every member; see `Peer.dump_stacks`."""
+        return self._at_once(Peer.dump_stacks)
+
+    # Life and death
 
     def stop(self) -> None:
         """Stop all members; see `Peer.stop`."""
         stop_all([life for peer in self._peers for life in peer.lives.stoppable])
+        for peer in self._peers:
+            peer.lives.owner.ports.release([peer])
 
-    def kill(self, *, save: bool = True) -> None:
-        """Kill all members with SIGKILL; see `Peer.kill`."""
-        kill_all([life for peer in self._peers for life in peer.lives.stoppable], save=save)
+    def kill(self, signal: int = SIGKILL, *, save: bool = True) -> None:
+        """Send a signal to all members, SIGKILL by default; see `Peer.kill`."""
+        if signal == SIGKILL:
+            kill_all([life for peer in self._peers for life in peer.lives.stoppable], save=save)
+        else:
+            self._values([outcome_of(partial(peer.kill, signal, save=save)) for peer in self])
+
+    def pause(self) -> None:
+        """Stop all members, and what they started, until `resume`; see `Peer.pause`."""
+        self._at_once(Peer.pause)
+
+    def resume(self) -> None:
+        """Let all members go on after `pause`; see `Peer.resume`."""
+        self._at_once(Peer.resume)
+
+    def restart(self, **changes: Any) -> PeerGroup:
+        """Restart all members, and return the group; see `Peer.restart`."""
+        self._at_once(partial(_restart, changes))
+        return self
+
+    def wait_down(self, timeout: float | None = None) -> list[DownReason]:
+        """Wait until all members are down, and return why; see `Peer.wait_down`.
+
+        :param timeout: Seconds for all of them, ``None`` for no limit.
+        """
+        limit = seconds("timeout", timeout)
+        return self._at_once(lambda peer: peer.wait_down(limit))
+
+    @contextmanager
+    def expect_death(self, timeout: float | None = 5.0) -> Iterator[PeerGroup]:
+        """Expect all members to go down in the block; see `Peer.expect_death`.
+
+        :param timeout: Seconds from the end of the block to the last death, 5 by default; ``None``
+            for no limit.
+        """
+        blocks = [peer.expect_death(timeout) for peer in self]
+        entered = [outcome_of(block.__enter__) for block in blocks]
+        inside = [block for block, (_, exc) in zip(blocks, entered, strict=True) if exc is None]
+        try:
+            self._values(entered)
+            yield self
+        except BaseException as exc:
+            leave = [partial(block.__exit__, type(exc), exc, exc.__traceback__) for block in inside]
+            at_once(leave)
+            raise
+        self._values(at_once([partial(block.__exit__, None, None, None) for block in blocks]))
+
+    def _at_once(self, action: Callable[[Peer], Any]) -> list[Any]:
+        """Do that to all members at the same time; raise the failures, or return the results."""
+        return self._values(at_once([partial(action, peer) for peer in self]))
 
     def settle(self, timeout: float | None = 5.0, *, ignore_timers: bool = True) -> None:
         """Wait until all members are at rest at the same moment; see `Peer.settle`."""
@@ -96,42 +196,15 @@ class PeerGroup(Sequence[Peer]):
         raise_for(failures, len(self))
         return [value for value, _ in outcomes]
 
-    def _call(self, submits: Iterable[Callable[[], PeerFuture]]) -> list[Any]:
-        started = monotonic()
-        outcomes = [_outcome(submit) for submit in submits]
-        ended: dict[int, float] = {}  # when, by the index of the member
-        for index, (future, failed) in enumerate(outcomes):
-            if failed is None:
-                # Not the method of the subclass, which may let another thread run it, later.
-                Future.add_done_callback(future, partial(_note_end, ended, index))
-            else:
-                ended[index] = started
-        late: dict[int, Peer] = {}
-        for index, (peer, (future, failed)) in enumerate(zip(self, outcomes, strict=True)):
-            limit = peer.options.call_timeout
-            left = None if limit is None else max(0.0, limit - (monotonic() - started))
-            if failed is None:
-                begun = monotonic()
-                if future.wait(left):
-                    outcomes[index] = future.outcome(0)
-                    if left and monotonic() - begun > left:  # a debugger: the limit begins anew
-                        started = monotonic()
-                else:
-                    late[index] = peer
-        stacks = record_all([peer.life.stacks for peer in late.values()], "a call timed out")
-        for (index, peer), text in zip(late.items(), stacks, strict=True):
-            whom, limit = peer.life.record.whom(), peer.options.call_timeout
-            told = peer.life.owner.with_deadlock(text)
-            outcomes[index] = None, CallTimeout(f"no answer from {whom} within {limit:g} s", told)
-        return self._values(outcomes, ended)
+    def _call(
+        self,
+        submits: Iterable[Callable[[], PeerFuture]],
+        limits: Sequence[float | None] | None = None,
+    ) -> list[Any]:
+        calls = Calls(submits)
+        limits = limits or [peer.options.call_timeout for peer in self]
+        return self._values(calls.waited(self._peers, limits), calls.ended)
 
 
-def _note_end(ended: dict[int, float], index: int, _: object) -> None:
-    ended[index] = monotonic()
-
-
-def _outcome(action: Callable[[], Any]) -> Outcome:
-    try:
-        return action(), None
-    except Exception as exc:
-        return None, exc
+def _restart(changes: Mapping[str, Any], peer: Peer) -> None:
+    peer.restart(**changes)

@@ -65,12 +65,17 @@ class Failure:
         return type(self.exc), text, *places
 
 
+def is_no_failure(exc: BaseException) -> bool:
+    """Return whether it says what becomes of a test, and not that something has failed."""
+    return (type(exc).__module__, type(exc).__name__) in _OUTCOMES_OF_TESTS
+
+
 def raise_for(failures: Iterable[Failure], size: int) -> None:
     """Raise what a group of that `size` raises for these failures, if there are any."""
     every = sorted(failures, key=Failure.begun)
     if not every:
         return
-    if all((type(f.exc).__module__, type(f.exc).__name__) in _OUTCOMES_OF_TESTS for f in every):
+    if all(is_no_failure(failure.exc) for failure in every):
         raise every[0].exc  # without a note, which would become part of the reason
     first = f"{'first ' if every[1:] else ''}{every[0].name}: {every[0].brief()}"
     # An ExceptionGroup, unless a function raised SystemExit or the like.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from signal import SIGKILL
@@ -13,12 +14,14 @@ from ..core.clock import seconds
 from ..core.down_reason import DownReason, PeerState
 from ..evidence.output import OutputStream
 from ..evidence.standard_streams import InputStream
+from ..link.pickling import check_callable
 from .choreography.relay import handles
 from .choreography.settle import Settling
 from .executor import PeerExecutor
 from .restart import Lives, kill_all, stop_all
 
 if TYPE_CHECKING:
+    from .choreography.running import Service
     from .supervisor import Supervisor
 
 _numbers = itertools.count(1)
@@ -121,6 +124,44 @@ class Peer(PeerExecutor):
         """
         return self.life.stacks.take()
 
+    def running(
+        self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any
+    ) -> AbstractContextManager[Service]:
+        """Run `fn` in the peer as long as the block, which it must not end before: a server.
+
+        Whatever waits for this peer in the block (`OutputStream.wait_for` and ``expect``, those of
+        the service, mailboxes of the test) and `eventually` raise at once what `fn` has raised, or
+        `ServiceEnded` if it has returned. So does the end of the block.
+
+        Leaving the block cancels a coroutine, and waits for its end, 5 s at most. A function that
+        is no coroutine goes on until the peer ends. A death of the peer that was asked for is no
+        failure; after a restart in the block, `fn` does not run again.
+
+        :param fn: See `call`.
+        :returns: A context manager. It gives the service, with the methods ``wait_for`` and
+            ``expect`` for both streams together.
+        :raises ServiceEnded: `fn` has returned. What it has raised is raised as itself.
+        :raises PeerDown: The peer has ended.
+        :raises EncodeError: The call cannot be sent.
+        """
+        from .choreography.running import running  # most never need it
+
+        check_callable(fn)
+        return running(self.life, fn, args, kwargs)
+
+    def reserve_port(self, host: str = "127.0.0.1") -> int:
+        """Return a port for code in the peer to bind, which nobody else gets until it is stopped.
+
+        It is outside the range from which the kernel gives ports by itself, and no other test of
+        this machine is given it. It is free for IPv4 and IPv6, TCP and UDP, on every address, and
+        stays reserved over `restart`. It is not bound.
+
+        :param host: An address of the peer's machine, default ``"127.0.0.1"``.
+        :raises OSError: `host` is none, or no such port is free.
+        :raises PeerDown: The peer, on another machine, has ended.
+        """
+        return self.lives.owner.ports.reserve(self, host)
+
     def debug(self) -> None:
         """Stop the call that runs on its main thread, in the debugger; wait until that is left.
 
@@ -162,11 +203,12 @@ class Peer(PeerExecutor):
         """Wait until the peer is down, and return why.
 
         :param timeout: Seconds, ``None`` for no limit.
-        :raises TimeoutError: It is not down in time.
+        :raises TimeoutError: It is not down in time; with its stacks.
         """
         life, limit = self.life, seconds("timeout", timeout)
         if not life.wait_down(limit):
-            raise TimeoutError(f"{life.record.whom()} is not down after {limit:g} s")
+            stacks = life.stacks.record("its end was awaited")
+            raise TimeoutError(f"{life.record.whom()} is not down after {limit:g} s\n{stacks}")
         return life.record.reason
 
     def stop(self) -> None:
@@ -178,6 +220,7 @@ class Peer(PeerExecutor):
         :raises PeerDown: The process is not gone 20 seconds after it was killed.
         """
         stop_all(self.lives.stoppable)
+        self.lives.owner.ports.release([self])
         self.lives.owner.stopped()
 
     def kill(self, signal: int = SIGKILL, *, save: bool = True) -> None:
@@ -218,6 +261,7 @@ class Peer(PeerExecutor):
         life = self.lives.renew(changes)
         if life.options.awaits_boot:
             life.wait_boot(None)
+            self.lives.owner.ports.renew(self)
         return self
 
     def expect_death(self, timeout: float | None = 5.0) -> AbstractContextManager[Peer]:

@@ -5,7 +5,7 @@ import itertools
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 from ..core import names
 from ..core.errors import BootError, NameInUse, PeerDownWarning, PeerError
 from ..core.locks import Lock
-from ..core.options import PeerOptions, checked
+from ..core.options import PeerOptions, checked, of_each
+from ..core.services import Services
 from ..core.start_methods import patched_by
 from ..core.sync import Event
 from ..evidence.artifacts import Artifacts
@@ -25,6 +26,7 @@ from ..link.unhandled import Unhandled
 from .choreography import blocked, deadlock
 from .choreography.blocked import Blocked
 from .choreography.mailboxes import OriginMailbox
+from .choreography.ports import Ports
 from .choreography.relay import Relay
 from .group import PeerGroup
 from .lifecycle import PeerLife
@@ -47,6 +49,8 @@ class Supervisor:
         self.mailboxes: Mailboxes = Mailboxes(partial(OriginMailbox, owner=self), self.call_timeout)
         #: Woken when a message has come, or perhaps no more can come.
         self.mail: Event = Event()
+        #: What must go on while somebody waits for messages of its peers.
+        self.services: Services = Services()
         #: Name and text of the lives that ended last. A list of lives would keep their memory.
         self.ended: deque[tuple[str, str]] = deque(maxlen=16)
         #: The first that ended unasked, or the first that ended, of those since none lived.
@@ -58,6 +62,9 @@ class Supervisor:
         #: Does what its peers ask for: calls of each other, barriers, marks.
         self.relay: Relay = Relay(self)
         self.resources: contextlib.ExitStack = contextlib.ExitStack()  # left after the peers
+        #: Those that its peers have reserved.
+        self.ports: Ports = Ports()
+        self.resources.callback(self.ports.close)
         self._deaths: list[PeerLife] = []  # that nobody asked for: a warning or an error
         self._closed = False
 
@@ -76,16 +83,15 @@ class Supervisor:
         options: Mapping[str, Any],
         name: Callable[[], str],
         placed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+        each: Sequence[Mapping[str, Any]] | None = None,
     ) -> PeerGroup:
         """Start `count` peers or none; `name` makes up a name, `placed` completes the options."""
-        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-            error = ValueError if type(count) is int else TypeError
-            raise error(f"many: expected a number of peers, got {count!r}")
+        own = of_each(count, each)
         if (prefix := options.get("name")) is not None:
             names.checked(prefix)
         chosen = [f"{prefix}-{index}" if prefix is not None else name() for index in range(count)]
-        every = [checked(placed({**options, "name": each})) for each in chosen]
-        self.relay.indexes.update({each: index for index, each in enumerate(chosen)})
+        every = [checked(placed({**options, "name": chosen[i], **own[i]})) for i in range(count)]
+        self.relay.indexes.update({each.name: index for index, each in enumerate(every)})
         peers, failures = self._start_all(every)
         if failures:
             raise ExceptionGroup(f"{len(failures)} of {count} peers did not boot", failures)

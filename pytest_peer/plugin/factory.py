@@ -59,15 +59,23 @@ class PeerFactory:
         supervisor, merged = self._merged(options)
         return supervisor.start(self._resolved(supervisor, {"name": self.name(), **merged}))
 
-    def many(self, count: int, **options: Any) -> PeerGroup:
+    def many(
+        self, count: int, *, each: Sequence[Mapping[str, Any]] | None = None, **options: Any
+    ) -> PeerGroup:
         """Start `count` peers, which boot at the same time.
 
-        ``name="rank"`` names them ``rank-0``, ``rank-1`` and so on.
+        ``name="rank"`` names them ``rank-0``, ``rank-1`` and so on. In a peer
+        ``pytest_peer.here.index`` is its place.
 
+        :param each: for every peer some options of its own, which win over the others.
+        :raises ValueError: `each` has not as many items as there are peers.
         :raises ExceptionGroup: some did not boot; the others are stopped.
         """
-        supervisor, merged = self._merged(options)
-        return supervisor.start_many(count, merged, self.name, partial(self._resolved, supervisor))
+        from ..core.options import of_each
+
+        supervisor, merged = self._merged(options, of_each(count, each))
+        resolved = partial(self._resolved, supervisor)
+        return supervisor.start_many(count, merged, self.name, resolved, each)
 
     def name(self, label: str | None = None) -> str:
         """Return a fresh name, ``<module>-<label or test>-<n>-<pid>``; ``?CT_PEER_NAME(label)``."""
@@ -171,11 +179,14 @@ class PeerFactory:
             resolved["exec"] = supervisor.resources.enter_context(launcher)
         return resolved
 
-    def _merged(self, options: dict[str, Any]) -> tuple[Supervisor, dict[str, Any]]:
+    def _merged(
+        self, options: dict[str, Any], each: Sequence[Mapping[str, Any]] = ({},)
+    ) -> tuple[Supervisor, dict[str, Any]]:
         marked = {name: value for name, value in self._marked.items() if name not in options}
         settings.check_marked(marked)
         merged = {**settings.read(self._config), **self._program, **marked, **options}
-        interpreters.check_chosen(self._config, merged)
+        for own in each:
+            interpreters.check_chosen(self._config, {**merged, **own})
         link = merged.pop("link", True)
         if not isinstance(link, bool):
             raise TypeError(f"link: expected a bool, got {link!r}")

@@ -238,3 +238,23 @@ def test_in_peer_without_the_backend_is_an_error_of_the_setup(
     result = inner.runpytest_subprocess()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["E *No module named 'trio'"])
+
+
+def test_aeventually_in_a_task_of_trio(inner: pytest.Pytester) -> None:
+    inner.makepyfile(
+        """
+        import trio
+
+        from pytest_peer import aeventually
+
+        def test_values():
+            values = iter([0, 0, 7])
+
+            async def attempt():
+                await trio.lowlevel.checkpoint()
+                return next(values)
+
+            assert trio.run(aeventually, attempt, 30) == 7
+        """
+    )
+    inner.runpytest_subprocess().assert_outcomes(passed=1)

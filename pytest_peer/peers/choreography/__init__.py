@@ -1,1 +1,1 @@
-"""Who waits for whom: blocked calls, siblings, barriers, marks, orders of steps."""
+"""Who waits for whom: blocked calls, services, siblings, barriers, marks, orders of steps."""

@@ -98,7 +98,14 @@ class Barriers:
         """Let the test come, and wait; see `PeerFactory.barrier`."""
         parties_of(name, parties)
         mail, errors = self._owner.mail, list[BarrierBroken | None]()
-        wait = partial(mail.wait_for, lambda: bool(errors))
+        failure: BaseException | None = None
+
+        def settled() -> bool:
+            nonlocal failure
+            failure = self._owner.services.failure()
+            return bool(errors) or failure is not None
+
+        wait = partial(mail.wait_for, settled)
 
         def settle(error: BarrierBroken | None) -> None:
             errors.append(error)
@@ -109,7 +116,9 @@ class Barriers:
             self.enter(token, name, parties, Party(""), settle)
             if not any(map(wait, Periods(timeout, self._owner.held))):
                 self.expire(token, timeout)
-                wait(None)
+                mail.wait_for(lambda: bool(errors), None)
+            if failure is not None and not errors:
+                raise failure
         except BaseException:  # Ctrl-C, a time limit's signal
             self.leave(token, "has given up")
             raise

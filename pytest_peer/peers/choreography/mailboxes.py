@@ -62,13 +62,16 @@ class _Look:
         self._owner = owner
         self._taken: list[Payload] = []
         self._cause: PeerLife | None = None
+        self._failure: BaseException | None = None  # of a service
 
     def settled(self) -> bool:
         """Return whether there is a message, which is taken, or none will come."""
         owner = self._owner
         # Before the look at messages: what they have sent has come then.
         self._cause = None if owner.left() or owner.restarting else owner.first_ended
-        return self._box._pop(self._taken) or self._cause is not None or self._box.closed
+        self._failure = owner.services.failure()
+        ended = self._cause is not None or self._failure is not None
+        return self._box._pop(self._taken) or ended or self._box.closed
 
     def outcome(self, settled: bool) -> Payload:
         """Return the message, or raise why there is none."""
@@ -76,6 +79,8 @@ class _Look:
             raise queue.Empty(self._box.hints())
         if self._taken:
             return self._taken[0]
+        if self._failure is not None:
+            raise self._failure
         if self._cause is None:
             raise self._box._end(self._box.hints())
         error = self._cause.record.down_error()

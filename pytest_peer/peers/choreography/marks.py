@@ -51,9 +51,10 @@ class Marks:
         found: list[Mark] = []
         seen = 0
         cause: Any = None
+        failure: BaseException | None = None  # of a service
 
         def reached() -> bool:
-            nonlocal seen, cause
+            nonlocal seen, cause, failure
             # Before the look at marks: what they have sent has come then.
             none_left = not (self._owner.left() or self._owner.restarting)
             cause = self._owner.first_ended if none_left else None
@@ -61,12 +62,15 @@ class Marks:
                 if self._marks[seen][0] == name and _has(mark := self._decoded(seen), fields):
                     found.append(mark)
                 seen += 1
-            return bool(found) or cause is not None
+            failure = self._owner.services.failure()
+            return bool(found) or cause is not None or failure is not None
 
         wait = partial(self._owner.mail.wait_for, reached)
         any(map(wait, Periods(timeout, self._owner.held)))
         if found:
             return found[0]
+        if failure is not None:
+            raise failure
         wanted = "".join([name, *(f", {key}={value!r}" for key, value in fields.items())])
         if cause is None:
             raise TimeoutError(f"no mark {wanted!r} within {timeout:g} s{self._hints()}")

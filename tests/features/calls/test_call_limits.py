@@ -8,12 +8,13 @@ import math
 import operator
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mailbox_calls import report_and_take, take
-from timeouts import LONG
+from timeouts import AGES, LONG
 
 from pytest_peer import CallTimeout, Peer, PeerError
 
@@ -141,3 +142,29 @@ def test_call_may_be_interrupted_and_the_link_is_usable(peer: Peer) -> None:
 def interrupt_origin_and_take(origin: int) -> None:
     os.kill(origin, signal.SIGUSR1)
     take("never")
+
+
+# Of futures
+
+
+@pytest.mark.parametrize("ask", ["result", "exception"])
+def test_future_without_a_limit_has_that_of_calls(peer_factory: Any, ask: str) -> None:
+    peer = peer_factory(call_timeout=0.05)
+    future = peer.submit(time.sleep, AGES)
+    with pytest.raises(CallTimeout, match=r"within 0.05 s") as caught:
+        getattr(future, ask)()
+    assert caught.value.stacks
+
+
+def test_future_counts_its_limit_from_the_asking(peer_factory: Any) -> None:
+    peer = peer_factory(call_timeout=2)
+    future = peer.submit(take, "answer")
+    with pytest.raises(CallTimeout):
+        future.result()
+    peer.send("answer", 42)
+    assert future.result() == 42
+
+
+def test_future_may_be_asked_without_a_limit(peer_factory: Any) -> None:
+    peer = peer_factory(call_timeout=0.05)
+    assert peer.submit(time.sleep, 0.2).result(None) is None

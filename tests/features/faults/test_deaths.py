@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from mailbox_calls import report_and_take
 from occupations import wait_forever
 from processes import is_running
 from timeouts import LONG
@@ -41,6 +42,15 @@ def test_wait_down_of_a_living_peer_is_a_timeout(peer):
         peer.wait_down(0.05)
     with pytest.raises(TimeoutError):
         peer.wait_down(0)
+
+
+def test_wait_down_that_fails_shows_where_the_peer_is(peer, peer_factory):
+    called = peer.submit(report_and_take, "end")
+    peer_factory.mailbox("runs").get(LONG)
+    with pytest.raises(TimeoutError, match="in take"):
+        peer.wait_down(0)
+    peer.send("end", None)
+    called.result(LONG)
 
 
 def test_wait_down_returns_the_reason(mortal):

@@ -16,10 +16,12 @@ from pytest_peer import (
     PeerGroup,
     PeerState,
     RemoteError,
+    aeventually,
     eventually,
     here,
     mailbox,
     start,
+    still,
 )
 
 
@@ -76,6 +78,31 @@ def test_error_of_eventually_says_how_long_it_waited(bare: Peer) -> None:
     with pytest.raises(IndexError) as caught:
         bare.call(give_up)
     assert "still so after 0 s and 1 attempts" in caught.value.__notes__
+
+
+def keep() -> int:
+    return still(lambda: 7, for_=0.01)
+
+
+def lose() -> None:
+    still(list, for_=0)
+
+
+async def await_value() -> int:
+    async def seven() -> int:
+        return 7
+
+    return await aeventually(seven, 5)
+
+
+def test_still_and_aeventually_work(bare: Peer) -> None:
+    assert bare.call(keep) == 7
+    assert bare.call(await_value) == 7
+
+
+def test_error_of_still_shows_the_lambda(bare: Peer) -> None:
+    with pytest.raises(AssertionError, match=r"lambda: \[\] "):
+        bare.call(lose)
 
 
 def catch_timeout() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -14,7 +15,7 @@ from processes import assert_gone
 from timeouts import LONG
 
 import pytest_peer
-from pytest_peer import ExecNotFound, NameInUse, PeerGroup
+from pytest_peer import ExecNotFound, NameInUse, PeerGroup, here
 
 
 @pytest.fixture(scope="module")
@@ -219,3 +220,58 @@ def test_boot_that_the_group_ends_says_why(peer_factory, gate):
     why = "'rank-0' was stopped while it was booting: another peer of its group did not boot"
     with pytest.raises(pytest_peer.BootError, match=why):
         peers.get(timeout=LONG).wait_boot()
+
+
+# Options of each member's own
+
+
+def test_members_may_have_options_of_their_own(peer_factory: Any) -> None:
+    group = peer_factory.many(
+        3, each=[{"env": {"A": "1"}}, {}, {"name": "third"}], env={"A": "0"}, name="rank"
+    )
+    assert group.call(os.getenv, "A") == ["1", "0", "0"]
+    assert [peer.name for peer in group] == ["rank-0", "rank-1", "third"]
+
+
+@pytest.mark.parametrize("each", [[], [{}], [{}, {}, {}]])
+def test_each_member_needs_options_of_its_own(peer_factory: Any, each: Any) -> None:
+    with pytest.raises(ValueError, match=f"each: .* 2 peers, got {len(each)}"):
+        peer_factory.many(2, each=each)
+
+
+@pytest.mark.parametrize("each", [3, "ab", [{}, None], {"env": {}}])
+def test_each_is_a_list_of_options(peer_factory: Any, each: Any) -> None:
+    with pytest.raises(TypeError, match="each: "):
+        peer_factory.many(2, each=each)
+
+
+def test_wrong_option_of_a_member_starts_nobody(peer_factory: Any) -> None:
+    with pytest.raises(TypeError, match="link: unknown option"):
+        peer_factory.many(2, each=[{}, {"link": False}])
+
+
+def test_members_know_their_places(peer_factory: Any) -> None:
+    group = peer_factory.many(3)
+    assert group.call(place) == [0, 1, 2]
+    assert (group - group[0]).call(place) == [1, 2]
+    assert group[2].restart().call(place) == 2
+
+
+def test_children_of_a_member_know_its_place(peer_factory: Any) -> None:
+    group = peer_factory.many(2)
+    program = "from pytest_peer import here; print(here.index)"
+    found = group.call(subprocess.check_output, [sys.executable, "-c", program], text=True)
+    assert found == ["0\n", "1\n"]
+
+
+@pytest.mark.parametrize("options", [{}, {"exec": [sys.executable]}])
+def test_lone_peer_has_no_place(peer_factory: Any, options: dict[str, Any]) -> None:
+    assert peer_factory(**options).call(place) is None
+
+
+def test_spawned_members_know_their_places(peer_factory: Any) -> None:
+    assert peer_factory.many(2, start_method="spawn").call(place) == [0, 1]
+
+
+def place() -> int | None:
+    return here.index
