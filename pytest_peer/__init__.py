@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 #: peer that uses only `here`, must not pay for all of them.
 _NAMES = {
     "core.errors": "BootError BootTimeout CallTimeout DecodeError EncodeError ExecNotFound "
-    "HandshakeError NameInUse PeerDown PeerDownWarning PeerError PeerInterrupted RemoteError "
-    "UnhandledPeerException",
+    "HandshakeError NameInUse PeerDown PeerDownWarning PeerError PeerInterrupted PointNotFound "
+    "PointNotReached RemoteError UnhandledPeerException",
     "core.eventually": "eventually",
     "core.launchers": "over_stdio",
     "core.names": "random_name",

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BootError", "BootTimeout", "CallTimeout", "DecodeError", "EncodeError", "ExecNotFound"]
 __all__ += ["HandshakeError", "NameInUse", "PeerDown", "PeerDownWarning", "PeerError"]
-__all__ += ["PeerInterrupted", "RemoteError", "UnhandledPeerException"]
+__all__ += ["PeerInterrupted", "PointNotFound", "PointNotReached", "RemoteError"]
+__all__ += ["UnhandledPeerException"]
 #: Lines of a peer's output in an error message: enough for a traceback, short enough for a report.
 QUOTED_LINES = 40
 #: What Python 3.14 and newer write in a crash below the Python stacks, and longer than these.
@@ -136,6 +137,26 @@ class RemoteError(PeerError):
 
 class PeerInterrupted(PeerError):
     """Stands for a ``KeyboardInterrupt`` of the peer: it fails the test and does not end pytest."""
+
+
+class PointNotFound(PeerError, LookupError):
+    """There is no Python function at the target of a point; says which names are near."""
+
+
+class NotAFunction(PointNotFound, TypeError):
+    """What is at the target is no Python function."""
+
+
+class PointNotReached(PeerError, AssertionError, TimeoutError):
+    """No call has come to a point, at the end of its block or of a wait for it."""
+
+    def __init__(self, message: str, stacks: str = "") -> None:
+        super().__init__(message)
+        #: The stacks of the peer when a wait was over; empty at the end of a block.
+        self.stacks = stacks
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}\n{self.stacks}" if self.stacks else str(self.args[0])
 
 
 class PeerDownWarning(UserWarning):

@@ -14,6 +14,8 @@ from . import interpreters, settings
 
 if TYPE_CHECKING:
     from ..link.protocol.mailbox import Mailbox
+    from ..peers.choreography.order import Order
+    from ..peers.choreography.points import HoldPoint
     from ..peers.group import PeerGroup
     from ..peers.peer import Peer
     from ..peers.supervisor import Supervisor
@@ -76,6 +78,17 @@ class PeerFactory:
     def mailbox(self, name: str) -> Mailbox:
         """Return the mailbox into which its peers put by ``here.origin.send(name, message)``."""
         return self._supervisor().mailboxes[name]
+
+    def order(self, first: HoldPoint, then: HoldPoint) -> Order:
+        """Let one call through only after another, while a ``with`` block lasts.
+
+        :param first: The call that is to come first; a point of ``peer.point(target, ...)``.
+        :param then: The call that is held until then.
+        :raises PointNotReached: No call came to one of them, at the end of the block.
+        """
+        from ..peers.choreography.order import Order
+
+        return Order(first, then)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a factory of peers cannot be sent to another process")

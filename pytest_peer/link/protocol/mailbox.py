@@ -120,6 +120,7 @@ class Here:
 
     enqueue: Any = None  # set in the peer when the link is up
     relay: Any = None  # there sends the log record of a child
+    visited: Any = None  # there answers a child whose call has come to a point
 
     def __init__(self, pid: int, name: str, by_value: str) -> None:
         self.pid = pid
@@ -186,6 +187,8 @@ class Here:
             elif kind == messages.RECORD:
                 self.relay(payload)
                 _send(sock, messages.RESPONSE, b"")
+            elif kind == messages.POINT:
+                _send(sock, messages.RESPONSE, self.visited(sock, payload))
             elif payload:
                 name, timeout = marshal.loads(payload)
                 self.mailboxes[name].hand_over(sock, timeout)

@@ -1,0 +1,1 @@
+"""Who waits for whom: what several processes do in a test, in which order."""
