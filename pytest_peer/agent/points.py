@@ -165,13 +165,18 @@ class Held:
             return None
         if self.task is None:
             return None
-        event = asyncio.Event()
-        self._wake = lambda: loop.call_soon_threadsafe(event.set)
-        return event.wait
+        future = loop.create_future()  # in a cancellation no frame shows that is not the user's
+        self._wake = lambda: loop.call_soon_threadsafe(_settle, future)
+        return lambda: future
 
     def _raise(self):
         if self._failure is not None:
             raise _rebuilt(self._failure)
+
+
+def _settle(future):
+    if not future.done():
+        future.set_result(None)
 
 
 class _Elsewhere(Held):

@@ -179,3 +179,23 @@ async def talk_to_echo() -> list[Any]:
     said = [await stream.asend(None), await stream.asend("two"), await stream.athrow(KeyError())]
     await stream.aclose()
     return said + CLOSED
+
+
+STARTS: list[int] = []
+_CODE = double.__code__
+
+
+def use_all_tools() -> None:
+    """Leave no identity of a tool free, and count the starts of `double` by the last one."""
+    monitoring: Any = vars(sys)["monitoring"]
+    for tool in range(6):
+        if monitoring.get_tool(tool) is None:
+            monitoring.use_tool_id(tool, "another")
+    monitoring.register_callback(5, monitoring.events.PY_START, lambda *_: STARTS.append(1))
+    monitoring.set_local_events(5, _CODE, monitoring.events.PY_START)
+
+
+def tool() -> tuple[int, int, int]:
+    monitoring: Any = vars(sys)["monitoring"]
+    events = monitoring.get_local_events(5, _CODE), monitoring.get_events(5)
+    return (len(STARTS), *events)

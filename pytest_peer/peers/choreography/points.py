@@ -16,7 +16,6 @@ from ...core import errors
 from ...core.clock import Periods, seconds
 from ...core.errors import PeerDown, PeerError, PointNotReached
 from ...core.locks import Lock
-from ...core.sync import Event
 from ...launch import bootstrap
 from ...link.futures import Reply
 from ...link.reader import ReplyWaiter
@@ -98,7 +97,8 @@ class Point:
         self._failure = failure
         self._watch: Watch | None = None
         self._setting = Lock()
-        self._news = Event()
+        #: Woken with all that waits for these peers: what ends one of these waits may end this one.
+        self._news = lives.owner.mail
         #: Whether a call has come to it, in whichever life of the peer.
         self._reached = False
         #: Called on the thread that reads the link when something has happened here.
