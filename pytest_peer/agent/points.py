@@ -56,13 +56,16 @@ class Point:
 
     def reach(self, passage, args, kwargs, in_task):
         """Count a call that has come here; return what to wait for, or ``None``."""
-        call = point_code.asked(lambda: passage.described(args, kwargs))
+
+        def call():
+            return point_code.asked(lambda: passage.described(args, kwargs))
+
         if os.getpid() != runtime.runtime.pid:
-            return _Elsewhere(self, call, in_task)
+            return _Elsewhere(self, call(), in_task)
         return self.reached(call, in_task)
 
     def reached(self, call, in_task=False):
-        """Do so in the peer."""
+        """Do so in the peer; `call` returns it as text, for one that is meant."""
         number = self.passed = next(self._count)
         if not self._from <= number < self._until:
             return None
@@ -74,7 +77,7 @@ class Point:
                 self.held[number] = held
         elif held is not None:
             held.release(self._failure)
-        self.tell("reached", number, call)
+        self.tell("reached", number, call())
         return held
 
     def leave(self, number):
@@ -86,7 +89,7 @@ class Point:
         data = marshal.dumps((what, number, call), 2)
         try:
             if os.getpid() == runtime.runtime.pid:
-                runtime.runtime.enqueue(messages.POINT, self.number, data)
+                runtime.runtime.enqueue(messages.POINT, self.number, data, True)
         except OSError:
             pass  # the link is gone, and this process with it
 
@@ -278,7 +281,7 @@ def _visited(sock, payload):
     point = _points.get(number)
     if point is None:
         return _GONE
-    found = point.reached(call)
+    found = point.reached(lambda: call)
     if found is None:
         return marshal.dumps(None, 2)
     found.thread = 0

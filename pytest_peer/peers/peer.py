@@ -12,12 +12,12 @@ from ..core.clock import seconds
 from ..core.down_reason import DownReason, PeerState
 from ..evidence.output import OutputStream
 from ..evidence.standard_streams import InputStream
-from .choreography.point_options import Target
-from .choreography.points import FailPoint, HoldPoint
 from .executor import PeerExecutor
 from .restart import Lives, kill_all, stop_all
 
 if TYPE_CHECKING:
+    from .choreography.point_options import Target
+    from .choreography.points import FailPoint, HoldPoint
     from .supervisor import Supervisor
 
 
@@ -155,6 +155,8 @@ class Peer(PeerExecutor):
         :raises PointNotReached: No call came to it, at the end of the block.
         :raises PeerDown: The peer has ended.
         """
+        from .choreography.points import HoldPoint  # most never need it
+
         return HoldPoint(self.lives, target, at=at, when=when, nth=nth, required=required)
 
     def point(self, target: Target, **options: Any) -> HoldPoint:
@@ -179,6 +181,8 @@ class Peer(PeerExecutor):
 
         The other parameters, and the errors, are those of `hold_at`.
         """
+        from .choreography.points import FailPoint
+
         options = {"nth": nth, "times": times, "when": when, "required": required}
         return FailPoint(self.lives, target, exc, **options)
 

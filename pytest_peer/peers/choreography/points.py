@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ...core import errors
 from ...core.clock import Periods, seconds
-from ...core.errors import PeerDown, PeerError, PointNotReached
+from ...core.errors import PeerDown, PeerError, PointNotFound, PointNotReached
 from ...core.locks import Lock
 from ...launch import bootstrap
 from ...link.futures import Reply
@@ -131,10 +131,11 @@ class Point:
         watch = self._of_block()
         if watch.number:
             return watch.call
-        if watch.broken:
-            self._ask(watch, "why_broken")
-        assert watch.down is not None
-        raise watch.down.with_traceback(None)
+        if watch.down is not None:
+            raise watch.down.with_traceback(None)
+        watch.broken = False
+        self._ask(watch, "why_broken")
+        return self.wait(timeout)  # another thread has raised it
 
     def __enter__(self) -> Self:
         if self in self._lives.points:
@@ -148,7 +149,8 @@ class Point:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._lives.points.remove(self)
+        with self._setting:  # a restart on another thread may just be setting it
+            self._lives.points.remove(self)
         try:
             counted = self._remove(self._of_block())
         except PeerDown:
@@ -157,17 +159,20 @@ class Point:
             if kind is None:
                 raise
             return
+        if counted is not None and counted[2] >= self._nth:
+            self._reached = True  # the peer's word of it may still be on its way
         if kind is None and self._required and not self._reached:
             raise PointNotReached(f"no call came to {self.name}: {self._why(counted)}")
 
     def set_in(self, life: PeerLife, *, in_boot: bool = False) -> None:
         """:private: set it in a life of the peer that has begun, once."""
+        limit = None if in_boot else life.options.call_timeout
+        if not in_boot:
+            life.wait_boot(limit)  # which sets it, too
         with self._setting:
-            if self._watch is not None and self._watch.life is life:
+            set_here = self._watch is not None and self._watch.life is life
+            if set_here or self not in self._lives.points:  # its block has just ended
                 return
-            limit = None if in_boot else life.options.call_timeout
-            if not in_boot:
-                life.wait_boot(limit)
             interpreter = life.process.interpreter
             assert interpreter is not None
             failure = described(self._failure, interpreter.by_value)
@@ -185,7 +190,7 @@ class Point:
             except BaseException as exc:
                 self._watch = before
                 life.client.pending.pop(watch.ident, None)
-                if not isinstance(exc, PeerError):  # perhaps it has been set all the same
+                if not isinstance(exc, (PeerDown, PointNotFound)):  # perhaps it will be set
                     with contextlib.suppress(Exception):
                         life.client.cast(f"{_IN_PEER}:discard", (watch.ident,), {})
                 raise

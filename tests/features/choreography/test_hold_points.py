@@ -265,3 +265,14 @@ def test_module_of_the_target_is_imported(peer):
 def test_bad_option_is_named(shared, options, error):
     with pytest.raises(error, match=f"^{next(iter(options))}: "):
         shared.hold_at(double, **options)
+
+
+@pytest.mark.parametrize("connection", ["stdio", 0])
+@pytest.mark.parametrize("options", [{"args": ["-S", "-I"]}, {"start_method": "spawn"}], ids=str)
+def test_calls_are_held_in_every_kind_of_peer(peer_factory, options, connection):
+    peer = peer_factory(connection=connection, **options)
+    with peer.hold_at("posixpath:join") as point:
+        held = peer.submit("posixpath:join", "a", "b")
+        assert point.wait(LONG) == "join(a='a', 'b')"
+        point.release()
+        assert held.result(LONG) == "a/b"
