@@ -215,6 +215,24 @@ def in_a_thread(value):
     return found
 
 
+def test_agent_is_not_held_in_a_function_that_it_needs(shared):
+    with shared.hold_at("threading:Thread.start") as point:
+        held = shared.submit(in_a_thread, 1)
+        point.wait(LONG)
+        assert shared.call(double, 2) == 4  # on a thread that the agent starts
+        point.release()
+        assert held.result(LONG) == [2]
+
+
+def test_calls_that_when_makes_pass(shared):
+    with shared.hold_at(double, when=lambda value: double(value) > 5) as point:
+        assert shared.call(double, 1) == 2
+        held = shared.submit(double, 3)
+        point.wait(LONG)
+        point.release()
+        assert held.result(LONG) == 6
+
+
 def test_coroutine_of_a_test_waits_for_a_point(shared):
     async def wait():
         held = asyncio.create_task(shared.acall(double, 1))
