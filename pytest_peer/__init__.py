@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "core.errors": "BarrierBroken BootError BootTimeout CallTimeout DecodeError EncodeError "
     "ExecNotFound HandshakeError InterleavingStuck NameInUse NotBlocked NotSettled PeerDown PeerDownWarning "
-    "PeerError PeerInterrupted RemoteError ServiceEnded UnhandledPeerException",
+    "PeerError PeerInterrupted PointNotFound PointNotReached RemoteError ServiceEnded UnhandledPeerException",
     "core.eventually": "aeventually eventually still",
     "core.launchers": "over_stdio",
     "core.names": "random_name",

@@ -22,6 +22,7 @@ from . import (
 )
 from .imports import Modules
 
+_POINTS = "%s.points" % __package__
 _POOL_SECONDS = 0.2  # pools wait for jobs that run, and a halt does not
 _CHILD_SECONDS = 1.0  # processes that were sent SIGTERM may ignore it
 
@@ -178,6 +179,8 @@ class Agent:
             self._runtime.exchange.received(kind, ident, payload)
         elif kind == messages.CALLER:
             self._runtime.callers[ident] = marshal.loads(payload)
+        elif kind == messages.POINT:  # it has been imported: a call has set the point
+            sys.modules[_POINTS].received(ident, payload)
         elif kind == messages.SHUTDOWN:
             self._shut_down(payload)
 

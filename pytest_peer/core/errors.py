@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BarrierBroken", "BootError", "BootTimeout", "CallTimeout", "DecodeError", "EncodeError"]
 __all__ += ["ExecNotFound", "HandshakeError", "InterleavingStuck", "NameInUse", "NotBlocked"]
-__all__ += ["NotSettled", "PeerDown", "PeerDownWarning", "PeerError"]
-__all__ += ["PeerInterrupted", "RemoteError", "ServiceEnded", "UnhandledPeerException"]
+__all__ += ["NotSettled", "PeerDown", "PeerDownWarning", "PeerError", "PeerInterrupted"]
+__all__ += ["PointNotFound", "PointNotReached", "RemoteError", "ServiceEnded"]
+__all__ += ["UnhandledPeerException"]
 #: Lines of a peer's output in an error message: enough for a traceback, short enough for a report.
 QUOTED_LINES = 40
 #: What Python 3.14 and newer write in a crash below the Python stacks, and longer than these.
@@ -206,6 +207,26 @@ class ServiceEnded(PeerError):
     def __str__(self) -> str:
         name = self.fn if isinstance(self.fn, str) else getattr(self.fn, "__qualname__", self.fn)
         return f"{name} returned {self.value!r} before the end of its block"
+
+
+class PointNotFound(PeerError, LookupError):
+    """There is no Python function at the target of a point; says which names are near."""
+
+
+class NotAFunction(PointNotFound, TypeError):
+    """What is at the target is no Python function."""
+
+
+class PointNotReached(PeerError, AssertionError, TimeoutError):
+    """No call has come to a point, at the end of its block or of a wait for it."""
+
+    def __init__(self, message: str, stacks: str = "") -> None:
+        super().__init__(message)
+        #: The stacks of the peer when a wait was over; empty at the end of a block.
+        self.stacks = stacks
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}\n{self.stacks}" if self.stacks else str(self.args[0])
 
 
 class PeerDownWarning(UserWarning):

@@ -62,6 +62,8 @@ _STUBS = ("agent.stubs.package", "agent.stubs", "agent.stubs.placeholder")
 _PYTEST = "agent.stubs.pytest"
 #: What a peer asks for when it is first needed.
 _DEBUGGER = ("agent.stack_places", "agent.debugger", "agent.stop_running")
+#: What is sent with the first hold point or failpoint of a peer.
+_POINTS = ("agent.point_code", "agent.point_targets", "agent.points")
 
 
 @functools.cache
@@ -85,10 +87,17 @@ def template(config: dict[str, Any]) -> bytes:
     return _code(True, "agent.forkserver.server:serve", _SERVER_MODULES) + _framed(config)
 
 
+def points(compiled: bool) -> dict[str, Entry]:
+    """Describe, as `stubs` does, the modules of the agent that points need; `compiled` as above."""
+    return {f"{_AGENT}.{name}": _late(name, compiled) for name in _POINTS}
+
+
 @functools.cache
 def own_files() -> list[str]:
     """Return the files of this code. Frames in them are not the user's."""
-    return [_file(name) for name in (_LOADER, *_SERVER_MODULES, *_STUBS, _PYTEST, *_DEBUGGER)]
+    return [
+        _file(name) for name in (_LOADER, *_SERVER_MODULES, *_STUBS, _PYTEST, *_DEBUGGER, *_POINTS)
+    ]
 
 
 @functools.cache

@@ -25,6 +25,7 @@ class Agent:
         self.measures: bool = False
         self.context: Callable[[], str] = str
         self._context = ""
+        self._provided: set[str] = set()
 
     def stacks(self, seconds: float) -> str:
         """Return all threads' stacks; raise TimeoutError after so many seconds, or in the boot."""
@@ -78,6 +79,17 @@ class Agent:
         self._context = context
         self.cover(messages.CONTEXT, context, waiter)
         return waiter
+
+    def provide(self, modules: Callable[[], dict[str, Any]], what: str) -> None:
+        """Send modules of the agent that it did not get at its boot, unless it has got `what`."""
+        if what not in self._provided:
+            self._client.enqueue(messages.MODULES, 0, marshal.dumps(modules(), 2))
+            self._provided.add(what)
+
+    def let_go(self, point: int, held: int, failure: dict[str, Any] | None) -> None:
+        """Let the call that a point holds under that number go on, or raise what is described."""
+        data = marshal.dumps((held, failure), 2)
+        self._client.enqueue(messages.POINT, point, data, True)
 
     def shut_down(self, how: str) -> None:
         """Ask the peer to end: ``"halt"`` or ``"finish"``."""

@@ -321,7 +321,7 @@ class RpcClient:
         assert self._link is not None
         sender = self._link.sender
         try:
-            if kind in (messages.CALL, messages.CAST, messages.MESSAGE):  # may refer to modules
+            if kind in messages.WITH_CODE:
                 self._request_handler.send_updates(sender)
                 if self.agent.measures:
                     self.agent.send_context()

@@ -245,6 +245,8 @@ class PeerLife:
                 self.client.call(fn, (), {}, None, in_boot=True)
             for fn in self.owner.collectors(self.lives.peer):
                 self.client.call(_COLLECT, (fn,), {}, None, in_boot=True)
+            for point in tuple(self.lives.points):
+                point.set_in(self, in_boot=True)
         except BaseException as exc:
             if not isinstance(exc, PeerDown):  # else it has ended
                 self.record.setup_error = exc

@@ -21,6 +21,8 @@ from .executor import PeerExecutor
 from .restart import Lives, kill_all, stop_all
 
 if TYPE_CHECKING:
+    from .choreography.point_options import Target
+    from .choreography.points import FailPoint, HoldPoint
     from .choreography.running import Service
     from .supervisor import Supervisor
 
@@ -187,6 +189,62 @@ class Peer(PeerExecutor):
         :raises NotSettled: There was none in time; says which threads kept running.
         """
         Settling(lambda: [self.life], (), ignore_timers).wait(timeout)
+
+    def hold_at(
+        self,
+        target: Target,
+        at: str = "entry",
+        when: Callable[..., object] | None = None,
+        nth: int = 1,
+        required: bool = True,
+    ) -> HoldPoint:
+        """Hold the nth call of a function while a ``with`` block lasts; its end lets it go on.
+
+        The block gives the point: `HoldPoint.wait` waits for the call, `HoldPoint.release` lets it
+        go on. A coroutine is held without its event loop. A life of the peer that begins in the
+        block has the point too, and so have children that the peer forks there.
+
+        :param target: A Python function, by ``"module:function"``, ``"module:Class.method"``, or
+            itself. It stays the same object, so it is held by whatever name it is called.
+        :param at: ``"entry"``, ``"return"``, or ``"raise"``.
+        :param when: Only calls are counted for which this returns something true, in the peer; it
+            gets their arguments, ``self`` included.
+        :param nth: Which call is held, from 1 on.
+        :param required: Whether it is an error at the end of the block that none was.
+        :raises PointNotFound: There is no such function; before anything runs.
+        :raises PointNotReached: No call came to it, at the end of the block.
+        :raises PeerDown: The peer has ended.
+        """
+        from .choreography.points import HoldPoint  # most never need it
+
+        return HoldPoint(self.lives, target, at=at, when=when, nth=nth, required=required)
+
+    def point(self, target: Target, **options: Any) -> HoldPoint:
+        """Return a point for ``peer_factory.order``; it takes what `hold_at` takes."""
+        return self.hold_at(target, **options)
+
+    def fail_at(
+        self,
+        target: Target,
+        exc: BaseException | type[BaseException],
+        nth: int = 1,
+        times: int = 1,
+        *,
+        when: Callable[..., object] | None = None,
+        required: bool = True,
+    ) -> FailPoint:
+        """Have a function raise `exc` instead of running, while a ``with`` block lasts.
+
+        :param exc: An exception or a class of exceptions; each call raises a new one.
+        :param nth: The first call that fails, from 1 on.
+        :param times: How many do, from there on.
+
+        The other parameters, and the errors, are those of `hold_at`.
+        """
+        from .choreography.points import FailPoint
+
+        options = {"nth": nth, "times": times, "when": when, "required": required}
+        return FailPoint(self.lives, target, exc, **options)
 
     # Life and death
 

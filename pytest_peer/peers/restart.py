@@ -14,6 +14,7 @@ from .lifecycle import KILLED, PeerLife
 from .transitions import Phase
 
 if TYPE_CHECKING:
+    from .choreography.points import Point
     from .peer import Peer
     from .supervisor import Supervisor
 
@@ -35,6 +36,8 @@ class Lives:
         self.peer = peer
         #: What can be stopped: the life that had a process last, and those begun after it.
         self.stoppable: tuple[PeerLife, ...] = ()
+        #: Whose blocks have begun and not ended: a life that boots has them, too.
+        self.points: list[Point] = []
         # The blocks that wait for the peer's death, in whichever life it comes.
         self._expectations: set[ExpectedDeath] = set()
         # One for each process: a thread that is not in a forked child may have held the parent's.

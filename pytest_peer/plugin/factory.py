@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ..link.protocol.mailbox import Mailbox
     from ..peers.choreography.deadlock import Wait
     from ..peers.choreography.marks import Mark
+    from ..peers.choreography.order import Order
+    from ..peers.choreography.points import HoldPoint
     from ..peers.group import PeerGroup
     from ..peers.peer import Peer
     from ..peers.supervisor import Supervisor
@@ -149,6 +151,17 @@ class PeerFactory:
     def _limit(self, timeout: Any) -> float | None:
         chosen = self._supervisor().call_timeout() if timeout == CALL_TIMEOUT else timeout
         return seconds("timeout", chosen)
+
+    def order(self, first: HoldPoint, then: HoldPoint) -> Order:
+        """Let one call through only after another, while a ``with`` block lasts.
+
+        :param first: The call that is to come first; a point of ``peer.point(target, ...)``.
+        :param then: The call that is held until then.
+        :raises PointNotReached: No call came to one of them, at the end of the block.
+        """
+        from ..peers.choreography.order import Order
+
+        return Order(first, then)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a factory of peers cannot be sent to another process")

@@ -26,6 +26,7 @@ class Here:
     enqueue: Any = None  # set in the peer when the link is up
     relay: Any = None  # there sends the log record of a child
     exchange: Any  # there asks the origin
+    visited: Any = None  # there answers a child whose call has come to a point
 
     def __init__(
         self, pid: int, name: str, by_value: str, call_timeout: float | None = None
@@ -115,6 +116,8 @@ class Here:
             elif kind == messages.RECORD:
                 self.relay(payload)
                 children.send(sock, messages.RESPONSE, b"")
+            elif kind == messages.POINT:
+                children.send(sock, messages.RESPONSE, self.visited(sock, payload))
             elif payload:
                 name, what = marshal.loads(payload)
                 if what == "close":

@@ -44,6 +44,7 @@ RECORD = 18  # marshalled: a log record, see `LOG_FIELDS`; before the reply of i
 # both ways; of a reply to a RELAY, so are RESULT, EXCEPTION, WARNING and, to give it up, CANCEL
 DEBUG = 16  # marshalled: what is said, the number of the session, more; see `agent.debugger`
 MESSAGE = 20  # for a mailbox; see `with_mailbox`
+POINT = 24  # marshalled; its id is that of a point: what has happened there, or whom to let go
 COVERAGE = 21  # one of these and a name, with a blank between; the reply is empty
 
 CONTEXT = b"context"  # switch to the context of that name
@@ -52,6 +53,9 @@ STOP = b"stop"  # write a snapshot into that file and stop; no reply comes, or o
 
 #: The replies to a request of the origin; they have the same id.
 REPLY_KINDS = frozenset({STACKS, RESULT, EXCEPTION})
+
+#: The messages of the origin that may refer to its modules.
+WITH_CODE = frozenset({CALL, CAST, MESSAGE, POINT})
 
 # flags
 PART = 0

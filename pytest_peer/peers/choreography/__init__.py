@@ -1,1 +1,1 @@
-"""Who waits for whom: blocked calls, services, siblings, barriers, marks, orders of steps."""
+"""Who waits for whom: what several processes do in a test, in which order."""

@@ -20,6 +20,8 @@ VERBS: dict[str, Callable[[Peer], Any]] = {
     "cast": lambda peer: peer.cast(os.getpid),
     "send": lambda peer: peer.send("box", 1),
     "dump_stacks": lambda peer: peer.dump_stacks(),
+    "hold_at": lambda peer: peer.hold_at("posixpath:join").__enter__(),
+    "fail_at": lambda peer: peer.fail_at("posixpath:join", KeyError).__enter__(),
 }
 
 

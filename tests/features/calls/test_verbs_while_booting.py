@@ -39,6 +39,15 @@ def test_plain_call_waits_for_the_boot(peer_factory: Any) -> None:
     assert peer.call(os.getpid) == peer.pid
 
 
+def test_point_waits_for_the_boot(booting: Peer, gate: Gate) -> None:
+    gate.open()
+    with booting.hold_at("posixpath:join") as point:
+        future = booting.submit("posixpath:join", "a", "b")
+        point.wait(LONG)
+        point.release()
+        assert future.result(LONG) == "a/b"
+
+
 def test_call_within_its_own_limit_while_booting(booting: Peer, gate: Gate) -> None:
     with pytest.raises(CallTimeout, match=r"within 0\.01 s"):
         booting.call_within(0.01, os.getpid)

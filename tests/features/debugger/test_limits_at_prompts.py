@@ -58,8 +58,12 @@ WAITS = """
         ),
         ("booting = peer_factory(wait_boot=False, setup=boot_slowly)", "booting.wait_boot(1)"),
         ("begun = time.time()", "eventually(result.done, timeout=1)"),
+        (
+            "block = other.hold_at('posixpath:join'); point = block.__enter__()",
+            "result.add_done_callback(lambda _: other.submit('posixpath:join', 'a')); point.wait(1)",
+        ),
     ],
-    ids=["mailbox of a peer", "mailbox of its child", "boot", "eventually"],
+    ids=["mailbox of a peer", "mailbox of its child", "boot", "eventually", "point"],
 )
 def test_waits_elsewhere_stand_still(at_terminal, prepare, wait):
     run = at_terminal("    import multiprocessing\n" + WAITS.format(prepare=prepare, wait=wait))

@@ -1,0 +1,117 @@
+"""`peer_factory.order` lets one call through only after another."""
+
+from __future__ import annotations
+
+import pytest
+from held_store import double, triple
+from timeouts import LONG
+
+from pytest_peer import PointNotReached
+
+
+@pytest.fixture
+def pair(module_peer_factory, request):
+    """Two peers, shared by the module."""
+    if not hasattr(request.module, "PAIR"):
+        request.module.PAIR = module_peer_factory.many(2, name="pair")
+    return request.module.PAIR
+
+
+def not_yet(future, peer):
+    """Whether a call waits, as far as a later call to its peer shows it."""
+    peer.call("builtins:abs", -1)
+    return not future.done()
+
+
+def test_second_waits_for_the_first(peer_factory, pair):
+    a, b = pair
+    with peer_factory.order(a.point(double), b.point(double)):
+        second = b.submit(double, 2)
+        assert not_yet(second, b)
+        assert a.call(double, 1) == 2
+        assert second.result(LONG) == 4
+
+
+def test_second_goes_on_at_once_after_the_first(peer_factory, pair):
+    a, b = pair
+    with peer_factory.order(a.point(double), b.point(double)):
+        assert a.call(double, 1) == 2
+        assert b.call_within(LONG, double, 2) == 4
+
+
+def test_order_of_a_return_and_an_entry(peer_factory, pair):
+    a, b = pair
+    with (
+        a.hold_at(double) as point,
+        peer_factory.order(a.point(double, at="return"), b.point(triple)),
+    ):
+        first, second = a.submit(double, 1), b.submit(triple, 1)
+        point.wait(LONG)
+        assert not_yet(second, b)
+        point.release()
+        assert second.result(LONG) == 3
+        assert first.result(LONG) == 2
+
+
+def test_order_of_two_calls_of_one_peer(peer_factory, pair):
+    a, _ = pair
+    with peer_factory.order(a.point(double, nth=2), a.point(triple)):
+        second = a.submit(triple, 1)
+        a.call(double, 1)
+        assert not_yet(second, a)
+        a.call(double, 1)
+        assert second.result(LONG) == 3
+
+
+def test_orders_can_be_chained(peer_factory, pair):
+    a, b = pair
+    with (
+        peer_factory.order(a.point(double), b.point(double)),
+        peer_factory.order(b.point(double, at="return"), a.point(triple)),
+    ):
+        third = a.submit(triple, 1)
+        second = b.submit(double, 2)
+        assert not_yet(third, a)
+        a.call(double, 1)
+        assert (second.result(LONG), third.result(LONG)) == (4, 3)
+
+
+def test_first_that_never_comes_fails_and_says_who_waited(peer_factory, pair):
+    a, b = pair
+    with (
+        pytest.raises(
+            PointNotReached, match="entry of held_store:double in peer 'pair-0'"
+        ) as caught,
+        peer_factory.order(a.point(double), b.point(triple)),
+    ):
+        second = b.submit(triple, 1)
+        assert not_yet(second, b)
+    assert second.result(LONG) == 3
+    assert "held_store:triple in peer 'pair-1' was held for that" in caught.value.__notes__[0]
+
+
+def test_second_that_never_comes_fails(peer_factory, pair):
+    a, b = pair
+    with (
+        pytest.raises(PointNotReached, match="pair-1"),
+        peer_factory.order(a.point(double), b.point(double)),
+    ):
+        a.call(double, 1)
+
+
+def test_order_goes_on_in_the_next_life_of_the_first(peer_factory):
+    a, b = peer_factory.many(2)
+    with peer_factory.order(a.point(double), b.point(double)):
+        second = b.submit(double, 2)
+        a.restart()
+        assert not_yet(second, b)
+        a.call(double, 1)
+        assert second.result(LONG) == 4
+
+
+def test_what_is_no_point_is_refused(peer_factory, pair):
+    point = pair[0].point(double)
+    with pytest.raises(TypeError, match=r"then: expected what `peer.point` gives"):
+        peer_factory.order(point, double)
+    with pytest.raises(ValueError, match="then: expected another point"):
+        peer_factory.order(point, point)
