@@ -25,6 +25,10 @@ def asked(what, calls, own_files):
     """Return the encoded answer to a question of the origin's."""
     if what == b"own":
         return marshal.dumps(_own_waits(calls), 2)
+    if what.startswith(b"rest"):
+        from . import rest  # only where the origin is elsewhere
+
+        return rest.looked(calls, what.endswith(b"timers"))
     _, number, limit = what.split()
     return of_call(calls, int(number), float(limit), own_files)
 

@@ -67,6 +67,11 @@ class Dispatcher:
         self.threads = {}
         self._main = _thread.get_ident(), self._pid
 
+    @property
+    def root(self):
+        """The process below which all is that the peer has started."""
+        return self._runtime.root
+
     def accept(self, job):
         """Add a call; on the thread that reads the link, so it neither waits nor raises."""
         with self.lock:

@@ -65,6 +65,11 @@ class Wait:
         self.is_futex: bool = on == "lock"
         self.is_sure: bool = True
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether the thread goes on by itself, or nothing is known of that."""
+        return self.limit != _ENDLESS
+
 
 def parsed(line: str, machine: str) -> tuple[str, tuple[int, ...]]:
     """Return the name of the system call in a line of ``syscall``, and its arguments.

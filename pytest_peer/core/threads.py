@@ -99,6 +99,13 @@ def _place(pid: int) -> str:
     return "/proc/self" if pid == _getpid() else "/proc/%d" % pid
 
 
+def goes_on(pid: int, thread: int, ran: str) -> bool:
+    """Return whether a thread that slept, and had run so far, goes on by itself or has done so."""
+    wait = wait_of(pid, thread, syscall(pid, thread))
+    # The line is that of its sleep only if it has not run since.
+    return turns(pid, thread) != ran or (wait is not None and wait.is_timed)
+
+
 def contents(path: str, whole: bool = False) -> str:
     """Return what is in a file of ``/proc``; empty if it is not shown.
 
@@ -132,8 +139,11 @@ def why_unreadable() -> str:
     """Return why nothing can be known of threads, or nothing if it can."""
     if sys.platform != "linux":
         return "it asks the Linux kernel, and this is %s" % sys.platform
-    if not contents("/proc/self/stat"):
-        return "nothing is mounted at /proc"
+    try:
+        if int(_readlink("/proc/self")) != _getpid():
+            return "/proc shows the processes of another container"
+    except OSError:
+        return "/proc is not there: nothing is mounted at it"
     if not turns(_getpid(), _getpid()):
         return "/proc shows neither schedstat nor context switches of threads"
     return ""

@@ -39,8 +39,11 @@ _PEER_MODULES = (
 )
 #: Imported only when they are needed, in a spawned peer.
 _LATER_MODULES = (
-    *(f"core.{name}" for name in ("syscalls", "threads", "patience")),
-    *(f"agent.{name}" for name in ("log_records", "log_window", "logs", "waits", "blocked")),
+    *(f"core.{name}" for name in ("syscalls", "threads", "patience", "sweep")),
+    *(
+        f"agent.{name}"
+        for name in ("log_records", "log_window", "logs", "waits", "blocked", "rest")
+    ),
 )
 #: The same, but a peer that has not their files asks for them.
 _ASKED_MODULES = (*(f"link.protocol.{name}" for name in _SIBLINGS.split()), "agent.exchange")

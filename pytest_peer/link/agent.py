@@ -49,6 +49,14 @@ class Agent:
         assert isinstance(found, bytes)
         return [(thread, word) for thread, word in marshal.loads(found)]
 
+    def rest(self, timers: bool, seconds: float) -> tuple[str, list[Any], list[Any]]:
+        """Return what `agent.rest` sees, or first why it can see nothing."""
+        asked = b"rest timers" if timers else b"rest"
+        (_, found), _ = self._client.ask(messages.STACKS, asked, seconds)
+        assert isinstance(found, bytes)
+        why, awake, asleep = marshal.loads(found)
+        return why, awake, asleep
+
     def has_debugger(self, seconds: float) -> bool:
         """Return whether a debugger of Python code is attached to it; raises as `stacks`."""
         (_, name), _ = self._client.ask(messages.STACKS, b"debugger", seconds)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...core import threads
 from ...core.clock import sleep
 from ...core.errors import PeerDown
+from ...core.sweep import Root, Sweep, Thread
 from ...core.syscalls import Wait as KernelWait
 from ..lifecycle import PeerLife
 from ..transitions import Phase
 from .holders import holders
 from .processes import owners
-from .sweep import Sweep, Thread
 
 if TYPE_CHECKING:
     from ..peer import Peer
@@ -70,7 +70,7 @@ def told(lives: Iterable[PeerLife]) -> str:
 
 def _cycle_at_rest(of: Mapping[int, PeerLife], calls: Mapping[Thread, str]) -> list[Edge] | None:
     """Return the edges of a cycle; none if something in it may run, ``None`` without a cycle."""
-    sweep = Sweep(lambda: [(pid, False) for pid in of])
+    sweep = Sweep(lambda: map(Root, of))
     edges: list[Edge] = []
     try:
         moment = sweep.look(lambda: edges.extend(_edges(of, calls)))
@@ -84,7 +84,7 @@ def _cycle_at_rest(of: Mapping[int, PeerLife], calls: Mapping[Thread, str]) -> l
 
 
 def _edges(of: Mapping[int, PeerLife], calls: Mapping[Thread, str]) -> list[Edge]:
-    names = {life.options.name: life.process.pid for life in of.values()}
+    names = {life.options.name: life.process.local_pid() for life in of.values()}
     among = [*of, os.getpid()]  # the test may have the other end
     edges: list[Edge] = []
     for pid in of:
@@ -102,8 +102,7 @@ def _edges(of: Mapping[int, PeerLife], calls: Mapping[Thread, str]) -> list[Edge
 def edges_of(pid: int, wait: KernelWait, having: Iterable[int]) -> list[Edge]:
     """Return the edges of a thread that waits for what other processes have."""
     found = [(pid, wait.on, each) for each in having]
-    timed = not wait.limit > 1e9
-    return [] if timed or (wait.on.startswith(_ONE_OF) and found[1:]) else found
+    return [] if wait.is_timed or (wait.on.startswith(_ONE_OF) and found[1:]) else found
 
 
 def find_cycle(edges: Sequence[Edge]) -> list[Edge] | None:
@@ -127,9 +126,11 @@ def find_cycle(edges: Sequence[Edge]) -> list[Edge] | None:
 
 def _calls(life: PeerLife) -> Iterable[tuple[Thread, str]]:
     """Return the threads of a peer that wait for a call of another one."""
-    pid = life.process.pid
+    pid = life.process.local_pid()
+    if pid is None:
+        return []
     try:
         waits = life.client.agent.own_waits(_ANSWER_SECONDS)
     except (TimeoutError, PeerDown):
         return []
-    return [(Thread(pid or 0, number), word) for number, word in waits if word.startswith(_CALL)]
+    return [(Thread(pid, number), word) for number, word in waits if word.startswith(_CALL)]

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
+from ...core.sweep import Root, listed
 from ...launch import procfs
 from ..lifecycle import PeerLife
 from ..transitions import Phase
-from .sweep import Root, listed
+
+
+def is_far(life: PeerLife) -> bool:
+    """Return whether a peer has to look at itself.
+
+    It is on another machine, or may be; or its link has more ways than two pipes, in which is seen
+    here what it has not read.
+    """
+    return life.process.starter.control is not None or life.options.address is not None
 
 
 def root_of(life: PeerLife) -> Root | None:
-    """Return below which process all of a peer is; ``None`` if it is down, or on another machine."""
-    if not life.process.started or life.phase >= Phase.DOWN or life.process.elsewhere:
+    """Return below which process all of a peer is that is on this machine; ``None`` if it is down."""
+    if not life.process.started or life.phase >= Phase.DOWN:
         return None
     process = life.process.os_process
     if process.child.has_reaper:  # it has the peer's orphans
         status = procfs.of_process(process.pid)
         if status is not None:
-            return status.parent, True
-    return process.pid, False
+            return Root(status.parent, is_above=True)
+    return Root(process.pid)
 
 
 def owners(lives: Iterable[PeerLife]) -> dict[int, PeerLife]:
@@ -33,10 +42,11 @@ def owners(lives: Iterable[PeerLife]) -> dict[int, PeerLife]:
     }
 
 
-def owner(pid: int, lives: Mapping[int, PeerLife]) -> PeerLife | None:
-    """Return to which of some peers, by their own processes, a process belongs."""
+def owner(pid: int, lives: Iterable[PeerLife]) -> PeerLife | None:
+    """Return to which of some peers a process belongs, orphans without a reaper excepted."""
+    tops = {root.process: life for life in lives if (root := root_of(life)) is not None}
     above = pid
-    while above and above not in lives:
+    while above and above not in tops:
         status = procfs.of_process(above)
         above = status.parent if status is not None else 0
-    return lives.get(above)
+    return tops.get(above)

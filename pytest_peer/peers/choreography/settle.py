@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
 
 from ...core import threads
 from ...core.clock import monotonic, seconds, sleep, standstill
-from ...core.errors import NotSettled, PeerDown, PeerError, StillBooting
+from ...core.errors import NotSettled, PeerDown, StillBooting
+from ...core.sweep import Moment, Root, Sweep, Thread
 from ...evidence.stacks import record_all
 from ..lifecycle import PeerLife
 from ..transitions import Phase
 from .blocked import unknown
-from .processes import owner, root_of
-from .sweep import Moment, Root, Sweep, Thread
+from .processes import is_far, owner, root_of
+
+T = TypeVar("T")
 
 #: Seconds between two looks.
 _PAUSE_SECONDS = 0.0002
@@ -44,12 +49,13 @@ class Settling:
         self._watch = watch
         self._ignore_timers = ignore_timers
         self._above: dict[PeerLife, Root | None] = {}
+        self._far_busy: list[PeerLife] = []
         self._quiet = False
         self._looks = 0
         self._busy: Counter[Thread | str] = Counter()
         # Threads that wait for us, with their turns then; of those of the agent's own, no turns.
         self._ours: dict[Thread, str] = {}
-        self._sweep = Sweep(self._roots)
+        self._sweep = Sweep(self._roots, [os.getpid()])  # it may be below one that is watched
 
     def wait(self, timeout: float | None) -> None:
         """Return at a moment of rest, or raise `NotSettled`."""
@@ -59,11 +65,13 @@ class Settling:
     def _wait(self, limit: float | None) -> None:
         begun, prompts, pause = monotonic(), standstill.count, _PAUSE_SECONDS
         while True:
+            far = self._far_looks()
             moment = self._sweep.look(self._look_at_links)
+            far_too = not far or (None not in far and self._far_looks() == far)
             late = limit is not None and monotonic() - begun >= limit
             if standstill or prompts != standstill.count:  # a debugger: the limit begins anew
                 begun, prompts, late = monotonic(), standstill.count, False
-            if self._is_rest(moment):
+            if self._is_rest(moment) and far_too:
                 return
             if late:
                 assert limit is not None
@@ -73,14 +81,33 @@ class Settling:
 
     def _roots(self) -> Iterator[Root]:
         for life in self._lives():
-            if life.process.started and life.process.elsewhere:
-                raise PeerError(f"{life.record.whom()} is on another machine; it cannot be watched")
+            if not life.process.started or is_far(life):
+                continue
             if self._above.get(life) is None:  # that stays as it is, to the end of the peer
                 self._above[life] = root_of(life)
             root = self._above[life]
             if root is not None and life.phase < Phase.DOWN:
                 yield root
-        yield from ((pid, False) for pid in self._watch)
+        yield from map(Root, self._watch)
+
+    def _far_looks(self) -> list[object]:
+        """Look at the peers of other machines: ``None`` for one that does not rest."""
+        every = [life for life in self._lives() if life.phase is Phase.RUNNING]
+        return [self._far_look(life) for life in every if is_far(life)]
+
+    def _far_look(self, life: PeerLife) -> object:
+        timers = not self._ignore_timers
+        found = _answer(partial(life.client.agent.rest, timers, _ANSWER_SECONDS))
+        if found is None:
+            self._busy[f"{life.record.whom()} does not answer"] += 1
+            return None
+        why, awake, asleep = found
+        if why:
+            raise unknown(why)
+        whom = life.record.whom()
+        self._busy.update(f"{whom}, its process {pid}: thread {number}" for pid, number in awake)
+        self._far_busy += [life] if awake and life not in self._far_busy else []
+        return None if awake else asleep
 
     def _look_at_links(self) -> None:
         self._quiet = True
@@ -105,23 +132,20 @@ class Settling:
         """Return the threads that will go on by themselves, without those that wait for us."""
         timed: list[Thread] = []
         for each, turns in moment.asleep.items():
-            wait = threads.wait_of(*each, threads.syscall(*each))
-            if (
-                wait is not None
-                and not wait.limit > 1e9
-                and self._ours.get(each) not in ("", turns)
-            ):
+            if self._ours.get(each) not in ("", turns) and threads.goes_on(*each, turns):
                 timed.append(each)
         for life in self._lives():
-            of_life = [each for each in timed if each.process == life.process.pid]
-            for number, word in _ours(life) if of_life else ():
+            pid = life.process.local_pid()
+            of_life = [each for each in timed if each.process == pid]
+            ask = partial(life.client.agent.own_waits, _ANSWER_SECONDS)
+            for number, word in (_answer(ask) or ()) if of_life else ():
                 each = Thread(of_life[0].process, number)
                 self._ours[each] = "" if word == "agent" else moment.asleep.get(each, "none")
         return timed
 
     def _error(self, limit: float) -> NotSettled:
-        lives = {life.process.pid: life for life in self._lives() if life.process.pid is not None}
-        lines, running = [], []
+        lives = list(self._lives())
+        lines, running = [], list(self._far_busy)
         for who, count in self._busy.most_common(_NAMED):
             if isinstance(who, str):
                 lines.append(f"{who}, at {count} of {self._looks} looks")
@@ -142,12 +166,13 @@ class Settling:
         return NotSettled(message, lines, "\n".join(told))
 
 
-def _ours(life: PeerLife) -> Iterable[tuple[int, str]]:
+def _answer(ask: Callable[[], T]) -> T | None:
+    """Return what an agent says, or ``None`` if it does not."""
     try:
-        return life.client.agent.own_waits(_ANSWER_SECONDS)
+        return ask()
     except TimeoutError as exc:
         if exc.args and not isinstance(exc, StillBooting):  # a signal handler's
             raise
     except PeerDown:
         pass
-    return ()
+    return None

@@ -147,6 +147,20 @@ def test_answer_on_its_way_is_waited_for(peer: Peer) -> None:
 # Several
 
 
+def test_peer_of_another_connection_settles(peer_factory: Any, tmp_path: Path) -> None:
+    peer = peer_factory(connection=0)
+    for turn in range(20):
+        future = peer.submit(work_for, 0.001 * turn)
+        peer.settle(LONG)
+        assert future.done()
+
+
+def work_for(seconds: float) -> None:
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+
 def listen() -> int:
     global _server
     _server = socket.create_server(("127.0.0.1", 0))

@@ -1,5 +1,7 @@
 """Look at all threads of many processes, and of what these have started, as if at one moment.
 
+Also sent to peers: those of another machine look at themselves.
+
 What was read of a thread before and after that moment is the same, and it was asleep: so it slept
 all the while. Between the two, all that there is has been listed, and was known before. What is
 asleep starts no thread and no process. So at that moment there was nothing else.
@@ -12,8 +14,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from ...core import threads
-from ...launch import procfs
+from . import threads
 
 #: The most threads whose files stay open, two each: it is faster, and a process has 1024.
 _MOST_OPEN = 200
@@ -26,8 +27,11 @@ class Thread(NamedTuple):
     number: int
 
 
-#: A process, and whether it only stands above others that are looked at.
-Root = tuple[int, bool]
+class Root(NamedTuple):
+    """A process, and whether it only stands above others that are looked at."""
+
+    process: int
+    is_above: bool = False
 
 
 class Moment(NamedTuple):
@@ -46,10 +50,11 @@ class Moment(NamedTuple):
 class Sweep:
     """Looks at processes and those below them, each time at those that there are."""
 
-    def __init__(self, roots: Callable[[], Iterable[Root]]) -> None:
+    def __init__(self, roots: Callable[[], Iterable[Root]], without: Iterable[int] = ()) -> None:
         self._roots = roots
+        self._without = frozenset(without)
         self._files: dict[Thread, tuple[int, int]] = {}  # ``stat`` and ``schedstat``
-        self._known = listed(self._roots())
+        self._known = listed(self._roots(), self._without)
 
     def close(self) -> None:
         """Close what is open; may be repeated."""
@@ -60,7 +65,7 @@ class Sweep:
         """Return who slept, at a moment at which `meanwhile` is called."""
         known, before = self._known, {each: self._turns(each) for each in self._known}
         meanwhile()
-        self._known = listed(self._roots())
+        self._known = listed(self._roots(), self._without)
         asleep = {
             each: turns
             for each, turns in before.items()
@@ -85,7 +90,7 @@ class Sweep:
             with contextlib.ExitStack() as opened, contextlib.suppress(OSError):
                 fds = []
                 for name in ("stat", "schedstat"):
-                    path = f"/proc/{thread.process}/task/{thread.number}/{name}"
+                    path = "/proc/%d/task/%d/%s" % (*thread, name)
                     fds.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
                     opened.callback(os.close, fds[-1])
                 self._files[thread] = fds[0], fds[1]
@@ -97,19 +102,19 @@ class Sweep:
             os.close(fd)
 
 
-def listed(roots: Iterable[Root]) -> frozenset[Thread]:
+def listed(roots: Iterable[Root], without: Iterable[int] = ()) -> frozenset[Thread]:
     """Return the threads of processes, and of all below them."""
     found = set()
-    seen, pids = {os.getpid()}, list(roots)  # it may be below one that is watched
+    seen, pids = set(without), list(roots)
     while pids:
         pid, is_above = pids.pop()
         if pid in seen:
             continue
         seen.add(pid)
-        for number in threads.numbers(f"/proc/{pid}/task"):
+        for number in threads.numbers("/proc/%d/task" % pid):
             if not is_above:
                 found.add(Thread(pid, number))
-            pids += [(child, False) for child in _children(pid, number)]
+            pids += [Root(child) for child in _children(pid, number)]
     return frozenset(found)
 
 
@@ -123,9 +128,13 @@ def _read(fd: int) -> str:
 def _children(pid: int, thread: int) -> list[int]:
     """Return the processes that a thread has started and that live."""
     if _lists_children:
-        text = threads.contents(f"/proc/{pid}/task/{thread}/children", True)
+        text = threads.contents("/proc/%d/task/%d/children" % (pid, thread), True)
         return [int(word) for word in text.split()]
-    return procfs.children(pid) if thread == pid else []
+    if thread != pid:
+        return []
+    every = {each: threads.contents("/proc/%d/stat" % each) for each in threads.numbers("/proc")}
+    parents = {each: stat.rpartition(")")[2].split()[1:2] for each, stat in every.items()}
+    return [each for each, parent in parents.items() if parent == [str(pid)]]
 
 
 #: Whether the kernel has CONFIG_PROC_CHILDREN.
