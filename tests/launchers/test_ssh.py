@@ -142,7 +142,9 @@ def test_peers_of_an_xdist_worker_behind_ssh_start_on_its_host(ssh, pytester, tm
         """
     )
     worker = f"ssh=far//ssh_config={ssh.before[2]}//python={sys.executable}//chdir={tmp_path}"
+    # There all plugins are loaded; of these two, one half of each has to be here.
+    without = "-p", "no:randomly", "-p", "no:rerunfailures"
     result = pytester.runpytest_subprocess(
-        "-d", f"--tx={worker}", f"--rsyncdir={pytester.path}", "-p", "no:randomly", "-W", "ignore"
+        "-d", f"--tx={worker}", f"--rsyncdir={pytester.path}", *without, "-W", "ignore"
     )
     result.assert_outcomes(passed=1)

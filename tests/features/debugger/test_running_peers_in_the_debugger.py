@@ -16,7 +16,7 @@ SPINS = """
 
     def test_it(peer):
         spins = peer.submit(spin)
-        peer.stdout.wait_for("spins")
+        peer.stdout.wait_for("spins", timeout=30)
         peer.debug()
         assert spins.result() == "left"
 """
@@ -31,7 +31,7 @@ WAITS = """
 
     def test_it(peer):
         waits = peer.submit(wait)
-        peer.stdout.wait_for("waits")
+        peer.stdout.wait_for("waits", timeout=30)
         peer.debug()
         assert waits.result() == 1
 """
