@@ -126,7 +126,7 @@ def test_failures_can_be_caught_by_class(shared: PeerGroup) -> None:
         shared.call(fail_in, "shared-0", "shared-1")
     except* OwnError as failures:
         caught += [str(failure) for failure in failures.exceptions]
-    assert caught == ["shared-0", "shared-1"]
+    assert sorted(caught) == ["shared-0", "shared-1"]  # which was first, nobody knows
 
 
 def test_failures_of_map_are_a_group(shared: PeerGroup) -> None:

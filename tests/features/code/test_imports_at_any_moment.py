@@ -105,6 +105,8 @@ def test_import_in_a_forked_child_fails_at_once(far, origin):
     assert peer.call("forking:fork") == 3 << 8
 
 
+# A signal that comes in a callback of the import system's is ignored by Python.
+@pytest.mark.filterwarnings("ignore:.*exception ignored in <function _get_module_lock")
 def test_import_that_a_signal_interrupts(far, origin):
     """Wherever it comes, the peer stays usable and the module can be imported later."""
     for number in range(40):
