@@ -215,11 +215,12 @@ def in_a_thread(value):
     return found
 
 
-def test_agent_is_not_held_in_a_function_that_it_needs(shared):
-    with shared.hold_at("threading:Thread.start") as point:
-        held = shared.submit(in_a_thread, 1)
+def test_agent_is_not_held_in_a_function_that_it_needs(peer):
+    with peer.hold_at("threading:Thread.start") as point:
+        assert peer.call(held_store.triple, 1) == 3  # the agent starts the event loop's thread
+        held = peer.submit(in_a_thread, 1)
         point.wait(LONG)
-        assert shared.call(double, 2) == 4  # on a thread that the agent starts
+        assert peer.call(double, 2) == 4  # on another thread of the agent's
         point.release()
         assert held.result(LONG) == [2]
 

@@ -82,10 +82,10 @@ def test_first_that_never_comes_fails_and_says_who_waited(peer_factory, pair):
         pytest.raises(
             PointNotReached, match="entry of held_store:double in peer 'pair-0'"
         ) as caught,
-        peer_factory.order(a.point(double), b.point(triple)),
+        peer_factory.order(a.point(double), then := b.point(triple)),
     ):
         second = b.submit(triple, 1)
-        assert not_yet(second, b)
+        assert then.wait(LONG) == "triple(value=1)"
     assert second.result(LONG) == 3
     assert "held_store:triple in peer 'pair-1' was held for that" in caught.value.__notes__[0]
 

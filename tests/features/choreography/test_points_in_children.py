@@ -13,7 +13,7 @@ from children import forked
 from held_store import double, triple
 from timeouts import LONG
 
-from pytest_peer import here
+from pytest_peer import eventually, here
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's abstract sockets")
 
@@ -132,6 +132,7 @@ def test_held_child_may_die(shared):
         point.wait(LONG)
         shared.call(kill_children)
         assert held.result(LONG) == -signal.SIGKILL
+        eventually(lambda: not point.holds, LONG)
 
 
 def kill_children():
