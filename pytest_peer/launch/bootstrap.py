@@ -52,7 +52,7 @@ _SERVER_MODULES = (
     *_PEER_MODULES,
     *_LATER_MODULES,
     *_ASKED_MODULES,
-    *("launch.lifeline", "launch.procfs", "launch.session"),
+    *(f"launch.{name}" for name in ("lifeline", "namespaces", "procfs", "session")),
     *(f"agent.forkserver.{name}" for name in ("child_setup", "reaper", "prewarm", "server")),
 )
 #: What such a peer gets of this package. Other public names exist and do nothing.

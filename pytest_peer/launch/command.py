@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..core import launchers
 from ..core.errors import ExecNotFound
@@ -47,6 +49,12 @@ RELAY_WORDS = ("-c", _READ)
 _ON_TERMINAL = (
     "import fcntl,os,sys,termios;fcntl.ioctl(0,termios.TIOCSCTTY,0);"
     "os.execvp(sys.argv[1],sys.argv[1:])"
+)
+
+_IN_PLACE = (
+    "\nimport json, sys\ncwd = os.getcwd()\n"
+    "for name, value in json.loads(sys.argv[1]).items(): globals()[name](value)\n"
+    "os.chdir(cwd)\nos.execvp(sys.argv[2], sys.argv[2:])\n"
 )
 
 #: The descriptors of a peer that a fork server executes: the link's for reading and writing, the
@@ -141,6 +149,18 @@ def command(options: PeerOptions, environ: Mapping[str, str], words: Sequence[st
 def on_terminal(line: Command) -> Command:
     """Return the command that takes its stdin as the terminal of its session, and runs `line`."""
     words = [sys.executable, "-S", "-E", "-s", "-c", _ON_TERMINAL]
+    return replace(line, argv=[*words, *line.argv])
+
+
+def in_place(line: Command, place: Mapping[str, Any]) -> Command:
+    """Return the command that does what `place` says, by functions of `namespaces`, and runs `line`.
+
+    For a program whose parent is no fork server, which would do it.
+    """
+    from . import namespaces  # not at the top: most peers are in no network
+
+    code = Path(namespaces.__file__).read_text() + _IN_PLACE
+    words = [sys.executable, "-S", "-E", "-s", "-c", code, json.dumps(dict(place))]
     return replace(line, argv=[*words, *line.argv])
 
 

@@ -1,7 +1,7 @@
 """Start the process of a peer: forked or executed by a fork server, or spawned by the origin."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,15 @@ from .relay.process import ControlSocket, local_end
 class ProcessStarter:
     """Start one process by `child`; ValueError: ``start_method`` asks for what is not possible."""
 
-    def __init__(self, options: PeerOptions, evidence: dict[str, Any], directory: Path) -> None:
+    def __init__(
+        self,
+        options: PeerOptions,
+        evidence: dict[str, Any],
+        directory: Path,
+        place: Mapping[str, Any],
+    ) -> None:
         self._options = options
+        self._place = place  # what the process does first of all, for the network that it is in
         self._directory = directory
         self._evidence = evidence  # for the agent's module `fault_dumps`
         #: How it is done; another one when a fork server has failed.
@@ -87,7 +94,9 @@ class ProcessStarter:
         limit = BOOT_SECONDS if options.boot_limit is None else options.boot_limit
         deadline = monotonic() + limit
         server.wait_ready(limit)
-        changes = request["changes"] = {"variables": {}, **now.changes(server.inheritance)}
+        # The place first: the working directory is one of its mount namespace.
+        changes = request["changes"] = {"variables": {}, **self._place}
+        changes |= now.changes(server.inheritance)
         if options.terminal is not None:
             changes["terminal"] = True
         # Also if it has the same path as the template's: it may be another directory by now.
@@ -120,6 +129,8 @@ class ProcessStarter:
             keep = [fd for fd in (*connection.peer_ends, end, control) if fd >= 0]
             if self._options.terminal is not None:
                 line = command.on_terminal(line)
+            if self._place:
+                line = command.in_place(line, self._place)
             child = SpawnedChild(line, standard, keep)
             lifeline.tie(end, -child.pid)
         connection.send_loader()

@@ -70,11 +70,14 @@ class PeerLife:
     def __init__(self, options: PeerOptions, lives: "Lives") -> None:
         self.options = options
         self.requests: transitions.Requests = transitions.Requests()
+        self.owner: Supervisor = lives.owner
         self.process: PeerProcess = PeerProcess(
-            options, lambda: loop.call_soon(self._see_end), self.held
+            options,
+            lambda: loop.call_soon(self._see_end),
+            self.held,
+            partial(self.owner.place, options),
         )
         self.record: Record = Record(options, self.process)
-        self.owner: Supervisor = lives.owner
         self.client: RpcClient = RpcClient(
             self.record.whom,
             self.owner.mailboxes,

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,9 +39,14 @@ class PeerProcess:
     _connection: Connection
 
     def __init__(
-        self, options: PeerOptions, on_exit: Callable[[], object], held: Callable[[], bool]
+        self,
+        options: PeerOptions,
+        on_exit: Callable[[], object],
+        held: Callable[[], bool],
+        place: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._options = options
+        self._place = place
         self._on_exit = on_exit
         self._held = held
         self.started: bool = False  # there is a process, or was
@@ -55,7 +60,7 @@ class PeerProcess:
 
     def start(self, directory: Path, evidence: dict[str, Any]) -> None:
         """Start the process; `evidence` is the agent's configuration of fault dumps."""
-        starter = self.starter = ProcessStarter(self._options, evidence, directory)
+        starter = self.starter = ProcessStarter(self._options, evidence, directory, self._place())
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             if starter.control is not None:
                 ours.callback(starter.control.close)

@@ -162,6 +162,10 @@ class Supervisor:
         """Return where artifacts go; ``None`` for a temporary directory."""
         return None
 
+    def place(self, options: PeerOptions) -> Mapping[str, Any]:  # noqa: ARG002
+        """Return what a peer's process does first: functions of `launch.namespaces`, and values."""
+        return {}
+
     def call_timeout(self) -> float | None:
         """Return the limit of what waits for messages and has no limit of its own."""
         return PeerOptions().call_timeout

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Any
 
-from ...launch import procfs, session
+from ...launch import namespaces, procfs, session
 from ...launch.lifeline import tie
 
 
@@ -83,6 +83,8 @@ def _take_terminal(_):
 
 #: For what the origin's module `inheritance` calls settable.
 _SETTERS = {
+    "isolate": namespaces.isolate,
+    "enter": namespaces.enter,
     "variables": _set_variables,
     "cwd": os.chdir,
     "umask": os.umask,

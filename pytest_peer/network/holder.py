@@ -1,0 +1,114 @@
+"""The process that holds a network: the namespaces of its hosts, and the switch between them.
+
+It is a peer of ours without a place in the network, so its calls, its death and that of its origin
+are those of any peer. No name in the file system leads to a namespace: they end with this process
+and the peers in them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..launch import namespaces
+from . import netlink
+from .addresses import FABRIC, Host, address4, hosts_file
+from .switch import Switch
+
+_MS_BIND = 0x1000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A host and its namespaces, by open files."""
+
+    host: Host
+    net: int
+    mnt: int
+    uts: int
+
+
+class Holder:
+    """The only one of its process; see `start`."""
+
+    def __init__(self, user: bool) -> None:
+        self._user = user  # whether it has a user namespace of its own
+        self._outside = netlink.own("net"), netlink.own("mnt"), netlink.own("uts")
+        namespaces.unshare("net")
+        self._fabric = (netlink.own("net"), *self._outside[1:])
+        self._wiring = netlink.Wiring()
+        self._directory = tempfile.mkdtemp(prefix="pytest-peer-network-")
+        self.places: dict[str, Place] = {}
+        self.switch = Switch()
+        self._write_files()
+
+    def add(self, hosts: Sequence[Host]) -> dict[str, list[str]]:
+        """Make hosts; return, by their names, the files of the namespaces that a peer there enters."""
+        for host in hosts:
+            self._add(host)
+        self._write_files()
+        return {host.name: self.files(self.places[host.name]) for host in hosts}
+
+    def files(self, place: Place) -> list[str]:
+        """Return the files of namespaces that a process of a host enters, in this order."""
+        own = f"/proc/{os.getpid()}"
+        user = [f"{own}/ns/user"] if self._user else []
+        return [*user, *(f"{own}/fd/{fd}" for fd in (place.net, place.uts, place.mnt))]
+
+    def _add(self, host: Host) -> None:
+        try:
+            # A mount namespace is a copy of the thread's: it has the files of no other host.
+            namespaces.unshare("net", "mnt", "uts")
+            place = Place(host, netlink.own("net"), netlink.own("mnt"), netlink.own("uts"))
+            socket.sethostname(host.name)
+            for name in ("hosts", "resolv.conf"):
+                if os.path.exists(f"/etc/{name}"):
+                    namespaces.mount(f"{self._directory}/{name}", f"/etc/{name}", _MS_BIND)
+        finally:
+            for fd in self._fabric:
+                namespaces.setns(fd)
+        port = self._wiring.connect(host, place.net)
+        with netlink.inside(place.net, back=self._fabric[:1]):
+            netlink.configure(host)
+        self.places[host.name] = place
+        self.switch.plug(host, port)
+
+    def _write_files(self) -> None:
+        """Write in place: hosts have these very files mounted."""
+        texts = {
+            "hosts": hosts_file(place.host for place in self.places.values()),
+            "resolv.conf": f"nameserver {address4(0, FABRIC)}\noptions timeout:1 attempts:2\n",
+        }
+        for name, text in texts.items():
+            with open(f"{self._directory}/{name}", "r+" if self.places else "w") as file:
+                file.write(text)
+
+    def close(self) -> None:
+        """Remove the files; the rest ends with the process."""
+        self.switch.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+_holder: Holder | None = None
+
+
+def start(user: bool) -> None:
+    """Make the network without a host. The process has ``namespaces.isolate(user)`` behind it."""
+    global _holder
+    _holder = Holder(user)
+
+
+def add(hosts: Sequence[Host]) -> dict[str, list[str]]:
+    """See `Holder.add`."""
+    assert _holder is not None
+    return _holder.add(hosts)
+
+
+def close() -> None:
+    """See `Holder.close`."""
+    if _holder is not None:
+        _holder.close()
