@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 #: peer that uses only `here`, must not pay for all of them.
 _NAMES = {
     "core.errors": "BarrierBroken BootError BootTimeout CallTimeout DecodeError EncodeError "
-    "ExecNotFound HandshakeError InterleavingStuck NameInUse NotBlocked NotSettled PeerDown PeerDownWarning "
+    "ExecNotFound FaultNotEffective HandshakeError InterleavingStuck NameInUse NotBlocked NotSettled PeerDown PeerDownWarning "
     "PeerError PeerInterrupted PointNotFound PointNotReached RemoteError ServiceEnded UnhandledPeerException",
     "core.eventually": "aeventually eventually still",
     "core.launchers": "over_stdio",

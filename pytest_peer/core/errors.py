@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .down_reason import DownReason
 
 __all__ = ["BarrierBroken", "BootError", "BootTimeout", "CallTimeout", "DecodeError", "EncodeError"]
-__all__ += ["ExecNotFound", "HandshakeError", "InterleavingStuck", "NameInUse", "NotBlocked"]
+__all__ += ["ExecNotFound", "FaultNotEffective", "HandshakeError", "InterleavingStuck", "NameInUse", "NotBlocked"]
 __all__ += ["NotSettled", "PeerDown", "PeerDownWarning", "PeerError", "PeerInterrupted"]
 __all__ += ["PointNotFound", "PointNotReached", "RemoteError", "ServiceEnded"]
 __all__ += ["UnhandledPeerException"]
@@ -69,6 +69,10 @@ class BootTimeout(BootError, TimeoutError):
 
 class HandshakeError(BootError):
     """The program that was started is not a Python interpreter that can be a peer."""
+
+
+class FaultNotEffective(PeerError):
+    """A fault of the network, or its healing, does not do what it says; or it touched no packet."""
 
 
 class NameInUse(PeerError):

@@ -34,9 +34,9 @@ def enter(paths: list[str]) -> None:
 
 
 def isolate(user: bool) -> None:
-    """Enter a new mount namespace, and before it with `user` a new user namespace.
+    """Enter new namespaces for a network, and before them with `user` a new user namespace.
 
-    Users keep their numbers in it. What is mounted outside appears inside, not the other way round.
+    Users keep their numbers in that. What is mounted outside appears inside, not the other way round.
     """
     if user:
         own, group = os.getuid(), os.getgid()
@@ -49,7 +49,7 @@ def isolate(user: bool) -> None:
             with open(f"/proc/self/{file}", "w") as map_file:
                 map_file.write(text)
         let_look()
-    unshare("mnt")
+    unshare("net", "mnt", "uts")
     mount("none", "/", _MS_REC | _MS_SLAVE)
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import itertools
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from ..core.clock import monotonic
 from ..core.locks import Lock
 from ..core.names import random_name
 from ..core.options import PeerOptions
 from ..peers.peer import Peer
 from ..peers.supervisor import Supervisor
 from . import permission
-from .addresses import Host
+from .addresses import MOST_HOSTS, Host
+
+if TYPE_CHECKING:
+    from .faults import Fault
+    from .filters import Pair
 
 _MODULE = "pytest_peer.network.holder"
+#: Ways that an error names.
+_NAMED = 3
 
 
 class HolderSupervisor(Supervisor):
@@ -28,29 +32,77 @@ class HolderSupervisor(Supervisor):
 
 
 class Fabric:
-    """A network without hosts, to which hosts can be added."""
+    """A network, to which hosts and faults can be added."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
         self._supervisor = HolderSupervisor()
         self._numbers = itertools.count(1)
+        self._faults = itertools.count(1)
         self._lock = Lock()
         #: By name: the files of the namespaces that a process of the host enters.
         self.files: dict[str, list[str]] = {}
         self.hosts: dict[str, Host] = {}
+        #: All faults so far, and those in force.
+        self.history: list[Fault] = []
+        self.active: list[Fault] = []
+        self._began = monotonic()
         self._holder: Peer = self._supervisor.start({"name": random_name("network")})
-        self._holder.call(f"{_MODULE}:start", permission.needs_user_namespace())
+        self.ask(f"{_MODULE}:start", permission.needs_user_namespace())
+
+    def ask(self, function: str, *args: Any) -> Any:
+        """Call a function in the process that holds the network."""
+        return self._holder.call(function, *args)
+
+    def clock(self) -> float:
+        """Return the seconds since the network was made."""
+        return monotonic() - self._began
+
+    # Hosts
 
     def add(self, names: Sequence[tuple[str, tuple[str, ...]]], segment: int = 0) -> list[Host]:
-        """Make hosts of these names and aliases."""
+        """Make hosts of these names and aliases; those that are there already stay as they are.
+
+        :raises ValueError: the network is full.
+        """
         with self._lock:
-            hosts = [Host(name, next(self._numbers), segment, also) for name, also in names]
-            self.files.update(self._holder.call(f"{_MODULE}:add", hosts))
-            self.hosts.update({host.name: host for host in hosts})
-            return hosts
+            new = [(name, also) for name, also in names if name not in self.hosts]
+            if len(self.hosts) + len(new) > MOST_HOSTS:
+                raise ValueError(f"peer_network: a network has at most {MOST_HOSTS} hosts")
+            made = [Host(name, next(self._numbers), segment, also) for name, also in new]
+            self.files.update(self.ask(f"{_MODULE}:add", made) if made else {})
+            self.hosts.update({host.name: host for host in made})
+            return [self.hosts[name] for name, _ in names]
+
+    def name_of(self, number: int) -> str:
+        """Return the name of the host with that number."""
+        return next(host.name for host in self.hosts.values() if host.number == number)
+
+    def told(self, canaries: Mapping[Pair, str]) -> str:
+        """Return a text for what became of canaries."""
+        every = [
+            f"from {self.name_of(a)} to {self.name_of(b)} a packet {what}"
+            for (a, b), what in sorted(canaries.items())
+        ]
+        rest = f", and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
+        return "; ".join(every[:_NAMED]) + rest
+
+    # Faults
+
+    def next_fault(self) -> int:
+        return next(self._faults)
+
+    def remember(self, fault: Fault) -> None:
+        self.history.append(fault)
+        self.active.append(fault)
+
+    def forget(self, fault: Fault) -> None:
+        if fault in self.active:
+            self.active.remove(fault)
 
     def close(self) -> None:
         """End the network, with its process."""
         try:
-            self._holder.call(f"{_MODULE}:close")
+            self.ask(f"{_MODULE}:close")
         finally:
             self._supervisor.close()

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from ..launch import namespaces
 from . import netlink
 from .addresses import FABRIC, Host, address4, hosts_file
+from .canaries import Canaries
 from .switch import Switch
 
 _MS_BIND = 0x1000
@@ -37,13 +38,12 @@ class Holder:
 
     def __init__(self, user: bool) -> None:
         self._user = user  # whether it has a user namespace of its own
-        self._outside = netlink.own("net"), netlink.own("mnt"), netlink.own("uts")
-        namespaces.unshare("net")
-        self._fabric = (netlink.own("net"), *self._outside[1:])
+        self._fabric = netlink.own("net"), netlink.own("mnt"), netlink.own("uts")
         self._wiring = netlink.Wiring()
         self._directory = tempfile.mkdtemp(prefix="pytest-peer-network-")
         self.places: dict[str, Place] = {}
         self.switch = Switch()
+        self.canaries = Canaries(self.switch, self.socket_at)
         self._write_files()
 
     def add(self, hosts: Sequence[Host]) -> dict[str, list[str]]:
@@ -93,6 +93,15 @@ class Holder:
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
+    def socket_at(self, number: int, kind: int = socket.SOCK_DGRAM) -> socket.socket:
+        """Return a socket of a host, bound to its address."""
+        place = next(each for each in self.places.values() if each.host.number == number)
+        with netlink.inside(place.net, back=self._fabric[:1]):
+            made = socket.socket(socket.AF_INET, kind)
+        made.bind((place.host.address, 0))
+        return made
+
+
 _holder: Holder | None = None
 
 
@@ -102,10 +111,15 @@ def start(user: bool) -> None:
     _holder = Holder(user)
 
 
+def held() -> Holder:
+    """Return what this process holds."""
+    assert _holder is not None
+    return _holder
+
+
 def add(hosts: Sequence[Host]) -> dict[str, list[str]]:
     """See `Holder.add`."""
-    assert _holder is not None
-    return _holder.add(hosts)
+    return held().add(hosts)
 
 
 def close() -> None:

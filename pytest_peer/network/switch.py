@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
+import itertools
 import os
 import select
 import socket
 import threading
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, TypeVar
 
 from .addresses import Host
+from .filters import Filters, Pair
+from .packets import IPV4, IPV6, Packet
 
+T = TypeVar("T")
 #: Frames that are taken from one host before the others have their turn.
 _TURN = 64
 _LONGEST_FRAME = 1 << 16
-_IPV4, _IPV6 = b"\x08\x00", b"\x86\xdd"
+#: Seconds for the thread to do what another one asks.
+_ASKED_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -29,39 +39,99 @@ class Port:
     def __post_init__(self) -> None:
         self.head = self.host.mac + b"\x02\0\xff\0\0\0"
 
+    def send(self, frame: bytes) -> None:
+        # What does not fit in is lost, as on a wire.
+        with contextlib.suppress(OSError):
+            self.sock.send(frame if frame[0] & 1 else self.head + frame[12:])
+
 
 class Switch:
-    """A thread that forwards frames, and what decides about each of them."""
+    """A thread that forwards frames. Only it touches `filters`; `run` has it do something."""
 
     def __init__(self) -> None:
+        self.filters = Filters()
+        #: Called with each canary behind the filters, and the port that it was for.
+        self.on_canary: Callable[[Packet, Port], object] = lambda *_: None
+        self.captured: Callable[[bytes], object] | None = None
         self._ports: dict[int, Port] = {}  # by the socket's descriptor
+        self._by_number: dict[int, Port] = {}
         self._by_address: dict[bytes, Port] = {}
+        self._later: list[tuple[float, int, int, bytes]] = []  # a heap; the numbers keep the order
+        self._order = itertools.count()
+        self._asked: deque[Callable[[], object]] = deque()
         self._poll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll.register(self._wake, select.EPOLLIN)
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="switch", daemon=True)
+        self._thread = threading.Thread(target=self._loop, name="switch", daemon=True)
         self._thread.start()
+
+    # For other threads
+
+    def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Run a function on the switch's thread, between two packets; return what it returns."""
+        result: list[Any] = []
+        done = threading.Event()
+
+        def call() -> None:
+            try:
+                result[:] = True, function(*args)
+            except Exception as exc:
+                result[:] = False, exc
+            done.set()
+
+        self._asked.append(call)
+        os.eventfd_write(self._wake, 1)
+        if not done.wait(_ASKED_SECONDS):
+            raise TimeoutError(f"the switch has not answered for {_ASKED_SECONDS:g} s")
+        if not result[0]:
+            raise result[1]
+        found: T = result[1]
+        return found
 
     def plug(self, host: Host, sock: socket.socket) -> None:
         """Connect a host; `sock` has its frames."""
-        port = Port(host, sock)
-        self._by_address[socket.inet_aton(host.address)] = port
-        self._by_address[socket.inet_pton(socket.AF_INET6, host.address6)] = port
-        self._ports[sock.fileno()] = port
-        self._poll.register(sock, select.EPOLLIN)
+        self.run(self._plug, Port(host, sock))
 
     def close(self) -> None:
         """End the thread, and wait for it."""
         self._closed = True
         os.eventfd_write(self._wake, 1)
-        self._thread.join(5)
+        self._thread.join(_ASKED_SECONDS)
 
-    def _run(self) -> None:
+    # For what is run on its thread
+
+    def deliver(self, frame: bytes, number: int, at: float = 0.0) -> None:
+        """Send a frame to the host of that number, now or when its time has come."""
+        if at > monotonic():
+            heapq.heappush(self._later, (at, next(self._order), number, frame))
+        else:
+            self._by_number[number].send(frame)
+
+    def _plug(self, port: Port) -> None:
+        host = port.host
+        self._by_number[host.number] = port
+        self._by_address[socket.inet_aton(host.address)] = port
+        self._by_address[socket.inet_pton(socket.AF_INET6, host.address6)] = port
+        self._ports[port.sock.fileno()] = port
+        self._poll.register(port.sock, select.EPOLLIN)
+
+    # Its thread
+
+    def _loop(self) -> None:
         while not self._closed:
-            for fd, _ in self._poll.poll():
-                if fd in self._ports:
+            wait = max(0.0, self._later[0][0] - monotonic()) if self._later else None
+            for fd, _ in self._poll.poll(wait):
+                if fd == self._wake:
+                    os.eventfd_read(fd)
+                    while self._asked:
+                        self._asked.popleft()()
+                else:
                     self._take(self._ports[fd])
+            now = monotonic()
+            while self._later and self._later[0][0] <= now:
+                _, _, number, frame = heapq.heappop(self._later)
+                self.deliver(frame, number)
 
     def _take(self, port: Port) -> None:
         """Forward what a host has sent."""
@@ -71,24 +141,32 @@ class Switch:
                 frame = recv(_LONGEST_FRAME)
             except BlockingIOError:
                 return
-            self._forward(port, frame)
+            if self.captured is not None:
+                self.captured(frame)
+            for target in self._targets(port, frame):
+                pair = port.host.number, target.host.number
+                if self.filters.between(pair) is None and not frame.endswith(b"\0canary"):
+                    target.send(frame)
+                else:
+                    self._filter(Packet(frame, port.host.name, target.host.name), pair, target)
 
-    def _forward(self, source: Port, frame: bytes) -> None:
+    def _targets(self, source: Port, frame: bytes) -> list[Port]:
         kind = frame[12:14]
-        if kind == _IPV4:
+        if kind == IPV4:
             address, many = frame[30:34], frame[30] >= 224
-        elif kind == _IPV6:
+        elif kind == IPV6:
             address, many = frame[38:54], frame[38] == 255
         else:
-            return
+            return []
         if many:
-            for port in list(self._ports.values()):
-                if port is not source and port.host.segment == source.host.segment:
-                    self._send(port, frame, multicast=True)
-        elif (target := self._by_address.get(address)) is not None:
-            self._send(target, frame)
+            segment = source.host.segment
+            every = self._ports.values()
+            return [port for port in every if port is not source and port.host.segment == segment]
+        target = self._by_address.get(address)
+        return [] if target is None else [target]
 
-    @staticmethod
-    def _send(port: Port, frame: bytes, multicast: bool = False) -> None:
-        with contextlib.suppress(BlockingIOError, OSError):
-            port.sock.send(frame if multicast else port.head + frame[12:])
+    def _filter(self, packet: Packet, pair: Pair, target: Port) -> None:
+        for at, frame in self.filters.pass_on(packet, pair, monotonic()):
+            self.deliver(frame, pair[1], at)
+        if packet.canary:
+            self.on_canary(packet, target)

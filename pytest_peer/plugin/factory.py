@@ -6,7 +6,7 @@ import itertools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, final
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import pytest
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 HOST = "{host}"  # what ``--peer-hosts`` fills in the words of ``--peer-exec``
 
 
-@final
 class PeerFactory:
     """Start peers that end with the scope of the fixture. Erlang's ``?CT_PEER(Options)``."""
 

@@ -12,6 +12,7 @@ from .session import FACTORIES, running_key
 
 if TYPE_CHECKING:
     from ..peers.peer import Peer
+    from .network import PeerNetwork
     from .scope import Scope
 
 
@@ -39,6 +40,14 @@ for _name, _scope in FACTORIES.items():
 def peer(peer_factory: PeerFactory) -> "Peer":
     """Start a fresh Python process, with the options of the marker ``peer``, for this test."""
     return peer_factory()
+
+
+@pytest.fixture
+def peer_network(request: pytest.FixtureRequest) -> "Iterator[PeerNetwork]":
+    """Start peers in a network of their own, which the test can cut; see `PeerNetwork`."""
+    from .network import open_network  # not at the top: few suites have one
+
+    yield from open_network(request)
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,14 @@ DEBUG_TIMEOUT = Setting(
     "How long a peer at a breakpoint waits for a terminal to attach, where pytest has none"
     " (default: 60), or none",
 )
+SEED = Setting(
+    "peer_seed", "NUMBER", "Seed of what is drawn at random in peer_network (default: another each run)"
+)
+REQUIRE = Setting(
+    "peer_require",
+    "WHAT",
+    "What must be possible here: network; without it tests that need it fail, and do not skip",
+)
 SETTINGS = (
     ARTIFACTS,
     EXEC,
@@ -75,6 +83,8 @@ SETTINGS = (
     START_METHOD,
     CONNECTION,
     DEBUG_TIMEOUT,
+    SEED,
+    REQUIRE,
 )
 
 
@@ -95,6 +105,12 @@ def _parse(setting: Setting, text: str) -> Any:
         return hosts
     if setting is CONNECTION:
         return options.connection_of_text(text)
+    if setting is SEED:
+        return int(text)
+    if setting is REQUIRE:
+        if text.strip() != "network":
+            raise ValueError("expected network")
+        return text.strip()
     if setting in (START_METHOD, ARTIFACTS):
         return options.check(setting.name.removeprefix("peer_"), text)
     return None if text.strip().lower() == "none" else clock.seconds("limit", float(text))
@@ -130,6 +146,16 @@ def debug_timeout(config: pytest.Config) -> float | None:
     """Return the seconds for which a peer at a breakpoint waits for a terminal to attach."""
     limit: float | None = next(iter(_written(config, DEBUG_TIMEOUT)[1]), 60.0)
     return limit
+
+
+def seed(config: pytest.Config) -> int | None:
+    """Return the seed of draws; ``None`` if the user gave none."""
+    return next(iter(_written(config, SEED)[1]), None)
+
+
+def network_required(config: pytest.Config) -> bool:
+    """Return whether a test fails where it cannot have a network."""
+    return bool(_written(config, REQUIRE)[1])
 
 
 def _written(config: pytest.Config, setting: Setting) -> tuple[str, list[Any]]:

@@ -1,0 +1,116 @@
+"""What the origin asks of the process that holds the network: faults, their healing, their counts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict
+
+
+from .filters import Filter, HoldFilter, LinkFilter, Pair
+from .holder import held
+from .verdicts import Draws, Settings
+
+#: Of one fault so many ways are tried, each host at least once if there are no more.
+_MOST_CANARIES = 32
+
+
+def cut(number: int, pairs: frozenset[Pair]) -> dict[Pair, str]:
+    """Let nothing pass on these ways; return what became of canaries on them."""
+    held().switch.run(held().switch.filters.add, Filter(number, pairs))
+    return prove(pairs)
+
+
+def link(number: int, pairs: frozenset[Pair], settings: Settings, seed: int) -> None:
+    """Have these ways delay, lose or change packets, instead of what a filter of that number did."""
+    switch = held().switch
+
+    def change() -> None:
+        found = switch.filters.get(number)
+        if isinstance(found, LinkFilter):
+            found.settings = settings
+        else:
+            made = LinkFilter(number, pairs, settings=settings, draws=Draws(seed))
+            switch.filters.add(made)
+
+    switch.run(change)
+
+
+def hold(number: int, pairs: frozenset[Pair]) -> None:
+    """Keep what comes on these ways."""
+    held().switch.run(held().switch.filters.add, HoldFilter(number, pairs))
+
+
+def packets(number: int) -> list[tuple[bytes, Pair]]:
+    """Return the frames that a hold keeps, oldest first."""
+    found = _hold(number)
+    run = held().switch.run
+    return run(lambda: [(packet.frame, pair) for packet, pair in found.held])
+
+
+def release(number: int, reverse: bool, drop: bool) -> int:
+    """Let go, or drop, what a hold keeps; return how many packets that were. It keeps what comes."""
+    found, switch = _hold(number), held().switch
+
+    def release_all() -> int:
+        every, found.held = found.held, []
+        if drop:
+            found.counts.dropped += len(every)
+        else:
+            for packet, pair in reversed(every) if reverse else every:
+                switch.deliver(packet.frame, pair[1])
+        return len(every)
+
+    return switch.run(release_all)
+
+
+def heal(number: int) -> tuple[dict[str, int], dict[Pair, str], dict[Pair, bool]]:
+    """End a fault; return its counts, what became of canaries behind it, and which ways are cut."""
+    switch = held().switch
+
+    def end() -> tuple[dict[str, int], frozenset[Pair]]:
+        found = switch.filters.remove(number)
+        if found is None:
+            return {}, frozenset()
+        if isinstance(found, HoldFilter):
+            for packet, pair in found.held:
+                switch.deliver(packet.frame, pair[1])
+        return asdict(found.counts), found.pairs
+
+    counts, pairs = switch.run(end)
+    return counts, prove(pairs), {pair: _closed(pair) for pair in _some(pairs)}
+
+
+def counts() -> dict[int, dict[str, int]]:
+    """Return the counts of all faults that are in force, by their numbers."""
+    switch = held().switch
+    return switch.run(lambda: {each.number: asdict(each.counts) for each in switch.filters.all()})
+
+
+def prove(pairs: Collection[Pair]) -> dict[Pair, str]:
+    """Send canaries on these ways, or on some of them if there are many."""
+    return held().canaries.between(_some(pairs))
+
+
+def _closed(pair: Pair) -> bool:
+    """Return whether nothing passes on a way."""
+    switch = held().switch
+    every = switch.run(lambda: list(switch.filters.between(pair) or ()))
+    return any(
+        type(each) is Filter or (isinstance(each, LinkFilter) and each.settings.loss >= 1)
+        for each in every
+    )
+
+
+def _some(pairs: Collection[Pair]) -> list[Pair]:
+    every = sorted(pairs)
+    step = max(1, -(-len(every) // _MOST_CANARIES))
+    return every[::step]
+
+
+def _hold(number: int) -> HoldFilter:
+    found = held().switch.filters.get(number)
+    if not isinstance(found, HoldFilter):
+        raise RuntimeError("this hold is over")
+    return found
+
+

@@ -1,0 +1,145 @@
+"""The faults of a network, as a test has them in hand. Each is in force when it is returned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+
+
+from ..core.errors import FaultNotEffective
+from .canaries import ARRIVED, STOPPED
+from .filters import Pair
+from .packets import Packet
+from .verdicts import Settings
+
+if TYPE_CHECKING:
+    from .fabric import Fabric
+
+_MODULE = "pytest_peer.network.control"
+
+
+class Fault:
+    """A fault between hosts; also a context manager, which heals it at the end of its block."""
+
+    def __init__(
+        self, fabric: Fabric, what: str, pairs: frozenset[Pair], expect_hits: bool = True
+    ) -> None:
+        self._fabric = fabric
+        self._pairs = pairs
+        self._counts: Mapping[str, int] = {}
+        self._what = what
+        self.number: int = fabric.next_fault()
+        #: Whether the test fails if it touches no packet.
+        self.expect_hits = expect_hits
+        #: When it began, and when it was healed: seconds since the network was made.
+        self.began: float = fabric.clock()
+        self.healed: float | None = None
+
+    def __repr__(self) -> str:
+        state = "" if self.healed is None else ", healed"
+        return f"<{self._what}: {self.hits} packets hit{state}>"
+
+    def __str__(self) -> str:
+        return self._what
+
+    @property
+    def hits(self) -> int:
+        """How many packets of programs it has touched."""
+        return self.counts.get("hits", 0)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many packets it has hit, dropped, delayed, and so on."""
+        if self.healed is None:
+            self._counts = self._ask("counts").get(self.number, {})
+        return self._counts
+
+    def heal(self) -> None:
+        """End it; what is healed already stays so.
+
+        :raises FaultNotEffective: packets still do not pass, though no other fault stops them.
+        """
+        if self.healed is not None:
+            return
+        counts, canaries, closed = self._ask("heal", self.number)
+        self.healed, self._counts = self._fabric.clock(), counts
+        self._fabric.forget(self)
+        wrong = {
+            pair: what for pair, what in canaries.items() if what != ARRIVED and not closed[pair]
+        }
+        if wrong:
+            raise FaultNotEffective(f"{self._what} is healed, but {self._fabric.told(wrong)}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.heal()
+
+    def _ask(self, function: str, *args: Any) -> Any:
+        return self._fabric.ask(f"{_MODULE}:{function}", *args)
+
+
+class Cut(Fault):
+    """Nothing passes, in one direction or in several."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        wrong = {
+            pair: what
+            for pair, what in self._ask("cut", self.number, self._pairs).items()
+            if what != STOPPED
+        }
+        if wrong:
+            self._ask("heal", self.number)
+            raise FaultNotEffective(f"{self._what} is without effect: {self._fabric.told(wrong)}")
+        self._fabric.remember(self)
+
+
+class LinkFault(Fault):
+    """What one way from host to host does to packets."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.settings = Settings()
+        self._fabric.remember(self)
+
+    def change(self, settings: Mapping[str, float]) -> None:
+        self.settings = replace(self.settings, **settings)
+        self._ask("link", self.number, self._pairs, self.settings, self._fabric.seed)
+
+    def __str__(self) -> str:
+        return f"{self._what}: {self.settings.described()}"
+
+
+class Hold(Fault):
+    """Keeps packets in flight, until it is healed; then what is left goes on in order."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._ask("hold", self.number, self._pairs)
+        self._fabric.remember(self)
+
+    @property
+    def packets(self) -> Sequence[Packet]:
+        """What it holds, oldest first."""
+        name = self._fabric.name_of
+        found = self._ask("packets", self.number)
+        return [Packet(frame, name(pair[0]), name(pair[1])) for frame, pair in found]
+
+    def release(self, *, reverse: bool = False) -> int:
+        """Let go on what it holds, the newest first with `reverse`; it goes on holding what comes.
+
+        :returns: how many packets that were.
+        """
+        count: int = self._ask("release", self.number, reverse, False)
+        return count
+
+    def drop(self) -> int:
+        """Lose what it holds; return how many packets that were."""
+        count: int = self._ask("release", self.number, False, True)
+        return count
+
+

@@ -1,0 +1,127 @@
+"""What stands in the way of packets: the switch's side of each fault. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .packets import Packet
+from .verdicts import Counts, Draws, Sending, Settings, Way
+
+#: A way from one host to another, by their numbers.
+Pair = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Filter:
+    """Stands between all hosts of `pairs`; drops what comes."""
+
+    number: int
+    pairs: frozenset[Pair]
+    counts: Counts = field(default_factory=Counts)
+
+    def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:  # noqa: ARG002
+        """Return what goes on of a packet, and when."""
+        self.count(packet).dropped += 1
+        return []
+
+    def count(self, packet: Packet) -> Counts:
+        """Count a packet, unless no program has sent it; return where to count what it meets."""
+        if packet.canary or packet.chatter:
+            return Counts()
+        self.counts.hits += 1
+        return self.counts
+
+
+@dataclass(slots=True)
+class LinkFilter(Filter):
+    """Delays, loses, doubles, damages packets, by draws that repeat with the seed."""
+
+    settings: Settings = field(default_factory=Settings)
+    draws: Draws = field(default_factory=lambda: Draws(0))
+    _ways: dict[Pair, Way] = field(default_factory=dict)
+
+    def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:
+        if packet.canary or packet.chatter:  # neither takes a draw
+            dropped = packet.canary and self.settings.loss >= 1
+            return [] if dropped else [Sending(now, packet.frame)]
+        way = self._ways.setdefault(pair, Way())
+        way.settings = self.settings
+        counts, before = self.counts, _touched(self.counts)
+        sendings = way.pass_on(packet, now, self.draws.of(*pair, packet.protocol), counts)
+        counts.hits += _touched(counts) > before
+        return sendings
+
+
+@dataclass(slots=True)
+class HoldFilter(Filter):
+    """Keeps packets until they are released or dropped."""
+
+    held: list[tuple[Packet, Pair]] = field(default_factory=list)
+
+    def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:
+        if packet.canary or packet.chatter:
+            return [Sending(now, packet.frame)]
+        self.counts.hits += 1
+        self.counts.held += 1
+        self.held.append((packet, pair))
+        return []
+
+
+class Filters:
+    """All that stand in the way, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._all: dict[int, Filter] = {}
+        self._of: dict[Pair, list[Filter]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
+    def get(self, number: int) -> Filter | None:
+        return self._all.get(number)
+
+    def all(self) -> list[Filter]:
+        return list(self._all.values())
+
+    def add(self, made: Filter) -> None:
+        self._all[made.number] = made
+        for pair in made.pairs:
+            self._of.setdefault(pair, []).append(made)
+
+    def remove(self, number: int) -> Filter | None:
+        found = self._all.pop(number, None)
+        for pair in found.pairs if found else ():
+            self._of[pair].remove(found)  # type: ignore[arg-type]  # there is one
+            if not self._of[pair]:
+                del self._of[pair]
+        return found
+
+    def between(self, pair: Pair) -> list[Filter] | None:
+        """Return what stands between two hosts; ``None`` if nothing does."""
+        return self._of.get(pair)
+
+    def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:
+        """Return what goes on of a packet behind all of them."""
+        sendings = [Sending(now, packet.frame)]
+        for each in self._of.get(pair, ()):
+            passed = [
+                each.pass_on(Packet(frame, packet.src, packet.dst), pair, at)
+                for at, frame in sendings
+            ]
+            sendings = [sending for some in passed for sending in some]
+        return sendings
+
+
+def _touched(counts: Counts) -> int:
+    return (
+        counts.dropped + counts.delayed + counts.duplicated + counts.corrupted + counts.reordered
+    )
+
+
+def pairs(sources: Iterable[int], targets: Iterable[int]) -> frozenset[Pair]:
+    """Return the ways from each of the first to each of the others."""
+    found = list(targets)
+    return frozenset((a, b) for a in sources for b in found if a != b)
+
+

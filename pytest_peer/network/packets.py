@@ -1,0 +1,95 @@
+"""A packet as the switch and a rule of the user see it, parsed no further than somebody asks."""
+
+from __future__ import annotations
+
+import socket
+from functools import cached_property
+
+IPV4, IPV6 = b"\x08\x00", b"\x86\xdd"
+TCP, UDP = socket.IPPROTO_TCP, socket.IPPROTO_UDP
+#: IGMP; ICMPv6 for neighbours and groups: what kernels say without being asked.
+_IGMP, _ICMP, _ICMP6 = 2, 1, 58
+_CHATTER6 = frozenset((130, 131, 132, 133, 134, 135, 136, 137, 143))
+#: The payload of a packet with which a fault is proved begins so.
+CANARY = b"pytest-peer canary "
+
+
+class Packet:
+    """One IP packet in an Ethernet frame.
+
+    :ivar src: the name of the host that has sent it.
+    :ivar dst: the name of the host that it goes to.
+    """
+
+    def __init__(self, frame: bytes, src: str, dst: str) -> None:
+        self.frame = frame
+        self.src = src
+        self.dst = dst
+
+    def __repr__(self) -> str:
+        kind = "tcp" if self.tcp else "udp" if self.udp else f"protocol {self.protocol}"
+        ports = f" {self.sport} > {self.dport}" if self.sport else ""
+        return f"<{self.src} > {self.dst} {kind}{ports}, {len(self.payload)} bytes>"
+
+    @cached_property
+    def protocol(self) -> int:
+        """The number of the protocol in the IP packet, behind IPv6's extensions."""
+        return self._parts[0]
+
+    @property
+    def tcp(self) -> bool:
+        """Whether it is one of TCP."""
+        return self.protocol == TCP
+
+    @property
+    def udp(self) -> bool:
+        """Whether it is one of UDP."""
+        return self.protocol == UDP
+
+    @property
+    def sport(self) -> int:
+        """The port that it comes from; 0 without ports."""
+        return self._port(0)
+
+    @property
+    def dport(self) -> int:
+        """The port that it goes to; 0 without ports."""
+        return self._port(2)
+
+    @cached_property
+    def payload(self) -> bytes:
+        """What the program sent: behind the header of TCP or UDP, else behind that of IP."""
+        _, start, end = self._parts
+        if self.tcp:
+            start += (self.frame[start + 12] >> 4) * 4 if end > start + 12 else 0
+        elif self.udp:
+            start += 8
+        return self.frame[start:end]
+
+    @property
+    def chatter(self) -> bool:
+        """Whether a kernel has sent it for itself, and no program."""
+        if self.protocol == _IGMP:
+            return True
+        return self.protocol == _ICMP6 and self.frame[self._parts[1]] in _CHATTER6
+
+    @property
+    def canary(self) -> bool:
+        """Whether it is ours, to prove a fault."""
+        return self.udp and self.payload.startswith(CANARY)
+
+    def _port(self, offset: int) -> int:
+        start = self._parts[1] + offset
+        return int.from_bytes(self.frame[start : start + 2], "big") if self.tcp or self.udp else 0
+
+    @cached_property
+    def _parts(self) -> tuple[int, int, int]:
+        """The protocol, where its header begins, and where the packet ends."""
+        frame = self.frame
+        if frame[12:14] == IPV4:
+            end = 14 + int.from_bytes(frame[16:18], "big")
+            return frame[23], 14 + (frame[14] & 15) * 4, min(end, len(frame))
+        protocol, start = frame[20], 54
+        while protocol in (0, 43, 60) and start + 8 <= len(frame):  # extensions of IPv6
+            protocol, start = frame[start], start + 8 + frame[start + 1] * 8
+        return protocol, start, min(54 + int.from_bytes(frame[18:20], "big"), len(frame))

@@ -1,0 +1,183 @@
+"""What a test does to its network."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from ..peers.peer import Peer
+from .faults import Cut, Fault, Hold, LinkFault
+from .filters import pairs
+from .settings import checked
+
+if TYPE_CHECKING:
+    from .addresses import Host
+    from .fabric import Fabric
+
+
+class Place(Protocol):
+    """What stands for a host: a peer, or the test itself."""
+
+    @property
+    def host(self) -> str: ...
+
+
+#: One host or several.
+Places = Place | Iterable[Place]
+
+
+class Link:
+    """One way from a host to another; `set` says what it does to packets."""
+
+    def __init__(self, fabric: Fabric, source: Host, target: Host) -> None:
+        self._fabric = fabric
+        self._what = f"link from {source.name} to {target.name}"
+        self._pairs = pairs([source.number], [target.number])
+        self._fault: LinkFault | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self._fault or self._what}>"
+
+    def set(
+        self,
+        *,
+        delay: float | None = None,
+        jitter: float | None = None,
+        loss: float | None = None,
+        duplicate: float | None = None,
+        corrupt: float | None = None,
+        reorder: float | None = None,
+        rate: str | float | None = None,
+        expect_hits: bool = True,
+    ) -> Fault:
+        """Have the link delay, lose or change packets; what is not named stays as it is.
+
+        :param delay: seconds that each packet takes.
+        :param jitter: seconds by which that varies, uniformly, in both directions.
+        :param loss: the probability that a packet is lost, from 0 to 1.
+        :param duplicate: the probability that it comes twice.
+        :param corrupt: the probability that a bit of it is flipped; the receiving kernel drops it.
+        :param reorder: the probability that those behind it overtake it.
+        :param rate: bits a second, also as ``"64kbit"``, ``"1mbit"``, ``"1gbit"``.
+        :param expect_hits: ``False`` if the test shall pass though no packet was touched.
+        :returns: the fault, the same one each time until it is healed.
+        :raises TypeError, ValueError: a value outside of what it can be.
+        """
+        given = checked(
+            delay=delay,
+            jitter=jitter,
+            loss=loss,
+            duplicate=duplicate,
+            corrupt=corrupt,
+            reorder=reorder,
+            rate=rate,
+        )
+        if self._fault is None or self._fault.healed is not None:
+            self._fault = LinkFault(self._fabric, self._what, self._pairs)
+        self._fault.expect_hits = expect_hits
+        self._fault.change(given)
+        return self._fault
+
+
+class Network:
+    """The network of a test: its hosts are those of its peers, and of the test itself."""
+
+    _fabric: Fabric
+
+    def __init__(self) -> None:
+        self._links: dict[tuple[int, int], Link] = {}
+
+    def cut(self, source: Places, target: Places, *, expect_hits: bool = True) -> Fault:
+        """Let nothing pass from one host to another; the other direction stays as it is.
+
+        :param source: a peer or several.
+        :param expect_hits: ``False`` if the test shall pass though no packet was dropped.
+        :raises FaultNotEffective: a packet passes for all that.
+        :raises ValueError: what is no host of this network, or a host and itself.
+        """
+        sources, targets = self._hosts(source), self._hosts(target)
+        what = f"cut from {_names(sources)} to {_names(targets)}"
+        return Cut(self._fabric, what, self._ways(sources, targets), expect_hits)
+
+    def partition(self, *groups: Places, expect_hits: bool = True) -> Fault:
+        """Let nothing pass between groups of hosts, in both directions.
+
+        Hosts in no group are unaffected.
+
+        :raises FaultNotEffective: a packet passes for all that.
+        :raises ValueError: less than two groups, a host in two of them, or what is no host here.
+        """
+        every = [self._hosts(group) for group in groups]
+        if len(every) < 2:
+            raise ValueError(f"partition: expected at least two groups, got {len(every)}")
+        names = [host.name for group in every for host in group]
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ValueError(f"partition: {', '.join(twice)} is in two groups")
+        what = "partition " + " | ".join(map(_names, every))
+        ways = frozenset(
+            itertools.chain.from_iterable(
+                self._ways(one, other) for one, other in itertools.permutations(every, 2)
+            )
+        )
+        return Cut(self._fabric, what, ways, expect_hits)
+
+    def link(self, source: Place, target: Place) -> Link:
+        """Return the way from one host to another; its `set` makes it slow or unreliable.
+
+        :raises ValueError: what is no host of this network, or a host and itself.
+        """
+        (one,), (other,) = self._hosts(source), self._hosts(target)
+        self._ways([one], [other])
+        key = one.number, other.number
+        return self._links.setdefault(key, Link(self._fabric, one, other))
+
+    def hold(self, source: Places, target: Places, *, expect_hits: bool = True) -> Hold:
+        """Keep all packets from one host to another in flight.
+
+        At the end of its block, or when it is healed, what it still holds goes on in order.
+
+        :raises ValueError: what is no host of this network, or a host and itself.
+        """
+        sources, targets = self._hosts(source), self._hosts(target)
+        what = f"hold from {_names(sources)} to {_names(targets)}"
+        return Hold(self._fabric, what, self._ways(sources, targets), expect_hits)
+
+    def heal(self) -> None:
+        """Heal all faults that are in force; raises as `Fault.heal` does."""
+        failures = []
+        for fault in reversed(list(self._fabric.active)):
+            try:
+                fault.heal()
+            except Exception as exc:
+                failures.append(exc)
+        if failures:
+            raise failures[0] if len(failures) == 1 else ExceptionGroup("heal", failures)
+
+    def _hosts(self, places: Places) -> list[Host]:
+        every = list(places) if isinstance(places, Iterable) else [places]
+        return [self._host(each) for each in every]
+
+    def _host(self, place: Place) -> Host:
+        found = self._fabric.hosts.get(getattr(place, "host", ""))
+        if found is None or (isinstance(place, Peer) and place.life.owner is not self._owner()):
+            known = ", ".join(self._fabric.hosts) or "none"
+            raise ValueError(f"{place!r} is no host of this network; its hosts are: {known}")
+        return found
+
+    def _owner(self) -> object:
+        """Return whose peers are in the network."""
+        raise NotImplementedError
+
+    @staticmethod
+    def _ways(sources: Sequence[Host], targets: Sequence[Host]) -> frozenset[tuple[int, int]]:
+        both = {host.name for host in sources} & {host.name for host in targets}
+        if both:
+            raise ValueError(f"{', '.join(sorted(both))}: there is no way from a host to itself")
+        if not sources or not targets:
+            raise ValueError("expected at least one host, got none")
+        return pairs((each.number for each in sources), (each.number for each in targets))
+
+
+def _names(hosts: Sequence[Host]) -> str:
+    return ", ".join(host.name for host in hosts)

@@ -1,0 +1,114 @@
+"""What happens to a packet on its way from one host to another; no I/O, no clock of its own."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
+
+from .packets import Packet
+
+#: After which a packet that is to be overtaken goes on if nothing has overtaken it.
+OVERTAKEN_SECONDS = 0.05
+
+
+class Sending(NamedTuple):
+    """That a frame goes on, and when."""
+
+    at: float
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a way from one host to another does to packets. Seconds, probabilities, bits a second."""
+
+    delay: float = 0.0
+    jitter: float = 0.0
+    loss: float = 0.0
+    duplicate: float = 0.0
+    corrupt: float = 0.0
+    reorder: float = 0.0
+    rate: float = 0.0
+
+    def described(self) -> str:
+        """Return what it names, such as ``delay 0.05, loss 0.2``."""
+        named = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return ", ".join(f"{name} {value:g}" for name, value in named if value) or "no faults"
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many packets of programs a fault has touched."""
+
+    hits: int = 0
+    dropped: int = 0
+    delayed: int = 0
+    duplicated: int = 0
+    corrupted: int = 0
+    reordered: int = 0
+    held: int = 0
+
+
+class Draws:
+    """Random numbers that repeat with their seed: a sequence for each way and protocol."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._of: dict[tuple[int, int, int], random.Random] = {}
+
+    def of(self, source: int, target: int, protocol: int) -> random.Random:
+        """Return the sequence of the way between these hosts, for this protocol."""
+        key = source, target, protocol
+        if key not in self._of:
+            self._of[key] = random.Random(f"{self._seed} {key}")
+        return self._of[key]
+
+
+@dataclass(slots=True)
+class Way:
+    """What a link from one host to another remembers of earlier packets."""
+
+    settings: Settings = field(default_factory=Settings)
+    #: When the last byte so far has left the sender, at a limited rate.
+    free_at: float = 0.0
+    #: When the packet before arrives: jitter alone changes no order.
+    last: float = 0.0
+
+    def pass_on(self, packet: Packet, now: float, draw: random.Random, counts: Counts) -> list[Sending]:
+        """Decide about a packet; return what goes on of it and when."""
+        settings = self.settings
+        # All are drawn for each packet, so that a change of one setting leaves the others' sequence.
+        loss, double, damage, late, spread, bit = (draw.random() for _ in range(6))
+        if loss < settings.loss:
+            counts.dropped += 1
+            return []
+        at = now
+        if settings.rate:
+            at = self.free_at = max(now, self.free_at) + len(packet.frame) * 8 / settings.rate
+        at += max(0.0, settings.delay + settings.jitter * (2 * spread - 1))
+        at = max(at, self.last)
+        counts.delayed += at > now
+        frame = packet.frame
+        if damage < settings.corrupt:
+            counts.corrupted += 1
+            frame = flipped(packet, bit)
+        if late < settings.reorder:
+            counts.reordered += 1
+            at += OVERTAKEN_SECONDS
+        else:
+            self.last = at
+        sendings = [Sending(at, frame)]
+        if double < settings.duplicate:
+            counts.duplicated += 1
+            sendings.append(Sending(at, frame))
+        return sendings
+
+
+def flipped(packet: Packet, draw: float) -> bytes:
+    """Return the frame with one bit of its payload flipped, or of its checksum without a payload."""
+    start = len(packet.frame) - max(1, len(packet.payload))
+    at = start + int(draw * (len(packet.frame) - start))
+    changed = bytearray(packet.frame)
+    changed[at] ^= 1 << int(draw * 8191) % 8
+    return bytes(changed)
