@@ -16,6 +16,7 @@ from . import permission
 from .addresses import MOST_HOSTS, Host
 
 if TYPE_CHECKING:
+    from ..peers.lifecycle import PeerLife
     from .faults import Fault
     from .filters import Pair
 
@@ -29,6 +30,11 @@ class HolderSupervisor(Supervisor):
 
     def place(self, options: PeerOptions) -> Mapping[str, Any]:  # noqa: ARG002
         return {"isolate": permission.needs_user_namespace()}
+
+    def down(self, life: PeerLife) -> None:
+        super().down(life)
+        if life.process.started and not life.died_unasked:
+            life.record.artifacts.discard()
 
 
 class Fabric:

@@ -96,7 +96,7 @@ class Network:
         :raises FaultNotEffective: a packet passes for all that.
         :raises ValueError: what is no host of this network, or a host and itself.
         """
-        sources, targets = self._hosts(source), self._hosts(target)
+        sources, targets = self._hosts_of(source), self._hosts_of(target)
         what = f"cut from {_names(sources)} to {_names(targets)}"
         return Cut(self._fabric, what, self._ways(sources, targets), expect_hits)
 
@@ -108,7 +108,7 @@ class Network:
         :raises FaultNotEffective: a packet passes for all that.
         :raises ValueError: less than two groups, a host in two of them, or what is no host here.
         """
-        every = [self._hosts(group) for group in groups]
+        every = [self._hosts_of(group) for group in groups]
         if len(every) < 2:
             raise ValueError(f"partition: expected at least two groups, got {len(every)}")
         names = [host.name for group in every for host in group]
@@ -127,7 +127,7 @@ class Network:
 
         :raises ValueError: what is no host of this network, or a host and itself.
         """
-        (one,), (other,) = self._hosts(source), self._hosts(target)
+        (one,), (other,) = self._hosts_of(source), self._hosts_of(target)
         self._ways([one], [other])
         key = one.number, other.number
         return self._links.setdefault(key, Link(self._fabric, one, other))
@@ -139,7 +139,7 @@ class Network:
 
         :raises ValueError: what is no host of this network, or a host and itself.
         """
-        sources, targets = self._hosts(source), self._hosts(target)
+        sources, targets = self._hosts_of(source), self._hosts_of(target)
         what = f"hold from {_names(sources)} to {_names(targets)}"
         return Hold(self._fabric, what, self._ways(sources, targets), expect_hits)
 
@@ -154,11 +154,11 @@ class Network:
         if failures:
             raise failures[0] if len(failures) == 1 else ExceptionGroup("heal", failures)
 
-    def _hosts(self, places: Places) -> list[Host]:
+    def _hosts_of(self, places: Places) -> list[Host]:
         every = list(places) if isinstance(places, Iterable) else [places]
-        return [self._host(each) for each in every]
+        return [self._host_of(each) for each in every]
 
-    def _host(self, place: Place) -> Host:
+    def _host_of(self, place: Place) -> Host:
         found = self._fabric.hosts.get(getattr(place, "host", ""))
         if found is None or (isinstance(place, Peer) and place.life.owner is not self._owner()):
             known = ", ".join(self._fabric.hosts) or "none"

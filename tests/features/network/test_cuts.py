@@ -4,26 +4,9 @@ from __future__ import annotations
 
 import socket
 
-LONG = 30.0
-
-
-def serve(port):
-    with socket.create_server(("", port)) as server:
-        print("listening", flush=True)
-        while True:
-            client, _ = server.accept()
-            client.sendall(socket.gethostname().encode())
-            client.close()
-
-
-def ask(host, port=80, limit=LONG):
-    with socket.create_connection((host, port), limit) as client:
-        return client.recv(100).decode()
-
-
-def start_server(peer, port=80):
-    peer.cast(serve, port)
-    peer.stdout.wait_for("listening")
+import network_calls
+import pytest
+from network_calls import LONG, ask, start_server
 
 
 def test_hosts_reach_each_other_by_name(peer_network):
@@ -33,12 +16,76 @@ def test_hosts_reach_each_other_by_name(peer_network):
     assert a.call(ask, b.name) == b.host
 
 
-def test_cut_is_one_way(peer_network):
+def test_nothing_passes_a_partition(peer_network):
     a, b = peer_network.many(2)
     start_server(b)
-    start_server(a)
     with peer_network.partition([a], [b]) as cut:
         failed = a.submit(ask, b.host, 80, 0.2)
         assert isinstance(failed.exception(LONG), TimeoutError)
         assert cut.hits
     assert a.call(ask, b.host) == b.host
+
+
+def test_cut_is_one_way(peer_network):
+    a, b = peer_network.many(2)
+    for peer in (a, b):
+        peer.cast(network_calls.collect_datagrams)
+        peer.stdout.wait_for("bound")
+    with peer_network.cut(a, b):
+        a.call(network_calls.send_datagram, b.host, b"lost")
+        b.call(network_calls.send_datagram, a.host, b"from b")
+        a.stdout.wait_for("from b")
+    a.call(network_calls.send_datagram, b.host, b"after")
+    b.stdout.wait_for("after")
+    assert "lost" not in b.stdout.text
+
+
+def test_peer_and_itself_have_no_way(peer_network):
+    a = peer_network()
+    with pytest.raises(ValueError, match="no way from a host to itself"):
+        peer_network.cut(a, a)
+
+
+def test_peer_of_another_factory_is_refused(peer_network, peer):
+    a = peer_network()
+    with pytest.raises(ValueError, match="no host of this network"):
+        peer_network.cut(a, peer)
+
+
+def test_held_packets_can_be_seen_and_turned_round(peer_network):
+    a, b = peer_network.many(2)
+    b.cast(network_calls.collect_datagrams)
+    b.stdout.wait_for("bound")
+    with peer_network.hold(a, b) as held:
+        for text in (b"one", b"two", b"three"):
+            a.call(network_calls.send_datagram, b.host, text)
+        assert [each.payload for each in held.packets] == [b"one", b"two", b"three"]
+        assert held.release(reverse=True) == 3
+        b.stdout.wait_for(r"(?s)three.*two.*one")
+
+
+def test_delay_of_a_link_is_one_way(peer_network):
+    a, b = peer_network.many(2)
+    start_server(b)
+    peer_network.link(a, b).set(delay=0.1)
+    took = a.call(network_calls.seconds_to_connect, b.host)
+    assert 0.1 <= took  # the SYN; its answer comes at once
+
+
+def test_fault_that_touched_nothing_fails_the_test(inner):
+    inner.write(
+        """
+def test_it(peer_network):
+    a, b = peer_network.many(2, name="db")
+    peer_network.cut(a, b)
+"""
+    )
+    result = inner.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E*FaultNotEffective: cut from db-0 to db-1 touched no packet*"])
+
+
+def test_control_link_is_outside(peer_network):
+    a, b = peer_network.many(2)
+    with peer_network.partition([a], [b], expect_hits=False):
+        assert a.call(socket.gethostname) == a.host
