@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from .down_reason import DownReason
 
 __all__ = ["BarrierBroken", "BootError", "BootTimeout", "CallTimeout", "DecodeError", "EncodeError"]
-__all__ += ["ExecNotFound", "FaultNotEffective", "HandshakeError", "InterleavingStuck", "NameInUse", "NotBlocked"]
+__all__ += [
+    "ExecNotFound",
+    "FaultNotEffective",
+    "HandshakeError",
+    "InterleavingStuck",
+    "NameInUse",
+    "NotBlocked",
+]
 __all__ += ["NotSettled", "PeerDown", "PeerDownWarning", "PeerError", "PeerInterrupted"]
 __all__ += ["PointNotFound", "PointNotReached", "RemoteError", "ServiceEnded"]
 __all__ += ["UnhandledPeerException"]

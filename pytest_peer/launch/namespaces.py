@@ -6,12 +6,16 @@ Only a process with one thread may change its user namespace (setns(2), unshare(
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
+import socket
+import struct
 
 #: Flags of unshare(2), by the names of ``/proc/PID/ns``.
 FLAGS = {"user": 0x10000000, "net": 0x40000000, "uts": 0x04000000, "mnt": 0x00020000}
 _SET_DUMPABLE = 4
 _CAPABILITY_VERSION_3 = 0x20080522
+_SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 _MS_REC, _MS_SLAVE = 0x4000, 0x80000
 
 _c = ctypes.CDLL(None, use_errno=True)
@@ -64,6 +68,13 @@ def unshare(*names: str) -> None:
     for name in names:
         flags |= FLAGS[name]
     _call("unshare", flags)
+
+
+def bring_up(interface: str) -> None:
+    """Bring an interface of this thread's network up; raises OSError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        request = struct.pack("16sh14x", interface.encode(), _IFF_UP)
+        fcntl.ioctl(sock, _SIOCSIFFLAGS, request)
 
 
 def setns(fd: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import asdict
 
-
 from .filters import Filter, HoldFilter, LinkFilter, Pair
 from .holder import held
 from .verdicts import Draws, Settings
@@ -112,5 +111,3 @@ def _hold(number: int) -> HoldFilter:
     if not isinstance(found, HoldFilter):
         raise RuntimeError("this hold is over")
     return found
-
-

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-
-
 from ..core.errors import FaultNotEffective
 from .canaries import ARRIVED, STOPPED
 from .filters import Pair
@@ -141,5 +139,3 @@ class Hold(Fault):
         """Lose what it holds; return how many packets that were."""
         count: int = self._ask("release", self.number, False, True)
         return count
-
-

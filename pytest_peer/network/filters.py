@@ -114,14 +114,10 @@ class Filters:
 
 
 def _touched(counts: Counts) -> int:
-    return (
-        counts.dropped + counts.delayed + counts.duplicated + counts.corrupted + counts.reordered
-    )
+    return counts.dropped + counts.delayed + counts.duplicated + counts.corrupted + counts.reordered
 
 
 def pairs(sources: Iterable[int], targets: Iterable[int]) -> frozenset[Pair]:
     """Return the ways from each of the first to each of the others."""
     found = list(targets)
     return frozenset((a, b) for a in sources for b in found if a != b)
-
-

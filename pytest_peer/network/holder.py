@@ -92,7 +92,6 @@ class Holder:
         self.switch.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-
     def socket_at(self, number: int, kind: int = socket.SOCK_DGRAM) -> socket.socket:
         """Return a socket of a host, bound to its address."""
         place = next(each for each in self.places.values() if each.host.number == number)

@@ -56,9 +56,10 @@ class Wiring:
 
     @staticmethod
     def _set(interface: str, family: str, name: str, value: str) -> None:
-        with contextlib.suppress(OSError), open(
-            f"/proc/sys/net/{family}/conf/{interface}/{name}", "w"
-        ) as file:
+        with (
+            contextlib.suppress(OSError),
+            open(f"/proc/sys/net/{family}/conf/{interface}/{name}", "w") as file,
+        ):
             file.write(value)
 
 
@@ -76,9 +77,7 @@ def configure(host: Host) -> None:
         netlink.link("set", index=index, flags=_UP | _NOARP, change=_UP | _NOARP)
         netlink.addr("add", index=index, address=host.address, prefixlen=PREFIX4)
         with contextlib.suppress(Exception):  # a kernel without IPv6
-            netlink.addr(
-                "add", index=index, address=host.address6, prefixlen=PREFIX6, flags=_NODAD
-            )
+            netlink.addr("add", index=index, address=host.address6, prefixlen=PREFIX6, flags=_NODAD)
         netlink.route("add", dst="0.0.0.0/0", oif=index, scope=253)
         with contextlib.suppress(Exception):
             netlink.route("add", family=socket.AF_INET6, dst="::/0", oif=index)

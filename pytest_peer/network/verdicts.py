@@ -75,7 +75,9 @@ class Way:
     #: When the packet before arrives: jitter alone changes no order.
     last: float = 0.0
 
-    def pass_on(self, packet: Packet, now: float, draw: random.Random, counts: Counts) -> list[Sending]:
+    def pass_on(
+        self, packet: Packet, now: float, draw: random.Random, counts: Counts
+    ) -> list[Sending]:
         """Decide about a packet; return what goes on of it and when."""
         settings = self.settings
         # All are drawn for each packet, so that a change of one setting leaves the others' sequence.

@@ -13,6 +13,7 @@ import pytest
 from ..core import launchers
 from ..core.errors import FaultNotEffective
 from ..core.options import STDIO, check
+from ..network import permission
 from ..network.fabric import Fabric
 from ..network.verbs import Network
 from . import settings
@@ -49,9 +50,7 @@ class NetworkScope(Scope):
 class PeerNetwork(PeerFactory, Network):
     """Start peers that are hosts of a network, and cut, slow down or hold what is between them."""
 
-    def __init__(
-        self, scope: NetworkScope, fabric: Fabric, request: pytest.FixtureRequest
-    ) -> None:
+    def __init__(self, scope: NetworkScope, fabric: Fabric, request: pytest.FixtureRequest) -> None:
         """:private: use the fixture."""
         PeerFactory.__init__(self, lambda: scope, request, None)
         Network.__init__(self)
@@ -87,8 +86,9 @@ class PeerNetwork(PeerFactory, Network):
 def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
     """Make a network for a test; it ends with the test, whatever that has left in it."""
     config = request.config
-    why = _forbidden()
-    if why:
+    if install := permission.missing():
+        raise pytest.UsageError(install)
+    if why := permission.refusal():
         if settings.network_required(config):
             pytest.fail(why, pytrace=False)
         pytest.skip(why)
@@ -109,10 +109,3 @@ def seed(config: pytest.Config) -> int:
         found = settings.seed(config)
         config.stash[seed_key] = random.randrange(1 << 32) if found is None else found
     return config.stash[seed_key]
-
-
-def _forbidden() -> str:
-    from ..network import permission
-
-    return permission.refusal()
-

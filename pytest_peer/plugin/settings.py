@@ -67,7 +67,9 @@ DEBUG_TIMEOUT = Setting(
     " (default: 60), or none",
 )
 SEED = Setting(
-    "peer_seed", "NUMBER", "Seed of what is drawn at random in peer_network (default: another each run)"
+    "peer_seed",
+    "NUMBER",
+    "Seed of what is drawn at random in peer_network (default: another each run)",
 )
 REQUIRE = Setting(
     "peer_require",

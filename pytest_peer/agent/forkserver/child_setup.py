@@ -82,7 +82,7 @@ def _take_terminal(_):
 
 
 #: For what the origin's module `inheritance` calls settable.
-_SETTERS = {
+_SETTERS: Any = {
     "isolate": namespaces.isolate,
     "enter": namespaces.enter,
     "variables": _set_variables,
