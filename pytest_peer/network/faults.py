@@ -101,7 +101,7 @@ class LinkFault(Fault):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.settings = Settings()
+        self.settings: Settings = Settings()
         self._fabric.remember(self)
 
     def change(self, settings: Mapping[str, float]) -> None:

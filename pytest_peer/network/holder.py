@@ -42,8 +42,8 @@ class Holder:
         self._wiring = netlink.Wiring()
         self._directory = tempfile.mkdtemp(prefix="pytest-peer-network-")
         self.places: dict[str, Place] = {}
-        self.switch = Switch()
-        self.canaries = Canaries(self.switch, self.socket_at)
+        self.switch: Switch = Switch()
+        self.canaries: Canaries = Canaries(self.switch, self.socket_at)
         self._write_files()
 
     def add(self, hosts: Sequence[Host]) -> dict[str, list[str]]:

@@ -49,7 +49,7 @@ class Switch:
     """A thread that forwards frames. Only it touches `filters`; `run` has it do something."""
 
     def __init__(self) -> None:
-        self.filters = Filters()
+        self.filters: Filters = Filters()
         #: Called with each canary behind the filters, and the port that it was for.
         self.on_canary: Callable[[Packet, Port], object] = lambda *_: None
         self.captured: Callable[[bytes], object] | None = None

@@ -99,7 +99,7 @@ class Supervisor:
 
     def _start_all(self, every: list[PeerOptions]) -> tuple[list[Peer], list[Exception]]:
         """Start peers that boot at the same time; after an error none of them is left."""
-        peers = [Peer(self) for _ in every]
+        peers = [self.new_peer() for _ in every]
         # Before the first starts: its `setup` may ask for the others.
         self.relay.peers.update({each.name: peer for each, peer in zip(every, peers, strict=True)})
         failures: list[Exception] = []
@@ -161,6 +161,10 @@ class Supervisor:
     def directory(self) -> Path | None:
         """Return where artifacts go; ``None`` for a temporary directory."""
         return None
+
+    def new_peer(self) -> Peer:
+        """Return a peer that has not begun."""
+        return Peer(self)
 
     def place(self, options: PeerOptions) -> Mapping[str, Any]:  # noqa: ARG002
         """Return what a peer's process does first: functions of `launch.namespaces`, and values."""

@@ -15,6 +15,7 @@ from ..core.errors import FaultNotEffective
 from ..core.options import STDIO, check
 from ..network import permission
 from ..network.fabric import Fabric
+from ..network.peer import NetworkPeer
 from ..network.verbs import Network
 from . import settings
 from .factory import PeerFactory
@@ -33,6 +34,9 @@ class NetworkScope(Scope):
     def __init__(self, config: pytest.Config, local: Path, fabric: Fabric) -> None:
         super().__init__(config, local, "")
         self._fabric = fabric
+
+    def new_peer(self) -> NetworkPeer:
+        return NetworkPeer(self, self._fabric)
 
     def place(self, options: PeerOptions) -> Mapping[str, Any]:
         return {"enter": self._fabric.files[options.host]}

@@ -1,0 +1,30 @@
+"""A peer that is a host of a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..peers.peer import Peer
+
+if TYPE_CHECKING:
+    from ..peers.supervisor import Supervisor
+    from .fabric import Fabric
+
+
+class NetworkPeer(Peer):
+    """A peer of ``peer_network``: a `Peer` with addresses of its own, which a restart keeps."""
+
+    def __init__(self, owner: Supervisor, fabric: Fabric) -> None:
+        """:private: use ``peer_network``."""
+        super().__init__(owner)
+        self._fabric = fabric
+
+    @property
+    def address(self) -> str:
+        """The IPv4 address of its host."""
+        return self._fabric.hosts[self.host].address
+
+    @property
+    def address6(self) -> str:
+        """The IPv6 address of its host."""
+        return self._fabric.hosts[self.host].address6
