@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from signal import SIGKILL
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any
 
 from ..core.clock import seconds
 from ..core.down_reason import DownReason, PeerState
@@ -30,7 +30,6 @@ _numbers = itertools.count(1)
 _ORIGIN = os.urandom(4).hex()  # a peer that starts peers has handles of both origins
 
 
-@final
 class Peer(PeerExecutor):
     """A Python process that this one started and controls. Erlang's module ``peer``.
 
