@@ -37,7 +37,7 @@ class Site:
         """Say how it is entered: by the namespaces of `files`, or with sockets from `make`."""
         self.names = names
         self.files = files
-        self.make = make if files is None else None
+        self.make: Maker | None = make if files is None else None
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
@@ -124,7 +124,7 @@ _replacements = _Replacements()
 
 def _init(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
-    def __init__(  # noqa: N807
+    def __init__(
         self: socket.socket,
         family: int = -1,
         type: int = -1,

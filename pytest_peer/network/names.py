@@ -48,19 +48,26 @@ def answer(query: bytes, hosts: Iterable[Host]) -> bytes:
     flags = _ANSWERED | (flags & (_OPCODE | _WANTED)) | _AVAILABLE
     if flags & _OPCODE:
         return _HEADER.pack(number, flags | _NOT_IMPLEMENTED, 0, 0, 0, 0)
-    try:
-        name, end = _name(query, _HEADER.size)
-        kind, family = struct.unpack_from("!2H", query, end)
-    except (ValueError, IndexError, struct.error):
-        questions = 0
-    if questions != 1:
+    question = _question(query) if questions == 1 else None
+    if question is None:
         return _HEADER.pack(number, flags | _FORMAT_ERROR, 0, 0, 0, 0)
+    name, kind, family, end = question
     found = _of_pointer(name, hosts) if name.lower().endswith(".arpa") else named(name, hosts)
     if found is None:
         flags |= _NO_SUCH_NAME
     records = _records(kind, found, name) if found and family in (_INTERNET, _ANY) else []
     head = _HEADER.pack(number, flags, 1, len(records), 0, 0)
-    return head + query[_HEADER.size : end + 4] + b"".join(records)
+    return head + query[_HEADER.size : end] + b"".join(records)
+
+
+def _question(query: bytes) -> tuple[str, int, int, int] | None:
+    """Return a name, what is asked of it, in which family, and where that ends."""
+    try:
+        name, end = _name(query, _HEADER.size)
+        kind, family = struct.unpack_from("!2H", query, end)
+    except (ValueError, IndexError, struct.error):
+        return None
+    return name, kind, family, end + 4
 
 
 def _name(message: bytes, start: int) -> tuple[str, int]:

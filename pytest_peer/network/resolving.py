@@ -107,9 +107,10 @@ class HostSocket(socket.socket):
     def bind(self, address: Any, /) -> None:
         super().bind(self.names.translated(address, self.family))
 
-    def sendto(self, data: Any, *flags_and_address: Any) -> int:  # type: ignore[override]
+    def sendto(self, data: Any, *flags_and_address: Any) -> int:
         *flags, address = flags_and_address
-        return super().sendto(data, *flags, self.names.translated(address, self.family))
+        send: Callable[..., int] = super().sendto
+        return send(data, *flags, self.names.translated(address, self.family))
 
     def dup(self) -> HostSocket:
         found = super().dup()

@@ -240,7 +240,7 @@ def functions():
 
 def test_all_is_as_it_was_behind_the_block(peer_network):
     before = functions()
-    with pytest.raises(ZeroDivisionError), peer_network.inside():  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), peer_network.inside():
         peer_network()
         raise ZeroDivisionError
     assert functions() == before
