@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.clock import monotonic
@@ -26,23 +28,30 @@ _NAMED = 3
 
 
 class HolderSupervisor(Supervisor):
-    """Starts the process that holds a network."""
+    """Starts the process that holds a network, with its files in `directory`."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._directory = directory
 
     def place(self, options: PeerOptions) -> Mapping[str, Any]:  # noqa: ARG002
         return {"isolate": permission.needs_user_namespace()}
 
+    def directory(self) -> Path:
+        return self._directory
+
     def down(self, life: PeerLife) -> None:
         super().down(life)
-        if life.process.started and not life.died_unasked:
-            life.record.artifacts.discard()
+        if not life.died_unasked:
+            shutil.rmtree(life.record.artifacts.path, ignore_errors=True)
 
 
 class Fabric:
     """A network, to which hosts and faults can be added."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, directory: Path, seed: int) -> None:
         self.seed = seed
-        self._supervisor = HolderSupervisor()
+        self._supervisor = HolderSupervisor(directory)
         self._numbers = itertools.count(1)
         self._faults = itertools.count(1)
         self._lock = Lock()
@@ -54,7 +63,8 @@ class Fabric:
         self.active: list[Fault] = []
         self._began = monotonic()
         self._holder: Peer = self._supervisor.start({"name": random_name("network")})
-        self.ask(f"{_MODULE}:start", permission.needs_user_namespace())
+        files = str(self._holder.artifacts)
+        self.ask(f"{_MODULE}:start", files, permission.needs_user_namespace())
 
     def ask(self, function: str, *args: Any) -> Any:
         """Call a function in the process that holds the network."""

@@ -8,9 +8,7 @@ and the peers in them.
 from __future__ import annotations
 
 import os
-import shutil
 import socket
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,11 +34,11 @@ class Place:
 class Holder:
     """The only one of its process; see `start`."""
 
-    def __init__(self, user: bool) -> None:
+    def __init__(self, directory: str, user: bool) -> None:
         self._user = user  # whether it has a user namespace of its own
         self._fabric = netlink.own("net"), netlink.own("mnt"), netlink.own("uts")
         self._wiring = netlink.Wiring()
-        self._directory = tempfile.mkdtemp(prefix="pytest-peer-network-")
+        self._directory = directory
         self.places: dict[str, Place] = {}
         self.switch: Switch = Switch()
         self.canaries: Canaries = Canaries(self.switch, self.socket_at)
@@ -88,9 +86,8 @@ class Holder:
                 file.write(text)
 
     def close(self) -> None:
-        """Remove the files; the rest ends with the process."""
+        """End the switch; the rest ends with the process."""
         self.switch.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
 
     def socket_at(self, number: int, kind: int = socket.SOCK_DGRAM) -> socket.socket:
         """Return a socket of a host, bound to its address."""
@@ -104,10 +101,13 @@ class Holder:
 _holder: Holder | None = None
 
 
-def start(user: bool) -> None:
-    """Make the network without a host. The process has ``namespaces.isolate(user)`` behind it."""
+def start(directory: str, user: bool) -> None:
+    """Make the network without a host, with files in `directory`.
+
+    The process has ``namespaces.isolate(user)`` behind it.
+    """
     global _holder
-    _holder = Holder(user)
+    _holder = Holder(directory, user)
 
 
 def held() -> Holder:

@@ -167,7 +167,10 @@ class Supervisor:
         return Peer(self)
 
     def place(self, options: PeerOptions) -> Mapping[str, Any]:  # noqa: ARG002
-        """Return what a peer's process does first: functions of `launch.namespaces`, and values."""
+        """Return what a peer's process does first: functions of `launch.namespaces`, and values.
+
+        A ``title`` is what ``ps`` shows of it instead of its node.
+        """
         return {}
 
     def call_timeout(self) -> float | None:

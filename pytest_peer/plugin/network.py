@@ -97,9 +97,9 @@ def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
             pytest.fail(why, pytrace=False)
         pytest.skip(why)
     with ExitStack() as stack:
-        fabric = Fabric(seed(config))
-        stack.callback(fabric.close)
         local = request.getfixturevalue("tmp_path") / "peers"
+        fabric = Fabric(local, seed(config))
+        stack.callback(fabric.close)
         scope = NetworkScope(config, local, fabric)
         stack.callback(scope.close)
         network = PeerNetwork(scope, fabric, request)
