@@ -49,6 +49,8 @@ class Fabric:
         #: By name: the files of the namespaces that a process of the host enters.
         self.files: dict[str, list[str]] = {}
         self.hosts: dict[str, Host] = {}
+        #: The names of hosts with peers, not of the test's own.
+        self.of_peers: list[str] = []
         #: All faults so far, and those in force.
         self.history: list[Fault] = []
         self.active: list[Fault] = []

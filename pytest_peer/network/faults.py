@@ -43,6 +43,12 @@ class Fault:
         return self._what
 
     @property
+    def ways(self) -> frozenset[tuple[str, str]]:
+        """The ways that it is on: the names of the hosts from and to which packets go."""
+        name = self._fabric.name_of
+        return frozenset((name(a), name(b)) for a, b in self._pairs)
+
+    @property
     def hits(self) -> int:
         """How many packets of programs it has touched."""
         return self.counts.get("hits", 0)

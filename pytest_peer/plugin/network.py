@@ -57,9 +57,9 @@ class PeerNetwork(PeerFactory, Network):
     def __init__(self, scope: NetworkScope, fabric: Fabric, request: pytest.FixtureRequest) -> None:
         """:private: use the fixture."""
         PeerFactory.__init__(self, lambda: scope, request, None)
-        Network.__init__(self)
         self._scope = scope
         self._fabric = fabric
+        Network.__init__(self)
 
     def _owner(self) -> object:
         return self._scope
@@ -84,6 +84,7 @@ class PeerNetwork(PeerFactory, Network):
         if host in self._fabric.hosts:
             raise ValueError(f"host: there is one named {host!r} in this network already")
         self._fabric.add([(host, (name,))])
+        self._fabric.of_peers.append(host)
         return resolved
 
 
