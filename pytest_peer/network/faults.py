@@ -60,6 +60,11 @@ class Fault:
             self._counts = self._ask("counts").get(self.number, {})
         return self._counts
 
+    @property
+    def last_counts(self) -> Mapping[str, int]:
+        """The `counts` as they were asked for last, without asking."""
+        return self._counts
+
     def heal(self) -> None:
         """End it; what is healed already stays so.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,11 @@ import pytest
 from ..core import launchers
 from ..core.errors import FaultNotEffective
 from ..core.options import STDIO, check
-from ..network import permission
+from ..network import permission, told
 from ..network.fabric import Fabric
 from ..network.peer import NetworkPeer
 from ..network.verbs import Network
-from . import settings
+from . import sections, settings
 from .factory import PeerFactory
 from .scope import Scope
 
@@ -100,6 +101,7 @@ def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
     with ExitStack() as stack:
         fabric = Fabric(seed(config))
         stack.callback(fabric.close)
+        sections.of_run(request.node).more.append(partial(_section, request.node, fabric))
         local = request.getfixturevalue("tmp_path") / "peers"
         scope = NetworkScope(config, local, fabric)
         stack.callback(scope.close)
@@ -108,8 +110,14 @@ def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
         yield network
 
 
+def _section(item: pytest.Item, fabric: Fabric) -> tuple[str, str]:
+    """Return what the report of a failing test shows of its network: title and text."""
+    repeat = f'pytest "{item.nodeid}" --peer-seed {fabric.seed}'
+    return "network", "\n".join([f"seed {fabric.seed}, again with: {repeat}", *told.lines(fabric)])
+
+
 def seed(config: pytest.Config) -> int:
-    """Return the seed of this run, which its header shows."""
+    """Return the seed of this run; the report of a failing test with a network shows it."""
     if seed_key not in config.stash:
         found = settings.seed(config)
         config.stash[seed_key] = random.randrange(1 << 32) if found is None else found
