@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from ..core.errors import FaultNotEffective
@@ -81,6 +81,10 @@ class Fault:
         if wrong:
             raise FaultNotEffective(f"{self._what} is healed, but {self._fabric.told(wrong)}")
 
+    def again(self) -> Fault:
+        """Begin another one like it, between the same hosts, which need not touch a packet."""
+        return type(self)(self._fabric, self._what, self._pairs, False)
+
     def __enter__(self) -> Self:
         return self
 
@@ -118,6 +122,11 @@ class LinkFault(Fault):
     def change(self, settings: Mapping[str, float]) -> None:
         self.settings = replace(self.settings, **settings)
         self._ask("link", self.number, self._pairs, self.settings, self._fabric.seed)
+
+    def again(self) -> Fault:
+        made = LinkFault(self._fabric, self._what, self._pairs, False)
+        made.change(asdict(self.settings))
+        return made
 
     def __str__(self) -> str:
         return f"{self._what}: {self.settings.described()}"

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import PeerError
 from ..core.names import listed
+from .deeds import ProcessFault
+from .faults import Fault
 
 if TYPE_CHECKING:
     from .fabric import Fabric
-    from .faults import Fault
 
 #: More hosts have no addresses there, and of more faults the last are shown.
 _HOSTS, _FAULTS = 20, 100
@@ -23,14 +24,21 @@ def lines(fabric: Fabric) -> Iterator[str]:
         yield f"{len(hosts)} hosts: {listed([host.name for host in hosts])}"
     elif hosts:
         yield "hosts: " + ", ".join(f"{host.name} {host.address}" for host in hosts)
-    if not fabric.history:
+    for nemesis in fabric.nemeses:
+        yield str(nemesis)
+    deeds = [deed for nemesis in fabric.nemeses for deed in nemesis.deeds]
+    processes = [deed for deed in deeds if isinstance(deed, ProcessFault)]
+    every: list[Fault | ProcessFault] = [*fabric.history, *processes]
+    faults = sorted(every, key=lambda fault: fault.began)
+    if not faults:
         yield "no faults"
         return
     yield "faults, by seconds since the network was made:"
-    if (more := len(fabric.history) - _FAULTS) > 0:
+    if (more := len(faults) - _FAULTS) > 0:
         yield f"  ... {more} before these"
-    for fault in list(fabric.history)[-_FAULTS:]:
-        yield f"  {_when(fault)}  {fault}: {counted(counts(fault))}"
+    for fault in faults[-_FAULTS:]:
+        hits = f": {counted(counts(fault))}" if isinstance(fault, Fault) else ""
+        yield f"  {_when(fault)}  {fault}{hits}"
 
 
 def counts(fault: Fault) -> Mapping[str, int]:
@@ -50,6 +58,6 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join([f"{hits} packet{'s' if hits > 1 else ''} hit", *more])
 
 
-def _when(fault: Fault) -> str:
+def _when(fault: Fault | ProcessFault) -> str:
     end = "not healed" if fault.healed is None else f"to {fault.healed:.3f}"
     return f"{fault.began:7.3f} {end:<11}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..peers.peer import Peer
 from . import grudges
 from .faults import Cut, Fault, Hold, LinkFault
 from .filters import pairs
+from .nemesis import Nemesis, nemesis
 from .settings import checked
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ class Network:
 
     def __init__(self) -> None:
         self._links: dict[tuple[int, int], Link] = {}
-        self._draw = random.Random(f"{self._fabric.seed} grudges")
+        self._own_draw = random.Random(f"{self._fabric.seed} grudges")
 
     def cut(self, source: Places, target: Places, *, expect_hits: bool = True) -> Fault:
         """Let nothing pass from one host to another; the other direction stays as it is.
@@ -183,6 +185,31 @@ class Network:
         what = f"hold from {_names(sources)} to {_names(targets)}"
         return Hold(self._fabric, what, self._ways(sources, targets), expect_hits)
 
+    def nemesis(
+        self,
+        deeds: Iterable[Any],
+        period: float = 0.5,
+        seed: int | None = None,
+        *,
+        expect_hits: bool = True,
+    ) -> Nemesis:
+        """Return a nemesis, which does deeds at random while its ``with`` block lasts.
+
+        Each lasts for a period; then it is healed, and after another period comes the next. At the
+        end of the block all is healed. An exception in a deed ends the nemesis, and is raised at
+        the end of its block.
+
+        :param deeds: functions that begin a fault and return it, ``lambda: peer_network.cut(a, b)``
+            or ``peer_network.halves``; or that kill, pause or restart peers, ``a.kill``: those go
+            on afterwards. A list stands for one of its deeds, drawn anew each time:
+            ``[peer.kill for peer in peers]``.
+        :param period: seconds, 0.5 by default.
+        :param seed: what to draw by; by default one that follows from ``--peer-seed``.
+        :param expect_hits: ``False`` if the test shall pass though no deed touched anything.
+        :raises TypeError, ValueError: what is no deed, or no deed at all.
+        """
+        return nemesis(self._fabric, deeds, period, seed, expect_hits)
+
     def heal(self) -> None:
         """Heal all faults that are in force; raises as `Fault.heal` does."""
         failures = []
@@ -204,6 +231,10 @@ class Network:
             known = ", ".join(self._fabric.hosts) or "none"
             raise ValueError(f"{place!r} is no host of this network; its hosts are: {known}")
         return found
+
+    @property
+    def _draw(self) -> random.Random:
+        return self._fabric.draws.get(threading.get_ident(), self._own_draw)
 
     def _of_peers(self) -> list[Host]:
         return [self._fabric.hosts[name] for name in self._fabric.of_peers]

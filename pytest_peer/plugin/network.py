@@ -37,7 +37,9 @@ class NetworkScope(Scope):
         self._fabric = fabric
 
     def new_peer(self) -> NetworkPeer:
-        return NetworkPeer(self, self._fabric)
+        peer = NetworkPeer(self, self._fabric)
+        self._fabric.peers.append(peer)
+        return peer
 
     def place(self, options: PeerOptions) -> Mapping[str, Any]:
         return {"enter": self._fabric.files[options.host]}
@@ -49,6 +51,12 @@ class NetworkScope(Scope):
             if fault.expect_hits and not fault.hits:
                 raise FaultNotEffective(
                     f"{fault} touched no packet; if that is meant, write expect_hits=False"
+                )
+        for nemesis in self._fabric.nemeses:
+            if nemesis.expect_hits and not nemesis.hits:
+                raise FaultNotEffective(
+                    f"{nemesis} touched no packet and no peer; "
+                    "if that is meant, write expect_hits=False"
                 )
 
 
@@ -107,6 +115,7 @@ def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
         stack.callback(scope.close)
         network = PeerNetwork(scope, fabric, request)
         stack.callback(network.heal)
+        stack.callback(fabric.end_nemeses)
         yield network
 
 
