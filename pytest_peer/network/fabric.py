@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..peers.lifecycle import PeerLife
     from .faults import Fault
     from .filters import Pair
+    from .nemesis import Nemesis
 
 _MODULE = "pytest_peer.network.holder"
 #: Ways that an error names.
@@ -58,9 +60,15 @@ class Fabric:
         #: By name: the files of the namespaces that a process of the host enters.
         self.files: dict[str, list[str]] = {}
         self.hosts: dict[str, Host] = {}
+        #: The names of hosts with peers, not of the test's own; and the peers.
+        self.of_peers: list[str] = []
+        self.peers: list[Peer] = []
         #: All faults so far, and those in force.
         self.history: list[Fault] = []
         self.active: list[Fault] = []
+        #: All that were made, and what they draw grudges by, by their threads.
+        self.nemeses: list[Nemesis] = []
+        self.draws: dict[int, random.Random] = {}
         self._began = monotonic()
         self._holder: Peer = self._supervisor.start({"name": random_name("network")})
         files = str(self._holder.artifacts)
@@ -115,6 +123,11 @@ class Fabric:
     def forget(self, fault: Fault) -> None:
         if fault in self.active:
             self.active.remove(fault)
+
+    def end_nemeses(self) -> None:
+        """Let no nemesis go on whose block was not left."""
+        for nemesis in self.nemeses:
+            nemesis.end()
 
     def close(self) -> None:
         """End the network, with its process."""

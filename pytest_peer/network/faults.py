@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from ..core.errors import FaultNotEffective
@@ -43,6 +43,12 @@ class Fault:
         return self._what
 
     @property
+    def ways(self) -> frozenset[tuple[str, str]]:
+        """The ways that it is on: the names of the hosts from and to which packets go."""
+        name = self._fabric.name_of
+        return frozenset((name(a), name(b)) for a, b in self._pairs)
+
+    @property
     def hits(self) -> int:
         """How many packets of programs it has touched."""
         return self.counts.get("hits", 0)
@@ -52,6 +58,11 @@ class Fault:
         """How many packets it has hit, dropped, delayed, and so on."""
         if self.healed is None:
             self._counts = self._ask("counts").get(self.number, {})
+        return self._counts
+
+    @property
+    def last_counts(self) -> Mapping[str, int]:
+        """The `counts` as they were asked for last, without asking."""
         return self._counts
 
     def heal(self) -> None:
@@ -69,6 +80,10 @@ class Fault:
         }
         if wrong:
             raise FaultNotEffective(f"{self._what} is healed, but {self._fabric.told(wrong)}")
+
+    def again(self) -> Fault:
+        """Begin another one like it, between the same hosts, which need not touch a packet."""
+        return type(self)(self._fabric, self._what, self._pairs, False)
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +122,11 @@ class LinkFault(Fault):
     def change(self, settings: Mapping[str, float]) -> None:
         self.settings = replace(self.settings, **settings)
         self._ask("link", self.number, self._pairs, self.settings, self._fabric.seed)
+
+    def again(self) -> Fault:
+        made = LinkFault(self._fabric, self._what, self._pairs, False)
+        made.change(asdict(self.settings))
+        return made
 
     def __str__(self) -> str:
         return f"{self._what}: {self.settings.described()}"

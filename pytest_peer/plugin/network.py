@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,11 @@ import pytest
 from ..core import launchers
 from ..core.errors import FaultNotEffective
 from ..core.options import STDIO, check
-from ..network import permission
+from ..network import permission, told
 from ..network.fabric import Fabric
 from ..network.peer import NetworkPeer
 from ..network.verbs import Network
-from . import settings
+from . import sections, settings
 from .factory import PeerFactory
 from .scope import Scope
 
@@ -36,7 +37,9 @@ class NetworkScope(Scope):
         self._fabric = fabric
 
     def new_peer(self) -> NetworkPeer:
-        return NetworkPeer(self, self._fabric)
+        peer = NetworkPeer(self, self._fabric)
+        self._fabric.peers.append(peer)
+        return peer
 
     def place(self, options: PeerOptions) -> Mapping[str, Any]:
         return {"enter": self._fabric.files[options.host]}
@@ -49,6 +52,12 @@ class NetworkScope(Scope):
                 raise FaultNotEffective(
                     f"{fault} touched no packet; if that is meant, write expect_hits=False"
                 )
+        for nemesis in self._fabric.nemeses:
+            if nemesis.expect_hits and not nemesis.hits:
+                raise FaultNotEffective(
+                    f"{nemesis} touched no packet and no peer; "
+                    "if that is meant, write expect_hits=False"
+                )
 
 
 class PeerNetwork(PeerFactory, Network):
@@ -57,9 +66,9 @@ class PeerNetwork(PeerFactory, Network):
     def __init__(self, scope: NetworkScope, fabric: Fabric, request: pytest.FixtureRequest) -> None:
         """:private: use the fixture."""
         PeerFactory.__init__(self, lambda: scope, request, None)
-        Network.__init__(self)
         self._scope = scope
         self._fabric = fabric
+        Network.__init__(self)
 
     def _owner(self) -> object:
         return self._scope
@@ -84,6 +93,7 @@ class PeerNetwork(PeerFactory, Network):
         if host in self._fabric.hosts:
             raise ValueError(f"host: there is one named {host!r} in this network already")
         self._fabric.add([(host, (name,))])
+        self._fabric.of_peers.append(host)
         return resolved
 
 
@@ -100,15 +110,23 @@ def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
         local = request.getfixturevalue("tmp_path") / "peers"
         fabric = Fabric(local, seed(config))
         stack.callback(fabric.close)
+        sections.of_run(request.node).more.append(partial(_section, request.node, fabric))
         scope = NetworkScope(config, local, fabric)
         stack.callback(scope.close)
         network = PeerNetwork(scope, fabric, request)
         stack.callback(network.heal)
+        stack.callback(fabric.end_nemeses)
         yield network
 
 
+def _section(item: pytest.Item, fabric: Fabric) -> tuple[str, str]:
+    """Return what the report of a failing test shows of its network: title and text."""
+    repeat = f'pytest "{item.nodeid}" --peer-seed {fabric.seed}'
+    return "network", "\n".join([f"seed {fabric.seed}, again with: {repeat}", *told.lines(fabric)])
+
+
 def seed(config: pytest.Config) -> int:
-    """Return the seed of this run, which its header shows."""
+    """Return the seed of this run; the report of a failing test with a network shows it."""
     if seed_key not in config.stash:
         found = settings.seed(config)
         config.stash[seed_key] = random.randrange(1 << 32) if found is None else found
