@@ -18,6 +18,7 @@ from ..launch import namespaces
 from . import netlink
 from .addresses import FABRIC, Host, address4, hosts_file
 from .canaries import Canaries
+from .questioner import Questioner
 from .switch import Switch
 
 _MS_BIND = 0x1000
@@ -44,7 +45,13 @@ class Holder:
         self.places: dict[str, Place] = {}
         self.switch: Switch = Switch()
         self.canaries: Canaries = Canaries(self.switch, self.socket_at)
+        self._questioner: Questioner | None = None
         self._write_files()
+
+    def question(self) -> None:
+        """See that the origin can be asked about packets."""
+        if self._questioner is None:
+            self._questioner = Questioner(self.switch)
 
     def add(self, hosts: Sequence[Host]) -> dict[str, list[str]]:
         """Make hosts; return, by their names, the files of the namespaces that a peer there enters."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..peers.peer import Peer
 from .faults import Cut, Fault, Hold, LinkFault
 from .filters import pairs
+from .rules import Predicate, Rule, action
 from .settings import checked
 
 if TYPE_CHECKING:
@@ -142,6 +143,37 @@ class Network:
         sources, targets = self._hosts_of(source), self._hosts_of(target)
         what = f"hold from {_names(sources)} to {_names(targets)}"
         return Hold(self._fabric, what, self._ways(sources, targets), expect_hits)
+
+    def rule(
+        self,
+        predicate: Predicate,
+        *,
+        drop: bool = False,
+        delay: float | None = None,
+        duplicate: bool = False,
+        hold: bool = False,
+        corrupt: bool = False,
+        expect_hits: bool = True,
+    ) -> Rule:
+        """Do something to the packets for which a function is true, between any hosts.
+
+        Its method ``first(n)`` limits it to the first `n` of them. The function is called here, with
+        one packet after the other, on a thread of its own. When it raises, the packet passes, and
+        the test fails. The packets have ``src`` and ``dst``, the names of hosts, ``sport``,
+        ``dport``, ``tcp``, ``udp``, ``payload``.
+
+        :param drop: lose them.
+        :param delay: seconds that each of them takes longer; those behind it overtake it.
+        :param duplicate: let them come twice.
+        :param hold: keep them; the rule has ``packets``, ``release`` and ``drop`` as that of `hold`.
+        :param corrupt: flip a bit of them; the receiving kernel drops such a packet.
+        :param expect_hits: ``False`` if the test shall pass though no packet was touched.
+        :raises TypeError, ValueError: nothing to do, or something besides `drop` or `hold`.
+        """
+        if not callable(predicate):
+            raise TypeError(f"rule: expected a function of a packet, got {predicate!r}")
+        deeds = action(drop, delay, duplicate, hold, corrupt)
+        return Rule(self._fabric, predicate, deeds, expect_hits)
 
     def heal(self) -> None:
         """Heal all faults that are in force; raises as `Fault.heal` does."""

@@ -34,6 +34,7 @@ class NetworkScope(Scope):
     def __init__(self, config: pytest.Config, local: Path, fabric: Fabric) -> None:
         super().__init__(config, local, "")
         self._fabric = fabric
+        fabric.judge.on_failure = self.unhandled.add
 
     def new_peer(self) -> NetworkPeer:
         return NetworkPeer(self, self._fabric)
@@ -44,6 +45,7 @@ class NetworkScope(Scope):
     def raise_crashes(self) -> None:
         """Raise for what fails a test whose body has passed."""
         super().raise_crashes()
+        self._fabric.judge.raise_failure()
         for fault in self._fabric.history:
             if fault.expect_hits and not fault.hits:
                 raise FaultNotEffective(
