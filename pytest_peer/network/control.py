@@ -6,6 +6,7 @@ import threading
 from collections.abc import Collection
 from dataclasses import asdict
 
+from .abort import Reset
 from .filters import Filter, HoldFilter, LinkFilter, Pair
 from .holder import held
 from .questions import Action, RuleFilter
@@ -48,6 +49,11 @@ def rule(number: int, action: Action, seed: int) -> None:
     made = RuleFilter(number, frozenset(), action=action, draws=Draws(seed))
     held().question()
     held().switch.run(held().switch.questions.add, made)
+
+
+def abort(number: int, pairs: frozenset[Pair]) -> tuple[int, list[str]]:
+    """Reset the connections on these ways; see `Reset.run`."""
+    return Reset(held(), pairs).run(number)
 
 
 def settle(seconds: float | None) -> None:

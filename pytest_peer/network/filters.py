@@ -84,10 +84,12 @@ class Filters:
     def all(self) -> list[Filter]:
         return list(self._all.values())
 
-    def add(self, made: Filter) -> None:
+    def add(self, made: Filter, first: bool = False) -> None:
+        """Put one behind the others, or before them."""
         self._all[made.number] = made
         for pair in made.pairs:
-            self._of.setdefault(pair, []).append(made)
+            every = self._of.setdefault(pair, [])
+            every.insert(0 if first else len(every), made)
 
     def remove(self, number: int) -> Filter | None:
         found = self._all.pop(number, None)

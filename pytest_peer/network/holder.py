@@ -7,6 +7,7 @@ and the peers in them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -98,6 +99,17 @@ class Holder:
         """Remove the files; the rest ends with the process."""
         self.switch.close()
         shutil.rmtree(self._directory, ignore_errors=True)
+
+    def proc_net(self, number: int, name: str) -> str:
+        """Return what a host's ``/proc/net`` has in a file; nothing if it is not there."""
+        place = next(each for each in self.places.values() if each.host.number == number)
+        with (
+            contextlib.suppress(FileNotFoundError),
+            netlink.inside(place.net, back=self._fabric[:1]),
+            open(f"/proc/thread-self/net/{name}") as file,
+        ):
+            return file.read()
+        return ""
 
     def socket_at(self, number: int, kind: int = socket.SOCK_DGRAM) -> socket.socket:
         """Return a socket of a host, bound to its address."""

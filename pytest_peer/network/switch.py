@@ -118,6 +118,12 @@ class Switch:
         else:
             self._by_number[number].send(frame)
 
+    def inject(self, frame: bytes, number: int) -> None:
+        """Send a frame that no host has sent."""
+        if self.captured is not None:
+            self.captured(frame)
+        self.deliver(frame, number)
+
     def answered(self, answers: Iterable[Answer]) -> None:
         """Send on what has waited for these answers of the origin."""
         for (at, frame), pair in self.questions.take(answers, monotonic()):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ..peers.peer import Peer
-from .faults import Cut, Fault, Hold, LinkFault
+from .faults import Abort, Cut, Fault, Hold, LinkFault
 from .filters import pairs
 from .rules import Predicate, Rule, action
 from .settings import checked
@@ -143,6 +143,22 @@ class Network:
         sources, targets = self._hosts_of(source), self._hosts_of(target)
         what = f"hold from {_names(sources)} to {_names(targets)}"
         return Hold(self._fabric, what, self._ways(sources, targets), expect_hits)
+
+    def abort(self, one: Places, other: Places, *, expect_hits: bool = True) -> Fault:
+        """Reset the open TCP connections between hosts, idle ones too: both ends see ECONNRESET.
+
+        What comes after is unaffected. The fault is over when it is returned; its ``hits`` are the
+        connections that were reset.
+
+        :param expect_hits: ``False`` if the test shall pass though there was none.
+        :raises FaultNotEffective: a connection is still open.
+        :raises ValueError: what is no host of this network, or a host and itself.
+        """
+        some, others = self._hosts_of(one), self._hosts_of(other)
+        ways = self._ways(some, others) | self._ways(others, some)
+        return Abort(
+            self._fabric, f"abort between {_names(some)} and {_names(others)}", ways, expect_hits
+        )
 
     def rule(
         self,

@@ -49,7 +49,7 @@ class NetworkScope(Scope):
         for fault in self._fabric.history:
             if fault.expect_hits and not fault.hits:
                 raise FaultNotEffective(
-                    f"{fault} touched no packet; if that is meant, write expect_hits=False"
+                    f"{fault} touched no {fault.unit.removesuffix('s')}; if that is meant, write expect_hits=False"
                 )
 
 
