@@ -6,6 +6,7 @@ import itertools
 import random
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from ..peers.peer import Peer
 from ..peers.supervisor import Supervisor
 from . import permission
 from .addresses import MOST_HOSTS, Host
+from .questions import ANSWERS, QUESTIONS
+from .rules import Judge
 
 if TYPE_CHECKING:
     from ..peers.lifecycle import PeerLife
@@ -77,6 +80,12 @@ class Fabric:
     def ask(self, function: str, *args: Any) -> Any:
         """Call a function in the process that holds the network."""
         return self._holder.call(function, *args)
+
+    @cached_property
+    def judge(self) -> Judge:
+        """What runs the predicates of rules."""
+        questions = self._supervisor.mailboxes[QUESTIONS]
+        return Judge(questions, lambda answers: self._holder.send(ANSWERS, answers))
 
     def clock(self) -> float:
         """Return the seconds since the network was made."""

@@ -21,6 +21,9 @@ _MODULE = "pytest_peer.network.control"
 class Fault:
     """A fault between hosts; also a context manager, which heals it at the end of its block."""
 
+    #: What its hits are.
+    unit: str = "packets"
+
     def __init__(
         self, fabric: Fabric, what: str, pairs: frozenset[Pair], expect_hits: bool = True
     ) -> None:
@@ -37,7 +40,7 @@ class Fault:
 
     def __repr__(self) -> str:
         state = "" if self.healed is None else ", healed"
-        return f"<{self._what}: {self.hits} packets hit{state}>"
+        return f"<{self._what}: {self.hits} {self.unit} hit{state}>"
 
     def __str__(self) -> str:
         return self._what
@@ -159,3 +162,18 @@ class Hold(Fault):
         """Lose what it holds; return how many packets that were."""
         count: int = self._ask("release", self.number, False, True)
         return count
+
+
+class Abort(Fault):
+    """The end of the connections between some hosts; over as soon as it is there."""
+
+    unit = "connections"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        count, left = self._ask("abort", self.number, self._pairs)
+        self._counts, self.healed = {"hits": count, "reset": count if not left else 0}, self.began
+        self._fabric.remember(self)
+        self._fabric.forget(self)
+        if left:
+            raise FaultNotEffective(f"{self._what}: still open: {', '.join(left)}")

@@ -7,6 +7,7 @@ and the peers in them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from ..launch import namespaces
 from . import netlink
 from .addresses import FABRIC, Host, address4, hosts_file
 from .canaries import Canaries
+from .questioner import Questioner
 from .switch import Switch
 
 _MS_BIND = 0x1000
@@ -42,7 +44,13 @@ class Holder:
         self.places: dict[str, Place] = {}
         self.switch: Switch = Switch()
         self.canaries: Canaries = Canaries(self.switch, self.socket_at)
+        self._questioner: Questioner | None = None
         self._write_files()
+
+    def question(self) -> None:
+        """See that the origin can be asked about packets."""
+        if self._questioner is None:
+            self._questioner = Questioner(self.switch)
 
     def add(self, hosts: Sequence[Host]) -> dict[str, list[str]]:
         """Make hosts; return, by their names, the files of the namespaces that a peer there enters."""
@@ -88,6 +96,17 @@ class Holder:
     def close(self) -> None:
         """End the switch; the rest ends with the process."""
         self.switch.close()
+
+    def proc_net(self, number: int, name: str) -> str:
+        """Return what a host's ``/proc/net`` has in a file; nothing if it is not there."""
+        place = next(each for each in self.places.values() if each.host.number == number)
+        with (
+            contextlib.suppress(FileNotFoundError),
+            netlink.inside(place.net, back=self._fabric[:1]),
+            open(f"/proc/thread-self/net/{name}") as file,
+        ):
+            return file.read()
+        return ""
 
     def socket_at(self, number: int, kind: int = socket.SOCK_DGRAM) -> socket.socket:
         """Return a socket of a host, bound to its address."""

@@ -10,19 +10,23 @@ import select
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
 from .addresses import Host
 from .filters import Filters, Pair
 from .packets import IPV4, IPV6, Packet
+from .questions import Answer, Questions
 
 T = TypeVar("T")
 #: Frames that are taken from one host before the others have their turn.
 _TURN = 64
 _LONGEST_FRAME = 1 << 16
+#: A canary ends so.
+_CANARY = b"\0canary"
 #: Seconds for the thread to do what another one asks.
 _ASKED_SECONDS = 10.0
 
@@ -50,6 +54,7 @@ class Switch:
 
     def __init__(self) -> None:
         self.filters: Filters = Filters()
+        self.questions: Questions = Questions(self.filters)
         #: Called with each canary behind the filters, and the port that it was for.
         self.on_canary: Callable[[Packet, Port], object] = lambda *_: None
         self.captured: Callable[[bytes], object] | None = None
@@ -89,6 +94,11 @@ class Switch:
         found: T = result[1]
         return found
 
+    def post(self, function: Callable[..., object], *args: Any) -> None:
+        """Have a function run on the switch's thread, and do not wait for that."""
+        self._asked.append(partial(function, *args))
+        os.eventfd_write(self._wake, 1)
+
     def plug(self, host: Host, sock: socket.socket) -> None:
         """Connect a host; `sock` has its frames."""
         self.run(self._plug, Port(host, sock))
@@ -108,6 +118,17 @@ class Switch:
         else:
             self._by_number[number].send(frame)
 
+    def inject(self, frame: bytes, number: int) -> None:
+        """Send a frame that no host has sent."""
+        if self.captured is not None:
+            self.captured(frame)
+        self.deliver(frame, number)
+
+    def answered(self, answers: Iterable[Answer]) -> None:
+        """Send on what has waited for these answers of the origin."""
+        for (at, frame), pair in self.questions.take(answers, monotonic()):
+            self.deliver(frame, pair[1], at)
+
     def _plug(self, port: Port) -> None:
         host = port.host
         self._by_number[host.number] = port
@@ -121,13 +142,14 @@ class Switch:
     def _loop(self) -> None:
         while not self._closed:
             wait = max(0.0, self._later[0][0] - monotonic()) if self._later else None
-            for fd, _ in self._poll.poll(wait):
-                if fd == self._wake:
-                    os.eventfd_read(fd)
-                    while self._asked:
-                        self._asked.popleft()()
-                else:
-                    self._take(self._ports[fd])
+            ready = {fd for fd, _ in self._poll.poll(wait)}
+            for fd in ready - {self._wake}:
+                self._take(self._ports[fd])
+            # Behind the packets that were there when it was asked.
+            if self._wake in ready:
+                os.eventfd_read(self._wake)
+                while self._asked:
+                    self._asked.popleft()()
             now = monotonic()
             while self._later and self._later[0][0] <= now:
                 _, _, number, frame = heapq.heappop(self._later)
@@ -145,7 +167,8 @@ class Switch:
                 self.captured(frame)
             for target in self._targets(port, frame):
                 pair = port.host.number, target.host.number
-                if self.filters.between(pair) is None and not frame.endswith(b"\0canary"):
+                asked = self.questions.open
+                if self.filters.between(pair) is None and not (asked or frame.endswith(_CANARY)):
                     target.send(frame)
                 else:
                     self._filter(Packet(frame, port.host.name, target.host.name), pair, target)
@@ -167,6 +190,9 @@ class Switch:
 
     def _filter(self, packet: Packet, pair: Pair, target: Port) -> None:
         for at, frame in self.filters.pass_on(packet, pair, monotonic()):
-            self.deliver(frame, pair[1], at)
+            if self.questions.open and not (packet.canary or packet.chatter):
+                self.questions.put(Packet(frame, packet.src, packet.dst), pair, at)
+            else:
+                self.deliver(frame, pair[1], at)
         if packet.canary:
             self.on_canary(packet, target)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..peers.peer import Peer
 from . import grudges
-from .faults import Cut, Fault, Hold, LinkFault
+from .faults import Abort, Cut, Fault, Hold, LinkFault
 from .filters import pairs
 from .nemesis import Nemesis, nemesis
+from .rules import Predicate, Rule, action
 from .settings import checked
 
 if TYPE_CHECKING:
@@ -209,6 +210,53 @@ class Network:
         :raises TypeError, ValueError: what is no deed, or no deed at all.
         """
         return nemesis(self._fabric, deeds, period, seed, expect_hits)
+
+    def abort(self, one: Places, other: Places, *, expect_hits: bool = True) -> Fault:
+        """Reset the open TCP connections between hosts, idle ones too: both ends see ECONNRESET.
+
+        What comes after is unaffected. The fault is over when it is returned; its ``hits`` are the
+        connections that were reset.
+
+        :param expect_hits: ``False`` if the test shall pass though there was none.
+        :raises FaultNotEffective: a connection is still open.
+        :raises ValueError: what is no host of this network, or a host and itself.
+        """
+        some, others = self._hosts_of(one), self._hosts_of(other)
+        ways = self._ways(some, others) | self._ways(others, some)
+        return Abort(
+            self._fabric, f"abort between {_names(some)} and {_names(others)}", ways, expect_hits
+        )
+
+    def rule(
+        self,
+        predicate: Predicate,
+        *,
+        drop: bool = False,
+        delay: float | None = None,
+        duplicate: bool = False,
+        hold: bool = False,
+        corrupt: bool = False,
+        expect_hits: bool = True,
+    ) -> Rule:
+        """Do something to the packets for which a function is true, between any hosts.
+
+        Its method ``first(n)`` limits it to the first `n` of them. The function is called here, with
+        one packet after the other, on a thread of its own. When it raises, the packet passes, and
+        the test fails. The packets have ``src`` and ``dst``, the names of hosts, ``sport``,
+        ``dport``, ``tcp``, ``udp``, ``payload``.
+
+        :param drop: lose them.
+        :param delay: seconds that each of them takes longer; those behind it overtake it.
+        :param duplicate: let them come twice.
+        :param hold: keep them; the rule has ``packets``, ``release`` and ``drop`` as that of `hold`.
+        :param corrupt: flip a bit of them; the receiving kernel drops such a packet.
+        :param expect_hits: ``False`` if the test shall pass though no packet was touched.
+        :raises TypeError, ValueError: nothing to do, or something besides `drop` or `hold`.
+        """
+        if not callable(predicate):
+            raise TypeError(f"rule: expected a function of a packet, got {predicate!r}")
+        deeds = action(drop, delay, duplicate, hold, corrupt)
+        return Rule(self._fabric, predicate, deeds, expect_hits)
 
     def heal(self) -> None:
         """Heal all faults that are in force; raises as `Fault.heal` does."""

@@ -35,6 +35,7 @@ class NetworkScope(Scope):
     def __init__(self, config: pytest.Config, local: Path, fabric: Fabric) -> None:
         super().__init__(config, local, "")
         self._fabric = fabric
+        fabric.judge.on_failure = self.unhandled.add
 
     def new_peer(self) -> NetworkPeer:
         peer = NetworkPeer(self, self._fabric)
@@ -47,10 +48,11 @@ class NetworkScope(Scope):
     def raise_crashes(self) -> None:
         """Raise for what fails a test whose body has passed."""
         super().raise_crashes()
+        self._fabric.judge.raise_failure()
         for fault in self._fabric.history:
             if fault.expect_hits and not fault.hits:
                 raise FaultNotEffective(
-                    f"{fault} touched no packet; if that is meant, write expect_hits=False"
+                    f"{fault} touched no {fault.unit.removesuffix('s')}; if that is meant, write expect_hits=False"
                 )
         for nemesis in self._fabric.nemeses:
             if nemesis.expect_hits and not nemesis.hits:
