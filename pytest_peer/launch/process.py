@@ -16,6 +16,7 @@ from ..core.sync import Event
 from ..core.worker import start_thread
 from . import procfs, session
 from .command import Command
+from .elsewhere import at_home
 
 #: The text for an exit status that the kernel gave to someone else, or gives later.
 STATUS_LOST = (
@@ -53,17 +54,18 @@ class Child(Protocol):
 def execute(
     command: Command, standard: Sequence[int], keep: Sequence[int]
 ) -> "subprocess.Popen[bytes]":  # a string: a test may have replaced it
-    popen = subprocess.Popen(
-        command.argv,
-        stdin=standard[0],
-        stdout=standard[1],
-        stderr=standard[2],
-        env=command.env,
-        cwd=command.cwd,
-        pass_fds=keep,
-        # Ctrl-C in the terminal reaches only the origin, and one signal all descendants.
-        start_new_session=True,
-    )
+    with at_home():
+        popen = subprocess.Popen(
+            command.argv,
+            stdin=standard[0],
+            stdout=standard[1],
+            stderr=standard[2],
+            env=command.env,
+            cwd=command.cwd,
+            pass_fds=keep,
+            # Ctrl-C in the terminal reaches only the origin, and one signal all descendants.
+            start_new_session=True,
+        )
     popen.returncode = 0  # `subprocess` shall not wait for it
     return popen
 

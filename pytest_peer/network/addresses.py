@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -59,3 +60,18 @@ def hosts_file(hosts: Iterable[Host]) -> str:
         names = " ".join(dict.fromkeys((host.name, *host.aliases)))
         lines += [f"{host.address} {names}", f"{host.address6} {names}"]
     return "\n".join(lines) + "\n"
+
+
+def by_files_and_dns(text: str) -> str:
+    """Return a text of ``/etc/nsswitch.conf`` in which hosts are looked up by no service besides.
+
+    A service of the machine, which listens at a path, would not know them.
+    """
+    return re.sub(r"(?m)^(\s*hosts\s*:).*$", r"\1 files dns", text)
+
+
+#: The test itself, and the host that answers what others ask for names.
+ORIGIN = "origin"
+FABRIC_HOST = Host("fabric", FABRIC)
+#: Names that no peer's host can have.
+RESERVED = frozenset((ORIGIN, FABRIC_HOST.name, "localhost", "ip6-localhost", "ip6-loopback"))

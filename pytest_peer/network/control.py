@@ -39,6 +39,16 @@ def link(number: int, pairs: frozenset[Pair], settings: Settings, seed: int) -> 
     switch.run(change)
 
 
+def wan(segments: Pair, settings: Settings, seed: int) -> None:
+    """Join two segments, and have both ways between them delay, lose or change packets."""
+    held().switch.run(held().switch.joints.join, segments, settings, seed)
+
+
+def wan_counts(segments: Pair) -> dict[str, int]:
+    """Return the counts of what is between two segments."""
+    return held().switch.run(held().switch.joints.counts, segments)
+
+
 def hold(number: int, pairs: frozenset[Pair]) -> None:
     """Keep what comes on these ways."""
     held().switch.run(held().switch.filters.add, HoldFilter(number, pairs))
@@ -120,8 +130,12 @@ def prove(pairs: Collection[Pair]) -> dict[Pair, str]:
 def _closed(pair: Pair) -> bool:
     """Return whether nothing passes on a way."""
     switch = held().switch
+    source, target = (held().place_of(number).host for number in pair)
+    joints = switch.joints
+    between = switch.run(joints.between, source, target)
     every = switch.run(lambda: list(switch.filters.between(pair) or ()))
-    return any(
+    every += [] if between is None else [between]
+    return not switch.run(joints.reach, source, target) or any(
         type(each) is Filter or (isinstance(each, LinkFilter) and each.settings.loss >= 1)
         for each in every
     )

@@ -17,7 +17,8 @@ from ..core.options import PeerOptions
 from ..peers.peer import Peer
 from ..peers.supervisor import Supervisor
 from . import permission
-from .addresses import MOST_HOSTS, Host
+from .addresses import FABRIC_HOST, MOST_HOSTS, MOST_SEGMENTS, ORIGIN, Host
+from .names import addressed, named
 from .questions import ANSWERS, QUESTIONS
 from .rules import Judge
 
@@ -66,6 +67,9 @@ class Fabric:
         #: The names of hosts with peers, not of the test's own; and the peers.
         self.of_peers: list[str] = []
         self.peers: list[Peer] = []
+        #: The numbers of segments, by name; the default one has none.
+        self.segments: dict[str, int] = {"": 0}
+        self._sockets = ""
         #: All faults so far, and those in force.
         self.history: list[Fault] = []
         self.active: list[Fault] = []
@@ -109,7 +113,36 @@ class Fabric:
 
     def name_of(self, number: int) -> str:
         """Return the name of the host with that number."""
-        return next(host.name for host in self.hosts.values() if host.number == number)
+        return next(host.name for host in self.every() if host.number == number)
+
+    def every(self) -> list[Host]:
+        """Return all hosts, also the one that answers what others ask for names."""
+        return [*self.hosts.values(), FABRIC_HOST]
+
+    def found(self, text: str) -> Host | None:
+        """Return the host of that name or address."""
+        every = self.every()
+        return named(text, every) or addressed(text, every)
+
+    def origin(self) -> Host:
+        """Return the host of the test itself, made when it is first needed."""
+        return self.add([(ORIGIN, ())])[0]
+
+    def sockets(self) -> str:
+        """Return the directory in which there are sockets of hosts; see `doorway.descriptor`."""
+        with self._lock:
+            self._sockets = self._sockets or self.ask("pytest_peer.network.sockets:offer")
+            return self._sockets
+
+    def segment(self, name: str) -> int:
+        """Return the number of the segment of that name, which is new if there is none.
+
+        :raises ValueError: the network has no more.
+        """
+        with self._lock:
+            if name not in self.segments and len(self.segments) == MOST_SEGMENTS:
+                raise ValueError(f"lan: a network has at most {MOST_SEGMENTS} segments")
+            return self.segments.setdefault(name, len(self.segments))
 
     def told(self, canaries: Mapping[Pair, str]) -> str:
         """Return a text for what became of canaries."""

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 from ..launch import namespaces
 from . import netlink
-from .addresses import FABRIC, Host, address4, hosts_file
+from .addresses import FABRIC_HOST, Host, by_files_and_dns, hosts_file
 from .canaries import Canaries
+from .nameserver import Nameserver
 from .questioner import Questioner
 from .switch import Switch
 
@@ -40,12 +41,13 @@ class Holder:
         self._user = user  # whether it has a user namespace of its own
         self._fabric = netlink.own("net"), netlink.own("mnt"), netlink.own("uts")
         self._wiring = netlink.Wiring()
-        self._directory = directory
+        self.directory: str = directory
         self.places: dict[str, Place] = {}
         self.switch: Switch = Switch()
         self.canaries: Canaries = Canaries(self.switch, self.socket_at)
         self._questioner: Questioner | None = None
-        self._write_files()
+        self._mounted = self._write_files()
+        self._add_nameserver()
 
     def question(self) -> None:
         """See that the origin can be asked about packets."""
@@ -56,7 +58,7 @@ class Holder:
         """Make hosts; return, by their names, the files of the namespaces that a peer there enters."""
         for host in hosts:
             self._add(host)
-        self._write_files()
+        self._write_hosts()
         return {host.name: self.files(self.places[host.name]) for host in hosts}
 
     def files(self, place: Place) -> list[str]:
@@ -71,27 +73,42 @@ class Holder:
             namespaces.unshare("net", "mnt", "uts")
             place = Place(host, netlink.own("net"), netlink.own("mnt"), netlink.own("uts"))
             socket.sethostname(host.name)
-            for name in ("hosts", "resolv.conf"):
-                if os.path.exists(f"/etc/{name}"):
-                    namespaces.mount(f"{self._directory}/{name}", f"/etc/{name}", _MS_BIND)
+            for name in self._mounted:
+                namespaces.mount(f"{self.directory}/{name}", f"/etc/{name}", _MS_BIND)
         finally:
             for fd in self._fabric:
                 namespaces.setns(fd)
-        port = self._wiring.connect(host, place.net)
-        with netlink.inside(place.net, back=self._fabric[:1]):
-            netlink.configure(host)
-        self.places[host.name] = place
-        self.switch.plug(host, port)
+        self._connect(place)
 
-    def _write_files(self) -> None:
-        """Write in place: hosts have these very files mounted."""
+    def _connect(self, place: Place) -> None:
+        port = self._wiring.connect(place.host, place.net)
+        with netlink.inside(place.net, back=self._fabric[:1]):
+            netlink.configure(place.host)
+        self.places[place.host.name] = place
+        self.switch.plug(place.host, port)
+
+    def _add_nameserver(self) -> None:
+        """Let this process answer what hosts ask, in the namespace that has the switch's side."""
+        self._connect(Place(FABRIC_HOST, *self._fabric))
+        Nameserver(FABRIC_HOST, lambda: [place.host for place in list(self.places.values())])
+
+    def _write_files(self) -> list[str]:
+        """Write the files about names that hosts have in ``/etc``; return their names."""
         texts = {
-            "hosts": hosts_file(place.host for place in self.places.values()),
-            "resolv.conf": f"nameserver {address4(0, FABRIC)}\noptions timeout:1 attempts:2\n",
+            "hosts": "",
+            "resolv.conf": f"nameserver {FABRIC_HOST.address}\noptions timeout:1 attempts:2\n",
         }
+        with contextlib.suppress(FileNotFoundError), open("/etc/nsswitch.conf") as file:
+            texts["nsswitch.conf"] = by_files_and_dns(file.read())
         for name, text in texts.items():
-            with open(f"{self._directory}/{name}", "r+" if self.places else "w") as file:
+            with open(f"{self.directory}/{name}", "w") as file:
                 file.write(text)
+        return [name for name in texts if os.path.exists(f"/etc/{name}")]
+
+    def _write_hosts(self) -> None:
+        # In place, and it only grows: hosts have this very file mounted.
+        with open(f"{self.directory}/hosts", "r+") as file:
+            file.write(hosts_file(place.host for place in self.places.values()))
 
     def close(self) -> None:
         """End the switch; the rest ends with the process."""
@@ -99,18 +116,21 @@ class Holder:
 
     def proc_net(self, number: int, name: str) -> str:
         """Return what a host's ``/proc/net`` has in a file; nothing if it is not there."""
-        place = next(each for each in self.places.values() if each.host.number == number)
         with (
             contextlib.suppress(FileNotFoundError),
-            netlink.inside(place.net, back=self._fabric[:1]),
+            netlink.inside(self.place_of(number).net, back=self._fabric[:1]),
             open(f"/proc/thread-self/net/{name}") as file,
         ):
             return file.read()
         return ""
 
+    def place_of(self, number: int) -> Place:
+        """Return the place of the host with that number."""
+        return next(each for each in list(self.places.values()) if each.host.number == number)
+
     def socket_at(self, number: int, kind: int = socket.SOCK_DGRAM) -> socket.socket:
         """Return a socket of a host, bound to its address."""
-        place = next(each for each in self.places.values() if each.host.number == number)
+        place = self.place_of(number)
         with netlink.inside(place.net, back=self._fabric[:1]):
             made = socket.socket(socket.AF_INET, kind)
         made.bind((place.host.address, 0))

@@ -16,8 +16,9 @@ from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
-from .addresses import Host
-from .filters import Filters, Pair
+from .addresses import FABRIC, Host
+from .filters import Filters
+from .joints import Joints
 from .packets import IPV4, IPV6, Packet
 from .questions import Answer, Questions
 
@@ -50,11 +51,12 @@ class Port:
 
 
 class Switch:
-    """A thread that forwards frames. Only it touches `filters`; `run` has it do something."""
+    """A thread that forwards frames. Only it touches `filters`, `joints`; `run` has it do it."""
 
     def __init__(self) -> None:
         self.filters: Filters = Filters()
         self.questions: Questions = Questions(self.filters)
+        self.joints: Joints = Joints()
         #: Called with each canary behind the filters, and the port that it was for.
         self.on_canary: Callable[[Packet, Port], object] = lambda *_: None
         self.captured: Callable[[bytes], object] | None = None
@@ -166,12 +168,15 @@ class Switch:
             if self.captured is not None:
                 self.captured(frame)
             for target in self._targets(port, frame):
-                pair = port.host.number, target.host.number
-                asked = self.questions.open
-                if self.filters.between(pair) is None and not (asked or frame.endswith(_CANARY)):
+                source, host = port.host, target.host
+                if (
+                    self.filters.between((source.number, host.number)) is None
+                    and source.segment == host.segment
+                    and not (self.questions.open or frame.endswith(_CANARY))
+                ):
                     target.send(frame)
                 else:
-                    self._filter(Packet(frame, port.host.name, target.host.name), pair, target)
+                    self._filter(Packet(frame, source.name, host.name), source, target)
 
     def _targets(self, source: Port, frame: bytes) -> list[Port]:
         kind = frame[12:14]
@@ -182,17 +187,25 @@ class Switch:
         else:
             return []
         if many:
-            segment = source.host.segment
-            every = self._ports.values()
-            return [port for port in every if port is not source and port.host.segment == segment]
+            return [
+                port
+                for port in self._ports.values()
+                if port is not source
+                and port.host.segment == source.host.segment
+                and port.host.number != FABRIC
+            ]
         target = self._by_address.get(address)
         return [] if target is None else [target]
 
-    def _filter(self, packet: Packet, pair: Pair, target: Port) -> None:
-        for at, frame in self.filters.pass_on(packet, pair, monotonic()):
-            if self.questions.open and not (packet.canary or packet.chatter):
-                self.questions.put(Packet(frame, packet.src, packet.dst), pair, at)
-            else:
-                self.deliver(frame, pair[1], at)
+    def _filter(self, packet: Packet, source: Host, target: Port) -> None:
+        host = target.host
+        if self.joints.reach(source, host):
+            found = self.joints.pass_on(packet, source, host, self.filters, monotonic())
+            pair = source.number, host.number
+            for at, frame in found:
+                if self.questions.open and not (packet.canary or packet.chatter):
+                    self.questions.put(Packet(frame, packet.src, packet.dst), pair, at)
+                else:
+                    self.deliver(frame, host.number, at)
         if packet.canary:
             self.on_canary(packet, target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ..peers.peer import Peer
 from . import grudges
@@ -27,8 +27,8 @@ class Place(Protocol):
     def host(self) -> str: ...
 
 
-#: One host or several.
-Places = Place | Iterable[Place]
+#: One host or several; a factory stands for all hosts of its segment.
+Places: TypeAlias = "Place | Iterable[Place] | Network"
 
 
 class Link:
@@ -88,6 +88,8 @@ class Network:
     """The network of a test: its hosts are those of its peers, and of the test itself."""
 
     _fabric: Fabric
+    #: The segment of its peers.
+    _segment: int = 0
 
     def __init__(self) -> None:
         self._links: dict[tuple[int, int], Link] = {}
@@ -270,11 +272,15 @@ class Network:
             raise failures[0] if len(failures) == 1 else ExceptionGroup("heal", failures)
 
     def _hosts_of(self, places: Places) -> list[Host]:
+        if isinstance(places, Network):
+            hosts = self._fabric.hosts.values()
+            return [host for host in hosts if host.segment == places._segment]
         every = list(places) if isinstance(places, Iterable) else [places]
         return [self._host_of(each) for each in every]
 
     def _host_of(self, place: Place) -> Host:
-        found = self._fabric.hosts.get(getattr(place, "host", ""))
+        name = getattr(place, "host", "")
+        found = next((host for host in self._fabric.every() if host.name == name), None)
         if found is None or (isinstance(place, Peer) and place.life.owner is not self._owner()):
             known = ", ".join(self._fabric.hosts) or "none"
             raise ValueError(f"{place!r} is no host of this network; its hosts are: {known}")

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import random
+import socket
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
-from functools import partial
+from contextlib import AbstractContextManager, ExitStack
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 from ..core import launchers
+from ..core.clock import CALL_TIMEOUT
 from ..core.errors import FaultNotEffective
 from ..core.options import STDIO, check
 from ..network import permission, told
+from ..network.addresses import FABRIC_HOST, RESERVED, Host
 from ..network.fabric import Fabric
+from ..network.origin import Origin, PlainHost
 from ..network.peer import NetworkPeer
-from ..network.verbs import Network
+from ..network.resolving import HostSocket
+from ..network.segments import Wan
+from ..network.verbs import Network, Place
 from . import sections, settings
 from .factory import PeerFactory
 from .scope import Scope
@@ -71,6 +77,144 @@ class PeerNetwork(PeerFactory, Network):
         self._scope = scope
         self._fabric = fabric
         Network.__init__(self)
+        self._request = request
+        self._segment_name = ""
+        #: Those of other segments, and what joins them; all factories of a network share them.
+        self._lans: dict[str, PeerNetwork] = {"": self}
+        self._wans: dict[tuple[int, int], Wan] = {}
+
+    def __repr__(self) -> str:
+        return f"<lan {self._segment_name}>" if self._segment_name else "<peer_network>"
+
+    # The test as a host
+
+    @cached_property
+    def origin(self) -> Origin:
+        """The test itself as a host: it has ``host``, ``address``, ``address6``.
+
+        It is in the default segment, and can be in faults as a peer can.
+        """
+        return Origin(self._fabric)
+
+    @property
+    def nameserver(self) -> PlainHost:
+        """The host that answers peers who ask for names; for faults."""
+        return PlainHost(FABRIC_HOST)
+
+    def socket(
+        self, family: int = socket.AF_INET, type: int = socket.SOCK_STREAM, proto: int = 0
+    ) -> HostSocket:
+        """Return a socket of the test as a host: a real one, which is not of this machine.
+
+        Its ``connect``, ``bind`` and ``sendto`` know the names of the network, in any thread.
+
+        :raises OSError: as ``socket.socket`` does.
+        """
+        return self.origin.socket(family, type, proto)
+
+    def connect(
+        self,
+        target: Place | str,
+        port: int,
+        timeout: float | Literal["call_timeout"] | None = CALL_TIMEOUT,
+    ) -> HostSocket:
+        """Connect the test, as a host, to a port of another host by TCP.
+
+        :param target: a peer, or the name or address of a host.
+        :param timeout: seconds, ``None`` for no limit; by default ``call_timeout`` of the settings.
+            The socket keeps it for what is done with it.
+        :raises ValueError: what is no host of this network.
+        :raises TimeoutError: there was no answer in time.
+        :raises OSError: the connection is refused, and so on.
+        """
+        return self.origin.connect(self._target(target), port, self._limit(timeout))
+
+    def inside(self, target: Place | str | None = None) -> AbstractContextManager[None]:
+        """Have this thread on a host during the block, for libraries that open their own sockets.
+
+        Threads that are started in the block are there too, until they end. Other threads stay
+        where they are, and so do peers. Names resolve by Python's functions: those of the network,
+        and no others. As an ordinary user only sockets of Python are of the host, not those of
+        libraries in C, nor processes that the test starts.
+
+        :param target: a peer, or the name or address of a host; by default the test as a host.
+        :raises ValueError: what is no host of this network.
+        """
+        return self.origin.inside(self._target(self.origin if target is None else target))
+
+    def _target(self, target: Place | str) -> Host:
+        if not isinstance(target, str):
+            return self._host_of(target)
+        if (found := self._fabric.found(target)) is not None:
+            return found
+        known = ", ".join(self._fabric.hosts) or "none"
+        raise ValueError(f"{target!r} is no host of this network; its hosts are: {known}")
+
+    # Segments
+
+    def lan(self, name: str) -> PeerNetwork:
+        """Return the factory of another segment, whose peers reach no other that is not joined.
+
+        It has all the methods of ``peer_network``. The same name leads to the same segment.
+
+        :raises ValueError: an empty name, or the network has no more segments.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"lan: expected a str, got {name!r}")
+        if not name:
+            raise ValueError("lan: expected a name, got an empty one")
+        if name not in self._lans:
+            made = PeerNetwork(self._scope, self._fabric, self._request)
+            made._segment, made._segment_name = self._fabric.segment(name), name
+            made._lans, made._wans, made._links = self._lans, self._wans, self._links
+            self._lans[name] = made
+        return self._lans[name]
+
+    def wan(
+        self,
+        one: PeerNetwork,
+        other: PeerNetwork,
+        *,
+        delay: float | None = None,
+        jitter: float | None = None,
+        loss: float | None = None,
+        duplicate: float | None = None,
+        corrupt: float | None = None,
+        reorder: float | None = None,
+        rate: str | float | None = None,
+    ) -> Wan:
+        """Join two segments; packets between them take `delay` seconds each way, and so on.
+
+        :param one: what ``lan(...)`` has returned, or ``peer_network`` for the default segment.
+        :returns: what can be changed by ``set`` and healed: then they are joined without a fault.
+            It is the same one for the same segments. It is not among what ``heal()`` heals.
+        :raises TypeError, ValueError: what is no segment of this network, a segment and itself, or
+            a value outside of what it can be.
+        """
+        for each in (one, other):
+            if not isinstance(each, PeerNetwork):
+                raise TypeError(f"wan: expected what lan() has returned, got {each!r}")
+            if each._fabric is not self._fabric:
+                raise ValueError(f"wan: {each!r} is of another network")
+        if one._segment == other._segment:
+            raise ValueError(f"wan: {one!r} cannot be joined to itself")
+        low, high = sorted((one, other), key=lambda each: each._segment)
+        segments = low._segment, high._segment
+        found = self._wans.get(segments) or Wan(
+            self._fabric, f"wan between {low!r} and {high!r}", segments
+        )
+        found.set(
+            delay=delay,
+            jitter=jitter,
+            loss=loss,
+            duplicate=duplicate,
+            corrupt=corrupt,
+            reorder=reorder,
+            rate=rate,
+        )
+        return self._wans.setdefault(segments, found)
+
+    # Peers
 
     def _owner(self) -> object:
         return self._scope
@@ -92,9 +236,11 @@ class PeerNetwork(PeerFactory, Network):
             raise ValueError(f"exec: what {found.name} starts is not in peer_network")
         name = check("name", resolved["name"])
         host = resolved.setdefault("host", name.replace("_", "-"))
+        if host in RESERVED:
+            raise ValueError(f"host: {host!r} is a name that a network has for itself")
         if host in self._fabric.hosts:
             raise ValueError(f"host: there is one named {host!r} in this network already")
-        self._fabric.add([(host, (name,))])
+        self._fabric.add([(host, (name,))], self._segment)
         self._fabric.of_peers.append(host)
         return resolved
 

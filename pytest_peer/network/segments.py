@@ -1,0 +1,92 @@
+"""What joins two segments of a network, as a test has it in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+from .filters import Pair
+from .settings import checked
+from .verdicts import Settings
+
+if TYPE_CHECKING:
+    from .fabric import Fabric
+
+_MODULE = "pytest_peer.network.control"
+
+
+class Wan:
+    """Both ways between two segments; also a context manager, which heals it after its block."""
+
+    def __init__(self, fabric: Fabric, what: str, segments: Pair) -> None:
+        """:private: use ``peer_network.wan``."""
+        self._fabric = fabric
+        self._what = what
+        self._segments = segments
+        #: What each of its ways does to packets.
+        self.settings: Settings = Settings()
+
+    def __repr__(self) -> str:
+        return f"<{self}: {self.hits} packets hit>"
+
+    def __str__(self) -> str:
+        return f"{self._what}: {self.settings.described()}"
+
+    def set(
+        self,
+        *,
+        delay: float | None = None,
+        jitter: float | None = None,
+        loss: float | None = None,
+        duplicate: float | None = None,
+        corrupt: float | None = None,
+        reorder: float | None = None,
+        rate: str | float | None = None,
+    ) -> Self:
+        """Have both ways delay, lose or change packets; what is not named stays as it is.
+
+        The values are those of ``peer_network.link(...).set``, each of them for one way: with
+        ``delay=0.08`` an answer comes after 0.16 seconds. All hosts share the `rate` of a way.
+
+        :raises TypeError, ValueError: a value outside of what it can be.
+        """
+        given = checked(
+            delay=delay,
+            jitter=jitter,
+            loss=loss,
+            duplicate=duplicate,
+            corrupt=corrupt,
+            reorder=reorder,
+            rate=rate,
+        )
+        self._change(replace(self.settings, **given))
+        return self
+
+    def heal(self) -> None:
+        """Delay and lose nothing any more; the segments stay joined."""
+        self._change(Settings())
+
+    @property
+    def hits(self) -> int:
+        """How many packets of programs it has touched."""
+        return self.counts["hits"]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many packets it has hit, dropped, delayed, and so on."""
+        found: Mapping[str, int] = self._ask("wan_counts", self._segments)
+        return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.heal()
+
+    def _change(self, settings: Settings) -> None:
+        self._ask("wan", self._segments, settings, self._fabric.seed)
+        self.settings = settings
+
+    def _ask(self, function: str, *args: Any) -> Any:
+        return self._fabric.ask(f"{_MODULE}:{function}", *args)
