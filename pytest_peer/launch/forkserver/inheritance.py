@@ -57,7 +57,7 @@ class Inheritance:
             "scheduling policy": os.sched_getscheduler(0),
             # A thread may have its own of these, too.
             "root directory": os.stat("/proc/thread-self/root")[1:3],  # its number and device
-            "namespaces": [os.readlink(f"/proc/thread-self/ns/{name}") for name in _NAMESPACES],
+            "namespaces": _namespaces(),
         }
         return cls(environ, settable, fixed)
 
@@ -72,3 +72,8 @@ class Inheritance:
         """Return what a process forked from one that had `earlier` has to set."""
         old = earlier.settable
         return {name: value for name, value in self.settable.items() if value != old[name]}
+
+
+def _namespaces() -> list[str]:
+    with at_home():
+        return [os.readlink(f"/proc/thread-self/ns/{name}") for name in _NAMESPACES]

@@ -77,11 +77,18 @@ def test_connecting_has_a_limit(peer_network):
         peer_network.connect(peer, 80, timeout=0.2)
 
 
-@pytest.mark.peer(call_timeout=0.2)
-def test_limit_of_connecting_is_that_of_calls(peer_network):
+def test_limit_of_connecting_is_that_of_calls(inner):
+    inner.write(
+        """
+def test_it(peer_network):
     peer = peer_network()
-    with peer_network.cut(peer_network.origin, peer), pytest.raises(TimeoutError, match=r"0\.2 s"):
+    with peer_network.cut(peer_network.origin, peer):
         peer_network.connect(peer, 80)
+"""
+    )
+    result = inner.run("--peer-call-timeout=0.2")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E*TimeoutError: connect: no answer*within 0.2 s"])
 
 
 def test_stranger_cannot_be_connected_to(peer_network, peer):
