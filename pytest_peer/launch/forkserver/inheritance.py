@@ -13,6 +13,7 @@ from typing import Any
 
 from ...core.start_methods import read_at_start
 from .. import coverage
+from ..elsewhere import at_home
 
 #: ``subprocess`` resets these to their defaults, and every interpreter ignores them again. In the
 #: kernel's sets of signals, bit 0 is signal 1.
