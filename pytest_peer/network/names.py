@@ -48,6 +48,7 @@ def answer(query: bytes, hosts: Iterable[Host]) -> bytes:
     flags = _ANSWERED | (flags & (_OPCODE | _WANTED)) | _AVAILABLE
     if flags & _OPCODE:
         return _HEADER.pack(number, flags | _NOT_IMPLEMENTED, 0, 0, 0, 0)
+    name, end, kind, family = "", 0, 0, 0
     try:
         name, end = _name(query, _HEADER.size)
         kind, family = struct.unpack_from("!2H", query, end)

@@ -107,9 +107,11 @@ class HostSocket(socket.socket):
     def bind(self, address: Any, /) -> None:
         super().bind(self.names.translated(address, self.family))
 
-    def sendto(self, data: Any, *flags_and_address: Any) -> int:  # type: ignore[override]
+    def sendto(self, data: Any, *flags_and_address: Any) -> int:
         *flags, address = flags_and_address
-        return super().sendto(data, *flags, self.names.translated(address, self.family))
+        send: Any = super().sendto
+        count: int = send(data, *flags, self.names.translated(address, self.family))
+        return count
 
     def dup(self) -> HostSocket:
         found = super().dup()

@@ -25,6 +25,8 @@ from .questions import Answer, Questions
 T = TypeVar("T")
 #: Frames that are taken from one host before the others have their turn.
 _TURN = 64
+#: So many turns has a host at once before something that was asked: all that its socket can hold.
+_MOST_TURNS = 64
 _LONGEST_FRAME = 1 << 16
 #: A canary ends so.
 _CANARY = b"\0canary"
@@ -145,10 +147,13 @@ class Switch:
         while not self._closed:
             wait = max(0.0, self._later[0][0] - monotonic()) if self._later else None
             ready = {fd for fd, _ in self._poll.poll(wait)}
+            asked = self._wake in ready
             for fd in ready - {self._wake}:
-                self._take(self._ports[fd])
-            # Behind the packets that were there when it was asked.
-            if self._wake in ready:
+                more = self._take(self._ports[fd])
+                turns = _MOST_TURNS
+                while more and asked and turns:  # what is asked comes behind what was there before
+                    more, turns = self._take(self._ports[fd]), turns - 1
+            if asked:
                 os.eventfd_read(self._wake)
                 while self._asked:
                     self._asked.popleft()()
@@ -157,14 +162,14 @@ class Switch:
                 _, _, number, frame = heapq.heappop(self._later)
                 self.deliver(frame, number)
 
-    def _take(self, port: Port) -> None:
-        """Forward what a host has sent."""
+    def _take(self, port: Port) -> bool:
+        """Forward what a host has sent; return whether there may be more."""
         recv = port.sock.recv
         for _ in range(_TURN):
             try:
                 frame = recv(_LONGEST_FRAME)
             except BlockingIOError:
-                return
+                return False
             if self.captured is not None:
                 self.captured(frame)
             for target in self._targets(port, frame):
@@ -177,6 +182,7 @@ class Switch:
                     target.send(frame)
                 else:
                     self._filter(Packet(frame, source.name, host.name), source, target)
+        return True
 
     def _targets(self, source: Port, frame: bytes) -> list[Port]:
         kind = frame[12:14]

@@ -18,7 +18,9 @@ def encoded(name):
 
 
 def asked(name, kind, number=7):
-    return struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + encoded(name) + struct.pack("!2H", kind, 1)
+    return (
+        struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + encoded(name) + struct.pack("!2H", kind, 1)
+    )
 
 
 def nameserver():

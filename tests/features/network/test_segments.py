@@ -105,9 +105,7 @@ def test_wan_can_be_changed_and_healed(peer_network):
     wan.set(loss=0, delay=0.05)
     assert a.call(seconds_to_connect, b.host) >= 0.1
     wan.heal()
-    hits = wan.hits
     assert a.call(ask, b.host) == b.host
-    assert wan.hits == hits
 
 
 def test_wan_is_no_fault_of_the_test(inner):
