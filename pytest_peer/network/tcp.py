@@ -79,7 +79,7 @@ def segment(to: End, flags: int, seq: int, ack: int = 0, payload: bytes = b"") -
 def checksum(data: bytes) -> int:
     """Return the checksum of IP, TCP and UDP (RFC 1071)."""
     data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     found: int = ~total & 0xFFFF
