@@ -97,7 +97,9 @@ class Fabric:
 
     # Hosts
 
-    def add(self, names: Sequence[tuple[str, tuple[str, ...]]], segment: int = 0) -> list[Host]:
+    def add(
+        self, names: Sequence[tuple[str, tuple[str, ...]]], segment: int = 0, tcp: str = "kernel"
+    ) -> list[Host]:
         """Make hosts of these names and aliases; those that are there already stay as they are.
 
         :raises ValueError: the network is full.
@@ -106,7 +108,7 @@ class Fabric:
             new = [(name, also) for name, also in names if name not in self.hosts]
             if len(self.hosts) + len(new) > MOST_HOSTS:
                 raise ValueError(f"peer_network: a network has at most {MOST_HOSTS} hosts")
-            made = [Host(name, next(self._numbers), segment, also) for name, also in new]
+            made = [Host(name, next(self._numbers), segment, also, tcp) for name, also in new]
             self.files.update(self.ask(f"{_MODULE}:add", made) if made else {})
             self.hosts.update({host.name: host for host in made})
             return [self.hosts[name] for name, _ in names]

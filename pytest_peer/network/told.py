@@ -11,6 +11,7 @@ from .deeds import ProcessFault
 from .faults import Fault
 
 if TYPE_CHECKING:
+    from .addresses import Host
     from .fabric import Fabric
 
 #: More hosts have no addresses there, and of more faults the last are shown.
@@ -24,6 +25,8 @@ def lines(fabric: Fabric) -> Iterator[str]:
         yield f"{len(hosts)} hosts: {listed([host.name for host in hosts])}"
     elif hosts:
         yield "hosts: " + ", ".join(f"{host.name} {host.address}" for host in hosts)
+    for tcp, names in sorted(_by_tcp(hosts).items(), reverse=True):
+        yield f"tcp={tcp!r} in {listed(names)}"
     for nemesis in fabric.nemeses:
         yield str(nemesis)
     deeds = [deed for nemesis in fabric.nemeses for deed in nemesis.deeds]
@@ -39,6 +42,13 @@ def lines(fabric: Fabric) -> Iterator[str]:
     for fault in faults[-_FAULTS:]:
         hits = f": {counted(counts(fault))}" if isinstance(fault, Fault) else ""
         yield f"  {_when(fault)}  {fault}{hits}"
+
+
+def _by_tcp(hosts: list[Host]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for host in hosts:
+        found.setdefault(host.tcp, []).append(host.name)
+    return found
 
 
 def counts(fault: Fault) -> Mapping[str, int]:

@@ -16,7 +16,7 @@ from ..core import launchers
 from ..core.clock import CALL_TIMEOUT
 from ..core.errors import FaultNotEffective
 from ..core.options import STDIO, check
-from ..network import permission, told
+from ..network import permission, tcp_timers, told
 from ..network.addresses import FABRIC_HOST, RESERVED, Host
 from ..network.fabric import Fabric
 from ..network.origin import Origin, PlainHost
@@ -226,7 +226,9 @@ class PeerNetwork(PeerFactory, Network):
         return supervisor, merged
 
     def _resolved(self, supervisor: Supervisor, options: Mapping[str, Any]) -> dict[str, Any]:
-        resolved = super()._resolved(supervisor, options)
+        tcp = tcp_timers.checked(options.get("tcp", tcp_timers.KERNEL))
+        others = {option: value for option, value in options.items() if option != "tcp"}
+        resolved = super()._resolved(supervisor, others)
         if resolved.get("connection", STDIO) != STDIO:
             raise ValueError(
                 "connection: in peer_network it is 'stdio': TCP would go through the network under test"
@@ -240,7 +242,7 @@ class PeerNetwork(PeerFactory, Network):
             raise ValueError(f"host: {host!r} is a name that a network has for itself")
         if host in self._fabric.hosts:
             raise ValueError(f"host: there is one named {host!r} in this network already")
-        self._fabric.add([(host, (name,))], self._segment)
+        self._fabric.add([(host, (name,))], self._segment, tcp)
         self._fabric.of_peers.append(host)
         return resolved
 
