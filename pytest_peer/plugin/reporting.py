@@ -11,7 +11,6 @@ import pytest
 from ..core.down_reason import DownReason
 from ..core.names import listed
 from ..evidence import stack_text, stacks
-from ..peers.choreography import deadlock
 from . import labels, live_output, logs
 from .factory import words
 from .session import SECTION_CHARACTERS
@@ -62,6 +61,8 @@ class Sections:
         self, lives: Iterable[PeerLife], told: Told, occasion: str
     ) -> Iterator[tuple[str, str]]:
         """Yield the states of the lives, and their stacks as far as the failure has not `told`."""
+        from ..peers.choreography import deadlock  # not at the top: it imports all of `peers`
+
         titles = _titled(lives, self._module)
         parts = {
             life: [part for part in stack_text.parts(text) if not part.idle]
