@@ -265,7 +265,7 @@ class Peer(PeerExecutor):
         """
         life, limit = self.life, seconds("timeout", timeout)
         if not life.wait_down(limit):
-            stacks = life.stacks.record("its end was awaited")
+            stacks = life.owner.with_deadlock(life.stacks.record("its end was awaited"))
             raise TimeoutError(f"{life.record.whom()} is not down after {limit:g} s\n{stacks}")
         return life.record.reason
 

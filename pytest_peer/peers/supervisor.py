@@ -23,7 +23,7 @@ from ..link.futures import PeerFuture, users_level
 from ..link.protocol.mailbox import Mailboxes
 from ..link.protocol.messages import Payload
 from ..link.unhandled import Unhandled
-from .choreography import blocked, deadlock
+from .choreography import blocked, deadlock, where
 from .choreography.blocked import Blocked
 from .choreography.mailboxes import OriginMailbox
 from .choreography.ports import Ports
@@ -207,6 +207,10 @@ class Supervisor:
     def with_deadlock(self, stacks: str) -> str:
         """Return stacks below a cycle of waits among its peers, if there is one."""
         return "\n\n".join(filter(None, [deadlock.told(self.left()), stacks]))
+
+    def where(self, life: PeerLife, limit: float | None) -> str:
+        """Return where one of its peers is from which output was awaited; see `where.after`."""
+        return where.after(limit, [life], "output was awaited")
 
     def stopped(self) -> None:
         """Called when a user has stopped a peer."""

@@ -81,7 +81,7 @@ def wait(life: PeerLife, future: PeerFuture, timeout: float | None) -> Blocked:
             sleep(_PAUSE_SECONDS)
     if future.done():
         raise _ended(life, future)
-    stacks = life.stacks.record("a call was expected to wait")
+    stacks = life.owner.with_deadlock(life.stacks.record("a call was expected to wait"))
     raise NotBlocked(f"a call of {life.record.whom()} still runs after {timeout:g} s", stacks)
 
 

@@ -135,7 +135,7 @@ class Point:
 
         periods = Periods(limit, lambda: self._of_block().life.held())
         if not any(map(partial(self._news.wait_for, settled), periods)):
-            stacks = life.stacks.record("a point was not reached")
+            stacks = life.owner.with_deadlock(life.stacks.record("a point was not reached"))
             raise PointNotReached(f"no call came to {self.name} within {limit:g} s", stacks)
         watch = self._of_block()
         if watch.number:

@@ -95,7 +95,7 @@ def test_limit_of_the_test_breaks_it(three: PeerGroup, peer_factory: Any) -> Non
     with pytest.raises(BarrierBroken, match=r"the test waited for 0\.1 s") as caught:
         peer_factory.barrier("b", 3, 0.1)
     assert isinstance(caught.value, PeerError)
-    assert "not come: party-1, party-2\nparty-1:\n" in str(caught.value)
+    assert "not come: party-1, party-2\nparty-1, party-2:\n" in str(caught.value)
     assert "the test waited" in futures[0].result(LONG)[0]
 
 
