@@ -223,6 +223,10 @@ class Supervisor:
                     self._deaths.remove(life)
                 raise life.record.down_error()
 
+    def lost(self) -> list[str]:
+        """Return the peers that have died unasked, as long as no warning or failure tells of it."""
+        return [life.options.name for life in tuple(self._deaths)]
+
     def forget_deaths(self, told: Callable[[PeerLife], bool]) -> None:
         """Forget the unasked deaths of which a failure has told: they need no warning."""
         for life in tuple(self._deaths):

@@ -35,7 +35,6 @@ class _Ended(NamedTuple):
 
     life: Callable[[], PeerLife | None]
     reason: str
-    unasked: bool
 
 
 class Barriers:
@@ -61,8 +60,7 @@ class Barriers:
 
         def come() -> list[int]:
             self._settles[token] = barrier, settle
-            lost = [each for each, end in self._ended.items() if end.unasked]
-            return barrier.enter(token, party, parties, self._living(), lost)
+            return barrier.enter(token, party, parties, self._living(), self._owner.lost())
 
         with self._lock:
             barrier = self._barriers.setdefault(name, Barrier(name))
@@ -83,7 +81,7 @@ class Barriers:
         name, reason = life.options.name, str(life.record.reason)
         with self._lock:
             self._ended.pop(name, None)
-            self._ended[name] = _Ended(ref(life), reason, life.died_unasked)
+            self._ended[name] = _Ended(ref(life), reason)
             for oldest in list(self._ended)[:-_MOST_ENDED]:
                 del self._ended[oldest]
             barriers = list(self._barriers.values())
