@@ -113,14 +113,15 @@ def _looked(calls, ident, own_files):
     # of memory was that of this wait only if the thread is still in it.
     if wait is None or threads.seen(os.getpid(), number) != sight:
         return key, number, nothing, None
+    own = waiting.threads.get(key)
+    if own is not None and (wait.is_futex or not sight.syscall):
+        wait.on = own.word
     if wait.is_futex:
         if not wait.limit > _gil_seconds():
             return key, number, nothing, None
-        own = waiting.threads.get(key)
         if own is None:
             wait.is_sure = not _others_run((number, calls.reader.number))
         else:
-            wait.on = own.word
             wait.is_sure = not wait.on.startswith("call ")  # which may end at any moment
     return key, number, sight, wait
 

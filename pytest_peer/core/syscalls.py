@@ -37,6 +37,19 @@ _CALLS = {
 }
 #: Where a call that a signal has interrupted waits on, by the kernel function it is in.
 _RESTARTED = (("nanosleep", "sleep"), ("futex", "lock"), ("poll", "poll"))
+#: The same of calls that are not shown; the first that is in the function's name.
+_UNSHOWN = (
+    *(
+        ("futex", "lock"),
+        ("nanosleep", "sleep"),
+        ("locks_lock", "flock"),
+        ("flock", "flock"),
+        ("posix_lock", "lockf"),
+    ),
+    *(("pipe_read", "read pipe"), ("pipe_wait", "read pipe"), ("accept", "accept")),
+    *(("wait_woken", "recv"), ("stream_read", "recv"), ("do_wait", "child")),
+    *(("epoll", "epoll_wait"), ("poll", "poll")),
+)
 #: Commands of fcntl(2) that wait for a lock, of a process and of an open file.
 _LOCKING = (7, 38)
 _P_PID, _POLLIN, _ABSOLUTE = 1, 1, 1
@@ -99,6 +112,15 @@ def judged(name: str, arguments: tuple[int, ...], process: Process) -> Wait:
     except (OSError, ValueError):
         limit = float("nan")
     return Wait(on, fd, limit)
+
+
+def unshown(process: Process) -> Wait:
+    """Return for what a thread that is asleep waits where its system call is not shown."""
+    where = process.kernel_function()
+    found = [on for word, on in _UNSHOWN if word in where]
+    wait = Wait(found[0] if found else "system call", limit=float("nan"))
+    wait.is_futex = wait.is_sure = False  # it may want the GIL
+    return wait
 
 
 def _on(name: str, process: Process, first: int, second: int, third: int) -> tuple[str, int]:
