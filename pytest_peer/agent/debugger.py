@@ -170,6 +170,7 @@ def _class():
             self.session.open(where, self._header, self.kept, self._asked)
             self._header = None
             self.skip -= self._passes
+            self._passes = frozenset()
             super().interaction(frame, *rest)
             self._stack = []
             goes_on = self.stopframe is self.botframe and self.stoplineno == -1
@@ -191,6 +192,10 @@ def _class():
             stack, index = super().get_stack(f, t)
             first = stack_places.first_of([frame for frame, _ in stack])
             return stack[first:], max(0, index - first)
+
+        def user_call(self, frame, argument_list):
+            if not self._passes:  # else a coroutine goes on, and what it awaits is not yet there
+                super().user_call(frame, argument_list)
 
         def dispatch_return(self, frame, arg):
             try:
