@@ -34,10 +34,19 @@ def asked(what, calls, own_files):
 
 
 def _own_waits(calls):
-    """Return the threads that wait in ways of ours, each with its word; ``agent`` for its own."""
-    numbers = waits.native_ids()
-    found = [(numbers.get(ident, 0), word) for ident, word in list(waiting.words.items())]
-    return [*found, (calls.reader.number, "agent")]
+    """Return what waits in ways of ours, as `OwnWaits` at the origin has it."""
+    every = list(waiting.threads.values())
+    found = [(each.number, each.word, each.request, each.process) for each in every]
+    found.append((calls.reader.number, "agent", 0, 0))
+    runs = {ident: number for ident, (_, number) in list(calls.threads.items())}
+    for ident, task in calls.event_loop.tasks().items():
+        if task is None or not _task_waits(task, set()):
+            runs[ident] = _of_loop(calls)[1]
+            continue
+        runs[ident] = -ident
+        own = waits.of_task(task)
+        found += [] if own is None else [(-ident, own.word, own.request, 0)]
+    return found, list(runs.items())
 
 
 def of_call(calls, ident, limit, own_files):
@@ -56,16 +65,21 @@ def of_call(calls, ident, limit, own_files):
         key, number, sight, wait = found
         on = looks.decided(monotonic(), sight, wait)
         if on:
-            return answer("waits", on, number, sight.syscall, _stack(key, own_files))
+            own = waiting.threads.get(key)
+            request = own.request if own is not None and own.word == on else 0
+            return answer("waits", on, number, sight.syscall, _stack(key, own_files), request)
         if monotonic() > until:
             return answer("runs")
         sleep(pause)
         pause = min(1.5 * pause, _MOST_PAUSE)
 
 
-def answer(how, on="", number=0, syscall="", stack=()):
-    """Encode: it ``waits``, ``runs``, or is ``absent`` or ``unknown``; the rest of who waits."""
-    return marshal.dumps((how, on, number, syscall, list(stack)), 2)
+def answer(how, on="", number=0, syscall="", stack=(), request=0):
+    """Encode: it ``waits``, ``runs``, or is ``absent`` or ``unknown``; the rest of who waits.
+
+    :param request: to the origin, for whose answer it waits; 0 for none.
+    """
+    return marshal.dumps((how, on, number, syscall, list(stack), request), 2)
 
 
 def _looked(calls, ident, own_files):
@@ -80,16 +94,16 @@ def _looked(calls, ident, own_files):
             return answer("absent")
         key, number = thread
     else:
-        coroutine = getattr(task, "_coro", None)
-        if not getattr(coroutine, "cr_running", False):
-            if _task_waits(task, set()):
-                return answer(
-                    "waits", "task", 0, "", _written(stacks.of_task(coroutine, own_files))
-                )
+        if _is_suspended(task):
+            if _task_waits(task, set()) and not getattr(task._loop, "_ready", ()):
+                own = waits.of_task(task)
+                on, request = ("task", 0) if own is None else (own.word, own.request)
+                if on:
+                    stack = _written(stacks.of_task(task._coro, own_files))
+                    return answer("waits", on, 0, "", stack, request)
             key, number = 0, 0
         else:
-            key = getattr(task._loop, "_thread_id", None)
-            number = waits.native_ids().get(key, 0)
+            key, number = _of_loop(calls)
     nothing = threads.Sight("R", "", "")
     if not number or not calls.has_begun(ident):
         return key, number, nothing, None
@@ -102,9 +116,12 @@ def _looked(calls, ident, own_files):
     if wait.is_futex:
         if not wait.limit > _gil_seconds():
             return key, number, nothing, None
-        word = waiting.words.get(key)
-        wait.is_sure = word is not None or not _others_run((number, calls.reader.number))
-        wait.on = wait.on if word is None else word
+        own = waiting.threads.get(key)
+        if own is None:
+            wait.is_sure = not _others_run((number, calls.reader.number))
+        else:
+            wait.on = own.word
+            wait.is_sure = not wait.on.startswith("call ")  # which may end at any moment
     return key, number, sight, wait
 
 
@@ -122,6 +139,16 @@ def _others_run(idle):
 
 def _gil_seconds():
     return _SWITCHES * sys.getswitchinterval()
+
+
+def _is_suspended(task):
+    return not getattr(getattr(task, "_coro", None), "cr_running", False)
+
+
+def _of_loop(calls):
+    """Return the thread that runs the event loop, and its number in the kernel."""
+    key = calls.event_loop.thread()
+    return key, waits.native_ids().get(key, 0)
 
 
 def _task_waits(task, known):

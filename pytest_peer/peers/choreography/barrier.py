@@ -42,7 +42,7 @@ class Barrier:
         """Let a party come.
 
         :param living: the peers that may come.
-        :param lost: those that have died before, though nobody had asked for it.
+        :param lost: those that have just died, though nobody had asked for it.
         """
         if self.why:
             return [token]
