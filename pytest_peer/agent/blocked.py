@@ -103,21 +103,22 @@ def _looked(calls, ident, own_files):
         if not wait.limit > _gil_seconds():
             return key, number, nothing, None
         word = waiting.words.get(key)
-        wait.is_sure = word is not None or not _others_run((number, calls.reader.number))
+        if word is None:
+            wait.others = _others((number, calls.reader.number))
         wait.on = wait.on if word is None else word
     return key, number, sight, wait
 
 
-def _others_run(idle):
-    """Return whether another thread runs, or wants the GIL: it may have the lock."""
-    pid, own = os.getpid(), _thread.get_native_id()
+def _others(idle):
+    """Return the threads that run or want the GIL, with their times: one may have the lock."""
+    pid, own, found = os.getpid(), _thread.get_native_id(), {}
     for each in threads.numbers("/proc/self/task"):
         if each != own and each not in idle:
             sight = threads.seen(pid, each)
             wait = threads.wait_of(pid, each, sight.syscall) if sight.asleep else None
             if wait is None or (wait.is_futex and not wait.limit > _gil_seconds()):
-                return True
-    return False
+                found[each] = sight.processor_seconds
+    return found
 
 
 def _gil_seconds():
