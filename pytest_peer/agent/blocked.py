@@ -95,34 +95,42 @@ def _looked(calls, ident, own_files):
         return key, number, nothing, None
     sight = threads.seen(os.getpid(), number)
     wait = threads.wait_of(os.getpid(), number, sight.syscall) if sight.asleep else None
-    # Reading has let others have the GIL, and so this thread has got it since then. What was read
-    # of memory was that of this wait only if the thread is still in it.
-    if wait is None or threads.seen(os.getpid(), number) != sight:
+    # Reading lets others have the GIL, and then this thread gets it. What was read of memory was
+    # that of this wait only if the thread is still in it.
+    if wait is None or _wants_gil(wait):
         return key, number, nothing, None
     if wait.is_futex:
-        if not wait.limit > _gil_seconds():
-            return key, number, nothing, None
         word = waiting.words.get(key)
         if word is None:
             wait.others = _others((number, calls.reader.number))
         wait.on = wait.on if word is None else word
+    if threads.seen(os.getpid(), number) != sight:
+        return key, number, nothing, None
     return key, number, sight, wait
 
 
 def _others(idle):
-    """Return the threads that run or want the GIL, with their times: one may have the lock."""
-    pid, own, found = os.getpid(), _thread.get_native_id(), {}
-    for each in threads.numbers("/proc/self/task"):
-        if each != own and each not in idle:
-            sight = threads.seen(pid, each)
-            wait = threads.wait_of(pid, each, sight.syscall) if sight.asleep else None
-            if wait is None or (wait.is_futex and not wait.limit > _gil_seconds()):
-                found[each] = sight.processor_seconds
+    """Return the threads that run or want the GIL, with their times: one may have the lock.
+
+    Without any, all have slept at the moment between the two looks at them.
+    """
+    pid, without, found = os.getpid(), {_thread.get_native_id(), *idle}, {}
+    sights = {each: threads.seen(pid, each) for each in _numbers() - without}
+    for each in _numbers() - without:
+        sight = sights.get(each)
+        wait = threads.wait_of(pid, each, sight.syscall) if sight and sight.asleep else None
+        now = threads.seen(pid, each)
+        if wait is None or _wants_gil(wait) or now != sight:
+            found[each] = now.processor_seconds
     return found
 
 
-def _gil_seconds():
-    return _SWITCHES * sys.getswitchinterval()
+def _numbers():
+    return set(threads.numbers("/proc/self/task"))
+
+
+def _wants_gil(wait):
+    return wait.is_futex and not wait.limit > _SWITCHES * sys.getswitchinterval()
 
 
 def _task_waits(task, known):

@@ -93,7 +93,7 @@ def test_error_of_the_import_is_the_peers_own(shared, tmp_path):
         held_store.decorated,
         held_store.bound,
     ],
-    ids=str,
+    ids=("commit", "made", "checked", "size", "decorated", "bound"),
 )
 def test_function_itself_may_be_the_target(shared, target):
     caller = {"made": "made", "checked": "checked", "size": "size", "decorated": "decorated"}
