@@ -22,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -119,9 +119,15 @@ class Holder:
         fcntl.lockf(self.lockfed, fcntl.LOCK_EX)
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind(f"{directory}/receive")
-        self.server.listen(1000)
+        self.server.listen(100)
+        self.accepted: deque[socket.socket] = deque(maxlen=1000)  # long after, their peers are gone
+        threading.Thread(target=self._accept, daemon=True).start()
         self.database = sqlite3.connect(f"{directory}/sqlite_busy", isolation_level=None)
         self.database.execute("begin immediate")
+
+    def _accept(self) -> None:
+        while True:
+            self.accepted.append(self.server.accept()[0])
 
 
 def decide(peer: Peer, name: str, directory: str) -> tuple[str, float]:

@@ -11,7 +11,7 @@ from time import sleep
 
 from ..core import patience, threads, waiting
 from ..core.clock import monotonic
-from ..link.protocol.unpatched import _thread, marshal, os
+from ..link.protocol.unpatched import _thread, marshal, os, threading
 from . import stacks, waits
 
 #: Seconds between two looks at a thread: it may be about to wait.
@@ -101,6 +101,8 @@ def _looked(calls, ident, own_files):
         return key, number, nothing, None
     if wait.is_futex:
         word = waiting.words.get(key)
+        if word is None and getattr(threading, "_limbo", ()):
+            return key, number, nothing, None  # who has started a thread waits until that begins
         if word is None:
             wait.others = _others((number, calls.reader.number))
         wait.on = wait.on if word is None else word
