@@ -11,7 +11,7 @@ from time import sleep
 
 from ..core import patience, threads, waiting
 from ..core.clock import monotonic
-from ..link.protocol.unpatched import _thread, marshal, os
+from ..link.protocol.unpatched import _thread, marshal, os, threading
 from . import stacks, waits
 
 #: Seconds between two looks at a thread: it may be about to wait.
@@ -109,36 +109,47 @@ def _looked(calls, ident, own_files):
         return key, number, nothing, None
     sight = threads.seen(os.getpid(), number)
     wait = threads.wait_of(os.getpid(), number, sight.syscall) if sight.asleep else None
-    # Reading has let others have the GIL, and so this thread has got it since then. What was read
-    # of memory was that of this wait only if the thread is still in it.
-    if wait is None or threads.seen(os.getpid(), number) != sight:
+    # Reading lets others have the GIL, and then this thread gets it. What was read of memory was
+    # that of this wait only if the thread is still in it.
+    if wait is None or _wants_gil(wait):
         return key, number, nothing, None
     if wait.is_futex:
-        if not wait.limit > _gil_seconds():
-            return key, number, nothing, None
         own = waiting.threads.get(key)
-        if own is None:
-            wait.is_sure = not _others_run((number, calls.reader.number))
-        else:
+        if own is not None:
             wait.on = own.word
-            wait.is_sure = not wait.on.startswith("call ")  # which may end at any moment
+            if wait.on.startswith("call "):  # a thread of another peer may end it at any moment
+                wait.others = {0: float("nan")}  # and of its times nothing is known here
+        elif getattr(threading, "_limbo", ()):
+            return key, number, nothing, None  # who has started a thread waits until that begins
+        else:
+            wait.others = _others((number, calls.reader.number))
+    if threads.seen(os.getpid(), number) != sight:
+        return key, number, nothing, None
     return key, number, sight, wait
 
 
-def _others_run(idle):
-    """Return whether another thread runs, or wants the GIL: it may have the lock."""
-    pid, own = os.getpid(), _thread.get_native_id()
-    for each in threads.numbers("/proc/self/task"):
-        if each != own and each not in idle:
-            sight = threads.seen(pid, each)
-            wait = threads.wait_of(pid, each, sight.syscall) if sight.asleep else None
-            if wait is None or (wait.is_futex and not wait.limit > _gil_seconds()):
-                return True
-    return False
+def _others(idle):
+    """Return the threads that run or want the GIL, with their times: one may have the lock.
+
+    Without any, all have slept at the moment between the two looks at them.
+    """
+    pid, without, found = os.getpid(), {_thread.get_native_id(), *idle}, {}
+    sights = {each: threads.seen(pid, each) for each in _numbers() - without}
+    for each in _numbers() - without:
+        sight = sights.get(each)
+        wait = threads.wait_of(pid, each, sight.syscall) if sight and sight.asleep else None
+        now = threads.seen(pid, each)
+        if wait is None or _wants_gil(wait) or now != sight:
+            found[each] = now.processor_seconds
+    return found
 
 
-def _gil_seconds():
-    return _SWITCHES * sys.getswitchinterval()
+def _numbers():
+    return set(threads.numbers("/proc/self/task"))
+
+
+def _wants_gil(wait):
+    return wait.is_futex and not wait.limit > _SWITCHES * sys.getswitchinterval()
 
 
 def _is_suspended(task):

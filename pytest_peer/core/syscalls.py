@@ -55,7 +55,8 @@ class Wait:
     :ivar fd: the descriptor that it waits for; -1 for none.
     :ivar limit: seconds until it goes on by itself at the latest; NaN if that is not known.
     :ivar is_futex: whether it waits for another thread: for a lock, or to get the GIL.
-    :ivar is_sure: whether nothing is known that may end it at any moment.
+    :ivar others: threads that run and may end it at any moment, each with the seconds of processor
+        time that it has had; NaN where these are not known.
     """
 
     def __init__(self, on: str, fd: int = -1, limit: float = _ENDLESS) -> None:
@@ -63,7 +64,7 @@ class Wait:
         self.fd = fd
         self.limit = limit
         self.is_futex: bool = on == "lock"
-        self.is_sure: bool = True
+        self.others: dict[int, float] = {}
 
     @property
     def is_timed(self) -> bool:
