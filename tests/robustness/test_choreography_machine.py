@@ -50,8 +50,8 @@ from pytest_peer import BarrierBroken, CallTimeout, NotBlocked, PeerDown, PointN
 
 ROUNDS = int(os.environ.get("PEER_MACHINE_ROUNDS", "1"))
 SEED = os.environ.get("PEER_MACHINE_SEED")
-#: Of a round, which takes ten seconds or so.
-EXAMPLES, STEPS = 25, 30
+#: Of a round, which takes five seconds or so.
+EXAMPLES, STEPS = 10, 40
 #: For what must not last: longer than what it races with.
 SHORT = 0.01
 
