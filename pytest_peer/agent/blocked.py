@@ -65,9 +65,8 @@ def of_call(calls, ident, limit, own_files):
         key, number, sight, wait = found
         on = looks.decided(monotonic(), sight, wait)
         if on:
-            own = waiting.threads.get(key)
-            request = own.request if own is not None and own.word == on else 0
-            return answer("waits", on, number, sight.syscall, _stack(key, own_files), request)
+            stack = _stack(key, own_files)
+            return answer("waits", on, number, sight.syscall, stack, wait.request)
         if monotonic() > until:
             return answer("runs")
         sleep(pause)
@@ -113,16 +112,16 @@ def _looked(calls, ident, own_files):
     # that of this wait only if the thread is still in it.
     if wait is None or _wants_gil(wait):
         return key, number, nothing, None
+    own = waiting.threads.get(key)
+    if own is not None and (wait.is_futex or not sight.syscall):
+        wait.on, wait.request = own.word, own.request
     if wait.is_futex:
-        own = waiting.threads.get(key)
-        if own is not None:
-            wait.on = own.word
-            if wait.on.startswith("call "):  # a thread of another peer may end it at any moment
-                wait.others = {0: float("nan")}  # and of its times nothing is known here
-        elif getattr(threading, "_limbo", ()):
+        if own is None and getattr(threading, "_limbo", ()):
             return key, number, nothing, None  # who has started a thread waits until that begins
-        else:
+        if own is None:
             wait.others = _others((number, calls.reader.number))
+        elif own.word.startswith("call "):  # a thread of another peer may end it at any moment
+            wait.others = {0: float("nan")}  # and of its times nothing is known here
     if threads.seen(os.getpid(), number) != sight:
         return key, number, nothing, None
     return key, number, sight, wait

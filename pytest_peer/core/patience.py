@@ -47,8 +47,11 @@ class Patience:
         stays = now - self._since
         if wait.limit > LONG:  # also without any
             return wait.on if self._stays_so(wait.others, stays) else ""
-        if wait.limit != wait.limit and stays > LONG:  # it is not known
-            return wait.on
+        if wait.limit != wait.limit:  # it is not known
+            if stays > LONG:
+                return wait.on
+            if wait.others:
+                return ""
         # Without the times, NaN is not greater.
         busy = sight.processor_seconds - self._ran > _SHARE * (now - self._begun)
         return "polling" if self._turns >= _TURNS and not busy else ""

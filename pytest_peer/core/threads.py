@@ -88,7 +88,12 @@ def counts(ran: str) -> bool:
 
 
 def wait_of(pid: int, thread: int, line: str) -> syscalls.Wait | None:
-    """Return what a thread waits for, by its line of ``syscall``; ``None`` if it is in none."""
+    """Return what a thread that is asleep waits for, by its line of ``syscall``.
+
+    ``None`` if it is in none. An empty line is not shown, for want of a right or in the kernel.
+    """
+    if not line:
+        return syscalls.unshown(_Shown(pid, thread))
     name, arguments = syscalls.parsed(line, _MACHINE)
     if len(arguments) < 6:
         return None

@@ -164,6 +164,28 @@ def test_others_meet_the_test(three, module_peer_factory):
 """
 
 
+END = """
+from pytest_peer import here
+
+def test_leaves_peers_at_a_barrier(peer_factory):
+    group = peer_factory.many(2)
+    group[0].submit(here.barrier, "b", 2, 20).wait_blocked()
+
+def test_leaves_a_peer_with_a_call(peer_factory):
+    group = peer_factory.many(2)
+    group[0].submit(call, group[1])
+
+def call(other):
+    other.call(input)
+"""
+
+
+@pytest.mark.parametrize("_", range(3))
+def test_break_by_the_end_of_the_test_is_no_failure(inner: Inner, _: int) -> None:
+    inner.write(END)
+    inner.run().assert_outcomes(passed=2)
+
+
 def test_death_in_another_test_does_not_matter(inner: Inner) -> None:
     inner.write(OTHER_TEST)
     inner.run().assert_outcomes(passed=2)
