@@ -122,7 +122,8 @@ def _looked(calls, ident, own_files):
             wait.others = _others((number, calls.reader.number))
         elif own.word.startswith("call "):  # a thread of another peer may end it at any moment
             wait.others = {0: float("nan")}  # and of its times nothing is known here
-    if threads.seen(os.getpid(), number) != sight:
+    # The loop's thread may have left the task meanwhile, and wait for the next.
+    if threads.seen(os.getpid(), number) != sight or (task is not None and _is_suspended(task)):
         return key, number, nothing, None
     return key, number, sight, wait
 
