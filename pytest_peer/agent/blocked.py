@@ -11,7 +11,7 @@ from time import sleep
 
 from ..core import patience, threads, waiting
 from ..core.clock import monotonic
-from ..link.protocol.unpatched import _thread, marshal, os
+from ..link.protocol.unpatched import _thread, marshal, os, threading
 from . import stacks, waits
 
 #: Seconds between two looks at a thread: it may be about to wait.
@@ -65,9 +65,8 @@ def of_call(calls, ident, limit, own_files):
         key, number, sight, wait = found
         on = looks.decided(monotonic(), sight, wait)
         if on:
-            own = waiting.threads.get(key)
-            request = own.request if own is not None and own.word == on else 0
-            return answer("waits", on, number, sight.syscall, _stack(key, own_files), request)
+            stack = _stack(key, own_files)
+            return answer("waits", on, number, sight.syscall, stack, wait.request)
         if monotonic() > until:
             return answer("runs")
         sleep(pause)
@@ -109,37 +108,48 @@ def _looked(calls, ident, own_files):
         return key, number, nothing, None
     sight = threads.seen(os.getpid(), number)
     wait = threads.wait_of(os.getpid(), number, sight.syscall) if sight.asleep else None
-    # Reading has let others have the GIL, and so this thread has got it since then. What was read
-    # of memory was that of this wait only if the thread is still in it.
-    if wait is None or threads.seen(os.getpid(), number) != sight:
+    # Reading lets others have the GIL, and then this thread gets it. What was read of memory was
+    # that of this wait only if the thread is still in it.
+    if wait is None or _wants_gil(wait):
         return key, number, nothing, None
     own = waiting.threads.get(key)
     if own is not None and (wait.is_futex or not sight.syscall):
-        wait.on = own.word
+        wait.on, wait.request = own.word, own.request
     if wait.is_futex:
-        if not wait.limit > _gil_seconds():
-            return key, number, nothing, None
+        if own is None and getattr(threading, "_limbo", ()):
+            return key, number, nothing, None  # who has started a thread waits until that begins
         if own is None:
-            wait.is_sure = not _others_run((number, calls.reader.number))
-        else:
-            wait.is_sure = not wait.on.startswith("call ")  # which may end at any moment
+            wait.others = _others((number, calls.reader.number))
+        elif own.word.startswith("call "):  # a thread of another peer may end it at any moment
+            wait.others = {0: float("nan")}  # and of its times nothing is known here
+    # The loop's thread may have left the task meanwhile, and wait for the next.
+    if threads.seen(os.getpid(), number) != sight or (task is not None and _is_suspended(task)):
+        return key, number, nothing, None
     return key, number, sight, wait
 
 
-def _others_run(idle):
-    """Return whether another thread runs, or wants the GIL: it may have the lock."""
-    pid, own = os.getpid(), _thread.get_native_id()
-    for each in threads.numbers("/proc/self/task"):
-        if each != own and each not in idle:
-            sight = threads.seen(pid, each)
-            wait = threads.wait_of(pid, each, sight.syscall) if sight.asleep else None
-            if wait is None or (wait.is_futex and not wait.limit > _gil_seconds()):
-                return True
-    return False
+def _others(idle):
+    """Return the threads that run or want the GIL, with their times: one may have the lock.
+
+    Without any, all have slept at the moment between the two looks at them.
+    """
+    pid, without, found = os.getpid(), {_thread.get_native_id(), *idle}, {}
+    sights = {each: threads.seen(pid, each) for each in _numbers() - without}
+    for each in _numbers() - without:
+        sight = sights.get(each)
+        wait = threads.wait_of(pid, each, sight.syscall) if sight and sight.asleep else None
+        now = threads.seen(pid, each)
+        if wait is None or _wants_gil(wait) or now != sight:
+            found[each] = now.processor_seconds
+    return found
 
 
-def _gil_seconds():
-    return _SWITCHES * sys.getswitchinterval()
+def _numbers():
+    return set(threads.numbers("/proc/self/task"))
+
+
+def _wants_gil(wait):
+    return wait.is_futex and not wait.limit > _SWITCHES * sys.getswitchinterval()
 
 
 def _is_suspended(task):

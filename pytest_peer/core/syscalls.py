@@ -68,7 +68,9 @@ class Wait:
     :ivar fd: the descriptor that it waits for; -1 for none.
     :ivar limit: seconds until it goes on by itself at the latest; NaN if that is not known.
     :ivar is_futex: whether it waits for another thread: for a lock, or to get the GIL.
-    :ivar is_sure: whether nothing is known that may end it at any moment.
+    :ivar others: threads that run and may end it at any moment, each with the seconds of processor
+        time that it has had; NaN where these are not known.
+    :ivar request: the number of the request to the origin for whose answer it waits; 0 for none.
     """
 
     def __init__(self, on: str, fd: int = -1, limit: float = _ENDLESS) -> None:
@@ -76,7 +78,8 @@ class Wait:
         self.fd = fd
         self.limit = limit
         self.is_futex: bool = on == "lock"
-        self.is_sure: bool = True
+        self.others: dict[int, float] = {}
+        self.request: int = 0
 
     @property
     def is_timed(self) -> bool:
@@ -119,7 +122,8 @@ def unshown(process: Process) -> Wait:
     where = process.kernel_function()
     found = [on for word, on in _UNSHOWN if word in where]
     wait = Wait(found[0] if found else "system call", limit=float("nan"))
-    wait.is_futex = wait.is_sure = False  # it may want the GIL
+    wait.is_futex = False  # it may want the GIL
+    wait.others = {0: float("nan")}
     return wait
 
 

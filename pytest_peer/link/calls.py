@@ -57,7 +57,7 @@ class RpcClient:
         #: The failures that nobody has seen; a supervisor has them.
         self.unhandled: Unhandled = Unhandled()
         #: Waits until a call is blocked; a life does.
-        self.wait_blocked: Callable[[PeerFuture, float | None], Any]
+        self.wait_blocked: Callable[[PeerFuture, float | None], Any] = lambda *_: None
         #: Takes its log records, and what tells it of their levels.
         self.logs: RecordSink = NoRecords()
         self.levels: LevelFeed = LevelFeed()
@@ -153,7 +153,7 @@ class RpcClient:
         future = PeerFuture(self._whom, self._make_timeout_error, self._held)
         future.unhandled = self.unhandled
         ident = future.ident = self.number()
-        future.until_blocked = partial(self.wait_blocked, future)
+        future.until_blocked = self.wait_blocked
         future.cancel_in_peer = partial(self.cancel, ident)
 
         def send() -> None:

@@ -119,8 +119,8 @@ class PeerFuture(Future[Any]):
     call_timeout: float | None = None
     #: Lets the peer cancel its coroutine.
     cancel_in_peer: Callable[[], object]
-    #: Waits, with a limit, until the call does.
-    until_blocked: Callable[[float | None], "Blocked"]
+    #: Waits, with a limit, until the call does. It keeps no future: who lets go of one is warned.
+    until_blocked: Callable[["PeerFuture", float | None], "Blocked"]
     _asked = _cancelling = _left = False
     #: Whether nobody can ask any more.
     abandoned: bool = False
@@ -225,7 +225,7 @@ class PeerFuture(Future[Any]):
         :returns: what it waits for, and the peer that has that.
         :raises NotBlocked: the call has ended, or runs; with its value, or the peer's stacks.
         """
-        return self.until_blocked(seconds("timeout", timeout))
+        return self.until_blocked(self, seconds("timeout", timeout))
 
     def cancel(self) -> bool:
         """Cancel a call that was not sent; or a coroutine in the peer, which may take its time.

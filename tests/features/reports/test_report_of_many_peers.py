@@ -111,7 +111,7 @@ def test_it(peer, peer_factory):
     )
     result = inner.run()
     result.stdout.re_match_lines(
-        [r"(Thread (MainThread|peer-call-\d)( blocked on lock)?(, )?){3} \("]
+        [r"(Thread (MainThread|peer-call-\d)( blocked on mailbox never)?(, )?){3} \("]
     )
     assert result.stdout.str().count(", in report_and_take") == 1
 
