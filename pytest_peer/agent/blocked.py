@@ -116,7 +116,7 @@ def _looked(calls, ident, own_files):
     if own is not None and (wait.is_futex or not sight.syscall):
         wait.on, wait.request = own.word, own.request
     if wait.is_futex:
-        if own is None and getattr(threading, "_limbo", ()):
+        if own is None and vars(threading).get("_limbo"):
             return key, number, nothing, None  # who has started a thread waits until that begins
         if own is None:
             wait.others = _others((number, calls.reader.number))

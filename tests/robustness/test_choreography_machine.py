@@ -676,7 +676,9 @@ class Machine(RuleBasedStateMachine):
 
     # Siblings and marks
 
-    @step(asker=PEERS, other=PEERS, way=st.sampled_from(["thread", "task"]), value=st.integers(1, 9))
+    @step(
+        asker=PEERS, other=PEERS, way=st.sampled_from(["thread", "task"]), value=st.integers(1, 9)
+    )
     def ask(self, asker: str, other: str, way: str, value: int) -> None:
         if not self.lives(asker):
             return
