@@ -361,6 +361,8 @@ def test_peers_of_other_versions_say_it_too(
     assert peer.submit(lock, tmp_path).wait_blocked(LONG).on == "lock"
     assert peer.submit(take_from_mailbox, tmp_path).wait_blocked(LONG).on == "mailbox orders"
     assert peer.submit(wait_in_a_task, tmp_path).wait_blocked(LONG).on == "task"
+    assert peer.submit(come_to_barrier, "b").wait_blocked(LONG).on == "barrier b"
+    assert peer.submit(acome_to_barrier, "c").wait_blocked(LONG).on == "barrier c"
     peer.kill()
 
 

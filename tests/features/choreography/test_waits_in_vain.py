@@ -100,7 +100,6 @@ def test_service_tells_it_too(hung: PeerGroup) -> None:
     with hung[0].running(time.sleep, LONG) as service:
         with pytest.raises(TimeoutError, match=r"(?s)was not written.*Deadlock:"):
             service.wait_for("ready", 0.2)
-        hung[0].kill()
 
 
 def test_order_that_hangs_tells_where(peer_factory: Any) -> None:
