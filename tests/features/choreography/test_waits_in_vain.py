@@ -97,15 +97,17 @@ def test_task_that_waits_is_told_as_well(peer_factory: Any) -> None:
 
 
 def test_service_tells_it_too(hung: PeerGroup) -> None:
-    with hung[0].running(time.sleep, LONG) as service:
-        with pytest.raises(TimeoutError, match=r"(?s)was not written.*Deadlock:"):
-            service.wait_for("ready", 0.2)
+    late = pytest.raises(TimeoutError, match=r"(?s)was not written.*Deadlock:")
+    with hung[0].running(time.sleep, LONG) as service, late:
+        service.wait_for("ready", 0.2)
 
 
-def test_order_that_hangs_tells_where(peer_factory: Any) -> None:
+def test_order_that_hangs_tells_where(peer_factory: Any, tmp_path: Path) -> None:
     order, _ = interleavings(s1=[wait_for_itself], s2=[never])
+    group = peer_factory.many(2, name="s", shutdown=("halt", 0))
+    group.map(take, [tmp_path / "x", tmp_path / "y"])  # they import this module
     with pytest.raises(InterleavingStuck, match=r"(?s)no step has ended.*in wait_for_itself"):
-        order.run(peer_factory.many(2, name="s", shutdown=("halt", 0)), timeout=3)
+        order.run(group, timeout=3)
 
 
 def wait_for_itself() -> None:
