@@ -10,6 +10,7 @@ at rest. Nothing is measured of what is 0.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import statistics
 import sys
@@ -82,7 +83,7 @@ def barriers(count: int) -> None:
     with _peers(_BARRIER_PEERS) as group:
         every = group.map(meet, [count] * _BARRIER_PEERS, [_BARRIER_PEERS] * _BARRIER_PEERS)
     seconds = max(ends[-1] for ends in every) - min(ends[0] for ends in every)
-    turns = [end - begun for ends in every for begun, end in zip(ends[1:], ends[2:], strict=False)]
+    turns = [end - begun for ends in every for begun, end in itertools.pairwise(ends[1:])]
     each = statistics.median(turns) * 1e3 if turns else seconds * 1e3
     print(
         f"{_BARRIER_PEERS} peers at {count} barriers: {seconds:.1f} s, a barrier {each:.1f} ms",
