@@ -100,6 +100,7 @@ def test_service_tells_it_too(hung: PeerGroup) -> None:
     with hung[0].running(time.sleep, LONG) as service:
         with pytest.raises(TimeoutError, match=r"(?s)was not written.*Deadlock:"):
             service.wait_for("ready", 0.2)
+        hung[1].kill()  # first: its call would fail by the death of the other
         hung[0].kill()
 
 
