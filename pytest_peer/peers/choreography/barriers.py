@@ -50,6 +50,10 @@ class Barriers:
         self._errors: dict[str, _Make] = {}
         # The last that has ended, by its name; the oldest are forgotten.
         self._ended: dict[str, _Ended] = {}
+        self._ends = 0
+        # As of when it was looked who may come to each barrier. That takes long with many peers,
+        # and afterwards these are fewer only if one has ended, or has not come back.
+        self._looked: dict[str, tuple[int, bool]] = {}
 
     def token(self) -> int:
         """Return what stands for a party that is about to come."""
@@ -60,6 +64,10 @@ class Barriers:
 
         def come() -> list[int]:
             self._settles[token] = barrier, settle
+            now = self._ends, bool(self._owner.restarting)
+            if barrier.came and self._looked.get(name) == now:
+                return barrier.enter(token, party, parties)
+            self._looked[name] = now
             return barrier.enter(token, party, parties, self._living(), self._owner.lost())
 
         with self._lock:
@@ -81,6 +89,7 @@ class Barriers:
         name, reason = life.options.name, str(life.record.reason)
         with self._lock:
             self._ended.pop(name, None)
+            self._ends += 1
             self._ended[name] = _Ended(ref(life), reason)
             for oldest in list(self._ended)[:-_MOST_ENDED]:
                 del self._ended[oldest]

@@ -205,3 +205,11 @@ class Rounds(RuleBasedStateMachine):
 
 
 TestRounds = Rounds.TestCase
+
+
+def test_parties_come_without_a_look_at_who_is_left() -> None:
+    barrier = Barrier("b")
+    assert barrier.enter(1, party("a"), 3, "abc") == []
+    assert barrier.enter(2, party("b"), 3) == []
+    assert barrier.ended("c", "killed", "ab") == [1, 2]
+    assert barrier.why == "too few are left: c ended: killed"
