@@ -104,25 +104,28 @@ def _looked(calls, ident, own_files):
         if word is None and getattr(threading, "_limbo", ()):
             return key, number, nothing, None  # who has started a thread waits until that begins
         if word is None:
-            wait.others = _others((number, calls.reader.number))
+            wait.others = _others(number, calls.reader.number)
         wait.on = wait.on if word is None else word
     if threads.seen(os.getpid(), number) != sight:
         return key, number, nothing, None
     return key, number, sight, wait
 
 
-def _others(idle):
+def _others(waiter, reader):
     """Return the threads that run or want the GIL, with their times: one may have the lock.
 
-    Without any, all have slept at the moment between the two looks at them.
+    Without any, all have slept at the moment between the two looks at them. So has the `reader`,
+    which wants the GIL every millisecond: while it gets no processor, one that waits for the GIL
+    may do so without a limit.
     """
-    pid, without, found = os.getpid(), {_thread.get_native_id(), *idle}, {}
+    pid, without, found = os.getpid(), {_thread.get_native_id(), waiter}, {}
     sights = {each: threads.seen(pid, each) for each in _numbers() - without}
     for each in _numbers() - without:
         sight = sights.get(each)
         wait = threads.wait_of(pid, each, sight.syscall) if sight and sight.asleep else None
         now = threads.seen(pid, each)
-        if wait is None or _wants_gil(wait) or now != sight:
+        runs = wait is None or (_wants_gil(wait) and each != reader)
+        if runs or now != sight:
             found[each] = now.processor_seconds
     return found
 
