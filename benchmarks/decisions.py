@@ -68,7 +68,7 @@ def take(_: str) -> None:
 
 
 def sqlite_busy(path: str) -> None:
-    with sqlite3.connect(path, timeout=_WAITS) as connection:
+    with sqlite3.connect(path, timeout=10 * _WAITS) as connection:
         connection.execute("begin immediate")
 
 

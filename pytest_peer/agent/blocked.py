@@ -119,7 +119,7 @@ def _looked(calls, ident, own_files):
         if own is None and vars(threading).get("_limbo"):
             return key, number, nothing, None  # who has started a thread waits until that begins
         if own is None:
-            wait.others = _others((number, calls.reader.number))
+            wait.others = _others(number, calls.reader.number)
         elif own.word.startswith("call "):  # a thread of another peer may end it at any moment
             wait.others = {0: float("nan")}  # and of its times nothing is known here
     # The loop's thread may have left the task meanwhile, and wait for the next.
@@ -128,18 +128,21 @@ def _looked(calls, ident, own_files):
     return key, number, sight, wait
 
 
-def _others(idle):
+def _others(waiter, reader):
     """Return the threads that run or want the GIL, with their times: one may have the lock.
 
-    Without any, all have slept at the moment between the two looks at them.
+    Without any, all have slept at the moment between the two looks at them. So has the `reader`,
+    which wants the GIL every millisecond: while it gets no processor, one that waits for the GIL
+    may do so without a limit.
     """
-    pid, without, found = os.getpid(), {_thread.get_native_id(), *idle}, {}
+    pid, without, found = os.getpid(), {_thread.get_native_id(), waiter}, {}
     sights = {each: threads.seen(pid, each) for each in _numbers() - without}
     for each in _numbers() - without:
         sight = sights.get(each)
         wait = threads.wait_of(pid, each, sight.syscall) if sight and sight.asleep else None
         now = threads.seen(pid, each)
-        if wait is None or _wants_gil(wait) or now != sight:
+        runs = wait is None or (_wants_gil(wait) and each != reader)
+        if runs or now != sight:
             found[each] = now.processor_seconds
     return found
 
