@@ -614,9 +614,9 @@ class Machine(RuleBasedStateMachine):
             with pytest.raises(RuntimeError):
                 point.block.fail(calls.Failed("z"))
         elif point.place.what == "hold":
-            self.let_go_nobody(point, key[0], how)
+            self.let_go_nobody(point, key[0])
 
-    def let_go_nobody(self, point: Point, peer: str, how: str) -> None:
+    def let_go_nobody(self, point: Point, peer: str) -> None:
         if point.place.reached_here or point.place.uncertain:
             return
         error: Any = RuntimeError if self.lives(peer) else (RuntimeError, PeerDown)
@@ -743,9 +743,8 @@ class Machine(RuleBasedStateMachine):
             point.held = None
         for barrier in self.barriers.values():
             came = list(barrier.meeting.came)
-            if barrier.meeting.ended(peer, living):
-                if barrier.waiting:
-                    self.check_broken(barrier, list(barrier.waiting.values()), came)
+            if barrier.meeting.ended(peer, living) and barrier.waiting:
+                self.check_broken(barrier, list(barrier.waiting.values()), came)
         for owner, box in list(self.boxes):
             if owner == peer:
                 self.account_of_the_dead(self.boxes.pop((owner, box)), ())
@@ -763,7 +762,7 @@ class Machine(RuleBasedStateMachine):
             assert call.future.wait_blocked(LONG).on.startswith(call.on)
         peers = [each for each in self.done if hasattr(each, "wait_blocked")]
         if peers:
-            with pytest.raises(NotBlocked, match="has returned|has raised|was cancelled"):
+            with pytest.raises(NotBlocked, match=r"has returned|has raised|was cancelled"):
                 peers[number % len(peers)].wait_blocked(LONG)
 
     @step()

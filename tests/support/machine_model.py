@@ -140,7 +140,7 @@ class Place:
     def meant(self, count: int) -> int:
         """Note that so many calls have come; return how many of them are meant."""
         until = self.nth + (self.times if self.what == "fail" else 1)
-        meant = [each for each in range(self.came + 1, self.came + count + 1)]
+        meant = range(self.came + 1, self.came + count + 1)
         self.came += count
         found = sum(self.nth <= each < until for each in meant)
         if found:
