@@ -800,7 +800,7 @@ class Machine(RuleBasedStateMachine):
 def blocked_on(way: str, word: str) -> tuple[str, ...]:
     if way == "child":
         return ("read pipe",)
-    return ("task",) if way == "task" else (word, "lock")
+    return (word, "lock") if way == "thread" else (word,)
 
 
 def until(condition: Callable[[], object]) -> None:

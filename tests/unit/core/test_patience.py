@@ -53,7 +53,7 @@ def test_lock_that_others_may_release_takes_longer() -> None:
     assert [beside(looks, at, {7: nan}) for at in (0.0, 0.01, 0.05)] == ["", "", "lock"]
 
 
-def test_lock_is_left_as_long_as_another_thread_gets_no_processor() -> None:
+def test_lock_is_left_while_another_thread_gets_no_processor() -> None:
     looks = Patience()
     assert [beside(looks, at, {7: 0.5, 8: at}) for at in (0.0, 0.1, 10.0)] == ["", "", ""]
     assert beside(looks, 10.1, {7: 0.6, 8: 10.1}) == "lock"
