@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator
 
 import psutil
@@ -25,6 +26,8 @@ WIDER_FACTORIES = {f"{scope}_peer_factory" for scope in ("class", "module", "pac
 
 #: How the command lines end of a fork server, of its child that makes the reapers and of these,
 #: and of what it keeps for the next peer.
+#: Of a fork server: one for a peer, one for a network.
+MOST_SPARES = 2
 SERVER, REAPER, SPARE = "pytest-peer-forkserver", "pytest-peer-reaper", "pytest-peer-spare"
 
 #: Many times faster than psutil, which looks at every process of the machine. Not in every kernel.
@@ -116,14 +119,14 @@ def processes() -> Resources:
     parents = {pid: parent for pid, parent, _ in below}
     lines = {pid: command_line(pid) for pid in parents}
     parents_of_the_living = {parents[pid] for pid, words in lines.items() if words}
-    with_spare: set[int | None] = set()
+    spares: Counter[int | None] = Counter()
     for pid, parent, started in below:
         words = lines[pid]
         if REAPER in words and (pid in parents_of_the_living or SERVER in lines.get(parent, "")):
             continue  # its child counts; of the zygote, the server does
         maker = parents.get(parent)  # of its reaper
-        if SPARE in words and maker not in with_spare:
-            with_spare.add(maker)
+        if SPARE in words and spares[maker] < MOST_SPARES:
+            spares[maker] += 1
             continue
         found["process", (pid, started)] = f"process {pid}: {words or 'dead, not waited for'}"
     return found

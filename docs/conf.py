@@ -66,6 +66,18 @@ def skip_private(
     return True if doc.startswith(":private:") or name in ("__init__", "__new__") else None
 
 
+#: They hold what classes of the reference have in common, and have no pages.
+HIDDEN_BASES = ("PeerExecutor", "Point")
+
+
+def hide_bases(app: Sphinx, name: str, class_: type, options: object, bases: list[type]) -> None:
+    """Show the bases of a hidden base in its place."""
+    shown: list[type] = []
+    for base in bases:
+        shown += base.__bases__ if base.__name__ in HIDDEN_BASES else [base]
+    bases[:] = shown
+
+
 def reveal_homes() -> None:
     """Give errors the module they are written in: autodoc looks there for comments of attributes."""
     from pytest_peer.core import errors
@@ -79,4 +91,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     reveal_homes()
     app.add_directive("settings-table", SettingsTable)
     app.connect("autodoc-skip-member", skip_private)
+    app.connect("autodoc-process-bases", hide_bases)
     return {"parallel_read_safe": True}

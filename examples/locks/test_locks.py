@@ -3,8 +3,8 @@
 The code under test is the library filelock. The peers run the functions of this test module.
 
 Shows: functions of the test module that run in peers, and its globals, which live on there
-(`lock`); a call that blocks, as a future (`submit`); a peer that sends a message to the test
-(`here.origin.send`); an exception that comes back as itself; `pause`, `resume` and `kill`.
+(`lock`); a call that blocks, as a future (`submit`, `wait_blocked`); a peer that sends a message to
+the test (`here.origin.send`); an exception that comes back as itself; `pause`, `resume` and `kill`.
 """
 
 from __future__ import annotations
@@ -56,8 +56,7 @@ def test_a_contender_waits_until_the_holder_releases(peer_factory, path):
     holder, contender = peer_factory(name="holder"), peer_factory(name="contender")
     holder.call(acquire, path)
     waiting = contender.submit(acquire, path)
-    with pytest.raises(TimeoutError):
-        waiting.result(timeout=0.2)
+    assert waiting.wait_blocked(SOON).on == "polling"  # it looks again and again
     holder.call(release)
     assert waiting.result(SOON) == "contender"
 

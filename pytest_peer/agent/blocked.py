@@ -11,7 +11,7 @@ from time import sleep
 
 from ..core import patience, threads, waiting
 from ..core.clock import monotonic
-from ..link.protocol.unpatched import _thread, marshal, os
+from ..link.protocol.unpatched import _thread, marshal, os, threading
 from . import stacks, waits
 
 #: Seconds between two looks at a thread: it may be about to wait.
@@ -34,10 +34,19 @@ def asked(what, calls, own_files):
 
 
 def _own_waits(calls):
-    """Return the threads that wait in ways of ours, each with its word; ``agent`` for its own."""
-    numbers = waits.native_ids()
-    found = [(numbers.get(ident, 0), word) for ident, word in list(waiting.words.items())]
-    return [*found, (calls.reader.number, "agent")]
+    """Return what waits in ways of ours, as `OwnWaits` at the origin has it."""
+    every = list(waiting.threads.values())
+    found = [(each.number, each.word, each.request, each.process) for each in every]
+    found.append((calls.reader.number, "agent", 0, 0))
+    runs = {ident: number for ident, (_, number) in list(calls.threads.items())}
+    for ident, task in calls.event_loop.tasks().items():
+        if task is None or not _task_waits(task, set()):
+            runs[ident] = _of_loop(calls)[1]
+            continue
+        runs[ident] = -ident
+        own = waits.of_task(task)
+        found += [] if own is None else [(-ident, own.word, own.request, 0)]
+    return found, list(runs.items())
 
 
 def of_call(calls, ident, limit, own_files):
@@ -56,16 +65,20 @@ def of_call(calls, ident, limit, own_files):
         key, number, sight, wait = found
         on = looks.decided(monotonic(), sight, wait)
         if on:
-            return answer("waits", on, number, sight.syscall, _stack(key, own_files))
+            stack = _stack(key, own_files)
+            return answer("waits", on, number, sight.syscall, stack, wait.request)
         if monotonic() > until:
             return answer("runs")
         sleep(pause)
         pause = min(1.5 * pause, _MOST_PAUSE)
 
 
-def answer(how, on="", number=0, syscall="", stack=()):
-    """Encode: it ``waits``, ``runs``, or is ``absent`` or ``unknown``; the rest of who waits."""
-    return marshal.dumps((how, on, number, syscall, list(stack)), 2)
+def answer(how, on="", number=0, syscall="", stack=(), request=0):
+    """Encode: it ``waits``, ``runs``, or is ``absent`` or ``unknown``; the rest of who waits.
+
+    :param request: to the origin, for whose answer it waits; 0 for none.
+    """
+    return marshal.dumps((how, on, number, syscall, list(stack), request), 2)
 
 
 def _looked(calls, ident, own_files):
@@ -80,48 +93,76 @@ def _looked(calls, ident, own_files):
             return answer("absent")
         key, number = thread
     else:
-        coroutine = getattr(task, "_coro", None)
-        if not getattr(coroutine, "cr_running", False):
-            if _task_waits(task, set()):
-                return answer(
-                    "waits", "task", 0, "", _written(stacks.of_task(coroutine, own_files))
-                )
+        if _is_suspended(task):
+            if _task_waits(task, set()) and not getattr(task._loop, "_ready", ()):
+                own = waits.of_task(task)
+                on, request = ("task", 0) if own is None else (own.word, own.request)
+                if on:
+                    stack = _written(stacks.of_task(task._coro, own_files))
+                    return answer("waits", on, 0, "", stack, request)
             key, number = 0, 0
         else:
-            key = getattr(task._loop, "_thread_id", None)
-            number = waits.native_ids().get(key, 0)
+            key, number = _of_loop(calls)
     nothing = threads.Sight("R", "", "")
     if not number or not calls.has_begun(ident):
         return key, number, nothing, None
     sight = threads.seen(os.getpid(), number)
     wait = threads.wait_of(os.getpid(), number, sight.syscall) if sight.asleep else None
-    # Reading has let others have the GIL, and so this thread has got it since then. What was read
-    # of memory was that of this wait only if the thread is still in it.
-    if wait is None or threads.seen(os.getpid(), number) != sight:
+    # Reading lets others have the GIL, and then this thread gets it. What was read of memory was
+    # that of this wait only if the thread is still in it.
+    if wait is None or _wants_gil(wait):
         return key, number, nothing, None
+    own = waiting.threads.get(key)
+    if own is not None and (wait.is_futex or not sight.syscall):
+        wait.on, wait.request = own.word, own.request
     if wait.is_futex:
-        if not wait.limit > _gil_seconds():
-            return key, number, nothing, None
-        word = waiting.words.get(key)
-        wait.is_sure = word is not None or not _others_run((number, calls.reader.number))
-        wait.on = wait.on if word is None else word
+        if own is None and vars(threading).get("_limbo"):
+            return key, number, nothing, None  # who has started a thread waits until that begins
+        if own is None:
+            wait.others = _others(number, calls.reader.number)
+        elif own.word.startswith("call "):  # a thread of another peer may end it at any moment
+            wait.others = {0: float("nan")}  # and of its times nothing is known here
+    # The loop's thread may have left the task meanwhile, and wait for the next.
+    if threads.seen(os.getpid(), number) != sight or (task is not None and _is_suspended(task)):
+        return key, number, nothing, None
     return key, number, sight, wait
 
 
-def _others_run(idle):
-    """Return whether another thread runs, or wants the GIL: it may have the lock."""
-    pid, own = os.getpid(), _thread.get_native_id()
-    for each in threads.numbers("/proc/self/task"):
-        if each != own and each not in idle:
-            sight = threads.seen(pid, each)
-            wait = threads.wait_of(pid, each, sight.syscall) if sight.asleep else None
-            if wait is None or (wait.is_futex and not wait.limit > _gil_seconds()):
-                return True
-    return False
+def _others(waiter, reader):
+    """Return the threads that run or want the GIL, with their times: one may have the lock.
+
+    Without any, all have slept at the moment between the two looks at them. So has the `reader`,
+    which wants the GIL every millisecond: while it gets no processor, one that waits for the GIL
+    may do so without a limit.
+    """
+    pid, without, found = os.getpid(), {_thread.get_native_id(), waiter}, {}
+    sights = {each: threads.seen(pid, each) for each in _numbers() - without}
+    for each in _numbers() - without:
+        sight = sights.get(each)
+        wait = threads.wait_of(pid, each, sight.syscall) if sight and sight.asleep else None
+        now = threads.seen(pid, each)
+        runs = wait is None or (_wants_gil(wait) and each != reader)
+        if runs or now != sight:
+            found[each] = now.processor_seconds
+    return found
 
 
-def _gil_seconds():
-    return _SWITCHES * sys.getswitchinterval()
+def _numbers():
+    return set(threads.numbers("/proc/self/task"))
+
+
+def _wants_gil(wait):
+    return wait.is_futex and not wait.limit > _SWITCHES * sys.getswitchinterval()
+
+
+def _is_suspended(task):
+    return not getattr(getattr(task, "_coro", None), "cr_running", False)
+
+
+def _of_loop(calls):
+    """Return the thread that runs the event loop, and its number in the kernel."""
+    key = calls.event_loop.thread()
+    return key, waits.native_ids().get(key, 0)
 
 
 def _task_waits(task, known):

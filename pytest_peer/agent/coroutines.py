@@ -37,6 +37,7 @@ class EventLoop:
         self._parked = self._leaving = False
         self._tasks = {}  # of calls, the oldest first, and what is to interrupt each
         self._by_number = {}
+        self._coming = set()  # numbers of calls for which the loop has not had time
         #: Numbers of calls. That of one whose reply was on its way stays.
         self.cancelled = set()
         self._replies = []
@@ -60,6 +61,7 @@ class EventLoop:
 
     def run(self, kind, ident, coroutine, on_main):
         """Run it here, until no task lives, or have the thread run it."""
+        self._coming.add(ident)
         may = on_main and self._moves
         mine = may and self._runs.acquire(False)
         if may and not (mine or self._tasks):  # else it would wait for a task that blocks
@@ -88,6 +90,15 @@ class EventLoop:
     def task_of(self, ident):
         """Return the task of a call's coroutine that has not ended, or ``None``."""
         return self._by_number.get(ident)
+
+    def tasks(self):
+        """Return the tasks of calls by their numbers; ``None`` for one that has not begun."""
+        coming = dict.fromkeys(tuple(self._coming))
+        return {**coming, **self._by_number}
+
+    def thread(self):
+        """Return the thread that runs the loop; ``None`` if none does."""
+        return getattr(self._loop, "_thread_id", None)
 
     def leave(self):
         """Let the main thread go, whatever tasks live: the calls have ended."""
@@ -193,6 +204,7 @@ class EventLoop:
         task = self._loop.create_task(self._drive(kind, ident, coroutine))
         task.add_done_callback(partial(guarded, self._ended, kind, ident, coroutine))
         self._by_number[ident] = task
+        self._coming.discard(ident)
         if ident in self.cancelled:
             task.cancel()
 

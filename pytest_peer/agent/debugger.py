@@ -155,12 +155,24 @@ def _class():
             self.kept = 0  # the number of the exception, post mortem
             self._first: Any = None
             self._quits = False
+            self._passes = frozenset()  # until the first prompt
+            self._stack = []  # at that, where it is of a coroutine that waits
+
+        def pass_loops(self, stack=()):
+            """Stop first in code of the user's, and not in an event loop."""
+            names = stack_places.LOOP_MODULES
+            self._passes = {*names, *("%s.*" % name for name in names)} - self.skip
+            self.skip |= self._passes
+            self._stack = list(stack)
 
         def interaction(self, frame, *rest):
             where = stack_places.where(frame, *rest)
             self.session.open(where, self._header, self.kept, self._asked)
             self._header = None
+            self.skip -= self._passes
+            self._passes = frozenset()
             super().interaction(frame, *rest)
+            self._stack = []
             goes_on = self.stopframe is self.botframe and self.stoplineno == -1
             if frame is None:  # post mortem, where pytest takes the end of file for `q`
                 self.session.leave(bool(self.quitting))
@@ -175,9 +187,15 @@ def _class():
             return result
 
         def get_stack(self, f, t):
+            if self._stack:
+                return self._stack, len(self._stack) - 1
             stack, index = super().get_stack(f, t)
             first = stack_places.first_of([frame for frame, _ in stack])
             return stack[first:], max(0, index - first)
+
+        def user_call(self, frame, argument_list):
+            if not self._passes:  # else a coroutine goes on, and what it awaits is not yet there
+                super().user_call(frame, argument_list)
 
         def dispatch_return(self, frame, arg):
             try:
@@ -195,6 +213,7 @@ def _class():
         def step_on(self, frame):
             """Trace `frame` from now on, after a prompt elsewhere; stop there, or at a breakpoint."""
             goes_on = not self.session.is_open
+            self.pass_loops()
             self.set_trace(frame)
             if goes_on:  # no call of a function, which would be traced
                 self.stopframe, self.stoplineno = self.botframe, -1
@@ -230,6 +249,8 @@ def new(header, asked):
 def enter(frame, header=None, asked=0):
     """Stop at the next line of `frame`, on its thread."""
     debugger = new(header, asked)
+    if asked:
+        debugger.pass_loops()
     debugger.set_trace(frame)  # nothing after it: it is traced from now on
 
 

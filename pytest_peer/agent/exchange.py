@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from ..core.clock import Periods
+from ..core.waiting import Waiting
 from ..link.protocol import asking, children, messages
 from ..link.protocol.sender import WouldWait
 from ..link.protocol.unpatched import _thread, os, select, threading
@@ -87,12 +88,13 @@ class Exchange(asking.Asking):
         try:
             pending = self.begin(head, payload, bell.ring, limit)
             closed.register(bell.fd, select.POLLIN)
-            for period in pending.periods():
-                if closed.poll(None if period is None else period * 1000):
-                    break
-            else:
-                pending.late()
-                closed.poll()
+            with Waiting(limit[2], pending.number, head[1]):
+                for period in pending.periods():
+                    if closed.poll(None if period is None else period * 1000):
+                        break
+                else:
+                    pending.late()
+                    closed.poll()
         finally:
             answers = bell.close()
         if not answers:
@@ -129,18 +131,18 @@ class _Bell:
 
 
 class _Pending:
-    def __init__(self, exchange, ident, done, limit):
+    def __init__(self, exchange, number, done, limit):
         self._exchange = exchange
-        self._ident = ident
+        self.number = number
         self.done = done
-        self._limit, self._key = limit
+        self._limit, self._key, _ = limit
         self.warnings = []
 
     def periods(self):
         return Periods(self._limit, partial(self._exchange.held, self._key))
 
     def late(self):
-        self._exchange.tell(messages.RELAY, messages.with_head(("late", self._ident, self._limit)))
+        self._exchange.tell(messages.RELAY, messages.with_head(("late", self.number, self._limit)))
 
     def cancel(self):
-        self._exchange.tell(messages.CANCEL, b"", self._ident)
+        self._exchange.tell(messages.CANCEL, b"", self.number)

@@ -82,6 +82,7 @@ class Agent:
         self._runtime.keeps_frames = config["keeps_frames"]
         self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
         self._runtime.reader = self._dispatcher.reader
+        self._runtime.event_loop = self._dispatcher.event_loop
         self._runtime.runs_coroutine = self._dispatcher.event_loop.has
         self._runtime.relay = _relay
         self._runtime.make_exchange = _exchange

@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from ..core.locks import Lock
+from ..core.waiting import TaskWaiting, Waiting
 from ..link.protocol import children, codec, exceptions, messages
 from ..link.protocol.unpatched import _thread, marshal, os, select, threading
 from . import point_code, point_targets, runtime
@@ -100,9 +101,6 @@ class Held:
     def __init__(self, point, number, in_task):
         self.point = point
         self.number = number
-        #: Where; a task if it is a coroutine that does not hold its event loop.
-        self.thread = _thread.get_ident()
-        self.task: Any = None
         self._released = False
         self._failure: Any = None
         self._free = _thread.allocate_lock()
@@ -133,7 +131,8 @@ class Held:
             on_main = threading.get_ident() == threading.main_thread().ident
             if on_main and not self._released and os.getpid() == peer.pid:
                 peer.reader.hand_over()  # another thread reads the link
-            self._free.acquire()
+            with Waiting(self._word()):
+                self._free.acquire()
         finally:
             self.point.leave(self.number)
         self._raise()
@@ -144,29 +143,32 @@ class Held:
             self.wait()
             return
         try:
-            await self._woken()
+            with TaskWaiting(self._word()):
+                await self._woken()
         finally:
             self.point.leave(self.number)
         self._raise()
+
+    def _word(self):
+        return "held %s" % self.point.target
 
     def _prepare(self):
         """Return how the task waits, which `_wake` ends; ``None`` if it runs in neither."""
         trio: Any = sys.modules.get("trio")
         try:
-            self.task = trio and trio.lowlevel.current_task()
+            task = trio and trio.lowlevel.current_task()
         except (AttributeError, RuntimeError):
-            pass  # it is being imported, or runs no task
-        if self.task is not None:
+            task = None  # it is being imported, or runs no task
+        if task is not None:
             event, token = trio.Event(), trio.lowlevel.current_trio_token()
             self._wake = lambda: token.run_sync_soon(event.set)
             return event.wait
         asyncio: Any = sys.modules.get("asyncio")
         try:
             loop = asyncio.get_running_loop()
-            self.task = asyncio.current_task()
+            if asyncio.current_task() is None:
+                return None
         except (AttributeError, RuntimeError):
-            return None
-        if self.task is None:
             return None
         future = loop.create_future()  # in a cancellation no frame shows that is not the user's
         self._wake = lambda: loop.call_soon_threadsafe(_settle, future)
@@ -266,15 +268,6 @@ def received(ident, payload):
         held.release(failure)
 
 
-def held():
-    """Return what is held: thread, task if it is in one, and the target of the point."""
-    return [
-        (each.thread, each.task, point.target)
-        for point in list(_points.values())
-        for each in list(point.held.values())
-    ]
-
-
 def _visited(sock, payload):
     """Answer a child whose call has come to a point, when it may go on; on a thread of its own."""
     number, call = marshal.loads(payload)
@@ -284,7 +277,6 @@ def _visited(sock, payload):
     found = point.reached(lambda: call)
     if found is None:
         return marshal.dumps(None, 2)
-    found.thread = 0
     closed = select.poll()
     closed.register(sock.fileno(), 0)  # it always tells that the other end is closed
     while not found._free.acquire(True, _LOOK):

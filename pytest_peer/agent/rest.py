@@ -2,7 +2,6 @@
 
 from ..core import sweep, threads, waiting
 from ..link.protocol.unpatched import _thread, marshal, os
-from . import waits
 
 
 def looked(calls, timers):
@@ -24,8 +23,7 @@ def looked(calls, timers):
     agent = {(pid, each) for each in (*idle, calls.reader.number, _thread.get_native_id())}
     awake = set(moment.awake)
     if timers:
-        numbers = waits.native_ids()
-        ours = {(pid, numbers.get(ident)) for ident in list(waiting.words)}
+        ours = {(pid, each.number) for each in list(waiting.threads.values())}
         rest = moment.asleep.items()
         awake.update(each for each, ran in rest if each not in ours and threads.goes_on(*each, ran))
     asleep = [(*each, turns) for each, turns in moment.asleep.items() if each not in agent]

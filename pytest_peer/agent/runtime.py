@@ -25,6 +25,7 @@ class Runtime(Here):
         self.levels = levels
         self.level_changes = 0
         self.keeps_frames = False  # of failures, for ``--pdb``
+        self.event_loop: Any = None
         self.runs_coroutine: Any = None  # tells it of the number of a call
         self.reader: Any = None  # the `LinkReader`, which must read while the main thread waits
         self._waiting = {}

@@ -8,6 +8,8 @@ from . import call_warnings
 #: Where an event loop is when it calls code of the user's.
 _OF_LOOPS = ("/asyncio/base_events.py", "/asyncio/events.py", "/asyncio/runners.py")
 _PACKAGE = __package__.partition(".")[0]
+#: Modules of an event loop, between a call and code of the user's; with what is below them.
+LOOP_MODULES = ("asyncio", "selectors")
 
 
 def where(frame, *rest):
@@ -32,6 +34,21 @@ def in_call(frame):
     while frame is not None and not _runs(frame):
         frame = frame.f_back
     return frame is not None
+
+
+def is_users(frame):
+    """Return whether a frame is neither of the agent nor of an event loop."""
+    module = str(frame.f_globals.get("__name__")).partition(".")[0]
+    return module not in (_PACKAGE, *LOOP_MODULES)
+
+
+def users(frame):
+    """Return the innermost frame of the user's in a stack; ``None`` if only the event loop runs."""
+    while frame is not None and not is_users(frame):
+        if _runs(frame):
+            return frame if frame.f_code.co_name != "_run_loop" else None
+        frame = frame.f_back
+    return frame
 
 
 def _runs(frame):

@@ -108,7 +108,9 @@ def written(own_files, main_busy):
             chain = of_task(coroutine, own_files)
             text = "".join(traceback.format_list(traceback.StackSummary.extract(chain)))
             if text:
-                parts.append("Task %s%s:\n%s" % (task.get_name(), _ORDER, text))
+                own = waits.of_task(task)
+                on = " blocked on %s" % own.word if own is not None and own.word else ""
+                parts.append("Task %s%s%s:\n%s" % (task.get_name(), on, _ORDER, text))
     return "\n".join(parts).rstrip()
 
 

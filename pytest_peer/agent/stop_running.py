@@ -11,12 +11,13 @@ import sys
 from bdb import BdbQuit
 
 from ..link.protocol.unpatched import _thread
-from . import debugger, runtime, stack_places
+from . import debugger, runtime, stack_places, stacks
 
 #: Seconds for the main thread to come to its next step; milliseconds, unless it is in C code.
 _STEP_SECONDS = 0.5
 #: How often a call may begin just then.
 _TRIES = 4
+_AWAITS = "the coroutine waits: a step stops it when it goes on"
 _IN_C = "the call waits in C code: a step stops it when it has come back from there"
 _IDLE = "no call runs on its main thread"
 
@@ -29,7 +30,8 @@ class Request:
     def __init__(self, number):
         self.number = number
         self._free = _thread.allocate_lock()
-        self.came_by = False  # the main thread, between two calls
+        self.came_by = False  # the main thread, between two calls, or steps of coroutines
+        self.in_vain = False  # enough of that
         self.stopped = _thread.allocate_lock()  # until the main thread has stopped by itself
         self.held = _thread.allocate_lock()  # until the user lets the main thread go on
         self.stopped.acquire()
@@ -50,6 +52,7 @@ def stop(number):
             return
         if not request.came_by:
             break
+    request.in_vain = True
     frame = sys._current_frames().get(debugger.MAIN)
     if not request.take():
         return  # just now
@@ -64,8 +67,13 @@ def stop(number):
 
 
 def _stop_in_c(request, frame):
-    found = debugger.new(_IN_C, request.number)
+    ctypes.pythonapi.Py_AddPendingCall(_callback, None)  # it may have come by
+    own = stack_places.users(frame)
+    stack = _of_coroutine() if own is None else []
+    found = debugger.new(_AWAITS if stack else _IN_C, request.number)
     found.reset()
+    found.pass_loops(stack)
+    frame = stack[-1][0] if stack else own or frame
     found.interaction(frame, None)
     if sys.version_info < (3, 13):  # what the user has assigned
         ctypes.pythonapi.PyFrame_LocalsToFast(ctypes.py_object(frame), ctypes.c_int(0))
@@ -75,6 +83,16 @@ def _stop_in_c(request, frame):
         request.steps_on = found
 
 
+def _of_coroutine():
+    """Return the stack of the oldest coroutine of a call: frames of the user's, with their lines."""
+    for task in runtime.runtime.event_loop.tasks().values():
+        every = stacks.of_task(getattr(task, "_coro", None), ())
+        found = [each for each in every if stack_places.is_users(each[0])]
+        if found:
+            return found
+    return []
+
+
 def _come_by(_):
     """Stop here, or wait for the user; on the main thread, between two steps of Python code."""
     frame = sys._getframe(1)
@@ -82,10 +100,14 @@ def _come_by(_):
         if not stack_places.in_call(frame):
             request.came_by = True
             continue
+        own = stack_places.users(frame)
+        if own is None and not request.in_vain:
+            request.came_by = True
+            continue
         del _requests[number]
         if request.take():
             request.stopped.release()
-            debugger.enter(frame, None, number)  # nothing after it: it is traced from now on
+            debugger.enter(own or frame, None, number)  # nothing after it: it is traced from now on
             return 0
         runtime.runtime.reader.hand_over()
         request.held.acquire()

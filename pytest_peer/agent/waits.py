@@ -18,11 +18,22 @@ def seen(numbers):
 
 def described(ident, number, sight):
     """Return what a thread waits for that has stayed there, as `Blocked.on`; else nothing."""
-    word = waiting.words.get(ident)
-    if word is not None:
-        return word
+    own = waiting.threads.get(ident)
+    if own is not None:
+        return own.word
     wait = threads.wait_of(os.getpid(), number, sight.syscall) if sight.asleep else None
     return wait.on if wait is not None else ""
+
+
+def of_task(task):
+    """Return how a task waits in a way of ours, or one that it waits for; ``None`` otherwise."""
+    known = set()
+    while task is not None and id(task) not in known:
+        if id(task) in waiting.tasks:
+            return waiting.tasks[id(task)]
+        known.add(id(task))
+        task = getattr(task, "_fut_waiter", None)
+    return None
 
 
 def native_ids():

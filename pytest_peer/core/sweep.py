@@ -9,15 +9,16 @@ asleep starts no thread and no process. So at that moment there was nothing else
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from . import threads
 
-#: The most threads whose files stay open, two each: it is faster, and a process has 1024.
-_MOST_OPEN = 200
+#: The most files that stay open: it is faster, and a process may have 1024.
+_MOST_OPEN = 400
+#: One read gives so much of a file at most.
+_PAGE = 1 << 12
 
 
 class Thread(NamedTuple):
@@ -53,57 +54,91 @@ class Sweep:
     def __init__(self, roots: Callable[[], Iterable[Root]], without: Iterable[int] = ()) -> None:
         self._roots = roots
         self._without = frozenset(without)
-        self._files: dict[Thread, tuple[int, int]] = {}  # ``stat`` and ``schedstat``
-        self._known = listed(self._roots(), self._without)
+        self._files = _Files()
+        self._known = self._listed()
 
     def close(self) -> None:
         """Close what is open; may be repeated."""
-        for each in list(self._files):
-            self._forget(each)
+        self._files.close()
 
     def look(self, meanwhile: Callable[[], object]) -> Moment:
         """Return who slept, at a moment at which `meanwhile` is called."""
         known, before = self._known, {each: self._turns(each) for each in self._known}
         meanwhile()
-        self._known = listed(self._roots(), self._without)
+        self._known = self._listed()
         asleep = {
             each: turns
             for each, turns in before.items()
             # In this order: what sleeps, and has not run since, has slept before that too.
             if self._state(each) in threads.ASLEEP and self._turns(each) == turns
         }
-        for each in known - self._known:
-            self._forget(each)
+        self._files.forget(known - self._known)
         return Moment(known | self._known, asleep)
 
+    def _listed(self) -> frozenset[Thread]:
+        return listed(self._roots(), self._without, self._files.read)
+
     def _state(self, thread: Thread) -> str:
-        files = self._opened(thread)
-        return threads.state(*thread) if files is None else threads.state_in(_read(files[0]))
+        return threads.state_in(self._files.read(thread, "stat"))
 
     def _turns(self, thread: Thread) -> str:
-        files = self._opened(thread)
-        ran = _read(files[1]).strip() if files is not None else ""
+        ran = self._files.read(thread, "schedstat").strip()
         return ran if threads.counts(ran) else threads.turns(*thread)
 
-    def _opened(self, thread: Thread) -> tuple[int, int] | None:
-        if thread not in self._files and len(self._files) < _MOST_OPEN:
-            with contextlib.ExitStack() as opened, contextlib.suppress(OSError):
-                fds = []
-                for name in ("stat", "schedstat"):
-                    path = "/proc/%d/task/%d/%s" % (*thread, name)
-                    fds.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-                    opened.callback(os.close, fds[-1])
-                self._files[thread] = fds[0], fds[1]
-                opened.pop_all()
-        return self._files.get(thread)
 
-    def _forget(self, thread: Thread) -> None:
-        for fd in self._files.pop(thread, ()):
-            os.close(fd)
+class _Files:
+    """Files of threads, which stay open as far as there is room."""
+
+    def __init__(self) -> None:
+        self._open: dict[Thread, dict[str, int]] = {}
+        self._count = 0
+
+    def read(self, thread: Thread, name: str) -> str:
+        """Return what is in a file of a thread; empty if it has ended."""
+        files = self._open.setdefault(thread, {})
+        if name not in files:
+            try:
+                if self._count >= _MOST_OPEN:
+                    return _contents(thread, name)
+                files[name] = os.open(_path(thread, name), os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                return ""
+            self._count += 1
+        try:
+            data = os.pread(files[name], _PAGE, 0)
+        except OSError:  # it has ended; its number may get a new owner
+            self.forget([thread])
+            return ""
+        if len(data) >= _PAGE // 2:  # perhaps there is more
+            return _contents(thread, name)
+        return data.decode("utf-8", "surrogateescape")
+
+    def forget(self, those: Iterable[Thread]) -> None:
+        """Close the files of these threads."""
+        for each in those:
+            for fd in self._open.pop(each, {}).values():
+                self._count -= 1
+                os.close(fd)
+
+    def close(self) -> None:
+        """Close all; may be repeated."""
+        self.forget(list(self._open))
 
 
-def listed(roots: Iterable[Root], without: Iterable[int] = ()) -> frozenset[Thread]:
-    """Return the threads of processes, and of all below them."""
+def _path(thread: Thread, name: str) -> str:
+    return "/proc/%d/task/%d/%s" % (*thread, name)
+
+
+def _contents(thread: Thread, name: str) -> str:
+    return threads.contents(_path(thread, name), True)
+
+
+def listed(
+    roots: Iterable[Root],
+    without: Iterable[int] = (),
+    read: Callable[[Thread, str], str] = _contents,
+) -> frozenset[Thread]:
+    """Return the threads of processes, and of all below them; `read` gives their files."""
     found = set()
     seen, pids = set(without), list(roots)
     while pids:
@@ -112,25 +147,19 @@ def listed(roots: Iterable[Root], without: Iterable[int] = ()) -> frozenset[Thre
             continue
         seen.add(pid)
         for number in threads.numbers("/proc/%d/task" % pid):
+            thread = Thread(pid, number)
             if not is_above:
-                found.add(Thread(pid, number))
-            pids += [Root(child) for child in _children(pid, number)]
+                found.add(thread)
+            pids += [Root(child) for child in _children(thread, read)]
     return frozenset(found)
 
 
-def _read(fd: int) -> str:
-    try:
-        return os.pread(fd, 1 << 12, 0).decode("utf-8", "surrogateescape")
-    except OSError:  # the thread has ended
-        return ""
-
-
-def _children(pid: int, thread: int) -> list[int]:
+def _children(thread: Thread, read: Callable[[Thread, str], str]) -> list[int]:
     """Return the processes that a thread has started and that live."""
     if _lists_children:
-        text = threads.contents("/proc/%d/task/%d/children" % (pid, thread), True)
-        return [int(word) for word in text.split()]
-    if thread != pid:
+        return [int(word) for word in read(thread, "children").split()]
+    pid = thread.process
+    if thread.number != pid:
         return []
     every = {each: threads.contents("/proc/%d/stat" % each) for each in threads.numbers("/proc")}
     parents = {each: stat.rpartition(")")[2].split()[1:2] for each, stat in every.items()}

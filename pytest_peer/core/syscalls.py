@@ -37,6 +37,19 @@ _CALLS = {
 }
 #: Where a call that a signal has interrupted waits on, by the kernel function it is in.
 _RESTARTED = (("nanosleep", "sleep"), ("futex", "lock"), ("poll", "poll"))
+#: The same of calls that are not shown; the first that is in the function's name.
+_UNSHOWN = (
+    *(
+        ("futex", "lock"),
+        ("nanosleep", "sleep"),
+        ("locks_lock", "flock"),
+        ("flock", "flock"),
+        ("posix_lock", "lockf"),
+    ),
+    *(("pipe_read", "read pipe"), ("pipe_wait", "read pipe"), ("accept", "accept")),
+    *(("wait_woken", "recv"), ("stream_read", "recv"), ("do_wait", "child")),
+    *(("epoll", "epoll_wait"), ("poll", "poll")),
+)
 #: Commands of fcntl(2) that wait for a lock, of a process and of an open file.
 _LOCKING = (7, 38)
 _P_PID, _POLLIN, _ABSOLUTE = 1, 1, 1
@@ -55,7 +68,9 @@ class Wait:
     :ivar fd: the descriptor that it waits for; -1 for none.
     :ivar limit: seconds until it goes on by itself at the latest; NaN if that is not known.
     :ivar is_futex: whether it waits for another thread: for a lock, or to get the GIL.
-    :ivar is_sure: whether nothing is known that may end it at any moment.
+    :ivar others: threads that run and may end it at any moment, each with the seconds of processor
+        time that it has had; NaN where these are not known.
+    :ivar request: the number of the request to the origin for whose answer it waits; 0 for none.
     """
 
     def __init__(self, on: str, fd: int = -1, limit: float = _ENDLESS) -> None:
@@ -63,7 +78,8 @@ class Wait:
         self.fd = fd
         self.limit = limit
         self.is_futex: bool = on == "lock"
-        self.is_sure: bool = True
+        self.others: dict[int, float] = {}
+        self.request: int = 0
 
     @property
     def is_timed(self) -> bool:
@@ -99,6 +115,16 @@ def judged(name: str, arguments: tuple[int, ...], process: Process) -> Wait:
     except (OSError, ValueError):
         limit = float("nan")
     return Wait(on, fd, limit)
+
+
+def unshown(process: Process) -> Wait:
+    """Return for what a thread that is asleep waits where its system call is not shown."""
+    where = process.kernel_function()
+    found = [on for word, on in _UNSHOWN if word in where]
+    wait = Wait(found[0] if found else "system call", limit=float("nan"))
+    wait.is_futex = False  # it may want the GIL
+    wait.others = {0: float("nan")}
+    return wait
 
 
 def _on(name: str, process: Process, first: int, second: int, third: int) -> tuple[str, int]:

@@ -21,7 +21,8 @@ _now: Any = partial(getattr(time, "clock_gettime", time.monotonic))
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 _PAGE = 1 << 12
 _MACHINE = os.uname().machine
-_TABLES = ("tcp", "tcp6", "udp", "udp6", "unix")
+#: Those of TCP last: they take milliseconds where the kernel has room for many connections.
+_TABLES = ("unix", "udp", "udp6", "tcp", "tcp6")
 _LISTENS, _ACCEPTS = "0A", 1 << 16  # of TCP, and a flag of a Unix socket
 
 
@@ -87,7 +88,12 @@ def counts(ran: str) -> bool:
 
 
 def wait_of(pid: int, thread: int, line: str) -> syscalls.Wait | None:
-    """Return what a thread waits for, by its line of ``syscall``; ``None`` if it is in none."""
+    """Return what a thread that is asleep waits for, by its line of ``syscall``.
+
+    ``None`` if it is in none. An empty line is not shown, for want of a right or in the kernel.
+    """
+    if not line:
+        return syscalls.unshown(_Shown(pid, thread))
     name, arguments = syscalls.parsed(line, _MACHINE)
     if len(arguments) < 6:
         return None
@@ -195,8 +201,45 @@ class _Shown(syscalls.Process):
 
 def socket_of(pid: int, fd: int) -> tuple[bool, str, str]:
     """Return whether a socket of a process listens, its address, and the other end's, or empty."""
+    import _socket
+
+    # Without a default limit: with one, an object for a socket would let it not wait any more.
+    if pid == _getpid() and _socket.getdefaulttimeout() is None:
+        return _own_socket(fd)
     inode = _readlink("%s/fd/%d" % (_place(pid), fd)).partition("[")[2].rstrip("]")
     return next(sockets(pid, inode), (False, "", ""))
+
+
+def _own_socket(fd: int) -> tuple[bool, str, str]:
+    """Do as `socket_of` for this process, without the tables, which are slow."""
+    import _socket
+
+    sock = _socket.socket(fileno=fd)
+    try:
+        if sock.family not in (_socket.AF_INET, _socket.AF_INET6, _socket.AF_UNIX):
+            return False, "", ""
+        listens = bool(sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN))
+        return listens, _named(sock.getsockname()), _remote(sock)
+    finally:
+        sock.detach()  # it stays open
+
+
+def _remote(sock: Any) -> str:
+    try:
+        name = sock.getpeername()
+    except OSError:  # it is not connected
+        return ""
+    return _named(name) if isinstance(name, tuple) else ""
+
+
+def _named(address: Any) -> str:
+    """Return the address of a socket of this process as those in the tables."""
+    if isinstance(address, tuple):
+        host, port = str(address[0]).partition("%")[0], address[1]
+        return (("[%s]:%d" if ":" in host else "%s:%d") % (host, port)) if port else ""
+    if isinstance(address, bytes):  # it is in no directory
+        address = address.decode("utf-8", "surrogateescape").replace("\0", "@")
+    return str(address)
 
 
 def sockets(pid: int, inode: str = "") -> Any:

@@ -47,6 +47,8 @@ class OutputStream:
         self._changed = Event()  # only its `wake` happens
         #: What must go on while somebody waits for output.
         self.services: Services = Services()
+        #: Where the peer is, for the error of who has awaited output for so many seconds.
+        self.where: Callable[[float | None], str] = lambda _: ""
         self._end = b""  # of the stream, when it is closed
         self._closed = False
         self._size = 0

@@ -43,7 +43,7 @@ def wait_for(
     next(limits)
     deadline = monotonic() + (math.inf if limit is None else limit)
     seen = dict(begins)
-    changed, services = next((each.changed, each.services) for each in begins)
+    changed, services, where = next((e.changed, e.services, e.where) for e in begins)
     while True:
         for stream in seen:
             stream.drain()
@@ -62,7 +62,8 @@ def wait_for(
             left, deadline = more, monotonic() + more
         if closed or left <= 0:
             why = "the peer is down" if closed else f"not within {limit:g} s"
-            raise TimeoutError(f"{regex.pattern!r} was not written: {why}\n{_tails(seen)}")
+            text = f"{regex.pattern!r} was not written: {why}\n{_tails(seen)}"
+            raise TimeoutError(text if closed else text + where(limit))
         polled = not all(stream.reported for stream in seen)
         pause = min(left, _FILE_POLL_SECONDS) if polled else left
         changed.wait_for(partial(_has_news, sizes, services.failure), pause)

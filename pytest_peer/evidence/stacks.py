@@ -30,7 +30,7 @@ _BOOT_SECONDS = 0.3
 #: Seconds for all of it, with the program that looks from outside.
 SECONDS = 7.0
 #: Seconds for each of several peers: for the dumps of many, and a look at a few from outside.
-_SECONDS_OF_SEVERAL = 3.0
+SECONDS_OF_SEVERAL = 3.0
 #: Seconds by which the threads that ask several peers may be late.
 _LATE_SECONDS = 1.0
 #: Of a dump: a function of pydevd, in which a thread stands at a breakpoint.
@@ -162,7 +162,7 @@ class Stacks:
 
 
 def record_all(
-    every: Sequence[Stacks], occasion: str, seconds: float = _SECONDS_OF_SEVERAL
+    every: Sequence[Stacks], occasion: str, seconds: float = SECONDS_OF_SEVERAL
 ) -> list[str]:
     """Return `Stacks.record` of each, all taken at the same time, each in so many seconds."""
     found = [f"no stacks: not within {seconds:g} s"] * len(every)

@@ -14,6 +14,9 @@ from _collections_abc import Callable, Collection  # without `collections`, as i
 
 from . import procfs
 
+#: What a fork server makes in advance: a peer; the holder of a network, also with the namespace of
+#: users that it needs where the origin has no rights.
+PEER, HOLDER, USER_HOLDER = "p", "h", "u"
 PDEATHSIG, SUBREAPER = 1, 36
 #: The same on Linux and macOS; not every Python has it.
 _P_PID = 1

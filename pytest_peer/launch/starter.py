@@ -18,6 +18,7 @@ from .forkserver.client import ForkError, ForkServer
 from .forkserver.registry import Choice, choose
 from .process import Child, SpawnedChild
 from .relay.process import ControlSocket, local_end
+from .session import HOLDER, PEER, USER_HOLDER
 
 
 class ProcessStarter:
@@ -31,7 +32,9 @@ class ProcessStarter:
         place: Mapping[str, Any],
     ) -> None:
         self._options = options
-        self._place = place  # what the process does first of all, for the network that it is in
+        #: What the process does first of all, for the network that it is in; its title in ``ps``.
+        self._place = dict(place)
+        self._title = self._place.pop("title", f"{options.name}@{options.host}")
         self._directory = directory
         self._evidence = evidence  # for the agent's module `fault_dumps`
         #: How it is done; another one when a fork server has failed.
@@ -78,7 +81,7 @@ class ProcessStarter:
     def _served(self, server: ForkServer, connection: Connection, standard: Sequence[int]) -> Child:
         options, now = self._options, self.choice.inheritance
         assert now is not None
-        request: dict[str, Any] = {"node": f"{options.name}@{options.host}"}
+        request: dict[str, Any] = {"node": self._title}
         numbers = *command.LINK_NUMBERS, command.CONTROL_NUMBER
         line = self._line(connection, *numbers) if self.choice.start_method == SPAWN else None
         inherited = dict(zip(numbers, connection.peer_ends, strict=False))  # TCP has no ends
@@ -95,7 +98,10 @@ class ProcessStarter:
         deadline = monotonic() + limit
         server.wait_ready(limit)
         # The place first: the working directory is one of its mount namespace.
-        changes = request["changes"] = {"variables": {}, **self._place}
+        place = dict(self._place)
+        user = place.pop("isolate", None)  # which the fork server has done in advance
+        kind = PEER if user is None else USER_HOLDER if user else HOLDER
+        changes = request["changes"] = {"variables": {}, **place}
         changes |= now.changes(server.inheritance)
         if options.terminal is not None:
             changes["terminal"] = True
@@ -108,7 +114,7 @@ class ProcessStarter:
             removed: dict[str, str | None] = dict.fromkeys(old.keys() - new.keys())
             changes["variables"] = removed | dict(new.items() - old.items())
             request["config"] = self.config(interpreter, parent_reaps=True)
-        child = server.fork(request, [*standard, *inherited.values()], deadline)
+        child = server.fork(request, [*standard, *inherited.values()], deadline, kind)
         if interpreter is None:
             connection.send_loader()
         else:

@@ -6,7 +6,7 @@ None of it waits for the boot. Where nothing is returned, nothing happens if the
 import contextlib
 import marshal
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import PeerDown
 from .protocol import messages
@@ -14,6 +14,26 @@ from .reader import ReplyWaiter
 
 if TYPE_CHECKING:
     from .calls import RpcClient
+
+
+class OwnWait(NamedTuple):
+    """A thread of a peer, or a task of a call, that waits in a way of ours."""
+
+    #: Its number in the kernel; for a task, that of the call, negative.
+    thread: int
+    #: For what, as in ``Blocked.on``; ``agent`` for a thread of the agent's own.
+    word: str
+    #: Whose answer it waits for; 0 for none.
+    request: int
+    #: The process for which it waits, which the peer has started; 0 for itself.
+    process: int
+
+
+class OwnWaits(NamedTuple):
+    """All of a peer, and on which thread each call runs; numbers as above."""
+
+    every: list[OwnWait]
+    runs: dict[int, int]
 
 
 class Agent:
@@ -35,19 +55,20 @@ class Agent:
 
     def waits(
         self, call: int, limit: float, seconds: float
-    ) -> tuple[str, str, int, str, list[Any]]:
+    ) -> tuple[str, str, int, str, list[Any], int]:
         """Return what `agent.blocked` finds out of a call within `limit`; raises as `stacks`."""
         asked = b"call %d %r" % (call, limit)
         (_, found), _ = self._client.ask(messages.STACKS, asked, seconds)
         assert isinstance(found, bytes)
-        how, on, thread, syscall, stack = marshal.loads(found)
-        return how, on, thread, syscall, stack
+        how, on, thread, syscall, stack, request = marshal.loads(found)
+        return how, on, thread, syscall, stack, request
 
-    def own_waits(self, seconds: float) -> list[tuple[int, str]]:
-        """Return which threads wait in ways of ours, with their words; ``agent`` for its own."""
+    def own_waits(self, seconds: float) -> OwnWaits:
+        """Return what waits there in ways of ours, and where calls run; raises as `stacks`."""
         (_, found), _ = self._client.ask(messages.STACKS, b"own", seconds)
         assert isinstance(found, bytes)
-        return [(thread, word) for thread, word in marshal.loads(found)]
+        every, runs = marshal.loads(found)
+        return OwnWaits([OwnWait(*each) for each in every], dict(runs))
 
     def rest(self, timers: bool, seconds: float) -> tuple[str, list[Any], list[Any]]:
         """Return what `agent.rest` sees, or first why it can see nothing."""

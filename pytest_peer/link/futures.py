@@ -301,7 +301,8 @@ class PeerFuture(Future[Any]):
 
     def _is_failure(self, description: dict[str, Any]) -> bool:
         # While peers are stopped, what has run for longer fails because of that.
-        in_time: bool = not self.unhandled.closing or description["brief"]
+        brief = description["brief"] and not exceptions.of_an_end(description)
+        in_time: bool = not self.unhandled.closing or brief
         # A function that goes on is late; a coroutine has failed in its clean-up.
         late = (self._left or self.abandoned) and not description["coroutine"]
         return in_time and not late

@@ -25,13 +25,16 @@ class Request:
     """One request of the peer of `client`; it is answered once, later answers are dropped."""
 
     __slots__ = (
-        *("_warnings", "answered", "at_cancel", "at_late", "client", "forget", "ident", "python"),
+        *("_warnings", "answered", "at_cancel", "at_late", "call", "client", "forget", "ident"),
+        "python",
     )
 
     def __init__(self, client: "RpcClient", ident: int) -> None:
         self.client = client
         self.ident = ident
         self.answered: bool = False
+        #: The call that was asked for: the client of the peer that runs it, and its number there.
+        self.call: tuple[RpcClient, int] | None = None
         #: Called when the peer has given it up, or has ended.
         self.at_cancel: Callable[[], object] = lambda: None
         #: Called when its limit is over.
@@ -89,6 +92,7 @@ def call(client: "RpcClient", request: Request, payload: Payload) -> None:
         request.at_cancel = lambda: client.cancel(ident)
         try:
             client.expect(ident, request)
+            request.call = client, ident
             if request.python != PYTHON:  # it decides which code may come back
                 client.enqueue(messages.CALLER, ident, marshal.dumps(request.python, 2))
             client.enqueue(messages.CALL, ident, payload)

@@ -26,6 +26,8 @@ class Host:
     segment: int = 0
     #: Other names that lead here.
     aliases: tuple[str, ...] = ()
+    #: The timers of its TCP; see `tcp_timers`.
+    tcp: str = "kernel"
 
     @property
     def address(self) -> str:

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Iterable
 from time import monotonic
 
+from ..core.locks import Lock
 from .filters import Pair
 from .packets import CANARY, Packet
 from .switch import Port, Switch
@@ -33,6 +34,7 @@ class Canaries:
         self._socket_at = socket_at  # makes a UDP socket in the namespace of a host
         self._sockets: dict[int, socket.socket] = {}
         self._nonces = itertools.count(1)
+        self._turn = Lock()
         switch.on_canary = self._fence
 
     def between(self, pairs: Iterable[Pair]) -> dict[Pair, str]:
@@ -40,6 +42,10 @@ class Canaries:
 
         That is `ARRIVED`, `STOPPED`, or why neither is known.
         """
+        with self._turn:  # a nemesis proves its faults on another thread than the test
+            return self._sent(pairs)
+
+    def _sent(self, pairs: Iterable[Pair]) -> dict[Pair, str]:
         found: dict[Pair, str] = {}
         waiting: dict[bytes, Pair] = {}
         for pair in pairs:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection
 from dataclasses import asdict
 
+from .abort import Reset
 from .filters import Filter, HoldFilter, LinkFilter, Pair
 from .holder import held
+from .questions import Action, RuleFilter
 from .verdicts import Draws, Settings
 
 #: Of one fault so many ways are tried, each host at least once if there are no more.
 _MOST_CANARIES = 32
+#: Seconds for the origin to decide about all packets that wait.
+_SETTLED_SECONDS = 10.0
 
 
 def cut(number: int, pairs: frozenset[Pair]) -> dict[Pair, str]:
@@ -49,6 +54,26 @@ def hold(number: int, pairs: frozenset[Pair]) -> None:
     held().switch.run(held().switch.filters.add, HoldFilter(number, pairs))
 
 
+def rule(number: int, action: Action, seed: int) -> None:
+    """Ask the origin about each packet, and do this to those that it names."""
+    made = RuleFilter(number, frozenset(), action=action, draws=Draws(seed))
+    held().question()
+    held().switch.run(held().switch.questions.add, made)
+
+
+def abort(number: int, pairs: frozenset[Pair]) -> tuple[int, list[str]]:
+    """Reset the connections on these ways; see `Reset.run`."""
+    return Reset(held(), pairs).run(number)
+
+
+def settle(seconds: float | None) -> None:
+    """Wait until the origin has decided about all packets that wait now."""
+    done, switch = threading.Event(), held().switch
+    switch.run(switch.questions.when_answered, done.set)
+    if not done.wait(_SETTLED_SECONDS if seconds is None else seconds):
+        raise TimeoutError("rule: a predicate has not decided about a packet in time")
+
+
 def packets(number: int) -> list[tuple[bytes, Pair]]:
     """Return the frames that a hold keeps, oldest first."""
     found = _hold(number)
@@ -80,6 +105,8 @@ def heal(number: int) -> tuple[dict[str, int], dict[Pair, str], dict[Pair, bool]
         found = switch.filters.remove(number)
         if found is None:
             return {}, frozenset()
+        if isinstance(found, RuleFilter):
+            switch.questions.ended()
         if isinstance(found, HoldFilter):
             for packet, pair in found.held:
                 switch.deliver(packet.frame, pair[1])

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import random
+import shutil
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.clock import monotonic
@@ -15,11 +19,14 @@ from ..peers.supervisor import Supervisor
 from . import permission
 from .addresses import FABRIC_HOST, MOST_HOSTS, MOST_SEGMENTS, ORIGIN, Host
 from .names import addressed, named
+from .questions import ANSWERS, QUESTIONS
+from .rules import Judge
 
 if TYPE_CHECKING:
     from ..peers.lifecycle import PeerLife
     from .faults import Fault
     from .filters import Pair
+    from .nemesis import Nemesis
 
 _MODULE = "pytest_peer.network.holder"
 #: Ways that an error names.
@@ -27,42 +34,62 @@ _NAMED = 3
 
 
 class HolderSupervisor(Supervisor):
-    """Starts the process that holds a network."""
+    """Starts the process that holds a network, with its files in `directory`."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._directory = directory
 
     def place(self, options: PeerOptions) -> Mapping[str, Any]:  # noqa: ARG002
         return {"isolate": permission.needs_user_namespace()}
 
+    def directory(self) -> Path:
+        return self._directory
+
     def down(self, life: PeerLife) -> None:
         super().down(life)
-        if life.process.started and not life.died_unasked:
-            life.record.artifacts.discard()
+        if not life.died_unasked:
+            shutil.rmtree(life.record.artifacts.path, ignore_errors=True)
 
 
 class Fabric:
     """A network, to which hosts and faults can be added."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, directory: Path, seed: int) -> None:
         self.seed = seed
-        self._supervisor = HolderSupervisor()
+        self._supervisor = HolderSupervisor(directory)
         self._numbers = itertools.count(1)
         self._faults = itertools.count(1)
         self._lock = Lock()
         #: By name: the files of the namespaces that a process of the host enters.
         self.files: dict[str, list[str]] = {}
         self.hosts: dict[str, Host] = {}
+        #: The names of hosts with peers, not of the test's own; and the peers.
+        self.of_peers: list[str] = []
+        self.peers: list[Peer] = []
         #: The numbers of segments, by name; the default one has none.
         self.segments: dict[str, int] = {"": 0}
         self._sockets = ""
         #: All faults so far, and those in force.
         self.history: list[Fault] = []
         self.active: list[Fault] = []
+        #: All that were made, and what they draw grudges by, by their threads.
+        self.nemeses: list[Nemesis] = []
+        self.draws: dict[int, random.Random] = {}
         self._began = monotonic()
         self._holder: Peer = self._supervisor.start({"name": random_name("network")})
-        self.ask(f"{_MODULE}:start", permission.needs_user_namespace())
+        files = str(self._holder.artifacts)
+        self.ask(f"{_MODULE}:start", files, permission.needs_user_namespace())
 
     def ask(self, function: str, *args: Any) -> Any:
         """Call a function in the process that holds the network."""
         return self._holder.call(function, *args)
+
+    @cached_property
+    def judge(self) -> Judge:
+        """What runs the predicates of rules."""
+        questions = self._supervisor.mailboxes[QUESTIONS]
+        return Judge(questions, lambda answers: self._holder.send(ANSWERS, answers))
 
     def clock(self) -> float:
         """Return the seconds since the network was made."""
@@ -70,7 +97,9 @@ class Fabric:
 
     # Hosts
 
-    def add(self, names: Sequence[tuple[str, tuple[str, ...]]], segment: int = 0) -> list[Host]:
+    def add(
+        self, names: Sequence[tuple[str, tuple[str, ...]]], segment: int = 0, tcp: str = "kernel"
+    ) -> list[Host]:
         """Make hosts of these names and aliases; those that are there already stay as they are.
 
         :raises ValueError: the network is full.
@@ -79,7 +108,7 @@ class Fabric:
             new = [(name, also) for name, also in names if name not in self.hosts]
             if len(self.hosts) + len(new) > MOST_HOSTS:
                 raise ValueError(f"peer_network: a network has at most {MOST_HOSTS} hosts")
-            made = [Host(name, next(self._numbers), segment, also) for name, also in new]
+            made = [Host(name, next(self._numbers), segment, also, tcp) for name, also in new]
             self.files.update(self.ask(f"{_MODULE}:add", made) if made else {})
             self.hosts.update({host.name: host for host in made})
             return [self.hosts[name] for name, _ in names]
@@ -138,6 +167,11 @@ class Fabric:
     def forget(self, fault: Fault) -> None:
         if fault in self.active:
             self.active.remove(fault)
+
+    def end_nemeses(self) -> None:
+        """Let no nemesis go on whose block was not left."""
+        for nemesis in self.nemeses:
+            nemesis.end()
 
     def close(self) -> None:
         """End the network, with its process."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from ..core.errors import FaultNotEffective
@@ -21,6 +21,9 @@ _MODULE = "pytest_peer.network.control"
 class Fault:
     """A fault between hosts; also a context manager, which heals it at the end of its block."""
 
+    #: What its hits are.
+    unit: str = "packets"
+
     def __init__(
         self, fabric: Fabric, what: str, pairs: frozenset[Pair], expect_hits: bool = True
     ) -> None:
@@ -37,10 +40,16 @@ class Fault:
 
     def __repr__(self) -> str:
         state = "" if self.healed is None else ", healed"
-        return f"<{self._what}: {self.hits} packets hit{state}>"
+        return f"<{self._what}: {self.hits} {self.unit} hit{state}>"
 
     def __str__(self) -> str:
         return self._what
+
+    @property
+    def ways(self) -> frozenset[tuple[str, str]]:
+        """The ways that it is on: the names of the hosts from and to which packets go."""
+        name = self._fabric.name_of
+        return frozenset((name(a), name(b)) for a, b in self._pairs)
 
     @property
     def hits(self) -> int:
@@ -52,6 +61,11 @@ class Fault:
         """How many packets it has hit, dropped, delayed, and so on."""
         if self.healed is None:
             self._counts = self._ask("counts").get(self.number, {})
+        return self._counts
+
+    @property
+    def last_counts(self) -> Mapping[str, int]:
+        """The `counts` as they were asked for last, without asking."""
         return self._counts
 
     def heal(self) -> None:
@@ -69,6 +83,10 @@ class Fault:
         }
         if wrong:
             raise FaultNotEffective(f"{self._what} is healed, but {self._fabric.told(wrong)}")
+
+    def again(self) -> Fault:
+        """Begin another one like it, between the same hosts, which need not touch a packet."""
+        return type(self)(self._fabric, self._what, self._pairs, False)
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +126,11 @@ class LinkFault(Fault):
         self.settings = replace(self.settings, **settings)
         self._ask("link", self.number, self._pairs, self.settings, self._fabric.seed)
 
+    def again(self) -> Fault:
+        made = LinkFault(self._fabric, self._what, self._pairs, False)
+        made.change(asdict(self.settings))
+        return made
+
     def __str__(self) -> str:
         return f"{self._what}: {self.settings.described()}"
 
@@ -139,3 +162,18 @@ class Hold(Fault):
         """Lose what it holds; return how many packets that were."""
         count: int = self._ask("release", self.number, False, True)
         return count
+
+
+class Abort(Fault):
+    """The end of the connections between some hosts; over as soon as it is there."""
+
+    unit = "connections"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        count, left = self._ask("abort", self.number, self._pairs)
+        self._counts, self.healed = {"hits": count, "reset": count if not left else 0}, self.began
+        self._fabric.remember(self)
+        self._fabric.forget(self)
+        if left:
+            raise FaultNotEffective(f"{self._what}: still open: {', '.join(left)}")

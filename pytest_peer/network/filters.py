@@ -84,10 +84,12 @@ class Filters:
     def all(self) -> list[Filter]:
         return list(self._all.values())
 
-    def add(self, made: Filter) -> None:
+    def add(self, made: Filter, first: bool = False) -> None:
+        """Put one behind the others, or before them."""
         self._all[made.number] = made
         for pair in made.pairs:
-            self._of.setdefault(pair, []).append(made)
+            every = self._of.setdefault(pair, [])
+            every.insert(0 if first else len(every), made)
 
     def remove(self, number: int) -> Filter | None:
         found = self._all.pop(number, None)
@@ -103,14 +105,18 @@ class Filters:
 
     def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:
         """Return what goes on of a packet behind all of them."""
-        sendings = [Sending(now, packet.frame)]
-        for each in self._of.get(pair, ()):
-            passed = [
-                each.pass_on(Packet(frame, packet.src, packet.dst), pair, at)
-                for at, frame in sendings
-            ]
-            sendings = [sending for some in passed for sending in some]
-        return sendings
+        return through(self._of.get(pair, ()), packet, pair, now)
+
+
+def through(filters: Iterable[Filter], packet: Packet, pair: Pair, now: float) -> list[Sending]:
+    """Return what goes on of a packet behind these, one after the other."""
+    sendings = [Sending(now, packet.frame)]
+    for each in filters:
+        passed = [
+            each.pass_on(Packet(frame, packet.src, packet.dst), pair, at) for at, frame in sendings
+        ]
+        sendings = [sending for some in passed for sending in some]
+    return sendings
 
 
 def _touched(counts: Counts) -> int:

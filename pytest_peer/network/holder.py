@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +18,7 @@ from . import netlink
 from .addresses import FABRIC_HOST, Host, by_files_and_dns, hosts_file
 from .canaries import Canaries
 from .nameserver import Nameserver
+from .questioner import Questioner
 from .switch import Switch
 
 _MS_BIND = 0x1000
@@ -38,16 +37,22 @@ class Place:
 class Holder:
     """The only one of its process; see `start`."""
 
-    def __init__(self, user: bool) -> None:
+    def __init__(self, directory: str, user: bool) -> None:
         self._user = user  # whether it has a user namespace of its own
         self._fabric = netlink.own("net"), netlink.own("mnt"), netlink.own("uts")
         self._wiring = netlink.Wiring()
-        self.directory: str = tempfile.mkdtemp(prefix="pytest-peer-network-")
+        self.directory: str = directory
         self.places: dict[str, Place] = {}
         self.switch: Switch = Switch()
         self.canaries: Canaries = Canaries(self.switch, self.socket_at)
+        self._questioner: Questioner | None = None
         self._mounted = self._write_files()
         self._add_nameserver()
+
+    def question(self) -> None:
+        """See that the origin can be asked about packets."""
+        if self._questioner is None:
+            self._questioner = Questioner(self.switch)
 
     def add(self, hosts: Sequence[Host]) -> dict[str, list[str]]:
         """Make hosts; return, by their names, the files of the namespaces that a peer there enters."""
@@ -106,9 +111,18 @@ class Holder:
             file.write(hosts_file(place.host for place in self.places.values()))
 
     def close(self) -> None:
-        """Remove the files; the rest ends with the process."""
+        """End the switch; the rest ends with the process."""
         self.switch.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def proc_net(self, number: int, name: str) -> str:
+        """Return what a host's ``/proc/net`` has in a file; nothing if it is not there."""
+        with (
+            contextlib.suppress(FileNotFoundError),
+            netlink.inside(self.place_of(number).net, back=self._fabric[:1]),
+            open(f"/proc/thread-self/net/{name}") as file,
+        ):
+            return file.read()
+        return ""
 
     def place_of(self, number: int) -> Place:
         """Return the place of the host with that number."""
@@ -126,10 +140,13 @@ class Holder:
 _holder: Holder | None = None
 
 
-def start(user: bool) -> None:
-    """Make the network without a host. The process has ``namespaces.isolate(user)`` behind it."""
+def start(directory: str, user: bool) -> None:
+    """Make the network without a host, with files in `directory`.
+
+    The process has ``namespaces.isolate(user)`` behind it.
+    """
     global _holder
-    _holder = Holder(user)
+    _holder = Holder(directory, user)
 
 
 def held() -> Holder:

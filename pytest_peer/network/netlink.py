@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pyroute2.iproute import IPRoute
 
 from ..launch import namespaces
+from . import tcp_timers
 from .addresses import PREFIX4, PREFIX6, Host
 
 #: The only interface of a host but the loopback.
@@ -20,6 +21,7 @@ INTERFACE = "eth0"
 _SIOCETHTOOL = 0x8946
 _ETHTOOL_STXCSUM = 0x17
 _NODAD = 2
+_MAIN_TABLE = 254
 _UP, _NOARP = 1, 0x80
 #: What a host's kernel would have from the machine, or not at all, by names below ``/proc/sys/net``.
 _SYSCTLS = {
@@ -81,6 +83,19 @@ def configure(host: Host) -> None:
         netlink.route("add", dst="0.0.0.0/0", oif=index, scope=253)
         with contextlib.suppress(Exception):
             netlink.route("add", family=socket.AF_INET6, dst="::/0", oif=index)
+        if host.tcp == tcp_timers.FAST and not tcp_timers.shorten():
+            _shorten_routes(netlink, index)
+
+
+def _shorten_routes(netlink: IPRoute, index: int) -> None:
+    """Have TCP send again soon, where the kernel has no setting of the host for that."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for route in netlink.get_routes(family=family, oif=index, table=_MAIN_TABLE):
+            known = {name: route[name] for name in ("dst_len", "scope", "proto", "type", "family")}
+            also = {name: route.get(name) for name in ("dst", "prefsrc", "priority")}
+            given = {name: value for name, value in also.items() if value is not None}
+            metrics = {"rto_min": tcp_timers.RTO_MIN_MS}
+            netlink.route("replace", oif=index, metrics=metrics, **known, **given)
 
 
 def packets_of(interface: str) -> socket.socket:

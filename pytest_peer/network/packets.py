@@ -7,6 +7,7 @@ from functools import cached_property
 
 IPV4, IPV6 = b"\x08\x00", b"\x86\xdd"
 TCP, UDP = socket.IPPROTO_TCP, socket.IPPROTO_UDP
+_ACK = 0x10
 #: IGMP; ICMPv6 for neighbours and groups: what kernels say without being asked.
 _IGMP, _ICMP, _ICMP6 = 2, 1, 58
 _CHATTER6 = frozenset((130, 131, 132, 133, 134, 135, 136, 137, 143))
@@ -65,6 +66,20 @@ class Packet:
         elif self.udp:
             start += 8
         return self.frame[start:end]
+
+    @property
+    def addresses(self) -> tuple[bytes, bytes]:
+        """The IP addresses that it comes from and goes to."""
+        start, size = (26, 4) if self.frame[12:14] == IPV4 else (22, 16)
+        return self.frame[start : start + size], self.frame[start + size : start + 2 * size]
+
+    @property
+    def acknowledged(self) -> int | None:
+        """The number of the byte that the sender of a TCP segment expects next."""
+        start = self._parts[1]
+        if not self.tcp or len(self.frame) < start + 14 or not self.frame[start + 13] & _ACK:
+            return None
+        return int.from_bytes(self.frame[start + 8 : start + 12], "big")
 
     @property
     def chatter(self) -> bool:

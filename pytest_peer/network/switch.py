@@ -10,8 +10,9 @@ import select
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -19,11 +20,16 @@ from .addresses import FABRIC, Host
 from .filters import Filters
 from .joints import Joints
 from .packets import IPV4, IPV6, Packet
+from .questions import Answer, Questions
 
 T = TypeVar("T")
 #: Frames that are taken from one host before the others have their turn.
 _TURN = 64
+#: So many turns has a host at once before something that was asked: all that its socket can hold.
+_MOST_TURNS = 64
 _LONGEST_FRAME = 1 << 16
+#: A canary ends so.
+_CANARY = b"\0canary"
 #: Seconds for the thread to do what another one asks.
 _ASKED_SECONDS = 10.0
 
@@ -51,6 +57,7 @@ class Switch:
 
     def __init__(self) -> None:
         self.filters: Filters = Filters()
+        self.questions: Questions = Questions(self.filters)
         self.joints: Joints = Joints()
         #: Called with each canary behind the filters, and the port that it was for.
         self.on_canary: Callable[[Packet, Port], object] = lambda *_: None
@@ -91,6 +98,11 @@ class Switch:
         found: T = result[1]
         return found
 
+    def post(self, function: Callable[..., object], *args: Any) -> None:
+        """Have a function run on the switch's thread, and do not wait for that."""
+        self._asked.append(partial(function, *args))
+        os.eventfd_write(self._wake, 1)
+
     def plug(self, host: Host, sock: socket.socket) -> None:
         """Connect a host; `sock` has its frames."""
         self.run(self._plug, Port(host, sock))
@@ -110,6 +122,17 @@ class Switch:
         else:
             self._by_number[number].send(frame)
 
+    def inject(self, frame: bytes, number: int) -> None:
+        """Send a frame that no host has sent."""
+        if self.captured is not None:
+            self.captured(frame)
+        self.deliver(frame, number)
+
+    def answered(self, answers: Iterable[Answer]) -> None:
+        """Send on what has waited for these answers of the origin."""
+        for (at, frame), pair in self.questions.take(answers, monotonic()):
+            self.deliver(frame, pair[1], at)
+
     def _plug(self, port: Port) -> None:
         host = port.host
         self._by_number[host.number] = port
@@ -123,26 +146,30 @@ class Switch:
     def _loop(self) -> None:
         while not self._closed:
             wait = max(0.0, self._later[0][0] - monotonic()) if self._later else None
-            for fd, _ in self._poll.poll(wait):
-                if fd == self._wake:
-                    os.eventfd_read(fd)
-                    while self._asked:
-                        self._asked.popleft()()
-                else:
-                    self._take(self._ports[fd])
+            ready = {fd for fd, _ in self._poll.poll(wait)}
+            asked = self._wake in ready
+            for fd in ready - {self._wake}:
+                more = self._take(self._ports[fd])
+                turns = _MOST_TURNS
+                while more and asked and turns:  # what is asked comes behind what was there before
+                    more, turns = self._take(self._ports[fd]), turns - 1
+            if asked:
+                os.eventfd_read(self._wake)
+                while self._asked:
+                    self._asked.popleft()()
             now = monotonic()
             while self._later and self._later[0][0] <= now:
                 _, _, number, frame = heapq.heappop(self._later)
                 self.deliver(frame, number)
 
-    def _take(self, port: Port) -> None:
-        """Forward what a host has sent."""
+    def _take(self, port: Port) -> bool:
+        """Forward what a host has sent; return whether there may be more."""
         recv = port.sock.recv
         for _ in range(_TURN):
             try:
                 frame = recv(_LONGEST_FRAME)
             except BlockingIOError:
-                return
+                return False
             if self.captured is not None:
                 self.captured(frame)
             for target in self._targets(port, frame):
@@ -150,11 +177,12 @@ class Switch:
                 if (
                     self.filters.between((source.number, host.number)) is None
                     and source.segment == host.segment
-                    and not frame.endswith(b"\0canary")
+                    and not (self.questions.open or frame.endswith(_CANARY))
                 ):
                     target.send(frame)
                 else:
                     self._filter(Packet(frame, source.name, host.name), source, target)
+        return True
 
     def _targets(self, source: Port, frame: bytes) -> list[Port]:
         kind = frame[12:14]
@@ -179,7 +207,11 @@ class Switch:
         host = target.host
         if self.joints.reach(source, host):
             found = self.joints.pass_on(packet, source, host, self.filters, monotonic())
+            pair = source.number, host.number
             for at, frame in found:
-                self.deliver(frame, host.number, at)
+                if self.questions.open and not (packet.canary or packet.chatter):
+                    self.questions.put(Packet(frame, packet.src, packet.dst), pair, at)
+                else:
+                    self.deliver(frame, host.number, at)
         if packet.canary:
             self.on_canary(packet, target)

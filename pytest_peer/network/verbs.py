@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
+import random
+import threading
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ..peers.peer import Peer
-from .faults import Cut, Fault, Hold, LinkFault
+from . import grudges
+from .faults import Abort, Cut, Fault, Hold, LinkFault
 from .filters import pairs
+from .nemesis import Nemesis, nemesis
+from .rules import Predicate, Rule, action
 from .settings import checked
 
 if TYPE_CHECKING:
@@ -89,6 +93,7 @@ class Network:
 
     def __init__(self) -> None:
         self._links: dict[tuple[int, int], Link] = {}
+        self._own_draw = random.Random(f"{self._fabric.seed} grudges")
 
     def cut(self, source: Places, target: Places, *, expect_hits: bool = True) -> Fault:
         """Let nothing pass from one host to another; the other direction stays as it is.
@@ -116,13 +121,51 @@ class Network:
         names = [host.name for group in every for host in group]
         if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             raise ValueError(f"partition: {', '.join(twice)} is in two groups")
-        what = "partition " + " | ".join(map(_names, every))
-        ways = frozenset(
-            itertools.chain.from_iterable(
-                self._ways(one, other) for one, other in itertools.permutations(every, 2)
-            )
-        )
-        return Cut(self._fabric, what, ways, expect_hits)
+        return self._apart("partition", every, expect_hits)
+
+    def halves(self, *, expect_hits: bool = True) -> Fault:
+        """Part all hosts of peers into two halves, which are drawn; an odd one is in the second.
+
+        `Fault.ways` says who does not hear whom.
+
+        :raises FaultNotEffective: a packet passes for all that.
+        :raises ValueError: less than two hosts.
+        """
+        return self._apart("halves", grudges.halves(self._of_peers(), self._draw), expect_hits)
+
+    def isolate(self, one: Place, *, expect_hits: bool = True) -> Fault:
+        """Part one host from those of all other peers.
+
+        :raises FaultNotEffective: a packet passes for all that.
+        :raises ValueError: it is no host of this network, or the only one.
+        """
+        groups = grudges.isolate(self._of_peers(), self._host_of(one))
+        return self._apart("isolate", groups, expect_hits)
+
+    def bridge(self, *, expect_hits: bool = True) -> Fault:
+        """Part the hosts of peers into two halves but for one, which both hear; all are drawn.
+
+        `Fault.ways` says who does not hear whom.
+
+        :raises FaultNotEffective: a packet passes for all that.
+        :raises ValueError: less than three hosts.
+        """
+        middle, groups = grudges.bridge(self._of_peers(), self._draw)
+        return self._apart(f"bridge by {middle.name}", groups, expect_hits)
+
+    def majorities_ring(self, *, expect_hits: bool = True) -> Fault:
+        """Have each host of a peer hear a majority, and no two the same one.
+
+        They are a ring in an order that is drawn; each hears its neighbours, and these hear it. Of
+        three hosts, which cannot be such a ring, the outer ones do not hear each other.
+
+        :raises FaultNotEffective: a packet passes for all that.
+        :raises ValueError: less than three hosts.
+        """
+        ways = grudges.majorities_ring(self._of_peers(), self._draw)
+        lost = sorted({(a.number, a.name, b.name) for a, b in ways if a.number < b.number})
+        what = "majorities_ring without " + ", ".join(f"{a} to {b}" for _, a, b in lost)
+        return Cut(self._fabric, what, _numbers(ways), expect_hits)
 
     def link(self, source: Place, target: Place) -> Link:
         """Return the way from one host to another; its `set` makes it slow or unreliable.
@@ -144,6 +187,78 @@ class Network:
         sources, targets = self._hosts_of(source), self._hosts_of(target)
         what = f"hold from {_names(sources)} to {_names(targets)}"
         return Hold(self._fabric, what, self._ways(sources, targets), expect_hits)
+
+    def nemesis(
+        self,
+        deeds: Iterable[Any],
+        period: float = 0.5,
+        seed: int | None = None,
+        *,
+        expect_hits: bool = True,
+    ) -> Nemesis:
+        """Return a nemesis, which does deeds at random while its ``with`` block lasts.
+
+        Each lasts for a period; then it is healed, and after another period comes the next. At the
+        end of the block all is healed. An exception in a deed ends the nemesis, and is raised at
+        the end of its block.
+
+        :param deeds: functions that begin a fault and return it, ``lambda: peer_network.cut(a, b)``
+            or ``peer_network.halves``; or that kill, pause or restart peers, ``a.kill``: those go
+            on afterwards. A list stands for one of its deeds, drawn anew each time:
+            ``[peer.kill for peer in peers]``.
+        :param period: seconds, 0.5 by default.
+        :param seed: what to draw by; by default one that follows from ``--peer-seed``.
+        :param expect_hits: ``False`` if the test shall pass though no deed touched anything.
+        :raises TypeError, ValueError: what is no deed, or no deed at all.
+        """
+        return nemesis(self._fabric, deeds, period, seed, expect_hits)
+
+    def abort(self, one: Places, other: Places, *, expect_hits: bool = True) -> Fault:
+        """Reset the open TCP connections between hosts, idle ones too: both ends see ECONNRESET.
+
+        What comes after is unaffected. The fault is over when it is returned; its ``hits`` are the
+        connections that were reset.
+
+        :param expect_hits: ``False`` if the test shall pass though there was none.
+        :raises FaultNotEffective: a connection is still open.
+        :raises ValueError: what is no host of this network, or a host and itself.
+        """
+        some, others = self._hosts_of(one), self._hosts_of(other)
+        ways = self._ways(some, others) | self._ways(others, some)
+        return Abort(
+            self._fabric, f"abort between {_names(some)} and {_names(others)}", ways, expect_hits
+        )
+
+    def rule(
+        self,
+        predicate: Predicate,
+        *,
+        drop: bool = False,
+        delay: float | None = None,
+        duplicate: bool = False,
+        hold: bool = False,
+        corrupt: bool = False,
+        expect_hits: bool = True,
+    ) -> Rule:
+        """Do something to the packets for which a function is true, between any hosts.
+
+        Its method ``first(n)`` limits it to the first `n` of them. The function is called here, with
+        one packet after the other, on a thread of its own. When it raises, the packet passes, and
+        the test fails. The packets have ``src`` and ``dst``, the names of hosts, ``sport``,
+        ``dport``, ``tcp``, ``udp``, ``payload``.
+
+        :param drop: lose them.
+        :param delay: seconds that each of them takes longer; those behind it overtake it.
+        :param duplicate: let them come twice.
+        :param hold: keep them; the rule has ``packets``, ``release`` and ``drop`` as that of `hold`.
+        :param corrupt: flip a bit of them; the receiving kernel drops such a packet.
+        :param expect_hits: ``False`` if the test shall pass though no packet was touched.
+        :raises TypeError, ValueError: nothing to do, or something besides `drop` or `hold`.
+        """
+        if not callable(predicate):
+            raise TypeError(f"rule: expected a function of a packet, got {predicate!r}")
+        deeds = action(drop, delay, duplicate, hold, corrupt)
+        return Rule(self._fabric, predicate, deeds, expect_hits)
 
     def heal(self) -> None:
         """Heal all faults that are in force; raises as `Fault.heal` does."""
@@ -171,6 +286,17 @@ class Network:
             raise ValueError(f"{place!r} is no host of this network; its hosts are: {known}")
         return found
 
+    @property
+    def _draw(self) -> random.Random:
+        return self._fabric.draws.get(threading.get_ident(), self._own_draw)
+
+    def _of_peers(self) -> list[Host]:
+        return [self._fabric.hosts[name] for name in self._fabric.of_peers]
+
+    def _apart(self, kind: str, groups: Sequence[Sequence[Host]], expect_hits: bool) -> Fault:
+        what = f"{kind}: " + " | ".join(map(_names, groups))
+        return Cut(self._fabric, what, _numbers(grudges.between(groups)), expect_hits)
+
     def _owner(self) -> object:
         """Return whose peers are in the network."""
         raise NotImplementedError
@@ -183,6 +309,10 @@ class Network:
         if not sources or not targets:
             raise ValueError("expected at least one host, got none")
         return pairs((each.number for each in sources), (each.number for each in targets))
+
+
+def _numbers(ways: Iterable[tuple[Host, Host]]) -> frozenset[tuple[int, int]]:
+    return frozenset((a.number, b.number) for a, b in ways)
 
 
 def _names(hosts: Sequence[Host]) -> str:

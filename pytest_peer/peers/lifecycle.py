@@ -203,6 +203,8 @@ class PeerLife:
             self.record.artifacts = self.owner.admit(self)
             directory = self.record.artifacts.path
             self.process.start(directory, self.stacks.begin(directory))
+            for output in self.process.streams.outputs:
+                output.where = partial(self.owner.where, self)
             run_all(partial(self.owner.started, self))
         except BaseException as exc:
             self.record.end("boot failed", start_error(self.options.name, exc))

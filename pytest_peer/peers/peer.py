@@ -131,8 +131,8 @@ class Peer(PeerExecutor):
         """Run `fn` in the peer as long as the block, which it must not end before: a server.
 
         Whatever waits for this peer in the block (`OutputStream.wait_for` and ``expect``, those of
-        the service, mailboxes of the test) and `eventually` raise at once what `fn` has raised, or
-        `ServiceEnded` if it has returned. So does the end of the block.
+        the service, mailboxes, marks and barriers of the test, points) and `eventually` raise at
+        once what `fn` has raised, or `ServiceEnded` if it has returned. So does the block's end.
 
         Leaving the block cancels a coroutine, and waits for its end, 5 s at most. A function that
         is no coroutine goes on until the peer ends. A death of the peer that was asked for is no
@@ -264,7 +264,7 @@ class Peer(PeerExecutor):
         """
         life, limit = self.life, seconds("timeout", timeout)
         if not life.wait_down(limit):
-            stacks = life.stacks.record("its end was awaited")
+            stacks = life.owner.with_deadlock(life.stacks.record("its end was awaited"))
             raise TimeoutError(f"{life.record.whom()} is not down after {limit:g} s\n{stacks}")
         return life.record.reason
 

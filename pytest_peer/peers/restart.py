@@ -103,6 +103,7 @@ class Lives:
             # A peer that died in the block and was restarted there has died.
             if expectation.life is None and not self.present.wait_down(timeout):
                 stacks = self.present.stacks.record("its death was expected")
+                stacks = self.owner.with_deadlock(stacks)
         except BaseException as exc:
             if BaseExceptionGroup("", [exc]).subgroup(PeerDown) is not None:  # also one in a group
                 self.present.wait_down(_NOTICED)  # a `cast` finds the link closed before that

@@ -23,7 +23,7 @@ from ..link.futures import PeerFuture, users_level
 from ..link.protocol.mailbox import Mailboxes
 from ..link.protocol.messages import Payload
 from ..link.unhandled import Unhandled
-from .choreography import blocked, deadlock
+from .choreography import blocked, deadlock, where
 from .choreography.blocked import Blocked
 from .choreography.mailboxes import OriginMailbox
 from .choreography.ports import Ports
@@ -167,7 +167,10 @@ class Supervisor:
         return Peer(self)
 
     def place(self, options: PeerOptions) -> Mapping[str, Any]:  # noqa: ARG002
-        """Return what a peer's process does first: functions of `launch.namespaces`, and values."""
+        """Return what a peer's process does first: functions of `launch.namespaces`, and values.
+
+        A ``title`` is what ``ps`` shows of it instead of its node.
+        """
         return {}
 
     def call_timeout(self) -> float | None:
@@ -216,6 +219,10 @@ class Supervisor:
         """Return stacks below a cycle of waits among its peers, if there is one."""
         return "\n\n".join(filter(None, [deadlock.told(self.left()), stacks]))
 
+    def where(self, life: PeerLife, limit: float | None) -> str:
+        """Return where one of its peers is from which output was awaited; see `where.after`."""
+        return where.after(limit, [life], "output was awaited")
+
     def stopped(self) -> None:
         """Called when a user has stopped a peer."""
 
@@ -226,6 +233,13 @@ class Supervisor:
                 with contextlib.suppress(ValueError):
                     self._deaths.remove(life)
                 raise life.record.down_error()
+
+    def lost(self) -> list[str]:
+        """Return the peers that have died unasked, as long as no warning or failure tells of it.
+
+        A peer that was restarted after that, and has ended as it was asked to, is none of them.
+        """
+        return [life.options.name for life in tuple(self._deaths) if life is life.lives.present]
 
     def forget_deaths(self, told: Callable[[PeerLife], bool]) -> None:
         """Forget the unasked deaths of which a failure has told: they need no warning."""

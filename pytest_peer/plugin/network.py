@@ -6,7 +6,7 @@ import random
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +16,7 @@ from ..core import launchers
 from ..core.clock import CALL_TIMEOUT
 from ..core.errors import FaultNotEffective
 from ..core.options import STDIO, check
-from ..network import permission
+from ..network import permission, tcp_timers, told
 from ..network.addresses import FABRIC_HOST, RESERVED, Host
 from ..network.fabric import Fabric
 from ..network.origin import Origin, PlainHost
@@ -24,7 +24,7 @@ from ..network.peer import NetworkPeer
 from ..network.resolving import HostSocket
 from ..network.segments import Wan
 from ..network.verbs import Network, Place
-from . import settings
+from . import sections, settings
 from .factory import PeerFactory
 from .scope import Scope
 
@@ -41,9 +41,12 @@ class NetworkScope(Scope):
     def __init__(self, config: pytest.Config, local: Path, fabric: Fabric) -> None:
         super().__init__(config, local, "")
         self._fabric = fabric
+        fabric.judge.on_failure = self.unhandled.add
 
     def new_peer(self) -> NetworkPeer:
-        return NetworkPeer(self, self._fabric)
+        peer = NetworkPeer(self, self._fabric)
+        self._fabric.peers.append(peer)
+        return peer
 
     def place(self, options: PeerOptions) -> Mapping[str, Any]:
         return {"enter": self._fabric.files[options.host]}
@@ -51,10 +54,17 @@ class NetworkScope(Scope):
     def raise_crashes(self) -> None:
         """Raise for what fails a test whose body has passed."""
         super().raise_crashes()
+        self._fabric.judge.raise_failure()
         for fault in self._fabric.history:
             if fault.expect_hits and not fault.hits:
                 raise FaultNotEffective(
-                    f"{fault} touched no packet; if that is meant, write expect_hits=False"
+                    f"{fault} touched no {fault.unit.removesuffix('s')}; if that is meant, write expect_hits=False"
+                )
+        for nemesis in self._fabric.nemeses:
+            if nemesis.expect_hits and not nemesis.hits:
+                raise FaultNotEffective(
+                    f"{nemesis} touched no packet and no peer; "
+                    "if that is meant, write expect_hits=False"
                 )
 
 
@@ -64,9 +74,9 @@ class PeerNetwork(PeerFactory, Network):
     def __init__(self, scope: NetworkScope, fabric: Fabric, request: pytest.FixtureRequest) -> None:
         """:private: use the fixture."""
         PeerFactory.__init__(self, lambda: scope, request, None)
-        Network.__init__(self)
         self._scope = scope
         self._fabric = fabric
+        Network.__init__(self)
         self._request = request
         self._segment_name = ""
         #: Those of other segments, and what joins them; all factories of a network share them.
@@ -216,7 +226,9 @@ class PeerNetwork(PeerFactory, Network):
         return supervisor, merged
 
     def _resolved(self, supervisor: Supervisor, options: Mapping[str, Any]) -> dict[str, Any]:
-        resolved = super()._resolved(supervisor, options)
+        tcp = tcp_timers.checked(options.get("tcp", tcp_timers.KERNEL))
+        others = {option: value for option, value in options.items() if option != "tcp"}
+        resolved = super()._resolved(supervisor, others)
         if resolved.get("connection", STDIO) != STDIO:
             raise ValueError(
                 "connection: in peer_network it is 'stdio': TCP would go through the network under test"
@@ -230,7 +242,8 @@ class PeerNetwork(PeerFactory, Network):
             raise ValueError(f"host: {host!r} is a name that a network has for itself")
         if host in self._fabric.hosts:
             raise ValueError(f"host: there is one named {host!r} in this network already")
-        self._fabric.add([(host, (name,))], self._segment)
+        self._fabric.add([(host, (name,))], self._segment, tcp)
+        self._fabric.of_peers.append(host)
         return resolved
 
 
@@ -244,18 +257,26 @@ def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
             pytest.fail(why, pytrace=False)
         pytest.skip(why)
     with ExitStack() as stack:
-        fabric = Fabric(seed(config))
-        stack.callback(fabric.close)
         local = request.getfixturevalue("tmp_path") / "peers"
+        fabric = Fabric(local, seed(config))
+        stack.callback(fabric.close)
+        sections.of_run(request.node).more.append(partial(_section, request.node, fabric))
         scope = NetworkScope(config, local, fabric)
         stack.callback(scope.close)
         network = PeerNetwork(scope, fabric, request)
         stack.callback(network.heal)
+        stack.callback(fabric.end_nemeses)
         yield network
 
 
+def _section(item: pytest.Item, fabric: Fabric) -> tuple[str, str]:
+    """Return what the report of a failing test shows of its network: title and text."""
+    repeat = f'pytest "{item.nodeid}" --peer-seed {fabric.seed}'
+    return "network", "\n".join([f"seed {fabric.seed}, again with: {repeat}", *told.lines(fabric)])
+
+
 def seed(config: pytest.Config) -> int:
-    """Return the seed of this run, which its header shows."""
+    """Return the seed of this run; the report of a failing test with a network shows it."""
     if seed_key not in config.stash:
         found = settings.seed(config)
         config.stash[seed_key] = random.randrange(1 << 32) if found is None else found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +41,8 @@ class Sections:
         #: Whether the body of the test runs: a report that is made then is of a subtest.
         self.in_body = False
         self._talked: set[PeerLife] = set()  # those that have a section
+        #: Of what else the test has: each returns the title and the text for a failure.
+        self.more: list[Callable[[], tuple[str, str]]] = []
 
     def output(self, lives: Iterable[PeerLife]) -> Iterator[tuple[str, str]]:
         """Yield what the lives have written and logged since the last time."""

@@ -91,17 +91,19 @@ def pytest_runtest_makereport(
             run.kept.append((f"soft assertions {call.when}", soft))
     made = yield
     every = list(lives(config))
-    if every and made.failed:  # this is known only now; no peer has been stopped yet
+    if (every or run.more) and made.failed:  # this is known only now; no peer has been stopped yet
         told = Told(
             call.excinfo and call.excinfo.value
         )  # unittest's hook has set that of a TestCase
         found = []
-        for scope in config.stash[scopes_key]:
+        for scope in config.stash.get(scopes_key, ()):
             scope.forget_deaths(told.death)
             found += [("unhandled exception", text) for text in scope.unhandled.texts()]
         # A time limit's signal may raise here, but the test has failed already.
         with contextlib.suppress(pytest.fail.Exception):
-            found += run.of_failure(every, told, f"{made.nodeid} failed in {made.when}")
+            if every:
+                found += run.of_failure(every, told, f"{made.nodeid} failed in {made.when}")
+        found += [each() for each in run.more]
         late = [(f"{title} {made.when}", text) for title, text in found]
         sections.add(item, made, late)
         if not run.in_body:

@@ -44,3 +44,9 @@ def collect_datagrams(port=53):
 def send_datagram(host, payload, port=53):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.sendto(payload, (host, port))
+
+
+def send_datagrams(host, payloads, port=53):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for payload in payloads:
+            sock.sendto(payload, (host, port))

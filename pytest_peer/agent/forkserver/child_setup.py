@@ -2,6 +2,7 @@
 
 import ctypes
 import fcntl
+import importlib
 import itertools
 import os
 import resource
@@ -52,6 +53,22 @@ def become(request, descriptors):
     sys.path_importer_cache.clear()
 
 
+def be_holder(user):
+    """In a spare, become what holds a network: make its namespaces, and import what takes long."""
+    namespaces.isolate(user)
+    _die_with_parent()
+    importlib.import_module("pytest_peer.network.holder")
+
+
+def _enter(paths):
+    namespaces.enter(paths)
+    _die_with_parent()
+
+
+def _die_with_parent():
+    session.prctl(session.PDEATHSIG, signal.SIGKILL)  # a change of rights has undone it
+
+
 def _set_variables(variables):
     for name, value in variables.items():
         if value is None:
@@ -83,8 +100,7 @@ def _take_terminal(_):
 
 #: For what the origin's module `inheritance` calls settable.
 _SETTERS: Any = {
-    "isolate": namespaces.isolate,
-    "enter": namespaces.enter,
+    "enter": _enter,
     "variables": _set_variables,
     "cwd": os.chdir,
     "umask": os.umask,

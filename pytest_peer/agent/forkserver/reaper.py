@@ -35,9 +35,10 @@ _before_fork, _after_fork = _c.PyOS_BeforeFork, _c.PyOS_AfterFork_Child
 def fork_reapers(server: int, zygote: Any, lifeline: int, set_title: Any) -> Any:
     """In a child of the server's, be the zygote. Returns in peers only.
 
-    For each socket that comes over `zygote`, fork a reaper, which forks a peer and tells the socket
-    its own pid and that of the peer, or minus the error number for which there is none. Return that
-    socket, the pid of the reaper, and the signals that are blocked.
+    For each socket that comes over `zygote`, with the kind of a spare, fork a reaper, which forks a
+    peer and tells the socket its own pid and that of the peer, or minus the error number for which
+    there is none. Return the kind, that socket, the pid of the reaper, and the signals that are
+    blocked.
     """
     session.begin(server)
     set_title("pytest-peer-reaper")  # and so it is theirs
@@ -45,11 +46,11 @@ def fork_reapers(server: int, zygote: Any, lifeline: int, set_title: Any) -> Any
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps reapers
     own = os.getpid()
     while True:
-        _, (fd,), _, _ = socket.recv_fds(zygote, 1, 1)
+        kind, (fd,), _, _ = socket.recv_fds(zygote, 1, 1)
         connection = socket.socket(fileno=fd)
         if _fork(connection) == 0:
             zygote.close()
-            return connection, *_begin(own, connection, lifeline, most)
+            return kind.decode(), connection, *_begin(own, connection, lifeline, most)
         connection.close()
 
 

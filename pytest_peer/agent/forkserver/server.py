@@ -27,6 +27,7 @@ import sys
 from typing import Any, NoReturn
 
 from ...launch import session
+from ...launch.session import PEER, USER_HOLDER
 from .. import dispatch, main
 from . import child_setup, prewarm, reaper
 
@@ -76,6 +77,8 @@ def serve(reader, fd, config):
         template.end(1)
     try:
         child_setup.become(request, descriptors[:3])
+        if request["failure"] is not None:
+            raise request["failure"]
         if "argv" in request:
             inherited = [*descriptors[3:], template.lifeline]
             child_setup.execute(request["argv"], request["environ"], inherited, request["numbers"])
@@ -122,12 +125,12 @@ class Template:
             self._poll.register(self._parent, select.EPOLLIN)
         self._set_title = child_setup.title_setter()
         self._pid = os.getpid()
-        self._spare: Any = None  # (socket, `reaper.Child`)
-        self._coming: Any = None  # the socket of a spare that the zygote is making
+        self._spares: Any = {}  # kind: (socket, `reaper.Child`)
+        self._coming: Any = None  # the socket and kind of a spare that the zygote is making
         self._waiting: list[Any] = []  # requests for which there is no spare yet
-        # Whether a spare may be made in advance: once for each peer, so that spares which die are
-        # not made again and again.
-        self._may_prepare = True
+        # The kinds of which a spare is made in advance: once for each peer, so that spares which die
+        # are not made again and again.
+        self._wanted = [PEER]
         #: In a peer: its own descriptor.
         self.lifeline = lifeline
         # The origin may have been started with SIGCHLD ignored. Then the kernel would reap our
@@ -160,9 +163,9 @@ class Template:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         self.report("ready")
         while True:
-            if self._may_prepare and not self._poll.poll(_PAUSE, 1):
+            if self._wanted and self._coming is None and not self._poll.poll(_PAUSE, 1):
                 with contextlib.suppress(OSError):  # the next request says so
-                    self._have_spare_made()
+                    self._have_spare_made(self._wanted[0])
             for fd, _ in self._poll.poll(self._children.tidy()):
                 if fd == self._parent:
                     self.end(0)
@@ -173,13 +176,14 @@ class Template:
                     self._serve()
                 elif fd == self._wake[0]:
                     os.read(fd, _MOST_BYTES)
-                elif self._coming is not None and fd == self._coming.fileno():
+                elif self._coming is not None and fd == self._coming[0].fileno():
                     self._receive_spare()
                 else:
                     child = self._children.ended(fd)
-                    if self._spare is not None and child is self._spare[1]:
-                        self._spare[0].close()
-                        self._spare = None
+                    for kind, (connection, spare) in list(self._spares.items()):
+                        if child is spare:
+                            connection.close()
+                            del self._spares[kind]
 
     def _serve(self):
         data, descriptors = receive(self._origin)
@@ -190,8 +194,12 @@ class Template:
             self._children.release(number)
             self.report("reaped", number)
             return
-        request = number, data, descriptors
-        if len(descriptors) == rest[0]:
+        if what == "prepare":
+            self._want(rest[0])
+            return
+        count, kind = rest
+        request = number, data, descriptors, kind
+        if len(descriptors) == count:
             self._waiting.append(request)
             self._serve_waiting()
         else:
@@ -200,15 +208,16 @@ class Template:
     def _serve_waiting(self):
         """Give the spare to a request, or have one made for it, which this does not wait for."""
         while self._waiting and self._coming is None:
-            if self._spare is None:
+            kind = self._waiting[0][3]
+            if kind not in self._spares:
                 try:
-                    self._have_spare_made()
+                    self._have_spare_made(kind)
                 except OSError as exc:
                     self._refuse(self._waiting.pop(0), exc)
                 continue
-            number, data, descriptors = self._waiting.pop(0)
-            connection, child = self._spare
-            self._spare, self._may_prepare = None, True
+            number, data, descriptors, _ = self._waiting.pop(0)
+            connection, child = self._spares.pop(kind)
+            self._want(kind)
             child.number = number
             self.report("forked", number, child.pid)
             with connection, contextlib.suppress(OSError):  # it has died, which is reported
@@ -217,27 +226,32 @@ class Template:
                 os.close(fd)
 
     def _refuse(self, request, why):
-        number, _, descriptors = request
+        number, _, descriptors, _ = request
         self.report("refused", number, "cannot fork: %s" % why)
         for fd in descriptors:
             os.close(fd)
 
-    def _have_spare_made(self):
-        self._may_prepare = False
+    def _want(self, kind):
+        if kind not in self._wanted and kind not in self._spares:
+            self._wanted.append(kind)
+
+    def _have_spare_made(self, kind):
+        if kind in self._wanted:
+            self._wanted.remove(kind)
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         with theirs, contextlib.suppress(OSError):  # the zygote has ended, and so everything does
-            socket.send_fds(self._zygote, [b"f"], [theirs.fileno()])
+            socket.send_fds(self._zygote, [kind.encode()], [theirs.fileno()])
         self._poll.register(ours, select.EPOLLIN)
-        self._coming = ours
+        self._coming = ours, kind
 
     def _receive_spare(self):
-        connection, self._coming = self._coming, None
+        (connection, kind), self._coming = self._coming, None
         self._poll.unregister(connection)
         try:
             parent, pid = map(int, connection.recv(_MOST_BYTES).split() or (0, -errno.ECHILD))
             if pid < 0:  # the last: somebody has killed the reaper
                 raise OSError(-pid, os.strerror(-pid))
-            self._spare = connection, self._children.add(parent, pid)
+            self._spares[kind] = connection, self._children.add(parent, pid)
         except OSError as exc:
             connection.close()  # whose end ends the spare, and so the reaper
             if self._waiting:
@@ -264,11 +278,17 @@ class Template:
         theirs.close()
         return ours
 
-    def _wait_for_request(self, connection, parent, blocked):
+    def _wait_for_request(self, kind, connection, parent, blocked):
         self._set_title("pytest-peer-spare")
         self.lifeline = child_setup.begin(parent, self.lifeline)
         signal.signal(signal.SIGCHLD, self._sigchld)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        failure = None
+        if kind != PEER:
+            try:
+                child_setup.be_holder(kind == USER_HOLDER)
+            except Exception as exc:
+                failure = exc
         poll = select.poll()
         poll.register(connection, select.POLLIN)
         if not poll.poll(0):  # else it is needed at once
@@ -282,6 +302,7 @@ class Template:
         file, *descriptors = received
         request = marshal.loads(os.pread(file, os.fstat(file).st_size, 0))
         os.close(file)
+        request["failure"] = failure
         self._set_title(request["node"])
         sys.orig_argv[-1] = request["node"]
         return request, descriptors

@@ -187,9 +187,12 @@ class ForkServer:
         return bool(self.dead) and not self._was_ready
 
     def fork(
-        self, request: dict[str, Any], descriptors: Sequence[int], deadline: float
+        self, request: dict[str, Any], descriptors: Sequence[int], deadline: float, kind: str
     ) -> ForkedChild:
-        """Make a peer in time, or raise ForkError; see the agent's module `forkserver.server`."""
+        """Make a peer in time, or raise ForkError; see the agent's module `forkserver.server`.
+
+        `kind` is one of those in `session`.
+        """
         number = next(self._numbers)
         child = ForkedChild(partial(self._reap, number))
         # A file, because a message has a longest size.
@@ -204,13 +207,17 @@ class ForkServer:
             if dead:
                 self._forget(number)
                 raise ForkError(dead, lost=True)
-            while not self._sent(("fork", number, len(sent)), sent):
+            while not self._sent(("fork", number, len(sent), kind), sent):
                 if monotonic() > deadline:
                     self._forget(number)
                     raise ForkError("the fork server does not read", late=True)
                 sleep(_AGAIN_SECONDS)
         child.wait_started(deadline)
         return child
+
+    def prepare(self, kind: str) -> None:
+        """Have a spare of this kind made when there is time."""
+        self._sent(("prepare", 0, kind))
 
     def _forget(self, number: int) -> None:
         if self._children.pop(number, None) is not None:

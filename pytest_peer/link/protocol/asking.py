@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Callable, Iterator, Optional, Protocol, Sequence, Tuple
 
+from ...core.waiting import TaskWaiting, Waiting
 from . import awaiting, children, messages
 from .messages import Payload
 from .unpatched import _thread, queue
@@ -17,13 +18,16 @@ from .unpatched import _thread, queue
 Answer = Tuple[int, Payload, Sequence[Payload]]
 #: Takes the answer, on a thread that must not wait; its kind is 0 if there will be none.
 Done = Callable[[Answer], object]
-#: How long to wait, and the key of the peer that is waited for; empty for any.
-Limit = Tuple[Optional[float], str]
-UNLIMITED: Limit = (None, "")
+#: How long to wait, the key of the peer that is waited for, which is empty for any, and what the wait
+#: is called; see `Waiting`.
+Limit = Tuple[Optional[float], str, str]
+UNLIMITED: Limit = (None, "", "")
 
 
 class Pending(Protocol):
     """A request without an answer."""
+
+    number: int  # 0 if it has none here
 
     def periods(self) -> Iterator[float | None]:
         """Return how long to wait, and to wait on."""
@@ -53,15 +57,16 @@ class Asking:
         answers: Any = queue.SimpleQueue()
         pending = self.begin(head, payload, answers.put, limit)
         try:
-            for period in pending.periods():
-                try:
-                    answer: Answer = answers.get(True, period)
-                    return answer
-                except queue.Empty:
-                    pass
-            pending.late()
-            last: Answer = answers.get()
-            return last
+            with Waiting(limit[2], pending.number):
+                for period in pending.periods():
+                    try:
+                        answer: Answer = answers.get(True, period)
+                        return answer
+                    except queue.Empty:
+                        pass
+                pending.late()
+                last: Answer = answers.get()
+                return last
         except BaseException:  # Ctrl-C, a time limit's signal
             pending.cancel()
             raise
@@ -71,9 +76,10 @@ class Asking:
         arrival = awaiting.Arrival()
         pending = self.begin(head, payload, arrival.bring, limit)
         try:
-            if not await arrival.wait(pending.periods()):
-                pending.late()
-                await arrival.wait(iter([None]))
+            with TaskWaiting(limit[2], pending.number):
+                if not await arrival.wait(pending.periods()):
+                    pending.late()
+                    await arrival.wait(iter([None]))
         except BaseException:
             pending.cancel()
             raise
@@ -107,6 +113,8 @@ class OfChild(Asking):
 
 
 class _OfThread:
+    number = 0
+
     def __init__(self, connection: Any, request: Payload, done: Done) -> None:
         self._connection = connection
         self._request = request

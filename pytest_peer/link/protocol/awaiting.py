@@ -22,8 +22,7 @@ async def reached(
 
     A cancellation leaves nothing behind: only the task looks at `condition`, and returns then.
     """
-    trio = _trio()
-    waiting: Any = _TrioWait(trio) if trio else _AsyncioWait()
+    waiting = _waiting()
     limit = next(periods, _OVER)
     while limit != _OVER:
         deadline = None if limit is None else monotonic() + limit
@@ -38,7 +37,7 @@ async def reached(
             finally:
                 undo()
         # The next period may begin with a question to the peer, which takes a moment.
-        limit = await _on_thread(waiting, partial(next, periods, _OVER))
+        limit = await on_thread(partial(next, periods, _OVER))
     return condition()
 
 
@@ -78,6 +77,11 @@ class Arrival:
         return partial(self._wakers.remove, wake)
 
 
+def _waiting() -> Any:
+    trio = _trio()
+    return _TrioWait(trio) if trio else _AsyncioWait()
+
+
 def _trio() -> Any:
     """Return the module if a task of trio calls this."""
     trio: Any = sys.modules.get("trio")
@@ -87,9 +91,10 @@ def _trio() -> Any:
         return None
 
 
-async def _on_thread(waiting: Any, step: Callable[[], Any]) -> Any:
+async def on_thread(step: Callable[[], Any]) -> Any:
     """Return or raise what `step` does on a thread that ends with it: pools keep theirs."""
     outcome: list[Any] = []
+    waiting = _waiting()
     ended = waiting.new_event()
 
     def run() -> None:

@@ -78,6 +78,11 @@ def cancelled(description: dict[str, Any]) -> bool:
     return str(description["type"]).endswith(".CancelledError")
 
 
+def of_an_end(description: dict[str, Any]) -> bool:
+    """Return whether it says that another peer has ended."""
+    return str(description["type"]).endswith((".PeerDown", ".BarrierBroken"))
+
+
 def _is_group(exc: BaseException) -> bool:
     # By name: a peer may be older than exception groups.
     return any(cls.__name__ == "BaseExceptionGroup" for cls in type(exc).__mro__)

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterator
 
 from ...core.clock import CALL_TIMEOUT, Periods, seconds
 from ...core.sync import Event
-from ...core.waiting import Waiting
+from ...core.waiting import TaskWaiting, Waiting
 from . import exceptions
 from .messages import Payload
 from .unpatched import queue
@@ -89,7 +89,10 @@ class Mailbox:
 
         taken: list[Payload] = []
         condition = lambda: self._pop(taken) or self.closed  # noqa: E731
-        if not await awaiting.reached(condition, self._mail.call_back, Periods(timeout, bool)):
+        with TaskWaiting(self._word()):
+            periods = Periods(timeout, bool)
+            in_time = await awaiting.reached(condition, self._mail.call_back, periods)
+        if not in_time:
             raise queue.Empty(self._hints())
         if not taken:
             raise self._end(self._hints())
@@ -97,8 +100,11 @@ class Mailbox:
 
     def _wait(self, reached: Callable[[], bool], timeout: float | None) -> bool:
         wait = functools.partial(self._mail.wait_for, reached)
-        with Waiting("mailbox %s" % self.name):
+        with Waiting(self._word()):
             return any(map(wait, Periods(timeout, bool)))
+
+    def _word(self) -> str:
+        return "mailbox %s" % self.name
 
     def _pop(self, taken: list[Payload]) -> bool:
         """Move the oldest message to `taken`, once; return whether it is there."""

@@ -149,8 +149,10 @@ def table(
         return _method(method, memo, home) or others.get(type(method), _by_function)(method)
 
     reductions: dict[type, Any] = {**others, **dict.fromkeys(_METHODS, method)}
-    if "multiprocessing.connection" in sys.modules:
-        reductions[sys.modules["multiprocessing.connection"].Connection] = refuse_descriptor
+    # A peer asks the origin for a module that this one imports, while it is not complete yet.
+    connection = getattr(sys.modules.get("multiprocessing.connection"), "Connection", None)
+    if connection is not None:
+        reductions[connection] = refuse_descriptor
     return reductions
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.clock import CALL_TIMEOUT, Periods, seconds
 from ...core.locks import Lock
 from ...core.sync import Event
+from ...core.waiting import Waiting
 from . import codec, exceptions, messages
 from .asking import UNLIMITED, Answer
 from .unpatched import _thread
@@ -96,9 +97,12 @@ def _future_class() -> Any:
             limit = self._sibling.call_timeout if timeout == CALL_TIMEOUT else timeout
             limit = seconds("timeout", limit)
             held = functools.partial(self._sibling.held, self._asking)
-            if not any(map(self._settled.wait, Periods(limit, held))):
+            number = getattr(self.pending, "number", 0)
+            with Waiting(self._sibling.word, number):
+                in_time = any(map(self._settled.wait, Periods(limit, held)))
+            if not in_time:
                 assert limit is not None
-                raise self._sibling.late(limit, self._asking)
+                raise self._sibling.late(limit, self._asking, number)
             if self.cancelled():
                 raise CancelledError from self._decoded()[1]
             return self._decoded()

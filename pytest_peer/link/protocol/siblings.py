@@ -61,7 +61,7 @@ class Siblings:
 
     def _at_barrier(self, name: str, parties: int, timeout: Any) -> tuple[Any, bytes, Limit]:
         parties_of(name, parties)
-        return ("barrier", name, parties), b"", (self.limit(timeout), "")
+        return ("barrier", name, parties), b"", (self.limit(timeout), "", "barrier %s" % name)
 
     def limit(self, timeout: Any) -> float | None:
         """Return a limit in seconds; ``"call_timeout"`` stands for that option of the peer."""
@@ -124,12 +124,12 @@ class Sibling:
     def call(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """Run ``fn(*args, **kwargs)`` in that peer, and return or raise the outcome."""
         head, payload = self._called(fn, args, kwargs)
-        return self.result(self._asking().ask(head, payload, (self.call_timeout, self._key)))
+        return self.result(self._asking().ask(head, payload, self._limit()))
 
     async def acall(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """Do the same in a task of asyncio or trio; a cancellation cancels a coroutine there."""
         head, payload = self._called(fn, args, kwargs)
-        return self.result(await self._asking().aask(head, payload, (self.call_timeout, self._key)))
+        return self.result(await self._asking().aask(head, payload, self._limit()))
 
     def submit(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
         """Call without waiting, and return a ``concurrent.futures.Future``."""
@@ -163,6 +163,14 @@ class Sibling:
                 self._python = marshal.loads(self._siblings.value(answer))
         return encoded(pack, codec.code_refusal(codec.PYTHON, self._python))
 
+    def _limit(self) -> Limit:
+        return self.call_timeout, self._key, self.word
+
+    @property
+    def word(self) -> str:
+        """What a wait for a call of it is called; see `Waiting`."""
+        return "call %s" % self._name
+
     def _asking(self) -> Asking:
         found: Asking = self._siblings.here.asking()
         return found
@@ -175,9 +183,10 @@ class Sibling:
         """Return whether a debugger holds it; see `Periods`."""
         return bool(self._siblings.value(asking.ask(("held", self._key))))
 
-    def late(self, limit: float, asking: Asking) -> Exception:
-        """Return the error for a future without an outcome."""
-        stacks = self._siblings.value(asking.ask(("stacks", self._key))).decode()
+    def late(self, limit: float, asking: Asking, request: int) -> Exception:
+        """Return the error for a future without an outcome; with the number of its request."""
+        answer = asking.ask(("stacks", self._key, request), b"", (None, "", self.word))
+        stacks = self._siblings.value(answer).decode()
         text = "no answer from peer %r within %g s" % (self._name, limit)
         error: Exception = exceptions.errors().CallTimeout(text, stacks)
         return error

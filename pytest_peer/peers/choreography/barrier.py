@@ -36,26 +36,26 @@ class Barrier:
         token: int,
         party: Party,
         parties: int,
-        living: Collection[str],
+        living: Collection[str] | None = None,
         lost: Collection[str] = (),
     ) -> list[int]:
         """Let a party come.
 
-        :param living: the peers that may come.
-        :param lost: those that have died before, though nobody had asked for it.
+        :param living: the peers that may come; ``None`` if none less than at the one before.
+        :param lost: those that have just died, though nobody had asked for it.
         """
         if self.why:
             return [token]
         if not self.came:
             self.parties = parties
-            self._others = max(0, parties - len({*living, *lost}))
+            self._others = max(0, parties - len({*(living or ()), *lost}))
         first = next(iter(self.came.values()), party)
         self.came[token] = party
         if parties != self.parties:
             return self._break(f"{party} came for {parties} parties, {first} for {self.parties}")
         if len(self.came) == parties:
             return self._release()
-        if self._too_few(living):
+        if living is not None and self._too_few(living):
             gone = sorted(set(lost) - set(living))
             return self._break("too few are left" + f", {', '.join(gone)} had ended" * bool(gone))
         return []

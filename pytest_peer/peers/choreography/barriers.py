@@ -12,17 +12,15 @@ from ...core.clock import Periods
 from ...core.errors import BarrierBroken
 from ...core.locks import Lock
 from ...core.worker import run_all, start_thread
-from ...evidence.stacks import record_all
 from ...link.protocol.siblings import parties_of
+from . import where
 from .barrier import Barrier, Party
 
 if TYPE_CHECKING:
     from ..lifecycle import PeerLife
     from ..supervisor import Supervisor
 
-#: Peers that have not come whose stacks are in the error.
-_MOST_STACKS = 10
-#: Seconds for these, which all who wait have to wait for.
+#: Seconds for the stacks of those that have not come, which all who wait have to wait for.
 _STACKS_SECONDS = 0.5
 #: Of as many peers that have ended it is known how.
 _MOST_ENDED = 1000
@@ -37,7 +35,6 @@ class _Ended(NamedTuple):
 
     life: Callable[[], PeerLife | None]
     reason: str
-    unasked: bool
 
 
 class Barriers:
@@ -53,6 +50,10 @@ class Barriers:
         self._errors: dict[str, _Make] = {}
         # The last that has ended, by its name; the oldest are forgotten.
         self._ended: dict[str, _Ended] = {}
+        self._ends = 0
+        # As of when it was looked who may come to each barrier. That takes long with many peers,
+        # and afterwards these are fewer only if one has ended, or has not come back.
+        self._looked: dict[str, tuple[int, bool]] = {}
 
     def token(self) -> int:
         """Return what stands for a party that is about to come."""
@@ -63,8 +64,11 @@ class Barriers:
 
         def come() -> list[int]:
             self._settles[token] = barrier, settle
-            lost = [each for each, end in self._ended.items() if end.unasked]
-            return barrier.enter(token, party, parties, self._living(), lost)
+            now = self._ends, bool(self._owner.restarting)
+            if barrier.came and self._looked.get(name) == now:
+                return barrier.enter(token, party, parties)
+            self._looked[name] = now
+            return barrier.enter(token, party, parties, self._living(), self._owner.lost())
 
         with self._lock:
             barrier = self._barriers.setdefault(name, Barrier(name))
@@ -85,7 +89,8 @@ class Barriers:
         name, reason = life.options.name, str(life.record.reason)
         with self._lock:
             self._ended.pop(name, None)
-            self._ended[name] = _Ended(ref(life), reason, life.died_unasked)
+            self._ends += 1
+            self._ended[name] = _Ended(ref(life), reason)
             for oldest in list(self._ended)[:-_MOST_ENDED]:
                 del self._ended[oldest]
             barriers = list(self._barriers.values())
@@ -165,20 +170,16 @@ class Barriers:
         peers = sorted({*living, *self._ended}, key=lambda name: (len(name), name))
         missing = barrier.missing(peers)
         shown = [self._shown(name, living) for name in missing]
-        asked = [name for name in missing if name in living][:_MOST_STACKS]
+        asked = [name for name in missing if name in living]
         if self._owner.unhandled.closing:  # they are being stopped
             asked = []
-        stacks = record_all(
-            [living[name].stacks for name in asked],
-            f"barrier {barrier.name!r} broke",
-            _STACKS_SECONDS,
-        )
+        lives = [living[name] for name in asked]
+        stacks = where.of(lives, f"barrier {barrier.name!r} broke", _STACKS_SECONDS)
         text = (
             f"barrier {barrier.name!r} is broken: {barrier.why}; of {barrier.parties} parties "
             f"{len(came)} had come: {', '.join(came)}; not come: {', '.join(shown) or 'no peer'}"
         )
-        where = "\n\n".join(f"{name}:\n{found}" for name, found in zip(asked, stacks, strict=True))
-        return partial(BarrierBroken, text, came, missing, where)
+        return partial(BarrierBroken, text, came, missing, stacks)
 
     def _shown(self, name: str, living: Mapping[str, PeerLife]) -> str:
         return name if name in living else f"{name} ({self._ended[name].reason})"

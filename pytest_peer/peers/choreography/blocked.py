@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Seconds for which the agent looks before it answers, and for the answer beside these.
 _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 0.5
-#: Seconds before the agent is asked again that does not know the call: its reply is on the way.
+#: Seconds before the agent is asked again, when a reply is on the way in either direction.
 _PAUSE_SECONDS = 0.001
 
 
@@ -67,8 +67,9 @@ def wait(life: PeerLife, future: PeerFuture, timeout: float | None) -> Blocked:
         left = _LOOK_SECONDS
         if timeout is not None:
             left = min(left, begun + timeout - monotonic())
-        how, on, thread, syscall, frames = _asked(life, future.ident, max(0.0, left))
-        if how == "waits" and not future.done():
+        how, on, thread, syscall, frames, asks = _asked(life, future.ident, max(0.0, left))
+        # An answer of ours may be on its way to it.
+        if how == "waits" and not future.done() and life.owner.relay.owes(life, asks):
             pid = life.process.local_pid()
             place = None if pid is None else (pid, thread)
             return Blocked(on, _holder(life, on, thread, syscall), frames, place)
@@ -76,11 +77,11 @@ def wait(life: PeerLife, future: PeerFuture, timeout: float | None) -> Blocked:
             raise unknown(on)
         if left <= 0:
             break
-        if how == "absent":
+        if how != "runs":
             sleep(_PAUSE_SECONDS)
     if future.done():
         raise _ended(life, future)
-    stacks = life.stacks.record("a call was expected to wait")
+    stacks = life.owner.with_deadlock(life.stacks.record("a call was expected to wait"))
     raise NotBlocked(f"a call of {life.record.whom()} still runs after {timeout:g} s", stacks)
 
 
@@ -91,7 +92,7 @@ def unknown(why: str) -> Exception:
 
 def _asked(
     life: PeerLife, call: int, limit: float
-) -> tuple[str, str, int, str, list[tuple[str, int, str]]]:
+) -> tuple[str, str, int, str, list[tuple[str, int, str]], int]:
     try:
         return life.client.agent.waits(call, limit, limit + _ANSWER_SECONDS)
     except TimeoutError as exc:
@@ -99,7 +100,7 @@ def _asked(
             raise
     except PeerDown:  # the call fails as well
         pass
-    return "absent", "", 0, "", []
+    return "absent", "", 0, "", [], 0
 
 
 def _holder(life: PeerLife, on: str, thread: int, line: str) -> Peer | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...core import threads
 from ...core.clock import sleep
-from ...core.errors import PeerDown
 from ...core.sweep import Root, Sweep, Thread
 from ...core.syscalls import Wait as KernelWait
+from ..at_once import at_once
 from ..lifecycle import PeerLife
 from ..transitions import Phase
 from .holders import holders
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 #: How often is looked for a moment at which nothing in the cycle runs, and seconds between.
 _LOOKS = 10
 _PAUSE_SECONDS = 0.002
-#: Seconds for an agent to say which of its threads wait for calls.
+#: Seconds for the agents to say which of their threads wait for calls.
 _ANSWER_SECONDS = 0.3
 #: What one process alone ends: of several that have the other end, any could.
 _ONE_OF = ("read", "recv")
@@ -41,8 +42,13 @@ class Wait(NamedTuple):
         return f"{self.peer.name} waits for {self.on}, which {self.holder.name} has"
 
 
-#: A process, for what a thread of it waits, and the process that has that.
-Edge = tuple[int, str, int]
+#: A thread; with a negative number the coroutine of a call. Or a process, any thread of which may
+#: let go what it has: that waits, in no word, for each of its threads that waits.
+Node = Thread | int
+#: Who waits, for what, and who has that.
+Edge = tuple[Node, str, Node]
+#: Waits for calls, each with the number of the request that is to be answered.
+Calls = dict[Edge, int]
 
 
 def deadlock(lives: Iterable[PeerLife]) -> list[Wait] | None:
@@ -51,13 +57,18 @@ def deadlock(lives: Iterable[PeerLife]) -> list[Wait] | None:
     if threads.why_unreadable() or not running:
         return None
     of = owners(running)
-    calls = {thread: word for life in running for thread, word in _calls(life)}
+    calls = _calls(running)
     for _ in range(_LOOKS):
         cycle = _cycle_at_rest(of, calls)
         if cycle is None:
             return None
+        if cycle and any(edge in calls for edge in cycle):
+            # The same requests have no answer yet, so these have waited all the while.
+            before, calls = calls, _calls(running)
+            cycle = cycle if all(calls.get(e) == before.get(e) for e in cycle) else []
         if cycle:
-            return [Wait(of[a].lives.peer, on, of[b].lives.peer) for a, on, b in cycle]
+            peers = [(of[_process(a)], on, of[_process(b)]) for a, on, b in cycle if on]
+            return [Wait(a.lives.peer, on, b.lives.peer) for a, on, b in peers]
         sleep(_PAUSE_SECONDS)
     return None
 
@@ -68,10 +79,10 @@ def told(lives: Iterable[PeerLife]) -> str:
     return "" if cycle is None else "\n".join(["Deadlock:", *map(str, cycle)])
 
 
-def _cycle_at_rest(of: Mapping[int, PeerLife], calls: Mapping[Thread, str]) -> list[Edge] | None:
+def _cycle_at_rest(of: Mapping[int, PeerLife], calls: Calls) -> list[Edge] | None:
     """Return the edges of a cycle; none if something in it may run, ``None`` without a cycle."""
     sweep = Sweep(lambda: map(Root, of))
-    edges: list[Edge] = []
+    edges = list(calls)
     try:
         moment = sweep.look(lambda: edges.extend(_edges(of, calls)))
     finally:
@@ -79,29 +90,28 @@ def _cycle_at_rest(of: Mapping[int, PeerLife], calls: Mapping[Thread, str]) -> l
     cycle = find_cycle(edges)
     if cycle is None:
         return None
-    waiting = {pid for pid, _, _ in cycle}
-    return [] if any(each.process in waiting for each in moment.awake) else cycle
+    waiting = {node for node, _, _ in cycle}
+    return [] if any({each, each.process} & waiting for each in moment.awake) else cycle
 
 
-def _edges(of: Mapping[int, PeerLife], calls: Mapping[Thread, str]) -> list[Edge]:
-    names = {life.options.name: life.process.local_pid() for life in of.values()}
+def _edges(of: Mapping[int, PeerLife], calls: Calls) -> list[Edge]:
     among = [*of, os.getpid()]  # the test may have the other end
+    called = {edge[0] for edge in calls}
     edges: list[Edge] = []
     for pid in of:
         for number in threads.numbers(f"/proc/{pid}/task"):
-            word = calls.get(Thread(pid, number), "")
-            if word:
-                called = names.get(word.removeprefix(_CALL))
-                edges += [] if called is None else [(pid, word, called)]
+            thread = Thread(pid, number)
+            if thread in called:
                 continue
             wait = threads.wait_of(pid, number, threads.syscall(pid, number))
-            edges += [] if wait is None else edges_of(pid, wait, holders(pid, wait, among))
-    return [edge for edge in edges if edge[2] in of]
+            found = [] if wait is None else edges_of(thread, wait, holders(pid, wait, among))
+            edges += [edge for edge in found if edge[2] in of]
+    return edges + [(each.process, "", each) for each, _, _ in edges if isinstance(each, Thread)]
 
 
-def edges_of(pid: int, wait: KernelWait, having: Iterable[int]) -> list[Edge]:
+def edges_of(node: Node, wait: KernelWait, having: Iterable[int]) -> list[Edge]:
     """Return the edges of a thread that waits for what other processes have."""
-    found = [(pid, wait.on, each) for each in having]
+    found: list[Edge] = [(node, wait.on, each) for each in having]
     return [] if wait.is_timed or (wait.on.startswith(_ONE_OF) and found[1:]) else found
 
 
@@ -124,13 +134,32 @@ def find_cycle(edges: Sequence[Edge]) -> list[Edge] | None:
     return path[[edge[0] for edge in path].index(path[-1][2]) :]
 
 
-def _calls(life: PeerLife) -> Iterable[tuple[Thread, str]]:
-    """Return the threads of a peer that wait for a call of another one."""
-    pid = life.process.local_pid()
-    if pid is None:
-        return []
-    try:
-        waits = life.client.agent.own_waits(_ANSWER_SECONDS)
-    except (TimeoutError, PeerDown):
-        return []
-    return [(Thread(pid, number), word) for number, word in waits if word.startswith(_CALL)]
+def _process(node: Node) -> int:
+    return node.process if isinstance(node, Thread) else node
+
+
+def _calls(lives: Sequence[PeerLife]) -> Calls:
+    """Return which threads, and coroutines of calls, wait for a call of another peer."""
+    asked = [life for life in lives if life.process.local_pid() and not life.process.paused]
+    outcomes = at_once([partial(life.client.agent.own_waits, _ANSWER_SECONDS) for life in asked])
+    found = {life: own for life, (own, _) in zip(asked, outcomes, strict=True) if own is not None}
+    of = {life.client: life for life in found}
+    calls: Calls = {}
+    for life, own in found.items():
+        for wait in own.every:
+            call = life.owner.relay.call_of(life, wait.request)
+            if not wait.word.startswith(_CALL) or call is None or call[0] not in of:
+                continue
+            callee = of[call[0]]
+            number = found[callee].runs.get(call[1])
+            if number is None:  # its answer is on the way
+                continue
+            waiting, running = _node(life, wait.thread), _node(callee, number)
+            calls[waiting, wait.word, running] = wait.request
+            # It is also the process of a child, for which a thread of the peer asks.
+            calls[wait.process or waiting.process, "", waiting] = wait.request
+    return calls
+
+
+def _node(life: PeerLife, number: int) -> Thread:
+    return Thread(life.process.local_pid() or 0, number)

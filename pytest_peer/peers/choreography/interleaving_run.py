@@ -12,7 +12,7 @@ from ...core import threads
 from ...core.clock import monotonic, sleep
 from ...core.errors import InterleavingStuck, NotBlocked, PeerDown
 from ...link.futures import PeerFuture
-from .deadlock import told
+from . import deadlock, where
 
 if TYPE_CHECKING:
     from ..peer import Peer
@@ -160,7 +160,7 @@ def _await_one(
         futures = [begun.future for begun in waiting.values()]
         if wait_for_futures(futures, _DEADLOCK_PAUSE, FIRST_COMPLETED).done:
             return
-        cycle = told(lives)
+        cycle = deadlock.told(lives)
         if cycle or (end is not None and monotonic() >= end):
             break
     waits = [str(begun) for begun in waiting.values()]
@@ -168,7 +168,8 @@ def _await_one(
     lines += [f"  {line}" for line in waits]
     if todo:
         lines.append(f"  not begun: {' '.join(map(str, todo))}")
-    raise InterleavingStuck("\n".join([*lines, cycle, str(done)]).strip(), waits)
+    told = "" if cycle else where.of(lives, "no step has ended")
+    raise InterleavingStuck("\n".join([*lines, cycle, str(done), told]).strip(), waits)
 
 
 def _end(done: InterleavingRun, begun: _Begun, *, late: bool) -> None:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ...core.clock import Periods
 from ...core.errors import PeerDown
 from ...link.pickling import decode
-from ...link.protocol.awaiting import reached
+from ...link.protocol.awaiting import on_thread, reached
 from ...link.protocol.mailbox import Mailbox, Mailboxes
 from ...link.protocol.messages import Payload
+from . import where
 
 if TYPE_CHECKING:
     from ..lifecycle import PeerLife
@@ -34,12 +35,15 @@ class OriginMailbox(Mailbox):
     def _take(self, timeout: float | None) -> Payload:
         look = _Look(self, self._owner)
         wait = partial(self._owner.mail.wait_for, look.settled)
-        return look.outcome(any(map(wait, Periods(timeout, self._owner.held))))
+        settled = any(map(wait, Periods(timeout, self._owner.held)))
+        return look.outcome(settled, "" if settled else look.where(timeout))
 
     async def _atake(self, timeout: float | None) -> Payload:
         look, owner = _Look(self, self._owner), self._owner
         periods = Periods(timeout, owner.held)
-        return look.outcome(await reached(look.settled, owner.mail.call_back, periods))
+        settled = await reached(look.settled, owner.mail.call_back, periods)
+        told = "" if settled else await on_thread(partial(look.where, timeout))
+        return look.outcome(settled, told)
 
     def hints(self) -> str:
         """Return what else a reader of an error should know."""
@@ -73,10 +77,14 @@ class _Look:
         ended = self._cause is not None or self._failure is not None
         return self._box._pop(self._taken) or ended or self._box.closed
 
-    def outcome(self, settled: bool) -> Payload:
+    def where(self, limit: float | None) -> str:
+        """Return where the peers are that have sent nothing within `limit`."""
+        return where.after(limit, self._owner.left(), "a message was awaited")
+
+    def outcome(self, settled: bool, told: str) -> Payload:
         """Return the message, or raise why there is none."""
         if not settled:
-            raise queue.Empty(self._box.hints())
+            raise queue.Empty(self._box.hints() + told)
         if self._taken:
             return self._taken[0]
         if self._failure is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...core.clock import Periods
 from ...link.pickling import decode
 from ...link.protocol.messages import Payload
+from . import where
 
 if TYPE_CHECKING:
     from ..supervisor import Supervisor
@@ -73,7 +74,8 @@ class Marks:
             raise failure
         wanted = "".join([name, *(f", {key}={value!r}" for key, value in fields.items())])
         if cause is None:
-            raise TimeoutError(f"no mark {wanted!r} within {timeout:g} s{self._hints()}")
+            told = where.after(timeout, self._owner.left(), "a mark was awaited")
+            raise TimeoutError(f"no mark {wanted!r} within {timeout:g} s{self._hints()}{told}")
         error = cause.record.down_error()
         error.args = (f"no mark {wanted!r}{self._hints()}",)
         raise error

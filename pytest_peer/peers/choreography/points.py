@@ -121,16 +121,27 @@ class Point:
         :returns: `call`.
         :raises PointNotReached: None came in time; an `AssertionError` and a `TimeoutError`.
         :raises PeerDown: The peer has ended.
+        :raises ServiceEnded: A function that `Peer.running` runs has returned. What such a function
+            has raised is raised here.
         """
         limit = seconds("timeout", timeout)
         life = self._of_block().life
+        failure: BaseException | None = None
+
+        def settled() -> bool:
+            nonlocal failure
+            failure = self._lives.owner.services.failure()
+            return failure is not None or self._settled()
+
         periods = Periods(limit, lambda: self._of_block().life.held())
-        if not any(map(partial(self._news.wait_for, self._settled), periods)):
-            stacks = life.stacks.record("a point was not reached")
+        if not any(map(partial(self._news.wait_for, settled), periods)):
+            stacks = life.owner.with_deadlock(life.stacks.record("a point was not reached"))
             raise PointNotReached(f"no call came to {self.name} within {limit:g} s", stacks)
         watch = self._of_block()
         if watch.number:
             return watch.call
+        if failure is not None:
+            raise failure
         if watch.down is not None:
             raise watch.down.with_traceback(None)
         watch.broken = False

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from weakref import WeakKeyDictionary
 
 from ...core.sweep import Root, listed
 from ...launch import procfs
 from ..lifecycle import PeerLife
 from ..transitions import Phase
+
+#: Those above which there is a reaper; it stays the same to the end of the peer.
+_below_reapers: WeakKeyDictionary[PeerLife, Root] = WeakKeyDictionary()
 
 
 def is_far(life: PeerLife) -> bool:
@@ -25,9 +29,13 @@ def root_of(life: PeerLife) -> Root | None:
         return None
     process = life.process.os_process
     if process.child.has_reaper:  # it has the peer's orphans
+        known = _below_reapers.get(life)
+        if known is not None:
+            return known
         status = procfs.of_process(process.pid)
         if status is not None:
-            return Root(status.parent, is_above=True)
+            root = _below_reapers[life] = Root(status.parent, is_above=True)
+            return root
     return Root(process.pid)
 
 

@@ -80,6 +80,15 @@ class Relay:
         except Exception as exc:
             request.fail(exc)
 
+    def owes(self, life: PeerLife, ident: int) -> bool:
+        """Return whether a request of `life` has no answer yet; 0 stands for what needs none."""
+        return not ident or ident in self._requests.get(life, ())
+
+    def call_of(self, life: PeerLife, ident: int) -> tuple[RpcClient, int] | None:
+        """Return which call of another peer a request of `life` waits for; see `Request.call`."""
+        request = self._requests.get(life, {}).get(ident)
+        return None if request is None else request.call
+
     def _end(self, life: PeerLife) -> None:
         """Give up what a peer that has ended has asked for."""
         for request in list(self._requests.pop(life, {}).values()):
@@ -110,11 +119,9 @@ class Relay:
 
     def _call(self, request: Request, _: Asker, payload: Payload, key: str, python: Any) -> None:
         def late(limit: float) -> None:
-            life = handles[key].life
-            stacks = life.stacks.record("a call timed out")
-            request.fail(
-                CallTimeout(f"no answer from {life.record.whom()} within {limit:g} s", stacks)
-            )
+            whom = handles[key].life.record.whom()
+            text = f"no answer from {whom} within {limit:g} s"
+            request.fail(CallTimeout(text, self._stacks_of(key)))
 
         request.at_cancel = lambda: request.fail(CancelledError())
         request.at_late = late
@@ -131,9 +138,13 @@ class Relay:
         held = handles[key].life.held if key else self._owner.held
         _on_thread(request, lambda: request.answer(b"1" if held() else b""))
 
-    def _stacks(self, request: Request, _: Asker, __: Payload, key: str) -> None:
-        record = handles[key].life.stacks.record
-        _on_thread(request, lambda: request.answer(record("a call timed out").encode()))
+    def _stacks(self, request: Request, asker: Asker, _: Payload, key: str, ident: int) -> None:
+        request.call = self.call_of(asker.life, ident)  # which still is what is waited for
+        _on_thread(request, lambda: request.answer(self._stacks_of(key).encode()))
+
+    def _stacks_of(self, key: str) -> str:
+        """Return where a peer is that was called in vain; takes its time."""
+        return self._owner.with_deadlock(handles[key].life.stacks.record("a call timed out"))
 
     def _late(self, request: Request, asker: Asker, _: Payload, ident: int, limit: float) -> None:
         request.answered = True  # nobody waits for it

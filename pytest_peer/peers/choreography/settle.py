@@ -138,9 +138,10 @@ class Settling:
             pid = life.process.local_pid()
             of_life = [each for each in timed if each.process == pid]
             ask = partial(life.client.agent.own_waits, _ANSWER_SECONDS)
-            for number, word in (_answer(ask) or ()) if of_life else ():
-                each = Thread(of_life[0].process, number)
-                self._ours[each] = "" if word == "agent" else moment.asleep.get(each, "none")
+            found = _answer(ask) if of_life else None
+            for own in () if found is None else found.every:
+                each = Thread(of_life[0].process, own.thread)
+                self._ours[each] = "" if own.word == "agent" else moment.asleep.get(each, "none")
         return timed
 
     def _error(self, limit: float) -> NotSettled:

@@ -15,6 +15,7 @@ from typing import Any
 import barrier_calls
 import children
 import pytest
+from inner_pytest import Inner
 from mailbox_calls import take
 from timeouts import LONG
 
@@ -95,7 +96,7 @@ def test_limit_of_the_test_breaks_it(three: PeerGroup, peer_factory: Any) -> Non
     with pytest.raises(BarrierBroken, match=r"the test waited for 0\.1 s") as caught:
         peer_factory.barrier("b", 3, 0.1)
     assert isinstance(caught.value, PeerError)
-    assert "not come: party-1, party-2\nparty-1:\n" in str(caught.value)
+    assert "not come: party-1, party-2\nparty-1, party-2:\n" in str(caught.value)
     assert "the test waited" in futures[0].result(LONG)[0]
 
 
@@ -142,6 +143,52 @@ def test_unasked_death_before_the_first_comes_breaks_it(
     text = group[0].call(barrier_calls.outcome, "b", 2)[0]
     assert "too few are left, party-1 had ended" in text
     assert "party-1 (exited with status 3)" in text
+
+
+OTHER_TEST = """
+import os
+from pytest_peer import here
+
+@pytest.fixture(scope="module")
+def three(module_peer_factory):
+    return module_peer_factory.many(3, peer_down="continue")
+
+def test_one_dies(three):
+    three[2].cast(os._exit, 3)
+    three[2].wait_down(20)
+
+def test_others_meet_the_test(three, module_peer_factory):
+    futures = three[:2].submit(here.barrier, "b", 3, 20)
+    module_peer_factory.barrier("b", 3, 20)
+    assert [future.result(20) for future in futures] == [None, None]
+"""
+
+
+END = """
+from pytest_peer import here
+
+def test_leaves_peers_at_a_barrier(peer_factory):
+    group = peer_factory.many(2)
+    group[0].submit(here.barrier, "b", 2, 20).wait_blocked()
+
+def test_leaves_a_peer_with_a_call(peer_factory):
+    group = peer_factory.many(2)
+    group[0].submit(call, group[1])
+
+def call(other):
+    other.call(input)
+"""
+
+
+@pytest.mark.parametrize("_", range(3))
+def test_break_by_the_end_of_the_test_is_no_failure(inner: Inner, _: int) -> None:
+    inner.write(END)
+    inner.run().assert_outcomes(passed=2)
+
+
+def test_death_in_another_test_does_not_matter(inner: Inner) -> None:
+    inner.write(OTHER_TEST)
+    inner.run().assert_outcomes(passed=2)
 
 
 def test_cancelled_wait_breaks_it(three: PeerGroup, peer_factory: Any) -> None:

@@ -6,15 +6,16 @@ import fcntl
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gates import Gate, pass_gate
 from inner_pytest import Inner
-from timeouts import LONG
+from timeouts import AGES, LONG
 
-from pytest_peer import CallTimeout, Peer, eventually
+from pytest_peer import CallTimeout, Peer, eventually, here
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="of /proc")
 
@@ -181,6 +182,101 @@ def test_peers_that_wait_for_the_test_are_in_no_deadlock(peer_factory: Any, gate
     gate.open()
 
 
+# Calls of each other
+
+
+def sibling_take(name: str, path: Path) -> None:
+    here.peer(name).call(take, path)
+
+
+def sibling_take_later(name: str, path: Path) -> None:
+    here.peer(name).submit(take, path).result()
+
+
+async def sibling_take_in_a_task(name: str, path: Path) -> None:
+    await here.peer(name).acall(take, path)
+
+
+CALLS = [sibling_take, sibling_take_later, sibling_take_in_a_task]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_call_of_who_waits_for_the_caller_s_lock(
+    peer_factory: Any, tmp_path: Path, call: Any
+) -> None:
+    a, b = peer_factory.many(2, name="peer")
+    a.call(hold, tmp_path / "x")
+    a.submit(call, b.name, tmp_path / "x").wait_blocked(LONG)
+    eventually(lambda: peer_factory.deadlock() is not None, LONG)
+    assert sorted(map(str, peer_factory.deadlock())) == [
+        "peer-0 waits for call peer-1, which peer-1 has",
+        f"peer-1 waits for flock {tmp_path}/x, which peer-0 has",
+    ]
+
+
+async def call_back_in_vain(other: str) -> None:
+    """Call who calls back a coroutine, for which this one leaves the event loop no time."""
+    here.peer(other).call(call_coroutine, here.name)
+
+
+def call_coroutine(name: str) -> None:
+    here.peer(name).call(nothing)
+
+
+async def nothing() -> None:
+    pass
+
+
+def test_calls_alone_may_be_a_cycle(peer_factory: Any) -> None:
+    a, b = peer_factory.many(2, name="peer")
+    a.submit(call_back_in_vain, b.name)
+    eventually(lambda: peer_factory.deadlock() is not None, LONG)
+    assert sorted(map(str, peer_factory.deadlock())) == [
+        "peer-0 waits for call peer-1, which peer-1 has",
+        "peer-1 waits for call peer-0, which peer-0 has",
+    ]
+
+
+def call_back_and_sleep(other: str) -> None:
+    here.peer(other).call(call_and_sleep, here.name)
+
+
+def call_and_sleep(name: str) -> None:
+    here.peer(name).call(print_and_sleep)
+
+
+def print_and_sleep() -> None:
+    print("asleep")
+    time.sleep(AGES)
+
+
+def test_call_back_that_only_takes_long_is_no_cycle(peer_factory: Any) -> None:
+    a, b = peer_factory.many(2)
+    a.submit(call_back_and_sleep, b.name)
+    a.stdout.wait_for("asleep", LONG)
+    a.settle(LONG)
+    assert peer_factory.deadlock() is None
+
+
+def call_from_a_child_with_the_lock(name: str, path: Path) -> int:
+    """The child has the lock, and its peer has not."""
+    pid = os.fork()
+    if pid == 0:
+        hold(path)
+        here.peer(name).call(take, path)
+    return pid
+
+
+def test_call_of_a_child_is_one_of_its_peer(peer_factory: Any, tmp_path: Path) -> None:
+    a, b = peer_factory.many(2, name="peer")
+    a.call(call_from_a_child_with_the_lock, b.name, tmp_path / "x")
+    eventually(lambda: peer_factory.deadlock() is not None, LONG)
+    assert sorted(map(str, peer_factory.deadlock())) == [
+        "peer-0 waits for call peer-1, which peer-1 has",
+        f"peer-1 waits for flock {tmp_path}/x, which peer-0 has",
+    ]
+
+
 # Where it is shown
 
 
@@ -199,6 +295,28 @@ def test_call_that_times_out_shows_it(peer_factory: Any, tmp_path: Path) -> None
     assert "Deadlock:\npeer-" in caught.value.stacks
     assert expected.splitlines()[1] in caught.value.stacks
     assert "in take" in caught.value.stacks
+
+
+@pytest.mark.parametrize("call", [sibling_take, sibling_take_later])
+def test_late_call_of_a_sibling_shows_it(peer_factory: Any, tmp_path: Path, call: Any) -> None:
+    a = peer_factory(name="peer-0")
+    b = peer_factory(name="peer-1", call_timeout=1.0)
+    b.call_within(LONG, take, tmp_path / "x")  # it imports this module
+    a.call(hold, tmp_path / "x")
+    with pytest.raises(CallTimeout) as caught:
+        a.call_within(LONG, call, b.name, tmp_path / "x")
+    assert "no answer from peer 'peer-1'" in str(caught.value)
+    assert "peer-0 waits for call peer-1, which peer-1 has" in caught.value.stacks
+    assert "in take" in caught.value.stacks
+
+
+def test_call_of_the_test_shows_a_cycle_with_calls(peer_factory: Any, tmp_path: Path) -> None:
+    a, b = peer_factory.many(2, name="peer", shutdown=("halt", 0))
+    b.call(take, tmp_path / "x")  # it imports this module
+    a.call(hold, tmp_path / "x")
+    with pytest.raises(CallTimeout, match="Deadlock:") as caught:
+        a.call_within(0.5, sibling_take, b.name, tmp_path / "x")
+    assert "peer-0 waits for call peer-1, which peer-1 has" in caught.value.stacks
 
 
 HANGS = """

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import CancelledError
 
-import held_store
 import pytest
 from held_store import triple
 from pythons import NEWEST
@@ -90,34 +88,6 @@ def beside_each_other():
             return await triple_in_trio(1)
 
     return trio.run(main)
-
-
-def test_where_calls_are_held_can_be_asked_of_the_agent(shared):
-    agent = "pytest_peer_agent.agent.points:held"
-    with shared.hold_at("held_store:double") as point, shared.hold_at(triple) as other:
-        held = shared.submit(held_store.double, 1)
-        task = shared.submit(triple, 1)
-        point.wait(LONG)
-        other.wait(LONG)
-        found = shared.call(held_where, agent)
-        point.release()
-        other.release()
-        assert (held.result(LONG), task.result(LONG)) == (2, 3)
-    assert found == [("held_store:double", True, False), ("held_store:triple", True, True)]
-    assert shared.call(held_where, agent) == []
-
-
-def held_where(name):
-    import sys
-    import threading
-
-    module, _, function = name.partition(":")
-    found = getattr(sys.modules[module], function)()
-    threads = {each.ident for each in threading.enumerate()}
-    return sorted(
-        (target, thread in threads, isinstance(task, asyncio.Task))
-        for thread, task, target in found
-    )
 
 
 def test_wait_for_a_coroutine_can_be_too_short(shared):

@@ -137,7 +137,16 @@ WAITS: dict[str, Callable[[Any], object]] = {
     "mailbox": lambda of: of.factory.mailbox("never").get(LONG),
     "eventually": lambda _: eventually(never, LONG),
     "still": lambda _: still(lambda: True, LONG),
+    "mark": lambda of: of.factory.wait_mark("never", LONG),
+    "barrier": lambda of: of.factory.barrier("never", 2, LONG),
+    "hold point": lambda of: reach(of.peer.hold_at("json:dumps")),
+    "failpoint": lambda of: reach(of.peer.fail_at("json:dumps", OwnError("not this"))),
 }
+
+
+def reach(point: Any) -> None:
+    with point:
+        point.wait(LONG)
 
 
 @pytest.mark.parametrize(("how", "raised"), [("return", ServiceEnded), ("fail", OwnError)])

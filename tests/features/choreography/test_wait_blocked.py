@@ -232,6 +232,91 @@ def loop_until_gone(path: Path) -> str:
     return "gone"
 
 
+# Our own waits
+
+
+def come_to_barrier(name: str) -> None:
+    here.barrier(name, 2, None)
+
+
+async def acome_to_barrier(name: str) -> None:
+    await here.abarrier(name, 2, AGES)
+
+
+def call_sibling(name: str) -> None:
+    here.peer(name).call(time.sleep, AGES)
+
+
+def submit_to_sibling(name: str) -> None:
+    here.peer(name).submit(time.sleep, AGES).result(None)
+
+
+async def acall_sibling(name: str) -> None:
+    await asyncio.create_task(here.peer(name).acall(time.sleep, AGES))
+
+
+def get_message(name: str) -> None:
+    here.mailbox(name).get(None)
+
+
+async def aget_message(name: str) -> None:
+    await here.mailbox(name).aget(AGES)
+
+
+OWN_WAITS = [
+    (come_to_barrier, "barrier other"),
+    (acome_to_barrier, "barrier other"),
+    (call_sibling, "call other"),
+    (submit_to_sibling, "call other"),
+    (acall_sibling, "call other"),
+    (get_message, "mailbox other"),
+    (aget_message, "mailbox other"),
+]
+
+
+@pytest.mark.parametrize(("function", "on"), OWN_WAITS)
+def test_our_own_waits_have_names(
+    peer_factory: Any, function: Callable[[str], Any], on: str
+) -> None:
+    peer, other = peer_factory(), peer_factory(name="other")
+    blocked = peer.submit(function, "other").wait_blocked(LONG)
+    assert (blocked.on, blocked.holder) == (on, other if on == "call other" else None)
+    assert f"in {function.__name__}\n" in blocked.stack
+    assert f"blocked on {on}" in peer.dump_stacks()
+
+
+async def await_nothing() -> None:
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("function", [nothing, await_nothing])
+def test_held_call_says_where(peer: Peer, function: Callable[[], Any]) -> None:
+    with peer.hold_at(function) as point:
+        future = peer.submit(function)
+        assert future.wait_blocked(LONG).on == f"held {__name__}:{function.__name__}"
+        point.release()
+        with pytest.raises(NotBlocked, match="has returned None"):
+            future.wait_blocked(LONG)
+
+
+def test_held_coroutine_does_not_hold_the_others(peer: Peer) -> None:
+    with peer.hold_at(await_nothing):
+        peer.submit(await_nothing).wait_blocked(LONG)
+        assert peer.submit(wait_in_a_task, Path()).wait_blocked(LONG).on == "task"
+
+
+def pass_many_barriers(count: int) -> None:
+    for _ in range(count):
+        here.barrier("alone", 1, LONG)
+        here.mark("passed")
+
+
+def test_answer_that_is_on_its_way_is_no_wait(peer: Peer) -> None:
+    future = peer.submit(pass_many_barriers, 2000)
+    with pytest.raises(NotBlocked, match="has returned None"):
+        future.wait_blocked(LONG)
+
+
 def test_call_goes_on_when_it_has_what_it_waited_for(peer: Peer, tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with path.open("w") as file:
@@ -276,6 +361,8 @@ def test_peers_of_other_versions_say_it_too(
     assert peer.submit(lock, tmp_path).wait_blocked(LONG).on == "lock"
     assert peer.submit(take_from_mailbox, tmp_path).wait_blocked(LONG).on == "mailbox orders"
     assert peer.submit(wait_in_a_task, tmp_path).wait_blocked(LONG).on == "task"
+    assert peer.submit(come_to_barrier, "b").wait_blocked(LONG).on == "barrier b"
+    assert peer.submit(acome_to_barrier, "c").wait_blocked(LONG).on == "barrier c"
     peer.kill()
 
 

@@ -62,6 +62,78 @@ def test_a_call_that_waits_in_c_is_stopped(at_terminal):
     stop_in_c(at_terminal(WAITS))
 
 
+AWAITS = """
+    async def spin(asks):
+        print("awaits", flush=True)
+        while not asks.is_set():
+            await pause()
+        return "left"
+
+    async def call():
+        asks = threading.Event()
+        return await spin(asks)
+
+    async def pause():
+        await asyncio.sleep(0.01)
+
+    def test_it(peer):
+        calls = peer.submit(call)
+        peer.stdout.wait_for("awaits", timeout=30)
+        peer.debug()
+        assert calls.result() == "left"
+"""
+
+
+def stop_in_coroutine(run):
+    prompt, stack = run.prompt(), run.answer("w")
+    assert "spin()" in stack
+    assert "/asyncio/" not in prompt + stack
+    while "Event" not in run.answer("p locals().get('asks')"):
+        run.answer("up")
+    run.answer("asks.set()")
+    run.child.sendline("c")
+    assert "1 passed" in run.end()
+
+
+@pytest.mark.parametrize("pause", ["await asyncio.sleep(0.01)", "await asyncio.sleep(0)"])
+def test_a_coroutine_is_stopped_in_its_own_frame(at_terminal, pause):
+    stop_in_coroutine(at_terminal(AWAITS.replace("await asyncio.sleep(0.01)", pause)))
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.13"])
+def test_coroutines_of_other_versions_are_stopped(at_terminal, requires_python, version):
+    stop_in_coroutine(at_terminal(AWAITS, f"--peer-exec={requires_python(version)}"))
+
+
+def test_a_coroutine_that_waits_is_shown_where_it_does(at_terminal):
+    run = at_terminal("""
+    async def wait():
+        asked = asyncio.Event()
+        asyncio.get_running_loop().call_later(2, asked.set)
+        print("waits", flush=True)
+        await until(asked)
+        after = 1
+        return after
+
+    async def until(event):
+        await event.wait()
+
+    def test_it(peer):
+        waits = peer.submit(wait)
+        peer.stdout.wait_for("waits", timeout=30)
+        peer.debug()
+        assert waits.result() == 1
+    """)
+    assert "the coroutine waits" in run.prompt()
+    assert "-> await event.wait()" in run.answer("w")
+    assert "-> await until(asked)" in run.answer("up")
+    assert run.answer("p asked.is_set()") in ("True", "False")
+    while "after = 1" not in run.answer("n"):
+        pass
+    run.child.sendline("c")
+    assert "1 passed" in run.end()
+
+
 @pytest.mark.parametrize("version", ["3.8", "3.10", "3.12", "3.13"])
 def test_running_calls_of_other_versions_are_stopped(at_terminal, requires_python, version):
     run = at_terminal(SPINS, f"--peer-exec={requires_python(version)}")

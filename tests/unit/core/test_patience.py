@@ -49,7 +49,24 @@ def test_limit_that_is_not_known_takes_longer() -> None:
 
 
 def test_lock_that_others_may_release_takes_longer() -> None:
+    looks, nan = Patience(), float("nan")
+    assert [beside(looks, at, {7: nan}) for at in (0.0, 0.01, 0.05)] == ["", "", "lock"]
+
+
+def test_lock_is_left_while_another_thread_gets_no_processor() -> None:
     looks = Patience()
+    assert [beside(looks, at, {7: 0.5, 8: at}) for at in (0.0, 0.1, 10.0)] == ["", "", ""]
+    assert beside(looks, 10.1, {7: 0.6, 8: 10.1}) == "lock"
+
+
+def test_thread_that_rests_has_no_part_in_a_lock() -> None:
+    looks = Patience()
+    assert beside(looks, 0.0, {7: 0.5}) == ""
+    assert beside(looks, 0.01, {}) == "lock"
+
+
+def beside(looks: Patience, at: float, others: dict[int, float]) -> str:
+    """Look at a thread that waits for a lock while others run."""
     wait = Wait("lock")
-    wait.is_sure = False
-    assert [looks.decided(at, seen(1), wait) for at in (0.0, 0.01, 0.05)] == ["", "", "lock"]
+    wait.others = others
+    return looks.decided(at, seen(1), wait)

@@ -65,6 +65,42 @@ def test_address_of_a_socket_with_a_path(tmp_path: os.PathLike[str]) -> None:
         assert threads.socket_of(os.getpid(), server.fileno()) == (True, path, "")
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "", "abstract"])
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_own_sockets_are_as_in_the_tables(
+    tmp_path: os.PathLike[str], host: str, kind: socket.SocketKind
+) -> None:
+    path = f"{os.fspath(tmp_path)}/server"
+    if ":" in host or "." in host:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        address: object = (host, 0)
+    else:
+        family, address = socket.AF_UNIX, path if not host else "\0" + path
+    with socket.socket(family, kind) as server, socket.socket(family, kind) as client:
+        server.bind(address)  # type: ignore[arg-type]
+        if kind == socket.SOCK_STREAM:
+            server.listen()
+        client.connect(server.getsockname())
+        for each in (server, client):
+            inode = str(os.fstat(each.fileno()).st_ino)
+            in_table = next(threads.sockets(os.getpid(), inode))
+            assert threads.socket_of(os.getpid(), each.fileno()) == in_table
+
+
+def test_own_socket_stays_as_it_is() -> None:
+    ours, theirs = socket.socketpair()
+    socket.setdefaulttimeout(0.1)
+    try:
+        threads.socket_of(os.getpid(), ours.fileno())
+    finally:
+        socket.setdefaulttimeout(None)
+    threads.socket_of(os.getpid(), ours.fileno())
+    with ours, theirs:
+        assert os.get_blocking(ours.fileno())
+        theirs.send(b"x")
+        assert ours.recv(1) == b"x"
+
+
 def no_linux(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +95,11 @@ def test_object_with_a_buffer_is_pickled_once(size: int) -> None:
     buffered = Buffered(size)
     assert codec.loads(codec.pack(buffered, REFUSAL, [])) == bytes(size)
     assert buffered.asked == 1
+
+
+def test_module_that_is_being_imported_hinders_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It imports ``_winapi``, for which a peer asks its origin: by a message of ours."""
+    name = "multiprocessing.connection"
+    monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    double = lambda number: 2 * number  # noqa: E731
+    assert codec.loads(bytes(codec.dumps(double)))(21) == 42

@@ -72,6 +72,28 @@ def test_more_parties_than_peers_are_the_test_or_processes() -> None:
     assert barrier.ended("b", "stopped", "a") == [1, 2, 3]
 
 
+def test_test_that_has_come_takes_the_place_of_a_peer() -> None:
+    barrier = Barrier("b")
+    barrier.enter(1, TEST, 3, "abc")
+    barrier.enter(2, party("a"), 3, "abc")
+    assert barrier.ended("c", "stopped", "ab") == []
+    assert barrier.ended("b", "stopped", "a") == [1, 2]
+
+
+def test_threads_of_a_peer_take_the_places_of_others() -> None:
+    barrier = Barrier("b")
+    barrier.enter(1, party("a"), 3, "ab")
+    barrier.enter(2, party("a"), 3, "ab")
+    assert barrier.ended("b", "stopped", "a") == [1, 2]
+
+
+def test_peer_that_only_helps_does_not_matter() -> None:
+    barrier = Barrier("b")
+    barrier.enter(1, party("a"), 2, "a")  # with the test
+    assert barrier.ended("helper", "stopped", "a") == []
+    assert barrier.enter(2, TEST, 2, "a") == [1, 2]
+
+
 def test_process_of_a_peer_does_not_count_for_the_peer() -> None:
     barrier = Barrier("b")
     barrier.enter(1, party("a", 77), 3, "abc")
@@ -183,3 +205,11 @@ class Rounds(RuleBasedStateMachine):
 
 
 TestRounds = Rounds.TestCase
+
+
+def test_parties_come_without_a_look_at_who_is_left() -> None:
+    barrier = Barrier("b")
+    assert barrier.enter(1, party("a"), 3, "abc") == []
+    assert barrier.enter(2, party("b"), 3) == []
+    assert barrier.ended("c", "killed", "ab") == [1, 2]
+    assert barrier.why == "too few are left: c ended: killed"
