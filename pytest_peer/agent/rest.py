@@ -1,6 +1,7 @@
 """Look at this peer and all that it has started, for an origin on another machine."""
 
 from ..core import sweep, threads, waiting
+from ..core.clock import sleep
 from ..link.protocol.unpatched import _thread, marshal, os
 
 
@@ -16,15 +17,28 @@ def looked(calls, timers):
     found = sweep.Sweep(lambda: [sweep.Root(root, root != pid)])
     try:
         moment = found.look(lambda: None)
+        waking = _waking(moment)
+        if waking:  # if they find nothing, they are asleep: see `Settling` at the origin
+            sleep(threads.SOON)
+            moment = found.look(lambda: None)
+            waking = _waking(moment) - waking
     finally:
         found.close()
     # These read the link, and answer.
     idle = [] if calls.reader.busy else [pid]
     agent = {(pid, each) for each in (*idle, calls.reader.number, _thread.get_native_id())}
-    awake = set(moment.awake)
+    awake = set(moment.awake) | waking
     if timers:
         ours = {(pid, each.number) for each in list(waiting.threads.values())}
         rest = moment.asleep.items()
         awake.update(each for each, ran in rest if each not in ours and threads.goes_on(*each, ran))
     asleep = [(*each, turns) for each, turns in moment.asleep.items() if each not in agent]
     return marshal.dumps(("", [tuple(each) for each in awake - agent], sorted(asleep)), 2)
+
+
+def _waking(moment):
+    return {
+        each
+        for each, ran in moment.asleep.items()
+        if threads.wakes_soon(each.process, each.number, ran)
+    }

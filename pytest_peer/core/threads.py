@@ -18,6 +18,8 @@ from . import syscalls
 _open, _read, _close, _pread = os.open, os.read, os.close, os.pread
 _readlink, _stat, _listdir, _getpid = os.readlink, os.stat, os.listdir, os.getpid
 _now: Any = partial(getattr(time, "clock_gettime", time.monotonic))
+#: Seconds after which who waits for the GIL has looked for it: some of `sys.getswitchinterval`.
+SOON = 0.015
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 _PAGE = 1 << 12
 _MACHINE = os.uname().machine
@@ -98,6 +100,21 @@ def wait_of(pid: int, thread: int, line: str) -> syscalls.Wait | None:
     if len(arguments) < 6:
         return None
     return syscalls.judged(name, arguments, _Shown(pid, thread))
+
+
+def wakes_soon(pid: int, thread: int, ran: str) -> bool:
+    """Return whether a thread that slept, and had run so far, looks soon for what it waits for.
+
+    It may want the GIL, or what another thread has left it. So its sleep says nothing.
+    """
+    line = syscall(pid, thread)
+    # The line is that of its sleep only if it sleeps still, and has not run since.
+    if line == "running" or turns(pid, thread) != ran:
+        return True
+    if syscalls.parsed(line, _MACHINE)[0] != "futex":
+        return False
+    wait = wait_of(pid, thread, line)
+    return turns(pid, thread) != ran or wait is None or not wait.limit > SOON
 
 
 def _place(pid: int) -> str:

@@ -26,6 +26,9 @@ _PAUSE_SECONDS = 0.0002
 _MOST_PAUSE_SECONDS = 0.005
 #: Seconds for an agent to say which of its threads wait for us.
 _ANSWER_SECONDS = 0.5
+#: As often has a thread to be found asleep that wakes up soon: the first two may be in a wait that
+#: had begun before the last thing happened, and in the next one, which has seen nothing of it.
+_WAKINGS = 3
 #: How many of the threads that kept running an error names.
 _NAMED = 20
 _IN_FLIGHT = "a message is on its way to or from"
@@ -53,6 +56,9 @@ class Settling:
         self._quiet = False
         self._looks = 0
         self._busy: Counter[Thread | str] = Counter()
+        # Threads that wake up soon, with their turns since another one has run.
+        self._waking: dict[Thread, set[str]] = {}
+        self._others: dict[Thread, str] = {}  # with their turns then
         # Threads that wait for us, with their turns then; of those of the agent's own, no turns.
         self._ours: dict[Thread, str] = {}
         self._sweep = Sweep(self._roots, [os.getpid()])  # it may be below one that is watched
@@ -121,12 +127,31 @@ class Settling:
         self._looks += 1
         self._busy.update(moment.awake)
         if moment.awake or not self._quiet:
+            if not self._quiet:
+                self._waking.clear()
             return False
-        if self._ignore_timers:
-            return True
-        timed = self._timed(moment)
-        self._busy.update(timed)
-        return not timed
+        if not self._ignore_timers:
+            timed = self._timed(moment)
+            self._busy.update(timed)
+            if timed:
+                return False
+        return not self._wakes_soon(moment)
+
+    def _wakes_soon(self, moment: Moment) -> bool:
+        """Return whether a thread is about to look whether there is something to do.
+
+        So does who waits for the GIL, if the C library has lost what should wake it; and the agent's
+        thread that stands by, which takes the next call when one before has lasted for a millisecond.
+        Who finds nothing, twice, while nothing else runs, is a program that polls.
+        """
+        found = {each: ran for each, ran in moment.asleep.items() if threads.wakes_soon(*each, ran)}
+        others = {each: ran for each, ran in moment.asleep.items() if each not in found}
+        before = self._waking if others == self._others else {}
+        self._others = others
+        self._waking = {each: {*before.get(each, ()), ran} for each, ran in found.items()}
+        late = [each for each, seen in self._waking.items() if len(seen) < _WAKINGS]
+        self._busy.update(late)
+        return bool(late)
 
     def _timed(self, moment: Moment) -> list[Thread]:
         """Return the threads that will go on by themselves, without those that wait for us."""

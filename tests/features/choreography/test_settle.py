@@ -241,3 +241,14 @@ def test_dead_and_paused_peers_are_at_rest(peer_factory: Any) -> None:
 def test_limit_of_settle_is_checked(shared: Peer, limit: float) -> None:
     with pytest.raises(ValueError, match="timeout"):
         shared.settle(limit)
+
+
+def test_calls_that_came_together_have_begun(peer: Peer) -> None:
+    """The first one waits on the main thread, and a moment later another one runs the second."""
+    for number in range(100):
+        first, second = peer.submit(take, LONG), peer.submit(os.getpid)
+        peer.settle(LONG)
+        assert second.done()
+        assert not first.done()
+        peer.send("orders", number)
+        assert first.result(LONG) == number
