@@ -172,7 +172,8 @@ class Abort(Fault):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         count, left = self._ask("abort", self.number, self._pairs)
-        self._counts, self.healed = {"hits": count, "reset": count if not left else 0}, self.began
+        self._counts = {"hits": count, "reset": count if not left else 0}
+        self.healed: float | None = self.began
         self._fabric.remember(self)
         self._fabric.forget(self)
         if left:

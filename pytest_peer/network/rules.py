@@ -35,7 +35,7 @@ class Judge:
         self._answer = answer
         self._rules: dict[int, Rule] = {}
         #: Who has it stops the judge between two packets.
-        self.lock = Lock()
+        self.lock: Lock = Lock()
         #: Called with a text about the first exception of a predicate; it is empty when that is raised.
         self.on_failure: Callable[[Callable[[], str]], object] = lambda _: None
         self._failures: dict[Rule, BaseException] = {}
