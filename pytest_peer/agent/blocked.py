@@ -110,7 +110,7 @@ def _looked(calls, ident, own_files):
     wait = threads.wait_of(os.getpid(), number, sight.syscall) if sight.asleep else None
     # Reading lets others have the GIL, and then this thread gets it. What was read of memory was
     # that of this wait only if the thread is still in it.
-    if wait is None or _wants_gil(wait):
+    if wait is None or _wants_gil(wait) or (number == os.getpid() and calls.reader.reads_answer()):
         return key, number, nothing, None
     own = waiting.threads.get(key)
     if own is not None and (wait.is_futex or not sight.syscall):

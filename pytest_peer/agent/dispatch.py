@@ -52,10 +52,10 @@ LAST_SECONDS = 1.0
 class Dispatcher:
     """Runs calls, and sends their replies; for `read` see `LinkReader`."""
 
-    def __init__(self, runtime, own_files, read):
+    def __init__(self, runtime, own_files, read, fd, receiver):
         self._runtime = runtime
         self._own_files = own_files
-        self.reader = LinkReader(read, self._run_beside)
+        self.reader = LinkReader(read, self._run_beside, fd, receiver)
         self.lock = Lock()
         self._running = 0
         self._finishing = False

@@ -11,7 +11,7 @@ from ..core.clock import Periods
 from ..core.waiting import Waiting
 from ..link.protocol import asking, children, messages
 from ..link.protocol.sender import WouldWait
-from ..link.protocol.unpatched import _thread, os, select, threading
+from ..link.protocol.unpatched import _thread, os, queue, select, threading
 from . import failures
 
 _FINALIZER = "a finalizer asks for %s on the thread that would send that or read the answer"
@@ -25,6 +25,26 @@ class Exchange(asking.Asking):
         self._pending = {}
 
     def begin(self, head, payload, done, limit):
+        pending = self._send(head, payload, done, limit)
+        self._leave(pending)
+        return pending
+
+    def ask(self, head, payload=b"", limit=asking.UNLIMITED):
+        answers: Any = queue.SimpleQueue()
+        pending = self._send(head, payload, answers.put, limit)
+        try:
+            with Waiting(limit[2], pending.number):
+                answer = self._runtime.reader.answer(pending.number)
+        except BaseException:
+            pending.cancel()
+            raise
+        if answer is not None:
+            self._pending.pop(pending.number, None)
+            return (*answer, ())
+        self._leave(pending)
+        return self.wait(pending, answers, limit)
+
+    def _send(self, head, payload, done, limit):
         runtime = self._runtime
         if runtime.reader.stands_by_here():
             raise RuntimeError(_FINALIZER % head[0])
@@ -33,15 +53,19 @@ class Exchange(asking.Asking):
         try:
             message = messages.snapshot(messages.with_head(head, payload))
             runtime.enqueue(messages.RELAY, ident, message, awaited=True)
-            on_main = threading.get_ident() == threading.main_thread().ident
-            if on_main and not runtime.reader.hand_over():
-                raise RuntimeError("there is no thread that could read the answer")
         except BaseException as exc:
             self._pending.pop(ident, None)
             if isinstance(exc, WouldWait):
                 raise RuntimeError(_FINALIZER % head[0]) from None
             raise
         return pending
+
+    def _leave(self, pending):
+        """Have another thread read the answer."""
+        pending.on_main = threading.get_ident() == threading.main_thread().ident
+        if pending.on_main and not self._runtime.reader.hand_over():
+            self._pending.pop(pending.number, None)
+            raise RuntimeError("there is no thread that could read the answer")
 
     def tell(self, kind, payload, ident=None):
         """Send what has no answer of its own."""
@@ -58,8 +82,10 @@ class Exchange(asking.Asking):
         if kind == messages.WARNING:
             pending.warnings.append(payload)
             return
-        del self._pending[ident]
+        self._pending.pop(ident, None)  # the main thread may have it too
         pending.done((kind, payload, pending.warnings))
+        if pending.on_main:
+            self._runtime.reader.answered()
 
     def report_all(self):
         """Report what nobody has asked for."""
@@ -135,6 +161,8 @@ class _Pending:
         self._exchange = exchange
         self.number = number
         self.done = done
+        #: Whether it was begun on the main thread.
+        self.on_main = False
         self._limit, self._key, _ = limit
         self.warnings = []
 

@@ -80,7 +80,9 @@ class Agent:
             *(config[each] for each in ("name", "by_value", "call_timeout", "locals", "levels"))
         )
         self._runtime.keeps_frames = config["keeps_frames"]
-        self._dispatcher = dispatch.Dispatcher(self._runtime, self._own_files, self._read)
+        self._dispatcher = dispatch.Dispatcher(
+            self._runtime, self._own_files, self._read, read_fd, self._receiver
+        )
         self._runtime.reader = self._dispatcher.reader
         self._runtime.event_loop = self._dispatcher.event_loop
         self._runtime.runs_coroutine = self._dispatcher.event_loop.has
@@ -137,9 +139,15 @@ class Agent:
 
     def _read(self, step=None):
         try:
-            (step or self._receiver.pull)()
+            (step or self._receive)()
         except (EOFError, OSError) as exc:
             self._link_lost(exc)
+
+    def _receive(self):
+        if self._receiver.chunks:  # a call that waits for an answer has found something else
+            self._receiver.take()
+        else:
+            self._receiver.pull()
 
     def _forked(self):
         # A child that kept the link open would hide our death from the origin, and its from us.

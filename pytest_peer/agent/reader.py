@@ -4,17 +4,27 @@ The main thread runs the calls that it reads, so a call wakes no other thread. W
 than a moment, the standby thread takes the link over, and returns it with the first call that finds
 the main thread idle. So short calls that arrive together run on the main thread one after the
 other, and none waits for a long one.
+
+While a call on the main thread waits for an answer, that thread reads the link too, for a moment.
+A signal handler may raise there between any two steps of Python code, or ask something itself. So
+all that is read goes to the receiver's `chunks` in one call of C code, and if it is anything but
+that answer, the standby thread takes it over.
 """
 
 from collections import deque
 
-from ..core.locks import Lock
-from ..link.protocol.unpatched import _thread, queue
+from ..core.locks import Lock, transfer
+from ..link.protocol.receiver import READ_SIZE
+from ..link.protocol.unpatched import _thread, os, queue, select, threading
 
 #: Seconds that a call has the main thread before others are taken out of its way.
 _TICK = 0.001
 #: The standby thread sleeps after so many ticks without a call; they cost less than waking it.
 _IDLE_TICKS = 50
+#: Milliseconds in which the main thread reads an answer itself; those of short calls need one.
+_ANSWER_MS = 2
+_SIZES = (READ_SIZE,)
+_WATCHED = (select.POLLIN,)
 
 
 class LinkReader:
@@ -23,15 +33,20 @@ class LinkReader:
     That returns whether it could. `read` waits for data, and adds every call in it to `arrived`.
     """
 
-    def __init__(self, read, run_beside):
+    def __init__(self, read, run_beside, fd, receiver):
         self._read = read
+        self._receiver = receiver
         self._run_beside = run_beside
         self._lock = Lock()
         self.arrived = deque()  # calls; used only by the thread that reads
         self.handed = queue.SimpleQueue()  # for the main thread, while it does not read
         self._main_reads = True
+        # The descriptor is in one of these: while the main thread may read it, while it does so in a
+        # call, and while the standby thread does.
+        self._unread, self._reading, self._taken = deque((fd,)), deque(), deque()
+        self._answered = False  # the main thread; used only by the thread that reads
         self.retired = False  # the main thread reads no more; set by the thread that reads
-        self._calls = 0  # that the main thread has begun
+        self._calls = 0  # that the main thread has begun, and answers that it has waited for
         self.busy = False  # the main thread is in a call
         self._started = False
         self._standby = 0  # the standby thread
@@ -70,13 +85,59 @@ class LinkReader:
         if not self._main_reads:
             return self._started
         # On the main thread a signal handler could raise in the middle of a message.
-        with self._lock:
-            self._main_reads = False
-        self._wake()
         if not self._started:
-            with self._lock:
-                self._main_reads = True
+            self.start()
+        if self._started:
+            transfer(self._reading, self._unread)  # a handler calls this, which has interrupted that
+            transfer(self._unread, self._taken)
+            self._main_reads = False
+            self._wake()
         return self._started
+
+    def answer(self, ident):
+        """Return kind and payload of that answer if it comes next, and soon; else ``None``."""
+        if threading.get_ident() != threading.main_thread().ident:
+            return None
+        if not self.busy or self.arrived or not self._receiver.between_frames():
+            return None
+        try:
+            # Without the lock: a handler may ask here, and needs the standby thread, which needs it.
+            if transfer(self._unread, self._reading):
+                return self._read_answer(ident)
+            return None
+        finally:
+            try:
+                self._calls += 1  # the standby thread is not to come at once
+                transfer(self._reading, self._unread)
+            except BaseException:  # an interrupt came before that
+                transfer(self._reading, self._unread)
+                raise
+
+    def _read_answer(self, ident):
+        poll, chunks = select.poll(), self._receiver.chunks
+        try:
+            deque(map(poll.register, self._reading, _WATCHED), 0)
+            if not poll.poll(_ANSWER_MS):
+                return None
+            chunks.extend(map(os.read, self._reading, _SIZES))
+            data = chunks[0]
+        except (OSError, IndexError, RuntimeError):  # a handler has had the link handed over
+            return None
+        found = self._receiver.whole_reply(ident, data)
+        if found is not None:
+            try:
+                chunks.remove(data)
+            except ValueError:
+                pass  # as above: the standby thread has it as well
+        return found
+
+    def reads_answer(self):
+        """Return whether the main thread is in `answer`, so that it goes on in a moment."""
+        return bool(self._reading)
+
+    def answered(self):
+        """Note that the main thread has got an answer; on the thread that reads."""
+        self._answered = True
 
     def stands_by_here(self):
         """Return whether this is the standby thread."""
@@ -122,7 +183,8 @@ class LinkReader:
             seen = self._calls
             self._alarm.acquire(True, _TICK)
             with self._lock:
-                if self._main_reads and self.busy and self._calls == seen:
+                slow = self._main_reads and self.busy and self._calls == seen
+                if slow and transfer(self._unread, self._taken):
                     self._main_reads = False
                 reads = not self._main_reads
                 idle = 0 if self.busy or self._calls != seen else idle + 1
@@ -145,9 +207,22 @@ class LinkReader:
                         self.busy = True
                         self._calls += 1
                         self.handed.put(job)
-                        self._main_reads = not self.retired
-                        if self._main_reads:
+                        if not self.retired:
+                            self._return()
                             return
                 if not free and not self._run_beside(job):
                     self.handed.put(job)  # no more threads: it runs on the main thread later
+            if self._answered:  # the main thread may be about to ask again
+                self._answered = False
+                with self._lock:
+                    # Once its call has ended, it waits for one that is handed to it.
+                    if self.busy and not self.retired:
+                        self._calls += 1
+                        self._return()
+                        return
             self._read()
+
+    def _return(self):
+        """Let the main thread read; with the lock held."""
+        transfer(self._taken, self._unread)
+        self._main_reads = True

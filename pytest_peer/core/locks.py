@@ -7,10 +7,18 @@ raise when ``__enter__`` has returned, before the block begins.
 It is reentrant: a handler that interrupts a block may use it too.
 """
 
+from __future__ import annotations
+
 import _thread
 import sys
+from collections import deque
+from typing import Deque
 
-__all__ = ["Lock"]
+__all__ = ["Lock", "ReadLock", "transfer"]
+
+#: A lock to read a descriptor, which is in one deque of several: in that of who reads.
+ReadLock = Deque[int]
+_POP = deque.pop
 
 if sys.version_info[:2] != (3, 14):
     from _thread import RLock as Lock
@@ -27,3 +35,12 @@ else:
                 if self._recursion_count() > held:
                     self.release()
                 raise
+
+
+def transfer(source: ReadLock, target: ReadLock) -> bool:
+    """Move the lock from one deque to another in one step; return whether it was there."""
+    try:
+        target.extend(map(_POP, (source,)))
+    except IndexError:
+        return False
+    return True

@@ -20,6 +20,7 @@ from selectors import EVENT_READ
 from typing import Protocol
 
 from ..core.clock import monotonic, sleep
+from ..core.locks import ReadLock, transfer
 from ..core.loop import loop
 from ..core.worker import report_unraisable
 from .futures import Reply
@@ -37,9 +38,6 @@ _STOP_POLL = 0.001
 _READ_SIZES = (READ_SIZE,)
 _WATCHED = (EVENT_READ,)
 _UNWATCHED = (0,)
-#: Empty, or with the descriptor in it.
-ReadLock = deque[int]
-_POP = deque.pop
 
 
 class Output(Protocol):
@@ -234,15 +232,6 @@ class Reader:
         lock.clear()  # for ever
         loop.remove(self._fd)
         self._on_end()
-
-
-def transfer(source: ReadLock, target: ReadLock) -> bool:
-    """Move the lock from one deque to another in one step; return whether it was there."""
-    try:
-        target.extend(map(_POP, (source,)))
-    except IndexError:
-        return False
-    return True
 
 
 def _each(function: Callable[[int, int], object], lock: ReadLock, arguments: tuple[int]) -> None:

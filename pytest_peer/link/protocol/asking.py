@@ -55,7 +55,11 @@ class Asking:
     ) -> Answer:
         """Ask the origin, and wait for the answer."""
         answers: Any = queue.SimpleQueue()
-        pending = self.begin(head, payload, answers.put, limit)
+        return self.wait(self.begin(head, payload, answers.put, limit), answers, limit)
+
+    @staticmethod
+    def wait(pending: Pending, answers: Any, limit: Limit) -> Answer:
+        """Wait for the answer, which comes to a queue."""
         try:
             with Waiting(limit[2], pending.number):
                 for period in pending.periods():

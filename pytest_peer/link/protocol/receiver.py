@@ -69,7 +69,10 @@ class FrameReceiver:
     def take(self) -> None:
         """Parse `chunks`; raise EOFError if the other end has closed the link."""
         while self.chunks:
-            data = self.chunks.popleft()
+            try:
+                data = self.chunks.popleft()
+            except IndexError:  # the main thread has found its reply in it
+                return
             if not data:
                 raise EOFError("the other end has closed the link")
             self._feed(data)
