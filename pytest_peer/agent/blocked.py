@@ -23,6 +23,8 @@ _SWITCHES = 3
 
 def asked(what, calls, own_files):
     """Return the encoded answer to a question of the origin's."""
+    if what == b"begun":
+        return b"" if calls.reader.arrived or not calls.event_loop.has_begun() else b"1"
     if what == b"own":
         return marshal.dumps(_own_waits(calls), 2)
     if what.startswith(b"rest"):

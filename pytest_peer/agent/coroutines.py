@@ -91,6 +91,10 @@ class EventLoop:
         """Return the task of a call's coroutine that has not ended, or ``None``."""
         return self._by_number.get(ident)
 
+    def has_begun(self):
+        """Return whether the loop has had time for all coroutines that there are."""
+        return not self._coming
+
     def tasks(self):
         """Return the tasks of calls by their numbers; ``None`` for one that has not begun."""
         coming = dict.fromkeys(tuple(self._coming))

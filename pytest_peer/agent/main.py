@@ -195,7 +195,7 @@ class Agent:
 
     def _send_stacks(self, ident, what):
         try:
-            if what.startswith((b"call ", b"own", b"rest")):
+            if what.startswith((b"call ", b"own", b"rest", b"begun")):
                 from . import blocked  # not at the top: most peers need it not
 
                 found = blocked.asked(what, self._dispatcher, self._own_files)

@@ -88,7 +88,9 @@ class LinkReader:
         if not self._started:
             self.start()
         if self._started:
-            transfer(self._reading, self._unread)  # a handler calls this, which has interrupted that
+            transfer(
+                self._reading, self._unread
+            )  # a handler calls this, which has interrupted that
             transfer(self._unread, self._taken)
             self._main_reads = False
             self._wake()

@@ -15,6 +15,9 @@ from .reader import ReplyWaiter
 if TYPE_CHECKING:
     from .calls import RpcClient
 
+#: Where the last is that was sent behind another one, or a cast: a number that none has.
+_BEHIND = 0
+
 
 class OwnWait(NamedTuple):
     """A thread of a peer, or a task of a call, that waits in a way of ours."""
@@ -46,6 +49,32 @@ class Agent:
         self.context: Callable[[], str] = str
         self._context = ""
         self._provided: set[str] = set()
+        # Calls without a reply, by their numbers, and the last one behind them.
+        self._sent: dict[int, int] = {}
+
+    def sends(self, kind: int, ident: int) -> None:
+        """Note that a call or a cast is being sent."""
+        if kind == messages.CAST or self._sent:  # a call that comes alone is begun at once
+            self._sent[_BEHIND] = ident
+        if kind == messages.CALL:
+            self._sent[ident] = ident
+
+    def replied(self, ident: int) -> None:
+        """Note that a call has a reply."""
+        self._sent.pop(ident, None)
+
+    @property
+    def may_lag(self) -> bool:
+        """Whether there may be calls at the agent that no thread has begun."""
+        return _BEHIND in self._sent
+
+    def has_begun(self, seconds: float) -> bool:
+        """Return whether all calls have begun that were sent so far; raises as `stacks`."""
+        last = self._sent.get(_BEHIND)
+        (_, begun), _ = self._client.ask(messages.STACKS, b"begun", seconds)
+        if begun and self._sent.get(_BEHIND) == last:
+            self._sent.pop(_BEHIND, None)
+        return bool(begun)
 
     def stacks(self, seconds: float) -> str:
         """Return all threads' stacks; raise TimeoutError after so many seconds, or in the boot."""

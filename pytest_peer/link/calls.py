@@ -261,6 +261,7 @@ class RpcClient:
             self._replied(ident, (kind, payload))
 
     def _replied(self, ident: int, reply: Reply) -> None:
+        self.agent.replied(ident)
         if self.logs.behind and isinstance(self.pending.get(ident), (PeerFuture, Request)):
             self.logs.after(partial(self._settle, ident, reply))
         else:  # a caller that waits handles the records
@@ -321,6 +322,8 @@ class RpcClient:
         assert self._link is not None
         sender = self._link.sender
         try:
+            if kind in (messages.CALL, messages.CAST):
+                self.agent.sends(kind, ident)
             if kind in messages.WITH_CODE:
                 self._request_handler.send_updates(sender)
                 if self.agent.measures:

@@ -120,13 +120,24 @@ class Settling:
     def _is_rest(self, moment: Moment) -> bool:
         self._looks += 1
         self._busy.update(moment.awake)
-        if moment.awake or not self._quiet:
+        if moment.awake or not self._quiet or self._asks_whether_begun():
             return False
         if self._ignore_timers:
             return True
         timed = self._timed(moment)
         self._busy.update(timed)
         return not timed
+
+    def _asks_whether_begun(self) -> bool:
+        """Ask peers that may have calls which no thread has begun; return whether there are any.
+
+        For a millisecond a call that came with another one waits, while all threads sleep. A peer
+        that has begun all is not asked again; but its threads have run since.
+        """
+        for life in (lagging := [life for life in self._lives() if _may_lag(life)]):
+            _answer(partial(life.client.agent.has_begun, _ANSWER_SECONDS))
+            self._busy[f"a call has not begun in {life.record.whom()}"] += 1
+        return bool(lagging)
 
     def _timed(self, moment: Moment) -> list[Thread]:
         """Return the threads that will go on by themselves, without those that wait for us."""
@@ -165,6 +176,11 @@ class Settling:
         ]
         message = f"not at rest within {limit:g} s; these kept running:"
         return NotSettled(message, lines, "\n".join(told))
+
+
+def _may_lag(life: PeerLife) -> bool:
+    runs = life.phase is Phase.RUNNING and not life.process.paused
+    return runs and life.client.agent.may_lag
 
 
 def _answer(ask: Callable[[], T]) -> T | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -241,3 +242,42 @@ def test_dead_and_paused_peers_are_at_rest(peer_factory: Any) -> None:
 def test_limit_of_settle_is_checked(shared: Peer, limit: float) -> None:
     with pytest.raises(ValueError, match="timeout"):
         shared.settle(limit)
+
+
+def test_calls_that_came_together_have_begun(peer: Peer) -> None:
+    """The first one waits on the main thread, and a moment later another one runs the second."""
+    for number in range(100):
+        first, second = peer.submit(take, LONG), peer.submit(os.getpid)
+        peer.settle(LONG)
+        assert second.done()
+        assert not first.done()
+        peer.send("orders", number)
+        assert first.result(LONG) == number
+
+
+async def answer_at_once(number: int) -> int:
+    await asyncio.sleep(0)
+    return number
+
+
+def test_coroutines_that_came_together_have_begun(peer: Peer) -> None:
+    """The event loop changes threads, and rests for a moment before it does."""
+    for _ in range(100):
+        futures = [peer.submit(answer_at_once, number) for number in range(3)]
+        peer.settle(LONG)
+        assert [future.done() for future in futures] == [True] * 3
+
+
+def tell_number(number: int) -> None:
+    here.origin.send("numbers", number)
+
+
+def test_casts_have_begun(peer_factory: Any) -> None:
+    peer, numbers = peer_factory(), peer_factory.mailbox("numbers")
+    for number in range(100):
+        busy = peer.submit(take, LONG)
+        peer.cast(tell_number, number)
+        peer.settle(LONG)
+        assert numbers.get(0) == number
+        peer.send("orders", number)
+        busy.result(LONG)
