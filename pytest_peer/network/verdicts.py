@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from .packets import Packet
 
-#: After which a packet that is to be overtaken goes on if nothing has overtaken it.
-OVERTAKEN_SECONDS = 0.05
+#: For so long waits a packet that is to be overtaken, or up to three times that: two of them are
+#: not in the order in which they came either.
+OVERTAKEN_SECONDS = 0.025
 
 
 class Sending(NamedTuple):
@@ -81,7 +82,7 @@ class Way:
         """Decide about a packet; return what goes on of it and when."""
         settings = self.settings
         # All are drawn for each packet, so that a change of one setting leaves the others' sequence.
-        loss, double, damage, late, spread, bit = (draw.random() for _ in range(6))
+        loss, double, damage, late, spread, bit, wait = (draw.random() for _ in range(7))
         if loss < settings.loss:
             counts.dropped += 1
             return []
@@ -97,7 +98,7 @@ class Way:
             frame = flipped(packet, bit)
         if late < settings.reorder:
             counts.reordered += 1
-            at += OVERTAKEN_SECONDS
+            at += OVERTAKEN_SECONDS * (1 + 2 * wait)
         else:
             self.last = at
         sendings = [Sending(at, frame)]
