@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .faults import Fault
     from .filters import Pair
     from .nemesis import Nemesis
+    from .verdicts import Settings
 
 _MODULE = "pytest_peer.network.holder"
 #: Ways that an error names.
@@ -154,6 +155,13 @@ class Fabric:
         ]
         rest = f", and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
         return "; ".join(every[:_NAMED]) + rest
+
+    def doubted(self, settings: Settings, doubts: Mapping[str, Mapping[Pair, str]]) -> str:
+        """Return a text for settings of a link that are not in force, by what canaries say."""
+        return "; ".join(
+            f"{settings.only(name).described()}: {self.told(wrong)}"
+            for name, wrong in doubts.items()
+        )
 
     # Faults
 

@@ -124,6 +124,10 @@ class Holder:
             return file.read()
         return ""
 
+    def of_hosts(self) -> list[Place]:
+        """Return the places of hosts, without that of the fabric itself."""
+        return [place for place in list(self.places.values()) if place.host is not FABRIC_HOST]
+
     def place_of(self, number: int) -> Place:
         """Return the place of the host with that number."""
         return next(each for each in list(self.places.values()) if each.host.number == number)

@@ -8,7 +8,7 @@ from network_frames import datagram, ip4, segment
 from pytest_peer.network import filters
 from pytest_peer.network.filters import Filter, Filters, HoldFilter, LinkFilter
 from pytest_peer.network.packets import CANARY, Packet
-from pytest_peer.network.verdicts import Draws, Sending, Settings
+from pytest_peer.network.verdicts import Counts, Draws, Sending, Settings
 
 NOW, AB, BA = 100.0, (1, 2), (2, 1)
 IGMP = Packet(ip4(2, bytes(8)), "a", "b")
@@ -59,11 +59,49 @@ def test_other_ways_pass():
     assert behind(cut(), packet=packet, pair=BA) == [(NOW, packet.frame)]
 
 
-@pytest.mark.parametrize("make", [cut, lambda: link(loss=1)])
+def canary(probed="none"):
+    return datagram(CANARY + probed.encode() + b" 1")
+
+
+@pytest.mark.parametrize("make", [cut, hold])
 def test_canary_is_stopped_and_not_counted(make):
     made = make()
-    assert behind(made, packet=datagram(CANARY + b"1")) == []
-    assert made.counts.hits == 0
+    assert behind(made, packet=canary()) == []
+    assert made.counts.hits == made.counts.held == 0
+
+
+def test_canary_that_is_held_is_not_of_a_program():
+    made = hold()
+    behind(made, packet=canary())
+    assert (len(made.held), made.of_programs()) == (1, [])
+
+
+EVERYTHING = {"delay": 1, "jitter": 2, "loss": 1e-9, "duplicate": 1e-9, "corrupt": 1e-9}
+
+
+@pytest.mark.parametrize(
+    ("probed", "copies", "after"),
+    [
+        ("none", 1, 0),
+        ("rate", 1, 0),
+        ("no setting", 1, 0),
+        ("delay", 1, 1),
+        ("jitter", 1, 2),
+        ("loss", 0, 0),
+        ("duplicate", 2, 0),
+        ("all", 0, 0),
+    ],
+)
+def test_canary_meets_what_it_probes_on_a_link(probed, copies, after):
+    packet, made = canary(probed), link(**EVERYTHING)
+    assert behind(made, packet=packet) == [(NOW + after, packet.frame)] * copies
+    assert made.counts == Counts()
+
+
+def test_canary_that_probes_corruption_is_corrupted():
+    packet = canary("corrupt")
+    ((_, frame),) = behind(link(**EVERYTHING), packet=packet)
+    assert frame != packet.frame
 
 
 @pytest.mark.parametrize("make", [cut, hold, lambda: link(loss=1, delay=1)])
@@ -93,7 +131,7 @@ def test_each_direction_has_its_own_draws():
     assert lost(datagrams(), pair=AB) != lost(datagrams(), pair=BA)
 
 
-@pytest.mark.parametrize("other", [IGMP, datagram(CANARY + b"1"), segment()])
+@pytest.mark.parametrize("other", [IGMP, datagram(CANARY + b"all 1"), segment()])
 def test_draws_are_of_datagrams_of_programs(other):
     mixed = [each for packet in datagrams() for each in (other, packet)]
     assert lost(mixed) == lost(datagrams())

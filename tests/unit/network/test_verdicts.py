@@ -7,7 +7,7 @@ import random
 import pytest
 from network_frames import datagram, segment
 
-from pytest_peer.network.verdicts import Counts, Draws, Settings, Way, flipped
+from pytest_peer.network.verdicts import Counts, Drawn, Draws, Settings, Way, flipped
 
 NOW = 100.0
 SEEDS = range(50)
@@ -17,7 +17,9 @@ def passed(settings, count=1, seed=0, packet=None, gap=0.0):
     """Return what goes on of each of some packets, and what was counted."""
     way, draw, counts = Way(Settings(**settings)), random.Random(seed), Counts()
     packet = packet or datagram()
-    found = [way.pass_on(packet, NOW + gap * number, draw, counts) for number in range(count)]
+    found = [
+        way.pass_on(packet, NOW + gap * number, Drawn.by(draw), counts) for number in range(count)
+    ]
     return found, counts
 
 
@@ -99,9 +101,9 @@ def test_jitter_alone_keeps_the_order():
 
 def test_change_of_a_delay_keeps_the_order():
     way, draw, counts = Way(Settings(delay=1)), random.Random(0), Counts()
-    (first,) = way.pass_on(datagram(), NOW, draw, counts)
+    (first,) = way.pass_on(datagram(), NOW, Drawn.by(draw), counts)
     way.settings = Settings()
-    (second,) = way.pass_on(datagram(), NOW, draw, counts)
+    (second,) = way.pass_on(datagram(), NOW, Drawn.by(draw), counts)
     assert second.at >= first.at
 
 

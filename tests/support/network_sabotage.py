@@ -1,0 +1,46 @@
+"""Take from the process that holds a network what makes its faults; it is of one test only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+
+def let_pass(name):
+    """Have filters of this class let everything pass."""
+    from pytest_peer.network import filters
+    from pytest_peer.network.verdicts import Sending
+
+    kind = getattr(filters, name)
+    kind.pass_on = lambda _, packet, __, now: [Sending(now, packet.frame)]
+
+
+def ignore(setting):
+    """Have links do nothing of a setting."""
+    from pytest_peer.network.verdicts import Way
+
+    true = Way.pass_on
+
+    def pass_on(way, *args):
+        way.settings = replace(way.settings, **{setting: 0.0})
+        return true(way, *args)
+
+    Way.pass_on = pass_on
+
+
+def heal_nothing():
+    """Have filters stay when they are removed."""
+    from pytest_peer.network.filters import Filters
+
+    Filters.remove = lambda every, number: every.get(number)
+
+
+def turn_round():
+    """Have filters stand in both directions."""
+    from pytest_peer.network.filters import Filters
+
+    true = Filters.between
+    Filters.between = lambda every, pair: true(every, pair) or true(every, pair[::-1])
+
+
+def sabotage(network, function, *args):
+    network._fabric.ask(f"{__name__}:{function}", *args)
