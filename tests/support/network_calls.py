@@ -35,6 +35,7 @@ def start_server(peer, port=80):
 
 def collect_datagrams(port=53):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)  # they may come all at once
         sock.bind(("", port))
         print("bound", flush=True)
         while True:
@@ -55,6 +56,7 @@ def send_datagrams(host, payloads, port=53):
 def collect_times(port=53):
     """Print each datagram, with the time of the machine at which it came."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)  # they may come all at once
         sock.bind(("", port))
         print("bound", flush=True)
         while True:
@@ -71,6 +73,7 @@ def send_at(host, payloads, port=53):
 
 def echo(port=7):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)  # they may come all at once
         sock.bind(("", port))
         print("bound", flush=True)
         while True:
