@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import random
 import shutil
 from collections.abc import Mapping, Sequence
@@ -18,6 +20,7 @@ from ..peers.peer import Peer
 from ..peers.supervisor import Supervisor
 from . import permission
 from .addresses import FABRIC_HOST, MOST_HOSTS, MOST_SEGMENTS, ORIGIN, Host
+from .capture import FILE, Captured
 from .names import addressed, named
 from .questions import ANSWERS, QUESTIONS
 from .rules import Judge
@@ -58,6 +61,8 @@ class Fabric:
 
     def __init__(self, directory: Path, seed: int) -> None:
         self.seed = seed
+        #: Where `close` leaves what the switch has seen, as pcap.
+        self.capture: Path = directory / FILE
         self._supervisor = HolderSupervisor(directory)
         self._numbers = itertools.count(1)
         self._faults = itertools.count(1)
@@ -181,9 +186,18 @@ class Fabric:
         for nemesis in self.nemeses:
             nemesis.end()
 
+    # Its end
+
+    def captured(self) -> Captured:
+        """Return how much of what the switch has seen is to be in the file `capture`."""
+        found: Captured = self.ask(f"{_MODULE}:captured")
+        return found
+
     def close(self) -> None:
-        """End the network, with its process."""
+        """End the network, with its process; leave what its switch has seen in `capture`."""
         try:
             self.ask(f"{_MODULE}:close")
+            with contextlib.suppress(FileNotFoundError):  # nothing was sent
+                os.replace(self._holder.artifacts / FILE, self.capture)
         finally:
             self._supervisor.close()

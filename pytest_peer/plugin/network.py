@@ -16,15 +16,16 @@ from ..core import launchers
 from ..core.clock import CALL_TIMEOUT
 from ..core.errors import FaultNotEffective
 from ..core.options import STDIO, check
-from ..network import permission, tcp_timers, told
+from ..network import permission, tcp_timers
 from ..network.addresses import FABRIC_HOST, RESERVED, Host
 from ..network.fabric import Fabric
 from ..network.origin import Origin, PlainHost
 from ..network.peer import NetworkPeer
 from ..network.resolving import HostSocket
 from ..network.segments import Wan
+from ..network.told import lines  # not the module: it may be of a run that pytester has forgotten
 from ..network.verbs import Network, Place
-from . import sections, settings
+from . import artifacts, sections, settings
 from .factory import PeerFactory
 from .scope import Scope
 
@@ -258,7 +259,9 @@ def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
         pytest.skip(why)
     with ExitStack() as stack:
         local = request.getfixturevalue("tmp_path") / "peers"
-        fabric = Fabric(local, seed(config))
+        kept = artifacts.retention(config)
+        fabric = Fabric(kept.directory(local, ""), seed(config))
+        kept.run.files.append(fabric.capture)
         stack.callback(fabric.close)
         sections.of_run(request.node).more.append(partial(_section, request.node, fabric))
         scope = NetworkScope(config, local, fabric)
@@ -272,7 +275,7 @@ def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
 def _section(item: pytest.Item, fabric: Fabric) -> tuple[str, str]:
     """Return what the report of a failing test shows of its network: title and text."""
     repeat = f'pytest "{item.nodeid}" --peer-seed {fabric.seed}'
-    return "network", "\n".join([f"seed {fabric.seed}, again with: {repeat}", *told.lines(fabric)])
+    return "network", "\n".join([f"seed {fabric.seed}, again with: {repeat}", *lines(fabric)])
 
 
 def seed(config: pytest.Config) -> int:

@@ -97,3 +97,11 @@ def round_trips(host, count, port=7):
 def cast_and_bind(peer, function, *args):
     peer.cast(function, *args)
     peer.stdout.wait_for("bound")
+
+
+_kept = []
+
+
+def connect_and_keep(host, port):
+    """Open a connection that stays open."""
+    _kept.append(socket.create_connection((host, port), LONG))

@@ -42,5 +42,12 @@ def turn_round():
     Filters.between = lambda every, pair: true(every, pair) or true(every, pair[::-1])
 
 
+def fill_capture(size):
+    """Have the file with what the switch has seen take no more than `size` bytes."""
+    from pytest_peer.network.holder import held
+
+    held()._capture._most = size
+
+
 def sabotage(network, function, *args):
     network._fabric.ask(f"{__name__}:{function}", *args)
