@@ -7,8 +7,11 @@ from collections.abc import Collection
 from dataclasses import asdict
 
 from .abort import Reset
+from .addresses import FABRIC
 from .filters import ALL, NONE, Filter, HoldFilter, LinkFilter, Pair
 from .holder import held
+from .losses import Lost, dropped
+from .netlink import INTERFACE, port_name
 from .proofs import doubt, named
 from .questions import Action, RuleFilter
 from .verdicts import Draws, Settings
@@ -141,6 +144,22 @@ def counts() -> dict[int, dict[str, int]]:
     """Return the counts of all faults that are in force, by their numbers."""
     switch = held().switch
     return switch.run(lambda: {each.number: asdict(each.counts) for each in switch.filters.all()})
+
+
+def lost() -> dict[str, Lost]:
+    """Return how many packets got lost by no fault, by the names of hosts that have lost some."""
+    switch = held().switch
+    hosts = [place.host for place in held().of_hosts()]
+    by_switch = [switch.run(switch.lost, host.number) for host in hosts]
+    ports = dropped(held().proc_net(FABRIC, "dev"))
+    found = {}
+    for host, (missed, failed) in zip(hosts, by_switch, strict=True):
+        sent = missed + dropped(held().proc_net(host.number, "dev")).get(INTERFACE, 0)
+        # A newer kernel tells the sender too of what an interface drops, an older one does not.
+        received = max(failed, ports.get(port_name(host), 0))
+        if sent or received:
+            found[host.name] = Lost(sent, received)
+    return found
 
 
 def _passing(pairs: Collection[Pair]) -> dict[Pair, str]:

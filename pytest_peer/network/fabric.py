@@ -18,7 +18,7 @@ from ..core.names import random_name
 from ..core.options import PeerOptions
 from ..peers.peer import Peer
 from ..peers.supervisor import Supervisor
-from . import permission
+from . import losses, permission
 from .addresses import FABRIC_HOST, MOST_HOSTS, MOST_SEGMENTS, ORIGIN, Host
 from .capture import FILE, Captured
 from .names import addressed, named
@@ -185,6 +185,10 @@ class Fabric:
         """Let no nemesis go on whose block was not left."""
         for nemesis in self.nemeses:
             nemesis.end()
+
+    def lost(self) -> str:
+        """Return a text about packets that the network has lost by no fault; empty for none."""
+        return losses.told(self.ask("pytest_peer.network.control:lost"))
 
     # Its end
 

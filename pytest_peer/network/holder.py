@@ -44,7 +44,7 @@ class Holder:
         self._wiring = netlink.Wiring()
         self.directory: str = directory
         self.places: dict[str, Place] = {}
-        self.switch: Switch = Switch()
+        self.switch: Switch = Switch(netlink.missed)
         self.canaries: Canaries = Canaries(self.switch, self.socket_at)
         self._capture = Capture(f"{directory}/{FILE}")
         self.switch.captured = self._capture.take

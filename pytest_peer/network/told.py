@@ -36,6 +36,9 @@ def lines(fabric: Fabric) -> Iterator[str]:
     every: list[Fault | ProcessFault] = [*fabric.history, *processes]
     if (captured := _captured(fabric)) is not None:
         yield f"packets: {_counted_packets(captured)} in {fabric.capture}"
+    with contextlib.suppress(PeerError):
+        if lost := fabric.lost():
+            yield lost
     faults = sorted(every, key=lambda fault: fault.began)
     if not faults:
         yield "no faults"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ import pytest
 
 from ..core import launchers
 from ..core.clock import CALL_TIMEOUT
-from ..core.errors import FaultNotEffective
+from ..core.errors import FaultNotEffective, PacketsLostWarning, PeerError
 from ..core.options import STDIO, check
 from ..network import permission, tcp_timers
 from ..network.addresses import FABRIC_HOST, RESERVED, Host
@@ -51,6 +52,13 @@ class NetworkScope(Scope):
 
     def place(self, options: PeerOptions) -> Mapping[str, Any]:
         return {"enter": self._fabric.files[options.host]}
+
+    def close(self) -> None:
+        """Stop its peers, and warn of packets that got lost without a fault."""
+        super().close()
+        with contextlib.suppress(PeerError):
+            if lost := self._fabric.lost():
+                self.issue(PacketsLostWarning(lost))
 
     def raise_crashes(self) -> None:
         """Raise for what fails a test whose body has passed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from dataclasses import replace
 
 
@@ -47,6 +49,36 @@ def fill_capture(size):
     from pytest_peer.network.holder import held
 
     held()._capture._most = size
+
+
+_go_on = threading.Event()
+
+
+def stop_switch():
+    """Have the switch take nothing, and its sockets keep little, until `go_on`."""
+    from pytest_peer.network.holder import held
+
+    switch = held().switch
+    for port in switch._ports.values():
+        port.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
+    stopped = threading.Event()
+    switch.post(lambda: (stopped.set(), _go_on.wait(10)))
+    stopped.wait(10)
+
+
+def go_on():
+    _go_on.set()
+
+
+def unplug(name):
+    """Take down the interface of a host."""
+    from pyroute2.iproute import IPRoute
+
+    from pytest_peer.network import netlink
+    from pytest_peer.network.holder import held
+
+    with netlink.inside(held().places[name].net, back=(netlink.own("net"),)), IPRoute() as found:
+        found.link("set", index=socket.if_nametoindex("eth0"), state="down")
 
 
 def sabotage(network, function, *args):
