@@ -54,7 +54,10 @@ def test_it(peer_network):
     assert 0
 """
     )
-    inner.run().stdout.re_match_lines([r"packets lost by no fault.*: 3 to db-1$"])
+    found = re.search(
+        r"^packets lost by no fault.*: (\d+) to db-1$", inner.run().stdout.str(), re.MULTILINE
+    )
+    assert int(found[1]) >= 3  # what kernels tell each other gets lost too
 
 
 def test_ordinary_test_has_no_warning(peer_network, recwarn):
