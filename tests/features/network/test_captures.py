@@ -77,7 +77,7 @@ def broken(peer_network):
         + SOURCE.replace("(peer_network)", "(peer_network, broken)")
     )
     _, (file,) = kept(inner)
-    assert frames_of(file)[-1].endswith(b"arrived")
+    assert any(frame.endswith(b"arrived") for frame in frames_of(file))
 
 
 def test_fault_without_a_hit_leaves_the_packets(inner):

@@ -168,7 +168,7 @@ def test_it(peer_network):
 """
         )
         inner.run("--peer-seed", "7").assert_outcomes(passed=1)
-        return (inner.path / "arrived").read_text()
+        return (inner.path / "arrived").read_text().split()
 
     assert lost(1) == lost(3)
 
