@@ -23,7 +23,14 @@ __all__ += [
     "NameInUse",
     "NotBlocked",
 ]
-__all__ += ["NotSettled", "PeerDown", "PeerDownWarning", "PeerError", "PeerInterrupted"]
+__all__ += [
+    "NotSettled",
+    "PacketsLostWarning",
+    "PeerDown",
+    "PeerDownWarning",
+    "PeerError",
+    "PeerInterrupted",
+]
 __all__ += ["PointNotFound", "PointNotReached", "RemoteError", "ServiceEnded"]
 __all__ += ["UnhandledPeerException"]
 #: Lines of a peer's output in an error message: enough for a traceback, short enough for a report.
@@ -242,6 +249,10 @@ class PointNotReached(PeerError, AssertionError, TimeoutError):
 
 class PeerDownWarning(UserWarning):
     """A peer has ended unexpectedly."""
+
+
+class PacketsLostWarning(UserWarning):
+    """A network of peers was too slow for what was sent there, and has lost packets by no fault."""
 
 
 class UnhandledPeerException(UserWarning):

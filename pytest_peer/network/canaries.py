@@ -14,16 +14,20 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 
 from ..core.locks import Lock
-from .filters import Pair
+from .filters import NONE, Pair
 from .packets import CANARY, Packet
+from .proofs import Seen
 from .switch import Port, Switch
 
 _END = b"\0canary"
 _FENCE = b"\0fence!"
+#: Ethernet, IPv4, UDP.
+_HEADERS = 14 + 20 + 8
 #: Seconds for a packet and its fence to come; it takes a millisecond.
 _SECONDS = 2.0
 
-ARRIVED, STOPPED = "arrived", "stopped"
+#: A way, and what a canary probes there: the name of a setting, `ALL` or `NONE`.
+Probe = tuple[Pair, str]
 
 
 class Canaries:
@@ -37,41 +41,52 @@ class Canaries:
         self._turn = Lock()
         switch.on_canary = self._fence
 
-    def between(self, pairs: Iterable[Pair]) -> dict[Pair, str]:
-        """Send one on each of these ways; return what became of it, by way.
+    def between(self, pairs: Iterable[Pair], probed: str = NONE) -> dict[Pair, Seen]:
+        """Send one on each of these ways; return what became of it, by way."""
+        return {
+            pair: seen for (pair, _), seen in self.sent((pair, probed) for pair in pairs).items()
+        }
 
-        That is `ARRIVED`, `STOPPED`, or why neither is known.
-        """
+    def sent(self, probes: Iterable[Probe]) -> dict[Probe, Seen]:
+        """Send these, and return what became of them."""
         with self._turn:  # a nemesis proves its faults on another thread than the test
-            return self._sent(pairs)
+            return self._sent(probes)
 
-    def _sent(self, pairs: Iterable[Pair]) -> dict[Pair, str]:
-        found: dict[Pair, str] = {}
-        waiting: dict[bytes, Pair] = {}
-        for pair in pairs:
+    def _sent(self, probes: Iterable[Probe]) -> dict[Probe, Seen]:
+        found: dict[Probe, Seen] = {}
+        waiting: dict[bytes, Probe] = {}
+        begun: dict[bytes, float] = {}
+        for probe in probes:
+            (source, target), probed = probe
             nonce = b"%d" % next(self._nonces)
-            target = self._at(pair[1])
+            payload = b"%s%s %s%s" % (CANARY, probed.encode(), nonce, _END)
+            found[probe] = Seen(_HEADERS + len(payload))
+            begun[nonce] = monotonic()
             try:
-                self._at(pair[0]).sendto(CANARY + nonce + _END, target.getsockname())
-                waiting[nonce] = pair
+                self._at(source).sendto(payload, self._at(target).getsockname())
+                waiting[nonce] = probe
             except OSError as exc:
-                found[pair] = f"it could not be sent: {exc.strerror}"
+                found[probe] = found[probe]._replace(error=f"could not be sent: {exc.strerror}")
         deadline = monotonic() + _SECONDS
-        arrived: set[bytes] = set()
         poll = select.poll()
-        for number in {pair[1] for pair in waiting.values()}:
+        for number in {pair[1] for pair, _ in waiting.values()}:
             poll.register(self._at(number), select.POLLIN)
         by_fd = {sock.fileno(): sock for sock in self._sockets.values()}
         while waiting and (left := deadline - monotonic()) > 0:
             for fd, _ in poll.poll(left * 1000):
                 payload = by_fd[fd].recv(256)
-                nonce = payload[len(CANARY) : -len(_END)]
-                if payload.endswith(_END):
-                    arrived.add(nonce)
-                elif nonce in waiting:
-                    found[waiting.pop(nonce)] = ARRIVED if nonce in arrived else STOPPED
-        for pair in waiting.values():
-            found[pair] = f"neither it nor its fence has come within {_SECONDS:g} s"
+                nonce = payload[len(CANARY) : -len(_END)].split(b" ")[-1]
+                if nonce not in waiting:  # one that was late
+                    continue
+                if not payload.endswith(_END):
+                    del waiting[nonce]
+                    continue
+                seen = found[waiting[nonce]]
+                seconds = seen.seconds or monotonic() - begun[nonce]
+                found[waiting[nonce]] = seen._replace(times=seen.times + 1, seconds=seconds)
+        for probe in waiting.values():
+            error = f"has not come within {_SECONDS:g} s, nor has the fence behind it"
+            found[probe] = found[probe]._replace(error=error)
         return found
 
     def _at(self, number: int) -> socket.socket:

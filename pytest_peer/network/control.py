@@ -7,10 +7,17 @@ from collections.abc import Collection
 from dataclasses import asdict
 
 from .abort import Reset
-from .filters import Filter, HoldFilter, LinkFilter, Pair
+from .addresses import FABRIC
+from .filters import ALL, NONE, Filter, HoldFilter, LinkFilter, Pair
 from .holder import held
+from .losses import Lost, dropped
+from .netlink import INTERFACE, port_name
+from .proofs import doubt, named
 from .questions import Action, RuleFilter
 from .verdicts import Draws, Settings
+
+#: Why settings of a link seem not to be in force, by their names and by the way.
+Doubts = dict[str, dict[Pair, str]]
 
 #: Of one fault so many ways are tried, each host at least once if there are no more.
 _MOST_CANARIES = 32
@@ -19,12 +26,12 @@ _SETTLED_SECONDS = 10.0
 
 
 def cut(number: int, pairs: frozenset[Pair]) -> dict[Pair, str]:
-    """Let nothing pass on these ways; return what became of canaries on them."""
+    """Let nothing pass on these ways; return on which something does."""
     held().switch.run(held().switch.filters.add, Filter(number, pairs))
-    return prove(pairs)
+    return _passing(pairs)
 
 
-def link(number: int, pairs: frozenset[Pair], settings: Settings, seed: int) -> None:
+def link(number: int, pairs: frozenset[Pair], settings: Settings, seed: int) -> Doubts:
     """Have these ways delay, lose or change packets, instead of what a filter of that number did."""
     switch = held().switch
 
@@ -37,11 +44,17 @@ def link(number: int, pairs: frozenset[Pair], settings: Settings, seed: int) -> 
             switch.filters.add(made)
 
     switch.run(change)
+    return _doubts(pairs, settings)
 
 
-def wan(segments: Pair, settings: Settings, seed: int) -> None:
+def wan(segments: Pair, settings: Settings, seed: int) -> Doubts:
     """Join two segments, and have both ways between them delay, lose or change packets."""
     held().switch.run(held().switch.joints.join, segments, settings, seed)
+    hosts = {place.host.segment: place.host.number for place in held().of_hosts()}
+    if not hosts.keys() >= {*segments}:
+        return {}  # nobody is there yet
+    one, other = (hosts[segment] for segment in segments)
+    return _doubts([(one, other), (other, one)], settings)
 
 
 def wan_counts(segments: Pair) -> dict[str, int]:
@@ -49,9 +62,10 @@ def wan_counts(segments: Pair) -> dict[str, int]:
     return held().switch.run(held().switch.joints.counts, segments)
 
 
-def hold(number: int, pairs: frozenset[Pair]) -> None:
-    """Keep what comes on these ways."""
+def hold(number: int, pairs: frozenset[Pair]) -> dict[Pair, str]:
+    """Keep what comes on these ways; return on which something passes."""
     held().switch.run(held().switch.filters.add, HoldFilter(number, pairs))
+    return _passing(pairs)
 
 
 def rule(number: int, action: Action, seed: int) -> None:
@@ -78,7 +92,7 @@ def packets(number: int) -> list[tuple[bytes, Pair]]:
     """Return the frames that a hold keeps, oldest first."""
     found = _hold(number)
     run = held().switch.run
-    return run(lambda: [(packet.frame, pair) for packet, pair in found.held])
+    return run(lambda: [(packet.frame, pair) for packet, pair in found.of_programs()])
 
 
 def release(number: int, reverse: bool, drop: bool) -> int:
@@ -86,7 +100,7 @@ def release(number: int, reverse: bool, drop: bool) -> int:
     found, switch = _hold(number), held().switch
 
     def release_all() -> int:
-        every, found.held = found.held, []
+        every, found.held = found.of_programs(), []
         if drop:
             found.counts.dropped += len(every)
         else:
@@ -97,23 +111,33 @@ def release(number: int, reverse: bool, drop: bool) -> int:
     return switch.run(release_all)
 
 
-def heal(number: int) -> tuple[dict[str, int], dict[Pair, str], dict[Pair, bool]]:
-    """End a fault; return its counts, what became of canaries behind it, and which ways are cut."""
+def heal(number: int) -> tuple[dict[str, int], dict[Pair, str]]:
+    """End a fault; return its counts, and why packets still do not pass as they should, by way."""
     switch = held().switch
 
-    def end() -> tuple[dict[str, int], frozenset[Pair]]:
+    def end() -> tuple[dict[str, int], frozenset[Pair], str]:
         found = switch.filters.remove(number)
         if found is None:
-            return {}, frozenset()
+            return {}, frozenset(), NONE
         if isinstance(found, RuleFilter):
             switch.questions.ended()
         if isinstance(found, HoldFilter):
             for packet, pair in found.held:
                 switch.deliver(packet.frame, pair[1])
-        return asdict(found.counts), found.pairs
+        return asdict(found.counts), found.pairs, ALL if isinstance(found, LinkFilter) else NONE
 
-    counts, pairs = switch.run(end)
-    return counts, prove(pairs), {pair: _closed(pair) for pair in _some(pairs)}
+    counts, pairs, probed = switch.run(end)
+    some = _some(pairs)
+    excused = {pair for pair in some if _impeded(pair, probed, number)}
+    canaries = held().canaries.between(some, probed)
+    excused |= {
+        pair for pair in some if _impeded(pair, probed, number)
+    }  # another thread may heal faults
+    return counts, {
+        pair: str(seen)
+        for pair, seen in canaries.items()
+        if (seen.error or seen.times != 1) and pair not in excused
+    }
 
 
 def counts() -> dict[int, dict[str, int]]:
@@ -122,23 +146,59 @@ def counts() -> dict[int, dict[str, int]]:
     return switch.run(lambda: {each.number: asdict(each.counts) for each in switch.filters.all()})
 
 
-def prove(pairs: Collection[Pair]) -> dict[Pair, str]:
-    """Send canaries on these ways, or on some of them if there are many."""
-    return held().canaries.between(_some(pairs))
+def lost() -> dict[str, Lost]:
+    """Return how many packets got lost by no fault, by the names of hosts that have lost some."""
+    switch = held().switch
+    hosts = [place.host for place in held().of_hosts()]
+    by_switch = [switch.run(switch.lost, host.number) for host in hosts]
+    ports = dropped(held().proc_net(FABRIC, "dev"))
+    found = {}
+    for host, (missed, failed) in zip(hosts, by_switch, strict=True):
+        sent = missed + dropped(held().proc_net(host.number, "dev")).get(INTERFACE, 0)
+        # A newer kernel tells the sender too of what an interface drops, an older one does not.
+        received = max(failed, ports.get(port_name(host), 0))
+        if sent or received:
+            found[host.name] = Lost(sent, received)
+    return found
 
 
-def _closed(pair: Pair) -> bool:
-    """Return whether nothing passes on a way."""
+def _passing(pairs: Collection[Pair]) -> dict[Pair, str]:
+    """Return what became of canaries on ways that shall let nothing pass, if they are not stopped."""
+    canaries = held().canaries.between(_some(pairs))
+    return {pair: str(seen) for pair, seen in canaries.items() if seen.error or seen.times}
+
+
+def _doubts(pairs: Collection[Pair], settings: Settings) -> Doubts:
+    """Return why settings of links seem not to be in force."""
+    some = _some(pairs)
+    probes = [(pair, name) for pair in some for name in named(settings)]
+    closed = {pair for pair in some if _impeded(pair, NONE)}
+    canaries = held().canaries.sent(probes)
+    closed |= {pair for pair in some if _impeded(pair, NONE)}
+    found: Doubts = {}
+    for (pair, name), seen in canaries.items():
+        if why := doubt(name, settings, seen, pair in closed):
+            found.setdefault(name, {})[pair] = why
+    return found
+
+
+def _impeded(pair: Pair, probed: str, number: int = 0) -> bool:
+    """Return whether another fault than that one stops canaries on a way, or does more to them."""
     switch = held().switch
     source, target = (held().place_of(number).host for number in pair)
-    joints = switch.joints
-    between = switch.run(joints.between, source, target)
-    every = switch.run(lambda: list(switch.filters.between(pair) or ()))
-    every += [] if between is None else [between]
-    return not switch.run(joints.reach, source, target) or any(
-        type(each) is Filter or (isinstance(each, LinkFilter) and each.settings.loss >= 1)
-        for each in every
-    )
+
+    def find() -> bool:
+        between = switch.joints.between(source, target)
+        others = [each for each in switch.filters.between(pair) or () if each.number != number]
+        every = [*others, *([between] if between else ())]
+        links = [each for each in every if isinstance(each, LinkFilter)]
+        return (
+            not switch.joints.reach(source, target)
+            or any(type(each) in (Filter, HoldFilter) for each in every)
+            or (probed == ALL and any(each.settings != Settings() for each in links))
+        )
+
+    return switch.run(find)
 
 
 def _some(pairs: Collection[Pair]) -> list[Pair]:

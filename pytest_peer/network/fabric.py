@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import random
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,8 +18,9 @@ from ..core.names import random_name
 from ..core.options import PeerOptions
 from ..peers.peer import Peer
 from ..peers.supervisor import Supervisor
-from . import permission
+from . import losses, permission
 from .addresses import FABRIC_HOST, MOST_HOSTS, MOST_SEGMENTS, ORIGIN, Host
+from .capture import FILE, Captured
 from .names import addressed, named
 from .questions import ANSWERS, QUESTIONS
 from .rules import Judge
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from .faults import Fault
     from .filters import Pair
     from .nemesis import Nemesis
+    from .verdicts import Settings
 
 _MODULE = "pytest_peer.network.holder"
 #: Ways that an error names.
@@ -57,6 +61,8 @@ class Fabric:
 
     def __init__(self, directory: Path, seed: int) -> None:
         self.seed = seed
+        #: Where `close` leaves what the switch has seen, as pcap.
+        self.capture: Path = directory / FILE
         self._supervisor = HolderSupervisor(directory)
         self._numbers = itertools.count(1)
         self._faults = itertools.count(1)
@@ -155,6 +161,13 @@ class Fabric:
         rest = f", and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
         return "; ".join(every[:_NAMED]) + rest
 
+    def doubted(self, settings: Settings, doubts: Mapping[str, Mapping[Pair, str]]) -> str:
+        """Return a text for settings of a link that are not in force, by what canaries say."""
+        return "; ".join(
+            f"{settings.only(name).described()}: {self.told(wrong)}"
+            for name, wrong in doubts.items()
+        )
+
     # Faults
 
     def next_fault(self) -> int:
@@ -173,9 +186,22 @@ class Fabric:
         for nemesis in self.nemeses:
             nemesis.end()
 
+    def lost(self) -> str:
+        """Return a text about packets that the network has lost by no fault; empty for none."""
+        return losses.told(self.ask("pytest_peer.network.control:lost"))
+
+    # Its end
+
+    def captured(self) -> Captured:
+        """Return how much of what the switch has seen is to be in the file `capture`."""
+        found: Captured = self.ask(f"{_MODULE}:captured")
+        return found
+
     def close(self) -> None:
-        """End the network, with its process."""
+        """End the network, with its process; leave what its switch has seen in `capture`."""
         try:
             self.ask(f"{_MODULE}:close")
+            with contextlib.suppress(FileNotFoundError):  # nothing was sent
+                os.replace(self._holder.artifacts / FILE, self.capture)
         finally:
             self._supervisor.close()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from ..core.errors import FaultNotEffective
-from .canaries import ARRIVED, STOPPED
 from .filters import Pair
 from .packets import Packet
 from .verdicts import Settings
@@ -75,12 +74,9 @@ class Fault:
         """
         if self.healed is not None:
             return
-        counts, canaries, closed = self._ask("heal", self.number)
+        counts, wrong = self._ask("heal", self.number)
         self.healed, self._counts = self._fabric.clock(), counts
         self._fabric.forget(self)
-        wrong = {
-            pair: what for pair, what in canaries.items() if what != ARRIVED and not closed[pair]
-        }
         if wrong:
             raise FaultNotEffective(f"{self._what} is healed, but {self._fabric.told(wrong)}")
 
@@ -97,20 +93,21 @@ class Fault:
     def _ask(self, function: str, *args: Any) -> Any:
         return self._fabric.ask(f"{_MODULE}:{function}", *args)
 
+    def _refuse(self, wrong: str) -> NoReturn:
+        """End it, as it is not in force."""
+        self._counts, _ = self._ask("heal", self.number)
+        self.healed = self._fabric.clock()
+        self._fabric.forget(self)
+        raise FaultNotEffective(f"{self._what} is without effect: {wrong}")
+
 
 class Cut(Fault):
     """Nothing passes, in one direction or in several."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        wrong = {
-            pair: what
-            for pair, what in self._ask("cut", self.number, self._pairs).items()
-            if what != STOPPED
-        }
-        if wrong:
-            self._ask("heal", self.number)
-            raise FaultNotEffective(f"{self._what} is without effect: {self._fabric.told(wrong)}")
+        if wrong := self._ask("cut", self.number, self._pairs):
+            self._refuse(self._fabric.told(wrong))
         self._fabric.remember(self)
 
 
@@ -124,7 +121,10 @@ class LinkFault(Fault):
 
     def change(self, settings: Mapping[str, float]) -> None:
         self.settings = replace(self.settings, **settings)
-        self._ask("link", self.number, self._pairs, self.settings, self._fabric.seed)
+        wrong = self._ask("link", self.number, self._pairs, self.settings, self._fabric.seed)
+        if wrong:
+            self.expect_hits = False
+            self._refuse(self._fabric.doubted(self.settings, wrong))
 
     def again(self) -> Fault:
         made = LinkFault(self._fabric, self._what, self._pairs, False)
@@ -140,7 +140,8 @@ class Hold(Fault):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._ask("hold", self.number, self._pairs)
+        if wrong := self._ask("hold", self.number, self._pairs):
+            self._refuse(self._fabric.told(wrong))
         self._fabric.remember(self)
 
     @property

@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .packets import Packet
-from .verdicts import Counts, Draws, Sending, Settings, Way
+from .verdicts import CERTAIN, Counts, Drawn, Draws, Sending, Settings, Way
 
+#: What a canary probes: one setting of a link by its name, all of them, or none, so that links let
+#: it pass.
+ALL, NONE = "all", "none"
 #: A way from one host to another, by their numbers.
 Pair = tuple[int, int]
 
@@ -42,30 +45,39 @@ class LinkFilter(Filter):
     _ways: dict[Pair, Way] = field(default_factory=dict)
 
     def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:
-        if packet.canary or packet.chatter:  # neither takes a draw
-            dropped = packet.canary and self.settings.loss >= 1
-            return [] if dropped else [Sending(now, packet.frame)]
+        if packet.chatter:
+            return [Sending(now, packet.frame)]
+        if packet.canary:  # without a draw: it always meets what it probes
+            probed = Way(self._probed(packet.probed))
+            return probed.pass_on(packet, now, CERTAIN, Counts())
         way = self._ways.setdefault(pair, Way())
         way.settings = self.settings
         counts, before = self.counts, _touched(self.counts)
-        sendings = way.pass_on(packet, now, self.draws.of(*pair, packet.protocol), counts)
+        draw = self.draws.of(*pair, packet.protocol)
+        sendings = way.pass_on(packet, now, Drawn.by(draw), counts)
         counts.hits += _touched(counts) > before
         return sendings
+
+    def _probed(self, what: str) -> Settings:
+        return self.settings if what == ALL else self.settings.only(what)
 
 
 @dataclass(slots=True)
 class HoldFilter(Filter):
-    """Keeps packets until they are released or dropped."""
+    """Keeps packets until they are released or dropped; canaries too, which show that it does."""
 
     held: list[tuple[Packet, Pair]] = field(default_factory=list)
 
     def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:
-        if packet.canary or packet.chatter:
+        if packet.chatter:
             return [Sending(now, packet.frame)]
-        self.counts.hits += 1
-        self.counts.held += 1
+        self.count(packet).held += 1
         self.held.append((packet, pair))
         return []
+
+    def of_programs(self) -> list[tuple[Packet, Pair]]:
+        """Return what it keeps but canaries."""
+        return [each for each in self.held if not each[0].canary]
 
 
 class Filters:

@@ -17,6 +17,7 @@ from ..launch import namespaces
 from . import netlink
 from .addresses import FABRIC_HOST, Host, by_files_and_dns, hosts_file
 from .canaries import Canaries
+from .capture import FILE, Capture, Captured
 from .nameserver import Nameserver
 from .questioner import Questioner
 from .switch import Switch
@@ -43,8 +44,10 @@ class Holder:
         self._wiring = netlink.Wiring()
         self.directory: str = directory
         self.places: dict[str, Place] = {}
-        self.switch: Switch = Switch()
+        self.switch: Switch = Switch(netlink.missed)
         self.canaries: Canaries = Canaries(self.switch, self.socket_at)
+        self._capture = Capture(f"{directory}/{FILE}")
+        self.switch.captured = self._capture.take
         self._questioner: Questioner | None = None
         self._mounted = self._write_files()
         self._add_nameserver()
@@ -110,9 +113,14 @@ class Holder:
         with open(f"{self.directory}/hosts", "r+") as file:
             file.write(hosts_file(place.host for place in self.places.values()))
 
-    def close(self) -> None:
-        """End the switch; the rest ends with the process."""
+    def captured(self) -> Captured:
+        """Write what the switch has seen so far; return how much that is."""
+        return self.switch.run(self._capture.write)
+
+    def close(self) -> Captured:
+        """End the switch, and write what it has seen; the rest ends with the process."""
         self.switch.close()
+        return self._capture.write()
 
     def proc_net(self, number: int, name: str) -> str:
         """Return what a host's ``/proc/net`` has in a file; nothing if it is not there."""
@@ -123,6 +131,10 @@ class Holder:
         ):
             return file.read()
         return ""
+
+    def of_hosts(self) -> list[Place]:
+        """Return the places of hosts, without that of the fabric itself."""
+        return [place for place in list(self.places.values()) if place.host is not FABRIC_HOST]
 
     def place_of(self, number: int) -> Place:
         """Return the place of the host with that number."""
@@ -160,7 +172,11 @@ def add(hosts: Sequence[Host]) -> dict[str, list[str]]:
     return held().add(hosts)
 
 
-def close() -> None:
+def captured() -> Captured:
+    """See `Holder.captured`."""
+    return held().captured()
+
+
+def close() -> Captured:
     """See `Holder.close`."""
-    if _holder is not None:
-        _holder.close()
+    return held().close()

@@ -20,6 +20,10 @@ from .addresses import PREFIX4, PREFIX6, Host
 INTERFACE = "eth0"
 _SIOCETHTOOL = 0x8946
 _ETHTOOL_STXCSUM = 0x17
+_SNDBUFFORCE, _RCVBUFFORCE = 32, 33
+_BUFFER = 1 << 24
+_SOL_PACKET, _PACKET_STATISTICS = 263, 6
+_STATISTICS = struct.Struct("=II")
 _NODAD = 2
 _MAIN_TABLE = 254
 _UP, _NOARP = 1, 0x80
@@ -37,6 +41,11 @@ _SYSCTLS = {
 }
 
 
+def port_name(host: Host) -> str:
+    """Return the name of the interface of the switch to which a host is connected."""
+    return f"port{host.number}"
+
+
 class Wiring:
     """Interfaces; made and used in the namespace of the fabric."""
 
@@ -48,7 +57,7 @@ class Wiring:
 
         The socket has the frames that the host sends, and sends it frames.
         """
-        port = f"port{host.number}"
+        port = port_name(host)
         peer = {"ifname": INTERFACE, "net_ns_fd": net, "address": _text(host.mac)}
         self._netlink.link("add", ifname=port, kind="veth", peer=peer)
         index = socket.if_nametoindex(port)
@@ -101,10 +110,18 @@ def _shorten_routes(netlink: IPRoute, index: int) -> None:
 def packets_of(interface: str) -> socket.socket:
     """Return a socket for all frames that come in by an interface, and to send some out."""
     found = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 24)
+    for limited, beyond in ((socket.SO_RCVBUF, _RCVBUFFORCE), (socket.SO_SNDBUF, _SNDBUFFORCE)):
+        found.setsockopt(socket.SOL_SOCKET, limited, _BUFFER)
+        with contextlib.suppress(PermissionError):  # the machine's limit is for other users
+            found.setsockopt(socket.SOL_SOCKET, beyond, _BUFFER)
     found.bind((interface, 3))  # ETH_P_ALL
     return found
+
+
+def missed(sock: socket.socket) -> int:
+    """Return how many frames such a socket had no room for, since the last time it was asked."""
+    found = sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size)
+    return int(_STATISTICS.unpack(found)[1])
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ _ACK = 0x10
 #: IGMP; ICMPv6 for neighbours and groups: what kernels say without being asked.
 _IGMP, _ICMP, _ICMP6 = 2, 1, 58
 _CHATTER6 = frozenset((130, 131, 132, 133, 134, 135, 136, 137, 143))
-#: The payload of a packet with which a fault is proved begins so.
+#: The payload of a packet with which a fault is proved begins so; then comes what it probes.
 CANARY = b"pytest-peer canary "
 
 
@@ -92,6 +92,11 @@ class Packet:
     def canary(self) -> bool:
         """Whether it is ours, to prove a fault."""
         return self.udp and self.payload.startswith(CANARY)
+
+    @property
+    def probed(self) -> str:
+        """Of a canary: the setting of links that it probes; see `LinkFilter`."""
+        return self.payload[len(CANARY) :].partition(b" ")[0].decode(errors="replace")
 
     def _port(self, offset: int) -> int:
         start = self._parts[1] + offset

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+from ..core.errors import FaultNotEffective
 from .filters import Pair
 from .settings import checked
 from .verdicts import Settings
@@ -85,8 +86,11 @@ class Wan:
         self.heal()
 
     def _change(self, settings: Settings) -> None:
-        self._ask("wan", self._segments, settings, self._fabric.seed)
+        wrong = self._ask("wan", self._segments, settings, self._fabric.seed)
         self.settings = settings
+        if wrong:
+            why = self._fabric.doubted(settings, wrong)
+            raise FaultNotEffective(f"{self._what} is without effect: {why}")
 
     def _ask(self, function: str, *args: Any) -> Any:
         return self._fabric.ask(f"{_MODULE}:{function}", *args)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import itertools
 import os
@@ -28,6 +27,8 @@ _TURN = 64
 #: So many turns has a host at once before something that was asked: all that its socket can hold.
 _MOST_TURNS = 64
 _LONGEST_FRAME = 1 << 16
+#: With the header of Ethernet, and that of IP.
+_SHORTEST = {IPV4: 34, IPV6: 54}
 #: A canary ends so.
 _CANARY = b"\0canary"
 #: Seconds for the thread to do what another one asks.
@@ -42,20 +43,26 @@ class Port:
     sock: socket.socket
     #: The beginning of each frame to the host: its hardware address, and the fabric's.
     head: bytes = field(init=False)
+    #: How many frames its socket had no room for, and how many could not be sent to the host.
+    missed: int = 0
+    failed: int = 0
 
     def __post_init__(self) -> None:
         self.head = self.host.mac + b"\x02\0\xff\0\0\0"
 
     def send(self, frame: bytes) -> None:
-        # What does not fit in is lost, as on a wire.
-        with contextlib.suppress(OSError):
+        try:
             self.sock.send(frame if frame[0] & 1 else self.head + frame[12:])
+        except OSError:  # what does not fit in is lost, as on a wire
+            self.failed += 1
 
 
 class Switch:
     """A thread that forwards frames. Only it touches `filters`, `joints`; `run` has it do it."""
 
-    def __init__(self) -> None:
+    def __init__(self, missed: Callable[[socket.socket], int] = lambda _: 0) -> None:
+        """`missed` says how many frames a socket had no room for, since it was asked last."""
+        self._missed = missed
         self.filters: Filters = Filters()
         self.questions: Questions = Questions(self.filters)
         self.joints: Joints = Joints()
@@ -133,6 +140,12 @@ class Switch:
         for (at, frame), pair in self.questions.take(answers, monotonic()):
             self.deliver(frame, pair[1], at)
 
+    def lost(self, number: int) -> tuple[int, int]:
+        """Return how many frames from the host of that number were missed, and how many to it."""
+        port = self._by_number[number]
+        port.missed += self._missed(port.sock)
+        return port.missed, port.failed
+
     def _plug(self, port: Port) -> None:
         host = port.host
         self._by_number[host.number] = port
@@ -186,6 +199,8 @@ class Switch:
 
     def _targets(self, source: Port, frame: bytes) -> list[Port]:
         kind = frame[12:14]
+        if len(frame) < _SHORTEST.get(kind, 0):
+            return []
         if kind == IPV4:
             address, many = frame[30:34], frame[30] >= 224
         elif kind == IPV6:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from .faults import Fault
 
 if TYPE_CHECKING:
     from .addresses import Host
+    from .capture import Captured
     from .fabric import Fabric
 
 #: More hosts have no addresses there, and of more faults the last are shown.
@@ -32,6 +34,11 @@ def lines(fabric: Fabric) -> Iterator[str]:
     deeds = [deed for nemesis in fabric.nemeses for deed in nemesis.deeds]
     processes = [deed for deed in deeds if isinstance(deed, ProcessFault)]
     every: list[Fault | ProcessFault] = [*fabric.history, *processes]
+    if (captured := _captured(fabric)) is not None:
+        yield f"packets: {_counted_packets(captured)} in {fabric.capture}"
+    with contextlib.suppress(PeerError):
+        if lost := fabric.lost():
+            yield lost
     faults = sorted(every, key=lambda fault: fault.began)
     if not faults:
         yield "no faults"
@@ -42,6 +49,19 @@ def lines(fabric: Fabric) -> Iterator[str]:
     for fault in faults[-_FAULTS:]:
         hits = f": {counted(counts(fault))}" if isinstance(fault, Fault) else ""
         yield f"  {_when(fault)}  {fault}{hits}"
+
+
+def _captured(fabric: Fabric) -> Captured | None:
+    """Return what there is to see of packets, if that is known and anything."""
+    with contextlib.suppress(PeerError):
+        found = fabric.captured()
+        return found if found.packets or found.missing else None
+    return None
+
+
+def _counted_packets(captured: Captured) -> str:
+    rest = f", not {captured.missing} more, as {captured.why}:" if captured.missing else ""
+    return f"{captured.packets}{rest}"
 
 
 def _by_tcp(hosts: list[Host]) -> dict[str, list[str]]:

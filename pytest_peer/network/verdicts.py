@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from .packets import Packet
 
-#: After which a packet that is to be overtaken goes on if nothing has overtaken it.
-OVERTAKEN_SECONDS = 0.05
+#: For so long waits a packet that is to be overtaken, or up to three times that: two of them are
+#: not in the order in which they came either.
+OVERTAKEN_SECONDS = 0.025
 
 
 class Sending(NamedTuple):
@@ -36,6 +37,10 @@ class Settings:
         named = ((each.name, getattr(self, each.name)) for each in fields(self))
         return ", ".join(f"{name} {value:g}" for name, value in named if value) or "no faults"
 
+    def only(self, *names: str) -> Settings:
+        """Return some of them, without the others; other names are none of them."""
+        return Settings(**{name: getattr(self, name) for name in names if name in self.__slots__})
+
 
 @dataclass(slots=True)
 class Counts:
@@ -48,6 +53,29 @@ class Counts:
     corrupted: int = 0
     reordered: int = 0
     held: int = 0
+
+
+class Drawn(NamedTuple):
+    """Random numbers for one packet, from 0 to 1: a fault of a lower probability meets it.
+
+    All are drawn for each packet, so that a change of one setting leaves the others' sequence.
+    """
+
+    loss: float
+    double: float
+    damage: float
+    late: float
+    spread: float
+    bit: float
+    wait: float
+
+    @classmethod
+    def by(cls, draw: random.Random) -> Drawn:
+        return cls(*(draw.random() for _ in cls._fields))
+
+
+#: The packet meets all that it can meet, and jitter at its most.
+CERTAIN = Drawn(loss=0, double=0, damage=0, late=0, spread=1, bit=0, wait=0)
 
 
 class Draws:
@@ -75,33 +103,29 @@ class Way:
     #: When the packet before arrives: jitter alone changes no order.
     last: float = 0.0
 
-    def pass_on(
-        self, packet: Packet, now: float, draw: random.Random, counts: Counts
-    ) -> list[Sending]:
+    def pass_on(self, packet: Packet, now: float, drawn: Drawn, counts: Counts) -> list[Sending]:
         """Decide about a packet; return what goes on of it and when."""
         settings = self.settings
-        # All are drawn for each packet, so that a change of one setting leaves the others' sequence.
-        loss, double, damage, late, spread, bit = (draw.random() for _ in range(6))
-        if loss < settings.loss:
+        if drawn.loss < settings.loss:
             counts.dropped += 1
             return []
         at = now
         if settings.rate:
             at = self.free_at = max(now, self.free_at) + len(packet.frame) * 8 / settings.rate
-        at += max(0.0, settings.delay + settings.jitter * (2 * spread - 1))
+        at += max(0.0, settings.delay + settings.jitter * (2 * drawn.spread - 1))
         at = max(at, self.last)
         counts.delayed += at > now
         frame = packet.frame
-        if damage < settings.corrupt:
+        if drawn.damage < settings.corrupt:
             counts.corrupted += 1
-            frame = flipped(packet, bit)
-        if late < settings.reorder:
+            frame = flipped(packet, drawn.bit)
+        if drawn.late < settings.reorder:
             counts.reordered += 1
-            at += OVERTAKEN_SECONDS
+            at += OVERTAKEN_SECONDS * (1 + 2 * drawn.wait)
         else:
             self.last = at
         sendings = [Sending(at, frame)]
-        if double < settings.duplicate:
+        if drawn.double < settings.duplicate:
             counts.duplicated += 1
             sendings.append(Sending(at, frame))
         return sendings

@@ -36,6 +36,8 @@ class TestRun:
     made: Path | None = None  # ``DIR/<test>``, when there is something to put there
     #: Links in that directory, by the artifacts of wider scopes to which they lead.
     links: dict[Path, Path] = field(default_factory=dict)
+    #: What is of no use, even in ``tmp_path``, unless the artifacts are kept.
+    files: list[Path] = field(default_factory=list)
 
 
 class ArtifactRetention:
@@ -106,9 +108,13 @@ class ArtifactRetention:
             run.over = False
             for life in run.deaths:
                 self.used(life.record.artifacts.path)
-        elif run.made and not is_kept(run.outcomes, len(run.deaths)):
-            self._remove(run.made)
-            run.made, run.links = None, {}
+        elif not is_kept(run.outcomes, len(run.deaths)):
+            for file in run.files:
+                with contextlib.suppress(OSError):  # it was not made
+                    file.unlink()
+            if run.made:
+                self._remove(run.made)
+                run.made, run.links = None, {}
         run.over = True
         self._kept.update(run.links)
         for directory in self.closed if self._root is not None else ():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 from collections.abc import Iterator, Mapping
@@ -14,17 +15,18 @@ import pytest
 
 from ..core import launchers
 from ..core.clock import CALL_TIMEOUT
-from ..core.errors import FaultNotEffective
+from ..core.errors import FaultNotEffective, PacketsLostWarning, PeerError
 from ..core.options import STDIO, check
-from ..network import permission, tcp_timers, told
+from ..network import permission, tcp_timers
 from ..network.addresses import FABRIC_HOST, RESERVED, Host
 from ..network.fabric import Fabric
 from ..network.origin import Origin, PlainHost
 from ..network.peer import NetworkPeer
 from ..network.resolving import HostSocket
 from ..network.segments import Wan
+from ..network.told import lines  # not the module: it may be of a run that pytester has forgotten
 from ..network.verbs import Network, Place
-from . import sections, settings
+from . import artifacts, sections, settings
 from .factory import PeerFactory
 from .scope import Scope
 
@@ -50,6 +52,13 @@ class NetworkScope(Scope):
 
     def place(self, options: PeerOptions) -> Mapping[str, Any]:
         return {"enter": self._fabric.files[options.host]}
+
+    def close(self) -> None:
+        """Stop its peers, and warn of packets that got lost without a fault."""
+        super().close()
+        with contextlib.suppress(PeerError):
+            if lost := self._fabric.lost():
+                self.issue(PacketsLostWarning(lost))
 
     def raise_crashes(self) -> None:
         """Raise for what fails a test whose body has passed."""
@@ -258,7 +267,9 @@ def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
         pytest.skip(why)
     with ExitStack() as stack:
         local = request.getfixturevalue("tmp_path") / "peers"
-        fabric = Fabric(local, seed(config))
+        kept = artifacts.retention(config)
+        fabric = Fabric(kept.directory(local, ""), seed(config))
+        kept.run.files.append(fabric.capture)
         stack.callback(fabric.close)
         sections.of_run(request.node).more.append(partial(_section, request.node, fabric))
         scope = NetworkScope(config, local, fabric)
@@ -272,7 +283,7 @@ def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
 def _section(item: pytest.Item, fabric: Fabric) -> tuple[str, str]:
     """Return what the report of a failing test shows of its network: title and text."""
     repeat = f'pytest "{item.nodeid}" --peer-seed {fabric.seed}'
-    return "network", "\n".join([f"seed {fabric.seed}, again with: {repeat}", *told.lines(fabric)])
+    return "network", "\n".join([f"seed {fabric.seed}, again with: {repeat}", *lines(fabric)])
 
 
 def seed(config: pytest.Config) -> int:

@@ -35,6 +35,7 @@ def start_server(peer, port=80):
 
 def collect_datagrams(port=53):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)  # they may come all at once
         sock.bind(("", port))
         print("bound", flush=True)
         while True:
@@ -50,3 +51,57 @@ def send_datagrams(host, payloads, port=53):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for payload in payloads:
             sock.sendto(payload, (host, port))
+
+
+def collect_times(port=53):
+    """Print each datagram, with the time of the machine at which it came."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)  # they may come all at once
+        sock.bind(("", port))
+        print("bound", flush=True)
+        while True:
+            payload = sock.recv(2000)
+            print(payload.rstrip(b"\0").decode(), repr(time.monotonic()), flush=True)
+
+
+def send_at(host, payloads, port=53):
+    """Send datagrams; return the time of the machine before the first."""
+    begun = time.monotonic()
+    send_datagrams(host, payloads, port)
+    return begun
+
+
+def echo(port=7):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)  # they may come all at once
+        sock.bind(("", port))
+        print("bound", flush=True)
+        while True:
+            payload, source = sock.recvfrom(2000)
+            sock.sendto(payload, source)
+
+
+def round_trips(host, count, port=7):
+    """Return the seconds of round trips, one after the other."""
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(LONG)
+        for number in range(count):
+            begun = time.monotonic()
+            sock.sendto(b"%d" % number, (host, port))
+            sock.recv(2000)
+            found.append(time.monotonic() - begun)
+    return found
+
+
+def cast_and_bind(peer, function, *args):
+    peer.cast(function, *args)
+    peer.stdout.wait_for("bound")
+
+
+_kept = []
+
+
+def connect_and_keep(host, port):
+    """Open a connection that stays open."""
+    _kept.append(socket.create_connection((host, port), LONG))

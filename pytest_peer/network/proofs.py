@@ -1,0 +1,64 @@
+"""What canaries on a link say: whether each of its settings is in force. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import NamedTuple
+
+from .verdicts import OVERTAKEN_SECONDS, Settings
+
+#: What is computed from times may be so much too small.
+_ROUNDING = 1e-6
+
+
+class Seen(NamedTuple):
+    """What became of a canary."""
+
+    #: The bytes of its frame.
+    size: int
+    #: How often it came before its fence.
+    times: int = 0
+    #: When it came, after it was sent.
+    seconds: float = 0.0
+    #: Why nothing is known of it.
+    error: str = ""
+
+    def __str__(self) -> str:
+        if self.error or not self.times:
+            return self.error or "stopped"
+        return "arrived" if self.times == 1 else f"arrived {self.times} times"
+
+
+def named(settings: Settings) -> list[str]:
+    """Return the names of the settings that do something."""
+    return [each.name for each in fields(settings) if getattr(settings, each.name)]
+
+
+def doubt(name: str, settings: Settings, seen: Seen, closed: bool) -> str:
+    """Return why a setting seems not to be in force, by a canary that probed it; else nothing.
+
+    :param closed: whether another fault lets nothing pass.
+    """
+    if seen.error:
+        return seen.error
+    if name == "duplicate":
+        return "" if closed or seen.times > 1 else str(seen)
+    if not seen.times:
+        return ""
+    if name in ("loss", "corrupt"):
+        return str(seen)
+    if seen.seconds < _least(name, settings, seen.size) * (1 - _ROUNDING):
+        return f"arrived after {seen.seconds:.6f} s"
+    return ""
+
+
+def _least(name: str, settings: Settings, size: int) -> float:
+    """Return the seconds that a canary takes at least, at draws that are certain."""
+    least: Mapping[str, float] = {
+        "delay": settings.delay,
+        "jitter": settings.jitter,
+        "reorder": OVERTAKEN_SECONDS,
+        "rate": size * 8 / (settings.rate or 1),
+    }
+    return least[name]
