@@ -10,7 +10,7 @@ import select
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -103,9 +103,9 @@ class Switch:
         self._asked.append(partial(function, *args))
         os.eventfd_write(self._wake, 1)
 
-    def plug(self, host: Host, sock: socket.socket) -> None:
-        """Connect a host; `sock` has its frames."""
-        self.run(self._plug, Port(host, sock))
+    def plug(self, hosts: Mapping[Host, socket.socket]) -> None:
+        """Connect hosts, with the sockets that have their frames."""
+        self.run(lambda: [self._plug(Port(host, sock)) for host, sock in hosts.items()])
 
     def close(self) -> None:
         """End the thread, and wait for it."""
