@@ -17,8 +17,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import machine
 import pytest
+
+import machine
 
 CASES = Path(__file__).parent / "network_cases.py"
 
@@ -35,8 +36,23 @@ def main() -> None:
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # others cost time
     print(machine.described(), flush=True)
     with tempfile.TemporaryDirectory(prefix="network-") as directory:
-        arguments = [str(CASES), "-q", "-s", "--no-header", "--tb=short", "-p", "pytest_peer.plugin"]
-        arguments += ["-p", "no:cacheprovider", f"--rootdir={directory}", "-c", os.devnull, "--noconftest"]
+        arguments = [
+            str(CASES),
+            "-q",
+            "-s",
+            "--no-header",
+            "--tb=short",
+            "-p",
+            "pytest_peer.plugin",
+        ]
+        arguments += [
+            "-p",
+            "no:cacheprovider",
+            f"--rootdir={directory}",
+            "-c",
+            os.devnull,
+            "--noconftest",
+        ]
         sys.exit(pytest.main([*arguments, f"--basetemp={directory}/tests"]))
 
 

@@ -9,19 +9,18 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
 
 #: Of the command line.
-NETWORKS, TRIPS, LOSSY = (int(os.environ[f"NETWORK_{each}"]) for each in ("NETWORKS", "TRIPS", "LOSSY"))
+NETWORKS, TRIPS, LOSSY = (
+    int(os.environ[f"NETWORK_{each}"]) for each in ("NETWORKS", "TRIPS", "LOSSY")
+)
 SECONDS = float(os.environ["NETWORK_SECONDS"])
 LONG = 600.0
 CHUNK = 1 << 20
 PORT = 5000
-#: How the command lines end of what a fork server has made in advance.
-SPARE = b"pytest-peer-spare"
 #: Round trips of a turn, of which the median counts.
 TURN = 300
 
@@ -76,8 +75,10 @@ def trip_times(address: str, count: int) -> list[float]:
 
 # In the test
 
-made: defaultdict[tuple[int, bool], list[float]] = defaultdict(list)
-ended: defaultdict[tuple[int, bool], list[float]] = defaultdict(list)
+#: Seconds, by the number of hosts and the way of making.
+made: defaultdict[tuple[int, str], list[float]] = defaultdict(list)
+ended: defaultdict[tuple[int, str], list[float]] = defaultdict(list)
+SPARE, NO_SPARE, NO_NETWORK = "with a spare", "without a spare", "without a network"
 
 
 def spares() -> list[psutil.Process]:
@@ -85,57 +86,53 @@ def spares() -> list[psutil.Process]:
     own, found = os.stat("/proc/self/ns/net").st_ino, []
     for process in psutil.Process().children(recursive=True):
         try:
-            if "pytest-peer-spare" in process.cmdline()[-1]:
-                if os.stat(f"/proc/{process.pid}/ns/net").st_ino != own:
-                    found.append(process)
+            is_spare = process.cmdline()[-1].startswith("pytest-peer-spare")
+            if is_spare and os.stat(f"/proc/{process.pid}/ns/net").st_ino != own:
+                found.append(process)
         except (psutil.Error, OSError, IndexError):
             pass  # it has just ended
     return found
 
 
 @pytest.fixture
-def prepared(hosts: int, spare: bool) -> Iterator[None]:
+def prepared(hosts: int, way: str) -> Iterator[None]:
     """Have a spare or none before a network is made, and see how long its end takes."""
     deadline = time.monotonic() + 2.0
-    while spare and not spares() and time.monotonic() < deadline:
+    while way == SPARE and not spares() and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.2)  # it is finished
-    for each in () if spare else spares():
+    for each in spares() if way == NO_SPARE else ():
         each.send_signal(signal.SIGKILL)
         each.wait()
     yield
-    ended[hosts, spare].append(time.perf_counter() - _body_ended[0])
+    ended[hosts, way].append(time.perf_counter() - _body_ended[0])
 
 
 _body_ended = [0.0]
 TURNS = [
-    (hosts, spare, turn)
+    (hosts, way)
     for hosts, count in ((3, 3 * NETWORKS), (20, NETWORKS), (100, NETWORKS // 3 + 1))
-    for spare in (True, False)
-    for turn in range(count if NETWORKS else 0)
+    for _ in range(count if NETWORKS else 0)
+    for way in (SPARE, NO_SPARE, NO_NETWORK)
 ]
 
 
-@pytest.mark.parametrize(("hosts", "spare", "turn"), TURNS)
-def test_making(
-    request: pytest.FixtureRequest, prepared: None, hosts: int, spare: bool, turn: int
-) -> None:
-    assert bool(spares()) is spare or turn == 0  # the first of all has none
+@pytest.mark.parametrize(("hosts", "way"), TURNS)
+@pytest.mark.usefixtures("prepared")
+def test_making(request: pytest.FixtureRequest, hosts: int, way: str) -> None:
     begun = time.perf_counter()
-    network = request.getfixturevalue("peer_network")
-    network.many(hosts).call(os.getpid)
+    fixture = "peer_factory" if way == NO_NETWORK else "peer_network"
+    request.getfixturevalue(fixture).many(hosts).call(os.getpid)
     _body_ended[0] = time.perf_counter()
-    if turn:
-        made[hosts, spare].append(_body_ended[0] - begun)
+    made[hosts, way].append(_body_ended[0] - begun)
 
 
 @pytest.mark.skipif(not NETWORKS, reason="--networks 0")
 def test_times_of_making() -> None:
-    for (hosts, spare), times in made.items():
+    for (hosts, way), times in made.items():
         print(
-            f"\nnetwork of {hosts} hosts with peers, {'with' if spare else 'without'} a spare: "
-            f"median {_ms(times)}, least {min(times) * 1e3:.0f} ms; "
-            f"its end {_ms(ended[hosts, spare])}",
+            f"\n{hosts} peers, {way}: median {_ms(times)}, least {min(times) * 1e3:.0f} ms; "
+            f"their end {_ms(ended[hosts, way])}",
             end="",
         )
     print(flush=True)
@@ -155,7 +152,9 @@ def test_rate(peer_network, peer_factory) -> None:
         address = getattr(taker, "address", "127.0.0.1")
         sender.call(send_bytes, address, SECONDS)
         rates.append(counted.result())
-    print(f"\nTCP through the switch: {rates[0]:.0f} Mbit/s; by the loopback: {rates[1]:.0f} Mbit/s")
+    print(
+        f"\nTCP through the switch: {rates[0]:.0f} Mbit/s; by the loopback: {rates[1]:.0f} Mbit/s"
+    )
 
 
 @pytest.mark.skipif(not TRIPS, reason="--trips 0")

@@ -105,7 +105,7 @@ class Switch:
 
     def plug(self, hosts: Mapping[Host, socket.socket]) -> None:
         """Connect hosts, with the sockets that have their frames."""
-        self.run(lambda: [self._plug(Port(host, sock)) for host, sock in hosts.items()])
+        self.run(self._plug, [Port(host, sock) for host, sock in hosts.items()])
 
     def close(self) -> None:
         """End the thread, and wait for it."""
@@ -133,13 +133,14 @@ class Switch:
         for (at, frame), pair in self.questions.take(answers, monotonic()):
             self.deliver(frame, pair[1], at)
 
-    def _plug(self, port: Port) -> None:
-        host = port.host
-        self._by_number[host.number] = port
-        self._by_address[socket.inet_aton(host.address)] = port
-        self._by_address[socket.inet_pton(socket.AF_INET6, host.address6)] = port
-        self._ports[port.sock.fileno()] = port
-        self._poll.register(port.sock, select.EPOLLIN)
+    def _plug(self, ports: Iterable[Port]) -> None:
+        for port in ports:
+            host = port.host
+            self._by_number[host.number] = port
+            self._by_address[socket.inet_aton(host.address)] = port
+            self._by_address[socket.inet_pton(socket.AF_INET6, host.address6)] = port
+            self._ports[port.sock.fileno()] = port
+            self._poll.register(port.sock, select.EPOLLIN)
 
     # Its thread
 
