@@ -27,6 +27,8 @@ def lines(fabric: Fabric) -> Iterator[str]:
         yield "hosts: " + ", ".join(f"{host.name} {host.address}" for host in hosts)
     for tcp, names in sorted(_by_tcp(hosts).items(), reverse=True):
         yield f"tcp={tcp!r} in {listed(names)}"
+    if fabric.lost:
+        yield "its process has ended: no packet passes"
     for nemesis in fabric.nemeses:
         yield str(nemesis)
     deeds = [deed for nemesis in fabric.nemeses for deed in nemesis.deeds]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property, partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from .scope import Scope
 
 if TYPE_CHECKING:
     from ..core.options import PeerOptions
+    from ..peers.lifecycle import PeerLife
     from ..peers.supervisor import Supervisor
 
 seed_key: pytest.StashKey[int] = pytest.StashKey()
@@ -42,6 +43,7 @@ class NetworkScope(Scope):
         super().__init__(config, local, "")
         self._fabric = fabric
         fabric.judge.on_failure = self.unhandled.add
+        fabric.watch(self.interrupt)
 
     def new_peer(self) -> NetworkPeer:
         peer = NetworkPeer(self, self._fabric)
@@ -52,8 +54,17 @@ class NetworkScope(Scope):
         return {"enter": self._fabric.files[options.host]}
 
     def raise_crashes(self) -> None:
-        """Raise for what fails a test whose body has passed."""
         super().raise_crashes()
+        self._fabric.raise_loss()
+
+    def forget_deaths(self, told: Callable[[PeerLife], bool]) -> None:
+        super().forget_deaths(told)
+        self._fabric.forget_loss(told)
+
+    def raise_failures(self) -> None:
+        super().raise_failures()
+        if self._fabric.lost:  # the test knows it, and nobody knows what its faults have done
+            return
         self._fabric.judge.raise_failure()
         for fault in self._fabric.history:
             if fault.expect_hits and not fault.hits:
@@ -264,7 +275,7 @@ def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
         scope = NetworkScope(config, local, fabric)
         stack.callback(scope.close)
         network = PeerNetwork(scope, fabric, request)
-        stack.callback(network.heal)
+        stack.callback(lambda: fabric.lost or network.heal())
         stack.callback(fabric.end_nemeses)
         yield network
 
