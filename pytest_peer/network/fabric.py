@@ -41,7 +41,7 @@ class HolderSupervisor(Supervisor):
         super().__init__()
         self._directory = directory
         #: The life of the process, if that has ended unasked; and who wants to know of it.
-        self.lost: PeerLife | None = None
+        self.died: PeerLife | None = None
         self.on_loss: Callable[[], object] = lambda: None
 
     def place(self, options: PeerOptions) -> Mapping[str, Any]:  # noqa: ARG002
@@ -53,7 +53,7 @@ class HolderSupervisor(Supervisor):
     def down(self, life: PeerLife) -> None:
         super().down(life)
         if life.died_unasked:
-            self.lost = life
+            self.died = life
             self.on_loss()
         else:
             shutil.rmtree(life.record.artifacts.path, ignore_errors=True)
@@ -102,7 +102,7 @@ class Fabric:
     @property
     def lost(self) -> bool:
         """Whether the process that holds it has ended, and nobody has asked for that."""
-        return self._supervisor.lost is not None
+        return self._supervisor.died is not None
 
     def watch(self, on_loss: Callable[[], object]) -> None:
         """Have a function called when it is lost, on a thread that must not wait."""
@@ -112,14 +112,14 @@ class Fabric:
 
     def raise_loss(self) -> None:
         """Raise PeerDown if it is lost, and no failure of the test has told of that."""
-        if (life := self._supervisor.lost) is not None and not self._loss_told:
+        if (life := self._supervisor.died) is not None and not self._loss_told:
             self._loss_told = True
             error = life.record.down_error()
             raise _loss(error, self._holder) from error.__cause__
 
     def forget_loss(self, told: Callable[[PeerLife], bool]) -> None:
         """Note that a failure of the test has told of the loss, if it has."""
-        life = self._supervisor.lost
+        life = self._supervisor.died
         self._loss_told = self._loss_told or (life is not None and told(life))
 
     @cached_property

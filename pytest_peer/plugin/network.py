@@ -275,9 +275,14 @@ def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
         scope = NetworkScope(config, local, fabric)
         stack.callback(scope.close)
         network = PeerNetwork(scope, fabric, request)
-        stack.callback(lambda: fabric.lost or network.heal())
+        stack.callback(_heal, network, fabric)
         stack.callback(fabric.end_nemeses)
         yield network
+
+
+def _heal(network: PeerNetwork, fabric: Fabric) -> None:
+    if not fabric.lost:  # else the error is that of the end
+        network.heal()
 
 
 def _section(item: pytest.Item, fabric: Fabric) -> tuple[str, str]:
