@@ -122,6 +122,15 @@ def counts() -> dict[int, dict[str, int]]:
     return switch.run(lambda: {each.number: asdict(each.counts) for each in switch.filters.all()})
 
 
+def on_its_way() -> tuple[int, int]:
+    """Return how many packets are delayed, and how many wait for the origin; none that is held.
+
+    What hosts have sent before has gone on, or is among them.
+    """
+    switch = held().switch
+    return switch.run(lambda: (switch.delayed, switch.questions.waiting))
+
+
 def prove(pairs: Collection[Pair]) -> dict[Pair, str]:
     """Send canaries on these ways, or on some of them if there are many."""
     return held().canaries.between(_some(pairs))

@@ -99,6 +99,13 @@ class Fabric:
         except PeerDown as exc:
             raise _loss(exc, self._holder) from exc.__cause__
 
+    def on_its_way(self) -> str:
+        """Return a text for the packets that go on by themselves, or when a rule has decided."""
+        if self.lost:
+            return ""
+        delayed, asked = self.ask("pytest_peer.network.control:on_its_way")
+        return "a packet is on its way in peer_network" if delayed or asked else ""
+
     @property
     def lost(self) -> bool:
         """Whether the process that holds it has ended, and nobody has asked for that."""

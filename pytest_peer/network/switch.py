@@ -122,6 +122,11 @@ class Switch:
         else:
             self._by_number[number].send(frame)
 
+    @property
+    def delayed(self) -> int:
+        """How many frames wait for their time."""
+        return len(self._later)
+
     def inject(self, frame: bytes, number: int) -> None:
         """Send a frame that no host has sent."""
         if self.captured is not None:

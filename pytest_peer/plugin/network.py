@@ -53,6 +53,9 @@ class NetworkScope(Scope):
     def place(self, options: PeerOptions) -> Mapping[str, Any]:
         return {"enter": self._fabric.files[options.host]}
 
+    def on_its_way(self) -> str:
+        return self._fabric.on_its_way()
+
     def raise_crashes(self) -> None:
         super().raise_crashes()
         self._fabric.raise_loss()
