@@ -161,6 +161,14 @@ def lost() -> dict[str, Lost]:
             found[host.name] = Lost(sent, received)
     return found
 
+def on_its_way() -> tuple[int, int]:
+    """Return how many packets are delayed, and how many wait for the origin; none that is held.
+
+    What hosts have sent before has gone on, or is among them.
+    """
+    switch = held().switch
+    return switch.run(lambda: (switch.delayed, switch.questions.waiting))
+
 
 def _passing(pairs: Collection[Pair]) -> dict[Pair, str]:
     """Return what became of canaries on ways that shall let nothing pass, if they are not stopped."""

@@ -19,6 +19,7 @@ REQUEST = struct.Struct("!4i")
 ANSWER = struct.Struct("!i")
 #: Seconds for the holder to make a socket, which takes less than a millisecond.
 _SECONDS = 10.0
+_ENDED = "the process that holds the network has ended"
 
 
 @contextlib.contextmanager
@@ -39,11 +40,14 @@ def descriptor(directory: str, number: int, family: int, kind: int, protocol: in
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
         door.settimeout(_SECONDS)
         with entry(directory) as path:
-            door.connect(path)
+            try:
+                door.connect(path)
+            except (ConnectionError, FileNotFoundError) as exc:
+                raise ConnectionResetError(_ENDED) from exc
         door.send(REQUEST.pack(number, family, kind, protocol))
         answer, found, *_ = socket.recv_fds(door, ANSWER.size, 1, socket.MSG_CMSG_CLOEXEC)
     if not answer:
-        raise ConnectionResetError("the process that holds the network has ended")
+        raise ConnectionResetError(_ENDED)
     (error,) = ANSWER.unpack(answer)
     if error:
         raise OSError(error, os.strerror(error))

@@ -7,12 +7,13 @@ import itertools
 import os
 import random
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.clock import monotonic
+from ..core.errors import PeerDown
 from ..core.locks import Lock
 from ..core.names import random_name
 from ..core.options import PeerOptions
@@ -43,6 +44,9 @@ class HolderSupervisor(Supervisor):
     def __init__(self, directory: Path) -> None:
         super().__init__()
         self._directory = directory
+        #: The life of the process, if that has ended unasked; and who wants to know of it.
+        self.died: PeerLife | None = None
+        self.on_loss: Callable[[], object] = lambda: None
 
     def place(self, options: PeerOptions) -> Mapping[str, Any]:  # noqa: ARG002
         return {"isolate": permission.needs_user_namespace()}
@@ -52,7 +56,10 @@ class HolderSupervisor(Supervisor):
 
     def down(self, life: PeerLife) -> None:
         super().down(life)
-        if not life.died_unasked:
+        if life.died_unasked:
+            self.died = life
+            self.on_loss()
+        else:
             shutil.rmtree(life.record.artifacts.path, ignore_errors=True)
 
 
@@ -83,13 +90,50 @@ class Fabric:
         self.nemeses: list[Nemesis] = []
         self.draws: dict[int, random.Random] = {}
         self._began = monotonic()
+        self._loss_told = False
         self._holder: Peer = self._supervisor.start({"name": random_name("network")})
         files = str(self._holder.artifacts)
         self.ask(f"{_MODULE}:start", files, permission.needs_user_namespace())
 
     def ask(self, function: str, *args: Any) -> Any:
-        """Call a function in the process that holds the network."""
-        return self._holder.call(function, *args)
+        """Call a function in the process that holds the network.
+
+        :raises PeerDown: that process has ended.
+        """
+        try:
+            return self._holder.call(function, *args)
+        except PeerDown as exc:
+            raise _loss(exc, self._holder) from exc.__cause__
+
+    def on_its_way(self) -> str:
+        """Return a text for the packets that go on by themselves, or when a rule has decided."""
+        if self.lost:
+            return ""
+        delayed, asked = self.ask("pytest_peer.network.control:on_its_way")
+        return "a packet is on its way in peer_network" if delayed or asked else ""
+
+    @property
+    def lost(self) -> bool:
+        """Whether the process that holds it has ended, and nobody has asked for that."""
+        return self._supervisor.died is not None
+
+    def watch(self, on_loss: Callable[[], object]) -> None:
+        """Have a function called when it is lost, on a thread that must not wait."""
+        self._supervisor.on_loss = on_loss
+        if self.lost:
+            on_loss()
+
+    def raise_loss(self) -> None:
+        """Raise PeerDown if it is lost, and no failure of the test has told of that."""
+        if (life := self._supervisor.died) is not None and not self._loss_told:
+            self._loss_told = True
+            error = life.record.down_error()
+            raise _loss(error, self._holder) from error.__cause__
+
+    def forget_loss(self, told: Callable[[PeerLife], bool]) -> None:
+        """Note that a failure of the test has told of the loss, if it has."""
+        life = self._supervisor.died
+        self._loss_told = self._loss_told or (life is not None and told(life))
 
     @cached_property
     def judge(self) -> Judge:
@@ -186,7 +230,7 @@ class Fabric:
         for nemesis in self.nemeses:
             nemesis.end()
 
-    def lost(self) -> str:
+    def losses(self) -> str:
         """Return a text about packets that the network has lost by no fault; empty for none."""
         return losses.told(self.ask("pytest_peer.network.control:lost"))
 
@@ -198,10 +242,25 @@ class Fabric:
         return found
 
     def close(self) -> None:
-        """End the network, with its process; leave what its switch has seen in `capture`."""
+        """End the network, with its process; leave what its switch has seen in `capture`.
+
+        :raises PeerDown: it is lost, and no test has been told.
+        """
         try:
-            self.ask(f"{_MODULE}:close")
-            with contextlib.suppress(FileNotFoundError):  # nothing was sent
-                os.replace(self._holder.artifacts / FILE, self.capture)
+            if self.lost:
+                self.raise_loss()
+            else:
+                self.ask(f"{_MODULE}:close")
+                with contextlib.suppress(FileNotFoundError):  # nothing was sent
+                    os.replace(self._holder.artifacts / FILE, self.capture)
         finally:
             self._supervisor.close()
+
+
+def _loss(error: PeerDown, holder: Peer) -> PeerDown:
+    """Say in terms of a test that the process is gone that holds its network."""
+    text = (
+        f"the network is gone, its hosts reach nobody: its process (pid {holder.pid}) is down: "
+        f"{error.reason or error.args[0]}"
+    )
+    return PeerDown(text, error.reason, error.last_output, error.crash)

@@ -59,8 +59,7 @@ class Holder:
 
     def add(self, hosts: Sequence[Host]) -> dict[str, list[str]]:
         """Make hosts; return, by their names, the files of the namespaces that a peer there enters."""
-        for host in hosts:
-            self._add(host)
+        self.switch.plug({host: self._connect(self._place(host)) for host in hosts})
         self._write_hosts()
         return {host.name: self.files(self.places[host.name]) for host in hosts}
 
@@ -70,29 +69,32 @@ class Holder:
         user = [f"{own}/ns/user"] if self._user else []
         return [*user, *(f"{own}/fd/{fd}" for fd in (place.net, place.uts, place.mnt))]
 
-    def _add(self, host: Host) -> None:
+    def _place(self, host: Host) -> Place:
         try:
             # A mount namespace is a copy of the thread's: it has the files of no other host.
             namespaces.unshare("net", "mnt", "uts")
             place = Place(host, netlink.own("net"), netlink.own("mnt"), netlink.own("uts"))
             socket.sethostname(host.name)
+            netlink.prepare()
             for name in self._mounted:
                 namespaces.mount(f"{self.directory}/{name}", f"/etc/{name}", _MS_BIND)
         finally:
             for fd in self._fabric:
                 namespaces.setns(fd)
-        self._connect(place)
+        return place
 
-    def _connect(self, place: Place) -> None:
+    def _connect(self, place: Place) -> socket.socket:
+        """Join a host to the switch; return the socket that has its frames."""
         port = self._wiring.connect(place.host, place.net)
         with netlink.inside(place.net, back=self._fabric[:1]):
             netlink.configure(place.host)
         self.places[place.host.name] = place
-        self.switch.plug(place.host, port)
+        return port
 
     def _add_nameserver(self) -> None:
         """Let this process answer what hosts ask, in the namespace that has the switch's side."""
-        self._connect(Place(FABRIC_HOST, *self._fabric))
+        netlink.prepare()
+        self.switch.plug({FABRIC_HOST: self._connect(Place(FABRIC_HOST, *self._fabric))})
         Nameserver(FABRIC_HOST, lambda: [place.host for place in list(self.places.values())])
 
     def _write_files(self) -> list[str]:

@@ -10,10 +10,8 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from pyroute2.iproute import IPRoute
-
 from ..launch import namespaces
-from . import tcp_timers
+from . import rtnetlink, tcp_timers
 from .addresses import PREFIX4, PREFIX6, Host
 
 #: The only interface of a host but the loopback.
@@ -24,20 +22,18 @@ _SNDBUFFORCE, _RCVBUFFORCE = 32, 33
 _BUFFER = 1 << 24
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _STATISTICS = struct.Struct("=II")
-_NODAD = 2
 _MAIN_TABLE = 254
-_UP, _NOARP = 1, 0x80
 #: What a host's kernel would have from the machine, or not at all, by names below ``/proc/sys/net``.
 _SYSCTLS = {
-    "ipv4/ip_unprivileged_port_start": "0",
-    "ipv4/conf/all/rp_filter": "0",
-    "ipv4/conf/default/rp_filter": "0",
-    "ipv4/conf/all/forwarding": "0",
-    "ipv6/conf/all/disable_ipv6": "0",
-    "ipv6/conf/default/disable_ipv6": "0",
-    "ipv6/conf/default/accept_ra": "0",
-    "ipv6/conf/default/accept_dad": "0",
-    "ipv6/conf/default/router_solicitations": "0",
+    "ipv4/ip_unprivileged_port_start": b"0",
+    "ipv4/conf/all/rp_filter": b"0",
+    "ipv4/conf/default/rp_filter": b"0",
+    "ipv4/conf/all/forwarding": b"0",
+    "ipv6/conf/all/disable_ipv6": b"0",
+    "ipv6/conf/default/disable_ipv6": b"0",
+    "ipv6/conf/default/accept_ra": b"0",
+    "ipv6/conf/default/accept_dad": b"0",
+    "ipv6/conf/default/router_solicitations": b"0",
 }
 
 
@@ -50,7 +46,7 @@ class Wiring:
     """Interfaces; made and used in the namespace of the fabric."""
 
     def __init__(self) -> None:
-        self._netlink = IPRoute()
+        self._netlink = rtnetlink.Socket()
 
     def connect(self, host: Host, net: int) -> socket.socket:
         """Make a pair of interfaces, one for `host` in its namespace `net`; return the other's socket.
@@ -58,11 +54,9 @@ class Wiring:
         The socket has the frames that the host sends, and sends it frames.
         """
         port = port_name(host)
-        peer = {"ifname": INTERFACE, "net_ns_fd": net, "address": _text(host.mac)}
-        self._netlink.link("add", ifname=port, kind="veth", peer=peer)
-        index = socket.if_nametoindex(port)
+        self._netlink.ask(rtnetlink.pair(port, INTERFACE, net, host.mac))
         self._set(port, "ipv6", "disable_ipv6", "1")  # it shall send nothing of its own
-        self._netlink.link("set", index=index, state="up")
+        self._netlink.ask(rtnetlink.up(socket.if_nametoindex(port)))
         return packets_of(port)
 
     @staticmethod
@@ -74,37 +68,51 @@ class Wiring:
             file.write(value)
 
 
-def configure(host: Host) -> None:
-    """Give the host its addresses; called in its namespaces."""
+def prepare() -> None:
+    """Set what the interfaces of this thread's namespace begin with; there is none but the loopback."""
     for name, value in _SYSCTLS.items():
         # In a container the files may be read-only, and IPv6 may be missing.
-        with contextlib.suppress(OSError), open(f"/proc/sys/net/{name}", "w") as file:
-            file.write(value)
+        with contextlib.suppress(OSError):
+            fd = os.open(f"/proc/sys/net/{name}", os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(fd, value)
+            finally:
+                os.close(fd)
+    namespaces.bring_up("lo")
+
+
+def configure(host: Host) -> None:
+    """Give the host its addresses; called in its namespace."""
     _without_offloads(INTERFACE)
-    with IPRoute() as netlink:
-        netlink.link("set", index=socket.if_nametoindex("lo"), state="up")
-        index = socket.if_nametoindex(INTERFACE)
+    index = socket.if_nametoindex(INTERFACE)
+    with rtnetlink.Socket() as netlink:
         # Nobody asks for hardware addresses: the switch goes by the IP addresses.
-        netlink.link("set", index=index, flags=_UP | _NOARP, change=_UP | _NOARP)
-        netlink.addr("add", index=index, address=host.address, prefixlen=PREFIX4)
-        with contextlib.suppress(Exception):  # a kernel without IPv6
-            netlink.addr("add", index=index, address=host.address6, prefixlen=PREFIX6, flags=_NODAD)
-        netlink.route("add", dst="0.0.0.0/0", oif=index, scope=253)
-        with contextlib.suppress(Exception):
-            netlink.route("add", family=socket.AF_INET6, dst="::/0", oif=index)
-        if host.tcp == tcp_timers.FAST and not tcp_timers.shorten():
-            _shorten_routes(netlink, index)
+        netlink.ask(
+            rtnetlink.up(index, arp=False),
+            rtnetlink.address(index, host.address, PREFIX4),
+            rtnetlink.default_route(index, socket.AF_INET),
+        )
+        netlink.refused(  # by a kernel without IPv6
+            rtnetlink.address(index, host.address6, PREFIX6),
+            rtnetlink.default_route(index, socket.AF_INET6),
+        )
+    if host.tcp == tcp_timers.FAST and not tcp_timers.shorten():
+        _shorten_routes(index)
 
 
-def _shorten_routes(netlink: IPRoute, index: int) -> None:
+def _shorten_routes(index: int) -> None:
     """Have TCP send again soon, where the kernel has no setting of the host for that."""
-    for family in (socket.AF_INET, socket.AF_INET6):
-        for route in netlink.get_routes(family=family, oif=index, table=_MAIN_TABLE):
-            known = {name: route[name] for name in ("dst_len", "scope", "proto", "type", "family")}
-            also = {name: route.get(name) for name in ("dst", "prefsrc", "priority")}
-            given = {name: value for name, value in also.items() if value is not None}
-            metrics = {"rto_min": tcp_timers.RTO_MIN_MS}
-            netlink.route("replace", oif=index, metrics=metrics, **known, **given)
+    from pyroute2.iproute import IPRoute  # takes longer than all the rest, and is seldom needed
+
+    with IPRoute() as netlink:
+        for family in (socket.AF_INET, socket.AF_INET6):
+            for route in netlink.get_routes(family=family, oif=index, table=_MAIN_TABLE):
+                names = ("dst_len", "scope", "proto", "type", "family")
+                known = {name: route[name] for name in names}
+                also = {name: route.get(name) for name in ("dst", "prefsrc", "priority")}
+                given = {name: value for name, value in also.items() if value is not None}
+                metrics = {"rto_min": tcp_timers.RTO_MIN_MS}
+                netlink.route("replace", oif=index, metrics=metrics, **known, **given)
 
 
 def packets_of(interface: str) -> socket.socket:
@@ -143,10 +151,6 @@ def _without_offloads(interface: str) -> None:
         buffer = (ctypes.c_char * len(value)).from_buffer(value)
         request = struct.pack("16sP", interface.encode(), ctypes.addressof(buffer))
         fcntl.ioctl(sock, _SIOCETHTOOL, request.ljust(40, b"\0"))
-
-
-def _text(mac: bytes) -> str:
-    return mac.hex(":")
 
 
 def own(kind: str) -> int:

@@ -58,7 +58,12 @@ class Origin(PlainHost):
 
     def socket(self, family: int, kind: int, protocol: int) -> HostSocket:
         """Return a socket of this host; see ``peer_network.socket``."""
-        found = descriptor(self._fabric.sockets(), self._host.number, family, kind, protocol)
+        sockets = self._fabric.sockets()
+        try:
+            found = descriptor(sockets, self._host.number, family, kind, protocol)
+        except ConnectionResetError:
+            self._fabric.ask("os:getpid")  # says how the process has ended
+            raise
         # Without the flags that Linux takes with the type: they are in the descriptor.
         made = HostSocket(family, kind, protocol, found)
         made.names = self._names(self._host)

@@ -82,6 +82,11 @@ class Questions:
         self._waiting: deque[tuple[Packet, Pair, float]] = deque()
         self._watches: list[tuple[int, Callable[[], object]]] = []
 
+    @property
+    def waiting(self) -> int:
+        """How many packets wait for answers."""
+        return len(self._waiting)
+
     def add(self, rule: RuleFilter) -> None:
         """Ask about each packet from now on."""
         self._filters.add(rule)

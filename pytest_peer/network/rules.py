@@ -129,6 +129,11 @@ class Rule(Hold):
         self._what += f", the first {count}"
         return self
 
+    def again(self) -> Rule:
+        """Begin another one like it, which touches as many packets at most."""
+        made = Rule(self._fabric, self._predicate, self.action, False)
+        return made if self._most is None else made.first(self._most)
+
     def is_met(self, packet: Packet) -> bool:
         """Return whether it touches a packet; called by the judge."""
         with self._judge.lock:

@@ -9,7 +9,7 @@ import select
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -110,9 +110,9 @@ class Switch:
         self._asked.append(partial(function, *args))
         os.eventfd_write(self._wake, 1)
 
-    def plug(self, host: Host, sock: socket.socket) -> None:
-        """Connect a host; `sock` has its frames."""
-        self.run(self._plug, Port(host, sock))
+    def plug(self, hosts: Mapping[Host, socket.socket]) -> None:
+        """Connect hosts, with the sockets that have their frames."""
+        self.run(self._plug, [Port(host, sock) for host, sock in hosts.items()])
 
     def close(self) -> None:
         """End the thread, and wait for it."""
@@ -128,6 +128,11 @@ class Switch:
             heapq.heappush(self._later, (at, next(self._order), number, frame))
         else:
             self._by_number[number].send(frame)
+
+    @property
+    def delayed(self) -> int:
+        """How many frames wait for their time."""
+        return len(self._later)
 
     def inject(self, frame: bytes, number: int) -> None:
         """Send a frame that no host has sent."""
@@ -146,13 +151,14 @@ class Switch:
         port.missed += self._missed(port.sock)
         return port.missed, port.failed
 
-    def _plug(self, port: Port) -> None:
-        host = port.host
-        self._by_number[host.number] = port
-        self._by_address[socket.inet_aton(host.address)] = port
-        self._by_address[socket.inet_pton(socket.AF_INET6, host.address6)] = port
-        self._ports[port.sock.fileno()] = port
-        self._poll.register(port.sock, select.EPOLLIN)
+    def _plug(self, ports: Iterable[Port]) -> None:
+        for port in ports:
+            host = port.host
+            self._by_number[host.number] = port
+            self._by_address[socket.inet_aton(host.address)] = port
+            self._by_address[socket.inet_pton(socket.AF_INET6, host.address6)] = port
+            self._ports[port.sock.fileno()] = port
+            self._poll.register(port.sock, select.EPOLLIN)
 
     # Its thread
 

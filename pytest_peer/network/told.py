@@ -29,6 +29,8 @@ def lines(fabric: Fabric) -> Iterator[str]:
         yield "hosts: " + ", ".join(f"{host.name} {host.address}" for host in hosts)
     for tcp, names in sorted(_by_tcp(hosts).items(), reverse=True):
         yield f"tcp={tcp!r} in {listed(names)}"
+    if fabric.lost:
+        yield "its process has ended: no packet passes"
     for nemesis in fabric.nemeses:
         yield str(nemesis)
     deeds = [deed for nemesis in fabric.nemeses for deed in nemesis.deeds]
@@ -37,7 +39,7 @@ def lines(fabric: Fabric) -> Iterator[str]:
     if (captured := _captured(fabric)) is not None:
         yield f"packets: {_counted_packets(captured)} in {fabric.capture}"
     with contextlib.suppress(PeerError):
-        if lost := fabric.lost():
+        if lost := fabric.losses():
             yield lost
     faults = sorted(every, key=lambda fault: fault.began)
     if not faults:

@@ -173,6 +173,10 @@ class Supervisor:
         """
         return {}
 
+    def on_its_way(self) -> str:
+        """Return what is on its way among its peers besides messages; empty for nothing."""
+        return ""
+
     def call_timeout(self) -> float | None:
         """Return the limit of what waits for messages and has no limit of its own."""
         return PeerOptions().call_timeout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property, partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from .scope import Scope
 
 if TYPE_CHECKING:
     from ..core.options import PeerOptions
+    from ..peers.lifecycle import PeerLife
     from ..peers.supervisor import Supervisor
 
 seed_key: pytest.StashKey[int] = pytest.StashKey()
@@ -44,6 +45,7 @@ class NetworkScope(Scope):
         super().__init__(config, local, "")
         self._fabric = fabric
         fabric.judge.on_failure = self.unhandled.add
+        fabric.watch(self.interrupt)
 
     def new_peer(self) -> NetworkPeer:
         peer = NetworkPeer(self, self._fabric)
@@ -57,12 +59,24 @@ class NetworkScope(Scope):
         """Stop its peers, and warn of packets that got lost without a fault."""
         super().close()
         with contextlib.suppress(PeerError):
-            if lost := self._fabric.lost():
+            if lost := self._fabric.losses():
                 self.issue(PacketsLostWarning(lost))
 
+    def on_its_way(self) -> str:
+        return self._fabric.on_its_way()
+
     def raise_crashes(self) -> None:
-        """Raise for what fails a test whose body has passed."""
         super().raise_crashes()
+        self._fabric.raise_loss()
+
+    def forget_deaths(self, told: Callable[[PeerLife], bool]) -> None:
+        super().forget_deaths(told)
+        self._fabric.forget_loss(told)
+
+    def raise_failures(self) -> None:
+        super().raise_failures()
+        if self._fabric.lost:  # the test knows it, and nobody knows what its faults have done
+            return
         self._fabric.judge.raise_failure()
         for fault in self._fabric.history:
             if fault.expect_hits and not fault.hits:
@@ -275,9 +289,14 @@ def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
         scope = NetworkScope(config, local, fabric)
         stack.callback(scope.close)
         network = PeerNetwork(scope, fabric, request)
-        stack.callback(network.heal)
+        stack.callback(_heal, network, fabric)
         stack.callback(fabric.end_nemeses)
         yield network
+
+
+def _heal(network: PeerNetwork, fabric: Fabric) -> None:
+    if not fabric.lost:  # else the error is that of the end
+        network.heal()
 
 
 def _section(item: pytest.Item, fabric: Fabric) -> tuple[str, str]:

@@ -65,7 +65,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         soft_assertions.take(over=True)
     # Only after a body that passed: the report of a failing one shows its peers anyway.
     for scope in scopes:
-        scope.raise_crashes()
+        scope.raise_failures()
     return result
 
 

@@ -88,9 +88,17 @@ class Scope(Supervisor):
         super().down(life)
         if life.died_unasked:
             self._retention.run.deaths.append(life)
-            interrupt = self._config.stash.get(interrupt_key, None)
-            if life.options.peer_down == "crash" and interrupt is not None:
-                interrupt()
+            if life.options.peer_down == "crash":
+                self.interrupt()
+
+    def interrupt(self) -> None:
+        """Have the running test look for crashes at once, whatever it waits for."""
+        if (interrupt := self._config.stash.get(interrupt_key, None)) is not None:
+            interrupt()
+
+    def raise_failures(self) -> None:
+        """Raise for what fails a test whose body has passed."""
+        self.raise_crashes()
 
     def close(self) -> None:
         """Stop its peers, and warn of what nobody has seen: deaths, and failures in peers."""

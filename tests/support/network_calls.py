@@ -30,7 +30,7 @@ def seconds_to_connect(host, port=80):
 
 def start_server(peer, port=80):
     peer.cast(serve, port)
-    peer.stdout.wait_for("listening")
+    peer.stdout.expect("listening")
 
 
 def collect_datagrams(port=53):

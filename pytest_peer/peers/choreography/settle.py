@@ -116,6 +116,10 @@ class Settling:
             if not rests or not life.client.is_quiet():
                 self._quiet = False
                 self._busy[f"{_IN_FLIGHT} {life.record.whom()}"] += 1
+        for supervisor in {id(life.owner): life.owner for life in self._lives()}.values():
+            if what := supervisor.on_its_way():
+                self._quiet = False
+                self._busy[what] += 1
 
     def _is_rest(self, moment: Moment) -> bool:
         self._looks += 1

@@ -110,9 +110,9 @@ def test_connections_of_others_stay(peer_network):
 def test_new_connections_are_made_after_an_abort(peer_network):
     a, b = peer_network.many(2)
     b.submit(accept, 81)
-    b.stdout.wait_for("listening")
+    b.stdout.expect("listening")
     a.call(connect, b.host, 81)
-    b.stdout.wait_for("accepted")
+    b.stdout.expect("accepted")
     peer_network.abort(a, b)
     start_server(b)
     assert a.call(ask, b.host) == b.host
