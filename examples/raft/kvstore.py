@@ -29,16 +29,19 @@ store: Store
 node: SyncObj
 
 
-def start(address: str, everyone: list[str], directory: Path) -> None:
-    """Make this process the member of the cluster that has `address`; its log is in `directory`."""
+def start(address: str, everyone: list[str], directory: Path, patience: float = 0.4) -> None:
+    """Make this process the member of the cluster that has `address`; its log is in `directory`.
+
+    It is a candidate when it has heard no leader for `patience` seconds, or up to three times that.
+    """
     global store, node
     store = Store()
     conf = SyncObjConf(
         bindAddress=address,
         journalFile=str(directory / f"{address.replace(':', '-')}.journal"),
         appendEntriesPeriod=0.05,
-        raftMinTimeout=0.4,
-        raftMaxTimeout=1.2,
+        raftMinTimeout=patience,
+        raftMaxTimeout=3 * patience,
         connectionRetryTime=0.1,
         onStateChanged=lambda old, new: print(f"{ROLES[old]} -> {ROLES[new]}", flush=True),
     )
@@ -51,9 +54,9 @@ def leader() -> str | None:
     return found and found.address
 
 
-def put(key: str, value: str) -> None:
+def put(key: str, value: str, timeout: float | None = 2) -> None:
     """Write, and return when a majority has the entry in its log."""
-    store.put(key, value, sync=True, timeout=2)
+    store.put(key, value, sync=True, timeout=timeout)
 
 
 def get(key: str) -> str | None:

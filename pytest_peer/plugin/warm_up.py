@@ -29,7 +29,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         from .in_peer import prepare  # not at the top: most suites have no such test
 
         prepare(item)
-    used = {"peer", *FACTORIES}.intersection(getattr(item, "fixturenames", ()))
+    used = {"peer", "peer_network", *FACTORIES}.intersection(getattr(item, "fixturenames", ()))
     if not (used or in_peer) or item.config.option.collectonly:
         return
     from . import runtest  # nor this: a suite without peers does not pay for it

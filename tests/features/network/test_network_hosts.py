@@ -130,3 +130,18 @@ def test_calls_and_deaths_are_those_of_any_peer(peer_network):
     with peer.expect_death():
         peer.kill()
     assert peer.wait_down(LONG).signal == 9
+
+
+def test_fork_server_starts_while_pytest_collects(inner):
+    inner.write(
+        """
+        import psutil
+
+        def test_before():
+            assert len(psutil.Process().children()) == 1
+
+        def test_with(peer_network):
+            assert psutil.Process(peer_network().pid).parents()[2] in psutil.Process().children()
+        """
+    )
+    inner.run_apart().assert_outcomes(passed=2)
