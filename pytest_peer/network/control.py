@@ -161,6 +161,7 @@ def lost() -> dict[str, Lost]:
             found[host.name] = Lost(sent, received)
     return found
 
+
 def on_its_way() -> tuple[int, int]:
     """Return how many packets are delayed, and how many wait for the origin; none that is held.
 
