@@ -238,12 +238,12 @@ class Supervisor:
                     self._deaths.remove(life)
                 raise life.record.down_error()
 
-    def lost(self) -> list[str]:
-        """Return the peers that have died unasked, as long as no warning or failure tells of it.
+    def lost(self) -> list[PeerLife]:
+        """Return the lives that have died unasked, as long as no warning or failure tells of it.
 
         A peer that was restarted after that, and has ended as it was asked to, is none of them.
         """
-        return [life.options.name for life in tuple(self._deaths) if life is life.lives.present]
+        return [life for life in tuple(self._deaths) if life is life.lives.present]
 
     def forget_deaths(self, told: Callable[[PeerLife], bool]) -> None:
         """Forget the unasked deaths of which a failure has told: they need no warning."""

@@ -127,8 +127,9 @@ class Place:
     #: Whether one has been meant, in whichever life; in this one.
     reached: bool = False
     reached_here: bool = False
-    #: Whether a death has hidden what has come.
-    uncertain: bool = False
+    #: Whether a death has hidden whether one was meant, in whichever life; in this one.
+    perhaps: bool = False
+    perhaps_here: bool = False
 
     def comes(self, value: int) -> bool:
         """Return whether the call with that value comes to it."""
@@ -147,5 +148,10 @@ class Place:
             self.reached = self.reached_here = True
         return found
 
+    def race(self, count: int) -> None:
+        """Note that so many calls were coming when the peer died: some have come, perhaps."""
+        if self.came < self.nth <= self.came + count:
+            self.perhaps = self.perhaps_here = True
+
     def begin_anew(self) -> None:
-        self.came, self.reached_here, self.uncertain = 0, False, False
+        self.came, self.reached_here, self.perhaps_here = 0, False, False

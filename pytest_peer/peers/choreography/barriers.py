@@ -68,7 +68,7 @@ class Barriers:
             if barrier.came and self._looked.get(name) == now:
                 return barrier.enter(token, party, parties)
             self._looked[name] = now
-            return barrier.enter(token, party, parties, self._living(), self._owner.lost())
+            return barrier.enter(token, party, parties, self._living(), self._lost())
 
         with self._lock:
             barrier = self._barriers.setdefault(name, Barrier(name))
@@ -187,6 +187,10 @@ class Barriers:
     def _living(self) -> dict[str, PeerLife]:
         lives = {life.options.name: life for life in self._owner.left()}
         return {name: life for name, life in lives.items() if not self._has_ended(life)}
+
+    def _lost(self) -> list[str]:
+        """Return the peers whose last life has just died, though nobody had asked for it."""
+        return [life.options.name for life in self._owner.lost() if self._has_ended(life)]
 
     def _has_ended(self, life: PeerLife) -> bool:
         end = self._ended.get(life.options.name)

@@ -54,6 +54,17 @@ def test_death_of_who_has_come_breaks_it(three: PeerGroup, peer_factory: Any) ->
     assert "party-2:\n" in stacks
 
 
+def test_death_of_an_earlier_namesake_does_not_matter(peer_factory: Any) -> None:
+    """The last of that name was stopped, so its place is no longer counted among the peers'."""
+    one, died = peer_factory(name="one"), peer_factory(name="other", peer_down="continue")
+    os.kill(died.pid, signal.SIGKILL)
+    assert died.wait_down(LONG)
+    peer_factory(name="other").stop()
+    future = one.submit(barrier_calls.outcome, "b", 2, LIMIT)
+    peer_factory.barrier("b", 2, LONG)
+    assert future.result(LONG) == "open"
+
+
 @pytest.mark.parametrize("end", [Peer.kill, Peer.stop])
 def test_end_of_who_is_needed_breaks_it(
     three: PeerGroup, peer_factory: Any, end: Callable[[Peer], None]
