@@ -61,6 +61,7 @@ def test_death_of_an_earlier_namesake_does_not_matter(peer_factory: Any) -> None
     assert died.wait_down(LONG)
     peer_factory(name="other").stop()
     future = one.submit(barrier_calls.outcome, "b", 2, LIMIT)
+    peer_factory.wait_mark("has come", LONG, by="one")
     peer_factory.barrier("b", 2, LONG)
     assert future.result(LONG) == "open"
 
