@@ -58,13 +58,13 @@ DEATHS = st.sampled_from([None] * 30 + [(name, how) for name in NAMES for how in
 #: One of those that there are.
 ANY = st.integers(0, 63)
 
-SENDS = st.tuples(st.just("send"), PARTIES, WAYS, st.integers(1, 4))
+SENDS = st.tuples(st.just("send"), PARTIES, WAYS, st.integers(1, 8))
 TAKES = st.tuples(
     *(st.just("take"), st.sampled_from(["", "", *NAMES]), WAYS, WAYS),
     st.sampled_from([None, None, None, 0, SHORT]),
 )
 CANCELS = st.tuples(st.just("cancel"), ANY)
-ACTS = st.lists(st.one_of(SENDS, TAKES, CANCELS), min_size=1, max_size=5)
+ACTS = st.lists(st.one_of(SENDS, TAKES, CANCELS), min_size=1, max_size=8)
 COMERS = st.lists(st.tuples(PARTIES, WAYS), min_size=1, max_size=4)
 WORKS = st.lists(st.tuples(WAYS, st.integers(1, 9)), min_size=1, max_size=4)
 
@@ -200,7 +200,9 @@ class Machine(RuleBasedStateMachine):
 
     # Siblings
 
-    @rule(asker=PEERS, other=PEERS, way=st.sampled_from(["thread", "task"]), value=st.integers(1, 9))
+    @rule(
+        asker=PEERS, other=PEERS, way=st.sampled_from(["thread", "task"]), value=st.integers(1, 9)
+    )
     @step
     def ask_a_sibling(self, asker: str, other: str, way: str, value: int) -> None:
         if not self.world.lives(asker):
