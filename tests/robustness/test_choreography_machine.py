@@ -45,7 +45,7 @@ from pytest_peer import BarrierBroken, NotBlocked, PeerDown
 SECONDS = float(os.environ.get("PEER_MACHINE_SECONDS", "0"))
 SEED = int(os.environ.get("PEER_MACHINE_SEED", "0"))
 #: Of a round.
-EXAMPLES, STEPS = 20, 40
+EXAMPLES, STEPS = 30, 40
 
 PEERS = st.sampled_from(NAMES)
 OWNERS = st.sampled_from(["", *NAMES])
@@ -177,12 +177,13 @@ class Machine(RuleBasedStateMachine):
     def open_point(self, peer: str, function: str, what: str, **options: Any) -> None:
         self.points.open(peer, function, what, **options)
 
-    @rule(peer=PEERS, function=FUNCTIONS, works=WORKS, death=DEATHS)
+    @rule(peer=PEERS, function=FUNCTIONS, number=ANY, works=WORKS, death=DEATHS)
     @step
     def call_where_a_point_may_be(
-        self, peer: str, function: str, works: list[Any], death: Any
+        self, peer: str, function: str, number: int, works: list[Any], death: Any
     ) -> None:
         death = self.of_the_living(death)
+        peer, function = self.points.one_that_lives(number) or (peer, function)
         self.points.work(peer, function, works, lambda: self.end(death))
         self.expect_end(death)
 

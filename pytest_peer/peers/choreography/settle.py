@@ -14,6 +14,7 @@ from ...core.clock import monotonic, seconds, sleep, standstill
 from ...core.errors import NotSettled, PeerDown, StillBooting
 from ...core.sweep import Moment, Root, Sweep, Thread
 from ...evidence.stacks import record_all
+from ..at_once import at_once
 from ..lifecycle import PeerLife
 from ..transitions import Phase
 from .blocked import unknown
@@ -50,6 +51,7 @@ class Settling:
         self._ignore_timers = ignore_timers
         self._above: dict[PeerLife, Root | None] = {}
         self._far_busy: list[PeerLife] = []
+        self._silent: list[PeerLife] = []
         self._quiet = False
         self._looks = 0
         self._busy: Counter[Thread | str] = Counter()
@@ -136,11 +138,15 @@ class Settling:
         """Ask peers that may have calls which no thread has begun; return whether there are any.
 
         For a millisecond a call that came with another one waits, while all threads sleep. A peer
-        that has begun all is not asked again; but its threads have run since.
+        that has begun all is not asked again, nor one that does not answer though nothing runs
+        there; but threads have run since.
         """
-        for life in (lagging := [life for life in self._lives() if _may_lag(life)]):
-            _answer(partial(life.client.agent.has_begun, _ANSWER_SECONDS))
-            self._busy[f"a call has not begun in {life.record.whom()}"] += 1
+        lagging = [life for life in self._lives() if _may_lag(life) and life not in self._silent]
+        asked = [partial(life.client.agent.has_begun, _ANSWER_SECONDS) for life in lagging]
+        found = at_once([partial(_answer, ask) for ask in asked]) if lagging else []
+        for life, (begun, _) in zip(lagging, found, strict=True):
+            self._silent += [life] if begun is None else []
+            self._busy[f"a call has not begun in {life.record.whom()}"] += not begun
         return bool(lagging)
 
     def _timed(self, moment: Moment) -> list[Thread]:
