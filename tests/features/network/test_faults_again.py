@@ -9,7 +9,6 @@ from network_calls import LONG, send_datagrams
 
 from pytest_peer import eventually
 
-
 #: Seconds that a deed lasts, also as it is done again.
 PERIOD = 0.5
 
