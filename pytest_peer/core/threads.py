@@ -108,8 +108,10 @@ def _place(pid: int) -> str:
 def goes_on(pid: int, thread: int, ran: str) -> bool:
     """Return whether a thread that slept, and had run so far, goes on by itself or has done so."""
     wait = wait_of(pid, thread, syscall(pid, thread))
-    # The line is that of its sleep only if it has not run since.
-    return turns(pid, thread) != ran or (wait is not None and wait.is_timed)
+    # The timer may have ended: then it is awake, and has not run yet. And what was read is that of
+    # its sleep only if it has not run since.
+    awake = state(pid, thread) not in ASLEEP
+    return awake or turns(pid, thread) != ran or (wait is not None and wait.is_timed)
 
 
 def contents(path: str, whole: bool = False) -> str:

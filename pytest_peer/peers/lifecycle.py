@@ -72,10 +72,7 @@ class PeerLife:
         self.requests: transitions.Requests = transitions.Requests()
         self.owner: Supervisor = lives.owner
         self.process: PeerProcess = PeerProcess(
-            options,
-            lambda: loop.call_soon(self._see_end),
-            self.held,
-            partial(self.owner.place, options),
+            options, lambda: loop.call_soon(self._see_end), self.held, lives.owner.place
         )
         self.record: Record = Record(options, self.process)
         self.client: RpcClient = RpcClient(

@@ -43,7 +43,7 @@ class PeerProcess:
         options: PeerOptions,
         on_exit: Callable[[], object],
         held: Callable[[], bool],
-        place: Callable[[], Mapping[str, Any]] = dict,
+        place: Callable[[PeerOptions], Mapping[str, Any]] = lambda _: {},
     ) -> None:
         self._options = options
         self._place = place
@@ -60,7 +60,9 @@ class PeerProcess:
 
     def start(self, directory: Path, evidence: dict[str, Any]) -> None:
         """Start the process; `evidence` is the agent's configuration of fault dumps."""
-        starter = self.starter = ProcessStarter(self._options, evidence, directory, self._place())
+        starter = self.starter = ProcessStarter(
+            self._options, evidence, directory, self._place(self._options)
+        )
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             if starter.control is not None:
                 ours.callback(starter.control.close)

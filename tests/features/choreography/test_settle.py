@@ -281,3 +281,11 @@ def test_casts_have_begun(peer_factory: Any) -> None:
         assert numbers.get(0) == number
         peer.send("orders", number)
         busy.result(LONG)
+
+
+def test_timers_that_end_during_a_look(peer: Peer) -> None:
+    """The thread is awake then, and has not run yet."""
+    for _ in range(50):
+        future = peer.submit(time.sleep, 0.01)
+        peer.settle(LONG, ignore_timers=False)
+        assert future.done()

@@ -66,5 +66,5 @@ def test_ordinary_test_has_no_warning(peer_network, recwarn):
     peer_network.connect(b, 80).close()
     with peer_network.partition([a], [b], expect_hits=False):
         pass
-    assert peer_network._fabric.lost() == ""
+    assert peer_network._fabric.losses() == ""
     assert not recwarn
