@@ -21,6 +21,7 @@ def test_it(peer_network):
     with peer_network.partition([a], [b], expect_hits=False):
         pass
 """
+pytestmark = pytest.mark.timeout(4 * LONGER)  # two containers, and a suite in one of them
 #: Tests of the suite that need nothing but Python.
 SMOKE = ("test_network_hosts.py", "test_cuts.py")
 #: The second of two ways that the reason names.
@@ -38,7 +39,7 @@ def run(dockerd, tmp_path):
         limits = ["--network", "none", "--tmpfs", "/tmp:mode=1777", "-w", "/inner"]
         variables = ["PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", f"PYTHONPATH={SUPPORT}:{ROOT}"]
         words = [word for each in variables for word in ("-e", each)]
-        inner = [sys.executable, "-B", "-m", "pytest", "-rs", "-p", "pytest_peer.plugin"]
+        inner = [sys.executable, "-B", "-m", "pytest", "-rs", "-p", "peer"]
         inner += ["-p", "no:cacheprovider", *arguments]
         return subprocess.run(
             [*dockerd, "run", "--rm", *limits, *words, *seen, *options, IMAGE, *inner],
@@ -81,9 +82,10 @@ def test_options_that_the_reason_names_allow_it(run, reason, way):
 @pytest.mark.parametrize("way", WAYS)
 def test_networks_in_a_container_are_like_others(run, reason, way):
     tests = [f"{ROOT}/tests/features/network/{name}" for name in SMOKE]
-    arguments = ["--rootdir", str(ROOT), "-c", f"{ROOT}/pyproject.toml", "-k", "not docker"]
+    arguments = ["--rootdir", str(ROOT), "-c", f"{ROOT}/pyproject.toml"]
     result = run(options_of(reason, way), *arguments, "--peer-require=network", *tests)
     assert result.returncode == 0, result.stdout + result.stderr
+    assert " skipped" not in result.stdout
 
 
 def options_of(reason, way):
