@@ -146,7 +146,8 @@ def listed(
         if pid in seen:
             continue
         seen.add(pid)
-        for number in threads.numbers("/proc/%d/task" % pid):
+        # What only stands above others is a reaper, and has one thread.
+        for number in [pid] if is_above else threads.numbers("/proc/%d/task" % pid):
             thread = Thread(pid, number)
             if not is_above:
                 found.add(thread)
