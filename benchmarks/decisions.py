@@ -210,7 +210,7 @@ def decisions(count: int, directory: str, at_once: int, mixed: bool) -> int:
 
 def _decide_on(tally: Tally, directory: str, order: random.Random | None) -> None:
     while True:
-        with start(shutdown=("halt", 0)) as peer:
+        with start(shutdown=("halt", 0), call_timeout=_WAITS) as peer:
             peer.call(import_this)
             cases = list(CASES)
             for function in order.choices(cases, k=3 * len(cases)) if order else cases:
