@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast, overload
 
 from .clock import monotonic, seconds, sleep, standstill
 from .explained import described, explaining, is_own
 from .services import everywhere
+from .waiting import trio_of_task
 
 __tracebackhide__ = True  # also where it runs in a peer
 
@@ -69,7 +69,7 @@ async def aeventually(fn: Callable[[], Any], timeout: float | None = 5.0) -> Any
             return attempts.value
         attempts.fail(attempts.last)
         pause = attempts.pause()
-        if trio := _trio():  # by no clock of its own: that jumps in tests
+        if trio := trio_of_task():  # by no clock of its own: that jumps in tests
             await trio.to_thread.run_sync(sleep, pause)
         else:  # nor by asyncio's, which a test may have frozen
             await _asyncio().get_running_loop().run_in_executor(None, sleep, pause)
@@ -170,7 +170,7 @@ class _Attempts:
         if self._limit is not None:
             left = max(_LAST_SECONDS, self._limit - (monotonic() - self._started))
         try:
-            if _trio():
+            if trio_of_task():
                 self.value = await self.value
             else:
                 self.value = await _asyncio().wait_for(self.value, left)
@@ -220,12 +220,3 @@ def _asyncio() -> Any:
     import asyncio  # not at the top: its import takes long
 
     return asyncio
-
-
-def _trio() -> Any:
-    """Return the module if a task of trio calls this."""
-    trio: Any = sys.modules.get("trio")
-    try:
-        return trio and trio.lowlevel.current_task() and trio
-    except (AttributeError, RuntimeError):  # it is being imported, or runs no task
-        return None

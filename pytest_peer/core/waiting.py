@@ -55,3 +55,12 @@ class TaskWaiting(Waiting):
 threads: dict[int, Waiting] = {}
 #: By the task's identity.
 tasks: dict[int, Waiting] = {}
+
+
+def trio_of_task() -> Any:
+    """Return the module if a task of trio calls this."""
+    trio: Any = sys.modules.get("trio")
+    try:
+        return trio and trio.lowlevel.current_task() and trio
+    except (AttributeError, RuntimeError):  # it is being imported, or runs no task
+        return None

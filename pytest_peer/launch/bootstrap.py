@@ -57,8 +57,8 @@ _SERVER_MODULES = (
 )
 #: What such a peer gets of this package. Other public names exist and do nothing.
 _SERVED = (
-    "core core.clock core.errors core.eventually core.explained core.services core.down_reason here "
-    "link link.protocol peers peers.choreography"
+    "core core.clock core.errors core.eventually core.explained core.services core.waiting "
+    "core.down_reason here link link.protocol peers peers.choreography"
 )
 #: The module for all that have those names, and what it needs.
 _STUBS = ("agent.stubs.package", "agent.stubs", "agent.stubs.placeholder")

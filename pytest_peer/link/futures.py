@@ -15,6 +15,7 @@ from ..core.errors import CallTimeout
 from ..core.locks import Lock
 from ..core.loop import loop
 from ..core.sync import Event
+from ..core.waiting import trio_of_task
 from ..core.worker import callbacks
 from .origin_modules import OURS
 from .pickling import decode, rebuilt, rebuilt_warning
@@ -180,7 +181,7 @@ class PeerFuture(Future[Any]):
         import asyncio  # not at the top: its import takes long
 
         soon: Callable[[Callable[[], object]], object]
-        if trio := _trio():
+        if trio := trio_of_task():
             event, in_thread = trio.Event, trio.to_thread.run_sync
             soon = trio.lowlevel.current_trio_token().run_sync_soon
         else:
@@ -316,15 +317,6 @@ class PeerFuture(Future[Any]):
         with contextlib.suppress(RuntimeError, InvalidStateError):  # another thread has settled it
             if not self.done() and (self.running() or self.set_running_or_notify_cancel()):
                 self.set_exception(error)
-
-
-def _trio() -> Any:
-    """Return the module if a task of trio calls this."""
-    trio: Any = sys.modules.get("trio")
-    try:
-        return trio and trio.lowlevel.current_task() and trio
-    except (AttributeError, RuntimeError):  # it is being imported, or runs no task
-        return None
 
 
 def _text(whom: Callable[[], str], failure: Exception | Payload) -> str:

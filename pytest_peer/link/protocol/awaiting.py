@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from typing import Any, Callable, Iterator
 
 from ...core.clock import monotonic
+from ...core.waiting import trio_of_task
 from .unpatched import _thread
 
 #: Has what it is given called, soon or later, when it is worth to look again; returns what undoes it.
@@ -78,17 +78,8 @@ class Arrival:
 
 
 def _waiting() -> Any:
-    trio = _trio()
+    trio = trio_of_task()
     return _TrioWait(trio) if trio else _AsyncioWait()
-
-
-def _trio() -> Any:
-    """Return the module if a task of trio calls this."""
-    trio: Any = sys.modules.get("trio")
-    try:
-        return trio and trio.lowlevel.current_task() and trio
-    except (AttributeError, RuntimeError):  # it is being imported, or runs no task
-        return None
 
 
 async def on_thread(step: Callable[[], Any]) -> Any:
