@@ -7,11 +7,10 @@ from collections.abc import Collection
 from dataclasses import asdict
 
 from .abort import Reset
-from .addresses import FABRIC
 from .filters import ALL, NONE, Filter, HoldFilter, LinkFilter, Pair
 from .holder import held
 from .losses import Lost, dropped
-from .netlink import INTERFACE, port_name
+from .netlink import INTERFACE
 from .proofs import doubt, named
 from .questions import Action, RuleFilter
 from .verdicts import Draws, Settings
@@ -151,12 +150,12 @@ def lost() -> dict[str, Lost]:
     switch = held().switch
     hosts = [place.host for place in held().of_hosts()]
     by_switch = [switch.run(switch.lost, host.number) for host in hosts]
-    ports = dropped(held().proc_net(FABRIC, "dev"))
+    ports = held().dropped()
     found = {}
     for host, (missed, failed) in zip(hosts, by_switch, strict=True):
         sent = missed + dropped(held().proc_net(host.number, "dev")).get(INTERFACE, 0)
         # A newer kernel tells the sender too of what an interface drops, an older one does not.
-        received = max(failed, ports.get(port_name(host), 0))
+        received = max(failed, ports.get(host.number, 0))
         if sent or received:
             found[host.name] = Lost(sent, received)
     return found

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..launch import namespaces
-from . import netlink
-from .addresses import FABRIC_HOST, Host, by_files_and_dns, hosts_file
+from . import losses, netlink
+from .addresses import FABRIC, FABRIC_HOST, Host, by_files_and_dns, hosts_file
 from .canaries import Canaries
 from .capture import FILE, Capture, Captured
 from .nameserver import Nameserver
@@ -49,6 +49,7 @@ class Holder:
         self._capture = Capture(f"{directory}/{FILE}")
         self.switch.captured = self._capture.take
         self._questioner: Questioner | None = None
+        self._dropped_before: dict[int, int] = {}  # before a host was plugged in, by its number
         self._mounted = self._write_files()
         self._add_nameserver()
 
@@ -59,7 +60,11 @@ class Holder:
 
     def add(self, hosts: Sequence[Host]) -> dict[str, list[str]]:
         """Make hosts; return, by their names, the files of the namespaces that a peer there enters."""
-        self.switch.plug({host: self._connect(self._place(host)) for host in hosts})
+        ports = {host: self._connect(self._place(host)) for host in hosts}
+        # What kernels say to each other while interfaces come up, nobody misses.
+        before = self.dropped()
+        self._dropped_before.update({host.number: before.get(host.number, 0) for host in hosts})
+        self.switch.plug(ports)
         self._write_hosts()
         return {host.name: self.files(self.places[host.name]) for host in hosts}
 
@@ -133,6 +138,15 @@ class Holder:
         ):
             return file.read()
         return ""
+
+    def dropped(self) -> dict[int, int]:
+        """Return how many packets to each host its interface has dropped since it was plugged in."""
+        found = losses.dropped(self.proc_net(FABRIC, "dev"))
+        return {
+            place.host.number: found.get(netlink.port_name(place.host), 0)
+            - self._dropped_before.get(place.host.number, 0)
+            for place in self.of_hosts()
+        }
 
     def of_hosts(self) -> list[Place]:
         """Return the places of hosts, without that of the fabric itself."""

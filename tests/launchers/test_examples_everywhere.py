@@ -24,8 +24,11 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 280  # for a run that takes ten to twenty seconds on a quiet machine
 #: What the examples import, all in the dependency group of that name.
 NEEDED = ("filelock", "pysyncobj", "semver", "websockets")
-#: Not elsewhere: they are about pools, servers and debuggers of one machine.
-LOCAL = ("ide_debuggers", "joblib_pools", "soft_assertions", "task_queues", "web_workers")
+#: Not elsewhere: they are about pools, servers, debuggers and networks of one machine.
+LOCAL = (
+    *("ide_debuggers", "joblib_pools", "soft_assertions", "task_queues", "web_workers"),
+    *("dask_cluster", "discovery", "heartbeats", "lossy_network", "raft/test_split_brain.py"),
+)
 #: Its peers have interpreters of their own on this machine, whatever the launcher is.
 NOT_MIXED = "--ignore=examples/mixed_versions"
 #: The reason for which an example may skip: the origin cannot make these interpreters.
