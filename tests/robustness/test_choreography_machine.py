@@ -54,7 +54,7 @@ FUNCTIONS = st.sampled_from(["work", "awork"])
 WAYS = st.sampled_from(["thread", "task", "child"])
 HOW = [*ASKED, *UNASKED]
 #: Who dies meanwhile, and how; mostly nobody.
-DEATHS = st.sampled_from([None] * 30 + [(name, how) for name in NAMES for how in HOW])
+DEATHS = st.sampled_from([None] * 120 + [(name, how) for name in NAMES for how in HOW])
 #: One of those that there are.
 ANY = st.integers(0, 63)
 
@@ -166,16 +166,20 @@ class Machine(RuleBasedStateMachine):
     @rule(
         peer=PEERS,
         function=FUNCTIONS,
-        what=st.sampled_from(["hold", "hold", "fail"]),
-        at=st.sampled_from(["entry", "entry", "return", "raise"]),
-        nth=st.integers(1, 3),
+        works=WORKS,
+        what=st.sampled_from(["hold", "hold", "hold", "fail"]),
+        at=st.sampled_from(["entry", "entry", "entry", "return", "raise"]),
+        nth=st.sampled_from([1, 1, 2, 3]),
         times=st.integers(1, 2),
-        only_even=st.booleans(),
+        only_even=st.sampled_from([False, False, True]),
         required=st.booleans(),
     )
     @step
-    def open_point(self, peer: str, function: str, what: str, **options: Any) -> None:
+    def call_with_a_point(
+        self, peer: str, function: str, works: list[Any], what: str, **options: Any
+    ) -> None:
         self.points.open(peer, function, what, **options)
+        self.points.work(peer, function, works, lambda: None)
 
     @rule(peer=PEERS, function=FUNCTIONS, number=ANY, works=WORKS, death=DEATHS)
     @step
@@ -218,10 +222,10 @@ class Machine(RuleBasedStateMachine):
 
     # Deaths
 
-    @rule(peer=PEERS, how=st.sampled_from(HOW))
+    @rule(peer=PEERS, how=st.sampled_from(HOW), rarely=st.integers(0, 3))
     @step
-    def let_die(self, peer: str, how: str) -> None:
-        death = self.of_the_living((peer, how))
+    def let_die(self, peer: str, how: str, rarely: int) -> None:
+        death = None if rarely else self.of_the_living((peer, how))
         self.end(death)
         self.expect_end(death)
 

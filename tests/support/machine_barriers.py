@@ -33,14 +33,14 @@ class Barriers:
         """Return the calls that wait at one."""
         return [call for each in self._barriers.values() for call in each.waiting.values()]
 
-    def meet(self, name: str, parties: int, comers: list[Any], mind_parties: bool) -> None:
+    def meet(self, name: str, parties: int, comers: list[Any], friendly: bool) -> None:
         """Come to a barrier, by several ways; at the same time if the order does not matter.
 
-        :param mind_parties: come for the number for which others have come, if some have.
+        :param friendly: come to none that has broken, and for the number of those that have come.
         """
-        barrier, world = self._barriers.setdefault(name, Barrier()), self._world
-        meeting = barrier.meeting
-        if meeting.came and mind_parties:
+        name, barrier = self._found(name, friendly)
+        world, meeting = self._world, barrier.meeting
+        if meeting.came and friendly:
             parties = meeting.parties
         comers = [each for each in comers if each[0] == TEST or world.lives(each[0])]
         differs = meeting.came and parties != meeting.parties
@@ -54,8 +54,8 @@ class Barriers:
         self, name: str, parties: int, who: str, way: str, limit: float
     ) -> None:
         """Come to a barrier for a moment, which breaks it unless this is the last party."""
-        barrier, world = self._barriers.setdefault(name, Barrier()), self._world
-        meeting = barrier.meeting
+        name, barrier = self._found(name, True)
+        world, meeting = self._world, barrier.meeting
         who = who if world.lives(who) and way != "child" else TEST
         parties = meeting.parties if meeting.came else parties
         came = list(meeting.came)
@@ -76,6 +76,13 @@ class Barriers:
             came = list(barrier.meeting.came)
             if barrier.meeting.ended(peer, living) and barrier.waiting:
                 self._check_broken(barrier, list(barrier.waiting.values()), came)
+
+    def _found(self, name: str, whole: bool) -> tuple[str, Barrier]:
+        """Return the last barrier whose name begins so, or a new one if a `whole` one is wanted."""
+        every = [each for each in self._barriers if each.startswith(name)]
+        if not every or (whole and self._barriers[every[-1]].meeting.broken):
+            every.append(f"{name}{len(every)}-")
+        return every[-1], self._barriers.setdefault(every[-1], Barrier())
 
     def _come(self, name: str, parties: int, who: str, way: str, limit: Any = None) -> Call:
         world, name = self._world, self._world.name(name)

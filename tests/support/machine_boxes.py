@@ -172,7 +172,8 @@ class Boxes:
         taken = []
         for taker in list(box.takers):
             if taker.future is not None and world.is_gone(taker):
-                world.is_value(taker.future, (PeerDown, TimeoutError))
+                errors = [PeerDown] + [CancelledError] * taker.cancelled
+                world.is_value(taker.future, (*errors, *_late(taker)))
                 taker.future = None  # it waits perhaps, though nobody waits for it
             if taker.ident in waiting:
                 if taker.cancelled and taker.inner != "task":

@@ -69,7 +69,7 @@ class Points:
     def one_that_lives(self, number: int) -> tuple[str, str] | None:
         """Return peer and function of one of those in living peers, mostly."""
         lives = [key for key in sorted(self._points) if self._world.lives(key[0])]
-        return (*lives, None)[number % (len(lives) + 1)]
+        return lives[number % len(lives)] if lives and number % 8 else None
 
     def work(
         self, peer: str, function: str, works: list[Any], meanwhile: Callable[[], object]

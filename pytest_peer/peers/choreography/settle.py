@@ -27,6 +27,8 @@ _PAUSE_SECONDS = 0.0002
 _MOST_PAUSE_SECONDS = 0.005
 #: Seconds for an agent to say which of its threads wait for us.
 _ANSWER_SECONDS = 0.5
+#: A peer that has not answered so often, though all of it sleeps, sleeps with the GIL.
+_SILENCES = 3
 #: How many of the threads that kept running an error names.
 _NAMED = 20
 _IN_FLIGHT = "a message is on its way to or from"
@@ -51,7 +53,7 @@ class Settling:
         self._ignore_timers = ignore_timers
         self._above: dict[PeerLife, Root | None] = {}
         self._far_busy: list[PeerLife] = []
-        self._silent: list[PeerLife] = []
+        self._silent: Counter[PeerLife] = Counter()  # how often each has not answered
         self._quiet = False
         self._looks = 0
         self._busy: Counter[Thread | str] = Counter()
@@ -141,11 +143,13 @@ class Settling:
         that has begun all is not asked again, nor one that does not answer though nothing runs
         there; but threads have run since.
         """
-        lagging = [life for life in self._lives() if _may_lag(life) and life not in self._silent]
+        lagging = [
+            life for life in self._lives() if _may_lag(life) and self._silent[life] < _SILENCES
+        ]
         asked = [partial(life.client.agent.has_begun, _ANSWER_SECONDS) for life in lagging]
         found = at_once([partial(_answer, ask) for ask in asked]) if lagging else []
         for life, (begun, _) in zip(lagging, found, strict=True):
-            self._silent += [life] if begun is None else []
+            self._silent[life] += begun is None
             self._busy[f"a call has not begun in {life.record.whom()}"] += not begun
         return bool(lagging)
 
