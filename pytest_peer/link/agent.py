@@ -1,6 +1,7 @@
 """What the origin asks of a peer's agent itself, beside calls: stacks, coverage, debuggers, the end.
 
-None of it waits for the boot. Where nothing is returned, nothing happens if the peer is down.
+None of it waits for the boot. Where nothing is returned, nothing happens if the peer is down; but
+`provide` and `let_go` raise PeerDown then.
 """
 
 import contextlib

@@ -93,7 +93,11 @@ class Fabric:
         self._loss_told = False
         self._holder: Peer = self._supervisor.start({"name": random_name("network")})
         files = str(self._holder.artifacts)
-        self.ask(f"{_MODULE}:start", files, permission.needs_user_namespace())
+        try:
+            self.ask(f"{_MODULE}:start", files, permission.needs_user_namespace())
+        except BaseException:
+            self._supervisor.close()
+            raise
 
     def ask(self, function: str, *args: Any) -> Any:
         """Call a function in the process that holds the network.

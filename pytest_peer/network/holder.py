@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -174,6 +175,8 @@ def start(directory: str, user: bool) -> None:
     The process has ``namespaces.isolate(user)`` behind it.
     """
     global _holder
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # five descriptors a host
     _holder = Holder(directory, user)
 
 

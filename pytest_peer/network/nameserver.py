@@ -27,7 +27,8 @@ class Nameserver:
             (socket.AF_INET, host.address),
             (socket.AF_INET6, host.address6),
         ):
-            with contextlib.suppress(OSError):  # a kernel without IPv6
+            # A kernel may have no IPv6.
+            with contextlib.suppress(*[OSError] if family == socket.AF_INET6 else []):
                 datagrams = socket.socket(family, socket.SOCK_DGRAM)
                 datagrams.bind((address, _PORT))
                 self._selector.register(datagrams, selectors.EVENT_READ, self._datagram)

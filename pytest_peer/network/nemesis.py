@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from .fabric import Fabric
 
+#: Seconds for the last deed to end and to be healed; a restart takes one at most.
+_END_SECONDS = 60.0
 #: Begins the next deed; ``None`` lets its time pass.
 Begin = Callable[[], Deed] | None
 
@@ -125,8 +127,8 @@ class Nemesis:
     def __enter__(self) -> Self:
         if self._begun:
             raise RuntimeError("nemesis: its block has begun already; `replay()` is another one")
-        self._begun = True
         start_thread(self._work, "pytest-peer-nemesis")
+        self._begun = True
         return self
 
     def __exit__(
@@ -142,10 +144,13 @@ class Nemesis:
         error.add_note(f"the nemesis had failed: {self._error!r}")
 
     def end(self) -> None:
-        """Do no more, and wait until all is healed; does nothing if it has ended."""
+        """Do no more, and wait until all is healed; does nothing if it has ended.
+
+        :raises TimeoutError: a deed does not end within a minute.
+        """
         self._over.set()
-        if self._begun:
-            self._ended.wait(None)
+        if self._begun and not self._ended.wait(_END_SECONDS):
+            raise TimeoutError(f"the {self} has not ended within {_END_SECONDS:g} s: a deed hangs")
 
     def _work(self) -> None:
         draws = self._fabric.draws

@@ -78,7 +78,9 @@ def _tried(*, user: bool) -> tuple[int, str] | None:
                 namespaces.bring_up("lo")
                 text = ""
             except OSError as exc:
-                text = f"{exc.errno} {exc.strerror}"
+                text = f"{exc.errno or 0} {exc.strerror or exc!r}"
+            except BaseException as exc:  # else no text would mean that all is well
+                text = f"0 {exc!r}"
             os.write(writer, text.encode())
         finally:
             os._exit(0)

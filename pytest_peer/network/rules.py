@@ -48,7 +48,7 @@ class Judge:
 
     def add(self, rule: Rule) -> None:
         if self._thread is None:
-            self._thread = start_thread(self._run, "peer_network-rules")
+            self._thread = start_thread(self._run, "pytest-peer-rules")
         self._rules[rule.number] = rule
 
     def forget(self, rule: Rule) -> None:
@@ -110,7 +110,7 @@ class Rule(Hold):
         self._judge = fabric.judge
         self._most: int | None = None
         self._met = 0
-        with self._judge.lock:  # so no packet comes before `first`, which is called next
+        with self._judge.lock:  # no packet is judged before it is known here and there
             self._judge.add(self)
             self._ask("rule", self.number, action, fabric.seed)
         fabric.remember(self)

@@ -16,7 +16,7 @@ import pytest
 from ..core import launchers
 from ..core.clock import CALL_TIMEOUT
 from ..core.errors import FaultNotEffective, PacketsLostWarning, PeerError
-from ..core.options import STDIO, check
+from ..core.options import STDIO, check, checked
 from ..network import permission, tcp_timers
 from ..network.addresses import FABRIC_HOST, RESERVED, Host
 from ..network.fabric import Fabric
@@ -263,6 +263,7 @@ class PeerNetwork(PeerFactory, Network):
         host = resolved.setdefault("host", name.replace("_", "-"))
         if host in RESERVED:
             raise ValueError(f"host: {host!r} is a name that a network has for itself")
+        checked(resolved)  # a peer that is refused leaves no host
         if host in self._fabric.hosts:
             raise ValueError(f"host: there is one named {host!r} in this network already")
         self._fabric.add([(host, (name,))], self._segment, tcp)

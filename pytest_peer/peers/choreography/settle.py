@@ -96,8 +96,7 @@ class Settling:
 
     def _far_looks(self) -> list[object]:
         """Look at the peers of other machines: ``None`` for one that does not rest."""
-        every = [life for life in self._lives() if life.phase is Phase.RUNNING]
-        return [self._far_look(life) for life in every if is_far(life)]
+        return [self._far_look(life) for life in self._lives() if _runs(life) and is_far(life)]
 
     def _far_look(self, life: PeerLife) -> object:
         timers = not self._ignore_timers
@@ -192,9 +191,12 @@ class Settling:
         return NotSettled(message, lines, "\n".join(told))
 
 
+def _runs(life: PeerLife) -> bool:
+    return life.phase is Phase.RUNNING and not life.process.paused
+
+
 def _may_lag(life: PeerLife) -> bool:
-    runs = life.phase is Phase.RUNNING and not life.process.paused
-    return runs and life.client.agent.may_lag
+    return _runs(life) and life.client.agent.may_lag
 
 
 def _answer(ask: Callable[[], T]) -> T | None:

@@ -289,3 +289,9 @@ def test_timers_that_end_during_a_look(peer: Peer) -> None:
         future = peer.submit(time.sleep, 0.01)
         peer.settle(LONG, ignore_timers=False)
         assert future.done()
+
+
+def test_paused_peer_that_looks_at_itself_is_at_rest(peer_factory: Any) -> None:
+    far = peer_factory(connection=0)
+    far.pause()
+    far.settle(LONG)

@@ -125,6 +125,12 @@ def test_what_is_outside_of_the_network_is_refused(peer_network, options, why):
         peer_network(**options)
 
 
+def test_peer_that_is_refused_leaves_no_host(peer_network):
+    with pytest.raises(TypeError, match="nonsense"):
+        peer_network(name="one", nonsense=1)
+    assert peer_network(name="one").host == "one"
+
+
 def test_calls_and_deaths_are_those_of_any_peer(peer_network):
     peer = peer_network()
     with peer.expect_death():
