@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 from collections.abc import Iterator
+from ipaddress import ip_address  # PySyncObj replaces that of `socket`
 from typing import NamedTuple
 
 from .packets import IPV4, IPV6, TCP
@@ -31,10 +31,7 @@ class End(NamedTuple):
 
     def __str__(self) -> str:
         ends = (self.local, self.port), (self.remote, self.remote_port)
-        return " > ".join(
-            f"{socket.inet_ntop(socket.AF_INET if len(a) == 4 else socket.AF_INET6, a)} port {port}"
-            for a, port in ends
-        )
+        return " > ".join(f"{ip_address(a)} port {port}" for a, port in ends)
 
 
 def opened(listing: str) -> Iterator[End]:
