@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import struct
 from collections.abc import Iterable
@@ -18,8 +19,32 @@ _OPCODE = 0x7800
 _FORMAT_ERROR, _NO_SUCH_NAME, _NOT_IMPLEMENTED = 1, 3, 4
 #: Where the name of the question is in a message, as a name in an answer.
 _THAT_NAME = b"\xc0\x0c"
+_NO_LETTER = re.compile(r"[^A-Za-z0-9-]")
+_LONGEST_LABEL = 63
 #: Seconds for which nobody keeps an answer: hosts come later.
 _KEPT = 0
+
+
+def host_of(name: str) -> str:
+    """Return a name for the host of a peer, which resolvers take for no address."""
+    found = _NO_LETTER.sub("-", name)[-_LONGEST_LABEL:].strip("-") or "peer"
+    return f"peer-{found}" if is_address(found) else found
+
+
+def refusal(host: str) -> str:
+    """Return why a host cannot have that name; empty if it can."""
+    if _NO_LETTER.search(host) or not 0 < len(host) <= _LONGEST_LABEL or host != host.strip("-"):
+        return f"expected up to {_LONGEST_LABEL} letters, digits and hyphens, none at the ends"
+    return "resolvers would take it for an address" if is_address(host) else ""
+
+
+def is_address(text: str) -> bool:
+    """Return whether resolvers take a text for an IPv4 address: ``1`` is 0.0.0.1."""
+    try:
+        socket.inet_aton(text)
+    except (OSError, UnicodeError):
+        return False
+    return True
 
 
 def named(name: str, hosts: Iterable[Host]) -> Host | None:

@@ -31,6 +31,7 @@ _SYSCTLS = {
     "ipv4/conf/all/forwarding": b"0",
     "ipv6/conf/all/disable_ipv6": b"0",
     "ipv6/conf/default/disable_ipv6": b"0",
+    "ipv6/conf/default/addr_gen_mode": b"1",  # no address of the link, which the switch knows not
     "ipv6/conf/default/accept_ra": b"0",
     "ipv6/conf/default/accept_dad": b"0",
     "ipv6/conf/default/router_solicitations": b"0",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..peers.peer import Peer
 
@@ -28,3 +28,12 @@ class NetworkPeer(Peer):
     def address6(self) -> str:
         """The IPv6 address of its host."""
         return self._fabric.hosts[self.host].address6
+
+    def restart(self, **changes: Any) -> Peer:
+        """Do as `Peer.restart`, on the same host.
+
+        :raises ValueError: another host is asked for.
+        """
+        if changes.get("host", self.host) != self.host:
+            raise ValueError(f"host: peer {self.name!r} stays on its host, {self.host!r}")
+        return super().restart(**changes)

@@ -116,6 +116,8 @@ class Network:
         :raises ValueError: less than two groups, a host in two of them, or what is no host here.
         """
         every = [self._hosts_of(group) for group in groups]
+        if not all(every):
+            raise ValueError("partition: a group has no host")
         if len(every) < 2:
             raise ValueError(f"partition: expected at least two groups, got {len(every)}")
         names = [host.name for group in every for host in group]
@@ -172,7 +174,7 @@ class Network:
 
         :raises ValueError: what is no host of this network, or a host and itself.
         """
-        (one,), (other,) = self._hosts_of(source), self._hosts_of(target)
+        one, other = self._host_of(source), self._host_of(target)
         self._ways([one], [other])
         key = one.number, other.number
         return self._links.setdefault(key, Link(self._fabric, one, other))
@@ -275,10 +277,14 @@ class Network:
         if isinstance(places, Network):
             hosts = self._fabric.hosts.values()
             return [host for host in hosts if host.segment == places._segment]
+        if isinstance(places, str):
+            raise TypeError(f"expected a peer or several, got the str {places!r}")
         every = list(places) if isinstance(places, Iterable) else [places]
         return [self._host_of(each) for each in every]
 
     def _host_of(self, place: Place) -> Host:
+        if isinstance(place, str):
+            raise TypeError(f"expected a peer, got the str {place!r}")
         name = getattr(place, "host", "")
         found = next((host for host in self._fabric.every() if host.name == name), None)
         if found is None or (isinstance(place, Peer) and place.life.owner is not self._owner()):

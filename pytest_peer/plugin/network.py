@@ -20,6 +20,7 @@ from ..core.options import STDIO, check, checked
 from ..network import permission, tcp_timers
 from ..network.addresses import FABRIC_HOST, RESERVED, Host
 from ..network.fabric import Fabric
+from ..network.names import host_of, is_address, refusal
 from ..network.origin import Origin, PlainHost
 from ..network.peer import NetworkPeer
 from ..network.resolving import HostSocket
@@ -260,13 +261,22 @@ class PeerNetwork(PeerFactory, Network):
         if found := launchers.stdio_launcher(words):
             raise ValueError(f"exec: what {found.name} starts is not in peer_network")
         name = check("name", resolved["name"])
-        host = resolved.setdefault("host", name.replace("_", "-"))
-        if host in RESERVED:
-            raise ValueError(f"host: {host!r} is a name that a network has for itself")
+        host = resolved.setdefault("host", host_of(name))
+        if not isinstance(host, str):
+            raise TypeError(f"host: expected a str, got {host!r}")
+        if why := refusal(host):
+            raise ValueError(f"host: {host!r}: {why}")
+        names = (name,) if name != host and not is_address(name) else ()
+        for option, text in (("host", host), *(("name", each) for each in names)):
+            if text.lower() in RESERVED:
+                raise ValueError(f"{option}: {text!r} is a name that a network has for itself")
+            if self._fabric.found(text) is not None:
+                raise ValueError(
+                    f"{option}: there is a host named {text!r} in this network already; it stays "
+                    "when its peer is stopped, and `restart` starts one there"
+                )
         checked(resolved)  # a peer that is refused leaves no host
-        if host in self._fabric.hosts:
-            raise ValueError(f"host: there is one named {host!r} in this network already")
-        self._fabric.add([(host, (name,))], self._segment, tcp)
+        self._fabric.add([(host, names)], self._segment, tcp)
         self._fabric.of_peers.append(host)
         return resolved
 

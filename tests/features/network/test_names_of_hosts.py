@@ -157,3 +157,36 @@ def send_rubbish():
             sock.sendto(b"\x3f" * size, (nameserver(), 53))
     with socket.create_connection((nameserver(), 53), LONG) as sock:
         sock.sendall(b"\xff\xff?")
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"name": "a", "host": "ONE"}, "host: there is a host named 'ONE'"),
+        ({"name": "a", "host": "first"}, "host: there is a host named 'first'"),
+        ({"name": "ONE", "host": "b"}, "name: there is a host named 'ONE'"),
+        ({"name": "origin", "host": "b"}, "name: 'origin' is a name"),
+        ({"name": "a", "host": "Fabric"}, "host: 'Fabric' is a name"),
+        ({"name": "a", "host": "10.77.0.9"}, "host: '10.77.0.9': expected"),
+        ({"name": "a", "host": "0x10"}, "host: '0x10': resolvers"),
+        ({"name": "a", "host": "a" * 64}, "host: 'a*': expected up to 63"),
+        ({"name": "a", "host": ""}, "host: '': expected"),
+    ],
+)
+def test_names_that_would_lead_elsewhere_are_refused(peer_network, options, why):
+    peer_network(name="first", host="one")
+    with pytest.raises(ValueError, match=why):
+        peer_network(**options)
+
+
+def test_number_is_the_name_of_a_peer_but_of_no_host(peer_network):
+    peer = peer_network(name="1")
+    assert peer.host == "peer-1"
+    assert peer_network().call(socket.gethostbyname, "peer-1") == peer.address
+
+
+def test_restart_is_on_the_same_host(peer_network):
+    one, other = peer_network(name="one"), peer_network(name="other")
+    with pytest.raises(ValueError, match="stays on its host, 'one'"):
+        one.restart(host=other.host)
+    assert one.restart(host="one").address == "10.77.0.1"

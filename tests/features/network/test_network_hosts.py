@@ -24,7 +24,7 @@ def test_own_host_name_can_be_chosen(peer_network):
 
 def test_host_name_that_is_taken_is_refused(peer_network):
     peer_network(host="store")
-    with pytest.raises(ValueError, match="host: there is one named 'store'"):
+    with pytest.raises(ValueError, match="host: there is a host named 'store'"):
         peer_network(host="store")
 
 
