@@ -51,7 +51,8 @@ class LinkFilter(Filter):
             probed = Way(self._probed(packet.probed))
             return probed.pass_on(packet, now, CERTAIN, Counts())
         way = self._ways.setdefault(pair, Way())
-        way.settings = self.settings
+        if way.settings is not self.settings:
+            way.change(self.settings)
         counts, before = self.counts, _touched(self.counts)
         draw = self.draws.of(*pair, packet.protocol)
         sendings = way.pass_on(packet, now, Drawn.by(draw), counts)

@@ -157,6 +157,13 @@ def test_change_of_settings_is_for_ways_in_use():
     assert made.pass_on(datagram(), AB, NOW) == []
 
 
+def test_change_ends_the_wait_of_what_comes():
+    made = link(delay=20)
+    made.pass_on(datagram(), AB, NOW)
+    made.settings = Settings()
+    assert [sending.at for sending in made.pass_on(datagram(), AB, NOW)] == [NOW]
+
+
 def test_hold_keeps_packets_in_order():
     made, packets = hold(), [datagram(text) for text in (b"1", b"2")]
     every = Filters()
