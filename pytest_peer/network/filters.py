@@ -125,9 +125,7 @@ def through(filters: Iterable[Filter], packet: Packet, pair: Pair, now: float) -
     """Return what goes on of a packet behind these, one after the other."""
     sendings = [Sending(now, packet.frame)]
     for each in filters:
-        passed = [
-            each.pass_on(Packet(frame, packet.src, packet.dst), pair, at) for at, frame in sendings
-        ]
+        passed = [each.pass_on(packet.with_frame(frame), pair, at) for at, frame in sendings]
         sendings = [sending for some in passed for sending in some]
     return sendings
 

@@ -231,7 +231,7 @@ class Switch:
             pair = source.number, host.number
             for at, frame in found:
                 if self.questions.open and not (packet.canary or packet.chatter):
-                    self.questions.put(Packet(frame, packet.src, packet.dst), pair, at)
+                    self.questions.put(packet.with_frame(frame), pair, at)
                 else:
                     self.deliver(frame, host.number, at)
         if packet.canary:

@@ -76,6 +76,13 @@ def test_canary_that_is_held_is_not_of_a_program():
     assert (len(made.held), made.of_programs()) == (1, [])
 
 
+@pytest.mark.parametrize("make", [cut, hold, lambda number: link(number, loss=1)])
+def test_damaged_canary_is_none_of_a_program(make):
+    second = make(2)
+    behind(link(1, corrupt=1), second, packet=canary("corrupt"))
+    assert second.counts == Counts()
+
+
 EVERYTHING = {"delay": 1, "jitter": 2, "loss": 1e-9, "duplicate": 1e-9, "corrupt": 1e-9}
 
 
