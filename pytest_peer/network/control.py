@@ -103,8 +103,7 @@ def release(number: int, reverse: bool, drop: bool) -> int:
         if drop:
             found.counts.dropped += len(every)
         else:
-            for packet, pair in reversed(every) if reverse else every:
-                switch.deliver(packet.frame, pair[1])
+            switch.let_go(found, reversed(every) if reverse else every)
         return len(every)
 
     return switch.run(release_all)
@@ -115,14 +114,14 @@ def heal(number: int) -> tuple[dict[str, int], dict[Pair, str]]:
     switch = held().switch
 
     def end() -> tuple[dict[str, int], frozenset[Pair], str]:
-        found = switch.filters.remove(number)
+        found = switch.filters.get(number)
         if found is None:
             return {}, frozenset(), NONE
+        if isinstance(found, HoldFilter):
+            switch.let_go(found, found.held)
+        switch.filters.remove(number)
         if isinstance(found, RuleFilter):
             switch.questions.ended()
-        if isinstance(found, HoldFilter):
-            for packet, pair in found.held:
-                switch.deliver(packet.frame, pair[1])
         return asdict(found.counts), found.pairs, ALL if isinstance(found, LinkFilter) else NONE
 
     counts, pairs, probed = switch.run(end)

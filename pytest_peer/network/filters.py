@@ -116,6 +116,18 @@ class Filters:
         """Return what stands between two hosts; ``None`` if nothing does."""
         return self._of.get(pair)
 
+    def behind(self, kept: Filter, pair: Pair) -> list[Filter]:
+        """Return what a packet meets that this one, which is among them, has kept and lets go."""
+        every = self._of.get(pair, [])
+        numbers = [each.number for each in every]
+        if kept.number in numbers:
+            return every[numbers.index(kept.number) + 1 :]
+        return self.cuts(pair)  # of a rule, which stands behind all: it has met the others
+
+    def cuts(self, pair: Pair) -> list[Filter]:
+        """Return what drops all between two hosts."""
+        return [each for each in self._of.get(pair, ()) if type(each) is Filter]
+
     def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:
         """Return what goes on of a packet behind all of them."""
         return through(self._of.get(pair, ()), packet, pair, now)

@@ -16,10 +16,10 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from .addresses import FABRIC, Host
-from .filters import Filters
+from .filters import Filter, Filters, Pair, through
 from .joints import Joints
 from .packets import IPV4, IPV6, Packet
-from .questions import Answer, Questions
+from .questions import Answer, Questions, RuleFilter
 
 T = TypeVar("T")
 #: Frames that are taken from one host before the others have their turn.
@@ -124,6 +124,8 @@ class Switch:
 
     def deliver(self, frame: bytes, number: int, at: float = 0.0) -> None:
         """Send a frame to the host of that number, now or when its time has come."""
+        # One that is delayed has all faults behind it: it comes through a later cut too, as on a
+        # long wire that is broken behind it.
         if at > monotonic():
             heapq.heappush(self._later, (at, next(self._order), number, frame))
         else:
@@ -141,9 +143,26 @@ class Switch:
         self.deliver(frame, number)
 
     def answered(self, answers: Iterable[Answer]) -> None:
-        """Send on what has waited for these answers of the origin."""
+        """Send on what has waited for these answers of the origin, unless it is cut off by now."""
         for (at, frame), pair in self.questions.take(answers, monotonic()):
-            self.deliver(frame, pair[1], at)
+            source, target = (self._by_number[number].host.name for number in pair)
+            cuts = self.filters.cuts(pair)
+            for sending in through(cuts, Packet(frame, source, target), pair, at):
+                self.deliver(sending.frame, pair[1], sending.at)
+
+    def let_go(self, kept: Filter, packets: Iterable[tuple[Packet, Pair]]) -> None:
+        """Send on what a filter has kept: through what has been put behind it meanwhile.
+
+        The filter is still among the others.
+        """
+        asked = isinstance(kept, RuleFilter)
+        for packet, pair in packets:
+            behind = self.filters.behind(kept, pair)
+            for at, frame in through(behind, packet, pair, monotonic()):
+                if asked:
+                    self.deliver(frame, pair[1], at)
+                else:
+                    self._go_on(packet.with_frame(frame), pair, at)
 
     def lost(self, number: int) -> tuple[int, int]:
         """Return how many frames from the host of that number were missed, and how many to it."""
@@ -230,9 +249,13 @@ class Switch:
             found = self.joints.pass_on(packet, source, host, self.filters, monotonic())
             pair = source.number, host.number
             for at, frame in found:
-                if self.questions.open and not (packet.canary or packet.chatter):
-                    self.questions.put(packet.with_frame(frame), pair, at)
-                else:
-                    self.deliver(frame, host.number, at)
+                self._go_on(packet.with_frame(frame), pair, at)
         if packet.canary:
             self.on_canary(packet, target)
+
+    def _go_on(self, packet: Packet, pair: Pair, at: float) -> None:
+        """Send on a packet that has met all faults but rules."""
+        if self.questions.open and not (packet.canary or packet.chatter):
+            self.questions.put(packet, pair, at)
+        else:
+            self.deliver(packet.frame, pair[1], at)

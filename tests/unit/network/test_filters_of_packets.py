@@ -8,6 +8,7 @@ from network_frames import datagram, ip4, segment
 from pytest_peer.network import filters
 from pytest_peer.network.filters import Filter, Filters, HoldFilter, LinkFilter
 from pytest_peer.network.packets import CANARY, Packet
+from pytest_peer.network.questions import RuleFilter
 from pytest_peer.network.verdicts import Counts, Draws, Sending, Settings
 
 NOW, AB, BA = 100.0, (1, 2), (2, 1)
@@ -205,6 +206,21 @@ def test_filter_can_be_put_before_the_others(first, seen):
     every.add(added, first)
     every.pass_on(datagram(), AB, NOW)
     assert added.counts.hits == seen
+
+
+def test_packet_that_is_let_go_meets_what_is_behind_its_hold():
+    every, made = Filters(), [cut(1), hold(2), hold(3), cut(4)]
+    for each in made:
+        every.add(each)
+    assert every.behind(made[1], AB) == made[2:]
+    assert every.behind(made[3], AB) == []
+
+
+def test_packet_that_a_rule_lets_go_meets_cuts():
+    every, made = Filters(), [cut(1), hold(2), link(3)]
+    for each in made:
+        every.add(each)
+    assert every.behind(RuleFilter(4, frozenset()), AB) == made[:1]
 
 
 def test_way_is_open_when_the_last_is_removed():
