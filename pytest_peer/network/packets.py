@@ -13,6 +13,8 @@ _IGMP, _ICMP6 = 2, 58
 _CHATTER6 = frozenset((130, 131, 132, 133, 134, 135, 136, 137, 143))
 #: The payload of a packet with which a fault is proved begins so; then comes what it probes.
 CANARY = b"pytest-peer canary "
+#: And it ends so: the switch looks at that first.
+CANARY_END = b"\0canary"
 
 
 class Packet:

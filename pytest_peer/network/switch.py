@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from .addresses import FABRIC, Host
 from .filters import Filter, Filters, Pair, through
 from .joints import Joints
-from .packets import IPV4, IPV6, Packet
+from .packets import CANARY_END, IPV4, IPV6, Packet
 from .questions import Answer, Questions, RuleFilter
 
 T = TypeVar("T")
@@ -29,8 +29,6 @@ _MOST_TURNS = 64
 _LONGEST_FRAME = 1 << 16
 #: With the header of Ethernet, and that of IP.
 _SHORTEST = {IPV4: 34, IPV6: 54}
-#: A canary ends so.
-_CANARY = b"\0canary"
 #: Seconds for the thread to do what another one asks.
 _ASKED_SECONDS = 10.0
 
@@ -133,8 +131,8 @@ class Switch:
 
     @property
     def delayed(self) -> int:
-        """How many frames wait for their time."""
-        return len(self._later)
+        """How many frames wait for their time, without canaries."""
+        return sum(not frame.endswith(CANARY_END) for _, _, _, frame in self._later)
 
     def inject(self, frame: bytes, number: int) -> None:
         """Send a frame that no host has sent."""
@@ -215,7 +213,7 @@ class Switch:
                 if (
                     self.filters.between((source.number, host.number)) is None
                     and source.segment == host.segment
-                    and not (self.questions.open or frame.endswith(_CANARY))
+                    and not (self.questions.open or frame.endswith(CANARY_END))
                 ):
                     target.send(frame)
                 else:
