@@ -96,7 +96,8 @@ class Packet:
         """Whether a kernel has sent it for itself, and no program."""
         if self.protocol == _IGMP:
             return True
-        return self.protocol == _ICMP6 and self.frame[self._parts[1]] in _CHATTER6
+        start = self._parts[1]
+        return self.protocol == _ICMP6 and not _CHATTER6.isdisjoint(self.frame[start : start + 1])
 
     @cached_property
     def canary(self) -> bool:

@@ -7,6 +7,7 @@ import itertools
 import os
 import select
 import socket
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -77,7 +78,7 @@ class Switch:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll.register(self._wake, select.EPOLLIN)
         self._closed = False
-        self._thread = threading.Thread(target=self._loop, name="switch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="switch", daemon=True)
         self._thread.start()
 
     # For other threads
@@ -179,6 +180,15 @@ class Switch:
 
     # Its thread
 
+    def _run(self) -> None:
+        try:
+            self._loop()
+        except BaseException:
+            # A switch that has stopped would look like a network that loses all. So that the test
+            # is told that the network is gone, its process ends, with this traceback.
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+
     def _loop(self) -> None:
         while not self._closed:
             wait = max(0.0, self._later[0][0] - monotonic()) if self._later else None
@@ -205,6 +215,9 @@ class Switch:
             try:
                 frame = recv(_LONGEST_FRAME)
             except BlockingIOError:
+                return False
+            except OSError:  # told once, when its interface has gone down; it may have lost frames
+                port.missed += 1
                 return False
             if self.captured is not None:
                 self.captured(frame)
