@@ -15,11 +15,10 @@ from time import monotonic
 
 from ..core.locks import Lock
 from .filters import NONE, Pair
-from .packets import CANARY, Packet
+from .packets import CANARY, CANARY_END, Packet
 from .proofs import Seen
 from .switch import Port, Switch
 
-_END = b"\0canary"
 _FENCE = b"\0fence!"
 #: Ethernet, IPv4, UDP.
 _HEADERS = 14 + 20 + 8
@@ -59,7 +58,7 @@ class Canaries:
         for probe in probes:
             (source, target), probed = probe
             nonce = b"%d" % next(self._nonces)
-            payload = b"%s%s %s%s" % (CANARY, probed.encode(), nonce, _END)
+            payload = b"%s%s %s%s" % (CANARY, probed.encode(), nonce, CANARY_END)
             found[probe] = Seen(_HEADERS + len(payload))
             begun[nonce] = monotonic()
             try:
@@ -75,10 +74,10 @@ class Canaries:
         while waiting and (left := deadline - monotonic()) > 0:
             for fd, _ in poll.poll(left * 1000):
                 payload = by_fd[fd].recv(256)
-                nonce = payload[len(CANARY) : -len(_END)].split(b" ")[-1]
+                nonce = payload[len(CANARY) : -len(CANARY_END)].split(b" ")[-1]
                 if nonce not in waiting:  # one that was late
                     continue
-                if not payload.endswith(_END):
+                if not payload.endswith(CANARY_END):
                     del waiting[nonce]
                     continue
                 seen = found[waiting[nonce]]
@@ -96,7 +95,7 @@ class Canaries:
 
     @staticmethod
     def _fence(packet: Packet, target: Port) -> None:
-        frame = bytearray(packet.frame[: -len(_END)] + _FENCE)
+        frame = bytearray(packet.frame[: -len(CANARY_END)] + _FENCE)
         udp = 14 + (frame[14] & 15) * 4
         frame[udp + 6 : udp + 8] = b"\0\0"  # no checksum
         target.send(bytes(frame))

@@ -11,7 +11,7 @@ from .filters import ALL, NONE, Filter, HoldFilter, LinkFilter, Pair
 from .holder import held
 from .losses import Lost, dropped
 from .netlink import INTERFACE
-from .proofs import doubt, named
+from .proofs import doubt, named, tried
 from .questions import Action, RuleFilter
 from .verdicts import Draws, Settings
 
@@ -103,8 +103,7 @@ def release(number: int, reverse: bool, drop: bool) -> int:
         if drop:
             found.counts.dropped += len(every)
         else:
-            for packet, pair in reversed(every) if reverse else every:
-                switch.deliver(packet.frame, pair[1])
+            switch.let_go(found, reversed(every) if reverse else every)
         return len(every)
 
     return switch.run(release_all)
@@ -115,18 +114,18 @@ def heal(number: int) -> tuple[dict[str, int], dict[Pair, str]]:
     switch = held().switch
 
     def end() -> tuple[dict[str, int], frozenset[Pair], str]:
-        found = switch.filters.remove(number)
+        found = switch.filters.get(number)
         if found is None:
             return {}, frozenset(), NONE
+        if isinstance(found, HoldFilter):
+            switch.let_go(found, found.held)
+        switch.filters.remove(number)
         if isinstance(found, RuleFilter):
             switch.questions.ended()
-        if isinstance(found, HoldFilter):
-            for packet, pair in found.held:
-                switch.deliver(packet.frame, pair[1])
         return asdict(found.counts), found.pairs, ALL if isinstance(found, LinkFilter) else NONE
 
     counts, pairs, probed = switch.run(end)
-    some = _some(pairs)
+    some = tried(pairs, _MOST_CANARIES)
     excused = {pair for pair in some if _impeded(pair, probed, number)}
     canaries = held().canaries.between(some, probed)
     excused |= {
@@ -172,13 +171,13 @@ def on_its_way() -> tuple[int, int]:
 
 def _passing(pairs: Collection[Pair]) -> dict[Pair, str]:
     """Return what became of canaries on ways that shall let nothing pass, if they are not stopped."""
-    canaries = held().canaries.between(_some(pairs))
+    canaries = held().canaries.between(tried(pairs, _MOST_CANARIES))
     return {pair: str(seen) for pair, seen in canaries.items() if seen.error or seen.times}
 
 
 def _doubts(pairs: Collection[Pair], settings: Settings) -> Doubts:
     """Return why settings of links seem not to be in force."""
-    some = _some(pairs)
+    some = tried(pairs, _MOST_CANARIES)
     probes = [(pair, name) for pair in some for name in named(settings)]
     closed = {pair for pair in some if _impeded(pair, NONE)}
     canaries = held().canaries.sent(probes)
@@ -207,12 +206,6 @@ def _impeded(pair: Pair, probed: str, number: int = 0) -> bool:
         )
 
     return switch.run(find)
-
-
-def _some(pairs: Collection[Pair]) -> list[Pair]:
-    every = sorted(pairs)
-    step = max(1, -(-len(every) // _MOST_CANARIES))
-    return every[::step]
 
 
 def _hold(number: int) -> HoldFilter:

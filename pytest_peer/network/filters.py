@@ -51,7 +51,8 @@ class LinkFilter(Filter):
             probed = Way(self._probed(packet.probed))
             return probed.pass_on(packet, now, CERTAIN, Counts())
         way = self._ways.setdefault(pair, Way())
-        way.settings = self.settings
+        if way.settings is not self.settings:
+            way.change(self.settings)
         counts, before = self.counts, _touched(self.counts)
         draw = self.draws.of(*pair, packet.protocol)
         sendings = way.pass_on(packet, now, Drawn.by(draw), counts)
@@ -115,6 +116,18 @@ class Filters:
         """Return what stands between two hosts; ``None`` if nothing does."""
         return self._of.get(pair)
 
+    def behind(self, kept: Filter, pair: Pair) -> list[Filter]:
+        """Return what a packet meets that this one, which is among them, has kept and lets go."""
+        every = self._of.get(pair, [])
+        numbers = [each.number for each in every]
+        if kept.number in numbers:
+            return every[numbers.index(kept.number) + 1 :]
+        return self.cuts(pair)  # of a rule, which stands behind all: it has met the others
+
+    def cuts(self, pair: Pair) -> list[Filter]:
+        """Return what drops all between two hosts."""
+        return [each for each in self._of.get(pair, ()) if type(each) is Filter]
+
     def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:
         """Return what goes on of a packet behind all of them."""
         return through(self._of.get(pair, ()), packet, pair, now)
@@ -124,9 +137,7 @@ def through(filters: Iterable[Filter], packet: Packet, pair: Pair, now: float) -
     """Return what goes on of a packet behind these, one after the other."""
     sendings = [Sending(now, packet.frame)]
     for each in filters:
-        passed = [
-            each.pass_on(Packet(frame, packet.src, packet.dst), pair, at) for at, frame in sendings
-        ]
+        passed = [each.pass_on(packet.with_frame(frame), pair, at) for at, frame in sendings]
         sendings = [sending for some in passed for sending in some]
     return sendings
 

@@ -53,5 +53,5 @@ class Joints:
         return [
             sending
             for at, frame in between.pass_on(packet, segments, now)
-            for sending in filters.pass_on(Packet(frame, packet.src, packet.dst), pair, at)
+            for sending in filters.pass_on(packet.with_frame(frame), pair, at)
         ]

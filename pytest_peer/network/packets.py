@@ -9,10 +9,12 @@ IPV4, IPV6 = b"\x08\x00", b"\x86\xdd"
 TCP, UDP = socket.IPPROTO_TCP, socket.IPPROTO_UDP
 _ACK = 0x10
 #: IGMP; ICMPv6 for neighbours and groups: what kernels say without being asked.
-_IGMP, _ICMP, _ICMP6 = 2, 1, 58
+_IGMP, _ICMP6 = 2, 58
 _CHATTER6 = frozenset((130, 131, 132, 133, 134, 135, 136, 137, 143))
 #: The payload of a packet with which a fault is proved begins so; then comes what it probes.
 CANARY = b"pytest-peer canary "
+#: And it ends so: the switch looks at that first.
+CANARY_END = b"\0canary"
 
 
 class Packet:
@@ -31,6 +33,14 @@ class Packet:
         kind = "tcp" if self.tcp else "udp" if self.udp else f"protocol {self.protocol}"
         ports = f" {self.sport} > {self.dport}" if self.sport else ""
         return f"<{self.src} > {self.dst} {kind}{ports}, {len(self.payload)} bytes>"
+
+    def with_frame(self, frame: bytes) -> Packet:
+        """Return what has become of it on its way: damaged, it still is of whom it was."""
+        if frame is self.frame:
+            return self
+        found = Packet(frame, self.src, self.dst)
+        found.canary, found.probed, found.chatter = self.canary, self.probed, self.chatter
+        return found
 
     @cached_property
     def protocol(self) -> int:
@@ -81,19 +91,20 @@ class Packet:
             return None
         return int.from_bytes(self.frame[start + 8 : start + 12], "big")
 
-    @property
+    @cached_property
     def chatter(self) -> bool:
         """Whether a kernel has sent it for itself, and no program."""
         if self.protocol == _IGMP:
             return True
-        return self.protocol == _ICMP6 and self.frame[self._parts[1]] in _CHATTER6
+        start = self._parts[1]
+        return self.protocol == _ICMP6 and not _CHATTER6.isdisjoint(self.frame[start : start + 1])
 
-    @property
+    @cached_property
     def canary(self) -> bool:
         """Whether it is ours, to prove a fault."""
         return self.udp and self.payload.startswith(CANARY)
 
-    @property
+    @cached_property
     def probed(self) -> str:
         """Of a canary: the setting of links that it probes; see `LinkFilter`."""
         return self.payload[len(CANARY) :].partition(b" ")[0].decode(errors="replace")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import NamedTuple
 
+from .filters import Pair
 from .verdicts import OVERTAKEN_SECONDS, Settings
 
 #: What is computed from times may be so much too small.
@@ -28,6 +29,25 @@ class Seen(NamedTuple):
         if self.error or not self.times:
             return self.error or "stopped"
         return "arrived" if self.times == 1 else f"arrived {self.times} times"
+
+
+def tried(pairs: Collection[Pair], most: int) -> list[Pair]:
+    """Return ways of a fault to prove it by: of many so many, with each host if they can have it."""
+    every = sorted(pairs)
+    if len(every) <= most:
+        return every
+    seen: set[int] = set()
+    found: dict[Pair, None] = {}
+    for news in (2, 1):  # first those that two hosts are new in
+        for pair in every:
+            if len(seen.union(pair)) - len(seen) == news:
+                back = pair[::-1]
+                # In turn there and back, as a fault may stand in one direction only.
+                found[back if len(found) % 2 and back in pairs else pair] = None
+                seen.update(pair)
+    rest = [pair for pair in every if pair not in found]
+    more = most - len(found)
+    return [*found, *(rest[number * len(rest) // more] for number in range(more))][:most]
 
 
 def named(settings: Settings) -> list[str]:

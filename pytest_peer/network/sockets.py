@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from time import sleep
 
 from . import netlink
 from .doorway import ANSWER, REQUEST, entry
 from .holder import Place, held
+
+#: Seconds before the next try to take a request.
+_PAUSE = 0.05
 
 
 def offer() -> str:
@@ -25,16 +29,27 @@ def offer() -> str:
 def _serve(door: socket.socket) -> None:
     home = (netlink.own("net"),)
     while True:
-        client, _ = door.accept()
+        try:
+            client, _ = door.accept()
+        except OSError:  # such as no descriptors left: who asks waits until there are some
+            sleep(_PAUSE)
+            continue
         with client, contextlib.suppress(OSError):  # who asks may have ended
-            number, *kind = REQUEST.unpack(client.recv(REQUEST.size))
-            try:
-                made = _made(held().place_of(number), home, *kind)
-            except OSError as exc:
-                client.send(ANSWER.pack(exc.errno or 0))
-                continue
-            with made:
-                socket.send_fds(client, [ANSWER.pack(0)], [made.fileno()])
+            _answer(client, home)
+
+
+def _answer(client: socket.socket, home: tuple[int, ...]) -> None:
+    request = client.recv(REQUEST.size)
+    if len(request) != REQUEST.size:  # it has hung up
+        return
+    number, *kind = REQUEST.unpack(request)
+    try:
+        made = _made(held().place_of(number), home, *kind)
+    except OSError as exc:
+        client.send(ANSWER.pack(exc.errno or 0))
+        return
+    with made:
+        socket.send_fds(client, [ANSWER.pack(0)], [made.fileno()])
 
 
 def _made(

@@ -7,6 +7,7 @@ import itertools
 import os
 import select
 import socket
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -16,10 +17,10 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from .addresses import FABRIC, Host
-from .filters import Filters
+from .filters import Filter, Filters, Pair, through
 from .joints import Joints
-from .packets import IPV4, IPV6, Packet
-from .questions import Answer, Questions
+from .packets import CANARY_END, IPV4, IPV6, Packet
+from .questions import Answer, Questions, RuleFilter
 
 T = TypeVar("T")
 #: Frames that are taken from one host before the others have their turn.
@@ -29,8 +30,6 @@ _MOST_TURNS = 64
 _LONGEST_FRAME = 1 << 16
 #: With the header of Ethernet, and that of IP.
 _SHORTEST = {IPV4: 34, IPV6: 54}
-#: A canary ends so.
-_CANARY = b"\0canary"
 #: Seconds for the thread to do what another one asks.
 _ASKED_SECONDS = 10.0
 
@@ -79,7 +78,7 @@ class Switch:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll.register(self._wake, select.EPOLLIN)
         self._closed = False
-        self._thread = threading.Thread(target=self._loop, name="switch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="switch", daemon=True)
         self._thread.start()
 
     # For other threads
@@ -124,6 +123,8 @@ class Switch:
 
     def deliver(self, frame: bytes, number: int, at: float = 0.0) -> None:
         """Send a frame to the host of that number, now or when its time has come."""
+        # One that is delayed has all faults behind it: it comes through a later cut too, as on a
+        # long wire that is broken behind it.
         if at > monotonic():
             heapq.heappush(self._later, (at, next(self._order), number, frame))
         else:
@@ -131,8 +132,8 @@ class Switch:
 
     @property
     def delayed(self) -> int:
-        """How many frames wait for their time."""
-        return len(self._later)
+        """How many frames wait for their time, without canaries."""
+        return sum(not frame.endswith(CANARY_END) for _, _, _, frame in self._later)
 
     def inject(self, frame: bytes, number: int) -> None:
         """Send a frame that no host has sent."""
@@ -141,9 +142,26 @@ class Switch:
         self.deliver(frame, number)
 
     def answered(self, answers: Iterable[Answer]) -> None:
-        """Send on what has waited for these answers of the origin."""
+        """Send on what has waited for these answers of the origin, unless it is cut off by now."""
         for (at, frame), pair in self.questions.take(answers, monotonic()):
-            self.deliver(frame, pair[1], at)
+            source, target = (self._by_number[number].host.name for number in pair)
+            cuts = self.filters.cuts(pair)
+            for sending in through(cuts, Packet(frame, source, target), pair, at):
+                self.deliver(sending.frame, pair[1], sending.at)
+
+    def let_go(self, kept: Filter, packets: Iterable[tuple[Packet, Pair]]) -> None:
+        """Send on what a filter has kept: through what has been put behind it meanwhile.
+
+        The filter is still among the others.
+        """
+        asked = isinstance(kept, RuleFilter)
+        for packet, pair in packets:
+            behind = self.filters.behind(kept, pair)
+            for at, frame in through(behind, packet, pair, monotonic()):
+                if asked:
+                    self.deliver(frame, pair[1], at)
+                else:
+                    self._go_on(packet.with_frame(frame), pair, at)
 
     def lost(self, number: int) -> tuple[int, int]:
         """Return how many frames from the host of that number were missed, and how many to it."""
@@ -161,6 +179,15 @@ class Switch:
             self._poll.register(port.sock, select.EPOLLIN)
 
     # Its thread
+
+    def _run(self) -> None:
+        try:
+            self._loop()
+        except BaseException:
+            # A switch that has stopped would look like a network that loses all. So that the test
+            # is told that the network is gone, its process ends, with this traceback.
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
 
     def _loop(self) -> None:
         while not self._closed:
@@ -189,6 +216,9 @@ class Switch:
                 frame = recv(_LONGEST_FRAME)
             except BlockingIOError:
                 return False
+            except OSError:  # told once, when its interface has gone down; it may have lost frames
+                port.missed += 1
+                return False
             if self.captured is not None:
                 self.captured(frame)
             for target in self._targets(port, frame):
@@ -196,7 +226,7 @@ class Switch:
                 if (
                     self.filters.between((source.number, host.number)) is None
                     and source.segment == host.segment
-                    and not (self.questions.open or frame.endswith(_CANARY))
+                    and not (self.questions.open or frame.endswith(CANARY_END))
                 ):
                     target.send(frame)
                 else:
@@ -230,9 +260,13 @@ class Switch:
             found = self.joints.pass_on(packet, source, host, self.filters, monotonic())
             pair = source.number, host.number
             for at, frame in found:
-                if self.questions.open and not (packet.canary or packet.chatter):
-                    self.questions.put(Packet(frame, packet.src, packet.dst), pair, at)
-                else:
-                    self.deliver(frame, host.number, at)
+                self._go_on(packet.with_frame(frame), pair, at)
         if packet.canary:
             self.on_canary(packet, target)
+
+    def _go_on(self, packet: Packet, pair: Pair, at: float) -> None:
+        """Send on a packet that has met all faults but rules."""
+        if self.questions.open and not (packet.canary or packet.chatter):
+            self.questions.put(packet, pair, at)
+        else:
+            self.deliver(packet.frame, pair[1], at)

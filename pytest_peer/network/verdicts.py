@@ -103,6 +103,13 @@ class Way:
     #: When the packet before arrives: jitter alone changes no order.
     last: float = 0.0
 
+    def change(self, settings: Settings) -> None:
+        """Have other settings. What comes does not wait behind packets that the old ones delayed."""
+        timed = "delay", "jitter", "rate"
+        if settings.only(*timed) != self.settings.only(*timed):
+            self.free_at = self.last = 0.0
+        self.settings = settings
+
     def pass_on(self, packet: Packet, now: float, drawn: Drawn, counts: Counts) -> list[Sending]:
         """Decide about a packet; return what goes on of it and when."""
         settings = self.settings

@@ -66,6 +66,13 @@ def stop_switch():
     stopped.wait(10)
 
 
+def break_switch():
+    """Have the switch's thread meet an exception that nobody has thought of."""
+    from pytest_peer.network.holder import held
+
+    held().switch.post(lambda: 1 / 0)
+
+
 def go_on():
     """Have the switch go on, and wait until it has taken what its sockets keep."""
     from pytest_peer.network.holder import held

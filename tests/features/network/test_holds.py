@@ -58,6 +58,40 @@ def test_dropped_ones_are_lost_and_the_hold_goes_on(peer_network):
     assert held.counts["dropped"] == 2
 
 
+@pytest.mark.parametrize("end", ["release", "heal"])
+def test_released_ones_meet_a_partition_made_meanwhile(peer_network, end):
+    a, b = collecting(peer_network)
+    held = peer_network.hold(a, b)
+    send(a, b, b"1")
+    with peer_network.partition([a], [b]) as cut:
+        getattr(held, end)()
+        assert cut.counts["dropped"] == 1
+    held.heal()
+    send(a, b, b"2")
+    assert texts(b, "2") == ["2"]
+
+
+def test_released_ones_meet_a_later_hold(peer_network):
+    a, b = collecting(peer_network)
+    first = peer_network.hold(a, b)
+    send(a, b, b"1")
+    with peer_network.hold(a, b) as second:
+        first.heal()
+        assert [each.payload for each in second.packets] == [b"1"]
+    assert texts(b, "1") == ["1"]
+
+
+def test_what_a_rule_holds_meets_a_partition_made_meanwhile(peer_network):
+    a, b = collecting(peer_network)
+    rule = peer_network.rule(lambda packet: packet.payload == b"1", hold=True)
+    send(a, b, b"1")
+    assert len(rule.packets) == 1
+    with peer_network.partition([a], [b]):
+        assert rule.release() == 1
+    send(a, b, b"2")
+    assert texts(b, "2") == ["2"]
+
+
 def test_other_direction_is_not_held(peer_network):
     a, b = collecting(peer_network)
     with peer_network.hold(b, a, expect_hits=False) as held:

@@ -84,6 +84,22 @@ def test_it(peer_network):
     result.stdout.fnmatch_lines([GONE])
 
 
+def test_switch_that_fails_ends_the_network(inner):
+    inner.write(
+        """
+from network_sabotage import sabotage
+
+def test_it(peer_network):
+    a, b = peer_network.many(2)
+    sabotage(peer_network, "break_switch")
+    time.sleep(600)
+"""
+    )
+    result = inner.run_apart()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*PeerDown: the network is gone,*", "*ZeroDivisionError*"])
+
+
 def test_loss_that_the_test_has_caught_fails_it(inner):
     inner.write(
         HELPERS

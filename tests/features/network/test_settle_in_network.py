@@ -34,6 +34,12 @@ def test_delayed_packet_has_arrived(peer_network):
     assert taken.result() == b"text"
 
 
+def test_proof_of_a_delay_is_not_waited_for(peer_network):
+    a, b = peer_network.many(2)
+    peer_network.link(a, b).set(delay=300, expect_hits=False)
+    peer_network.settle(LONG)
+
+
 def test_delayed_packet_has_been_answered(peer_network):
     a, b = peer_network.many(2)
     start_server(b)

@@ -8,6 +8,7 @@ from network_frames import datagram, ip4, segment
 from pytest_peer.network import filters
 from pytest_peer.network.filters import Filter, Filters, HoldFilter, LinkFilter
 from pytest_peer.network.packets import CANARY, Packet
+from pytest_peer.network.questions import RuleFilter
 from pytest_peer.network.verdicts import Counts, Draws, Sending, Settings
 
 NOW, AB, BA = 100.0, (1, 2), (2, 1)
@@ -74,6 +75,13 @@ def test_canary_that_is_held_is_not_of_a_program():
     made = hold()
     behind(made, packet=canary())
     assert (len(made.held), made.of_programs()) == (1, [])
+
+
+@pytest.mark.parametrize("make", [cut, hold, lambda number: link(number, loss=1)])
+def test_damaged_canary_is_none_of_a_program(make):
+    second = make(2)
+    behind(link(1, corrupt=1), second, packet=canary("corrupt"))
+    assert second.counts == Counts()
 
 
 EVERYTHING = {"delay": 1, "jitter": 2, "loss": 1e-9, "duplicate": 1e-9, "corrupt": 1e-9}
@@ -157,6 +165,13 @@ def test_change_of_settings_is_for_ways_in_use():
     assert made.pass_on(datagram(), AB, NOW) == []
 
 
+def test_change_ends_the_wait_of_what_comes():
+    made = link(delay=20)
+    made.pass_on(datagram(), AB, NOW)
+    made.settings = Settings()
+    assert [sending.at for sending in made.pass_on(datagram(), AB, NOW)] == [NOW]
+
+
 def test_hold_keeps_packets_in_order():
     made, packets = hold(), [datagram(text) for text in (b"1", b"2")]
     every = Filters()
@@ -191,6 +206,21 @@ def test_filter_can_be_put_before_the_others(first, seen):
     every.add(added, first)
     every.pass_on(datagram(), AB, NOW)
     assert added.counts.hits == seen
+
+
+def test_packet_that_is_let_go_meets_what_is_behind_its_hold():
+    every, made = Filters(), [cut(1), hold(2), hold(3), cut(4)]
+    for each in made:
+        every.add(each)
+    assert every.behind(made[1], AB) == made[2:]
+    assert every.behind(made[3], AB) == []
+
+
+def test_packet_that_a_rule_lets_go_meets_cuts():
+    every, made = Filters(), [cut(1), hold(2), link(3)]
+    for each in made:
+        every.add(each)
+    assert every.behind(RuleFilter(4, frozenset()), AB) == made[:1]
 
 
 def test_way_is_open_when_the_last_is_removed():

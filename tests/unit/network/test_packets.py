@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from network_frames import A4, A6, B4, B6, ip4, ip6, tcp, udp
 
-from pytest_peer.network.packets import CANARY, TCP, UDP, Packet
+from pytest_peer.network.packets import CANARY, IPV4, TCP, UDP, Packet
 
 ICMP6, HOP_BY_HOP, DESTINATION = 58, 0, 60
 
@@ -45,6 +47,36 @@ def test_extensions_of_ipv6_are_passed_over():
 @pytest.mark.parametrize("size", range(34, 54))
 def test_cut_off_segment_can_be_shown(size):
     assert repr(packet(ip4(TCP, tcp())[:size])).startswith("<a > b tcp")
+
+
+FRAMES = [
+    ip4(UDP, udp(b"text"), options=bytes(8)),
+    ip4(TCP, tcp(b"text", options=bytes(8))),
+    ip4(2, bytes(8)),
+    ip6(ICMP6, b"\x87" + bytes(23)),
+    ip6(HOP_BY_HOP, bytes((ICMP6, 1)) + bytes(14) + b"\x8f" + bytes(27)),
+    ip6(UDP, udp(b"text")),
+    ip6(TCP, tcp(b"text")),
+]
+
+
+def read_all(found):
+    return [getattr(found, name) for name in dir(Packet) if not name.startswith("_")], repr(found)
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_frame_that_is_cut_off_can_be_read(frame):
+    for size in range(34 if frame[12:14] == IPV4 else 54, len(frame)):
+        read_all(packet(frame[:size]))
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("seed", range(20))
+def test_frame_that_is_damaged_can_be_read(frame, seed):
+    draw, changed = random.Random(seed), bytearray(frame)
+    for _ in range(5):
+        changed[draw.randrange(14, len(frame))] = draw.randrange(256)
+    read_all(packet(bytes(changed)))
 
 
 @pytest.mark.parametrize(

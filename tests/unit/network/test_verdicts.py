@@ -187,3 +187,22 @@ def test_draws_of_one_way_are_one_sequence():
 )
 def test_settings_are_described(settings, text):
     assert Settings(**settings).described() == text
+
+
+@pytest.mark.parametrize("before", [{"delay": 20}, {"rate": 10}, {"jitter": 20}])
+@pytest.mark.parametrize("after", [{}, {"delay": 1}])
+def test_change_leaves_no_wait_behind_what_was_delayed(before, after):
+    way, draw = Way(Settings(**before)), Drawn(*([0.9] * 7))
+    way.pass_on(datagram(), NOW, draw, Counts())
+    way.change(Settings(**after))
+    (sending,) = way.pass_on(datagram(), NOW, draw, Counts())
+    assert sending.at == NOW + after.get("delay", 0)
+
+
+def test_change_of_a_loss_keeps_the_order():
+    way, draw = Way(Settings(delay=5, jitter=5)), random.Random(3)
+    sent = []
+    for number in range(50):
+        way.change(Settings(delay=5, jitter=5, loss=number / 1000))
+        sent += way.pass_on(datagram(), NOW + number / 10, Drawn.by(draw), Counts())
+    assert sent == sorted(sent)
