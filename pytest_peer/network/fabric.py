@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .faults import Fault
     from .filters import Pair
     from .nemesis import Nemesis
+    from .segments import Wan
     from .verdicts import Settings
 
 _MODULE = "pytest_peer.network.holder"
@@ -82,6 +83,8 @@ class Fabric:
         self.peers: list[Peer] = []
         #: The numbers of segments, by name; the default one has none.
         self.segments: dict[str, int] = {"": 0}
+        #: What joins them, in the order in which that was made.
+        self.wans: list[Wan] = []
         self._sockets = ""
         #: All faults so far, and those in force.
         self.history: list[Fault] = []

@@ -27,6 +27,7 @@ class Wan:
         self._segments = segments
         #: What each of its ways does to packets.
         self.settings: Settings = Settings()
+        fabric.wans.append(self)
 
     def __repr__(self) -> str:
         return f"<{self}: {self.hits} packets hit>"

@@ -41,6 +41,8 @@ def lines(fabric: Fabric) -> Iterator[str]:
     with contextlib.suppress(PeerError):
         if lost := fabric.losses():
             yield lost
+        for wan in fabric.wans:
+            yield f"{wan}: {counted(wan.counts)}"
     faults = sorted(every, key=lambda fault: fault.began)
     if not faults:
         yield "no faults"

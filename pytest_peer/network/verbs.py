@@ -53,7 +53,7 @@ class Link:
         corrupt: float | None = None,
         reorder: float | None = None,
         rate: str | float | None = None,
-        expect_hits: bool = True,
+        expect_hits: bool | None = None,
     ) -> Fault:
         """Have the link delay, lose or change packets; what is not named stays as it is.
 
@@ -64,8 +64,10 @@ class Link:
         :param corrupt: the probability that a bit of it is flipped; the receiving kernel drops it.
         :param reorder: the probability that those behind it overtake it.
         :param rate: bits a second, also as ``"64kbit"``, ``"1mbit"``, ``"1gbit"``.
-        :param expect_hits: ``False`` if the test shall pass though no packet was touched.
-        :returns: the fault, the same one each time until it is healed.
+        :param expect_hits: ``False`` if the test shall pass though no packet was touched; by default
+            as it is, at first ``True``.
+        :returns: the fault, the same one each time until it is healed; that undoes all settings of
+            this way.
         :raises TypeError, ValueError: a value outside of what it can be.
         """
         given = checked(
@@ -79,7 +81,8 @@ class Link:
         )
         if self._fault is None or self._fault.healed is not None:
             self._fault = LinkFault(self._fabric, self._what, self._pairs)
-        self._fault.expect_hits = expect_hits
+        if expect_hits is not None:
+            self._fault.expect_hits = expect_hits
         self._fault.change(given)
         return self._fault
 

@@ -88,3 +88,20 @@ def test_test_that_passes_shows_no_network(inner):
 def test_failure_without_a_network_shows_none(inner):
     inner.write("def test_it(peer):\n    assert 0\n")
     inner.run().stdout.no_fnmatch_line("*network call*")
+
+
+def test_what_joins_segments_is_in_the_section(inner):
+    inner.write(
+        """
+import network_calls
+
+def test_it(peer_network):
+    a, b = peer_network(name="a"), peer_network.lan("eu")(name="b")
+    peer_network.wan(peer_network, peer_network.lan("eu"), loss=1)
+    a.call(network_calls.send_datagram, b.host, b"text")
+    assert 0
+"""
+    )
+    inner.run().stdout.fnmatch_lines(
+        ["wan between <peer_network> and <lan eu>: loss 1: 1 packet hit, 1 dropped", "no faults"]
+    )
