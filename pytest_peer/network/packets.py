@@ -8,6 +8,9 @@ from functools import cached_property
 IPV4, IPV6 = b"\x08\x00", b"\x86\xdd"
 TCP, UDP = socket.IPPROTO_TCP, socket.IPPROTO_UDP
 _ACK = 0x10
+_FRAGMENT6 = 44
+#: What may stand before the protocol in IPv6: options, routing, the header of a fragment.
+_EXTENSIONS6 = frozenset((0, 43, 60, _FRAGMENT6))
 #: IGMP; ICMPv6 for neighbours and groups: what kernels say without being asked.
 _IGMP, _ICMP6 = 2, 58
 _CHATTER6 = frozenset((130, 131, 132, 133, 134, 135, 136, 137, 143))
@@ -59,18 +62,20 @@ class Packet:
 
     @property
     def sport(self) -> int:
-        """The port that it comes from; 0 without ports."""
+        """The port that it comes from; 0 without ports, and in a fragment but the first."""
         return self._port(0)
 
     @property
     def dport(self) -> int:
-        """The port that it goes to; 0 without ports."""
+        """The port that it goes to; 0 without ports, and in a fragment but the first."""
         return self._port(2)
 
     @cached_property
     def payload(self) -> bytes:
         """What the program sent: behind the header of TCP or UDP, else behind that of IP."""
         _, start, end = self._parts
+        if self._later:
+            return self.frame[start:end]
         if self.tcp:
             start += (self.frame[start + 12] >> 4) * 4 if end > start + 12 else 0
         elif self.udp:
@@ -87,7 +92,9 @@ class Packet:
     def acknowledged(self) -> int | None:
         """The number of the byte that the sender of a TCP segment expects next."""
         start = self._parts[1]
-        if not self.tcp or len(self.frame) < start + 14 or not self.frame[start + 13] & _ACK:
+        if not self.tcp or self._later:
+            return None
+        if len(self.frame) < start + 14 or not self.frame[start + 13] & _ACK:
             return None
         return int.from_bytes(self.frame[start + 8 : start + 12], "big")
 
@@ -96,13 +103,15 @@ class Packet:
         """Whether a kernel has sent it for itself, and no program."""
         if self.protocol == _IGMP:
             return True
+        if self.protocol != _ICMP6 or self._later:
+            return False
         start = self._parts[1]
-        return self.protocol == _ICMP6 and not _CHATTER6.isdisjoint(self.frame[start : start + 1])
+        return not _CHATTER6.isdisjoint(self.frame[start : start + 1])
 
     @cached_property
     def canary(self) -> bool:
         """Whether it is ours, to prove a fault."""
-        return self.udp and self.payload.startswith(CANARY)
+        return self.udp and not self._later and self.payload.startswith(CANARY)
 
     @cached_property
     def probed(self) -> str:
@@ -110,17 +119,40 @@ class Packet:
         return self.payload[len(CANARY) :].partition(b" ")[0].decode(errors="replace")
 
     def _port(self, offset: int) -> int:
+        if self._later or not (self.tcp or self.udp):
+            return 0
         start = self._parts[1] + offset
-        return int.from_bytes(self.frame[start : start + 2], "big") if self.tcp or self.udp else 0
+        return int.from_bytes(self.frame[start : start + 2], "big")
+
+    @cached_property
+    def _later(self) -> bool:
+        """Whether it is a fragment of a packet, and not the first: its protocol has no header."""
+        frame = self.frame
+        if frame[12:14] == IPV4:
+            return bool(int.from_bytes(frame[20:22], "big") & 0x1FFF)
+        return self._parts6[2]
 
     @cached_property
     def _parts(self) -> tuple[int, int, int]:
-        """The protocol, where its header begins, and where the packet ends."""
+        """The protocol, where its header or its fragment begins, and where the packet ends."""
         frame = self.frame
         if frame[12:14] == IPV4:
             end = 14 + int.from_bytes(frame[16:18], "big")
             return frame[23], 14 + (frame[14] & 15) * 4, min(end, len(frame))
-        protocol, start = frame[20], 54
-        while protocol in (0, 43, 60) and start + 8 <= len(frame):  # extensions of IPv6
-            protocol, start = frame[start], start + 8 + frame[start + 1] * 8
+        protocol, start, _ = self._parts6
         return protocol, start, min(54 + int.from_bytes(frame[18:20], "big"), len(frame))
+
+    @cached_property
+    def _parts6(self) -> tuple[int, int, bool]:
+        """Of IPv6: the protocol, where it begins, and whether it is a fragment but the first."""
+        frame = self.frame
+        protocol, start = frame[20], 54
+        while protocol in _EXTENSIONS6 and start + 8 <= len(frame):
+            if protocol == _FRAGMENT6:
+                offset = int.from_bytes(frame[start + 2 : start + 4], "big") & 0xFFF8
+                protocol, start = frame[start], start + 8
+                if offset:
+                    return protocol, start, True
+            else:
+                protocol, start = frame[start], start + 8 + frame[start + 1] * 8
+        return protocol, start, False

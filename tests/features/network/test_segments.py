@@ -110,6 +110,17 @@ def test_wan_can_be_changed_and_healed(peer_network):
     assert a.call(ask, b.host) == b.host
 
 
+def test_nothing_waits_behind_what_a_healed_wan_has_delayed(peer_network):
+    eu, us = peer_network.lan("eu"), peer_network.lan("us")
+    wan = peer_network.wan(eu, us, delay=300)
+    a, b = eu(), us()
+    start_server(b)
+    for source, target in ((a, b), (b, a)):
+        source.call(send, target.host, b"late")
+    wan.heal()
+    assert a.call(ask, b.host) == b.host
+
+
 def test_wan_is_no_fault_of_the_test(inner):
     inner.write(
         """

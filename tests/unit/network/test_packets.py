@@ -9,7 +9,7 @@ from network_frames import A4, A6, B4, B6, ip4, ip6, tcp, udp
 
 from pytest_peer.network.packets import CANARY, IPV4, TCP, UDP, Packet
 
-ICMP6, HOP_BY_HOP, DESTINATION = 58, 0, 60
+ICMP6, HOP_BY_HOP, DESTINATION, FRAGMENT = 58, 0, 60, 44
 
 
 def packet(frame):
@@ -56,6 +56,7 @@ FRAMES = [
     ip6(ICMP6, b"\x87" + bytes(23)),
     ip6(HOP_BY_HOP, bytes((ICMP6, 1)) + bytes(14) + b"\x8f" + bytes(27)),
     ip6(UDP, udp(b"text")),
+    ip6(FRAGMENT, bytes((UDP, 0)) + bytes(6) + udp(b"text")),
     ip6(TCP, tcp(b"text")),
 ]
 
@@ -137,3 +138,38 @@ def test_canary_is_a_datagram_of_ours(frame, canary):
 )
 def test_repr_says_what_it_is(frame, text):
     assert repr(packet(frame)) == text
+
+
+def fragment4(protocol, body, offset, more=False):
+    frame = bytearray(ip4(protocol, body))
+    frame[20:22] = (offset // 8 | more << 13).to_bytes(2, "big")
+    return bytes(frame)
+
+
+def fragment6(protocol, body, offset, more=False):
+    head = bytes((protocol, 0)) + (offset | more).to_bytes(2, "big") + bytes(4)
+    return ip6(FRAGMENT, head + body)
+
+
+@pytest.mark.parametrize("fragment", [fragment4, fragment6])
+@pytest.mark.parametrize(("protocol", "make", "port"), [(UDP, udp, 53), (TCP, tcp, 80)])
+def test_first_fragment_has_ports(fragment, protocol, make, port):
+    found = packet(fragment(protocol, make(b"text"), 0, more=True))
+    assert (found.protocol, found.sport, found.dport) == (protocol, 1000, port)
+    assert found.payload == b"text"
+
+
+@pytest.mark.parametrize("fragment", [fragment4, fragment6])
+@pytest.mark.parametrize("protocol", [UDP, TCP])
+@pytest.mark.parametrize("more", [False, True])
+def test_later_fragment_is_all_payload(fragment, protocol, more):
+    body = CANARY + bytes(range(40))
+    found = packet(fragment(protocol, body, 1480, more))
+    assert (found.protocol, found.sport, found.dport) == (protocol, 0, 0)
+    assert found.payload == body
+    assert not found.canary
+    assert found.acknowledged is None
+
+
+def test_later_fragment_is_no_chatter():
+    assert not packet(fragment6(ICMP6, b"\x87" + bytes(23), 1448)).chatter
