@@ -94,6 +94,7 @@ class Holder:
         port = self._wiring.connect(place.host, place.net)
         with netlink.inside(place.net, back=self._fabric[:1]):
             netlink.configure(place.host)
+        netlink.wait_until_joined(netlink.port_name(place.host))
         self.places[place.host.name] = place
         return port
 

@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from time import monotonic, sleep
 
 from ..launch import namespaces
 from . import rtnetlink, tcp_timers
@@ -17,7 +18,10 @@ from .addresses import PREFIX4, PREFIX6, Host
 #: The only interface of a host but the loopback.
 INTERFACE = "eth0"
 _SIOCETHTOOL = 0x8946
-_ETHTOOL_STXCSUM = 0x17
+_ETHTOOL_GLINK, _ETHTOOL_STXCSUM = 0x0A, 0x17
+_ETHTOOL_VALUE = struct.Struct("=II")
+#: Seconds for both ends of a link to have it, and between two looks.
+_JOINED_SECONDS, _PAUSE_SECONDS = 1.0, 0.001
 _SNDBUFFORCE, _RCVBUFFORCE = 32, 33
 _BUFFER = 1 << 24
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
@@ -97,6 +101,7 @@ def configure(host: Host) -> None:
             rtnetlink.address(index, host.address6, PREFIX6),
             rtnetlink.default_route(index, socket.AF_INET6),
         )
+    wait_until_joined(INTERFACE)
     if host.tcp == tcp_timers.FAST and not tcp_timers.shorten():
         _shorten_routes(index)
 
@@ -147,11 +152,28 @@ def inside(*files: int, back: tuple[int, ...]) -> Iterator[None]:
 
 def _without_offloads(interface: str) -> None:
     """Have the kernel compute checksums and cut segments itself: frames are as on a wire then."""
+    _ethtool(interface, _ETHTOOL_STXCSUM)
+
+
+def wait_until_joined(interface: str) -> None:
+    """Wait until an interface that is up, as is its other end, sends frames, and drops none.
+
+    The kernel begins with that a little later, unless somebody asks whether there is a link: then
+    it does so before it answers (`linkwatch_sync_dev`, since Linux 6.8).
+    """
+    until = monotonic() + _JOINED_SECONDS
+    while not _ethtool(interface, _ETHTOOL_GLINK) and monotonic() < until:
+        sleep(_PAUSE_SECONDS)
+
+
+def _ethtool(interface: str, command: int, value: int = 0) -> int:
+    """Have the driver of an interface do something, and return its answer."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        value = bytearray(struct.pack("=II", _ETHTOOL_STXCSUM, 0))
-        buffer = (ctypes.c_char * len(value)).from_buffer(value)
+        data = bytearray(_ETHTOOL_VALUE.pack(command, value))
+        buffer = (ctypes.c_char * len(data)).from_buffer(data)
         request = struct.pack("16sP", interface.encode(), ctypes.addressof(buffer))
         fcntl.ioctl(sock, _SIOCETHTOOL, request.ljust(40, b"\0"))
+        return int(_ETHTOOL_VALUE.unpack(data)[1])
 
 
 def own(kind: str) -> int:
