@@ -88,9 +88,8 @@ class LinkReader:
         if not self._started:
             self.start()
         if self._started:
-            transfer(
-                self._reading, self._unread
-            )  # a handler calls this, which has interrupted that
+            # A signal handler, which calls this, may have interrupted `answer`.
+            transfer(self._reading, self._unread)
             transfer(self._unread, self._taken)
             self._main_reads = False
             self._wake()

@@ -217,7 +217,9 @@ class RpcClient:
                 raise TimeoutError  # at once, however fast the peer is
             for limit in Periods(timeout, self._held) if kind == messages.CALL else (timeout,):
                 try:
-                    return self._link.reader.wait(waiter, ident, limit), waiter.warnings
+                    reply = self._link.reader.wait(waiter, ident, limit)
+                    self.agent.replied(ident)  # the main thread has read it itself, perhaps
+                    return reply, waiter.warnings
                 except TimeoutError as late:
                     if late.args:  # not ours, but a signal handler's
                         raise

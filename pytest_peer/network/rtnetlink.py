@@ -1,4 +1,4 @@
-"""The few requests of rtnetlink(7) that a network needs, many in one message; no privileges asked here.
+"""The few requests of rtnetlink(7) that a network needs, many in one message.
 
 A library for all of netlink takes longer to import than a network takes to be made.
 """

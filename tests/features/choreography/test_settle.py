@@ -295,3 +295,9 @@ def test_paused_peer_that_looks_at_itself_is_at_rest(peer_factory: Any) -> None:
     far = peer_factory(connection=0)
     far.pause()
     far.settle(LONG)
+
+
+def test_peer_whose_calls_have_replies_is_not_asked_for_them(peer: Peer) -> None:
+    for _ in range(10):
+        peer.call(os.getpid)
+    assert not peer.life.client.agent.may_lag
