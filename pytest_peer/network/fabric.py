@@ -19,22 +19,23 @@ from ..core.names import random_name
 from ..core.options import PeerOptions
 from ..peers.peer import Peer
 from ..peers.supervisor import Supervisor
-from . import losses, permission
+from . import permission
 from .addresses import FABRIC_HOST, MOST_HOSTS, MOST_SEGMENTS, ORIGIN, Host
-from .capture import FILE, Captured
+from .faults.rules import Judge
 from .names import addressed, named
-from .questions import ANSWERS, QUESTIONS
-from .rules import Judge
+from .switch import losses
+from .switch.capture import FILE, Captured
+from .switch.questions import ANSWERS, QUESTIONS
 
 if TYPE_CHECKING:
     from ..peers.lifecycle import PeerLife
-    from .faults import Fault
-    from .filters import Pair
-    from .nemesis import Nemesis
-    from .segments import Wan
-    from .verdicts import Settings
+    from .faults.fault import Fault
+    from .faults.nemesis import Nemesis
+    from .faults.wan import Wan
+    from .switch.filters import Pair
+    from .switch.verdicts import Settings
 
-_MODULE = "pytest_peer.network.holder"
+_MODULE = "pytest_peer.network.holder.holder"
 #: Ways that an error names.
 _NAMED = 3
 
@@ -116,7 +117,7 @@ class Fabric:
         """Return a text for the packets that go on by themselves, or when a rule has decided."""
         if self.lost:
             return ""
-        delayed, asked = self.ask("pytest_peer.network.control:on_its_way")
+        delayed, asked = self.ask("pytest_peer.network.holder.control:on_its_way")
         return "a packet is on its way in peer_network" if delayed or asked else ""
 
     @property
@@ -190,7 +191,7 @@ class Fabric:
     def sockets(self) -> str:
         """Return the directory in which there are sockets of hosts; see `doorway.descriptor`."""
         with self._lock:
-            self._sockets = self._sockets or self.ask("pytest_peer.network.sockets:offer")
+            self._sockets = self._sockets or self.ask("pytest_peer.network.holder.sockets:offer")
             return self._sockets
 
     def segment(self, name: str) -> int:
@@ -203,7 +204,7 @@ class Fabric:
                 raise ValueError(f"lan: a network has at most {MOST_SEGMENTS} segments")
             return self.segments.setdefault(name, len(self.segments))
 
-    def told(self, canaries: Mapping[Pair, str]) -> str:
+    def outcomes(self, canaries: Mapping[Pair, str]) -> str:
         """Return a text for what became of canaries."""
         every = [
             f"from {self.name_of(a)} to {self.name_of(b)} a packet {what}"
@@ -215,7 +216,7 @@ class Fabric:
     def doubted(self, settings: Settings, doubts: Mapping[str, Mapping[Pair, str]]) -> str:
         """Return a text for settings of a link that are not in force, by what canaries say."""
         return "; ".join(
-            f"{settings.only(name).described()}: {self.told(wrong)}"
+            f"{settings.only(name).described()}: {self.outcomes(wrong)}"
             for name, wrong in doubts.items()
         )
 
@@ -239,7 +240,7 @@ class Fabric:
 
     def losses(self) -> str:
         """Return a text about packets that the network has lost by no fault; empty for none."""
-        return losses.told(self.ask("pytest_peer.network.control:lost"))
+        return losses.described(self.ask("pytest_peer.network.holder.control:lost"))
 
     # Its end
 

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ..peers.peer import Peer
-from . import grudges
-from .faults import Abort, Cut, Fault, Hold, LinkFault
-from .filters import pairs
-from .nemesis import Nemesis, nemesis
-from .rules import Predicate, Rule, action
-from .settings import checked
+from .faults import grudges
+from .faults.fault import Abort, Cut, Fault, Hold, LinkFault
+from .faults.nemesis import Nemesis, nemesis
+from .faults.rules import Predicate, Rule, action
+from .faults.settings import checked
+from .switch.filters import pairs
 
 if TYPE_CHECKING:
     from .addresses import Host

@@ -20,12 +20,12 @@ from ..core.options import STDIO, check, checked
 from ..network import permission, tcp_timers
 from ..network.addresses import FABRIC_HOST, RESERVED, Host
 from ..network.fabric import Fabric
+from ..network.faults.wan import Wan
 from ..network.names import host_of, is_address, refusal
-from ..network.origin import Origin, PlainHost
+from ..network.origin.origin import Origin, PlainHost
+from ..network.origin.resolving import HostSocket
 from ..network.peer import NetworkPeer
-from ..network.resolving import HostSocket
-from ..network.segments import Wan
-from ..network.told import lines  # not the module: it may be of a run that pytester has forgotten
+from ..network.report import lines  # not the module: it may be of a run that pytester has forgotten
 from ..network.verbs import Network, Place
 from . import artifacts, sections, settings
 from .factory import PeerFactory

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 
-from pytest_peer.network.packets import IPV4, IPV6, TCP, UDP, Packet
+from pytest_peer.network.switch.packets import IPV4, IPV6, TCP, UDP, Packet
 
 A4, B4 = (socket.inet_aton(f"10.77.0.{number}") for number in (1, 2))
 A6, B6 = (socket.inet_pton(socket.AF_INET6, f"fd77::{number}") for number in (1, 2))

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 def let_pass(name):
     """Have filters of this class let everything pass."""
-    from pytest_peer.network import filters
-    from pytest_peer.network.verdicts import Sending
+    from pytest_peer.network.switch import filters
+    from pytest_peer.network.switch.verdicts import Sending
 
     kind = getattr(filters, name)
     kind.pass_on = lambda _, packet, __, now: [Sending(now, packet.frame)]
@@ -18,7 +18,7 @@ def let_pass(name):
 
 def ignore(setting):
     """Have links do nothing of a setting."""
-    from pytest_peer.network.verdicts import Way
+    from pytest_peer.network.switch.verdicts import Way
 
     true = Way.pass_on
 
@@ -31,14 +31,14 @@ def ignore(setting):
 
 def heal_nothing():
     """Have filters stay when they are removed."""
-    from pytest_peer.network.filters import Filters
+    from pytest_peer.network.switch.filters import Filters
 
     Filters.remove = lambda every, number: every.get(number)
 
 
 def turn_round():
     """Have filters stand in both directions."""
-    from pytest_peer.network.filters import Filters
+    from pytest_peer.network.switch.filters import Filters
 
     true = Filters.between
     Filters.between = lambda every, pair: true(every, pair) or true(every, pair[::-1])
@@ -46,7 +46,7 @@ def turn_round():
 
 def fill_capture(size):
     """Have the file with what the switch has seen take no more than `size` bytes."""
-    from pytest_peer.network.holder import held
+    from pytest_peer.network.holder.holder import held
 
     held()._capture._most = size
 
@@ -56,7 +56,7 @@ _go_on = threading.Event()
 
 def stop_switch():
     """Have the switch take nothing, and its sockets keep little, until `go_on`."""
-    from pytest_peer.network.holder import held
+    from pytest_peer.network.holder.holder import held
 
     switch = held().switch
     for port in switch._ports.values():
@@ -68,14 +68,14 @@ def stop_switch():
 
 def break_switch():
     """Have the switch's thread meet an exception that nobody has thought of."""
-    from pytest_peer.network.holder import held
+    from pytest_peer.network.holder.holder import held
 
     held().switch.post(lambda: 1 / 0)
 
 
 def go_on():
     """Have the switch go on, and wait until it has taken what its sockets keep."""
-    from pytest_peer.network.holder import held
+    from pytest_peer.network.holder.holder import held
 
     _go_on.set()
     for _ in range(2):  # the first may be done in the same turn
@@ -87,7 +87,7 @@ def unplug(name):
     from pyroute2.iproute import IPRoute
 
     from pytest_peer.network import netlink
-    from pytest_peer.network.holder import held
+    from pytest_peer.network.holder.holder import held
 
     with netlink.inside(held().places[name].net, back=(netlink.own("net"),)), IPRoute() as found:
         found.link("set", index=socket.if_nametoindex("eth0"), state="down")

@@ -57,7 +57,7 @@ def be_holder(user):
     """In a spare, become what holds a network: make its namespaces, and import what takes long."""
     namespaces.isolate(user)
     _die_with_parent()
-    importlib.import_module("pytest_peer.network.holder")
+    importlib.import_module("pytest_peer.network.holder.holder")
 
 
 def _enter(paths):

@@ -28,7 +28,7 @@ def links(peer_network):
 
 def test_cut_without_effect(peer_network):
     a, b = peer_network.many(2, name="db")
-    sabotage(peer_network, "let_pass", "Filter")
+    sabotage(peer_network, "let_pass", "CutFilter")
     with pytest.raises(
         FaultNotEffective, match=r"cut from db-0 to db-1 is without effect.*arrived"
     ):

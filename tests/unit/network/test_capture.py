@@ -8,7 +8,7 @@ import pytest
 from network_frames import datagram
 from pcaps import frames_of, read
 
-from pytest_peer.network.capture import Capture
+from pytest_peer.network.switch.capture import Capture
 
 FRAME = datagram(b"text").frame
 HEADER, RECORD = 24, 16 + len(FRAME)

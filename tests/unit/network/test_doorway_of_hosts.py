@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_peer.network import doorway, sockets
+from pytest_peer.network.holder import doorway, sockets
 
 
 class Door(socket.socket):

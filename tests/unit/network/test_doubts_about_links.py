@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_peer.network.proofs import Seen, doubt, named
-from pytest_peer.network.verdicts import Settings
+from pytest_peer.network.holder.proofs import Seen, doubt, names_of
+from pytest_peer.network.switch.verdicts import Settings
 
 SIZE = 100
 STOPPED, AT_ONCE, TWICE = Seen(SIZE), Seen(SIZE, 1, 0.0001), Seen(SIZE, 2, 0.0001)
@@ -17,7 +17,7 @@ LOST = Seen(SIZE, error="has not come")
     [({}, []), ({"loss": 0.1, "delay": 1, "rate": 0}, ["delay", "loss"]), ({"rate": 1}, ["rate"])],
 )
 def test_settings_that_do_something(settings, names):
-    assert named(Settings(**settings)) == names
+    assert names_of(Settings(**settings)) == names
 
 
 @pytest.mark.parametrize(

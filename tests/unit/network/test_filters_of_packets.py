@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from network_frames import datagram, ip4, segment
 
-from pytest_peer.network import filters
-from pytest_peer.network.filters import Filter, Filters, HoldFilter, LinkFilter
-from pytest_peer.network.packets import CANARY, Packet
-from pytest_peer.network.questions import RuleFilter
-from pytest_peer.network.verdicts import Counts, Draws, Sending, Settings
+from pytest_peer.network.switch import filters
+from pytest_peer.network.switch.filters import CutFilter, Filters, HoldFilter, LinkFilter
+from pytest_peer.network.switch.packets import CANARY, Packet
+from pytest_peer.network.switch.questions import RuleFilter
+from pytest_peer.network.switch.verdicts import Counts, Draws, Sending, Settings
 
 NOW, AB, BA = 100.0, (1, 2), (2, 1)
 IGMP = Packet(ip4(2, bytes(8)), "a", "b")
@@ -20,7 +20,7 @@ def link(number=1, ways=(AB,), seed=0, **settings):
 
 
 def cut(number=1, ways=(AB,)):
-    return Filter(number, frozenset(ways))
+    return CutFilter(number, frozenset(ways))
 
 
 def hold(number=1, ways=(AB,)):

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from pytest_peer.network import grudges
+from pytest_peer.network.faults import grudges
 
 SIZES = [3, 4, 5, 6, 7, 8, 9, 10, 20, 101]
 

@@ -1,10 +1,10 @@
-"""What is read and told of packets that a network has lost itself."""
+"""What is read and described of packets that a network has lost itself."""
 
 from __future__ import annotations
 
 import pytest
 
-from pytest_peer.network.losses import Lost, dropped, told
+from pytest_peer.network.switch.losses import Lost, described, dropped
 
 LISTING = """\
 Inter-|   Receive                                                |  Transmit
@@ -37,5 +37,5 @@ def test_listing_of_this_machine_is_read():
     ],
 )
 def test_losses_are_told_by_host(lost, text):
-    assert told(lost).endswith(text)
-    assert bool(told(lost)) is bool(text)
+    assert described(lost).endswith(text)
+    assert bool(described(lost)) is bool(text)

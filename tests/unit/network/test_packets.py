@@ -7,7 +7,7 @@ import random
 import pytest
 from network_frames import A4, A6, B4, B6, ip4, ip6, tcp, udp
 
-from pytest_peer.network.packets import CANARY, IPV4, TCP, UDP, Packet
+from pytest_peer.network.switch.packets import CANARY, IPV4, TCP, UDP, Packet
 
 ICMP6, HOP_BY_HOP, DESTINATION, FRAGMENT = 58, 0, 60, 44
 

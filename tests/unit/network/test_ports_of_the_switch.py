@@ -7,7 +7,7 @@ import socket
 from network_frames import datagram
 
 from pytest_peer.network.addresses import Host
-from pytest_peer.network.switch import Port
+from pytest_peer.network.switch.switch import Port
 
 
 def test_frame_that_cannot_be_sent_is_counted():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from network_frames import datagram
 
-from pytest_peer.network.filters import Filters
-from pytest_peer.network.questions import Action, Questions, RuleFilter
+from pytest_peer.network.switch.filters import Filters
+from pytest_peer.network.switch.questions import Action, Questions, RuleFilter
 
 NOW, AB = 100.0, (1, 2)
 

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from pytest_peer.network import rtnetlink
+from pytest_peer.network.holder import rtnetlink
 
 
 def test_kernel_refuses_by_place():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_peer.network.shrinking import smallest
+from pytest_peer.network.faults.shrinking import smallest
 
 
 @pytest.mark.parametrize("culprits", [[0], [7], [3], [0, 7], [2, 3], [1, 4, 6], list(range(8))])

@@ -8,8 +8,8 @@ import struct
 import pytest
 from network_frames import A4, A6, B4, B6
 
-from pytest_peer.network.packets import TCP, Packet
-from pytest_peer.network.tcp import ACK, PSH, RST, End, checksum, opened, segment
+from pytest_peer.network.switch.packets import TCP, Packet
+from pytest_peer.network.switch.tcp import ACK, PSH, RST, End, checksum, opened, segment
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt\n"
 REST = " 00000000:00000000 00:00000000 00000000     0        0 12345 1"

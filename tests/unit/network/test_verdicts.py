@@ -7,7 +7,7 @@ import random
 import pytest
 from network_frames import datagram, segment
 
-from pytest_peer.network.verdicts import Counts, Drawn, Draws, Settings, Way, flipped
+from pytest_peer.network.switch.verdicts import Counts, Drawn, Draws, Settings, Way, flipped
 
 NOW = 100.0
 SEEDS = range(50)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_peer.network.filters import pairs
-from pytest_peer.network.proofs import tried
+from pytest_peer.network.holder.proofs import tried
+from pytest_peer.network.switch.filters import pairs
 
 MOST = 32
 

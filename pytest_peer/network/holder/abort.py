@@ -13,11 +13,11 @@ import threading
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 
-from .filters import Filter, Pair
+from ..switch.filters import Filter, Pair
+from ..switch.packets import Packet
+from ..switch.tcp import ACK, PSH, RST, End, opened, segment
+from ..switch.verdicts import Sending
 from .holder import Holder
-from .packets import Packet
-from .tcp import ACK, PSH, RST, End, opened, segment
-from .verdicts import Sending
 
 #: Seconds until connections that are still there are told of; it takes a millisecond.
 _SECONDS = 2.0

@@ -17,16 +17,15 @@ Pair = tuple[int, int]
 
 @dataclass(slots=True)
 class Filter:
-    """Stands between all hosts of `pairs`; drops what comes."""
+    """Stands between all hosts of `pairs`, and counts what it touches."""
 
     number: int
     pairs: frozenset[Pair]
     counts: Counts = field(default_factory=Counts)
 
-    def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:  # noqa: ARG002
+    def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:
         """Return what goes on of a packet, and when."""
-        self.count(packet).dropped += 1
-        return []
+        raise NotImplementedError
 
     def count(self, packet: Packet) -> Counts:
         """Count a packet, unless no program has sent it; return where to count what it meets."""
@@ -34,6 +33,15 @@ class Filter:
             return Counts()
         self.counts.hits += 1
         return self.counts
+
+
+@dataclass(slots=True)
+class CutFilter(Filter):
+    """Drops all."""
+
+    def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:  # noqa: ARG002
+        self.count(packet).dropped += 1
+        return []
 
 
 @dataclass(slots=True)
@@ -126,7 +134,7 @@ class Filters:
 
     def cuts(self, pair: Pair) -> list[Filter]:
         """Return what drops all between two hosts."""
-        return [each for each in self._of.get(pair, ()) if type(each) is Filter]
+        return [each for each in self._of.get(pair, ()) if isinstance(each, CutFilter)]
 
     def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:
         """Return what goes on of a packet behind all of them."""

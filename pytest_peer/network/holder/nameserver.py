@@ -8,8 +8,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 
-from .addresses import Host
-from .names import answer
+from ..addresses import Host
+from ..names import answer
 
 _PORT = 53
 _LONGEST = 65535

@@ -14,20 +14,21 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..launch import namespaces
-from . import losses, netlink
-from .addresses import FABRIC, FABRIC_HOST, Host, by_files_and_dns, hosts_file
+from ...launch import namespaces
+from ..addresses import FABRIC, FABRIC_HOST, Host, by_files_and_dns, hosts_file
+from ..switch import losses
+from ..switch.capture import FILE, Capture, Captured
+from ..switch.switch import Switch
+from . import netlink
 from .canaries import Canaries
-from .capture import FILE, Capture, Captured
 from .nameserver import Nameserver
 from .questioner import Questioner
-from .switch import Switch
 
 _MS_BIND = 0x1000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class HostNamespaces:
     """A host and its namespaces, by open files."""
 
     host: Host
@@ -44,7 +45,7 @@ class Holder:
         self._fabric = netlink.own("net"), netlink.own("mnt"), netlink.own("uts")
         self._wiring = netlink.Wiring()
         self.directory: str = directory
-        self.places: dict[str, Place] = {}
+        self.places: dict[str, HostNamespaces] = {}
         self.switch: Switch = Switch(netlink.missed)
         self.canaries: Canaries = Canaries(self.switch, self.socket_at)
         self._capture = Capture(f"{directory}/{FILE}")
@@ -69,17 +70,17 @@ class Holder:
         self._write_hosts()
         return {host.name: self.files(self.places[host.name]) for host in hosts}
 
-    def files(self, place: Place) -> list[str]:
+    def files(self, place: HostNamespaces) -> list[str]:
         """Return the files of namespaces that a process of a host enters, in this order."""
         own = f"/proc/{os.getpid()}"
         user = [f"{own}/ns/user"] if self._user else []
         return [*user, *(f"{own}/fd/{fd}" for fd in (place.net, place.uts, place.mnt))]
 
-    def _place(self, host: Host) -> Place:
+    def _place(self, host: Host) -> HostNamespaces:
         try:
             # A mount namespace is a copy of the thread's: it has the files of no other host.
             namespaces.unshare("net", "mnt", "uts")
-            place = Place(host, netlink.own("net"), netlink.own("mnt"), netlink.own("uts"))
+            place = HostNamespaces(host, netlink.own("net"), netlink.own("mnt"), netlink.own("uts"))
             socket.sethostname(host.name)
             netlink.prepare()
             for name in self._mounted:
@@ -89,7 +90,7 @@ class Holder:
                 namespaces.setns(fd)
         return place
 
-    def _connect(self, place: Place) -> socket.socket:
+    def _connect(self, place: HostNamespaces) -> socket.socket:
         """Join a host to the switch; return the socket that has its frames."""
         port = self._wiring.connect(place.host, place.net)
         with netlink.inside(place.net, back=self._fabric[:1]):
@@ -101,7 +102,7 @@ class Holder:
     def _add_nameserver(self) -> None:
         """Let this process answer what hosts ask, in the namespace that has the switch's side."""
         netlink.prepare()
-        self.switch.plug({FABRIC_HOST: self._connect(Place(FABRIC_HOST, *self._fabric))})
+        self.switch.plug({FABRIC_HOST: self._connect(HostNamespaces(FABRIC_HOST, *self._fabric))})
         Nameserver(FABRIC_HOST, lambda: [place.host for place in list(self.places.values())])
 
     def _write_files(self) -> list[str]:
@@ -150,11 +151,11 @@ class Holder:
             for place in self.of_hosts()
         }
 
-    def of_hosts(self) -> list[Place]:
+    def of_hosts(self) -> list[HostNamespaces]:
         """Return the places of hosts, without that of the fabric itself."""
         return [place for place in list(self.places.values()) if place.host is not FABRIC_HOST]
 
-    def place_of(self, number: int) -> Place:
+    def place_of(self, number: int) -> HostNamespaces:
         """Return the place of the host with that number."""
         return next(each for each in list(self.places.values()) if each.host.number == number)
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..core.down_reason import PeerState
-from ..peers.group import PeerGroup
-from ..peers.peer import Peer
-from .faults import Fault
+from ...core.down_reason import PeerState
+from ...peers.group import PeerGroup
+from ...peers.peer import Peer
+from .fault import Fault
 
 if TYPE_CHECKING:
-    from ..peers.lifecycle import PeerLife
-    from .fabric import Fabric
+    from ...peers.lifecycle import PeerLife
+    from ..fabric import Fabric
 
 #: What a nemesis does: it begins a fault and returns it, or kills, pauses or restarts peers.
 Action = Callable[[], Any]

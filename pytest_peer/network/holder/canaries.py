@@ -13,11 +13,11 @@ import socket
 from collections.abc import Callable, Iterable
 from time import monotonic
 
-from ..core.locks import Lock
-from .filters import NONE, Pair
-from .packets import CANARY, CANARY_END, Packet
+from ...core.locks import Lock
+from ..switch.filters import NONE, Pair
+from ..switch.packets import CANARY, CANARY_END, Packet
+from ..switch.switch import Port, Switch
 from .proofs import Seen
-from .switch import Port, Switch
 
 _FENCE = b"\0fence!"
 #: Ethernet, IPv4, UDP.

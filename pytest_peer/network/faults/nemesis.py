@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from ..core.clock import seconds
-from ..core.sync import Event
-from ..core.worker import start_thread
+from ...core.clock import seconds
+from ...core.sync import Event
+from ...core.worker import start_thread
 from . import shrinking
 from .deeds import Deed, done
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from .fabric import Fabric
+    from ..fabric import Fabric
 
 #: Seconds for the last deed to end and to be healed; a restart takes one at most.
 _END_SECONDS = 60.0

@@ -8,15 +8,15 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..core.clock import monotonic
-from . import permission
-from .doorway import descriptor
+from ...core.clock import monotonic
+from .. import permission
+from ..holder.doorway import descriptor
 from .inside import Site
 from .resolving import HostSocket, Names
 
 if TYPE_CHECKING:
-    from .addresses import Host
-    from .fabric import Fabric
+    from ..addresses import Host
+    from ..fabric import Fabric
 
 #: Seconds that the last try has, however late it is.
 _LAST_TRY = 0.01

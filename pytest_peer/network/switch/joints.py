@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from .addresses import FABRIC, Host
+from ..addresses import FABRIC, Host
 from .filters import Filters, LinkFilter, Pair
 from .packets import Packet
 from .verdicts import Draws, Sending, Settings

@@ -5,9 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 
-from .. import here
-from .questions import ANSWERS, QUESTIONS, Question
-from .switch import Switch
+from ... import here
+from ..switch.questions import ANSWERS, QUESTIONS, Question
+from ..switch.switch import Switch
 
 #: The most questions of one message.
 _BATCH = 1000

@@ -16,7 +16,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
-from .addresses import FABRIC, Host
+from ..addresses import FABRIC, Host
 from .filters import Filter, Filters, Pair, through
 from .joints import Joints
 from .packets import CANARY_END, IPV4, IPV6, Packet

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import NamedTuple
 
-from .filters import Pair
-from .verdicts import OVERTAKEN_SECONDS, Settings
+from ..switch.filters import Pair
+from ..switch.verdicts import OVERTAKEN_SECONDS, Settings
 
 #: What is computed from times may be so much too small.
 _ROUNDING = 1e-6
@@ -50,7 +50,7 @@ def tried(pairs: Collection[Pair], most: int) -> list[Pair]:
     return [*found, *(rest[number * len(rest) // more] for number in range(more))][:most]
 
 
-def named(settings: Settings) -> list[str]:
+def names_of(settings: Settings) -> list[str]:
     """Return the names of the settings that do something."""
     return [each.name for each in fields(settings) if getattr(settings, each.name)]
 

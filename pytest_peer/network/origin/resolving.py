@@ -7,8 +7,8 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .addresses import Host
-from .names import addressed, named
+from ..addresses import Host
+from ..names import addressed, named
 
 #: Lead to where they lead on any host.
 _LOCAL = ("localhost", "ip6-localhost", "ip6-loopback", "<broadcast>")

@@ -9,7 +9,7 @@ from time import sleep
 
 from . import netlink
 from .doorway import ANSWER, REQUEST, entry
-from .holder import Place, held
+from .holder import HostNamespaces, held
 
 #: Seconds before the next try to take a request.
 _PAUSE = 0.05
@@ -53,7 +53,7 @@ def _answer(client: socket.socket, home: tuple[int, ...]) -> None:
 
 
 def _made(
-    place: Place, home: tuple[int, ...], family: int, kind: int, protocol: int
+    place: HostNamespaces, home: tuple[int, ...], family: int, kind: int, protocol: int
 ) -> socket.socket:
     with netlink.inside(place.net, back=home):
         return socket.socket(family, kind, protocol)

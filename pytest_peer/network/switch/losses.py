@@ -27,7 +27,7 @@ def dropped(listing: str) -> dict[str, int]:
     return found
 
 
-def told(lost: Mapping[str, Lost]) -> str:
+def described(lost: Mapping[str, Lost]) -> str:
     """Return a text for packets that got lost; empty if there are none."""
     parts = [
         f"{count} {way} {name}"

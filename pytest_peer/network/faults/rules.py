@@ -9,15 +9,15 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
-from ..core.locks import Lock
-from ..core.worker import start_thread
-from .faults import Fault, Hold
-from .packets import Packet
-from .questions import Action, Answer, Question
+from ...core.locks import Lock
+from ...core.worker import start_thread
+from ..switch.packets import Packet
+from ..switch.questions import Action, Answer, Question
+from .fault import Fault, Hold
 from .settings import checked
 
 if TYPE_CHECKING:
-    from .fabric import Fabric
+    from ..fabric import Fabric
 
 Predicate = Callable[[Packet], object]
 

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from ..core.errors import FaultNotEffective
-from .filters import Pair
-from .packets import Packet
-from .verdicts import Settings
+from ...core.errors import FaultNotEffective
+from ..switch.filters import Pair
+from ..switch.packets import Packet
+from ..switch.verdicts import Settings
 
 if TYPE_CHECKING:
-    from .fabric import Fabric
+    from ..fabric import Fabric
 
-_MODULE = "pytest_peer.network.control"
+_MODULE = "pytest_peer.network.holder.control"
 
 
 class Fault:
@@ -78,7 +78,7 @@ class Fault:
         self.healed, self._counts = self._fabric.clock(), counts
         self._fabric.forget(self)
         if wrong:
-            raise FaultNotEffective(f"{self._what} is healed, but {self._fabric.told(wrong)}")
+            raise FaultNotEffective(f"{self._what} is healed, but {self._fabric.outcomes(wrong)}")
 
     def again(self) -> Fault:
         """Begin another one like it, between the same hosts, which need not touch a packet."""
@@ -107,7 +107,7 @@ class Cut(Fault):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         if wrong := self._ask("cut", self.number, self._pairs):
-            self._refuse(self._fabric.told(wrong))
+            self._refuse(self._fabric.outcomes(wrong))
         self._fabric.remember(self)
 
 
@@ -141,7 +141,7 @@ class Hold(Fault):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         if wrong := self._ask("hold", self.number, self._pairs):
-            self._refuse(self._fabric.told(wrong))
+            self._refuse(self._fabric.outcomes(wrong))
         self._fabric.remember(self)
 
     @property

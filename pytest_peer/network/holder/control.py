@@ -6,14 +6,14 @@ import threading
 from collections.abc import Collection
 from dataclasses import asdict
 
+from ..switch.filters import ALL, NONE, CutFilter, HoldFilter, LinkFilter, Pair
+from ..switch.losses import Lost, dropped
+from ..switch.questions import Action, RuleFilter
+from ..switch.verdicts import Draws, Settings
 from .abort import Reset
-from .filters import ALL, NONE, Filter, HoldFilter, LinkFilter, Pair
 from .holder import held
-from .losses import Lost, dropped
 from .netlink import INTERFACE
-from .proofs import doubt, named, tried
-from .questions import Action, RuleFilter
-from .verdicts import Draws, Settings
+from .proofs import doubt, names_of, tried
 
 #: Why settings of a link seem not to be in force, by their names and by the way.
 Doubts = dict[str, dict[Pair, str]]
@@ -26,7 +26,7 @@ _SETTLED_SECONDS = 10.0
 
 def cut(number: int, pairs: frozenset[Pair]) -> dict[Pair, str]:
     """Let nothing pass on these ways; return on which something does."""
-    held().switch.run(held().switch.filters.add, Filter(number, pairs))
+    held().switch.run(held().switch.filters.add, CutFilter(number, pairs))
     return _passing(pairs)
 
 
@@ -178,7 +178,7 @@ def _passing(pairs: Collection[Pair]) -> dict[Pair, str]:
 def _doubts(pairs: Collection[Pair], settings: Settings) -> Doubts:
     """Return why settings of links seem not to be in force."""
     some = tried(pairs, _MOST_CANARIES)
-    probes = [(pair, name) for pair in some for name in named(settings)]
+    probes = [(pair, name) for pair in some for name in names_of(settings)]
     closed = {pair for pair in some if _impeded(pair, NONE)}
     canaries = held().canaries.sent(probes)
     closed |= {pair for pair in some if _impeded(pair, NONE)}
@@ -201,7 +201,7 @@ def _impeded(pair: Pair, probed: str, number: int = 0) -> bool:
         links = [each for each in every if isinstance(each, LinkFilter)]
         return (
             not switch.joints.reach(source, target)
-            or any(type(each) in (Filter, HoldFilter) for each in every)
+            or any(type(each) in (CutFilter, HoldFilter) for each in every)
             or (probed == ALL and any(each.settings != Settings() for each in links))
         )
 

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from ..core.errors import FaultNotEffective
-from .filters import Pair
+from ...core.errors import FaultNotEffective
+from ..switch.filters import Pair
+from ..switch.verdicts import Settings
 from .settings import checked
-from .verdicts import Settings
 
 if TYPE_CHECKING:
-    from .fabric import Fabric
+    from ..fabric import Fabric
 
-_MODULE = "pytest_peer.network.control"
+_MODULE = "pytest_peer.network.holder.control"
 
 
 class Wan:

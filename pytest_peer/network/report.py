@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import PeerError
 from ..core.names import listed
-from .deeds import ProcessFault
-from .faults import Fault
+from .faults.deeds import ProcessFault
+from .faults.fault import Fault
 
 if TYPE_CHECKING:
     from .addresses import Host
-    from .capture import Captured
     from .fabric import Fabric
+    from .switch.capture import Captured
 
 #: More hosts have no addresses there, and of more faults the last are shown.
 _HOSTS, _FAULTS = 20, 100

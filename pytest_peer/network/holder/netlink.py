@@ -11,9 +11,10 @@ import struct
 from collections.abc import Iterator
 from time import monotonic, sleep
 
-from ..launch import namespaces
-from . import rtnetlink, tcp_timers
-from .addresses import PREFIX4, PREFIX6, Host
+from ...launch import namespaces
+from .. import tcp_timers
+from ..addresses import PREFIX4, PREFIX6, Host
+from . import rtnetlink
 
 #: The only interface of a host but the loopback.
 INTERFACE = "eth0"

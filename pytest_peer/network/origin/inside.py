@@ -16,8 +16,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..core.locks import Lock
-from ..launch.elsewhere import elsewhere
+from ...core.locks import Lock
+from ...launch.elsewhere import elsewhere
 from .resolving import Names
 
 #: Makes a socket of a host from family, type and protocol; returns its descriptor.

@@ -1,0 +1,1 @@
+"""The test itself as a host of its network."""

@@ -1,0 +1,1 @@
+"""What happens to packets between hosts: the switch, and what stands in their way."""
