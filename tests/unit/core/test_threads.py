@@ -31,7 +31,9 @@ def test_thread_that_sleeps_is_seen_as_such() -> None:
     assert wait.on == "lock"
     taken.release()
     thread.join()
-    assert threads.seen(os.getpid(), thread.native_id) == ("", "", "")
+    # Python has no more of it before the kernel has ended it.
+    while threads.seen(os.getpid(), thread.native_id) != ("", "", ""):
+        pass
 
 
 def test_own_thread_runs() -> None:
