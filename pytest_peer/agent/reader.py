@@ -23,6 +23,8 @@ _TICK = 0.001
 _IDLE_TICKS = 50
 #: Milliseconds in which the main thread reads an answer itself; those of short calls need one.
 _ANSWER_MS = 2
+#: After answers that it could not read itself, it leaves the next ones, so many at the most.
+_MOST_LEFT = 127
 _SIZES = (READ_SIZE,)
 _WATCHED = (select.POLLIN,)
 
@@ -45,6 +47,9 @@ class LinkReader:
         # call, and while the standby thread does.
         self._unread, self._reading, self._taken = deque((fd,)), deque(), deque()
         self._answered = False  # the main thread; used only by the thread that reads
+        # How many answers the main thread leaves to the standby thread, and how many it left last.
+        # At a barrier, or while messages come, each try would only pass the link on and back.
+        self._left = self._left_last = 0
         self.retired = False  # the main thread reads no more; set by the thread that reads
         self._calls = 0  # that the main thread has begun, and answers that it has waited for
         self.busy = False  # the main thread is in a call
@@ -99,12 +104,18 @@ class LinkReader:
         """Return kind and payload of that answer if it comes next, and soon; else ``None``."""
         if threading.get_ident() != threading.main_thread().ident:
             return None
+        if self._left:
+            self._left -= 1
+            return None
         if not self.busy or self.arrived or not self._receiver.between_frames():
             return None
         try:
             # Without the lock: a handler may ask here, and needs the standby thread, which needs it.
             if transfer(self._unread, self._reading):
-                return self._read_answer(ident)
+                found = self._read_answer(ident)
+                self._left_last = 0 if found else min(2 * self._left_last + 1, _MOST_LEFT)
+                self._left = self._left_last
+                return found
             return None
         finally:
             try:
@@ -138,7 +149,7 @@ class LinkReader:
 
     def answered(self):
         """Note that the main thread has got an answer; on the thread that reads."""
-        self._answered = True
+        self._answered = not self._left
 
     def stands_by_here(self):
         """Return whether this is the standby thread."""
@@ -213,7 +224,7 @@ class LinkReader:
                             return
                 if not free and not self._run_beside(job):
                     self.handed.put(job)  # no more threads: it runs on the main thread later
-            if self._answered:  # the main thread may be about to ask again
+            if self._answered:  # the main thread may be about to ask again, and to read the answer
                 self._answered = False
                 with self._lock:
                     # Once its call has ended, it waits for one that is handed to it.
