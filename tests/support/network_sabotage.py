@@ -86,7 +86,7 @@ def unplug(name):
     """Take down the interface of a host."""
     from pyroute2.iproute import IPRoute
 
-    from pytest_peer.network import netlink
+    from pytest_peer.network.holder import netlink
     from pytest_peer.network.holder.holder import held
 
     with netlink.inside(held().places[name].net, back=(netlink.own("net"),)), IPRoute() as found:
