@@ -23,7 +23,7 @@ _TICK = 0.001
 _IDLE_TICKS = 50
 #: Milliseconds in which the main thread reads an answer itself; those of short calls need one.
 _ANSWER_MS = 2
-#: After answers that it could not read itself, it leaves the next ones, so many at the most.
+#: After an answer that it could not read itself it leaves the next ones; so many at the most.
 _MOST_LEFT = 127
 _SIZES = (READ_SIZE,)
 _WATCHED = (select.POLLIN,)
@@ -47,9 +47,9 @@ class LinkReader:
         # call, and while the standby thread does.
         self._unread, self._reading, self._taken = deque((fd,)), deque(), deque()
         self._answered = False  # the main thread; used only by the thread that reads
-        # How many answers the main thread leaves to the standby thread, and how many it left last.
+        # The main thread backs off: it leaves so many answers to the standby thread, of `_backoff`.
         # At a barrier, or while messages come, each try would only pass the link on and back.
-        self._left = self._left_last = 0
+        self._left = self._backoff = 0
         self.retired = False  # the main thread reads no more; set by the thread that reads
         self._calls = 0  # that the main thread has begun, and answers that it has waited for
         self.busy = False  # the main thread is in a call
@@ -113,8 +113,8 @@ class LinkReader:
             # Without the lock: a handler may ask here, and needs the standby thread, which needs it.
             if transfer(self._unread, self._reading):
                 found = self._read_answer(ident)
-                self._left_last = 0 if found else min(2 * self._left_last + 1, _MOST_LEFT)
-                self._left = self._left_last
+                self._backoff = 0 if found else min(2 * self._backoff + 1, _MOST_LEFT)
+                self._left = self._backoff
                 return found
             return None
         finally:
