@@ -95,13 +95,19 @@ class NetworkScope(Scope):
 class PeerNetwork(PeerFactory, Network):
     """Start peers that are hosts of a network, and cut, slow down or hold what is between them."""
 
-    def __init__(self, scope: NetworkScope, fabric: Fabric, request: pytest.FixtureRequest) -> None:
+    def __init__(
+        self,
+        scope: NetworkScope,
+        fabric: Fabric,
+        request: pytest.FixtureRequest,
+        program: list[str] | None,
+    ) -> None:
         """:private: use the fixture."""
-        PeerFactory.__init__(self, lambda: scope, request, None)
+        PeerFactory.__init__(self, lambda: scope, request, program)
         self._scope = scope
         self._fabric = fabric
         Network.__init__(self)
-        self._request = request
+        self._request, self._run_by = request, program
         self._segment_name = ""
         #: Those of other segments, and what joins them; all factories of a network share them.
         self._lans: dict[str, PeerNetwork] = {"": self}
@@ -188,7 +194,7 @@ class PeerNetwork(PeerFactory, Network):
         if not name:
             raise ValueError("lan: expected a name, got an empty one")
         if name not in self._lans:
-            made = PeerNetwork(self._scope, self._fabric, self._request)
+            made = PeerNetwork(self._scope, self._fabric, self._request, self._run_by)
             made._segment, made._segment_name = self._fabric.segment(name), name
             made._lans, made._wans, made._links = self._lans, self._wans, self._links
             self._lans[name] = made
@@ -281,8 +287,13 @@ class PeerNetwork(PeerFactory, Network):
         return resolved
 
 
-def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
-    """Make a network for a test; it ends with the test, whatever that has left in it."""
+def open_network(
+    request: pytest.FixtureRequest, program: list[str] | None
+) -> Iterator[PeerNetwork]:
+    """Make a network for a test; it ends with the test, whatever that has left in it.
+
+    :param program: what runs its peers in this run of the test, if several are given.
+    """
     config = request.config
     if install := permission.missing():
         raise pytest.UsageError(install)
@@ -299,7 +310,7 @@ def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
         sections.of_run(request.node).more.append(partial(_section, request.node, fabric))
         scope = NetworkScope(config, local, fabric)
         stack.callback(scope.close)
-        network = PeerNetwork(scope, fabric, request)
+        network = PeerNetwork(scope, fabric, request, program)
         stack.callback(_heal, network, fabric)
         stack.callback(fabric.end_nemeses)
         yield network
