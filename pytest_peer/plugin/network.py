@@ -255,6 +255,9 @@ class PeerNetwork(PeerFactory, Network):
             raise ValueError("link: a peer of peer_network ends with its test")
         return supervisor, merged
 
+    def _applying(self, marked: dict[str, Any]) -> dict[str, Any]:
+        return marked
+
     def _resolved(self, supervisor: Supervisor, options: Mapping[str, Any]) -> dict[str, Any]:
         tcp = tcp_timers.checked(options.get("tcp", tcp_timers.KERNEL))
         others = {option: value for option, value in options.items() if option != "tcp"}
