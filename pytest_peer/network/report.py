@@ -29,6 +29,8 @@ def lines(fabric: Fabric) -> Iterator[str]:
         yield "hosts: " + ", ".join(f"{host.name} {host.address}" for host in hosts)
     for tcp, names in sorted(_by_tcp(hosts).items(), reverse=True):
         yield f"tcp={tcp!r} in {listed(names)}"
+    if apart := fabric.apart():
+        yield f"not joined: {listed(apart)}"
     if fabric.lost:
         yield "its process has ended: no packet passes"
     for nemesis in fabric.nemeses:

@@ -154,7 +154,8 @@ class PeerNetwork(PeerFactory, Network):
         :param timeout: seconds, ``None`` for no limit; by default ``call_timeout`` of the settings.
             The socket keeps it for what is done with it.
         :raises ValueError: what is no host of this network.
-        :raises TimeoutError: there was no answer in time.
+        :raises TimeoutError: there was no answer in time; or there can be none, as the peer's
+            segment is not joined to that of the test.
         :raises OSError: the connection is refused, and so on.
         """
         return self.origin.connect(self._target(target), port, self._limit(timeout))
