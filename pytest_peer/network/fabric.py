@@ -118,7 +118,8 @@ class Fabric:
         if self.lost:
             return ""
         delayed, asked = self.ask("pytest_peer.network.holder.control:on_its_way")
-        return "a packet is on its way in peer_network" if delayed or asked else ""
+        text = "a packet is on its way in peer_network" if delayed or asked else ""
+        return ": ".join(filter(None, (text, self.judge.waited_for() if asked else "")))
 
     @property
     def lost(self) -> bool:

@@ -88,9 +88,9 @@ class Origin(PlainHost):
                     made.connect((address, port))
                 except TimeoutError as exc:
                     limit = "" if timeout is None else f" within {timeout:g} s"
-                    raise TimeoutError(
-                        f"connect: no answer from port {port} of {target.name}{limit}"
-                    ) from exc
+                    text = f"connect: no answer from port {port} of {target.name}{limit}"
+                    why = self._fabric.judge.waited_for()
+                    raise TimeoutError("; ".join(filter(None, (text, why)))) from exc
                 except OSError as exc:
                     failures.append(exc)
                     continue
