@@ -218,7 +218,8 @@ class PeerNetwork(PeerFactory, Network):
 
         :param one: what ``lan(...)`` has returned, or ``peer_network`` for the default segment.
         :returns: what can be changed by ``set`` and healed: then they are joined without a fault.
-            It is the same one for the same segments. It is not among what ``heal()`` heals.
+            It is the same one for the same segments. It is not among what ``heal()`` heals,
+            and need not touch a packet. The nameserver is in all segments, beside it.
         :raises TypeError, ValueError: what is no segment of this network, a segment and itself, or
             a value outside of what it can be.
         """

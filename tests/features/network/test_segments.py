@@ -219,6 +219,15 @@ def test_nameserver_is_in_all_segments(peer_network):
         a.call(socket.gethostbyname, "example.org")
 
 
+def test_nameserver_answers_within_each_segment(peer_network):
+    eu = peer_network.lan("eu")
+    a = eu()
+    wan = peer_network.wan(peer_network, eu, loss=1)
+    with pytest.raises(socket.gaierror, match="not known"):
+        a.call(socket.gethostbyname, "example.org")
+    assert wan.hits == 0
+
+
 def collect(port=PORT):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("", port))
