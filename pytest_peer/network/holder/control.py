@@ -153,7 +153,7 @@ def lost() -> dict[str, Lost]:
         # A newer kernel tells the sender too of what an interface drops, an older one does not.
         received = max(failed, ports.get(host.number, 0))
         if sent or received:
-            found[host.name] = Lost(sent, received)
+            found[host.name] = Lost(sent, received, held().was_down(host))
     return found
 
 
