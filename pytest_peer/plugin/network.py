@@ -82,7 +82,8 @@ class NetworkScope(Scope):
         for fault in self._fabric.history:
             if fault.expect_hits and not fault.hits:
                 raise FaultNotEffective(
-                    f"{fault} touched no {fault.unit.removesuffix('s')}; if that is meant, write expect_hits=False"
+                    f"{fault} touched no {fault.unit.removesuffix('s')}; "
+                    f"if that is meant, write expect_hits=False in {fault.place}"
                 )
         for nemesis in self._fabric.nemeses:
             if nemesis.expect_hits and not nemesis.hits:
