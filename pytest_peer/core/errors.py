@@ -252,7 +252,10 @@ class PeerDownWarning(UserWarning):
 
 
 class PacketsLostWarning(UserWarning):
-    """A network of peers was too slow for what was sent there, and has lost packets by no fault."""
+    """A network of peers has lost packets by no fault; says which hosts sent them, or did not get them.
+
+    It was too slow for what was sent there, or a program has taken a host's interface down.
+    """
 
 
 class UnhandledPeerException(UserWarning):

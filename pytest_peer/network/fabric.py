@@ -118,7 +118,8 @@ class Fabric:
         if self.lost:
             return ""
         delayed, asked = self.ask("pytest_peer.network.holder.control:on_its_way")
-        return "a packet is on its way in peer_network" if delayed or asked else ""
+        text = "a packet is on its way in peer_network" if delayed or asked else ""
+        return ": ".join(filter(None, (text, self.judge.waited_for() if asked else "")))
 
     @property
     def lost(self) -> bool:
@@ -203,6 +204,23 @@ class Fabric:
             if name not in self.segments and len(self.segments) == MOST_SEGMENTS:
                 raise ValueError(f"lan: a network has at most {MOST_SEGMENTS} segments")
             return self.segments.setdefault(name, len(self.segments))
+
+    def joined(self, one: int, other: int) -> bool:
+        """Return whether there is a way between the segments of these numbers."""
+        return one == other or any({one, other} == {*wan.segments} for wan in self.wans)
+
+    def apart(self) -> list[str]:
+        """Return the pairs of segments with hosts, as texts, between which there is no way."""
+        used = {host.segment for host in self.hosts.values()}
+        names = {
+            number: f"lan {name}" if name else "the default segment"
+            for name, number in self.segments.items()
+        }
+        return [
+            f"{names[one]} and {names[other]}"
+            for one, other in itertools.combinations(sorted(used), 2)
+            if not self.joined(one, other)
+        ]
 
     def outcomes(self, canaries: Mapping[Pair, str]) -> str:
         """Return a text for what became of canaries."""

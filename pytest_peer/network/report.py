@@ -29,6 +29,8 @@ def lines(fabric: Fabric) -> Iterator[str]:
         yield "hosts: " + ", ".join(f"{host.name} {host.address}" for host in hosts)
     for tcp, names in sorted(_by_tcp(hosts).items(), reverse=True):
         yield f"tcp={tcp!r} in {listed(names)}"
+    if apart := fabric.apart():
+        yield f"not joined: {listed(apart)}"
     if fabric.lost:
         yield "its process has ended: no packet passes"
     for nemesis in fabric.nemeses:
@@ -51,7 +53,7 @@ def lines(fabric: Fabric) -> Iterator[str]:
     if (more := len(faults) - _FAULTS) > 0:
         yield f"  ... {more} before these"
     for fault in faults[-_FAULTS:]:
-        hits = f": {counted(counts(fault))}" if isinstance(fault, Fault) else ""
+        hits = f": {counted(counts(fault), fault.unit)}" if isinstance(fault, Fault) else ""
         yield f"  {_when(fault)}  {fault}{hits}"
 
 
@@ -83,13 +85,13 @@ def counts(fault: Fault) -> Mapping[str, int]:
         return fault.last_counts
 
 
-def counted(counts: Mapping[str, int]) -> str:
+def counted(counts: Mapping[str, int], unit: str = Fault.unit) -> str:
     """Return counts as a text, such as ``3 packets hit, 2 dropped``."""
-    hits = counts.get("hits", 0)
+    hits, one = counts.get("hits", 0), unit.removesuffix("s")
     if not hits:
-        return "no packet hit"
+        return f"no {one} hit"
     more = (f"{count} {what}" for what, count in counts.items() if count and what != "hits")
-    return ", ".join([f"{hits} packet{'s' if hits > 1 else ''} hit", *more])
+    return ", ".join([f"{hits} {unit if hits > 1 else one} hit", *more])
 
 
 def _when(fault: Fault | ProcessFault) -> str:

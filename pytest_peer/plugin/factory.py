@@ -12,6 +12,7 @@ import pytest
 
 from ..core.clock import CALL_TIMEOUT, seconds
 from . import interpreters, settings
+from .session import NETWORK
 
 if TYPE_CHECKING:
     from ..link.protocol.mailbox import Mailbox
@@ -43,6 +44,7 @@ class PeerFactory:
         self._program = {"exec": program} if program is not None else {}
         self._module, self._test = words(node)
         self._marked = settings.marked(node)
+        self._fixtures: Callable[[], list[str]] = lambda: request.fixturenames
         self._hooks = node.ihook  # those of the conftests above the test
         # Each factory begins with the first: a test's peers are on the same hosts each time.
         self._hosts = itertools.cycle(settings.hosts(request.config))
@@ -196,6 +198,7 @@ class PeerFactory:
     ) -> tuple[Supervisor, dict[str, Any]]:
         marked = {name: value for name, value in self._marked.items() if name not in options}
         settings.check_marked(marked)
+        marked = self._applying(marked)
         merged = {**settings.read(self._config), **self._program, **marked, **options}
         for own in each:
             interpreters.check_chosen(self._config, {**merged, **own})
@@ -203,6 +206,14 @@ class PeerFactory:
         if not isinstance(link, bool):
             raise TypeError(f"link: expected a bool, got {link!r}")
         return (self._supervisor() if link else self._lasting()), merged
+
+    def _applying(self, marked: dict[str, Any]) -> dict[str, Any]:
+        """Return the options of markers that peers of this factory can have."""
+        if settings.TCP in marked and NETWORK not in self._fixtures():
+            raise ValueError(
+                f"peer marker: {settings.TCP}: it is for peers of {NETWORK}, which the test does not use"
+            )
+        return {name: value for name, value in marked.items() if name != settings.TCP}
 
 
 def words(node: Any) -> tuple[str, str]:

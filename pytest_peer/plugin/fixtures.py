@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from .factory import PeerFactory, words
-from .session import FACTORIES, running_key
+from .session import FACTORIES, NETWORK, running_key
 
 if TYPE_CHECKING:
     from ..peers.peer import Peer
@@ -42,12 +42,14 @@ def peer(peer_factory: PeerFactory) -> "Peer":
     return peer_factory()
 
 
-@pytest.fixture
-def peer_network(request: pytest.FixtureRequest) -> "Iterator[PeerNetwork]":
+@pytest.fixture(name=NETWORK)
+def _network(
+    request: pytest.FixtureRequest, _peer_exec: list[str] | None
+) -> "Iterator[PeerNetwork]":
     """Start peers in a network of their own, which the test can cut; see `PeerNetwork`."""
     from .network import open_network  # not at the top: few suites have one
 
-    yield from open_network(request)
+    yield from open_network(request, _peer_exec)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from . import settings
-from .session import FACTORIES, PROGRAM
+from .session import FACTORIES, NETWORK, PROGRAM
 
 _MOST_CHARACTERS = 40  # of an id, which is shown in one line with the name of the test
 
@@ -60,7 +60,8 @@ def _are_factories_repeated(metafunc: pytest.Metafunc) -> bool:
         "class": test.getparent(pytest.Class) or test,
         "module": test.getparent(pytest.Module),
     }
-    used = [nodes.get(scope) for name, scope in FACTORIES.items() if name in metafunc.fixturenames]
+    factories = {**FACTORIES, NETWORK: "function"}
+    used = [nodes.get(scope) for name, scope in factories.items() if name in metafunc.fixturenames]
     return any(node is None or "exec" not in settings.marked(node) for node in used)
 
 

@@ -82,7 +82,8 @@ class NetworkScope(Scope):
         for fault in self._fabric.history:
             if fault.expect_hits and not fault.hits:
                 raise FaultNotEffective(
-                    f"{fault} touched no {fault.unit.removesuffix('s')}; if that is meant, write expect_hits=False"
+                    f"{fault} touched no {fault.unit.removesuffix('s')}; "
+                    f"if that is meant, write expect_hits=False in {fault.place}"
                 )
         for nemesis in self._fabric.nemeses:
             if nemesis.expect_hits and not nemesis.hits:
@@ -95,13 +96,19 @@ class NetworkScope(Scope):
 class PeerNetwork(PeerFactory, Network):
     """Start peers that are hosts of a network, and cut, slow down or hold what is between them."""
 
-    def __init__(self, scope: NetworkScope, fabric: Fabric, request: pytest.FixtureRequest) -> None:
+    def __init__(
+        self,
+        scope: NetworkScope,
+        fabric: Fabric,
+        request: pytest.FixtureRequest,
+        program: list[str] | None,
+    ) -> None:
         """:private: use the fixture."""
-        PeerFactory.__init__(self, lambda: scope, request, None)
+        PeerFactory.__init__(self, lambda: scope, request, program)
         self._scope = scope
         self._fabric = fabric
         Network.__init__(self)
-        self._request = request
+        self._request, self._run_by = request, program
         self._segment_name = ""
         #: Those of other segments, and what joins them; all factories of a network share them.
         self._lans: dict[str, PeerNetwork] = {"": self}
@@ -148,7 +155,8 @@ class PeerNetwork(PeerFactory, Network):
         :param timeout: seconds, ``None`` for no limit; by default ``call_timeout`` of the settings.
             The socket keeps it for what is done with it.
         :raises ValueError: what is no host of this network.
-        :raises TimeoutError: there was no answer in time.
+        :raises TimeoutError: there was no answer in time; or there can be none, as the peer's
+            segment is not joined to that of the test.
         :raises OSError: the connection is refused, and so on.
         """
         return self.origin.connect(self._target(target), port, self._limit(timeout))
@@ -188,7 +196,7 @@ class PeerNetwork(PeerFactory, Network):
         if not name:
             raise ValueError("lan: expected a name, got an empty one")
         if name not in self._lans:
-            made = PeerNetwork(self._scope, self._fabric, self._request)
+            made = PeerNetwork(self._scope, self._fabric, self._request, self._run_by)
             made._segment, made._segment_name = self._fabric.segment(name), name
             made._lans, made._wans, made._links = self._lans, self._wans, self._links
             self._lans[name] = made
@@ -211,7 +219,8 @@ class PeerNetwork(PeerFactory, Network):
 
         :param one: what ``lan(...)`` has returned, or ``peer_network`` for the default segment.
         :returns: what can be changed by ``set`` and healed: then they are joined without a fault.
-            It is the same one for the same segments. It is not among what ``heal()`` heals.
+            It is the same one for the same segments. It is not among what ``heal()`` heals,
+            and need not touch a packet. The nameserver is in all segments, beside it.
         :raises TypeError, ValueError: what is no segment of this network, a segment and itself, or
             a value outside of what it can be.
         """
@@ -249,6 +258,9 @@ class PeerNetwork(PeerFactory, Network):
             raise ValueError("link: a peer of peer_network ends with its test")
         return supervisor, merged
 
+    def _applying(self, marked: dict[str, Any]) -> dict[str, Any]:
+        return marked
+
     def _resolved(self, supervisor: Supervisor, options: Mapping[str, Any]) -> dict[str, Any]:
         tcp = tcp_timers.checked(options.get("tcp", tcp_timers.KERNEL))
         others = {option: value for option, value in options.items() if option != "tcp"}
@@ -281,8 +293,13 @@ class PeerNetwork(PeerFactory, Network):
         return resolved
 
 
-def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
-    """Make a network for a test; it ends with the test, whatever that has left in it."""
+def open_network(
+    request: pytest.FixtureRequest, program: list[str] | None
+) -> Iterator[PeerNetwork]:
+    """Make a network for a test; it ends with the test, whatever that has left in it.
+
+    :param program: what runs its peers in this run of the test, if several are given.
+    """
     config = request.config
     if install := permission.missing():
         raise pytest.UsageError(install)
@@ -299,7 +316,7 @@ def open_network(request: pytest.FixtureRequest) -> Iterator[PeerNetwork]:
         sections.of_run(request.node).more.append(partial(_section, request.node, fabric))
         scope = NetworkScope(config, local, fabric)
         stack.callback(scope.close)
-        network = PeerNetwork(scope, fabric, request)
+        network = PeerNetwork(scope, fabric, request, program)
         stack.callback(_heal, network, fabric)
         stack.callback(fabric.end_nemeses)
         yield network

@@ -22,6 +22,8 @@ FACTORIES = {
     "package_peer_factory": "package",
     "session_peer_factory": "session",
 }
+#: The fixture whose peers are in a network, which is a factory of the scope ``function`` too.
+NETWORK = "peer_network"
 #: So much a section of a report quotes; the log file has all of it.
 SECTION_CHARACTERS = 16 * 1024
 #: The fixture on which these depend: the interpreter of one run of a test, if several are given.

@@ -89,6 +89,9 @@ SETTINGS = (
     REQUIRE,
 )
 
+#: The option of peers that only those of `peer_network` have.
+TCP = "tcp"
+
 
 def _parse(setting: Setting, text: str) -> Any:
     """Return the value of the option for a text that the user wrote, or raise ``ValueError``."""
@@ -209,7 +212,7 @@ def check_markers(item: pytest.Item) -> None:
     for mark in (each for each in item.iter_markers() if each.name in ("peer", "in_peer")):
         from ..core.options import PeerOptions
 
-        known = [*PeerOptions.__slots__, "link"]
+        known = [*PeerOptions.__slots__, "link", *([TCP] if mark.name == "peer" else [])]
         if mark.args:
             why = f"takes keyword arguments only, got {mark.args!r}"
         elif unknown := [name for name in mark.kwargs if name not in known]:
@@ -222,10 +225,13 @@ def check_markers(item: pytest.Item) -> None:
 def check_marked(options: dict[str, Any], marker: str = "peer") -> None:
     """Check the values of a marker's options, when they are used: a ``cwd`` may be made late."""
     from ..core.options import check
+    from ..network import tcp_timers
 
     for name, value in options.items():
         try:
-            if name != "link":  # the factory's own
+            if name == TCP:
+                tcp_timers.checked(value)
+            elif name != "link":  # the factory's own
                 check(name, value)
         except (TypeError, ValueError) as exc:
             raise type(exc)(f"{marker} marker: {exc}") from None

@@ -8,7 +8,7 @@ import pytest
 from ..core.start_methods import SPAWN, patched_by
 from ..launch.forkserver import preload
 from . import settings
-from .session import FACTORIES
+from .session import FACTORIES, NETWORK
 
 
 def configure(config: pytest.Config) -> None:
@@ -29,7 +29,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         from .in_peer import prepare  # not at the top: most suites have no such test
 
         prepare(item)
-    used = {"peer", "peer_network", *FACTORIES}.intersection(getattr(item, "fixturenames", ()))
+    used = {"peer", NETWORK, *FACTORIES}.intersection(getattr(item, "fixturenames", ()))
     if not (used or in_peer) or item.config.option.collectonly:
         return
     from . import runtest  # nor this: a suite without peers does not pay for it

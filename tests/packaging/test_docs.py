@@ -83,7 +83,7 @@ def test_the_reference_has_every_option():
         r"^\| `(\w+)` \|", (DOCS / "reference/options.md").read_text(), re.MULTILINE
     )
     known = pytest_peer.PeerOptions.__dataclass_fields__
-    assert sorted(written) == sorted([*known, "link"])
+    assert sorted(written) == sorted([*known, "link", "tcp"])
 
 
 def test_the_map_is_the_tree():

@@ -84,13 +84,22 @@ def go_on():
 
 def unplug(name):
     """Take down the interface of a host."""
+    _set(name, "down")
+
+
+def plug(name):
+    """Bring it up again."""
+    _set(name, "up")
+
+
+def _set(name, state):
     from pyroute2.iproute import IPRoute
 
     from pytest_peer.network.holder import netlink
     from pytest_peer.network.holder.holder import held
 
     with netlink.inside(held().places[name].net, back=(netlink.own("net"),)), IPRoute() as found:
-        found.link("set", index=socket.if_nametoindex("eth0"), state="down")
+        found.link("set", index=socket.if_nametoindex("eth0"), state=state)
 
 
 def sabotage(network, function, *args):

@@ -157,9 +157,17 @@ def table(
 
 
 def _method(method: Any, memo: Callable[[], Any], home: str) -> Any:
-    """Refer to a bound method of an object that a module holds, or return ``None``."""
+    """Refer to a bound method of an object that a module holds, or return ``None``.
+
+    To pickle, a module's function in C is a method of that module.
+    """
     owner = method.__self__
-    if isinstance(owner, (type, types.ModuleType)) or _is_constant(owner):
+    if isinstance(owner, types.ModuleType):
+        # A function in C. Here its module may have another in its place, as a test has patched it.
+        name = method.__name__
+        replaced = vars(owner).get(name, method) is not method
+        return (getattr, (module_aliases.imported(owner.__name__), name)) if replaced else None
+    if isinstance(owner, type) or _is_constant(owner):
         return None
     name, place = _attribute(method), _place(owner)
     if name is None or place is None or place[0] == home or id(owner) in memo().copy():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -30,6 +32,8 @@ class Fault:
         self._pairs = pairs
         self._counts: Mapping[str, int] = {}
         self._what = what
+        #: The file and line of the test that began it.
+        self.place: str = _place()
         self.number: int = fabric.next_fault()
         #: Whether the test fails if it touches no packet.
         self.expect_hits = expect_hits
@@ -99,6 +103,13 @@ class Fault:
         self.healed = self._fabric.clock()
         self._fabric.forget(self)
         raise FaultNotEffective(f"{self._what} is without effect: {wrong}")
+
+
+def _place() -> str:
+    frame, ours = sys._getframe(), __name__.partition(".")[0]
+    while (back := frame.f_back) and frame.f_globals.get("__name__", "").partition(".")[0] == ours:
+        frame = back
+    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
 class Cut(Fault):

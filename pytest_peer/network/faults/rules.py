@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 Predicate = Callable[[Packet], object]
 
 #: Seconds for the predicates to decide about what is on its way when counts are asked for.
-_SETTLED_SECONDS = 2.0
+_COUNTED_SECONDS = 2.0
+#: Seconds for them to do so when a rule is healed, or what it holds is asked for.
+_HEALED_SECONDS = 10.0
 
 
 class Judge:
@@ -39,12 +41,17 @@ class Judge:
         #: Called with a text about the first exception of a predicate; it is empty when that is raised.
         self.on_failure: Callable[[Callable[[], str]], object] = lambda _: None
         self._failures: dict[Rule, BaseException] = {}
+        self._judging: Rule | None = None
         self._thread: threading.Thread | None = None
 
     @property
     def here(self) -> bool:
         """Whether this is its thread, as in a predicate."""
         return threading.current_thread() is self._thread
+
+    def waited_for(self) -> str:
+        """Return a text for the predicate that runs now; empty for none."""
+        return f"the predicate of the {rule} has not returned" if (rule := self._judging) else ""
 
     def add(self, rule: Rule) -> None:
         if self._thread is None:
@@ -90,10 +97,12 @@ class Judge:
             rules = list(self._rules.values())
         met = []
         for rule in rules:
+            self._judging = rule
             if rule.is_met(packet):
                 met.append(rule.number)
                 if rule.action.stops:
                     break
+        self._judging = None
         return met
 
 
@@ -153,23 +162,23 @@ class Rule(Hold):
         """How many packets it has hit, dropped, delayed, and so on; of all that were sent before."""
         if self.healed is None:
             with contextlib.suppress(TimeoutError):
-                self._settle(_SETTLED_SECONDS)
+                self._settle(_COUNTED_SECONDS)
         return super().counts
 
     @property
     def packets(self) -> Sequence[Packet]:
         self._check_holds()
-        self._settle(None)
+        self._settle(_HEALED_SECONDS)
         return super().packets
 
     def release(self, *, reverse: bool = False) -> int:
         self._check_holds()
-        self._settle(None)
+        self._settle(_HEALED_SECONDS)
         return super().release(reverse=reverse)
 
     def drop(self) -> int:
         self._check_holds()
-        self._settle(None)
+        self._settle(_HEALED_SECONDS)
         return super().drop()
 
     def heal(self) -> None:
@@ -180,15 +189,19 @@ class Rule(Hold):
         if self.healed is not None:
             return
         try:
-            self._settle(None)
+            self._settle(_HEALED_SECONDS)
         finally:
             super().heal()
             self._judge.forget(self)
 
-    def _settle(self, seconds: float | None) -> None:
-        """Wait until the predicates have seen all that was sent so far."""
-        if not self._judge.here:
-            self._ask("settle", seconds)
+    def _settle(self, seconds: float) -> None:
+        """Wait until the predicates have seen all that was sent so far.
+
+        :raises TimeoutError: names the predicate that does not return.
+        """
+        if not self._judge.here and not self._ask("settle", seconds):
+            why = self._judge.waited_for() or "it has not decided about all packets in time"
+            raise TimeoutError(f"{self}: {why}")
 
     def _check_holds(self) -> None:
         if not self.action.hold:

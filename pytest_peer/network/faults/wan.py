@@ -24,7 +24,7 @@ class Wan:
         """:private: use ``peer_network.wan``."""
         self._fabric = fabric
         self._what = what
-        self._segments = segments
+        self.segments: Pair = segments
         #: What each of its ways does to packets.
         self.settings: Settings = Settings()
         fabric.wans.append(self)
@@ -77,7 +77,7 @@ class Wan:
     @property
     def counts(self) -> Mapping[str, int]:
         """How many packets it has hit, dropped, delayed, and so on."""
-        found: Mapping[str, int] = self._ask("wan_counts", self._segments)
+        found: Mapping[str, int] = self._ask("wan_counts", self.segments)
         return found
 
     def __enter__(self) -> Self:
@@ -87,7 +87,7 @@ class Wan:
         self.heal()
 
     def _change(self, settings: Settings) -> None:
-        wrong = self._ask("wan", self._segments, settings, self._fabric.seed)
+        wrong = self._ask("wan", self.segments, settings, self._fabric.seed)
         self.settings = settings
         if wrong:
             why = self._fabric.doubted(settings, wrong)

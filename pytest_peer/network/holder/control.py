@@ -20,8 +20,6 @@ Doubts = dict[str, dict[Pair, str]]
 
 #: Of one fault so many ways are tried, each host at least once if there are no more.
 _MOST_CANARIES = 32
-#: Seconds for the origin to decide about all packets that wait.
-_SETTLED_SECONDS = 10.0
 
 
 def cut(number: int, pairs: frozenset[Pair]) -> dict[Pair, str]:
@@ -79,12 +77,11 @@ def abort(number: int, pairs: frozenset[Pair]) -> tuple[int, list[str]]:
     return Reset(held(), pairs).run(number)
 
 
-def settle(seconds: float | None) -> None:
-    """Wait until the origin has decided about all packets that wait now."""
+def settle(seconds: float) -> bool:
+    """Wait until the origin has decided about all packets that wait now; return whether it has."""
     done, switch = threading.Event(), held().switch
     switch.run(switch.questions.when_answered, done.set)
-    if not done.wait(_SETTLED_SECONDS if seconds is None else seconds):
-        raise TimeoutError("rule: a predicate has not decided about a packet in time")
+    return done.wait(seconds)
 
 
 def packets(number: int) -> list[tuple[bytes, Pair]]:
@@ -156,7 +153,7 @@ def lost() -> dict[str, Lost]:
         # A newer kernel tells the sender too of what an interface drops, an older one does not.
         received = max(failed, ports.get(host.number, 0))
         if sent or received:
-            found[host.name] = Lost(sent, received)
+            found[host.name] = Lost(sent, received, held().was_down(host))
     return found
 
 

@@ -51,7 +51,9 @@ class Holder:
         self._capture = Capture(f"{directory}/{FILE}")
         self.switch.captured = self._capture.take
         self._questioner: Questioner | None = None
-        self._dropped_before: dict[int, int] = {}  # before a host was plugged in, by its number
+        # Before a host was plugged in, by its number.
+        self._dropped_before: dict[int, int] = {}
+        self._downs_before: dict[int, int] = {}
         self._mounted = self._write_files()
         self._add_nameserver()
 
@@ -66,6 +68,7 @@ class Holder:
         # What kernels say to each other while interfaces come up, nobody misses.
         before = self.dropped()
         self._dropped_before.update({host.number: before.get(host.number, 0) for host in hosts})
+        self._downs_before.update({host.number: netlink.downs(host) for host in hosts})
         self.switch.plug(ports)
         self._write_hosts()
         return {host.name: self.files(self.places[host.name]) for host in hosts}
@@ -150,6 +153,10 @@ class Holder:
             - self._dropped_before.get(place.host.number, 0)
             for place in self.of_hosts()
         }
+
+    def was_down(self, host: Host) -> bool:
+        """Return whether somebody has taken a host's interface down since it was plugged in."""
+        return netlink.downs(host) > self._downs_before.get(host.number, 0)
 
     def of_hosts(self) -> list[HostNamespaces]:
         """Return the places of hosts, without that of the fabric itself."""

@@ -177,6 +177,12 @@ def _ethtool(interface: str, command: int, value: int = 0) -> int:
         return int(_ETHTOOL_VALUE.unpack(data)[1])
 
 
+def downs(host: Host) -> int:
+    """Return how often a host's interface has gone down; called in the namespace of the fabric."""
+    with rtnetlink.Socket() as netlink:
+        return netlink.carrier_losses(socket.if_nametoindex(port_name(host)))
+
+
 def own(kind: str) -> int:
     """Open the namespace of this kind in which this thread is."""
     return os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 from collections.abc import Iterable
 
 #: Types of messages.
-_NEWLINK, _NEWADDR, _NEWROUTE = 16, 20, 24
+_NEWLINK, _GETLINK, _NEWADDR, _NEWROUTE = 16, 18, 20, 24
 _REQUEST, _ACK, _EXCL, _CREATE = 1, 4, 0x200, 0x400
 _ERROR = 2
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, number, port
@@ -20,6 +21,7 @@ _ADDRESS = struct.Struct("=BBBBI")  # family, prefix, flags, scope, index
 _ROUTE = struct.Struct("=BBBBBBBBI")  # family, prefixes, TOS, table, protocol, scope, type, flags
 #: Attributes of links, of their kind, and of the pair of interfaces that is named veth.
 _LINK_ADDRESS, _LINK_NAME, _LINK_INFO, _LINK_NET = 1, 3, 18, 28
+_CARRIER_DOWN_COUNT = 48
 _INFO_KIND, _INFO_DATA, _VETH_PEER = 1, 2, 1
 _ADDRESS_ITSELF, _ADDRESS_LOCAL = 1, 2
 _ROUTE_INTERFACE = 4
@@ -98,6 +100,17 @@ class Socket:
                     errors[place] = number
         return dict(sorted(errors.items()))
 
+    def carrier_losses(self, index: int) -> int:
+        """Return how often the other end of an interface has gone down."""
+        request = _GETLINK, 0, _LINK.pack(0, 0, index, 0, 0)
+        self._sock.send(b"".join(_framed([request])))
+        data = self._sock.recv(_MOST_BYTES)
+        if _HEADER.unpack_from(data)[1] != _NEWLINK:
+            return 0  # there is none
+        self._sock.recv(_MOST_BYTES)  # that it is done
+        attributes = _attributes(data[_HEADER.size + _LINK.size : _HEADER.unpack_from(data)[0]])
+        return int.from_bytes(attributes.get(_CARRIER_DOWN_COUNT, b""), sys.byteorder)
+
 
 def _framed(requests: Iterable[Request]) -> Iterable[bytes]:
     for place, (kind, flags, body) in enumerate(requests):
@@ -117,6 +130,16 @@ def _answers(data: bytes) -> Iterable[tuple[int, int]]:
 
 def _attribute(kind: int, data: bytes) -> bytes:
     return _padded(struct.pack("=HH", 4 + len(data), kind) + data)
+
+
+def _attributes(data: bytes) -> dict[int, bytes]:
+    """Return the attributes that an answer ends with, by their kinds."""
+    found = {}
+    while data:
+        length, kind = struct.unpack_from("=HH", data)
+        found[kind] = data[4:length]
+        data = data[-(-length // 4) * 4 :]
+    return found
 
 
 def _padded(data: bytes) -> bytes:

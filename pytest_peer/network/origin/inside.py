@@ -96,10 +96,13 @@ class _Replacements:
     def _install(self) -> None:
         self._replace(socket.socket, "__init__", _init(socket.socket.__init__))
         self._replace(threading.Thread, "start", _start(threading.Thread.start))
-        self._replace(_socket, "getaddrinfo", _of_site(_socket.getaddrinfo))
+        self._replace(_socket, "getaddrinfo", _of_site(_socket.getaddrinfo, "getaddrinfo"))
         for name in _NAMING:
-            for module in (_socket, socket):
-                self._replace(module, name, _of_site(getattr(module, name)))
+            # Both modules have the same function, as before: it can be sent by the name of one.
+            low, high = getattr(_socket, name), getattr(socket, name)
+            new = _of_site(low, name)
+            self._replace(_socket, name, new)
+            self._replace(socket, name, new if high is low else _of_site(high, name))
         for name in _ADDRESSED:
             self._replace(socket.socket, name, _addressed(getattr(socket.socket, name)))
 
@@ -160,11 +163,11 @@ def _start(original: Callable[[threading.Thread], None]) -> Callable[[threading.
     return start
 
 
-def _of_site(original: Callable[..., Any]) -> Callable[..., Any]:
+def _of_site(original: Callable[..., Any], name: str) -> Callable[..., Any]:
     @functools.wraps(original)
     def call(*args: Any, **options: Any) -> Any:
         site = _here()
-        function = original if site is None else getattr(site.names, original.__name__)
+        function = original if site is None else getattr(site.names, name)
         return function(*args, **options)
 
     return call
@@ -178,4 +181,5 @@ def _addressed(original: Callable[..., Any]) -> Callable[..., Any]:
             args = (*args[:-1], site.names.translated(args[-1], self.family))
         return original(self, *args)
 
+    call.__module__ = socket.__name__  # what a type in C has says nothing of its module
     return call

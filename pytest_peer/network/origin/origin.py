@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...core.clock import monotonic
 from .. import permission
+from ..addresses import FABRIC_HOST
 from ..holder.doorway import descriptor
 from .inside import Site
 from .resolving import HostSocket, Names
@@ -71,6 +72,7 @@ class Origin(PlainHost):
 
     def connect(self, target: Host, port: int, timeout: float | None) -> HostSocket:
         """Return a socket that is connected; see ``peer_network.connect``."""
+        self._check_joined(target, port)
         deadline = None if timeout is None else monotonic() + timeout
         failures = []
         for family, address in (
@@ -86,9 +88,9 @@ class Origin(PlainHost):
                     made.connect((address, port))
                 except TimeoutError as exc:
                     limit = "" if timeout is None else f" within {timeout:g} s"
-                    raise TimeoutError(
-                        f"connect: no answer from port {port} of {target.name}{limit}"
-                    ) from exc
+                    text = f"connect: no answer from port {port} of {target.name}{limit}"
+                    why = self._fabric.judge.waited_for()
+                    raise TimeoutError("; ".join(filter(None, (text, why)))) from exc
                 except OSError as exc:
                     failures.append(exc)
                     continue
@@ -96,6 +98,19 @@ class Origin(PlainHost):
                 stack.pop_all()
                 return made
         raise failures[0]
+
+    def _check_joined(self, target: Host, port: int) -> None:
+        """Raise the TimeoutError at once to which nothing else can lead."""
+        segments = self._fabric.segments
+        if target is not FABRIC_HOST and not self._fabric.joined(
+            self._host.segment, target.segment
+        ):
+            name = next(name for name, number in segments.items() if number == target.segment)
+            raise TimeoutError(
+                f"connect: no way to port {port} of {target.name}: lan {name!r} is not joined to the "
+                "segment of the test; join them by "
+                f"peer_network.wan(peer_network, peer_network.lan({name!r}))"
+            )
 
     def inside(self, host: Host) -> AbstractContextManager[None]:
         """Have this thread on a host; see ``peer_network.inside``."""

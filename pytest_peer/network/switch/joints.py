@@ -29,16 +29,13 @@ class Joints:
         return asdict(self._of[segments].counts)
 
     def reach(self, source: Host, target: Host) -> bool:
-        """Return whether there is a way; the nameserver is in all segments."""
-        segments = source.segment, target.segment
-        return (
-            segments[0] == segments[1]
-            or segments in self._of
-            or FABRIC in (source.number, target.number)
-        )
+        """Return whether there is a way."""
+        return _share_one(source, target) or (source.segment, target.segment) in self._of
 
     def between(self, source: Host, target: Host) -> LinkFilter | None:
-        """Return what is between the segments of two hosts, if these are not the same."""
+        """Return what is between two hosts that share no segment, if theirs are joined."""
+        if _share_one(source, target):
+            return None
         return self._of.get((source.segment, target.segment))
 
     def pass_on(
@@ -55,3 +52,8 @@ class Joints:
             for at, frame in between.pass_on(packet, segments, now)
             for sending in filters.pass_on(packet.with_frame(frame), pair, at)
         ]
+
+
+def _share_one(source: Host, target: Host) -> bool:
+    """Return whether two hosts are in one segment; the nameserver is in all."""
+    return source.segment == target.segment or FABRIC in (source.number, target.number)

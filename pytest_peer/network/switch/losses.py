@@ -1,4 +1,4 @@
-"""Packets that the network itself has lost: it was too slow for them. No I/O."""
+"""Packets that no fault has lost: they were too many, or an interface was down. No I/O."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class Lost(NamedTuple):
     sent: int
     #: That were for it, and have not got to it.
     received: int
+    #: Whether its interface was down for a while, as a program there has set it.
+    down: bool = False
 
 
 def dropped(listing: str) -> dict[str, int]:
@@ -29,12 +31,17 @@ def dropped(listing: str) -> dict[str, int]:
 
 def described(lost: Mapping[str, Lost]) -> str:
     """Return a text for packets that got lost; empty if there are none."""
-    parts = [
+    many = _counted({name: counts for name, counts in lost.items() if not counts.down})
+    down = _counted({name: counts for name, counts in lost.items() if counts.down})
+    reasons = {"as they were too many": many, "as the host's interface was down": down}
+    text = ", and ".join(f"{why}: {counts}" for why, counts in reasons.items() if counts)
+    return text and f"packets lost by no fault, but {text}"
+
+
+def _counted(lost: Mapping[str, Lost]) -> str:
+    return ", ".join(
         f"{count} {way} {name}"
         for name, counts in lost.items()
         for count, way in ((counts.sent, "from"), (counts.received, "to"))
         if count
-    ]
-    return (
-        f"packets lost by no fault, but as they were too many: {', '.join(parts)}" if parts else ""
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -74,6 +75,12 @@ def test_an_object_that_a_test_makes_global_is_sent(peer):
     global made_late
     made_late = ["a"]
     assert peer.call(made_late.__len__) == 1
+
+
+def test_a_function_in_c_with_a_fake_in_its_place_is_sent(peer, monkeypatch):
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    assert peer.call(real) > 0
 
 
 def test_a_spy_in_another_module_is_sent(peer, monkeypatch):

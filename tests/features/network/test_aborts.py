@@ -159,5 +159,8 @@ def test_it(peer_network):
     result = inner.run()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["E*FaultNotEffective: abort between db-0 and db-1 touched no connection*"]
+        [
+            "E*FaultNotEffective: abort between db-0 and db-1 touched no connection*",
+            "* abort between db-0 and db-1: no connection hit",
+        ]
     )

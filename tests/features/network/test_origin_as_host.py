@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import asyncio
 import os
 import socket
@@ -298,6 +299,30 @@ def test_peer_started_in_the_block_is_not_there(peer_network, peer_factory, star
     with peer_network.inside():
         peers = peer_factory.many(2, start_method=start_method)
     assert {peer.call(network_namespace) for peer in peers} == {network_namespace()}
+
+
+# As they are before a block.
+resolve, socket_connect = _socket.getaddrinfo, socket.socket.connect
+
+
+@pytest.mark.parametrize(
+    "name", ["gethostname", "gethostbyname", "gethostbyname_ex", "gethostbyaddr"]
+)
+def test_functions_of_names_can_be_sent_in_the_block(peer_network, name):
+    peer = peer_network()
+    arguments = () if name == "gethostname" else (peer.host,)
+    with peer_network.inside():
+        found = peer.call(getattr(socket, name), *arguments)
+    assert peer.host in found or peer.address in found
+
+
+def test_function_that_is_replaced_in_the_block_can_be_sent(peer_network):
+    peer = peer_network()
+    with peer_network.inside():
+        for each in (resolve, _socket.getaddrinfo, socket.getaddrinfo):
+            addresses = {found[4][0] for found in peer.call(each, peer.host, 80)}
+            assert addresses == {peer.address, peer.address6}
+        assert peer.call(repr, socket.socket.connect) == repr(socket_connect)
 
 
 def test_network_grows_from_within_the_block(peer_network):

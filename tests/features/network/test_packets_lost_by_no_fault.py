@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from network_calls import start_server
 
 SOURCE = """
@@ -41,9 +42,9 @@ def test_test_that_passes_has_a_warning(inner):
     result.stdout.re_match_lines([r".*PacketsLostWarning: " + LOST])
 
 
-def test_what_a_host_has_no_room_for_is_in_the_section(inner):
-    inner.write(
-        """
+@pytest.mark.parametrize("again", ["unplug", "plug"])
+def test_interface_that_was_down_is_said_to_have_lost_packets(inner, again):
+    inner.write(f"""
 import network_calls
 from network_sabotage import sabotage
 
@@ -51,11 +52,12 @@ def test_it(peer_network):
     a, b = peer_network.many(2, name="db")
     sabotage(peer_network, "unplug", b.host)
     a.call(network_calls.send_datagrams, b.host, [b"text"] * 3)
+    sabotage(peer_network, "{again}", b.host)
     assert 0
-"""
-    )
+""")
+    text = inner.run().stdout.str()
     found = re.search(
-        r"^packets lost by no fault.*: (\d+) to db-1$", inner.run().stdout.str(), re.MULTILINE
+        r"^packets lost .*, but as the host's interface was down: (\d+) to db-1$", text, re.M
     )
     assert int(found[1]) >= 3  # what kernels tell each other gets lost too
 

@@ -222,6 +222,29 @@ def test_rule_with_wrong_deeds_is_refused(peer_network, options, error):
         peer_network.rule(lambda _: True, **options)
 
 
+def test_predicate_that_does_not_return_is_named_by_who_waits(peer_network, monkeypatch):
+    a, b = peer_network.many(2)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hangs(packet):
+        begun.set()
+        return go_on.wait(LONG)
+
+    peer_network.rule(hangs, delay=0.01)
+    held = peer_network.rule(lambda _: True, hold=True, expect_hits=False)
+    send(a, b, b"waits")
+    assert begun.wait(LONG)
+    named = r"the predicate of the rule hangs \(test_rules\.py:\d+\): delay 0\.01 has not returned"
+    with monkeypatch.context() as patch:
+        patch.setattr("pytest_peer.network.faults.rules._HEALED_SECONDS", 0.1)
+        with pytest.raises(TimeoutError, match=named):
+            _ = held.packets
+    with pytest.raises(TimeoutError, match=f"no answer from port 80 of .*; {named}"):
+        peer_network.connect(b, 80, timeout=0.1)
+    go_on.set()
+    assert held.packets[0].payload == b"waits"
+
+
 def test_slow_predicate_does_not_block_the_switch(peer_network):
     a, b = peer_network.many(2)
     collect(b)

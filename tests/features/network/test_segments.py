@@ -47,6 +47,31 @@ def test_segments_do_not_reach_each_other(peer_network):
         peer_network.connect(a, 80, timeout=0.2)
 
 
+def test_connecting_to_a_segment_that_is_not_joined_is_refused(peer_network):
+    eu = peer_network.lan("eu")
+    a = eu()
+    with pytest.raises(TimeoutError, match=r"not joined.*peer_network\.wan\(.*lan\('eu'\)\)"):
+        eu.connect(a, 80, timeout=None)
+    peer_network.wan(eu, peer_network)
+    with pytest.raises(ConnectionRefusedError):
+        eu.connect(a, 80)
+    peer_network.connect(peer_network.nameserver.host, 53).close()
+
+
+def test_section_says_which_segments_are_not_joined(inner):
+    inner.write("""
+def test_it(peer_network):
+    eu, us = peer_network.lan("eu"), peer_network.lan("us")
+    for each in (peer_network, eu, us):
+        each()
+    peer_network.wan(eu, us)
+    assert 0
+""")
+    inner.run().stdout.fnmatch_lines(
+        ["not joined: the default segment and lan eu, the default segment and lan us"]
+    )
+
+
 def test_joined_segments_reach_each_other(peer_network):
     eu, us = peer_network.lan("eu"), peer_network.lan("us")
     a, b = eu(), us()
@@ -192,6 +217,15 @@ def test_nameserver_is_in_all_segments(peer_network):
     a = peer_network.lan("eu")()
     with pytest.raises(socket.gaierror, match="not known"):  # and not that nobody answers
         a.call(socket.gethostbyname, "example.org")
+
+
+def test_nameserver_answers_within_each_segment(peer_network):
+    eu = peer_network.lan("eu")
+    a = eu()
+    wan = peer_network.wan(peer_network, eu, loss=1)
+    with pytest.raises(socket.gaierror, match="not known"):
+        a.call(socket.gethostbyname, "example.org")
+    assert wan.hits == 0
 
 
 def collect(port=PORT):

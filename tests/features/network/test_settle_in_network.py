@@ -73,7 +73,7 @@ def test_packet_that_a_rule_is_asked_about_is_on_its_way(peer_network):
     peer_network.rule(predicate, duplicate=True)
     a.call(send_datagram, b.host, b"text")
     assert begun.wait(LONG)
-    with pytest.raises(NotSettled, match="a packet is on its way in peer_network"):
+    with pytest.raises(NotSettled, match=r"way in peer_network: the predicate .* predicate \(test"):
         peer_network.settle(0.2)
     decides.set()
     peer_network.settle(LONG)

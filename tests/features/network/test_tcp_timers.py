@@ -31,6 +31,30 @@ def test_restart_keeps_the_timers(peer_network):
     assert peer.restart().call(SYSCTL.read_text) == before
 
 
+@pytest.mark.peer(tcp="fast")
+def test_marker_gives_the_timers_to_hosts_only(peer_network, peer_factory):
+    peer_factory()  # has none
+    fast, kernel = peer_network.lan("eu")(), peer_network(tcp="kernel")
+    hosts = peer_network._fabric.hosts
+    assert (hosts[fast.host].tcp, hosts[kernel.host].tcp) == ("fast", "kernel")
+
+
+@pytest.mark.parametrize(
+    ("options", "fixture", "error"),
+    [
+        ("tcp='quick'", "peer_network", "E *ValueError: peer marker: tcp: expected 'kernel'*"),
+        ("tcp='fast'", "peer_factory", "E *ValueError: peer marker: tcp: it is for peers of peer*"),
+        ("lan='eu'", "peer_network", "*peer marker: lan: unknown option; known are *, tcp*"),
+    ],
+)
+def test_marker_with_what_no_peer_can_have_is_refused(inner, options, fixture, error):
+    inner.write(f"""
+@pytest.mark.peer({options})
+def test_it({fixture}): {fixture}()
+""")
+    inner.run().stdout.fnmatch_lines([error])
+
+
 @pytest.mark.parametrize(("tcp", "error"), [("quick", ValueError), (None, TypeError)])
 def test_other_timers_are_refused(peer_network, tcp, error):
     with pytest.raises(error, match="tcp: expected"):

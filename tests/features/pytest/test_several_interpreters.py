@@ -51,6 +51,22 @@ def test_factory(peer_factory): note("factory", *map(source, peer_factory.many(2
     assert notes(inner) == ["factory one one", "factory two two", "peer one", "peer two"]
 
 
+def test_every_test_with_a_network_runs_once_with_each(inner):
+    inner.write(
+        SOURCES
+        + """
+def test_segments(peer_network):
+    peers = peer_network(), peer_network.lan("eu")(), peer_network(exec=sys.executable)
+    note("segments", *map(source, peers))
+
+@pytest.mark.peer(exec=sys.executable)
+def test_marked(peer_network): note("marked", source(peer_network()))
+"""
+    )
+    inner.run(*ONE_AND_TWO).assert_outcomes(passed=3)
+    assert notes(inner) == ["marked None", "segments one one None", "segments two two None"]
+
+
 @pytest.mark.parametrize(("first", "second"), [("3.8", NEWEST), ("3.12", "3.9")])
 def test_interpreters_may_be_other_pythons(inner, requires_python, first, second):
     programs = [requires_python(first), requires_python(second)]

@@ -34,6 +34,10 @@ def test_listing_of_this_machine_is_read():
         ({}, ""),
         ({"db-0": Lost(3, 0)}, ": 3 from db-0"),
         ({"db-0": Lost(3, 1), "db-1": Lost(0, 2)}, ": 3 from db-0, 1 to db-0, 2 to db-1"),
+        (
+            {"db-0": Lost(3, 0), "db-1": Lost(0, 2, down=True)},
+            "too many: 3 from db-0, and as the host's interface was down: 2 to db-1",
+        ),
     ],
 )
 def test_losses_are_told_by_host(lost, text):
