@@ -38,6 +38,12 @@ class Order:
 
     def __exit__(self, *details: object) -> None:
         held = self._then.holds
+        failure = details[1]
+        if isinstance(failure, BaseException) and held and not self._first.reached:
+            # Such as the `CallTimeout` of the call that is held, which knows of no order.
+            failure.add_note(
+                f"{self._then.name} was held until a call came to {self._first.name}; none did"
+            )
         try:
             self._blocks.__exit__(*details)  # type: ignore[arg-type]
         except PointNotReached as exc:

@@ -6,7 +6,7 @@ import pytest
 from held_store import double, triple
 from timeouts import LONG
 
-from pytest_peer import PointNotReached
+from pytest_peer import CallTimeout, PointNotReached
 
 
 @pytest.fixture
@@ -115,3 +115,16 @@ def test_what_is_no_point_is_refused(peer_factory, pair):
         peer_factory.order(point, double)
     with pytest.raises(ValueError, match="then: expected another point"):
         peer_factory.order(point, point)
+
+
+def test_failure_of_a_call_in_vain_names_the_order(peer_factory, pair):
+    a, b = pair
+    with pytest.raises(CallTimeout) as caught, peer_factory.order(a.point(double), b.point(triple)):
+        held = b.submit(triple, 1)
+        held.wait_blocked(LONG)
+        held.result(0.01)
+    assert caught.value.__notes__[-1] == (
+        f"the entry of held_store:triple in peer {b.name!r} was held until a call came to"
+        f" the entry of held_store:double in peer {a.name!r}; none did"
+    )
+    assert held.result(LONG) == 3
