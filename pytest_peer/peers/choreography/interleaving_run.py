@@ -113,7 +113,9 @@ def _goes_on(begun: _Begun, timeout: float | None) -> bool:
         except NotBlocked as exc:
             if future.done():
                 return True
-            raise InterleavingStuck(f"{begun} after {timeout:g} s", [str(begun)]) from exc
+            # Its own text has the seconds that were left of the limit.
+            text = "\n".join([f"{begun} after {timeout:g} s", exc.stacks]).strip()
+            raise InterleavingStuck(text, [str(begun)]) from None
         if begun.blocked.on.startswith(_FOR_A_SESSION):
             return False
         if begun.blocked.on != on:
@@ -175,6 +177,7 @@ def _await_one(
 def _end(done: InterleavingRun, begun: _Begun, *, late: bool) -> None:
     value, failure = begun.future.outcome(0)
     if isinstance(failure, PeerDown):
+        failure.add_note(f"in step {begun.step}, of {done.order}")
         raise failure
     done.note_end(begun.step, value, failure, late)
 

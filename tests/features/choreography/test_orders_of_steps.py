@@ -179,12 +179,15 @@ def test_lock_of_somebody_else_is_waited_for_until_the_limit(lockers: Any, tmp_p
 def test_step_that_runs_on(lockers: Any) -> None:
     with pytest.raises(InterleavingStuck, match=r"s1.run_on runs after 0\.2 s") as caught:
         only("s1.run_on s2.lock_x", s1=[run_on], s2=[lock_x]).run(lockers, timeout=0.2)
-    assert "in run_on" in str(caught.value.__cause__)
+    assert "in run_on" in str(caught.value)
+    assert caught.value.__cause__ is None
 
 
 def test_peer_that_ends_in_a_step(lockers: Any) -> None:
-    with lockers[0].expect_death(), pytest.raises(PeerDown, match="exited with status 3"):
+    dies = pytest.raises(PeerDown, match="exited with status 3")
+    with lockers[0].expect_death(), dies as caught:
         only("s1.end s2.lock_x", s1=[end], s2=[lock_x]).run(lockers)
+    assert caught.value.__notes__[-1] == "in step s1.end, of s1.end s2.lock_x"
 
 
 def test_group_that_is_too_small(lockers: Any) -> None:
