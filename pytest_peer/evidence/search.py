@@ -62,7 +62,9 @@ def wait_for(
             left, deadline = more, monotonic() + more
         if closed or left <= 0:
             why = "the peer is down" if closed else f"not within {limit:g} s"
-            text = f"{regex.pattern!r} was not written: {why}\n{_tails(seen)}"
+            # What the last output shows may be in front of that.
+            behind = " behind the place where this search began" if any(begins.values()) else ""
+            text = f"{regex.pattern!r} was not written{behind}: {why}\n{_tails(seen)}"
             raise TimeoutError(text if closed else text + where(limit))
         polled = not all(stream.reported for stream in seen)
         pause = min(left, _FILE_POLL_SECONDS) if polled else left

@@ -77,3 +77,12 @@ def test_expect_ends_when_the_peer_is_down(mortal: Peer) -> None:
     mortal.kill()
     with pytest.raises(TimeoutError, match="the peer is down"):
         mortal.stdout.expect("anything", None)
+
+
+def test_failure_says_that_it_did_not_search_all(peer: Peer) -> None:
+    peer.call(print, "ready")
+    peer.stdout.expect("ready")
+    with pytest.raises(TimeoutError, match=r"'ready' was not written behind the place where"):
+        peer.stdout.expect("ready", 0.01)
+    with pytest.raises(TimeoutError, match=r"'steady' was not written: not"):
+        peer.stdout.wait_for("steady", 0.01)
