@@ -114,6 +114,9 @@ class Point:
         """The point in words, as in errors."""
         return f"the {self._at} of {self.target} in peer {self._lives.peer.name!r}"
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at {self.name}>"
+
     def wait(self, timeout: float | None = 5.0) -> str:
         """Wait until a call has come to the point in the present life of the peer.
 

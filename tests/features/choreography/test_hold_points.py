@@ -295,3 +295,10 @@ def test_calls_are_held_in_every_kind_of_peer(peer_factory, options, connection)
         assert point.wait(LONG) == "join(a='a', 'b')"
         point.release()
         assert held.result(LONG) == "a/b"
+
+
+def test_repr_of_a_point_names_its_place(shared):
+    with shared.hold_at(double, required=False) as point:
+        assert (
+            repr(point) == f"<HoldPoint at the entry of held_store:double in peer {shared.name!r}>"
+        )
