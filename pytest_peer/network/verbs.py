@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ..peers.peer import Peer
 from .faults import grudges
-from .faults.fault import Abort, Cut, Fault, Hold, LinkFault
+from .faults.fault import Abort, Cut, Fault, Hold
+from .faults.link_fault import LinkFault
 from .faults.nemesis import Nemesis, nemesis
 from .faults.rules import Predicate, Rule, action
 from .faults.settings import checked
@@ -66,8 +67,10 @@ class Link:
         :param rate: bits a second, also as ``"64kbit"``, ``"1mbit"``, ``"1gbit"``.
         :param expect_hits: ``False`` if the test shall pass though no packet was touched; by default
             as it is, at first ``True``.
-        :returns: the fault, the same one each time until it is healed; that undoes all settings of
-            this way.
+        :returns: the fault, the same one each time until it is healed; that undoes all that the test
+            has set on this way. The end of a ``with`` block undoes what its `set` has changed, and a
+            nemesis undoes its own settings: what others have set is in force again.
+        :raises FaultNotEffective: packets do not meet what was set.
         :raises TypeError, ValueError: a value outside of what it can be.
         """
         given = checked(
@@ -79,12 +82,14 @@ class Link:
             reorder=reorder,
             rate=rate,
         )
-        if self._fault is None or self._fault.healed is not None:
-            self._fault = LinkFault(self._fabric, self._what, self._pairs)
-        if expect_hits is not None:
-            self._fault.expect_hits = expect_hits
-        self._fault.change(given)
-        return self._fault
+        if threading.get_ident() in self._fabric.draws:  # on the thread of a nemesis
+            fault = LinkFault(self._fabric, self._what, self._pairs)
+        elif self._fault is None or self._fault.healed is not None:
+            fault = self._fault = LinkFault(self._fabric, self._what, self._pairs)
+        else:
+            fault = self._fault
+        fault.change(given, expect_hits)
+        return fault
 
 
 class Network:

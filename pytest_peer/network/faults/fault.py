@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from ...core.errors import FaultNotEffective
 from ..switch.filters import Pair
 from ..switch.packets import Packet
-from ..switch.verdicts import Settings
 
 if TYPE_CHECKING:
     from ..fabric import Fabric
@@ -120,30 +118,6 @@ class Cut(Fault):
         if wrong := self._ask("cut", self.number, self._pairs):
             self._refuse(self._fabric.outcomes(wrong))
         self._fabric.remember(self)
-
-
-class LinkFault(Fault):
-    """What one way from host to host does to packets."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.settings: Settings = Settings()
-        self._fabric.remember(self)
-
-    def change(self, settings: Mapping[str, float]) -> None:
-        self.settings = replace(self.settings, **settings)
-        wrong = self._ask("link", self.number, self._pairs, self.settings, self._fabric.seed)
-        if wrong:
-            self.expect_hits = False
-            self._refuse(self._fabric.doubted(self.settings, wrong))
-
-    def again(self) -> Fault:
-        made = LinkFault(self._fabric, self._what, self._pairs, False)
-        made.change(asdict(self.settings))
-        return made
-
-    def __str__(self) -> str:
-        return f"{self._what}: {self.settings.described()}"
 
 
 class Hold(Fault):

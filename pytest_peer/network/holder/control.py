@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 
 from ..switch.filters import ALL, NONE, CutFilter, HoldFilter, LinkFilter, Pair
@@ -28,20 +28,30 @@ def cut(number: int, pairs: frozenset[Pair]) -> dict[Pair, str]:
     return _passing(pairs)
 
 
-def link(number: int, pairs: frozenset[Pair], settings: Settings, seed: int) -> Doubts:
-    """Have these ways delay, lose or change packets, instead of what a filter of that number did."""
-    switch = held().switch
+def link(number: int, pairs: frozenset[Pair], given: Mapping[str, float], seed: int) -> Doubts:
+    """Have a fault change settings of a way; those of other faults, and its others, stay."""
+    filters = held().switch.filters
 
-    def change() -> None:
-        found = switch.filters.get(number)
-        if isinstance(found, LinkFilter):
-            found.settings = settings
-        else:
-            made = LinkFilter(number, pairs, settings=settings, draws=Draws(seed))
-            switch.filters.add(made)
+    def change() -> Settings:
+        (pair,) = pairs
+        found = next((e for e in filters.between(pair) or () if isinstance(e, LinkFilter)), None)
+        if found is None:
+            found = LinkFilter(number, pairs, draws=Draws(seed))
+            filters.add(found)
+        found.changes.set(number, given)
+        found.settings = found.changes.settings
+        return found.settings
 
-    switch.run(change)
-    return _doubts(pairs, settings)
+    settings = held().switch.run(change)
+    return _doubts(pairs, settings.only(*given))
+
+
+def part(number: int, other: int, before: Mapping[str, float | None]) -> None:
+    """Have another fault of a link have some of its settings; see `Changes.part`."""
+    found = held().switch.filters.link_of(number)
+    if found is None:
+        raise RuntimeError("this setting of a link is over")
+    held().switch.run(found.changes.part, number, other, before)
 
 
 def wan(segments: Pair, settings: Settings, seed: int) -> Doubts:
@@ -111,15 +121,21 @@ def heal(number: int) -> tuple[dict[str, int], dict[Pair, str]]:
     switch = held().switch
 
     def end() -> tuple[dict[str, int], frozenset[Pair], str]:
-        found = switch.filters.get(number)
+        if (link := switch.filters.link_of(number)) and len(link.changes.counts) > 1:
+            counts = link.changes.undo(number)
+            link.settings = link.changes.settings
+            return asdict(counts), frozenset(), NONE
+        found = link or switch.filters.get(number)
         if found is None:
             return {}, frozenset(), NONE
         if isinstance(found, HoldFilter):
             switch.let_go(found, found.held)
-        switch.filters.remove(number)
+        switch.filters.remove(found.number)
         if isinstance(found, RuleFilter):
             switch.questions.ended()
-        return asdict(found.counts), found.pairs, ALL if isinstance(found, LinkFilter) else NONE
+        if link:
+            return asdict(link.changes.counts[number]), link.pairs, ALL
+        return asdict(found.counts), found.pairs, NONE
 
     counts, pairs, probed = switch.run(end)
     some = tried(pairs, _MOST_CANARIES)
@@ -137,8 +153,16 @@ def heal(number: int) -> tuple[dict[str, int], dict[Pair, str]]:
 
 def counts() -> dict[int, dict[str, int]]:
     """Return the counts of all faults that are in force, by their numbers."""
-    switch = held().switch
-    return switch.run(lambda: {each.number: asdict(each.counts) for each in switch.filters.all()})
+    filters = held().switch.filters
+
+    def find() -> dict[int, dict[str, int]]:
+        found = {each.number: each.counts for each in filters.all()}
+        for each in filters.all():
+            if isinstance(each, LinkFilter):
+                found |= each.changes.counts
+        return {number: asdict(counts) for number, counts in found.items()}
+
+    return held().switch.run(find)
 
 
 def lost() -> dict[str, Lost]:

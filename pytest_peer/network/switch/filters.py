@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from .changes import Changes
 from .packets import Packet
 from .verdicts import CERTAIN, Counts, Drawn, Draws, Sending, Settings, Way
 
@@ -50,6 +51,8 @@ class LinkFilter(Filter):
 
     settings: Settings = field(default_factory=Settings)
     draws: Draws = field(default_factory=lambda: Draws(0))
+    #: Who has made the settings, if there are several.
+    changes: Changes = field(default_factory=Changes)
     _ways: dict[Pair, Way] = field(default_factory=dict)
 
     def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:
@@ -61,10 +64,12 @@ class LinkFilter(Filter):
         way = self._ways.setdefault(pair, Way())
         if way.settings is not self.settings:
             way.change(self.settings)
-        counts, before = self.counts, _touched(self.counts)
+        met = Counts()
         draw = self.draws.of(*pair, packet.protocol)
-        sendings = way.pass_on(packet, now, Drawn.by(draw), counts)
-        counts.hits += _touched(counts) > before
+        sendings = way.pass_on(packet, now, Drawn.by(draw), met)
+        met.hits = _touches(met)
+        self.counts.add(met)
+        self.changes.count(met)
         return sendings
 
     def _probed(self, what: str) -> Settings:
@@ -101,6 +106,11 @@ class Filters:
 
     def get(self, number: int) -> Filter | None:
         return self._all.get(number)
+
+    def link_of(self, number: int) -> LinkFilter | None:
+        """Return the link of which the fault of that number has changed settings."""
+        links = (each for each in self._all.values() if isinstance(each, LinkFilter))
+        return next((each for each in links if number in each.changes.counts), None)
 
     def all(self) -> list[Filter]:
         return list(self._all.values())
@@ -150,8 +160,8 @@ def through(filters: Iterable[Filter], packet: Packet, pair: Pair, now: float) -
     return sendings
 
 
-def _touched(counts: Counts) -> int:
-    return counts.dropped + counts.delayed + counts.duplicated + counts.corrupted + counts.reordered
+def _touches(met: Counts) -> bool:
+    return bool(met.dropped or met.delayed or met.duplicated or met.corrupted or met.reordered)
 
 
 def pairs(sources: Iterable[int], targets: Iterable[int]) -> frozenset[Pair]:

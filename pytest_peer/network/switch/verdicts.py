@@ -54,6 +54,15 @@ class Counts:
     reordered: int = 0
     held: int = 0
 
+    def add(self, met: Counts) -> None:
+        """Count what a link has done to a packet."""
+        self.hits += met.hits
+        self.dropped += met.dropped
+        self.delayed += met.delayed
+        self.duplicated += met.duplicated
+        self.corrupted += met.corrupted
+        self.reordered += met.reordered
+
 
 class Drawn(NamedTuple):
     """Random numbers for one packet, from 0 to 1: a fault of a lower probability meets it.
