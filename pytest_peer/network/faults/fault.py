@@ -34,7 +34,7 @@ class Fault:
         self.place: str = _place()
         self.number: int = fabric.next_fault()
         #: Whether the test fails if it touches no packet.
-        self.expect_hits = expect_hits
+        self.expect_hits: bool = expect_hits
         #: When it began, and when it was healed: seconds since the network was made.
         self.began: float = fabric.clock()
         self.healed: float | None = None
