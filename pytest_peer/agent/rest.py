@@ -15,7 +15,7 @@ def looked(calls, timers):
     pid, root = os.getpid(), calls.root
     found = sweep.Sweep(lambda: [sweep.Root(root, root != pid)])
     try:
-        moment = found.look(lambda: None)
+        moment = found.confirmed(found.look(lambda: None))
     finally:
         found.close()
     # These read the link, and answer.

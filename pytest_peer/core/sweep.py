@@ -5,6 +5,10 @@ Also sent to peers: those of another machine look at themselves.
 What was read of a thread before and after that moment is the same, and it was asleep: so it slept
 all the while. Between the two, all that there is has been listed, and was known before. What is
 asleep starts no thread and no process. So at that moment there was nothing else.
+
+But the kernel says of a thread that it is asleep, or has ended, already while it runs on its way to
+that, and notes its times only when it leaves the processor. So where all seem to be asleep, their
+system calls have to be read too: before that, the kernel waits until the thread has left it.
 """
 
 from __future__ import annotations
@@ -74,6 +78,16 @@ class Sweep:
         }
         self._files.forget(known - self._known)
         return Moment(known | self._known, asleep)
+
+    def confirmed(self, moment: Moment) -> Moment:
+        """Return that moment with those asleep that have left the processor, as a second look tells."""
+        asleep = {each: turns for each, turns in moment.asleep.items() if self._off(each, turns)}
+        return moment._replace(asleep=asleep)
+
+    def _off(self, thread: Thread, turns: str) -> bool:
+        # Where the system call is not shown to this user, the state has to do.
+        shown = self._files.read(thread, "syscall")
+        return not shown.startswith("running") and self._turns(thread) == turns
 
     def _listed(self) -> frozenset[Thread]:
         return listed(self._roots(), self._without, self._files.read)

@@ -284,7 +284,12 @@ class RpcClient:
     def is_quiet(self) -> bool:
         """Return whether nothing is on its way in either direction, or waits to be."""
         link = self._link
-        return link is None or (link.is_quiet() and not self._request_handler.asked)
+        if link is None:
+            return True
+        # In the order of the way that a request and its answer take: one that moves on meanwhile
+        # is seen at its next place.
+        handled = link.has_handled_all() and not self._request_handler.asked
+        return handled and link.has_sent_all()
 
     def wait_pending(self) -> None:
         """Wait until all submitted calls are settled."""

@@ -77,14 +77,20 @@ class Link:
         self.sender: MessageSender = MessageSender(self.stream)
         self._fds = read_fd, write_fd
 
-    def is_quiet(self) -> bool:
-        """Return whether nothing is on its way: not sent, not read, or being handled."""
-        if self.sender.is_busy() or not self.reader.is_quiet():
-            return False
+    def has_handled_all(self) -> bool:
+        """Return whether nothing that the peer has sent is still to be read or handled."""
+        # In this order: what is read after a look at the reader would be seen nowhere.
+        return not self._unread(0, termios.FIONREAD) and self.reader.is_quiet()
+
+    def has_sent_all(self) -> bool:
+        """Return whether nothing is on its way to the peer, or waits to be."""
+        return not self.sender.is_busy() and not self._unread(1, _OUTGOING)
+
+    def _unread(self, which: int, request: int) -> int:
         try:
-            return not any(map(_unread, self._fds, (termios.FIONREAD, _OUTGOING)))
+            return _unread(self._fds[which], request)
         except OSError:  # it is closed
-            return True
+            return 0
 
     def close(self) -> None:
         """Close both descriptors after the end of the peer; may wait a moment for the reader."""

@@ -126,6 +126,8 @@ class Settling:
 
     def _is_rest(self, moment: Moment) -> bool:
         self._looks += 1
+        if not moment.awake:
+            moment = self._sweep.confirmed(moment)
         self._busy.update(moment.awake)
         if moment.awake or not self._quiet or self._asks_whether_begun():
             return False
