@@ -232,6 +232,7 @@ class Supervisor:
 
     def raise_crashes(self) -> None:
         """Raise `PeerDown` for the first peer with ``peer_down="crash"`` that went down unasked."""
+        __tracebackhide__ = True
         for life in tuple(self._deaths):
             if life.options.peer_down == "crash":
                 with contextlib.suppress(ValueError):

@@ -75,6 +75,7 @@ class NetworkScope(Scope):
         self._fabric.forget_loss(told)
 
     def raise_failures(self) -> None:
+        __tracebackhide__ = True
         super().raise_failures()
         if self._fabric.lost:  # the test knows it, and nobody knows what its faults have done
             return

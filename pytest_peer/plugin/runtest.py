@@ -63,6 +63,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     finally:
         run.in_body = False
         soft_assertions.take(over=True)
+    __tracebackhide__ = True  # the message says which line of the test it is about
     # Only after a body that passed: the report of a failing one shows its peers anyway.
     for scope in scopes:
         scope.raise_failures()

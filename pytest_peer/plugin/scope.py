@@ -98,6 +98,7 @@ class Scope(Supervisor):
 
     def raise_failures(self) -> None:
         """Raise for what fails a test whose body has passed."""
+        __tracebackhide__ = True
         self.raise_crashes()
 
     def close(self) -> None:
