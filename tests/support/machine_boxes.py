@@ -168,7 +168,7 @@ class Boxes:
 
     def _taken_by_peer(self, owner: str, box: Box) -> list[Message]:
         world = self._world
-        values, waiting = world.peers[owner].call_within(LONG, calls.takers)
+        values, waiting = self._takers(owner, box)
         taken = []
         for taker in list(box.takers):
             if taker.future is not None and world.is_gone(taker):
@@ -190,6 +190,22 @@ class Boxes:
                 is_value = world.is_value(taker.future, (*errors, *_late(taker)))
                 assert is_value == (message is not None) or taker.cancelled
         return taken
+
+    def _takers(self, owner: str, box: Box) -> tuple[dict[str, Any], set[str]]:
+        """Return what `calls.takers` does, when none waits any more that has a limit.
+
+        If the task that has asked is cancelled, the call that it has asked for goes on.
+        """
+        limited = {taker.ident for taker in box.takers if taker.limit is not None}
+        found: tuple[dict[str, Any], set[str]] = {}, set()
+
+        def are_over() -> bool:
+            nonlocal found
+            found = self._world.peers[owner].call_within(LONG, calls.takers)
+            return not limited & found[1]
+
+        until(are_over)
+        return found  # type: ignore[no-any-return]
 
     def _account_of_the_dead(self, box: Box, begun: Sequence[Begun]) -> None:
         """Check what has come of messages of a peer that has died: none is taken twice."""
