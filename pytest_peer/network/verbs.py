@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from ..core.locks import Lock
 from ..peers.peer import Peer
 from .faults import grudges
 from .faults.fault import Abort, Cut, Fault, Hold
@@ -39,6 +40,7 @@ class Link:
         self._fabric = fabric
         self._what = f"link from {source.name} to {target.name}"
         self._pairs = pairs([source.number], [target.number])
+        self._turn = Lock()
         self._fault: LinkFault | None = None
 
     def __repr__(self) -> str:
@@ -83,13 +85,17 @@ class Link:
             rate=rate,
         )
         if threading.get_ident() in self._fabric.draws:  # on the thread of a nemesis
-            fault = LinkFault(self._fabric, self._what, self._pairs)
-        elif self._fault is None or self._fault.healed is not None:
-            fault = self._fault = LinkFault(self._fabric, self._what, self._pairs)
-        else:
+            made = self._begun()
+            made.change(given, expect_hits)
+            return made
+        with self._turn:
             fault = self._fault
-        fault.change(given, expect_hits)
-        return fault
+            while fault is None or not fault.change(given, expect_hits):
+                fault = self._fault = self._begun()
+            return fault
+
+    def _begun(self) -> LinkFault:
+        return LinkFault(self._fabric, self._what, self._pairs)
 
 
 class Network:
