@@ -16,7 +16,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
-from ..addresses import FABRIC, Host
+from ..addresses import FABRIC, Host, broadcast4
 from .filters import Filter, Filters, Pair, through
 from .joints import Joints
 from .packets import CANARY_END, IPV4, IPV6, Packet
@@ -42,12 +42,15 @@ class Port:
     sock: socket.socket
     #: The beginning of each frame to the host: its hardware address, and the fabric's.
     head: bytes = field(init=False)
+    #: The address of all hosts in its segment.
+    broadcast: bytes = field(init=False)
     #: How many frames its socket had no room for, and how many could not be sent to the host.
     missed: int = 0
     failed: int = 0
 
     def __post_init__(self) -> None:
         self.head = self.host.mac + b"\x02\0\xff\0\0\0"
+        self.broadcast = socket.inet_aton(broadcast4(self.host.segment))
 
     def send(self, frame: bytes) -> None:
         try:
@@ -231,7 +234,8 @@ class Switch:
         if len(frame) < _SHORTEST.get(kind, 0):
             return []
         if kind == IPV4:
-            address, many = frame[30:34], frame[30] >= 224
+            address = frame[30:34]
+            many = frame[30] >= 224 or address == source.broadcast
         elif kind == IPV6:
             address, many = frame[38:54], frame[38] == 255
         else:
