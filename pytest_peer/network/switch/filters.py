@@ -61,7 +61,7 @@ class LinkFilter(Filter):
         if packet.chatter:
             return [Sending(now, packet.frame)]
         if packet.canary:  # without a draw: it always meets what it probes
-            probed = Way(self._probed(packet.probed))
+            probed = Way(self.probed(packet.probed))
             return probed.pass_on(packet, now, CERTAIN, Counts())
         way = self._ways.setdefault(pair, Way())
         if way.settings is not self.settings:
@@ -74,7 +74,8 @@ class LinkFilter(Filter):
         self.changes.count(met)
         return sendings
 
-    def _probed(self, what: str) -> Settings:
+    def probed(self, what: str) -> Settings:
+        """Return what a canary meets that probes this: a setting by its name, `ALL` or `NONE`."""
         return self.settings if what == ALL else self.settings.only(what)
 
 
