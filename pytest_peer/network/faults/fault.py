@@ -57,7 +57,10 @@ class Fault:
 
     @property
     def hits(self) -> int:
-        """How many packets of programs it has touched."""
+        """How many packets of programs it has touched, and of what kernels answer to those.
+
+        Such answers are acknowledgements of TCP, or an ICMP error that says that a port is closed.
+        """
         return self.counts.get("hits", 0)
 
     @property

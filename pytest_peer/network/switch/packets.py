@@ -110,7 +110,7 @@ class Packet:
 
     @cached_property
     def chatter(self) -> bool:
-        """Whether a kernel has sent it for itself, and no program."""
+        """Whether a kernel has sent it for itself, and neither for a program nor as an answer to one."""
         if self.protocol == _IGMP:
             return True
         if self.protocol != _ICMP6 or self._later:

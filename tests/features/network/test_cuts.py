@@ -8,6 +8,8 @@ import network_calls
 import pytest
 from network_calls import LONG, ask, start_server
 
+from pytest_peer import eventually
+
 
 def test_hosts_reach_each_other_by_name(peer_network):
     a, b = peer_network.many(2)
@@ -108,6 +110,13 @@ def test_it(peer_network):
         ],
         consecutive=True,
     )
+
+
+def test_error_that_a_kernel_answers_is_a_hit(peer_network):
+    a, b = peer_network.many(2)
+    with peer_network.cut(b, a) as cut:
+        a.call(network_calls.send_datagram, b.host, b"to a port that is closed")
+        eventually(lambda: cut.hits == 1, LONG)
 
 
 def test_control_link_is_outside(peer_network):
