@@ -16,6 +16,8 @@ class LinkFault(Fault):
     stays; then the block has a fault of its own.
     """
 
+    expect_hits: bool
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._given: dict[str, float] = {}
