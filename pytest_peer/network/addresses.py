@@ -50,6 +50,11 @@ def address4(segment: int, number: int) -> str:
     return str(ipaddress.IPv4Address((10 << 24) + (77 + segment << 16) + number))
 
 
+def broadcast4(segment: int) -> str:
+    """Return the IPv4 address of all hosts in a segment, ``10.77.255.255`` in the default one."""
+    return address4(segment, (1 << 32 - PREFIX4) - 1)
+
+
 def address6(segment: int, number: int) -> str:
     """Return the IPv6 address of a host, ``fd77::1`` for the first."""
     return str(ipaddress.IPv6Address((0xFD77 << 112) + (segment << 64) + number))

@@ -234,7 +234,7 @@ class Fabric:
     def doubted(self, settings: Settings, doubts: Mapping[str, Mapping[Pair, str]]) -> str:
         """Return a text for settings of a link that are not in force, by what canaries say."""
         return "; ".join(
-            f"{settings.only(name).described()}: {self.outcomes(wrong)}"
+            f"{name} {getattr(settings, name):g}: {self.outcomes(wrong)}"
             for name, wrong in doubts.items()
         )
 

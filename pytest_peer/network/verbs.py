@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from ..core.locks import Lock
 from ..peers.peer import Peer
 from .faults import grudges
 from .faults.fault import Abort, Cut, Fault, Hold
@@ -39,6 +40,7 @@ class Link:
         self._fabric = fabric
         self._what = f"link from {source.name} to {target.name}"
         self._pairs = pairs([source.number], [target.number])
+        self._turn = Lock()
         self._fault: LinkFault | None = None
 
     def __repr__(self) -> str:
@@ -59,7 +61,8 @@ class Link:
         """Have the link delay, lose or change packets; what is not named stays as it is.
 
         :param delay: seconds that each packet takes.
-        :param jitter: seconds by which that varies, uniformly, in both directions.
+        :param jitter: seconds by which that varies, uniformly, in both directions; but no packet
+            takes less than 0, so with a jitter above the delay some have no delay at all.
         :param loss: the probability that a packet is lost, from 0 to 1.
         :param duplicate: the probability that it comes twice.
         :param corrupt: the probability that a bit of it is flipped; the receiving kernel drops it.
@@ -71,7 +74,7 @@ class Link:
             has set on this way. The end of a ``with`` block undoes what its `set` has changed, and a
             nemesis undoes its own settings: what others have set is in force again.
         :raises FaultNotEffective: packets do not meet what was set.
-        :raises TypeError, ValueError: a value outside of what it can be.
+        :raises TypeError, ValueError: a value outside of what it can be, or no setting at all.
         """
         given = checked(
             delay=delay,
@@ -82,14 +85,21 @@ class Link:
             reorder=reorder,
             rate=rate,
         )
+        in_force = self._fault is not None and self._fault.healed is None
+        if not given and (expect_hits is None or not in_force):
+            raise ValueError(f"{self._what}: expected a setting, such as delay=0.05, got none")
         if threading.get_ident() in self._fabric.draws:  # on the thread of a nemesis
-            fault = LinkFault(self._fabric, self._what, self._pairs)
-        elif self._fault is None or self._fault.healed is not None:
-            fault = self._fault = LinkFault(self._fabric, self._what, self._pairs)
-        else:
+            made = self._begun()
+            made.change(given, expect_hits)
+            return made
+        with self._turn:
             fault = self._fault
-        fault.change(given, expect_hits)
-        return fault
+            while fault is None or not fault.change(given, expect_hits):
+                fault = self._fault = self._begun()
+            return fault
+
+    def _begun(self) -> LinkFault:
+        return LinkFault(self._fabric, self._what, self._pairs)
 
 
 class Network:
@@ -144,7 +154,7 @@ class Network:
         return self._apart("halves", grudges.halves(self._of_peers(), self._draw), expect_hits)
 
     def isolate(self, one: Place, *, expect_hits: bool = True) -> Fault:
-        """Part one host from those of all other peers.
+        """Part one host from those of all other peers; also the test's own, ``peer_network.origin``.
 
         :raises FaultNotEffective: a packet passes for all that.
         :raises ValueError: it is no host of this network, or the only one.

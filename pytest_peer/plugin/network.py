@@ -80,18 +80,22 @@ class NetworkScope(Scope):
         if self._fabric.lost:  # the test knows it, and nobody knows what its faults have done
             return
         self._fabric.judge.raise_failure()
-        for fault in self._fabric.history:
-            if fault.expect_hits and not fault.hits:
-                raise FaultNotEffective(
-                    f"{fault} touched no {fault.unit.removesuffix('s')}; "
-                    f"if that is meant, write expect_hits=False in {fault.place}"
-                )
-        for nemesis in self._fabric.nemeses:
-            if nemesis.expect_hits and not nemesis.hits:
-                raise FaultNotEffective(
-                    f"{nemesis} touched no packet and no peer; "
-                    "if that is meant, write expect_hits=False"
-                )
+        faults = (each for each in self._fabric.history if each.expect_hits and not each.hits)
+        nemeses = (each for each in self._fabric.nemeses if each.expect_hits and not each.hits)
+        idle = [
+            *(
+                f"{fault} touched no {fault.unit.removesuffix('s')}; "
+                f"if that is meant, write expect_hits=False in {fault.place}"
+                for fault in faults
+            ),
+            *(
+                f"{nemesis} touched no packet and no peer; "
+                "if that is meant, write expect_hits=False"
+                for nemesis in nemeses
+            ),
+        ]
+        if idle:
+            raise FaultNotEffective("\n".join(idle))
 
 
 class PeerNetwork(PeerFactory, Network):

@@ -11,12 +11,13 @@ A4, B4 = (socket.inet_aton(f"10.77.0.{number}") for number in (1, 2))
 A6, B6 = (socket.inet_pton(socket.AF_INET6, f"fd77::{number}") for number in (1, 2))
 
 
-def ip4(protocol, body, options=b""):
+def ip4(protocol, body, options=b"", destination="10.77.0.2"):
     """Return a frame with an IPv4 packet; the options are a multiple of 4 bytes."""
     size = 20 + len(options)
     first = 0x40 | size // 4
     head = struct.pack("!BBHHHBBH", first, 0, size + len(body), 0, 0, 64, protocol, 0)
-    return bytes(12) + IPV4 + head + A4 + B4 + options + body
+    addresses = A4 + socket.inet_aton(destination)
+    return bytes(12) + IPV4 + head + addresses + options + body
 
 
 def ip6(protocol, body):
@@ -35,8 +36,8 @@ def tcp(payload=b"", sport=1000, dport=80, flags=0x10, ack=0, options=b""):
     return head + options + payload
 
 
-def datagram(payload=b"text"):
-    return Packet(ip4(UDP, udp(payload)), "a", "b")
+def datagram(payload=b"text", **header):
+    return Packet(ip4(UDP, udp(payload), **header), "a", "b")
 
 
 def segment(payload=b"text"):

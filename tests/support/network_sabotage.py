@@ -29,6 +29,19 @@ def ignore(setting):
     Way.pass_on = pass_on
 
 
+def keep(setting, value):
+    """Have links do always what this value of a setting does, whatever they are set to."""
+    from pytest_peer.network.switch.verdicts import Way
+
+    true = Way.pass_on
+
+    def pass_on(way, *args):
+        way.settings = replace(way.settings, **{setting: value})
+        return true(way, *args)
+
+    Way.pass_on = pass_on
+
+
 def heal_nothing():
     """Have filters stay when they are removed."""
     from pytest_peer.network.switch.filters import Filters

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from ...core.errors import FaultNotEffective
+from ...core.locks import Lock
 from ..switch.filters import Pair
 from ..switch.packets import Packet
 
@@ -29,6 +30,8 @@ class Fault:
         self._fabric = fabric
         self._pairs = pairs
         self._counts: Mapping[str, int] = {}
+        # Who has it ends the fault or asks for its counts: a nemesis has a thread of its own.
+        self._turn = Lock()
         self._what = what
         #: The file and line of the test that began it.
         self.place: str = _place()
@@ -54,15 +57,19 @@ class Fault:
 
     @property
     def hits(self) -> int:
-        """How many packets of programs it has touched."""
+        """How many packets of programs it has touched, and of what kernels answer to those.
+
+        Such answers are acknowledgements of TCP, or an ICMP error that says that a port is closed.
+        """
         return self.counts.get("hits", 0)
 
     @property
     def counts(self) -> Mapping[str, int]:
         """How many packets it has hit, dropped, delayed, and so on."""
-        if self.healed is None:
-            self._counts = self._ask("counts").get(self.number, {})
-        return self._counts
+        with self._turn:
+            if self.healed is None:
+                self._counts = self._ask("counts").get(self.number, {})
+            return self._counts
 
     @property
     def last_counts(self) -> Mapping[str, int]:
@@ -74,11 +81,12 @@ class Fault:
 
         :raises FaultNotEffective: packets still do not pass, though no other fault stops them.
         """
-        if self.healed is not None:
-            return
-        counts, wrong = self._ask("heal", self.number)
-        self.healed, self._counts = self._fabric.clock(), counts
-        self._fabric.forget(self)
+        with self._turn:
+            if self.healed is not None:
+                return
+            counts, wrong = self._ask("heal", self.number)
+            self.healed, self._counts = self._fabric.clock(), counts
+            self._fabric.forget(self)
         if wrong:
             raise FaultNotEffective(f"{self._what} is healed, but {self._fabric.outcomes(wrong)}")
 

@@ -46,11 +46,11 @@ def bridge(hosts: Sequence[T], draw: random.Random) -> tuple[T, Groups[T]]:
 
 
 def isolate(hosts: Sequence[T], one: T) -> Groups[T]:
-    """Return one host, and all others.
+    """Return one host, and all others; that one need not be among them.
 
-    :raises ValueError: less than two hosts.
+    :raises ValueError: there are no others.
     """
-    at_least(2, hosts, "isolate")
+    at_least(2 if one in hosts else 1, hosts, "isolate")
     return (one,), tuple(host for host in hosts if host != one)
 
 

@@ -16,6 +16,8 @@ class LinkFault(Fault):
     stays; then the block has a fault of its own.
     """
 
+    expect_hits: bool
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._given: dict[str, float] = {}
@@ -30,11 +32,18 @@ class LinkFault(Fault):
         """What it has set."""
         return Settings(**self._given)
 
-    def change(self, given: Mapping[str, float], expect_hits: bool | None = None) -> None:
-        """Set what is named, and leave the rest.
+    def change(self, given: Mapping[str, float], expect_hits: bool | None = None) -> bool:
+        """Set what is named, and leave the rest; return whether it was not healed yet.
 
         :raises FaultNotEffective: it is without effect; then this change is undone.
         """
+        with self._turn:
+            if self.healed is not None:
+                return False
+            self._change(given, expect_hits)
+            return True
+
+    def _change(self, given: Mapping[str, float], expect_hits: bool | None) -> None:
         self._before = {name: self._given.get(name) for name in given}
         self._expected_before = self.expect_hits
         self._given.update(given)
@@ -52,9 +61,10 @@ class LinkFault(Fault):
         return made
 
     def __enter__(self) -> Self:
-        block = self._apart() if self._changed_before else self
-        self._blocks.append(block)
-        return block
+        with self._turn:
+            block = self._apart() if self._changed_before else self
+            self._blocks.append(block)
+            return block
 
     def __exit__(self, *_: object) -> None:
         self._blocks.pop().heal()

@@ -145,17 +145,22 @@ class Rule(Hold):
 
     def is_met(self, packet: Packet) -> bool:
         """Return whether it touches a packet; called by the judge."""
-        with self._judge.lock:
-            if self._most is not None and self._met >= self._most:
-                return False
+        if self._full:
+            return False
         try:
             met = bool(self._predicate(packet))
         except BaseException as exc:  # also of ``pytest.fail``
             self._judge.failed(self, exc)
             return False
         with self._judge.lock:
+            met = met and not self._full  # `first` may have been called meanwhile
             self._met += met
         return met
+
+    @property
+    def _full(self) -> bool:
+        """Whether it has touched as many packets as it may."""
+        return self._most is not None and self._met >= self._most
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -51,6 +51,7 @@ class Wan:
         The values are those of ``peer_network.link(...).set``, each of them for one way: with
         ``delay=0.08`` an answer comes after 0.16 seconds. All hosts share the `rate` of a way.
 
+        :raises FaultNotEffective: packets do not meet what was set.
         :raises TypeError, ValueError: a value outside of what it can be.
         """
         given = checked(
@@ -62,12 +63,20 @@ class Wan:
             reorder=reorder,
             rate=rate,
         )
-        self._change(replace(self.settings, **given))
+        settings = replace(self.settings, **given)
+        if wrong := self._change(settings):
+            why = self._fabric.doubted(settings, wrong)
+            raise FaultNotEffective(f"{self._what} is without effect: {why}")
         return self
 
     def heal(self) -> None:
-        """Delay and lose nothing any more; the segments stay joined."""
-        self._change(Settings())
+        """Delay and lose nothing any more; the segments stay joined.
+
+        :raises FaultNotEffective: packets still do not pass, though no fault stops them.
+        """
+        if wrong := self._change(Settings()):
+            stopped = {pair: why for each in wrong.values() for pair, why in each.items()}
+            raise FaultNotEffective(f"{self._what} is healed, but {self._fabric.outcomes(stopped)}")
 
     @property
     def hits(self) -> int:
@@ -86,12 +95,12 @@ class Wan:
     def __exit__(self, *_: object) -> None:
         self.heal()
 
-    def _change(self, settings: Settings) -> None:
-        wrong = self._ask("wan", self.segments, settings, self._fabric.seed)
+    def _change(self, settings: Settings) -> Mapping[str, Mapping[Pair, str]]:
+        wrong: Mapping[str, Mapping[Pair, str]] = self._ask(
+            "wan", self.segments, settings, self._fabric.seed
+        )
         self.settings = settings
-        if wrong:
-            why = self._fabric.doubted(settings, wrong)
-            raise FaultNotEffective(f"{self._what} is without effect: {why}")
+        return wrong
 
     def _ask(self, function: str, *args: Any) -> Any:
         return self._fabric.ask(f"{_MODULE}:{function}", *args)

@@ -11,9 +11,10 @@ from ..switch.losses import Lost, dropped
 from ..switch.questions import Action, RuleFilter
 from ..switch.verdicts import Draws, Settings
 from .abort import Reset
+from .canaries import Probe
 from .holder import held
 from .netlink import INTERFACE
-from .proofs import doubt, names_of, tried
+from .proofs import doubt, tried
 
 #: Why settings of a link seem not to be in force, by their names and by the way.
 Doubts = dict[str, dict[Pair, str]]
@@ -32,18 +33,18 @@ def link(number: int, pairs: frozenset[Pair], given: Mapping[str, float], seed: 
     """Have a fault change settings of a way; those of other faults, and its others, stay."""
     filters = held().switch.filters
 
-    def change() -> Settings:
+    def change() -> tuple[Settings, Settings]:
         (pair,) = pairs
         found = next((e for e in filters.between(pair) or () if isinstance(e, LinkFilter)), None)
         if found is None:
             found = LinkFilter(number, pairs, draws=Draws(seed))
             filters.add(found)
         found.changes.set(number, given)
-        found.settings = found.changes.settings
-        return found.settings
+        before, found.settings = found.settings, found.changes.settings
+        return before, found.settings
 
-    settings = held().switch.run(change)
-    return _doubts(pairs, settings.only(*given))
+    before, settings = held().switch.run(change)
+    return _doubts(pairs, before.only(*given), settings.only(*given))
 
 
 def part(number: int, other: int, before: Mapping[str, float | None]) -> None:
@@ -56,12 +57,12 @@ def part(number: int, other: int, before: Mapping[str, float | None]) -> None:
 
 def wan(segments: Pair, settings: Settings, seed: int) -> Doubts:
     """Join two segments, and have both ways between them delay, lose or change packets."""
-    held().switch.run(held().switch.joints.join, segments, settings, seed)
+    before = held().switch.run(held().switch.joints.join, segments, settings, seed)
     hosts = {place.host.segment: place.host.number for place in held().of_hosts()}
     if not hosts.keys() >= {*segments}:
         return {}  # nobody is there yet
     one, other = (hosts[segment] for segment in segments)
-    return _doubts([(one, other), (other, one)], settings)
+    return _doubts([(one, other), (other, one)], before, settings)
 
 
 def wan_counts(segments: Pair) -> dict[str, int]:
@@ -120,24 +121,30 @@ def heal(number: int) -> tuple[dict[str, int], dict[Pair, str]]:
     """End a fault; return its counts, and why packets still do not pass as they should, by way."""
     switch = held().switch
 
-    def end() -> tuple[dict[str, int], frozenset[Pair], str]:
-        if (link := switch.filters.link_of(number)) and len(link.changes.counts) > 1:
+    def end() -> tuple[dict[str, int], frozenset[Pair], str, tuple[Settings, Settings] | None]:
+        link = switch.filters.link_of(number)
+        if link and len(link.changes.counts) > 1:
             counts = link.changes.undo(number)
-            link.settings = link.changes.settings
-            return asdict(counts), frozenset(), NONE
+            before, link.settings = link.settings, link.changes.settings
+            names = before.changed(link.settings)
+            changed = before.only(*names), link.settings.only(*names)
+            return asdict(counts), link.pairs, NONE, changed
         found = link or switch.filters.get(number)
         if found is None:
-            return {}, frozenset(), NONE
+            return {}, frozenset(), NONE, None
         if isinstance(found, HoldFilter):
             switch.let_go(found, found.held)
         switch.filters.remove(found.number)
         if isinstance(found, RuleFilter):
             switch.questions.ended()
         if link:
-            return asdict(link.changes.counts[number]), link.pairs, ALL
-        return asdict(found.counts), found.pairs, NONE
+            return asdict(link.changes.counts[number]), link.pairs, ALL, None
+        return asdict(found.counts), found.pairs, NONE, None
 
-    counts, pairs, probed = switch.run(end)
+    counts, pairs, probed, changed = switch.run(end)
+    if changed:  # a link of which others have settings too
+        doubts = _doubts(pairs, *changed).values()
+        return counts, {pair: why for wrong in doubts for pair, why in wrong.items()}
     some = tried(pairs, _MOST_CANARIES)
     excused = {pair for pair in some if _impeded(pair, probed, number)}
     canaries = held().canaries.between(some, probed)
@@ -196,16 +203,25 @@ def _passing(pairs: Collection[Pair]) -> dict[Pair, str]:
     return {pair: str(seen) for pair, seen in canaries.items() if seen.error or seen.times}
 
 
-def _doubts(pairs: Collection[Pair], settings: Settings) -> Doubts:
-    """Return why settings of links seem not to be in force."""
-    some = tried(pairs, _MOST_CANARIES)
-    probes = [(pair, name) for pair in some for name in names_of(settings)]
-    closed = {pair for pair in some if _impeded(pair, NONE)}
+def _doubts(pairs: Collection[Pair], before: Settings, settings: Settings) -> Doubts:
+    """Return why settings of links seem not to be in force: those that do, or did, something."""
+    names = dict.fromkeys((*settings.changed(Settings()), *before.changed(settings)))
+    probes = [(pair, name) for pair in tried(pairs, _MOST_CANARIES) for name in names]
+
+    def closed() -> set[Probe]:
+        return {
+            (pair, name)
+            for pair, name in probes
+            if _impeded(pair, NONE if getattr(settings, name) else name)
+        }
+
+    excused = closed()
     canaries = held().canaries.sent(probes)
-    closed |= {pair for pair in some if _impeded(pair, NONE)}
+    excused |= closed()
     found: Doubts = {}
-    for (pair, name), seen in canaries.items():
-        if why := doubt(name, settings, seen, pair in closed):
+    for probe, seen in canaries.items():
+        pair, name = probe
+        if why := doubt(name, settings, seen, probe in excused):
             found.setdefault(name, {})[pair] = why
     return found
 
@@ -223,7 +239,7 @@ def _impeded(pair: Pair, probed: str, number: int = 0) -> bool:
         return (
             not switch.joints.reach(source, target)
             or any(type(each) in (CutFilter, HoldFilter) for each in every)
-            or (probed == ALL and any(each.settings != Settings() for each in links))
+            or any(each.probed(probed) != Settings() for each in links)
         )
 
     return switch.run(find)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import fields
 from typing import NamedTuple
 
 from ..switch.filters import Pair
@@ -50,18 +49,15 @@ def tried(pairs: Collection[Pair], most: int) -> list[Pair]:
     return [*found, *(rest[number * len(rest) // more] for number in range(more))][:most]
 
 
-def names_of(settings: Settings) -> list[str]:
-    """Return the names of the settings that do something."""
-    return [each.name for each in fields(settings) if getattr(settings, each.name)]
-
-
 def doubt(name: str, settings: Settings, seen: Seen, closed: bool) -> str:
     """Return why a setting seems not to be in force, by a canary that probed it; else nothing.
 
-    :param closed: whether another fault lets nothing pass.
+    :param closed: whether another fault lets nothing pass; or, if the setting is 0, has one itself.
     """
     if seen.error:
         return seen.error
+    if not getattr(settings, name):
+        return "" if closed or seen.times == 1 else str(seen)
     if name == "duplicate":
         return "" if closed or seen.times > 1 else str(seen)
     if not seen.times:

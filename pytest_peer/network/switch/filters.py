@@ -23,6 +23,8 @@ class Filter:
     number: int
     pairs: frozenset[Pair]
     counts: Counts = field(default_factory=Counts)
+    #: Which one of all it is, in the order in which they were made.
+    order: int = 0
 
     def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:
         """Return what goes on of a packet, and when."""
@@ -59,7 +61,7 @@ class LinkFilter(Filter):
         if packet.chatter:
             return [Sending(now, packet.frame)]
         if packet.canary:  # without a draw: it always meets what it probes
-            probed = Way(self._probed(packet.probed))
+            probed = Way(self.probed(packet.probed))
             return probed.pass_on(packet, now, CERTAIN, Counts())
         way = self._ways.setdefault(pair, Way())
         if way.settings is not self.settings:
@@ -72,7 +74,8 @@ class LinkFilter(Filter):
         self.changes.count(met)
         return sendings
 
-    def _probed(self, what: str) -> Settings:
+    def probed(self, what: str) -> Settings:
+        """Return what a canary meets that probes this: a setting by its name, `ALL` or `NONE`."""
         return self.settings if what == ALL else self.settings.only(what)
 
 
@@ -100,6 +103,8 @@ class Filters:
     def __init__(self) -> None:
         self._all: dict[int, Filter] = {}
         self._of: dict[Pair, list[Filter]] = {}
+        #: How many there have been.
+        self.made: int = 0
 
     def __bool__(self) -> bool:
         return bool(self._all)
@@ -118,6 +123,8 @@ class Filters:
     def add(self, made: Filter, first: bool = False) -> None:
         """Put one behind the others, or before them."""
         self._all[made.number] = made
+        self.made += 1
+        made.order = self.made
         for pair in made.pairs:
             every = self._of.setdefault(pair, [])
             every.insert(0 if first else len(every), made)
@@ -134,17 +141,25 @@ class Filters:
         """Return what stands between two hosts; ``None`` if nothing does."""
         return self._of.get(pair)
 
-    def behind(self, kept: Filter, pair: Pair) -> list[Filter]:
-        """Return what a packet meets that this one, which is among them, has kept and lets go."""
+    def behind(self, kept: Filter, pair: Pair, passed: int) -> list[Filter]:
+        """Return what a packet meets that this one, which is among them, has kept and lets go.
+
+        :param passed: as `Packet.passed` of the packet.
+        """
         every = self._of.get(pair, [])
         numbers = [each.number for each in every]
         if kept.number in numbers:
             return every[numbers.index(kept.number) + 1 :]
-        return self.cuts(pair)  # of a rule, which stands behind all: it has met the others
+        return [each for each in every if each.order > passed]  # a rule stands behind all
 
-    def cuts(self, pair: Pair) -> list[Filter]:
-        """Return what drops all between two hosts."""
-        return [each for each in self._of.get(pair, ()) if isinstance(each, CutFilter)]
+    def closed_since(self, pair: Pair, passed: int) -> list[Filter]:
+        """Return what lets nothing pass, and was not there yet when a packet had met all faults."""
+        every = self._of.get(pair, ())
+        return [
+            each
+            for each in every
+            if each.order > passed and isinstance(each, CutFilter | HoldFilter)
+        ]
 
     def pass_on(self, packet: Packet, pair: Pair, now: float) -> list[Sending]:
         """Return what goes on of a packet behind all of them."""

@@ -16,13 +16,15 @@ class Joints:
     def __init__(self) -> None:
         self._of: dict[Pair, LinkFilter] = {}
 
-    def join(self, segments: Pair, settings: Settings, seed: int) -> None:
-        """Join two segments, or change what is between them."""
+    def join(self, segments: Pair, settings: Settings, seed: int) -> Settings:
+        """Join two segments, or change what is between them; return what that was."""
         if segments not in self._of:
             # No link between hosts draws the same numbers.
             made = LinkFilter(0, frozenset(), draws=Draws(~seed))
             self._of[segments] = self._of[segments[::-1]] = made
-        self._of[segments].settings = settings
+        between = self._of[segments]
+        before, between.settings = between.settings, settings
+        return before
 
     def counts(self, segments: Pair) -> dict[str, int]:
         """Return the counts of both ways between two segments."""

@@ -31,6 +31,8 @@ class Packet:
         self.frame = frame
         self.src = src
         self.dst = dst
+        #: How many faults had been made when those in its way had let it pass; -1 before that.
+        self.passed: int = -1
 
     def __repr__(self) -> str:
         kind = "tcp" if self.tcp else "udp" if self.udp else f"protocol {self.protocol}"
@@ -43,6 +45,14 @@ class Packet:
             return self
         found = Packet(frame, self.src, self.dst)
         found.canary, found.probed, found.chatter = self.canary, self.probed, self.chatter
+        found.passed = self.passed
+        return found
+
+    def having_passed(self, faults: int) -> Packet:
+        """Return it as one that all faults in its way have let pass, of so many that were made."""
+        found = Packet(self.frame, self.src, self.dst)
+        found.__dict__.update(self.__dict__)
+        found.passed = faults
         return found
 
     @cached_property
@@ -100,7 +110,7 @@ class Packet:
 
     @cached_property
     def chatter(self) -> bool:
-        """Whether a kernel has sent it for itself, and no program."""
+        """Whether a kernel has sent it for itself, and neither for a program nor as an answer to one."""
         if self.protocol == _IGMP:
             return True
         if self.protocol != _ICMP6 or self._later:

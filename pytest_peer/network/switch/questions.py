@@ -104,13 +104,13 @@ class Questions:
         self._asked += 1
         self.ask((self._asked, packet.frame, packet.src, packet.dst))
 
-    def take(self, answers: Iterable[Answer], now: float) -> Iterator[tuple[Sending, Pair]]:
-        """Take answers, which come in the order of the questions; yield what goes on, and where."""
+    def take(self, answers: Iterable[Answer], now: float) -> Iterator[tuple[Packet, Pair, float]]:
+        """Take answers, which come in order of the questions; yield what goes on, where and when."""
         for number, met in answers:
             packet, pair, at = self._waiting.popleft()
             rules = [found for each in met if (found := self._filters.get(each)) is not None]
-            for sending in through(rules, packet, pair, max(at, now)):
-                yield sending, pair
+            for then, frame in through(rules, packet, pair, max(at, now)):
+                yield packet.with_frame(frame), pair, then
             self._answered = number
         self._close()
         due = [call for number, call in self._watches if number <= self._answered]

@@ -16,11 +16,11 @@ from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
-from ..addresses import FABRIC, Host
+from ..addresses import FABRIC, Host, broadcast4
 from .filters import Filter, Filters, Pair, through
 from .joints import Joints
 from .packets import CANARY_END, IPV4, IPV6, Packet
-from .questions import Answer, Questions, RuleFilter
+from .questions import Answer, Questions
 
 T = TypeVar("T")
 #: Frames that are taken from one host before the others have their turn.
@@ -42,12 +42,15 @@ class Port:
     sock: socket.socket
     #: The beginning of each frame to the host: its hardware address, and the fabric's.
     head: bytes = field(init=False)
+    #: The address of all hosts in its segment.
+    broadcast: bytes = field(init=False)
     #: How many frames its socket had no room for, and how many could not be sent to the host.
     missed: int = 0
     failed: int = 0
 
     def __post_init__(self) -> None:
         self.head = self.host.mac + b"\x02\0\xff\0\0\0"
+        self.broadcast = socket.inet_aton(broadcast4(self.host.segment))
 
     def send(self, frame: bytes) -> None:
         try:
@@ -71,7 +74,8 @@ class Switch:
         self._ports: dict[int, Port] = {}  # by the socket's descriptor
         self._by_number: dict[int, Port] = {}
         self._by_address: dict[bytes, Port] = {}
-        self._later: list[tuple[float, int, int, bytes]] = []  # a heap; the numbers keep the order
+        #: A heap: when it is due; a number that keeps the order; the packet, and its way.
+        self._later: list[tuple[float, int, Packet, Pair]] = []
         self._order = itertools.count()
         self._asked: deque[Callable[[], object]] = deque()
         self._poll = select.epoll()
@@ -121,47 +125,39 @@ class Switch:
 
     # For what is run on its thread
 
-    def deliver(self, frame: bytes, number: int, at: float = 0.0) -> None:
-        """Send a frame to the host of that number, now or when its time has come."""
-        # One that is delayed has all faults behind it: it comes through a later cut too, as on a
-        # long wire that is broken behind it.
+    def deliver(self, packet: Packet, pair: Pair, at: float) -> None:
+        """Send a packet that has met all faults to its host, now or when its time has come."""
         if at > monotonic():
-            heapq.heappush(self._later, (at, next(self._order), number, frame))
+            passed = packet.having_passed(self.filters.made)
+            heapq.heappush(self._later, (at, next(self._order), passed, pair))
         else:
-            self._by_number[number].send(frame)
+            self._by_number[pair[1]].send(packet.frame)
 
     @property
     def delayed(self) -> int:
-        """How many frames wait for their time, without canaries."""
-        return sum(not frame.endswith(CANARY_END) for _, _, _, frame in self._later)
+        """How many packets wait for their time, without canaries."""
+        return sum(not packet.frame.endswith(CANARY_END) for _, _, packet, _ in self._later)
 
     def inject(self, frame: bytes, number: int) -> None:
         """Send a frame that no host has sent."""
         if self.captured is not None:
             self.captured(frame)
-        self.deliver(frame, number)
+        self._by_number[number].send(frame)
 
     def answered(self, answers: Iterable[Answer]) -> None:
         """Send on what has waited for these answers of the origin, unless it is cut off by now."""
-        for (at, frame), pair in self.questions.take(answers, monotonic()):
-            source, target = (self._by_number[number].host.name for number in pair)
-            cuts = self.filters.cuts(pair)
-            for sending in through(cuts, Packet(frame, source, target), pair, at):
-                self.deliver(sending.frame, pair[1], sending.at)
+        for packet, pair, at in self.questions.take(answers, monotonic()):
+            self._arrive(packet, pair, at)
 
     def let_go(self, kept: Filter, packets: Iterable[tuple[Packet, Pair]]) -> None:
         """Send on what a filter has kept: through what has been put behind it meanwhile.
 
         The filter is still among the others.
         """
-        asked = isinstance(kept, RuleFilter)
         for packet, pair in packets:
-            behind = self.filters.behind(kept, pair)
+            behind = self.filters.behind(kept, pair, packet.passed)
             for at, frame in through(behind, packet, pair, monotonic()):
-                if asked:
-                    self.deliver(frame, pair[1], at)
-                else:
-                    self._go_on(packet.with_frame(frame), pair, at)
+                self._go_on(packet.with_frame(frame), pair, at)
 
     def lost(self, number: int) -> tuple[int, int]:
         """Return how many frames from the host of that number were missed, and how many to it."""
@@ -205,8 +201,8 @@ class Switch:
                     self._asked.popleft()()
             now = monotonic()
             while self._later and self._later[0][0] <= now:
-                _, _, number, frame = heapq.heappop(self._later)
-                self.deliver(frame, number)
+                _, _, packet, pair = heapq.heappop(self._later)
+                self._arrive(packet, pair, now)
 
     def _take(self, port: Port) -> bool:
         """Forward what a host has sent; return whether there may be more."""
@@ -238,7 +234,8 @@ class Switch:
         if len(frame) < _SHORTEST.get(kind, 0):
             return []
         if kind == IPV4:
-            address, many = frame[30:34], frame[30] >= 224
+            address = frame[30:34]
+            many = frame[30] >= 224 or address == source.broadcast
         elif kind == IPV6:
             address, many = frame[38:54], frame[38] == 255
         else:
@@ -265,8 +262,15 @@ class Switch:
             self.on_canary(packet, target)
 
     def _go_on(self, packet: Packet, pair: Pair, at: float) -> None:
-        """Send on a packet that has met all faults but rules."""
-        if self.questions.open and not (packet.canary or packet.chatter):
-            self.questions.put(packet, pair, at)
+        """Send on a packet that has met all faults; it meets the rules once."""
+        asked = packet.passed >= 0
+        if self.questions.open and not (asked or packet.canary or packet.chatter):
+            self.questions.put(packet.having_passed(self.filters.made), pair, at)
         else:
-            self.deliver(packet.frame, pair[1], at)
+            self.deliver(packet, pair, at)
+
+    def _arrive(self, packet: Packet, pair: Pair, at: float) -> None:
+        """Have a packet that has waited meet what has closed its way meanwhile, or deliver it."""
+        # Its other faults it has met: it would be delayed, or counted, a second time.
+        for then, _ in through(self.filters.closed_since(pair, packet.passed), packet, pair, at):
+            self.deliver(packet, pair, then)

@@ -37,6 +37,11 @@ class Settings:
         named = ((each.name, getattr(self, each.name)) for each in fields(self))
         return ", ".join(f"{name} {value:g}" for name, value in named if value) or "no faults"
 
+    def changed(self, others: Settings) -> list[str]:
+        """Return the names of those that others have in another way."""
+        names = (each.name for each in fields(self))
+        return [name for name in names if getattr(self, name) != getattr(others, name)]
+
     def only(self, *names: str) -> Settings:
         """Return some of them, without the others; other names are none of them."""
         return Settings(**{name: getattr(self, name) for name in names if name in self.__slots__})

@@ -8,6 +8,8 @@ import network_calls
 import pytest
 from network_calls import LONG, ask, start_server
 
+from pytest_peer import eventually
+
 
 def test_hosts_reach_each_other_by_name(peer_network):
     a, b = peer_network.many(2)
@@ -88,6 +90,34 @@ def test_it(peer_network):
         ]
     )
     result.stdout.no_fnmatch_line("*runtest.py*")  # our own lines say nothing to who wrote the test
+
+
+def test_all_faults_that_touched_nothing_are_named(inner):
+    inner.write(
+        """
+def test_it(peer_network):
+    a, b = peer_network.many(2, name="db")
+    peer_network.cut(a, b).heal()
+    peer_network.cut(b, a, expect_hits=False)
+    with peer_network.nemesis([peer_network.halves], period=60, seed=7):
+        peer_network.link(a, b).set(loss=1)
+"""
+    )
+    inner.run().stdout.fnmatch_lines(
+        [
+            "E*FaultNotEffective: cut from db-0 to db-1 touched no packet*in test_inner.py:[0-9]*",
+            "E*link from db-0 to db-1: loss 1 touched no packet*in test_inner.py:[0-9]*",
+            "E*nemesis with seed 7*touched no packet and no peer*",
+        ],
+        consecutive=True,
+    )
+
+
+def test_error_that_a_kernel_answers_is_a_hit(peer_network):
+    a, b = peer_network.many(2)
+    with peer_network.cut(b, a) as cut:
+        a.call(network_calls.send_datagram, b.host, b"to a port that is closed")
+        eventually(lambda: cut.hits == 1, LONG)
 
 
 def test_control_link_is_outside(peer_network):

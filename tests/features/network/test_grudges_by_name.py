@@ -81,3 +81,15 @@ def test_one_peer_cannot_be_parted(peer_network):
             grudge()
     with pytest.raises(ValueError, match="isolate: expected at least 2 hosts"):
         peer_network.isolate(peer)
+
+
+def test_test_itself_is_isolated_from_all_peers(peer_network):
+    a = peer_network()
+    origin = peer_network.origin
+    with peer_network.isolate(origin, expect_hits=False) as fault:
+        assert fault.ways == {(origin.host, a.host), (a.host, origin.host)}
+    b = peer_network()
+    with peer_network.isolate(origin, expect_hits=False) as fault:
+        assert fault.ways == {
+            way for each in (a, b) for way in ((origin.host, each.host), (each.host, origin.host))
+        }

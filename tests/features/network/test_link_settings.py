@@ -251,6 +251,19 @@ def test_healed_link_is_as_before(peer_network, end):
     assert (texts(b), link.hits) == (["after"], 1)
 
 
+def test_set_without_a_setting_is_refused(peer_network):
+    a, b = peer_network.many(2)
+    link = peer_network.link(a, b)
+    for expect_hits in (None, False):
+        with pytest.raises(ValueError, match=r"link from .* expected a setting"):
+            link.set(expect_hits=expect_hits)
+    fault = link.set(loss=0.5)
+    assert link.set(expect_hits=False) is fault
+    fault.heal()
+    with pytest.raises(ValueError, match="expected a setting"):
+        link.set()
+
+
 def test_set_after_healing_is_another_fault(peer_network):
     a, b = peer_network.many(2)
     link = peer_network.link(a, b)

@@ -123,6 +123,62 @@ def test_healing_of_a_setting_without_effect(peer_network, setting):
         link.heal()
 
 
+KEPT = pytest.mark.parametrize(
+    ("setting", "value", "what"),
+    [
+        ("loss", 1, "stopped"),
+        ("corrupt", 1, "stopped"),
+        ("delay", 300, "stopped"),
+        ("duplicate", 1, "arrived 2 times"),
+    ],
+)
+
+
+@KEPT
+def test_healing_that_leaves_settings_of_others(peer_network, setting, value, what):
+    link = links(peer_network)
+    link.set(reorder=0.01, expect_hits=False)
+    told = f"healed, but from db-0 to db-1 a packet {what}"
+    with pytest.raises(FaultNotEffective, match=told), link.set(**{setting: value}) as block:
+        block.expect_hits = False
+        sabotage(peer_network, "keep", setting, value)
+
+
+@KEPT
+def test_setting_of_0_without_effect(peer_network, setting, value, what):
+    link = links(peer_network)
+    link.set(expect_hits=False, **{setting: value})
+    sabotage(peer_network, "keep", setting, value)
+    told = f"without effect: {setting} 0: from db-0 to db-1 a packet {what}"
+    with pytest.raises(FaultNotEffective, match=told):
+        link.set(**{setting: 0})
+
+
+@KEPT
+def test_healing_of_a_wan_without_effect(peer_network, setting, value, what):
+    eu, us = peer_network.lan("eu"), peer_network.lan("us")
+    eu(name="eu"), us(name="us")
+    wan = peer_network.wan(eu, us, **{setting: value})
+    sabotage(peer_network, "keep", setting, value)
+    told = f"<lan us> is healed, but from eu to us a packet {what}"
+    with pytest.raises(FaultNotEffective, match=told):
+        wan.heal()
+
+
+def test_healing_of_a_setting_is_excused_by_other_faults(peer_network):
+    eu, us = peer_network.lan("eu"), peer_network.lan("us")
+    a, b = eu(), us()
+    wan = peer_network.wan(eu, us, loss=0.5, duplicate=0.5)
+    link = peer_network.link(a, b)
+    link.set(expect_hits=False, delay=0.1)
+    with link.set(expect_hits=False, **SETTINGS):
+        pass
+    with peer_network.hold(a, b, expect_hits=False), link.set(expect_hits=False, **SETTINGS):
+        pass
+    link.set(expect_hits=False, **SETTINGS)
+    wan.heal()
+
+
 @pytest.mark.parametrize("inner_one", [make_cut, make_hold, make_link])
 @pytest.mark.parametrize("outer_one", [make_cut, make_hold, make_link])
 def test_fault_behind_another_is_proved_and_healed(peer_network, outer_one, inner_one):

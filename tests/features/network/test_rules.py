@@ -33,6 +33,22 @@ def test_first_packets_are_dropped(peer_network):
     assert rule.hits == 2
 
 
+def test_limit_that_is_set_during_a_predicate_holds(peer_network):
+    a, b = peer_network.many(2)
+    collect(b)
+
+    def limits(packet):
+        if packet.payload == b"vote2":
+            rule.first(1)
+        return b"vote" in packet.payload
+
+    rule = peer_network.rule(limits, drop=True)
+    send(a, b, b"vote1", b"vote2", b"end")
+    b.stdout.wait_for("end")
+    assert arrived(b) == ["vote2", "end"]
+    assert rule.hits == 1
+
+
 def test_predicate_sees_hosts_ports_and_payload(peer_network):
     a, b = peer_network.many(2)
     collect(b)

@@ -257,6 +257,31 @@ def test_multicast_stays_within_a_segment(peer_network):
     assert "to all" not in c.stdout.text
 
 
+def broadcast(address, payload):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.sendto(payload, (address, PORT))
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [("eu", "255.255.255.255"), ("eu", "10.78.255.255"), ("", "10.77.255.255")],
+)
+def test_broadcasts_stay_within_a_segment(peer_network, name, address):
+    eu = peer_network.lan("eu")
+    peer_network.wan(eu, peer_network)
+    there, elsewhere = (eu, peer_network) if name else (peer_network, eu)
+    (a, b), c = there.many(2), elsewhere()
+    for each in (b, c):
+        each.cast(collect)
+        each.stdout.wait_for("bound")
+    a.call(broadcast, address, b"to all")
+    b.stdout.wait_for("to all")
+    a.call(send, c.host, b"to one")  # behind the other
+    c.stdout.wait_for("to one")
+    assert "to all" not in c.stdout.text
+
+
 def test_wan_takes_what_a_link_takes(peer_network):
     eu, us = peer_network.lan("eu"), peer_network.lan("us")
     with pytest.raises(ValueError, match="loss: expected a probability"):

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_peer.network.holder.proofs import Seen, doubt, names_of
+from pytest_peer.network.holder.proofs import Seen, doubt
 from pytest_peer.network.switch.verdicts import Settings
 
 SIZE = 100
 STOPPED, AT_ONCE, TWICE = Seen(SIZE), Seen(SIZE, 1, 0.0001), Seen(SIZE, 2, 0.0001)
 LOST = Seen(SIZE, error="has not come")
-
-
-@pytest.mark.parametrize(
-    ("settings", "names"),
-    [({}, []), ({"loss": 0.1, "delay": 1, "rate": 0}, ["delay", "loss"]), ({"rate": 1}, ["rate"])],
-)
-def test_settings_that_do_something(settings, names):
-    assert names_of(Settings(**settings)) == names
 
 
 @pytest.mark.parametrize(
@@ -52,6 +44,15 @@ def test_what_a_canary_shows_of_a_setting(settings, seen, text):
 @pytest.mark.parametrize("name", ["loss", "duplicate", "corrupt", "delay", "jitter", "rate"])
 def test_way_that_is_cut_shows_nothing(name):
     assert doubt(name, Settings(**{name: 0.1}), STOPPED, closed=True) == ""
+
+
+@pytest.mark.parametrize("name", ["loss", "duplicate", "corrupt", "delay", "jitter", "rate"])
+@pytest.mark.parametrize(
+    ("seen", "text"), [(AT_ONCE, ""), (TWICE, "arrived 2 times"), (STOPPED, "stopped")]
+)
+def test_packets_pass_once_where_a_setting_is_0(name, seen, text):
+    assert doubt(name, Settings(), seen, closed=False) == text
+    assert doubt(name, Settings(), seen, closed=True) == ""
 
 
 @pytest.mark.parametrize(

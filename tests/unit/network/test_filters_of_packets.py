@@ -212,15 +212,24 @@ def test_packet_that_is_let_go_meets_what_is_behind_its_hold():
     every, made = Filters(), [cut(1), hold(2), hold(3), cut(4)]
     for each in made:
         every.add(each)
-    assert every.behind(made[1], AB) == made[2:]
-    assert every.behind(made[3], AB) == []
+    assert every.behind(made[1], AB, -1) == made[2:]
+    assert every.behind(made[3], AB, -1) == []
 
 
-def test_packet_that_a_rule_lets_go_meets_cuts():
+@pytest.mark.parametrize("passed", range(4))
+def test_packet_that_a_rule_lets_go_meets_what_was_made_since(passed):
     every, made = Filters(), [cut(1), hold(2), link(3)]
     for each in made:
         every.add(each)
-    assert every.behind(RuleFilter(4, frozenset()), AB) == made[:1]
+    assert every.behind(RuleFilter(4, frozenset()), AB, passed) == made[passed:]
+
+
+def test_packet_that_has_waited_meets_what_has_closed_its_way():
+    every, made = Filters(), [cut(1), link(2), hold(3), cut(4)]
+    for each in made:
+        every.add(each)
+    assert every.closed_since(AB, 1) == made[2:]
+    assert every.closed_since(BA, 1) == []
 
 
 def test_way_is_open_when_the_last_is_removed():

@@ -100,6 +100,7 @@ def test_in_a_ring_nobody_hears_all(count):
     [
         (lambda hosts: grudges.halves(hosts, draw()), 2),
         (lambda hosts: grudges.isolate(hosts, 0), 2),
+        (lambda hosts: grudges.isolate(hosts, "another"), 1),
         (lambda hosts: grudges.bridge(hosts, draw()), 3),
         (lambda hosts: grudges.majorities_ring(hosts, draw()), 3),
     ],

@@ -55,8 +55,8 @@ def test_what_meets_no_rule_goes_on():
     questions = Asked()
     rule = questions.rule(7, drop=True)
     questions.put_all(b"text")
-    (((at, frame), pair),) = questions.taken((1, []))
-    assert (at, frame, pair) == (NOW, datagram(b"text").frame, AB)
+    ((packet, pair, at),) = questions.taken((1, []))
+    assert (at, packet.frame, pair) == (NOW, datagram(b"text").frame, AB)
     assert rule.counts.hits == 0
 
 
@@ -76,14 +76,14 @@ def test_delay_counts_from_when_it_would_go_on():
     questions.put(datagram(), AB, NOW + 5)
     questions.put(datagram(), AB, NOW)
     found = questions.taken((1, [7]), (2, [7]), now=NOW + 2)
-    assert [sending.at for sending, _ in found] == [NOW + 6, NOW + 3]
+    assert [at for _, _, at in found] == [NOW + 6, NOW + 3]
 
 
 def test_delay_of_a_link_is_kept_behind_a_rule():
     questions = Asked()
     questions.rule(7, drop=True)
     questions.put(datagram(), AB, NOW + 5)
-    (((at, _), _),) = questions.taken((1, []), now=NOW + 2)
+    ((_, _, at),) = questions.taken((1, []), now=NOW + 2)
     assert at == NOW + 5
 
 

@@ -189,6 +189,18 @@ def test_settings_are_described(settings, text):
     assert Settings(**settings).described() == text
 
 
+@pytest.mark.parametrize(
+    ("settings", "others", "names"),
+    [
+        ({}, {}, []),
+        ({"loss": 0.1, "delay": 1, "rate": 0}, {}, ["delay", "loss"]),
+        ({"loss": 0.1, "delay": 1}, {"loss": 0.2, "rate": 1, "delay": 1}, ["loss", "rate"]),
+    ],
+)
+def test_names_of_settings_that_differ(settings, others, names):
+    assert Settings(**settings).changed(Settings(**others)) == names
+
+
 @pytest.mark.parametrize("before", [{"delay": 20}, {"rate": 10}, {"jitter": 20}])
 @pytest.mark.parametrize("after", [{}, {"delay": 1}])
 def test_change_leaves_no_wait_behind_what_was_delayed(before, after):
