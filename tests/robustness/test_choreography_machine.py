@@ -39,7 +39,7 @@ from machine_points import SHORT, Points
 from machine_world import ASKED, NAMES, UNASKED, Call, World
 from timeouts import LONG
 
-from pytest_peer import BarrierBroken, NotBlocked, PeerDown
+from pytest_peer import NotBlocked, PeerDown
 
 #: More are for a night.
 SECONDS = float(os.environ.get("PEER_MACHINE_SECONDS", "0"))
