@@ -42,7 +42,7 @@ def test_address_is_of_its_family(text, family):
     assert socket.inet_pton(family, text) in body
 
 
-def test_interface_of_this_machine_tells_how_often_its_other_end_went_down():
+def test_interface_tells_how_often_its_other_end_went_down():
     with rtnetlink.Socket() as netlink:
         assert netlink.carrier_losses(socket.if_nametoindex("lo")) == 0
         assert netlink.carrier_losses(2**31 - 1) == 0  # there is none
