@@ -21,6 +21,7 @@ __all__ += [
     "HandshakeError",
     "InterleavingStuck",
     "NameInUse",
+    "NotAFunction",
     "NotBlocked",
 ]
 __all__ += [
@@ -232,7 +233,7 @@ class PointNotFound(PeerError, LookupError):
 
 
 class NotAFunction(PointNotFound, TypeError):
-    """What is at the target is no Python function."""
+    """What is at the target of a point is written in C, or is no function; says what could be held."""
 
 
 class PointNotReached(PeerError, AssertionError, TimeoutError):
