@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import held_store
 import pytest
+from occupations import hold_the_gil
 from pythons import NEWEST
 from timeouts import LONG
 
@@ -69,3 +71,16 @@ def test_function_that_runs_behind_its_point_is_there_once(old: Peer) -> None:
         _, stacks = held(old, "held_store:Store.commit", "held_store:through_bound", "entry")
     functions = [each.rpartition(" ")[2] for each in stacks.splitlines() if " File " in each]
     assert functions == ["through_bound", "commit"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of dumps by a signal")
+def test_held_call_is_one_in_a_dump_by_the_interpreter_too(peer: Peer) -> None:
+    with peer.hold_at("held_store:double") as point:
+        peer.cast("held_store:double", 1)
+        point.wait(LONG)
+        peer.cast(hold_the_gil)
+        peer.stdout.wait_for("holding", LONG)
+        stacks = peer.dump_stacks()
+        peer.kill()
+    assert "  held at a point of double\n" in stacks
+    assert "written in C" not in stacks
