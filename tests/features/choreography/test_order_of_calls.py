@@ -144,7 +144,9 @@ def test_failure_of_a_call_in_vain_names_the_death_of_the_first(peer_factory):
 def test_order_whose_first_has_died_says_so_at_its_end(peer_factory):
     a, b = peer_factory.many(2)
     with (
-        pytest.raises(PointNotReached, match=r"double in peer .*: peer .* is down: killed by SIGKI"),
+        pytest.raises(
+            PointNotReached, match=r"double in peer .*: peer .* is down: killed by SIGKI"
+        ),
         peer_factory.order(a.point(double), then := b.point(triple)),
     ):
         b.submit(triple, 1)

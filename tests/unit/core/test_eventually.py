@@ -130,5 +130,5 @@ def test_coroutine_is_no_success() -> None:
 
 @pytest.mark.parametrize("value", [Future(), [Future(), Future()]])
 def test_future_is_no_success(value: object) -> None:
-    with pytest.raises(TypeError, match="has no result yet: return the result$"):
+    with pytest.raises(TypeError, match=r"has no result yet: return the result$"):
         eventually(lambda: value, timeout=0.1)
