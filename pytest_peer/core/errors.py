@@ -171,7 +171,8 @@ class NotSettled(PeerError, TimeoutError):
 
     def __init__(self, message: str, busy: Sequence[str] = (), stacks: str = "") -> None:
         super().__init__(message)
-        #: What kept running, a line each: a thread of a peer, or a message on its way.
+        #: What kept running, a line each, the most likely first: a thread of a peer, or a message
+        #: on its way.
         self.busy: list[str] = list(busy)
         #: The Python stacks of these peers.
         self.stacks = stacks
