@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 #: peer that uses only `here`, must not pay for all of them.
 _NAMES = {
     "core.errors": "BarrierBroken BootError BootTimeout CallTimeout DecodeError EncodeError "
-    "ExecNotFound FaultNotEffective HandshakeError InterleavingStuck NameInUse NotBlocked NotSettled "
-    "PacketsLostWarning PeerDown PeerDownWarning PeerError PeerInterrupted PointNotFound PointNotReached RemoteError ServiceEnded UnhandledPeerException",
+    "ExecNotFound FaultNotEffective HandshakeError InterleavingStuck NameInUse NotAFunction NotBlocked "
+    "NotSettled PacketsLostWarning PeerDown PeerDownWarning PeerError PeerInterrupted PointNotFound "
+    "PointNotReached RemoteError ServiceEnded UnhandledPeerException",
     "core.eventually": "aeventually eventually still",
     "core.launchers": "over_stdio",
     "core.names": "random_name",

@@ -194,4 +194,4 @@ def _stack(key, own_files):
 
 
 def _written(frames):
-    return [(frame.f_code.co_filename, line, frame.f_code.co_name) for frame, line in frames]
+    return [stacks.place(*each) for each in frames]

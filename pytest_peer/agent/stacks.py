@@ -31,7 +31,42 @@ def _is_ours(frame, own_files):
     # `pytest_peer` itself, too, where it is installed.
     module = frame.f_globals.get("__name__")
     ours = type(module) is str and module.partition(".")[0] == "pytest_peer"
-    return ours or frame.f_code.co_filename in own_files
+    return ours or (frame.f_code.co_filename in own_files and _with_points(frame) is None)
+
+
+def _with_points(frame):
+    """Return the code of the user's for which this frame passes points; ``None`` for any other."""
+    point_code = sys.modules.get("%s.point_code" % __package__)
+    return None if point_code is None else point_code.own_of(frame.f_code)
+
+
+def _each_once(places):
+    """Return these without the frames that pass points for a function that runs itself.
+
+    Else such a frame stands for it: it is held before it begins, or after it.
+    """
+    codes = [frame.f_code for frame, _ in places]
+    owns = [_with_points(frame) for frame, _ in places]
+    runs = [own is not None and own in codes[i:] for i, own in enumerate(owns)]
+    return [each for each, again in zip(places, runs) if not again]
+
+
+def place(frame, line):
+    """Return the file, the line and the function of a frame, as the user wrote them."""
+    own = _with_points(frame)
+    if own is not None:
+        return own.co_filename, own.co_firstlineno, own.co_name
+    return frame.f_code.co_filename, line, frame.f_code.co_name
+
+
+def _formatted(places):
+    import traceback  # not at the top: its import is a sixth of the boot
+
+    summary = traceback.StackSummary.extract(iter(places))
+    for i, each in enumerate(places):
+        if _with_points(each[0]) is not None:
+            summary[i] = traceback.FrameSummary(*place(*each))
+    return "".join(traceback.format_list(summary))
 
 
 def of_user(top, own_files, on_main):
@@ -60,13 +95,11 @@ def of_user(top, own_files, on_main):
     elif on_main or begun_by == [True]:
         return [], None
     hidden = [own or file == _THREADING or _IMPORTLIB in file for own, file in zip(ours, files)]
-    return [frames[i] for i in range(first, len(frames)) if not hidden[i]], where
+    return _each_once([frames[i] for i in range(first, len(frames)) if not hidden[i]]), where
 
 
 def written(own_files, main_busy):
     """Format the stack of every thread and asyncio task, without those of the agent."""
-    import traceback  # not at the top: its import is a sixth of the boot
-
     from . import waits
 
     threads = threading.enumerate()
@@ -80,7 +113,7 @@ def written(own_files, main_busy):
     found = []
     for ident, frame in sys._current_frames().items():
         frames, in_call = of_user(frame, own_files, ident == main)
-        text = "".join(traceback.format_list(traceback.StackSummary.extract(iter(frames))))
+        text = _formatted(frames)
         order = _ORDER if text else ""
         if not text and ident == main:
             text = "  %s\n" % (in_call or _BUSY if main_busy else _IDLE)
@@ -105,8 +138,7 @@ def written(own_files, main_busy):
         coroutine = getattr(task, "_coro", None)
         # Where a task runs, the stack of its thread shows.
         if task._loop.is_running() and not getattr(coroutine, "cr_running", False):
-            chain = of_task(coroutine, own_files)
-            text = "".join(traceback.format_list(traceback.StackSummary.extract(chain)))
+            text = _formatted(of_task(coroutine, own_files))
             if text:
                 own = waits.of_task(task)
                 on = " blocked on %s" % own.word if own is not None and own.word else ""
@@ -138,7 +170,7 @@ def _waits_for_debugger():
 
 def of_task(coroutine, own_files):
     """Return the frames of a task that are the user's, each with its line."""
-    return [each for each in _frames(coroutine) if not _is_ours(each[0], own_files)]
+    return _each_once([each for each in _frames(coroutine) if not _is_ours(each[0], own_files)])
 
 
 def _frames(waits):

@@ -21,6 +21,7 @@ __all__ += [
     "HandshakeError",
     "InterleavingStuck",
     "NameInUse",
+    "NotAFunction",
     "NotBlocked",
 ]
 __all__ += [
@@ -170,7 +171,8 @@ class NotSettled(PeerError, TimeoutError):
 
     def __init__(self, message: str, busy: Sequence[str] = (), stacks: str = "") -> None:
         super().__init__(message)
-        #: What kept running, a line each: a thread of a peer, or a message on its way.
+        #: What kept running, a line each, the most likely first: a thread of a peer, or a message
+        #: on its way.
         self.busy: list[str] = list(busy)
         #: The Python stacks of these peers.
         self.stacks = stacks
@@ -232,7 +234,7 @@ class PointNotFound(PeerError, LookupError):
 
 
 class NotAFunction(PointNotFound, TypeError):
-    """What is at the target is no Python function."""
+    """What is at the target of a point is written in C, or is no function; says what could be held."""
 
 
 class PointNotReached(PeerError, AssertionError, TimeoutError):

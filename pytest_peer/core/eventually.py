@@ -156,11 +156,14 @@ class _Attempts:
         # A group's `submit` returns a list.
         for each in value if type(value) is list else [value]:
             if hasattr(type(each), "__await__") or hasattr(type(each), "add_done_callback"):
-                if hasattr(each, "close"):
+                is_coroutine = hasattr(each, "close")
+                if is_coroutine:
                     each.close()  # Python would warn that a coroutine was never awaited
+                # `still` has no other form that would await it.
+                awaitable = is_coroutine and self._word
                 what = described(self._fn)
-                text = f"{what} returned {value!r}, which has no result yet: return the result"
-                raise TypeError(text)
+                how = "await it by `aeventually`" if awaitable else "return the result"
+                raise TypeError(f"{what} returned {value!r}, which has no result yet: {how}")
 
     async def await_value(self) -> None:
         """Replace the value by what it becomes, if it is awaitable."""

@@ -67,8 +67,12 @@ def reserve(host: str) -> Lock:
     :param host: where the code under test will bind it.
     :raises OSError: `host` is no address of this machine, or there is no such port.
     """
-    family, kind, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
-    _bound(family, kind, address).close()
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        _bound(family, kind, address).close()
+    except OSError as exc:
+        text = "host %r cannot be bound on this machine: %s" % (host, exc.strerror)
+        raise type(exc)(exc.errno, text) from None
     ports = candidates(_kernels(), _reserved())
     first = random.Random().randrange(len(ports)) if ports else 0  # not the user's seeded one
     for port in ports[first:] + ports[:first]:

@@ -1,6 +1,7 @@
 """Stack dumps by faulthandler, which needs no GIL: on a signal of ours, and on a peer's crash."""
 
 import contextlib
+import itertools
 import os
 import re
 import resource
@@ -32,6 +33,9 @@ _THREADING = re.compile(r"/(lib-)?python[^/]*/threading\.py$")
 #: For threads without a frame to show, as in `agent.stacks`.
 _IN_CALL = "  in a function written in C, called by a call"
 _BARE = "  in `threading`, or in a function written in C"
+#: For a call at a hold point: the frame that passes it has the function's name, and our file.
+_HELD = "  held at a point of %s"
+_PASSES, _STOPS = "/agent/point_code.py", "stop"
 #: Our functions that call the user's.
 _CALLERS = ("_run", "_drive")
 
@@ -138,12 +142,24 @@ def _shown(thread: list[str], own_files: Collection[str]) -> str:
     end = calls[0] if calls else len(thread)
     hidden = [own or _is_of_threading(frame) for own, frame in zip(ours, frames, strict=True)]
     lines = [line for line, hide in zip(thread[:end], hidden, strict=False) if not hide]
-    if not any(map(_FRAME.match, lines)):
+    held = _held(frames[:end], hidden)
+    if held:
+        lines.insert(1, _HELD % held)
+    elif not any(map(_FRAME.match, lines)):
         if end > 1 and any(ours[:end]):
             return ""
         lines.insert(1, _IN_CALL if calls else _BARE)
     lines += [line for line, frame in zip(thread[end:], frames[end:], strict=True) if not frame]
     return "\n".join(lines).rstrip()
+
+
+def _held(frames: list[re.Match[str] | None], hidden: list[bool]) -> str:
+    """Return which function is held, if a call is; no code of the user's runs above that."""
+    places = [(each["file"].endswith(_PASSES), each[2]) if each else (False, "") for each in frames]
+    for i, (inner, outer) in enumerate(itertools.pairwise(places)):
+        if inner == (True, _STOPS) and outer[0]:
+            return outer[1] if all(hidden[1 : i + 2]) else ""
+    return ""
 
 
 def _is_of_threading(frame: re.Match[str] | None) -> bool:

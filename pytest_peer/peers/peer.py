@@ -234,7 +234,8 @@ class Peer(PeerExecutor):
     ) -> FailPoint:
         """Have a function raise `exc` instead of running, while a ``with`` block lasts.
 
-        :param exc: An exception or a class of exceptions; each call raises a new one.
+        :param exc: An exception, or a class of exceptions that needs no arguments; each call raises a
+            new one.
         :param nth: The first call that fails, from 1 on.
         :param times: How many do, from there on.
 

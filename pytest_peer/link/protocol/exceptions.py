@@ -13,6 +13,8 @@ from .codec import dumps, loads
 from .frame_info import FrameCollector
 
 _DEPTH = 20
+#: Where the files of this package are, also as the agent has them.
+_HOME = __file__.rpartition("/link/")[0] + "/"
 
 
 def describe(
@@ -33,7 +35,7 @@ def describe(
         description = known[id(exc)] = {
             "type": "%s.%s" % (type(exc).__module__, type(exc).__qualname__),
             "repr": refusals.safe_repr(exc),
-            "text": formatted(exc, own_files),
+            "text": formatted(exc),
             "frames": frames.traceback(exc.__traceback__),
             "notes": [str(note) for note in getattr(exc, "__notes__", ())],
             "suppress": exc.__suppress_context__,
@@ -88,17 +90,28 @@ def _is_group(exc: BaseException) -> bool:
     return any(cls.__name__ == "BaseExceptionGroup" for cls in type(exc).__mro__)
 
 
-def formatted(exc: BaseException, own_files: Any = ()) -> str:
-    """Format an exception; its traceback begins where the first frame is not of these files."""
-    step = exc.__traceback__
-    while step is not None and step.tb_frame.f_code.co_filename in own_files:
-        step = step.tb_next
+def formatted(exc: BaseException) -> str:
+    """Format an exception, without the frames of this package where there are others."""
     try:
         import traceback  # not at the top: its import is a sixth of the boot
 
-        return "".join(traceback.format_exception(type(exc), exc, step))
+        told = traceback.TracebackException(type(exc), exc, exc.__traceback__)
+        _leave_out_ours(told)
+        return "".join(told.format())
     except Exception:
         return refusals.safe_repr(exc)
+
+
+def _leave_out_ours(told: Any) -> None:
+    """Leave our frames out of an exception that is told, and of all that belong to it."""
+    left = [told]
+    while left:
+        each = left.pop()
+        if each is not None:
+            others = [step for step in each.stack or () if not step.filename.startswith(_HOME)]
+            if others:
+                each.stack[:] = others
+            left += [each.__cause__, each.__context__, *(getattr(each, "exceptions", None) or ())]
 
 
 def portable(exc: BaseException, by_value: str) -> dict[str, Any]:

@@ -123,7 +123,8 @@ def _goes_on(begun: _Begun, timeout: float | None) -> bool:
         elif on != "sleep" and monotonic() - since >= _PATIENCE:
             return False
         elif end is not None and monotonic() >= end:
-            raise InterleavingStuck(f"{begun} after {timeout:g} s", [str(begun)])
+            told = where.of([begun.peer.life], "a step has not ended")
+            raise InterleavingStuck(f"{begun} after {timeout:g} s\n{told}", [str(begun)])
         future.wait(min(_PATIENCE, _left(end) or _PATIENCE))
 
 

@@ -29,6 +29,9 @@ class Step:
     def __str__(self) -> str:
         return f"{self.session}.{self.name}"
 
+    def __repr__(self) -> str:
+        return f"<Step {self}>"
+
 
 @dataclass(frozen=True)
 class Interleaving:
@@ -44,6 +47,9 @@ class Interleaving:
 
     def __str__(self) -> str:
         return " ".join(map(str, self.steps))
+
+    def __repr__(self) -> str:
+        return f"<Interleaving {self}>"
 
     def run(self, group: PeerGroup, timeout: float | None = 5.0) -> InterleavingRun:
         """Run the steps in this order, each session in a peer of its own.

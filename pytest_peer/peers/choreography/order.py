@@ -40,9 +40,11 @@ class Order:
         held = self._then.holds
         failure = details[1]
         if isinstance(failure, BaseException) and held and not self._first.reached:
-            # Such as the `CallTimeout` of the call that is held, which knows of no order.
+            # Such as the `CallTimeout` of the call that is held, which knows of no order. A peer that
+            # has died did not let it go: it might have been restarted.
+            why = self._first.death or "none did"
             failure.add_note(
-                f"{self._then.name} was held until a call came to {self._first.name}; none did"
+                f"{self._then.name} was held until a call came to {self._first.name}; {why}"
             )
         try:
             self._blocks.__exit__(*details)  # type: ignore[arg-type]

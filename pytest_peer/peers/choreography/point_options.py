@@ -31,9 +31,19 @@ def check(at: object, when: object, nth: object, times: object, required: object
 
 def check_failure(exc: object) -> None:
     """Raise a TypeError for what cannot be raised."""
-    is_class = isinstance(exc, type) and issubclass(exc, BaseException)
-    if not (is_class or isinstance(exc, BaseException)):
+    if isinstance(exc, type) and issubclass(exc, BaseException):
+        _made(exc)
+    elif not isinstance(exc, BaseException):
         raise TypeError(f"expected an exception, or a class of exceptions, got {exc!r}")
+
+
+def _made(cls: type) -> object:
+    try:
+        return cls()
+    except TypeError as exc:
+        name = cls.__qualname__
+        text = f"{name} cannot be made without arguments: give an exception, as {name}(...)"
+        raise TypeError(f"{text}; {exc}") from None
 
 
 def named(target: Target) -> tuple[Any, str]:
@@ -59,7 +69,7 @@ def described(failure: object, by_value: str) -> dict[str, Any] | None:
     """Describe an exception that a call is to raise; each gets one of its own."""
     if failure is None:
         return None
-    exc = failure() if isinstance(failure, type) else failure
+    exc = _made(failure) if isinstance(failure, type) else failure
     assert isinstance(exc, BaseException)
     if isinstance(exc, BaseExceptionGroup):
         return {"whole": encode(exc, by_value, "the exception")}

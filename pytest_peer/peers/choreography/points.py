@@ -114,6 +114,12 @@ class Point:
         """The point in words, as in errors."""
         return f"the {self._at} of {self.target} in peer {self._lives.peer.name!r}"
 
+    @property
+    def death(self) -> str:
+        """:private: how the peer has ended, in words; empty if it lives."""
+        down = self._watch.down if self._watch else None
+        return str(down.args[0]) if down is not None else ""
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {self.name}>"
 
@@ -241,7 +247,8 @@ class Point:
 
     def _why(self, counted: tuple[int, int, int] | None) -> str:
         if counted is None:
-            return "the peer is down" if self._of_block().down else "the peer is paused"
+            paused = self._of_block().life.process.paused
+            return self.death or f"the peer is {'paused' if paused else 'down'}"
         calls, refused, passed = counted
         text = f"of {calls} calls, `when` refused {refused}" if self._when else f"{calls} calls"
         return f"{text}, {passed} came there, nth is {self._nth}"

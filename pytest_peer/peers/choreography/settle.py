@@ -18,6 +18,7 @@ from ..at_once import at_once
 from ..lifecycle import PeerLife
 from ..transitions import Phase
 from .blocked import unknown
+from .culprits import culprits
 from .processes import is_far, owner, root_of
 
 T = TypeVar("T")
@@ -56,7 +57,9 @@ class Settling:
         self._silent: Counter[PeerLife] = Counter()  # how often each has not answered
         self._quiet = False
         self._looks = 0
-        self._busy: Counter[Thread | str] = Counter()
+        #: What was busy at this look; and how often just that was.
+        self._busy: set[Thread | str] = set()
+        self._busy_at: Counter[frozenset[Thread | str]] = Counter()
         # Threads that wait for us, with their turns then; of those of the agent's own, no turns.
         self._ours: dict[Thread, str] = {}
         self._sweep = Sweep(self._roots, [os.getpid()])  # it may be below one that is watched
@@ -77,6 +80,8 @@ class Settling:
                 begun, prompts, late = monotonic(), standstill.count, False
             if self._is_rest(moment) and far_too:
                 return
+            self._busy_at[frozenset(self._busy)] += 1
+            self._busy.clear()
             if late:
                 assert limit is not None
                 raise self._error(limit)
@@ -102,7 +107,7 @@ class Settling:
         timers = not self._ignore_timers
         found = _answer(partial(life.client.agent.rest, timers, _ANSWER_SECONDS))
         if found is None:
-            self._busy[f"{life.record.whom()} does not answer"] += 1
+            self._busy.add(_silent(life))
             return None
         why, awake, asleep = found
         if why:
@@ -118,11 +123,11 @@ class Settling:
             rests = life.phase in (Phase.RUNNING, Phase.DOWN, Phase.RELEASED)
             if not rests or not life.client.is_quiet():
                 self._quiet = False
-                self._busy[f"{_IN_FLIGHT} {life.record.whom()}"] += 1
+                self._busy.add(f"{_IN_FLIGHT} {life.record.whom()}")
         for supervisor in {id(life.owner): life.owner for life in self._lives()}.values():
             if what := supervisor.on_its_way():
                 self._quiet = False
-                self._busy[what] += 1
+                self._busy.add(what)
 
     def _is_rest(self, moment: Moment) -> bool:
         self._looks += 1
@@ -151,7 +156,10 @@ class Settling:
         found = at_once([partial(_answer, ask) for ask in asked]) if lagging else []
         for life, (begun, _) in zip(lagging, found, strict=True):
             self._silent[life] += begun is None
-            self._busy[f"a call has not begun in {life.record.whom()}"] += not begun
+            if begun is None:
+                self._busy.add(_silent(life))
+            elif not begun:
+                self._busy.add(f"a call has not begun in {life.record.whom()}")
         return bool(lagging)
 
     def _timed(self, moment: Moment) -> list[Thread]:
@@ -170,10 +178,24 @@ class Settling:
                 self._ours[each] = "" if own.word == "agent" else moment.asleep.get(each, "none")
         return timed
 
+    def _agents(self, lives: Sequence[PeerLife]) -> list[Thread]:
+        """Return the threads that were busy only because their peer reads its link."""
+        busy = {each.process for look in self._busy_at for each in look if isinstance(each, Thread)}
+        pids = {life: life.process.local_pid() for life in lives if _runs(life)}
+        asked = [life for life, pid in pids.items() if pid in busy]
+        ask = [partial(life.client.agent.own_waits, _ANSWER_SECONDS) for life in asked]
+        answers = at_once([partial(_answer, each) for each in ask]) if asked else []
+        return [
+            Thread(pids[life] or 0, own.thread)
+            for life, (found, _) in zip(asked, answers, strict=True)
+            for own in (() if found is None else found.every)
+            if own.word == "agent"
+        ]
+
     def _error(self, limit: float) -> NotSettled:
         lives = list(self._lives())
         lines, running = [], list(self._far_busy)
-        for who, count in self._busy.most_common(_NAMED):
+        for who, count in culprits(self._busy_at, self._agents(lives))[:_NAMED]:
             if isinstance(who, str):
                 lines.append(f"{who}, at {count} of {self._looks} looks")
                 continue
@@ -195,6 +217,10 @@ class Settling:
 
 def _runs(life: PeerLife) -> bool:
     return life.phase is Phase.RUNNING and not life.process.paused
+
+
+def _silent(life: PeerLife) -> str:
+    return f"{life.record.whom()} does not answer"
 
 
 def _may_lag(life: PeerLife) -> bool:

@@ -131,6 +131,21 @@ def test_what_cannot_be_raised_is_refused(shared, exc):
         shared.fail_at(double, exc)
 
 
+@pytest.mark.parametrize("cls", [TwoArguments, ExceptionGroup])
+def test_class_that_needs_arguments_is_refused(shared, cls):
+    name = cls.__name__
+    expected = rf"^{name} cannot be made without arguments: give an exception, as {name}\(\.\.\.\);"
+    with pytest.raises(TypeError, match=expected):
+        shared.fail_at(double, cls)
+    with shared.hold_at(double) as point:
+        held = shared.submit(double, 1)
+        point.wait(LONG)
+        with pytest.raises(TypeError, match=expected):
+            point.fail(cls)
+        point.fail(KeyError)
+        assert isinstance(held.exception(LONG), KeyError)
+
+
 @pytest.mark.parametrize("times", [0, -1, True, "1"])
 def test_number_of_failures_is_checked(shared, times):
     with pytest.raises((TypeError, ValueError), match=r"^times: "):

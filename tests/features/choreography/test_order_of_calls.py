@@ -128,3 +128,27 @@ def test_failure_of_a_call_in_vain_names_the_order(peer_factory, pair):
         f" the entry of held_store:double in peer {a.name!r}; none did"
     )
     assert held.result(LONG) == 3
+
+
+def test_failure_of_a_call_in_vain_names_the_death_of_the_first(peer_factory):
+    a, b = peer_factory.many(2)
+    with pytest.raises(CallTimeout) as caught, peer_factory.order(a.point(double), b.point(triple)):
+        held = b.submit(triple, 1)
+        held.wait_blocked(LONG)
+        a.kill()
+        held.result(0.01)
+    death = f"peer {a.name!r} (pid {a.pid}) is down: killed by SIGKILL"
+    assert caught.value.__notes__[-1].endswith(f" in peer {a.name!r}; {death}")
+
+
+def test_order_whose_first_has_died_says_so_at_its_end(peer_factory):
+    a, b = peer_factory.many(2)
+    with (
+        pytest.raises(
+            PointNotReached, match=r"double in peer .*: peer .* is down: killed by SIGKI"
+        ),
+        peer_factory.order(a.point(double), then := b.point(triple)),
+    ):
+        b.submit(triple, 1)
+        then.wait(LONG)
+        a.kill()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from timeouts import AGES
 
 from pytest_peer import Interleaving, InterleavingStuck, PeerDown, interleavings
 
@@ -181,6 +182,18 @@ def test_step_that_runs_on(lockers: Any) -> None:
         only("s1.run_on s2.lock_x", s1=[run_on], s2=[lock_x]).run(lockers, timeout=0.2)
     assert "in run_on" in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def sleep_on() -> None:
+    time.sleep(AGES)
+
+
+def test_step_that_sleeps_on(lockers: Any) -> None:
+    with pytest.raises(InterleavingStuck, match=r"s1.sleep_on waits for sleep after 0") as caught:
+        only("s1.sleep_on s2.lock_x", s1=[sleep_on], s2=[lock_x]).run(lockers, timeout=0.2)
+    assert "s-0:\nThread MainThread blocked on sleep" in str(caught.value)
+    assert "in sleep_on" in str(caught.value)
+    assert caught.value.waits == ["s1.sleep_on waits for sleep"]
 
 
 def test_peer_that_ends_in_a_step(lockers: Any) -> None:

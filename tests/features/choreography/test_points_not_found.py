@@ -9,7 +9,7 @@ import held_store
 import pytest
 from timeouts import LONG
 
-from pytest_peer import PeerError, PointNotFound
+from pytest_peer import NotAFunction, PeerError, PointNotFound
 
 
 def refusal(peer, target):
@@ -49,6 +49,7 @@ def test_name_that_does_not_exist(shared, target, text):
 )
 def test_what_is_no_python_function_is_for_system_calls(shared, target, text):
     error = refusal(shared, target)
+    assert type(error) is NotAFunction
     assert isinstance(error, TypeError)
     assert text in str(error)
     assert "`hold_at_syscall`" in str(error)

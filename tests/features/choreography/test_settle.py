@@ -95,6 +95,30 @@ def test_process_of_a_peer_that_keeps_running_is_named(peer: Peer) -> None:
     )
 
 
+def test_what_ran_for_a_moment_is_not_named(peer_factory: Any) -> None:
+    brief, busy = peer_factory.many(2)
+    busy.cast(loop)
+    busy.stdout.wait_for("waiting", LONG)
+    brief.call(work_for, 0)  # the import of this module would take longer
+    brief.cast(work_for, 0.005)
+    with pytest.raises(NotSettled) as caught:
+        peer_factory.settle(1)
+    (line,) = caught.value.busy
+    assert f"peer {busy.name!r} (pid {busy.pid}): thread {busy.pid} (" in line
+    assert brief.name not in str(caught.value)
+
+
+def test_calls_that_have_begun_are_not_named(peer: Peer) -> None:
+    futures = [peer.submit(time.sleep, AGES) for _ in range(2)]
+    for each in futures:
+        each.wait_blocked(LONG)
+    with pytest.raises(NotSettled) as caught:
+        peer.settle(0.3, ignore_timers=False)
+    assert len(caught.value.busy) == 2
+    assert "has not begun" not in str(caught.value)
+    peer.kill()
+
+
 def start_a_loop() -> int:
     return start(sys.executable, "-c", "while True: pass").pid
 

@@ -405,3 +405,26 @@ def test_what_fails_because_peers_are_stopped_is_no_failure(inner, how):
     own = "def submit_for_ever_of_its_own():\n    submit_for_ever(concurrent.futures.ThreadPoolExecutor())\n"
     inner.write(f"{ENDS}\n{own}\ndef test_it(peer_factory):\n    {how}\n    {NO_LONGER_BRIEF}\n")
     inner.run("-W", "error").assert_outcomes(passed=1)
+
+
+BROKEN_BARRIER = """
+def break_a_barrier():
+    here.barrier("b", 2, 0)
+
+def break_a_barrier_and_say_so():
+    try:
+        break_a_barrier()
+    except Exception as exc:
+        raise LookupError("lost") from exc
+"""
+
+
+@pytest.mark.parametrize("function", ["break_a_barrier", "break_a_barrier_and_say_so"])
+def test_text_has_no_frames_of_ours(inner, function):
+    lost = f"concurrent.futures.wait([peer.submit({function})])"
+    inner.write(of_peer(lost) + BROKEN_BARRIER)
+    result = inner.run()
+    result.stdout.fnmatch_lines(
+        ["*UnhandledPeerException: peer *", '*here.barrier("b", 2, 0)', "*BarrierBroken: barrier *"]
+    )
+    result.stdout.no_fnmatch_line('*File "*/pytest_peer/*')

@@ -124,11 +124,11 @@ def test_coroutine_is_no_success() -> None:
     async def never() -> None:
         raise AssertionError
 
-    with pytest.raises(TypeError, match=r"never.* has no result yet"):
+    with pytest.raises(TypeError, match=r"never.* no result yet: await it by `aeventually`$"):
         eventually(never, timeout=0.1)
 
 
 @pytest.mark.parametrize("value", [Future(), [Future(), Future()]])
 def test_future_is_no_success(value: object) -> None:
-    with pytest.raises(TypeError, match="has no result yet"):
+    with pytest.raises(TypeError, match=r"has no result yet: return the result$"):
         eventually(lambda: value, timeout=0.1)

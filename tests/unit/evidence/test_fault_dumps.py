@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_peer.evidence.fault_dumps import aborted, readable
 
 OURS = ["/lib/agent/dispatch.py", "/lib/agent/reading.py"]
+OURS += ["/lib/agent/points.py", "/lib/agent/point_code.py"]
 
 USER_CALL = """\
 Current thread 0x00007f14b9661b80 (most recent call first):
@@ -15,6 +16,15 @@ Current thread 0x00007f14b9661b80 (most recent call first):
 """
 C_CALL = """\
 Thread 0x00007f14b9661b80 (most recent call first):
+  File "/lib/agent/dispatch.py", line 98 in _run
+  File "<string>", line 1 in <module>
+"""
+HELD_CALL = """\
+Thread 0x00007f14b9661b80 (most recent call first):
+  File "/lib/agent/points.py", line 142 in wait
+  File "/lib/agent/point_code.py", line 93 in stop
+  File "/lib/agent/point_code.py", line 4 in commit
+  File "/home/me/test_it.py", line 3 in put
   File "/lib/agent/dispatch.py", line 98 in _run
   File "<string>", line 1 in <module>
 """
@@ -41,6 +51,21 @@ def test_function_in_c_is_described() -> None:
     head, *rest = readable(C_CALL, OURS).splitlines()
     assert head == C_CALL.splitlines()[0]
     assert rest == ["  in a function written in C, called by a call"]
+
+
+def test_held_call_is_said_to_be_held() -> None:
+    head, *_, put, _, _ = HELD_CALL.splitlines()
+    assert readable(HELD_CALL, OURS).splitlines() == [head, "  held at a point of commit", put]
+    alone = HELD_CALL.replace(f"{put}\n", "")
+    assert readable(alone, OURS).splitlines() == [head, "  held at a point of commit"]
+
+
+def test_code_of_the_user_that_a_point_asks_is_shown() -> None:
+    asked = '  File "/home/me/test_it.py", line 9 in __repr__\n'
+    head, rest = HELD_CALL.split("\n", 1)
+    text = readable(f"{head}\n{asked}{rest}", OURS)
+    assert text.splitlines()[1] == asked.rstrip()
+    assert "held" not in text
 
 
 def test_thread_that_sends_an_answer_is_left_out() -> None:

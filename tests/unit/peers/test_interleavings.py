@@ -96,3 +96,9 @@ def test_too_many_orders_are_refused_at_once() -> None:
     steps = [type(f"step{number}", (), {}) for number in range(12)]
     with pytest.raises(ValueError, match="2,704,156 orders: choose some of them by orders="):
         interleavings(s1=steps, s2=steps)
+
+
+def test_repr_is_the_text_form_too() -> None:
+    (order,) = interleavings(s1=[begin, commit])
+    assert repr(order) == "<Interleaving s1.begin s1.commit>"
+    assert repr(order.steps[1]) == "<Step s1.commit>"
