@@ -85,7 +85,8 @@ class Fabric:
         #: The numbers of segments, by name; the default one has none.
         self.segments: dict[str, int] = {"": 0}
         #: What joins them, in the order in which that was made.
-        self.wans: list[Wan] = []
+        #: What joins segments, by their numbers, the lower one first.
+        self.wans: dict[Pair, Wan] = {}
         self._sockets = ""
         #: All faults so far, and those in force.
         self.history: list[Fault] = []
@@ -207,7 +208,7 @@ class Fabric:
 
     def joined(self, one: int, other: int) -> bool:
         """Return whether there is a way between the segments of these numbers."""
-        return one == other or any({one, other} == {*wan.segments} for wan in self.wans)
+        return one == other or (min(one, other), max(one, other)) in self.wans
 
     def apart(self) -> list[str]:
         """Return the pairs of segments with hosts, as texts, between which there is no way."""

@@ -43,7 +43,7 @@ def lines(fabric: Fabric) -> Iterator[str]:
     with contextlib.suppress(PeerError):
         if lost := fabric.losses():
             yield lost
-        for wan in fabric.wans:
+        for wan in fabric.wans.values():
             yield f"{wan}: {counted(wan.counts)}"
     faults = sorted(every, key=lambda fault: fault.began)
     if not faults:

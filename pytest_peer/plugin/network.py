@@ -117,7 +117,6 @@ class PeerNetwork(PeerFactory, Network):
         self._segment_name = ""
         #: Those of other segments, and what joins them; all factories of a network share them.
         self._lans: dict[str, PeerNetwork] = {"": self}
-        self._wans: dict[tuple[int, int], Wan] = {}
 
     def __repr__(self) -> str:
         return f"<lan {self._segment_name}>" if self._segment_name else "<peer_network>"
@@ -203,7 +202,7 @@ class PeerNetwork(PeerFactory, Network):
         if name not in self._lans:
             made = PeerNetwork(self._scope, self._fabric, self._request, self._run_by)
             made._segment, made._segment_name = self._fabric.segment(name), name
-            made._lans, made._wans, made._links = self._lans, self._wans, self._links
+            made._lans, made._links = self._lans, self._links
             self._lans[name] = made
         return self._lans[name]
 
@@ -226,6 +225,7 @@ class PeerNetwork(PeerFactory, Network):
         :returns: what can be changed by ``set`` and healed: then they are joined without a fault.
             It is the same one for the same segments. It is not among what ``heal()`` heals,
             and need not touch a packet. The nameserver is in all segments, beside it.
+        :raises FaultNotEffective: packets do not meet what was set.
         :raises TypeError, ValueError: what is no segment of this network, a segment and itself, or
             a value outside of what it can be.
         """
@@ -238,10 +238,10 @@ class PeerNetwork(PeerFactory, Network):
             raise ValueError(f"wan: {one!r} cannot be joined to itself")
         low, high = sorted((one, other), key=lambda each: each._segment)
         segments = low._segment, high._segment
-        found = self._wans.get(segments) or Wan(
+        found = self._fabric.wans.get(segments) or Wan(
             self._fabric, f"wan between {low!r} and {high!r}", segments
         )
-        found.set(
+        return found.set(
             delay=delay,
             jitter=jitter,
             loss=loss,
@@ -250,7 +250,6 @@ class PeerNetwork(PeerFactory, Network):
             reorder=reorder,
             rate=rate,
         )
-        return self._wans.setdefault(segments, found)
 
     # Peers
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from ...core.errors import FaultNotEffective
+from ...core.locks import Lock
 from ..switch.filters import Pair
 from ..switch.verdicts import Settings
 from .settings import checked
@@ -27,7 +28,8 @@ class Wan:
         self.segments: Pair = segments
         #: What each of its ways does to packets.
         self.settings: Settings = Settings()
-        fabric.wans.append(self)
+        # Who has it changes them: what is not named stays.
+        self._turn = Lock()
 
     def __repr__(self) -> str:
         return f"<{self}: {self.hits} packets hit>"
@@ -63,8 +65,10 @@ class Wan:
             reorder=reorder,
             rate=rate,
         )
-        settings = replace(self.settings, **given)
-        if wrong := self._change(settings):
+        with self._turn:
+            settings = replace(self.settings, **given)
+            wrong = self._change(settings)
+        if wrong:
             why = self._fabric.doubted(settings, wrong)
             raise FaultNotEffective(f"{self._what} is without effect: {why}")
         return self
@@ -74,7 +78,9 @@ class Wan:
 
         :raises FaultNotEffective: packets still do not pass, though no fault stops them.
         """
-        if wrong := self._change(Settings()):
+        with self._turn:
+            wrong = self._change(Settings())
+        if wrong:
             stopped = {pair: why for each in wrong.values() for pair, why in each.items()}
             raise FaultNotEffective(f"{self._what} is healed, but {self._fabric.outcomes(stopped)}")
 
@@ -100,6 +106,7 @@ class Wan:
             "wan", self.segments, settings, self._fabric.seed
         )
         self.settings = settings
+        self._fabric.wans.setdefault(self.segments, self)  # now they are joined
         return wrong
 
     def _ask(self, function: str, *args: Any) -> Any:

@@ -82,6 +82,25 @@ def test_joined_segments_reach_each_other(peer_network):
     assert b.call(ask, a.host) == a.host
 
 
+def test_wan_that_is_refused_joins_nothing(inner):
+    inner.write(
+        """
+import pytest
+
+def test_it(peer_network):
+    eu = peer_network.lan("eu")
+    eu(name="a")
+    peer_network(name="b")
+    with pytest.raises(ValueError):
+        peer_network.wan(peer_network, eu, loss=2)
+    assert False
+"""
+    )
+    result = inner.run()
+    result.stdout.fnmatch_lines(["not joined: the default segment and lan eu"])
+    result.stdout.no_fnmatch_line("*wan between*")
+
+
 def test_delay_of_a_wan_is_each_ways(peer_network):
     eu, us = peer_network.lan("eu"), peer_network.lan("us")
     wan = peer_network.wan(eu, us, delay=0.1)
