@@ -80,7 +80,7 @@ class Sweep:
         return Moment(known | self._known, asleep)
 
     def confirmed(self, moment: Moment) -> Moment:
-        """Return that moment with those asleep that have left the processor, as a second look tells."""
+        """Return the moment without the sleep of those that have not left their processor yet."""
         asleep = {each: turns for each, turns in moment.asleep.items() if self._off(each, turns)}
         return moment._replace(asleep=asleep)
 

@@ -79,7 +79,7 @@ class Link:
 
     def has_handled_all(self) -> bool:
         """Return whether nothing that the peer has sent is still to be read or handled."""
-        # In this order: what is read after a look at the reader would be seen nowhere.
+        # In this order: else a message that is read between the two looks is seen by neither.
         return not self._unread(0, termios.FIONREAD) and self.reader.is_quiet()
 
     def has_sent_all(self) -> bool:

@@ -84,7 +84,6 @@ class Fabric:
         self.peers: list[Peer] = []
         #: The numbers of segments, by name; the default one has none.
         self.segments: dict[str, int] = {"": 0}
-        #: What joins them, in the order in which that was made.
         #: What joins segments, by their numbers, the lower one first.
         self.wans: dict[Pair, Wan] = {}
         self._sockets = ""

@@ -241,7 +241,7 @@ class PeerNetwork(PeerFactory, Network):
         found = self._fabric.wans.get(segments) or Wan(
             self._fabric, f"wan between {low!r} and {high!r}", segments
         )
-        return found.set(
+        found.set(
             delay=delay,
             jitter=jitter,
             loss=loss,
@@ -250,6 +250,7 @@ class PeerNetwork(PeerFactory, Network):
             reorder=reorder,
             rate=rate,
         )
+        return self._fabric.wans[segments]  # another thread may have been the first
 
     # Peers
 

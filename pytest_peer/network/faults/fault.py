@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from ...core.errors import FaultNotEffective
 from ...core.locks import Lock
+from ...link.futures import users_level
 from ..switch.filters import Pair
 from ..switch.packets import Packet
 
@@ -112,9 +113,7 @@ class Fault:
 
 
 def _place() -> str:
-    frame, ours = sys._getframe(), __name__.partition(".")[0]
-    while (back := frame.f_back) and frame.f_globals.get("__name__", "").partition(".")[0] == ours:
-        frame = back
+    frame = sys._getframe(users_level() - 1)
     return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 

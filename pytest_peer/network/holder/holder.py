@@ -68,7 +68,7 @@ class Holder:
         # What kernels say to each other while interfaces come up, nobody misses.
         before = self.dropped()
         self._dropped_before.update({host.number: before.get(host.number, 0) for host in hosts})
-        self._downs_before.update({host.number: netlink.downs(host) for host in hosts})
+        self._downs_before.update(netlink.downs(hosts))
         self.switch.plug(ports)
         self._write_hosts()
         return {host.name: self.files(self.places[host.name]) for host in hosts}
@@ -156,7 +156,7 @@ class Holder:
 
     def was_down(self, host: Host) -> bool:
         """Return whether somebody has taken a host's interface down since it was plugged in."""
-        return netlink.downs(host) > self._downs_before.get(host.number, 0)
+        return netlink.downs([host])[host.number] > self._downs_before.get(host.number, 0)
 
     def of_hosts(self) -> list[HostNamespaces]:
         """Return the places of hosts, without that of the fabric itself."""

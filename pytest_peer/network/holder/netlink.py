@@ -8,7 +8,7 @@ import fcntl
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from time import monotonic, sleep
 
 from ...launch import namespaces
@@ -177,10 +177,16 @@ def _ethtool(interface: str, command: int, value: int = 0) -> int:
         return int(_ETHTOOL_VALUE.unpack(data)[1])
 
 
-def downs(host: Host) -> int:
-    """Return how often a host's interface has gone down; called in the namespace of the fabric."""
+def downs(hosts: Iterable[Host]) -> dict[int, int]:
+    """Return how often hosts' interfaces have gone down, by the hosts' numbers.
+
+    Called in the namespace of the fabric.
+    """
     with rtnetlink.Socket() as netlink:
-        return netlink.carrier_losses(socket.if_nametoindex(port_name(host)))
+        return {
+            host.number: netlink.carrier_losses(socket.if_nametoindex(port_name(host)))
+            for host in hosts
+        }
 
 
 def own(kind: str) -> int:

@@ -100,7 +100,7 @@ class Origin(PlainHost):
         raise failures[0]
 
     def _check_joined(self, target: Host, port: int) -> None:
-        """Raise the TimeoutError at once to which nothing else can lead."""
+        """Raise TimeoutError at once where no wan joins the segments: no answer would come."""
         segments = self._fabric.segments
         if target is not FABRIC_HOST and not self._fabric.joined(
             self._host.segment, target.segment

@@ -185,7 +185,7 @@ def test_step_that_runs_on(lockers: Any) -> None:
 
 
 def sleep_on() -> None:
-    time.sleep(AGES)
+    time.sleep(AGES)  # this is the fault: the step ends with its peer
 
 
 def test_step_that_sleeps_on(lockers: Any) -> None:

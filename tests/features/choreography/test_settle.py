@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,12 @@ from processes import start
 from timeouts import AGES, LONG
 
 from pytest_peer import NotSettled, Peer, here
+from pytest_peer.core import threads
+from pytest_peer.core.sweep import Moment, Sweep
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="of /proc")
 
+look = Sweep.look
 #: Works for a moment of processor time, and says so.
 WORK = "import sys,time\nwhile time.process_time() < 0.3: pass\nopen(sys.argv[1], 'w').close()"
 
@@ -106,6 +110,20 @@ def test_what_ran_for_a_moment_is_not_named(peer_factory: Any) -> None:
     (line,) = caught.value.busy
     assert f"peer {busy.name!r} (pid {busy.pid}): thread {busy.pid} (" in line
     assert brief.name not in str(caught.value)
+
+
+def seem_asleep(sweep: Sweep, meanwhile: Callable[[], object]) -> Moment:
+    """Find all asleep, as a look at a moment at which all are on their way to sleep."""
+    found = look(sweep, meanwhile)
+    return Moment(found.known, {each: threads.turns(*each) for each in found.known})
+
+
+def test_rest_is_confirmed_by_system_calls(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    peer.cast(loop)
+    peer.stdout.wait_for("waiting", LONG)
+    monkeypatch.setattr(Sweep, "look", seem_asleep)
+    with pytest.raises(NotSettled):
+        peer.settle(0.3)
 
 
 def test_calls_that_have_begun_are_not_named(peer: Peer) -> None:

@@ -262,18 +262,22 @@ def send(host, payload):
         sock.sendto(payload, (host, PORT))
 
 
-def test_multicast_stays_within_a_segment(peer_network):
-    eu, us = peer_network.lan("eu"), peer_network.lan("us")
-    peer_network.wan(eu, us)
-    (a, b), c = eu.many(2), us()
+def assert_stays_within(there, elsewhere, send_to_all, address):
+    (a, b), c = there.many(2), elsewhere()
     for each in (b, c):
         each.cast(collect)
         each.stdout.wait_for("bound")
-    a.call(send, GROUP, b"to all")
+    a.call(send_to_all, address, b"to all")
     b.stdout.wait_for("to all")
     a.call(send, c.host, b"to one")  # behind the other
     c.stdout.wait_for("to one")
     assert "to all" not in c.stdout.text
+
+
+def test_multicast_stays_within_a_segment(peer_network):
+    eu, us = peer_network.lan("eu"), peer_network.lan("us")
+    peer_network.wan(eu, us)
+    assert_stays_within(eu, us, send, GROUP)
 
 
 def broadcast(address, payload):
@@ -290,15 +294,7 @@ def test_broadcasts_stay_within_a_segment(peer_network, name, address):
     eu = peer_network.lan("eu")
     peer_network.wan(eu, peer_network)
     there, elsewhere = (eu, peer_network) if name else (peer_network, eu)
-    (a, b), c = there.many(2), elsewhere()
-    for each in (b, c):
-        each.cast(collect)
-        each.stdout.wait_for("bound")
-    a.call(broadcast, address, b"to all")
-    b.stdout.wait_for("to all")
-    a.call(send, c.host, b"to one")  # behind the other
-    c.stdout.wait_for("to one")
-    assert "to all" not in c.stdout.text
+    assert_stays_within(there, elsewhere, broadcast, address)
 
 
 def test_wan_takes_what_a_link_takes(peer_network):
